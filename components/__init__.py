@@ -1,0 +1,1 @@
+"""Custom TFX components, one sub-package each; none of them wires another."""

@@ -1,0 +1,1 @@
+"""Clients and servers of the exported model; nothing here needs TFX, Beam or Keras."""
