@@ -1,0 +1,324 @@
+"""From the bytes of an image file to RGB pixels: the same in ingestion and in serving.
+
+Everything that TensorFlow runs here is graph code, since the exported model carries it:
+what a client sends is decoded by the very operations that decoded the training images.
+
+What a user expects of a photograph is kept: it stands upright (EXIF orientation of JPEG
+files), transparency becomes white paper, 16-bit, greyscale, palette and CMYK images
+become 8-bit RGB, and of an animation the first frame counts.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from dataclasses import dataclass
+
+import tensorflow as tf
+from PIL import Image, UnidentifiedImageError
+
+from trainer.features import IMAGE_FORMATS
+
+_FORMAT_OF_PIL = {
+    "JPEG": "jpeg",
+    "MPO": "jpeg",  # a JPEG with further pictures behind the first one
+    "PNG": "png",
+    "GIF": "gif",
+    "BMP": "bmp",
+    "WEBP": "webp",
+}
+
+_JPEG, _PNG, _GIF, _BMP, _WEBP, _UNKNOWN = range(len(IMAGE_FORMATS) + 1)
+
+_EXIF_ORIENTATION_TAG = 274
+_EXIF_SEARCH_BYTES = 1 << 16
+_EXIF_SEARCH_SEGMENTS = 8
+
+_JPEG_SCALES = (1, 2, 4, 8)
+
+# TensorFlow ends the reason of a failed operation with the operation's name.
+_REASON_IN_OP_ERROR = re.compile(r"([^\n]*)\n\t \[\[")
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What the head of an image file says, known without decoding it.
+
+    Attributes:
+        format: One of `features.IMAGE_FORMATS`.
+        height: Height in pixels as shown, after EXIF orientation.
+        width: Width in pixels as shown, after EXIF orientation.
+    """
+
+    format: str
+    height: int
+    width: int
+
+
+def sniff(encoded: bytes) -> ImageHeader:
+    """Read the header of an encoded image; nothing is decoded, whatever its size.
+
+    Args:
+        encoded: The bytes of the file.
+
+    Returns:
+        Format and size as shown.
+
+    Raises:
+        ValueError: With the reason, when the bytes are no image of a known format.
+    """
+    if not encoded:
+        raise ValueError("empty file (0 bytes)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(encoded)) as image:
+                pil_format, (width, height) = image.format, image.size
+                if pil_format == "BMP" and image.mode in ("1", "P"):
+                    # TensorFlow would take the palette's indices for shades of grey.
+                    raise ValueError("a BMP with a palette; save it as PNG")
+                orientation = (
+                    image.getexif().get(_EXIF_ORIENTATION_TAG, 1)
+                    if pil_format in ("JPEG", "MPO")
+                    else 1
+                )
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"decompression bomb: {error}") from error
+    except UnidentifiedImageError:
+        raise ValueError(
+            f"not an image ({len(encoded)} bytes); JPEG, PNG, GIF, BMP or WebP are"
+        ) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ValueError(f"damaged header: {error}") from error
+    name = _FORMAT_OF_PIL.get(pil_format or "")
+    if name is None:
+        raise ValueError(
+            f"{pil_format} is not supported; JPEG, PNG, GIF, BMP and WebP are"
+        )
+    if orientation in (5, 6, 7, 8):
+        height, width = width, height
+    return ImageHeader(name, height, width)
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+def _shrunk(encoded: tf.Tensor) -> tf.Tensor:
+    return decode_image(encoded, target_size=(1, 1))
+
+
+def check_image(encoded: bytes) -> ImageHeader:
+    """Check that an image can be decoded, as cheaply as can be done honestly.
+
+    The whole file is read by the decoder that training and serving use; JPEG files are
+    decoded at an eighth of their scale, which checks every entropy-coded byte.
+
+    Args:
+        encoded: The bytes of the file. Check `sniff(encoded)` against a limit of pixels
+            first: this function decodes.
+
+    Returns:
+        Format and size as shown.
+
+    Raises:
+        ValueError: With the reason, when it can't be decoded.
+    """
+    header = sniff(encoded)
+    try:
+        _shrunk(tf.constant(encoded))
+    except tf.errors.OpError as error:
+        found = _REASON_IN_OP_ERROR.search(error.message)
+        reason = found.group(1) if found else error.message.splitlines()[0]
+        raise ValueError(f"damaged {header.format.upper()}: {reason}") from error
+    return header
+
+
+def decode_image(
+    encoded: tf.Tensor, target_size: tuple[int, int] | None = None
+) -> tf.Tensor:
+    """Decode one image to upright 8-bit RGB.
+
+    Args:
+        encoded: string (), the bytes of a JPEG, PNG, GIF, BMP or WebP file.
+        target_size: (height, width) in pixels to which the caller will resize. A JPEG
+            file that is at least four times as large is decoded at a half, a quarter or
+            an eighth of its scale, whichever leaves at least twice the target; libjpeg
+            then averages exact blocks of pixels, at a fraction of the time. None decodes
+            at full scale.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        tf.errors.InvalidArgumentError: When executed on bytes that are no such image.
+    """
+    image_format = _format_index(encoded)
+    pixels = tf.switch_case(
+        image_format,
+        {
+            _JPEG: lambda: _decode_jpeg(encoded, target_size),
+            _PNG: lambda: _on_white_paper(tf.io.decode_png(encoded)),
+            _GIF: lambda: tf.io.decode_gif(encoded)[0],
+            _BMP: lambda: _bmp_to_rgb(tf.io.decode_bmp(encoded)),
+            _WEBP: lambda: _on_white_paper(tf.io.decode_webp(encoded)[0]),
+        },
+        default=lambda: _refuse(encoded),
+    )
+    return tf.ensure_shape(pixels, [None, None, 3])
+
+
+def _format_index(encoded: tf.Tensor) -> tf.Tensor:
+    """Tell the format from the first bytes, int32 ()."""
+
+    def starts(prefix: bytes, position: int = 0) -> tf.Tensor:
+        # substr fails on a position beyond the end: pad to the longest look-ahead.
+        head = tf.strings.join([encoded, b"\0" * 16])
+        return tf.equal(tf.strings.substr(head, position, len(prefix)), prefix)
+
+    index = tf.constant(_UNKNOWN)
+    tests = [
+        (_JPEG, starts(b"\xff\xd8\xff")),
+        (_PNG, starts(b"\x89PNG\r\n\x1a\n")),
+        (_GIF, starts(b"GIF8")),
+        (_BMP, starts(b"BM")),
+        (_WEBP, starts(b"RIFF") & starts(b"WEBP", 8)),
+    ]
+    for value, is_it in tests:
+        index = tf.where(is_it, value, index)
+    return index
+
+
+def _refuse(encoded: tf.Tensor) -> tf.Tensor:
+    message = "The bytes are no image. JPEG, PNG, GIF, BMP and WebP can be decoded; size:"
+    refusal = tf.debugging.Assert(False, [message, tf.strings.length(encoded)])
+    with tf.control_dependencies([refusal] if refusal is not None else []):
+        return tf.zeros([0, 0, 3], tf.uint8)
+
+
+def _on_white_paper(pixels: tf.Tensor) -> tf.Tensor:
+    """Bring uint8 (H, W, 1 to 4), greyscale or RGB, perhaps with alpha, to (H, W, 3).
+
+    The decoders are asked for the channels that the file has: TensorFlow's PNG decoder
+    adds a wrong alpha channel to images of fewer than 8 bits when it is asked for four.
+    """
+    num_channels = tf.shape(pixels)[-1]
+    has_alpha = tf.equal(num_channels % 2, 0)
+    colour = tf.cond(
+        num_channels <= 2,
+        lambda: tf.repeat(pixels[..., :1], 3, axis=-1),
+        lambda: pixels[..., :3],
+    )
+
+    def blend() -> tf.Tensor:
+        opacity = tf.cast(pixels[..., -1:], tf.float32) / 255.0
+        blended = tf.cast(colour, tf.float32) * opacity + 255.0 * (1.0 - opacity)
+        return tf.cast(tf.round(blended), tf.uint8)
+
+    return tf.cond(has_alpha, blend, lambda: colour)
+
+
+def _bmp_to_rgb(pixels: tf.Tensor) -> tf.Tensor:
+    """Bring uint8 (H, W, 1 | 3 | 4) to (H, W, 3); the fourth byte of a BMP is padding."""
+    return tf.cond(
+        tf.equal(tf.shape(pixels)[-1], 1),
+        lambda: tf.repeat(pixels, 3, axis=-1),
+        lambda: pixels[..., :3],
+    )
+
+
+def _decode_jpeg(encoded: tf.Tensor, target_size: tuple[int, int] | None) -> tf.Tensor:
+    orientation = _jpeg_orientation(encoded)
+
+    def decode_at(scale: int) -> tf.Tensor:
+        return tf.io.decode_jpeg(encoded, channels=3, ratio=scale)
+
+    if target_size is None:
+        return _turn_upright(decode_at(1), orientation)
+    size = tf.image.extract_jpeg_shape(encoded)[:2]
+    is_turned = orientation >= 5
+    target = tf.where(is_turned, target_size[::-1], target_size)
+    room = tf.reduce_min(size // (2 * target))
+    choice = tf.reduce_sum(
+        tf.cast(room >= tf.constant(_JPEG_SCALES[1:]), tf.int32),
+    )
+    pixels = tf.switch_case(
+        choice, [lambda scale=scale: decode_at(scale) for scale in _JPEG_SCALES]
+    )
+    return _turn_upright(pixels, orientation)
+
+
+def _turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """Apply an EXIF orientation, int32 () in 1..8, to pixels (H, W, C)."""
+
+    def transposed(image: tf.Tensor) -> tf.Tensor:
+        return tf.transpose(image, [1, 0, 2])
+
+    return tf.switch_case(
+        orientation - 1,
+        [
+            lambda: pixels,
+            lambda: pixels[:, ::-1],
+            lambda: pixels[::-1, ::-1],
+            lambda: pixels[::-1],
+            lambda: transposed(pixels),
+            lambda: transposed(pixels)[:, ::-1],
+            lambda: transposed(pixels)[::-1, ::-1],
+            lambda: transposed(pixels)[::-1],
+        ],
+    )
+
+
+def _jpeg_orientation(encoded: tf.Tensor) -> tf.Tensor:
+    """Read the EXIF orientation of a JPEG file, int32 () in 1..8; 1 where there is none.
+
+    Walks the application segments at the file's head to APP1 "Exif", then the entries
+    of the first image file directory: JEITA CP-3451 (Exif 2.32), sections 4.5 and 4.6.
+    """
+    head = tf.io.decode_raw(tf.strings.substr(encoded, 0, _EXIF_SEARCH_BYTES), tf.uint8)
+    data = tf.cast(tf.concat([head, tf.zeros([16], tf.uint8)], 0), tf.int32)
+    limit = tf.shape(head)[0]
+
+    def byte(position: tf.Tensor) -> tf.Tensor:
+        return data[tf.clip_by_value(position, 0, limit)]
+
+    def big_endian(position: tf.Tensor) -> tf.Tensor:
+        return byte(position) * 256 + byte(position + 1)
+
+    def is_application(position: tf.Tensor) -> tf.Tensor:
+        marker = byte(position + 1)
+        in_range = (marker >= 0xE0) & (marker <= 0xEF) | tf.equal(marker, 0xFE)
+        return tf.equal(byte(position), 0xFF) & in_range & (position < limit)
+
+    def is_exif(position: tf.Tensor) -> tf.Tensor:
+        is_app1 = tf.equal(byte(position + 1), 0xE1)
+        return is_app1 & tf.reduce_all(
+            [tf.equal(byte(position + 4 + i), code) for i, code in enumerate(b"Exif\0\0")]
+        )
+
+    position = tf.while_loop(
+        lambda position: is_application(position) & ~is_exif(position),
+        lambda position: (position + 2 + big_endian(position + 2),),
+        (tf.constant(2),),
+        maximum_iterations=_EXIF_SEARCH_SEGMENTS,
+    )[0]
+
+    def read() -> tf.Tensor:
+        tiff = position + 10
+        is_little = tf.equal(byte(tiff), ord("I"))
+
+        def short(at: tf.Tensor) -> tf.Tensor:
+            low, high = byte(at), byte(at + 1)
+            return tf.where(is_little, low + 256 * high, 256 * low + high)
+
+        # Offsets beyond 64 KiB can't lie in one segment: the low half is enough.
+        offset = tf.where(is_little, short(tiff + 4), short(tiff + 6))
+        directory = tiff + offset
+        entries = directory + 2 + 12 * tf.range(tf.minimum(short(directory), 64))
+        tags = tf.map_fn(short, entries)
+        found = tf.boolean_mask(entries, tf.equal(tags, _EXIF_ORIENTATION_TAG))
+        value = tf.cond(
+            tf.size(found) > 0, lambda: short(found[0] + 8), lambda: tf.constant(1)
+        )
+        return tf.where((value >= 1) & (value <= 8), value, 1)
+
+    found_exif = is_application(position) & is_exif(position)
+    return tf.cond(found_exif, read, lambda: tf.constant(1))
