@@ -1,0 +1,39 @@
+"""What a prediction is, whoever made it: the client, or a model in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """The answer for one image."""
+
+    class_name: str
+    """Class name of the greatest probability."""
+    score: float
+    """The greatest probability, in [0, 1]."""
+    model_version: int
+    """Version of the model that answered."""
+    probabilities: tuple[float, ...] = field(repr=False)
+    """One per class, in the order of the label map; they sum to 1."""
+    class_names: tuple[str, ...] = field(default=(), repr=False)
+    """Class names in the order of `probabilities`; empty if the model tells none."""
+
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """Return the `count` most probable (class name, probability), best first.
+
+        A model that tells only the best class's name has a list of one.
+
+        Raises:
+            ValueError: If `count` is less than 1.
+        """
+        if count < 1:
+            raise ValueError(f"`count` must be at least 1. Received: count={count!r}")
+        if not self.class_names:
+            return [(self.class_name, self.score)]
+        ranked = sorted(
+            zip(self.class_names, self.probabilities, strict=True),
+            key=lambda pair: -pair[1],
+        )
+        return ranked[:count]

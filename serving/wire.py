@@ -1,0 +1,205 @@
+"""Requests and replies of the client, without any network: build, parse, cut up.
+
+Nothing here imports TensorFlow; `serving/protos/README.md` tells how that works.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from serving.errors import CallError
+from serving.prediction import Prediction
+from serving.protos import serving_pb2 as pb
+from trainer import features
+
+PREDICT_METHOD = "/tensorflow.serving.PredictionService/Predict"
+STATUS_METHOD = "/tensorflow.serving.ModelService/GetModelStatus"
+AVAILABLE = 30
+"""`ModelVersionStatus.State` of a version that answers requests."""
+DT_STRING = 7
+"""TensorFlow's number of the data type string."""
+
+# What a request carries beside the image bytes: names, lengths. Measured: 12 bytes an
+# image and about 60 a request; this is generous.
+_BYTES_PER_IMAGE = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelChoice:
+    """Which model is to answer; neither version nor label: the newest version."""
+
+    name: str
+    version: int | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a choice that means nothing.
+
+        Raises:
+            ValueError: If the name is empty, or both version and label are given.
+        """
+        if not self.name:
+            raise ValueError(f"`name` must not be empty. Received: name={self.name!r}")
+        if self.version is not None and self.label is not None:
+            raise ValueError(
+                "Only one of `version` and `label` can be given. Received: "
+                f"version={self.version!r}, label={self.label!r}"
+            )
+
+    def spec(self, signature: str = "") -> pb.ModelSpec:
+        """Return the message that names this model and one of its signatures."""
+        spec = pb.ModelSpec(name=self.name, signature_name=signature)
+        if self.version is not None:
+            spec.version.value = self.version
+        if self.label is not None:
+            spec.version_label = self.label
+        return spec
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Images of one request, and the position of the first among all."""
+
+    start: int
+    images: Sequence[bytes]
+
+    def halves(self) -> tuple[Chunk, Chunk]:
+        """Cut in two, for a request that was too large or has one bad image."""
+        middle = len(self.images) // 2
+        return (
+            Chunk(self.start, self.images[:middle]),
+            Chunk(self.start + middle, self.images[middle:]),
+        )
+
+
+def cut_chunks(
+    images: Iterable[bytes], batch_size: int, max_message_bytes: int
+) -> Iterator[Chunk]:
+    """Gather images into requests of at most so many images and bytes.
+
+    An image that is larger than a message may be goes alone: the server says so.
+
+    Raises:
+        TypeError: If an image isn't bytes, as a path by mistake.
+    """
+    gathered: list[bytes] = []
+    start = size = 0
+    for index, image in enumerate(images):
+        if not isinstance(image, bytes):
+            raise TypeError(
+                "`images` must be bytes of encoded images. Received: "
+                f"{type(image).__name__} at position {index}"
+            )
+        length = len(image) + _BYTES_PER_IMAGE
+        if gathered and (
+            len(gathered) == batch_size or size + length > max_message_bytes
+        ):
+            yield Chunk(start, gathered)
+            gathered, start, size = [], index, 0
+        gathered.append(image)
+        size += length
+    if gathered:
+        yield Chunk(start, gathered)
+
+
+def string_tensor(values: Sequence[bytes]) -> pb.Tensor:
+    """Return a string tensor of shape (N,)."""
+    shape = pb.TensorShape(dim=[pb.TensorShape.Dim(size=len(values))])
+    return pb.Tensor(dtype=DT_STRING, tensor_shape=shape, string_val=values)
+
+
+def images_request(choice: ModelChoice, images: Sequence[bytes]) -> pb.PredictRequest:
+    """Return a request for the probabilities of encoded images."""
+    return pb.PredictRequest(
+        model_spec=choice.spec(features.IMAGES_SIGNATURE),
+        inputs={features.IMAGES_INPUT: string_tensor(images)},
+    )
+
+
+def names_request(name: str, version: int, image: bytes) -> pb.PredictRequest:
+    """Return a request for a version's class names, by its classify signature."""
+    feature = pb.Example.Feature(bytes_list=pb.Example.BytesList(value=[image]))
+    example = pb.Example(
+        features=pb.Example.Features(feature={features.IMAGE_KEY: feature})
+    )
+    choice = ModelChoice(name=name, version=version)
+    return pb.PredictRequest(
+        model_spec=choice.spec(features.CLASSIFY_SIGNATURE),
+        inputs={"inputs": string_tensor([example.SerializeToString()])},
+        output_filter=["classes"],
+    )
+
+
+def parse_names(response: pb.PredictResponse) -> tuple[str, ...]:
+    """Return the class names of `names_request`'s reply, in the label map's order."""
+    classes = response.outputs["classes"].string_val
+    return tuple(name.decode("utf-8", "replace") for name in classes)
+
+
+def parse_predictions(
+    response: pb.PredictResponse, count: int, names: Sequence[str]
+) -> list[Prediction]:
+    """Turn a reply into one prediction per image.
+
+    Raises:
+        CallError: If the model's outputs aren't those of the contract.
+    """
+    probabilities = response.outputs[features.PROBABILITIES_OUTPUT].float_val
+    labels = response.outputs[features.LABEL_OUTPUT].string_val
+    if len(labels) != count or not probabilities or len(probabilities) % count:
+        raise CallError(
+            "INTERNAL",
+            f"the reply has {len(labels)} labels and {len(probabilities)} "
+            f"probabilities for {count} images; is the model one of graft's?",
+        )
+    width = len(probabilities) // count
+    if len(names) != width:
+        names = ()
+    predictions = []
+    for row, label in enumerate(labels):
+        values = tuple(probabilities[row * width : (row + 1) * width])
+        predictions.append(
+            Prediction(
+                class_name=label.decode("utf-8", "replace"),
+                score=max(values),
+                model_version=response.model_spec.version.value,
+                probabilities=values,
+                class_names=tuple(names),
+            )
+        )
+    return predictions
+
+
+def is_worth_halving(code: str, message: str) -> bool:
+    """Tell whether a refused request may succeed in two smaller ones.
+
+    INVALID_ARGUMENT: one image can't be decoded, or the batch is beyond the server's
+    limit. RESOURCE_EXHAUSTED with these words: a message limit, ours, the server's or
+    that of a proxy between.
+    """
+    if code == "INVALID_ARGUMENT":
+        return True
+    return code == "RESOURCE_EXHAUSTED" and "larger than max" in message
+
+
+def channel_options(max_attempts: int) -> list[tuple[str, int | str]]:
+    """Return gRPC's options: retries on UNAVAILABLE alone, no limit on replies."""
+    options: list[tuple[str, int | str]] = [
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_send_message_length", -1),
+        # gRPC keeps a request for its retry only within this; 256 KiB by default.
+        ("grpc.per_rpc_retry_buffer_size", 2**31 - 1),
+    ]
+    if max_attempts > 1:
+        retry_policy = {
+            "maxAttempts": max_attempts,
+            "initialBackoff": "0.2s",
+            "maxBackoff": "5s",
+            "backoffMultiplier": 2,
+            "retryableStatusCodes": ["UNAVAILABLE"],
+        }
+        config = {"methodConfig": [{"name": [{}], "retryPolicy": retry_policy}]}
+        options.append(("grpc.service_config", json.dumps(config)))
+    return options
