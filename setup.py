@@ -1,6 +1,6 @@
 """Packaging of graft: the one source of its version and of its dependency ranges.
 
-The exact versions, with hashes, are in `requirements.lock` (`make lock` writes it).
+The exact versions, with hashes, are in the `requirements*.lock` files (`make lock`).
 """
 
 from setuptools import find_packages, setup
@@ -50,15 +50,19 @@ REQUIREMENTS = [
 DEVELOPMENT = [
     "cel-python>=0.2",
     "codespell>=2.3",
+    "detect-secrets>=1.5",
     "import-linter>=2.1",
     "jsonschema>=4.23",
     "mypy>=1.14",
     "pre-commit>=4",
+    "pre-commit-hooks>=5",
     "pytest>=8.3",
     "pytest-timeout>=2.3",
     "ruff>=0.9",
     "types-PyYAML",
 ]
+
+GPU = ["tensorflow[and-cuda]>=2.21,<2.22"]
 
 setup(
     name="graft",
@@ -79,7 +83,7 @@ setup(
     package_data={"pipeline": ["configs/*.yaml"], "components": ["*/templates/*"]},
     install_requires=REQUIREMENTS,
     extras_require={
-        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "gpu": GPU,
         "dev": DEVELOPMENT,
     },
     entry_points={"console_scripts": ["graft = pipeline.cli:main"]},

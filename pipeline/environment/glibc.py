@@ -1,10 +1,12 @@
 """A newer glibc for the virtual environment alone, where the host's is too old.
 
-Debian 12 has glibc 2.36; two wheels of the TFX family need 2.38. Nothing of the host is
-touched and no root is needed: apt downloads three packages of Debian 13 from the mirror
-that the host already uses, checked against the Debian keyring that the host already has,
-and the interpreter of the virtual environment becomes a copy whose loader and library
-path point to them. Why this and not a container: docs/decisions/0002-old-glibc.md.
+Debian 12 has glibc 2.36; two wheels of the TFX family need 2.38. Nothing of the host
+is touched and no root is needed: apt downloads three packages of Debian 13 from the
+mirror that the host already uses, checked against the Debian keyring that the host
+already has, and the interpreter of the virtual environment becomes a copy whose loader
+and library path point to them.
+
+Why this and not a container: docs/decisions/0002-old-glibc.md.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import sys
 import sysconfig
 from pathlib import Path
 from typing import List, Optional
+
+from pipeline.environment import host
 
 RELEASE = "trixie"
 PACKAGES = ("libc6", "libstdc++6", "libgcc-s1")
@@ -86,7 +90,9 @@ def fetch_libraries(venv: Path) -> Path:
         GlibcError: When apt, the keyring or the archive does not play along.
     """
     if not KEYRING.is_file():
-        raise GlibcError(f"{KEYRING} is missing: apt-get install debian-archive-keyring")
+        raise GlibcError(
+            f"{KEYRING} is missing: apt-get install debian-archive-keyring"
+        )
     scratch = venv / "apt"
     target = venv / FOLDER_NAME
     options = _apt_options(scratch)
@@ -113,8 +119,10 @@ def adopt(venv: Path, patchelf: Path) -> None:
     """
     libraries = fetch_libraries(venv)
     loader = libraries / "ld-linux-x86-64.so.2"
-    base = Path(os.path.realpath(getattr(sys, "_base_executable", sys.executable)))
-    own_libraries = sysconfig.get_config_var("LIBDIR") or str(base.parent.parent / "lib")
+    base = Path(os.path.realpath(host.base_python()))
+    own_libraries = sysconfig.get_config_var("LIBDIR") or str(
+        base.parent.parent / "lib"
+    )
     name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     copy = venv / "bin" / f".{name}.new"
     shutil.copy2(base, copy)

@@ -24,7 +24,8 @@ PYTHON_MAXIMUM = (3, 13)
 GLIBC_MINIMUM = (2, 38)
 
 CONTAINER_REMEDY = (
-    "Use a container of debian:13 or ubuntu:24.04, or the image of kubernetes/Dockerfile"
+    "Use a container of debian:13 or ubuntu:24.04, or the image that "
+    "kubernetes/Dockerfile makes"
 )
 
 
@@ -49,8 +50,26 @@ def _version_text(version: Tuple[int, ...]) -> str:
     return ".".join(str(part) for part in version)
 
 
+def base_python() -> str:
+    """Return the installed interpreter, also from inside a virtual environment."""
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    path = os.path.join(sys.base_prefix, "bin", name)
+    return path if os.path.exists(path) else sys.executable
+
+
+def has_module(name: str) -> bool:
+    """Whether the installed interpreter comes with a top-level module."""
+    probe = subprocess.run(  # noqa: S603 - our own interpreter
+        [base_python(), "-I", "-c", f"import {name}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    return probe.returncode == 0
+
+
 def glibc_version() -> Optional[Tuple[int, int]]:
-    """Return the (major, minor) of the glibc that this process runs on, if it is glibc."""
+    """Return the (major, minor) of the glibc that runs this process, if it is glibc."""
     try:
         text = os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (AttributeError, OSError, ValueError):
@@ -60,7 +79,7 @@ def glibc_version() -> Optional[Tuple[int, int]]:
 
 
 def debian_release() -> Tuple[str, str]:
-    """Return (`ID`, `VERSION_ID`) of /etc/os-release; empty strings where it is absent."""
+    """Return (`ID`, `VERSION_ID`) of /etc/os-release; empty where it is absent."""
     fields = {}
     try:
         lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
@@ -73,21 +92,23 @@ def debian_release() -> Tuple[str, str]:
 
 
 def can_carry_own_glibc() -> bool:
-    """Whether `make setup` can fetch a newer glibc for the virtual environment alone."""
+    """Whether `make setup` can fetch a newer glibc for `.venv` alone."""
     return debian_release()[0] == "debian" and all(
         shutil.which(tool) for tool in ("apt-get", "dpkg-deb")
     )
 
 
 def check_platform() -> Check:
-    """Require Linux on x86-64, the only platform that tfx-bsl and TFDV have wheels for."""
+    """Require Linux on x86-64: tfx-bsl and TFDV have no other wheels."""
     found = f"{platform.system()} on {platform.machine()}"
     is_met = (platform.system(), platform.machine()) == ("Linux", "x86_64")
     return Check(
         "platform",
         is_met,
         found,
-        "" if is_met else f"TFX 1.21 has wheels for Linux on x86_64 only. {CONTAINER_REMEDY}.",
+        ""
+        if is_met
+        else f"TFX has wheels for Linux on x86_64 only. {CONTAINER_REMEDY}.",
     )
 
 
@@ -129,7 +150,10 @@ def check_compiler() -> Check:
     header = Path(sysconfig.get_paths()["include"]) / "Python.h"
     missing = [
         text
-        for text, is_there in (("a C++ compiler", compiler), ("Python.h", header.is_file()))
+        for text, is_there in (
+            ("a C++ compiler", compiler),
+            ("Python.h", header.is_file()),
+        )
         if not is_there
     ]
     if not missing:
@@ -145,14 +169,8 @@ def check_compiler() -> Check:
 
 def check_venv() -> Check:
     """Require pip, or the means to make it: Debian ships Python without both."""
-    for module in ("pip", "ensurepip"):
-        probe = subprocess.run(  # noqa: S603 - our own interpreter, constant arguments
-            [sys.executable, "-c", f"import {module}"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=False,
-        )
-        if probe.returncode == 0:
+    for module in ("ensurepip", "pip"):
+        if has_module(module):
             return Check("pip", True, module)
     return Check(
         "pip",

