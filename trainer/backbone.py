@@ -1,0 +1,130 @@
+"""Build a pretrained backbone: architecture, weights, cut and pooling."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Sequence
+
+import keras
+
+from trainer.config import ModelConfig
+from trainer.efficientnet_lite import build_efficientnet_lite
+from trainer.errors import UserError
+from trainer.presets import Preset, get_preset
+from trainer.weights import RANDOM_WEIGHTS, load_weights, weights_digest
+
+_ARCHITECTURE_VERSION = 1
+"""Raise it when a change here changes features, so that stored ones are not reused."""
+
+
+def image_size_of(config: ModelConfig) -> int:
+    """Return the edge of the square input in pixels, and check that it is possible.
+
+    Raises:
+        UserError: The size is below the backbone's least.
+    """
+    preset = get_preset(config.preset)
+    size = config.image_size or preset.image_size
+    if size < preset.min_image_size:
+        raise UserError(
+            f"`image_size` must be {preset.min_image_size} pixels or more for "
+            f"{preset.name!r}. Received: image_size={size!r}"
+        )
+    return size
+
+
+def build_backbone(config: ModelConfig) -> keras.Model:
+    """Build the backbone with its weights, cut, pooled and frozen.
+
+    Args:
+        config: Preset, weights, image size, cut and pooling.
+
+    Returns:
+        A model from preprocessed images, float32 (B, S, S, 3), to features: float32 (B, F),
+        or (B, h, w, C) with pooling `none`. It is not trainable.
+
+    Raises:
+        UserError: The image is too small or a cut layer does not exist.
+        WeightsError: The weights are missing, damaged, or of another architecture.
+    """
+    preset = get_preset(config.preset)
+    network = _build_architecture(preset, image_size_of(config))
+    outputs = _cut(network, config.cut)
+    load_weights(network, preset, config)
+    features = _pool(outputs, config)
+    backbone = keras.Model(network.inputs, features, name="backbone")
+    backbone.trainable = False
+    return backbone
+
+
+def backbone_fingerprint(config: ModelConfig) -> str:
+    """Return 64 hexadecimal digits that change whenever the features would.
+
+    They cover the architecture, the bytes of the weights actually used, the image size, the
+    cut and the pooling; not the head.
+
+    Raises:
+        WeightsError: The weights are missing.
+    """
+    preset = get_preset(config.preset)
+    facts = {
+        "version": _ARCHITECTURE_VERSION,
+        "architecture": preset.constructor,
+        "width": preset.width,
+        "depth": preset.depth,
+        "weights": weights_digest(preset, config),
+        "image_size": image_size_of(config),
+        "cut": config.cut,
+        "pooling": config.pooling,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _build_architecture(preset: Preset, size: int) -> keras.Model:
+    shape = (size, size, 3)
+    if preset.constructor == "EfficientNetLite":
+        return build_efficientnet_lite(
+            input_shape=shape, width=preset.width, depth=preset.depth, name=preset.name
+        )
+    constructor = getattr(keras.applications, preset.constructor)
+    return constructor(include_top=False, weights=None, input_shape=shape)
+
+
+def _cut(network: keras.Model, cut: Sequence[str] | None) -> list[keras.KerasTensor]:
+    if cut is None:
+        return list(network.outputs)
+    layers = {layer.name: layer for layer in network.layers}
+    for name in cut:
+        if name not in layers:
+            near = difflib.get_close_matches(name, layers, n=3, cutoff=0.3)
+            hint = f"the nearest names are {near}" if near else "see `graft presets`"
+            raise UserError(
+                f"`cut` must name layers of the backbone; {hint}. Received: {name!r}"
+            )
+    return [layers[name].output for name in cut]
+
+
+def _pool(outputs: list[keras.KerasTensor], config: ModelConfig) -> keras.KerasTensor:
+    if config.pooling == "none":
+        if len(outputs) > 1:
+            raise UserError(
+                "several cut layers need `pooling` 'avg' or 'max', since their maps "
+                f"differ in size. Received: pooling='none', cut={config.cut!r}"
+            )
+        return outputs[0]
+    pooling = {
+        "avg": keras.layers.GlobalAveragePooling2D,
+        "max": keras.layers.GlobalMaxPooling2D,
+    }[config.pooling]
+    pooled = [pooling()(output) for output in outputs]
+    return pooled[0] if len(pooled) == 1 else keras.layers.Concatenate()(pooled)
+
+
+__all__ = [
+    "RANDOM_WEIGHTS",
+    "backbone_fingerprint",
+    "build_backbone",
+    "image_size_of",
+]
