@@ -1,0 +1,1 @@
+"""ImageExampleGen: labelled images of many shapes become checked, split tf.Examples."""

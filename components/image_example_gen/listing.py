@@ -1,0 +1,53 @@
+"""From a data config to references of all its images, whatever the data's layout."""
+
+from __future__ import annotations
+
+from components.image_example_gen import (
+    built_in,
+    file_system,
+    folders,
+    manifests,
+    records,
+)
+from components.image_example_gen.config import DataConfig
+from components.image_example_gen.layout import (
+    detect_format,
+    record_files,
+    require_file,
+    require_folder,
+)
+from components.image_example_gen.source import Listing
+from trainer.errors import DataError
+
+
+def list_images(config: DataConfig, work_folder: str) -> Listing:
+    """List the images; one pass over the data set's names.
+
+    Args:
+        config: Where the data lies and how.
+        work_folder: A folder for bytes that exist in no file that can be read from the
+            middle: images of a Keras data set, of gzipped TFRecords.
+
+    Returns:
+        The references, in a fixed order, and what was left aside.
+
+    Raises:
+        DataError: There is nothing there, or it isn't what `config` says.
+    """
+    path = file_system.local_path(config.path)
+    layout = detect_format(config)
+    if layout in ("keras", "sklearn"):
+        return built_in.list_images(config, work_folder)
+    if layout in ("csv", "jsonl"):
+        require_file(path, layout)
+        return manifests.list_images(path, layout, config)
+    if layout == "tfrecord":
+        return records.list_images(record_files(path), config, work_folder)
+    require_folder(path)
+    tree = file_system.list_tree(path)
+    if not tree.files:
+        raise DataError(
+            f"The folder {config.path!r} is empty. Put one folder per class into it, "
+            "each with at least a few images."
+        )
+    return folders.list_images(tree, path, config)

@@ -1,0 +1,306 @@
+"""The Beam transforms: hash what may be copies; read, check and write whole shards.
+
+What flows between workers are names of list files, counts and bad news. An image's bytes
+never leave the worker that read them, so memory stays flat whatever the data's size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, NamedTuple, TypeVar
+
+import apache_beam as beam
+import tensorflow as tf
+
+from components import progress
+from components.image_example_gen import file_system
+from components.image_example_gen.config import DataConfig
+from components.image_example_gen.image_ref import ImageRef, printable, read_bytes
+from components.image_example_gen.splitting import choose_split
+from trainer import features, image_decoding
+from trainer.features import SPLITS
+
+METRICS_NAMESPACE = "graft.ImageExampleGen"
+SHARD_NAME = "data_tfrecord-{index:05d}-of-{total:05d}"
+
+QUARANTINED_TAG = "quarantined"
+
+# Waiting for a disk or a network, not computing.
+_NUM_REMOTE_THREADS = 16
+_IN_FLIGHT_PER_THREAD = 4
+# Larger images are decoded one at a time: a hundred megapixels are 300 MB.
+_LARGE_IMAGE_PIXELS = 16_000_000
+
+Result = TypeVar("Result")
+
+
+class ShardTask(NamedTuple):
+    """A piece of work: one list of images.
+
+    Attributes:
+        list_path: File of one `ImageRef` per line.
+        begin: Position of its first line in the list of all images.
+        index: Number of the shard, from 0.
+        total: How many shards there are.
+    """
+
+    list_path: str
+    begin: int
+    index: int
+    total: int
+
+
+class Quarantined(NamedTuple):
+    """An image that can't be used.
+
+    Attributes:
+        filename: Its name in the data set, printable.
+        class_name: Its class name.
+        reason: Why.
+        num_bytes: Its size; None where unknown.
+    """
+
+    filename: str
+    class_name: str
+    reason: str
+    num_bytes: int | None
+
+
+class ShardCounts(NamedTuple):
+    """What one shard got.
+
+    Attributes:
+        images: Number of images by split and class name.
+        num_bytes: Size of the encoded images.
+    """
+
+    images: dict[tuple[str, str], int]
+    num_bytes: int
+
+
+class CheckedImage(NamedTuple):
+    """A readable image."""
+
+    encoded: bytes
+    content_hash: str
+    header: image_decoding.ImageHeader
+
+
+class HashImages(beam.PTransform):  # type: ignore[misc]
+    """Hash images: ShardTasks in; lists of (position among all, SHA-256 or None) out.
+
+    None stands for a file that can't be read or isn't an image by its header: two of
+    these are no copies of one image.
+    """
+
+    def __init__(self, config: DataConfig) -> None:
+        super().__init__()
+        self._config = config
+
+    def expand(self, tasks: beam.PCollection) -> beam.PCollection:
+        return tasks | "Hash" >> beam.ParDo(_HashImagesFn(self._config))
+
+
+class WriteShards(beam.PTransform):  # type: ignore[misc]
+    """Read, check and write images: ShardTasks in; ShardCounts and Quarantined out.
+
+    Each task becomes one file in every split of two folders: with and without the
+    images' bytes. A file appears under its name when it is whole.
+
+    Example:
+        shards = tasks | WriteShards(config, examples, metadata, work)
+        counts, bad = shards.counts, shards[QUARANTINED_TAG]
+    """
+
+    def __init__(
+        self, config: DataConfig, examples_uri: str, metadata_uri: str, work_folder: str
+    ) -> None:
+        super().__init__()
+        self._fn = _WriteShardFn(config, examples_uri, metadata_uri, work_folder)
+
+    def expand(self, tasks: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
+        return tasks | "ReadCheckWrite" >> beam.ParDo(self._fn).with_outputs(
+            QUARANTINED_TAG, main="counts"
+        )
+
+
+def read_list(path: str) -> Iterator[ImageRef]:
+    """Read the images of a list file."""
+    with tf.io.gfile.GFile(path, "rb") as file:
+        for line in file:
+            yield ImageRef.from_json(line)
+
+
+def to_example(image: CheckedImage, ref: ImageRef) -> tuple[bytes, bytes]:
+    """Serialize an image as a tf.Example, with and without its bytes.
+
+    Returns:
+        The whole example, and the same without `features.IMAGE_KEY`.
+    """
+    example = tf.train.Example()
+    feature = example.features.feature
+    for key, text in (
+        (features.FORMAT_KEY, image.header.format),
+        (features.FILENAME_KEY, printable(ref.name)),
+        (features.CLASS_NAME_KEY, ref.class_name),
+        (features.CONTENT_HASH_KEY, image.content_hash),
+        (features.SOURCE_KEY, printable(ref.source)),
+    ):
+        feature[key].bytes_list.value.append(text.encode())
+    feature[features.HEIGHT_KEY].int64_list.value.append(image.header.height)
+    feature[features.WIDTH_KEY].int64_list.value.append(image.header.width)
+    metadata = example.SerializeToString(deterministic=True)
+    feature[features.IMAGE_KEY].bytes_list.value.append(image.encoded)
+    return example.SerializeToString(deterministic=True), metadata
+
+
+class _PooledFn(beam.DoFn):  # type: ignore[misc]
+    """A DoFn with a pool of threads: files and TensorFlow's ops let others run."""
+
+    def __init__(self, config: DataConfig) -> None:
+        self._config = config
+        self._pool: ThreadPoolExecutor | None = None
+
+    def setup(self) -> None:
+        self._large = threading.Lock()
+        num_threads = (
+            _NUM_REMOTE_THREADS
+            if file_system.is_remote(self._config.path)
+            else len(os.sched_getaffinity(0))
+        )
+        self._num_in_flight = _IN_FLIGHT_PER_THREAD * num_threads
+        self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="ingest")
+
+    def teardown(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _in_order(
+        self, function: Callable[[ImageRef], Result], refs: Iterable[ImageRef]
+    ) -> Iterator[tuple[ImageRef, Result | ValueError]]:
+        """Apply `function` in threads; yield in the order of `refs`, few in flight."""
+        if self._pool is None:
+            raise RuntimeError("setup() comes before process()")
+        waiting: deque[tuple[ImageRef, Future[Result]]] = deque()
+        for ref in refs:
+            waiting.append((ref, self._pool.submit(function, ref)))
+            if len(waiting) >= self._num_in_flight:
+                yield _outcome(*waiting.popleft())
+        while waiting:
+            yield _outcome(*waiting.popleft())
+
+
+def _outcome(
+    ref: ImageRef, future: Future[Result]
+) -> tuple[ImageRef, Result | ValueError]:
+    try:
+        return ref, future.result()
+    except ValueError as error:
+        return ref, error
+
+
+class _HashImagesFn(_PooledFn):
+    def process(self, task: ShardTask) -> Iterator[list[tuple[int, str | None]]]:
+        found: list[tuple[int, str | None]] = []
+        results = self._in_order(self._hash, read_list(task.list_path))
+        for position, (_, result) in enumerate(results, start=task.begin):
+            found.append(
+                (position, None if isinstance(result, ValueError) else result)
+            )
+            progress.advance("files compared")
+        yield found
+
+    def _hash(self, ref: ImageRef) -> str:
+        encoded = read_bytes(ref, self._config.max_file_bytes)
+        image_decoding.sniff(encoded)
+        return hashlib.sha256(encoded).hexdigest()
+
+
+class _WriteShardFn(_PooledFn):
+    def __init__(
+        self, config: DataConfig, examples_uri: str, metadata_uri: str, work_folder: str
+    ) -> None:
+        super().__init__(config)
+        self._uris = {"examples": examples_uri, "metadata": metadata_uri}
+        self._work_folder = work_folder
+        self._num_written = beam.metrics.Metrics.counter(
+            METRICS_NAMESPACE, "images_written"
+        )
+        self._num_quarantined = beam.metrics.Metrics.counter(
+            METRICS_NAMESPACE, "images_quarantined"
+        )
+
+    def process(self, task: ShardTask) -> Iterator[Any]:
+        images: Counter[tuple[str, str]] = Counter()
+        num_bytes = 0
+        shard = SHARD_NAME.format(index=task.index, total=task.total)
+        places = {
+            (kind, split): (
+                os.path.join(self._work_folder, f"{kind}-{split}-{shard}"),
+                os.path.join(uri, f"Split-{split}", shard),
+            )
+            for kind, uri in self._uris.items()
+            for split in SPLITS
+        }
+        with ExitStack() as stack:
+            writers = {
+                key: stack.enter_context(tf.io.TFRecordWriter(written))
+                for key, (written, _) in places.items()
+            }
+            for ref, image in self._in_order(self._check, read_list(task.list_path)):
+                progress.advance("images")
+                if isinstance(image, ValueError):
+                    self._num_quarantined.inc()
+                    yield beam.pvalue.TaggedOutput(
+                        QUARANTINED_TAG,
+                        Quarantined(
+                            printable(ref.name), ref.class_name, str(image), ref.size
+                        ),
+                    )
+                    continue
+                split = choose_split(image.content_hash, ref.splits, self._config.splits)
+                whole, metadata = to_example(image, ref)
+                writers["examples", split].write(whole)
+                writers["metadata", split].write(metadata)
+                self._num_written.inc()
+                images[split, ref.class_name] += 1
+                num_bytes += len(image.encoded)
+        for written, final in places.values():
+            tf.io.gfile.makedirs(os.path.dirname(final))
+            tf.io.gfile.rename(written, final, overwrite=True)
+        yield ShardCounts(dict(images), num_bytes)
+
+    def _check(self, ref: ImageRef) -> CheckedImage:
+        encoded = read_bytes(ref, self._config.max_file_bytes)
+        header = image_decoding.sniff(encoded)
+        num_pixels = header.height * header.width
+        if num_pixels > self._config.max_pixels:
+            raise ValueError(
+                f"too many pixels: {header.width}x{header.height}, `max_pixels` is "
+                f"{self._config.max_pixels}"
+            )
+        if num_pixels > _LARGE_IMAGE_PIXELS:
+            with self._large:
+                image_decoding.check_image(encoded)
+        else:
+            image_decoding.check_image(encoded)
+        return CheckedImage(encoded, hashlib.sha256(encoded).hexdigest(), header)
+
+
+def encode_counts(counts: ShardCounts) -> str:
+    """Return one line of JSON; `decode_counts` reads it."""
+    images = [[*key, number] for key, number in sorted(counts.images.items())]
+    return json.dumps([images, counts.num_bytes])
+
+
+def decode_counts(line: str) -> ShardCounts:
+    """Read what `encode_counts` wrote."""
+    images, num_bytes = json.loads(line)
+    return ShardCounts({(split, name): n for split, name, n in images}, num_bytes)
