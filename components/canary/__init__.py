@@ -1,0 +1,1 @@
+"""The canary: the candidate in a process of its own, asked real images before any user."""

@@ -1,0 +1,1 @@
+"""The stop before training: an anomaly of severity error in the data ends the run."""

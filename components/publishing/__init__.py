@@ -1,0 +1,1 @@
+"""Publishing: a blessed model becomes a version that TensorFlow Serving sees whole."""

@@ -1,0 +1,85 @@
+"""The `preprocessing_fn` of TFX's Transform: label map, decode, resize, normalise.
+
+Its graph is the one definition of preprocessing that feature extraction, training,
+evaluation and the exported model share. Decoded pixels are never materialised: 224 x 224
+float32 pixels take 600 kB where a small JPEG takes 2 kB.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorflow_transform import beam as tft_beam
+
+from trainer import features
+from trainer.preprocessing import PreprocessingSpec, preprocess_images
+
+PREPROCESSING_KEY = "preprocessing"
+"""Key of `custom_config` that holds a `PreprocessingSpec` as JSON."""
+
+
+class SortedNames(tft_beam.experimental.PTransformAnalyzer):
+    """Collect the distinct class names into an asset file, one a line, sorted.
+
+    tft.vocabulary sorts by frequency, so that adding images would renumber the classes.
+    """
+
+    def expand(self, batches: beam.PCollection[tuple[np.ndarray]]) -> Any:
+        """Map batches of string arrays to the path of the file, a scalar string."""
+        folder = self.base_temp_dir
+        path = os.path.join(folder, features.CLASS_NAMES_VOCABULARY)
+
+        def write(names: Iterable[bytes]) -> np.ndarray:
+            tf.io.gfile.makedirs(folder)
+            with tf.io.gfile.GFile(path, "wb") as file:
+                file.write(b"\n".join(sorted(names)) + b"\n")
+            return np.array(path.encode())
+
+        return (
+            batches
+            | "DistinctOfBatch" >> beam.FlatMap(lambda batch: set(batch[0].ravel()))
+            | "Distinct" >> beam.Distinct()
+            | "ToList" >> beam.combiners.ToList()
+            | "Write" >> beam.Map(write)
+        )
+
+
+def preprocessing_fn(
+    inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
+) -> dict[str, tf.Tensor]:
+    """Build the Transform graph.
+
+    Args:
+        inputs: A batch of raw examples: `image/encoded` and `image/class/text`, string
+            (N,) or (N, 1).
+        custom_config: `PREPROCESSING_KEY` holds the spec.
+
+    Returns:
+        `image/pixels` float32 (N, H, W, 3) and `image/class/label` int64 (N,), -1 for a
+        class name that no training image has.
+    """
+    spec = PreprocessingSpec.from_json(custom_config[PREPROCESSING_KEY])
+    encoded = tf.reshape(inputs[features.IMAGE_KEY], [-1])
+    names = tf.reshape(inputs[features.CLASS_NAME_KEY], [-1])
+    (path,) = tft.experimental.ptransform_analyzer(
+        inputs=[names],
+        ptransform=SortedNames(),
+        output_dtypes=[tf.string],
+        output_shapes=[[]],
+        output_asset_default_values=[b"graft: not analysed yet"],
+        name=features.CLASS_NAMES_VOCABULARY,
+    )
+    tft.annotate_asset(
+        features.CLASS_NAMES_VOCABULARY, features.CLASS_NAMES_VOCABULARY
+    )
+    labels = tft.apply_vocabulary(names, path, default_value=-1)
+    return {
+        features.PIXELS_KEY: preprocess_images(encoded, spec),
+        features.LABEL_KEY: tf.cast(labels, tf.int64),
+    }

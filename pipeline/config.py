@@ -1,0 +1,219 @@
+"""The config of a whole run: one YAML file, checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from components.bottleneck_features.config import FeaturesConfig
+from components.data_validation.config import DataValidationConfig
+from components.gate.config import GateConfig
+from components.image_example_gen.config import DataConfig
+from components.publishing.config import PushConfig
+from trainer.config import ModelConfig, TrainingConfig
+from trainer.errors import UserError
+from trainer.strict_model import StrictModel
+
+
+class ConfigError(UserError):
+    """The config can't be used; the message lists every mistake in it."""
+
+
+class PipelineConfig(StrictModel):
+    """Everything that decides a run."""
+
+    name: str = Field(
+        "graft",
+        pattern="^[a-z]([-a-z0-9]{0,43}[a-z0-9])?$",
+        description="Name of the pipeline: lower-case letters, digits and hyphens, at "
+        "most 45, as Kubeflow asks.",
+    )
+    output: str = Field(
+        "graft_output",
+        min_length=1,
+        description="Folder for artifacts, metadata, logs, reports and, unless "
+        "`push.destination` says otherwise, served models.",
+    )
+    data: DataConfig = Field(description="The labelled images.")
+    data_validation: DataValidationConfig = Field(
+        DataValidationConfig(), description="The schema that data must fit."
+    )
+    features: FeaturesConfig = Field(
+        FeaturesConfig(), description="How bottleneck features are computed and kept."
+    )
+    model: ModelConfig = Field(ModelConfig(), description="Backbone and head.")
+    training: TrainingConfig = Field(
+        TrainingConfig(), description="How the head, or more, is trained."
+    )
+    gate: GateConfig = Field(GateConfig(), description="What a candidate must reach.")
+    push: PushConfig = Field(PushConfig(), description="Where a blessed model goes.")
+    beam_args: tuple[str, ...] = Field(
+        (),
+        description="Arguments for Apache Beam; empty: its local runner with threads.",
+    )
+
+    @property
+    def pipeline_folder(self) -> str:
+        """Folder of this pipeline's artifacts, metadata and logs."""
+        return os.path.join(self.output, "pipelines", self.name)
+
+    @property
+    def push_destination(self) -> str:
+        """Folder above the served models' folders."""
+        return self.push.destination or os.path.join(self.output, "serving")
+
+    @property
+    def feature_cache(self) -> str:
+        """Folder of the store of features, or an empty string for none."""
+        if self.features.cache == "none":
+            return ""
+        return self.features.cache or os.path.join(self.output, "features")
+
+
+def load_config(
+    path: str | os.PathLike[str] | None,
+    *,
+    data: str | None = None,
+    output: str | None = None,
+    overrides: Sequence[str] = (),
+) -> PipelineConfig:
+    """Read and check a config.
+
+    Args:
+        path: YAML file; None stands for an empty one.
+        data: Replaces `data.path` when given.
+        output: Replaces `output` when given.
+        overrides: `key=value` with a dotted key; the value is YAML.
+
+    Returns:
+        The checked config.
+
+    Raises:
+        ConfigError: With every mistake, what is allowed and what came.
+    """
+    values = _read_yaml(Path(path)) if path is not None else {}
+    source = str(path) if path is not None else "the command line"
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"`--set` takes key=value. Received: {override!r}")
+        _assign(values, key.strip(), _parse_value(override, text))
+    if data is not None:
+        _assign(values, "data.path", data)
+    if output is not None:
+        _assign(values, "output", output)
+    if "data" not in values:
+        raise ConfigError(
+            "No data: name a config, or a folder of images with one folder per class "
+            "(graft run --data my_photos)."
+        )
+    try:
+        return PipelineConfig.model_validate(values)
+    except ValidationError as error:
+        lines = [f"  {line}" for line in _explain(error, values)]
+        raise ConfigError(f"{source} is no valid config:\n" + "\n".join(lines)) from None
+
+
+def dump_config(config: PipelineConfig) -> str:
+    """Return the whole config, defaults included, as YAML."""
+    text: str = yaml.safe_dump(
+        config.model_dump(mode="json"), sort_keys=False, allow_unicode=True
+    )
+    return text
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"No such config: {str(path)!r}.{_nearby(path)}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{str(path)!r} can't be read: {error}") from error
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{str(path)!r} is no YAML: {error}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{str(path)!r} must hold keys and values, such as `data:`. "
+            f"Received: {type(values).__name__}"
+        )
+    return values
+
+
+def _nearby(path: Path) -> str:
+    """Suggest a config file with a similar name."""
+    folders = [path.parent, Path(__file__).parent / "configs"]
+    names = {
+        file.name: file for folder in folders for file in sorted(folder.glob("*.y*ml"))
+    }
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f" Did you mean {str(names[close[0]])!r}?" if close else ""
+
+
+def _parse_value(override: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(
+            f"`--set` takes a YAML value, quoted where it has to be. Received: {override!r}"
+        ) from None
+
+
+def _assign(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        nested = values.setdefault(parent, {})
+        if not isinstance(nested, dict):
+            raise ConfigError(f"`{parent}` in {dotted!r} holds a value, not keys.")
+        values = nested
+    values[last] = value
+
+
+def _explain(error: ValidationError, values: Mapping[str, Any]) -> Iterable[str]:
+    """Say per mistake which key it is, what is allowed and what came."""
+    for item in error.errors():
+        location = [part for part in item["loc"]]
+        key = ".".join(str(part) for part in location)
+        received = f"Received: {item['input']!r}"
+        match item["type"]:
+            case "extra_forbidden":
+                yield f"`{key}` is no key.{_did_you_mean(location)}"
+            case "missing":
+                yield f"`{key}` is missing."
+            case "value_error":
+                yield f"`{key}`: {item['ctx']['error']}" if key else str(
+                    item["ctx"]["error"]
+                )
+            case _:
+                yield f"`{key}`: {item['msg']}. {received}"
+
+
+def _did_you_mean(location: Sequence[Any]) -> str:
+    model: Any = PipelineConfig
+    for part in location[:-1]:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = _model_of(field.annotation) if field is not None else None
+        if model is None:
+            return ""
+    names = list(model.model_fields)
+    close = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.5)
+    if close:
+        return f" Did you mean `{close[0]}`?"
+    return f" Keys here: {', '.join(names)}."
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the config model in an annotation such as `X` or `X | None`."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None

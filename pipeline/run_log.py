@@ -1,0 +1,65 @@
+"""What a run says while it runs, and where everything else that is said goes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+
+@contextlib.contextmanager
+def logs_to_file(path: Path, *, verbose: bool) -> Iterator[TextIO]:
+    """Send the logs of TFX, Beam and TensorFlow to a file, and keep the terminal free.
+
+    TensorFlow's C++ code writes to the process's standard error itself, so the file
+    descriptor is redirected, not only Python's stream.
+
+    Args:
+        path: The log file; appended to.
+        verbose: Show the logs on the terminal too.
+
+    Yields:
+        A stream that still writes to the terminal's standard error.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    sys.stdout.flush()
+    terminal_descriptor = os.dup(2)
+    terminal = os.fdopen(os.dup(terminal_descriptor), "w", encoding="utf-8")
+    handler: logging.Handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
+    root = logging.getLogger()
+    previous_handlers, previous_level = root.handlers[:], root.level
+    root.handlers = [handler]
+    if verbose:
+        shown = logging.StreamHandler(terminal)
+        shown.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        root.addHandler(shown)
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    previous_stdout = sys.stdout
+    file = path.open("a", encoding="utf-8")
+    try:
+        if not verbose:
+            os.dup2(file.fileno(), 2)
+        # Keras and TFMA print progress bars and hints to standard output.
+        sys.stdout = file
+        with warnings.catch_warnings():
+            yield terminal
+    finally:
+        sys.stdout = previous_stdout
+        sys.stderr.flush()
+        os.dup2(terminal_descriptor, 2)
+        os.close(terminal_descriptor)
+        logging.captureWarnings(False)
+        root.handlers, root.level = previous_handlers, previous_level
+        handler.close()
+        file.close()
+        terminal.close()

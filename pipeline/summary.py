@@ -1,0 +1,43 @@
+"""The one screen at the end of a run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.config import PipelineConfig
+from pipeline.run_result import RunResult
+
+
+def print_summary(
+    config: PipelineConfig, result: RunResult, *, seconds: float, log_path: Path
+) -> None:
+    """Print accuracy, verdict, where the model and the report are, and what to do next."""
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table.grid(padding=(0, 2))
+    table.add_row(
+        "Test accuracy", f"{result.accuracy:.4f} on {result.num_test_images:,} images"
+    )
+    if result.is_blessed:
+        table.add_row(
+            "Gate", f"passed: accuracy reaches the floor of {config.gate.min_accuracy:g}"
+        )
+    else:
+        table.add_row("Gate", "refused: " + "; ".join(result.reasons))
+    table.add_row("Pushed to", result.pushed_path or "nowhere: the gate refused the model")
+    if result.report_path:
+        table.add_row("Report", result.report_path)
+    if result.pushed_path:
+        table.add_row("Ask it", predict_command(config, result.pushed_path))
+    table.add_row("Time", f"{seconds:.0f} s")
+    table.add_row("Log", str(log_path))
+    console.print(table)
+
+
+def predict_command(config: PipelineConfig, pushed_path: str) -> str:
+    """Return the command that asks the pushed model about an image."""
+    folder = os.path.dirname(pushed_path)
+    return f"graft predict IMAGE --model-dir {folder}"
