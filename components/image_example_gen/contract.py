@@ -20,7 +20,7 @@ SCHEMA_FILE_NAME = "schema.pbtxt"
 
 
 def example_schema() -> schema_pb2.Schema:
-    """Return the schema: every key exactly once in every example, shape (1,)."""
+    """Return the schema: every key exactly once in every example, a scalar."""
     schema = schema_pb2.Schema()
     for key in sorted(_BYTES_KEYS + _INT_KEYS):
         feature = schema.feature.add(
@@ -29,7 +29,8 @@ def example_schema() -> schema_pb2.Schema:
         )
         feature.presence.min_fraction = 1.0
         feature.presence.min_count = 1
-        feature.shape.dim.add(size=1)
+        # A scalar: what parses a batch of examples gets (N,), not (N, 1).
+        feature.shape.SetInParent()
         if key in _INT_KEYS:
             feature.int_domain.min = 1
         if key == features.FORMAT_KEY:
