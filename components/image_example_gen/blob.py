@@ -1,4 +1,4 @@
-"""A file of many images one after the other, for those that lie in no file of their own."""
+"""One file of many images, for those that lie in no file of their own."""
 
 from __future__ import annotations
 

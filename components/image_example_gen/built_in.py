@@ -29,15 +29,15 @@ _CLASS_NAMES = {
     ),
     "cifar100": tuple(
         "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy "
-        "bridge bus butterfly camel can castle caterpillar cattle chair chimpanzee clock "
-        "cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish "
-        "forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion "
-        "lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange "
-        "orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine "
-        "possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper "
-        "snail snake spider squirrel streetcar sunflower sweet_pepper table tank "
-        "telephone television tiger tractor train trout tulip turtle wardrobe whale "
-        "willow_tree wolf woman worm".split()
+        "bridge bus butterfly camel can castle caterpillar cattle chair chimpanzee "
+        "clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant "
+        "flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower "
+        "leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom "
+        "oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain "
+        "plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal "
+        "shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower "
+        "sweet_pepper table tank telephone television tiger tractor train trout tulip "
+        "turtle wardrobe whale willow_tree wolf woman worm".split()
     ),
     "mnist": _DIGITS,
     "fashion_mnist": (
@@ -122,9 +122,9 @@ def _load_keras(name: str) -> Iterator[_Part]:
         loaded = getattr(keras.datasets, name).load_data()
     except Exception as error:
         raise DataError(
-            f"Keras can't load its data set {name!r}: {error}. Without a network, put its "
-            "files into the folder datasets of KERAS_HOME (~/.keras by default), or give "
-            "a folder of images."
+            f"Keras can't load its data set {name!r}: {error}. Without a network, put "
+            "its files into the folder datasets of KERAS_HOME (~/.keras by default), "
+            "or give a folder of images."
         ) from error
     for role, (pixels, labels) in zip((TRAIN_ROLE, TEST_ROLE), loaded, strict=True):
         yield pixels, [names[int(label)] for label in np.ravel(labels)], role

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
@@ -14,13 +16,13 @@ from components.image_example_gen.config import DataConfig
 class ImageExampleGenSpec(types.ComponentSpec):
     """Inputs, outputs and execution properties of ImageExampleGen."""
 
-    PARAMETERS = {  # noqa: RUF012 - TFX reads a class attribute
+    PARAMETERS: ClassVar[dict[str, component_spec.ExecutionParameter]] = {
         executor.DATA_CONFIG_KEY: component_spec.ExecutionParameter(type=str),
         executor.DATA_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
         executor.CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
-    INPUTS = {}  # noqa: RUF012
-    OUTPUTS = {  # noqa: RUF012
+    INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {}
+    OUTPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
         executor.EXAMPLES_KEY: component_spec.ChannelParameter(
             type=standard_artifacts.Examples
         ),
@@ -40,8 +42,8 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
     Component `outputs` contains:
       - `examples`: Channel of `standard_artifacts.Examples` with the splits train, eval
         and test; the keys are those of `trainer.features`.
-      - `metadata`: Channel of `standard_artifacts.Examples`, the same without the images'
-        bytes, for statistics at little cost.
+      - `metadata`: Channel of `standard_artifacts.Examples`, the same without the
+        images' bytes, for statistics at little cost.
       - `schema`: Channel of `standard_artifacts.Schema`, the contract of an example.
       - `quarantine`: Channel of `ImageQuarantine`.
 

@@ -1,4 +1,4 @@
-"""What a user may say about the data: where it lies, how it is split, what is tolerated."""
+"""What a user may say about the data: where it lies, how to split, what to tolerate."""
 
 from __future__ import annotations
 
@@ -51,16 +51,18 @@ class DataConfig(BaseModel):
 
     path: str = Field(
         min_length=1,
-        description="A folder, a manifest (.csv, .jsonl), TFRecord files (a file, a folder "
-        "or a glob pattern), `keras:NAME` (cifar10, cifar100, mnist, fashion_mnist) or "
-        "`sklearn:digits`. Local, gs:// or another file system that Apache Beam knows.",
+        description="A folder, a manifest (.csv, .jsonl), TFRecord files (a file, a "
+        "folder or a glob pattern), `keras:NAME` (cifar10, cifar100, mnist, "
+        "fashion_mnist) or `sklearn:digits`. Local, gs:// or another file system that "
+        "Apache Beam knows.",
     )
     format: Literal[
         "auto", "folders", "pre_split", "csv", "jsonl", "tfrecord", "keras", "sklearn"
     ] = Field(
         "auto",
         description="The data's layout. `folders`: one folder per class; `pre_split`: "
-        "folders train, validation (or val), test that hold class folders; `auto` looks.",
+        "folders train, validation (or val), test that hold class folders; `auto` "
+        "looks.",
     )
     splits: SplitPercentages = Field(
         default_factory=SplitPercentages,
@@ -68,9 +70,9 @@ class DataConfig(BaseModel):
     )
     validation_becomes: Literal["auto", "eval", "test"] = Field(
         "auto",
-        description="The split that a given validation set becomes. `auto`: `eval` where "
-        "a test set is given too; otherwise `test`, because it is the set that figures "
-        "are reported on, and `eval` is taken out of train.",
+        description="The split that a given validation set becomes. `auto`: `eval` "
+        "where a test set is given too; otherwise `test`, because it is the set that "
+        "figures are reported on, and `eval` is taken out of train.",
     )
     class_names: tuple[str, ...] | None = Field(
         None,
@@ -87,29 +89,35 @@ class DataConfig(BaseModel):
     )
     duplicate_label_policy: Literal["fail", "drop", "keep"] = Field(
         "fail",
-        description="The same image under two labels: stop, drop all its copies, or keep "
-        "one copy under each label (all in the same split).",
+        description="The same image under two labels: stop, drop all its copies, or "
+        "keep one copy under each label (all in the same split).",
     )
     leak_policy: Literal["drop_from_train", "fail"] = Field(
         "drop_from_train",
-        description="The same image in two given splits: keep only the copy that is held "
-        "out furthest (test, then eval, then train), or stop.",
+        description="The same image in two given splits: keep only the copy that is "
+        "held out furthest (test, then eval, then train), or stop.",
     )
     max_pixels: int = Field(
         100_000_000,
         ge=1,
-        description="Largest height times width of an image, in pixels; a larger one is "
-        "taken for a decompression bomb and never decoded.",
+        description="Largest height times width of an image, in pixels; a larger one "
+        "is taken for a decompression bomb and never decoded.",
     )
     max_file_bytes: int = Field(
         256 * 2**20,
         ge=1,
-        description="Largest size of an image file, in bytes; a larger one is not read.",
+        description="Largest size of an image file, in bytes; a larger one is not "
+        "read.",
     )
-    path_column: str = Field("path", description="Manifest column with the image's path.")
-    label_column: str = Field("label", description="Manifest column with the class name.")
+    path_column: str = Field(
+        "path", description="Manifest column with the image's path."
+    )
+    label_column: str = Field(
+        "label", description="Manifest column with the class name."
+    )
     split_column: str = Field(
-        "split", description="Manifest column with the split; it may be absent or blank."
+        "split",
+        description="Manifest column with the split; it may be absent or blank.",
     )
     tfrecord_image_key: str = Field(
         features.IMAGE_KEY, description="Key of the encoded image in a tf.Example."

@@ -1,7 +1,7 @@
-"""Exact copies of one image: found by hash, counted once, never on both sides of a split.
+"""Exact copies of one image: found by hash, counted once, never in two splits.
 
-Only images of the same size in bytes can be copies, so of large photographs next to none
-have to be read for this.
+Only images of the same size in bytes can be copies, so of large photographs next to
+none have to be read for this.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ def drop_copies(
 
 def _openness(splits: tuple[str, ...]) -> int:
     """Rank an image's splits: test first, then eval, then those that train can get."""
-    return {(TEST_SPLIT,): 0, (EVAL_SPLIT,): 1}.get(splits, 1 + len(splits))
+    if splits in ((TEST_SPLIT,), (EVAL_SPLIT,)):
+        return 0 if splits[0] == TEST_SPLIT else 1
+    return 1 + len(splits)
 
 
 def _apply_fail_policies(groups: list[CopyGroup], config: DataConfig) -> None:

@@ -7,7 +7,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -34,10 +34,10 @@ from components.image_example_gen.transforms import (
     QUARANTINED_TAG,
     HashImages,
     Quarantined,
+    ShardCounts,
     ShardTask,
+    WriteJson,
     WriteShards,
-    decode_counts,
-    encode_counts,
 )
 from trainer.errors import UserError
 from trainer.features import SPLITS
@@ -128,35 +128,32 @@ class ImageExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         listing = list_images(config, work_folder)
         refs = summary_lib.select_classes(listing, config)
         refs, groups = self._without_copies(refs, config, work_folder)
-        # Sorted by a hash of the name: every shard, and every part of one, mixes classes.
+        # Sorted by a hash of the name: every shard, and every part of one, mixes
+        # classes.
         refs.sort(key=_shuffle_key)
         logger.info("Reading %d images of %d listed.", len(refs), len(listing.refs))
         progress.expect("images", len(refs))
         tasks = _write_lists(refs, work_folder, "images")
-        results = os.path.join(work_folder, "results")
+        counts_path = os.path.join(work_folder, "counts.json")
+        quarantined_path = os.path.join(work_folder, "quarantined.json")
         with self._make_beam_pipeline() as pipeline:
             shards = (
                 pipeline
                 | "Shards" >> beam.Create(tasks)
-                | WriteShards(config, uris[EXAMPLES_KEY], uris[METADATA_KEY], work_folder)
+                | WriteShards(
+                    config, uris[EXAMPLES_KEY], uris[METADATA_KEY], work_folder
+                )
             )
-            (
-                shards.counts
-                | "EncodeCounts" >> beam.Map(encode_counts)
-                | "WriteCounts" >> beam.io.WriteToText(f"{results}-counts")
-            )
-            (
-                shards[QUARANTINED_TAG]
-                | "EncodeQuarantined" >> beam.Map(json.dumps)
-                | "WriteQuarantined" >> beam.io.WriteToText(f"{results}-quarantined")
-            )
+            shards.counts | "Counts" >> WriteJson(counts_path)
+            shards[QUARANTINED_TAG] | "Quarantined" >> WriteJson(quarantined_path)
         quarantined = sorted(
-            Quarantined(*json.loads(line)) for line in _lines(f"{results}-quarantined*")
+            (Quarantined(*row) for row in _read_json(quarantined_path)),
+            key=lambda image: image.filename,
         )
         summary = summary_lib.summarise(
             listing,
             refs,
-            map(decode_counts, _lines(f"{results}-counts*")),
+            (ShardCounts(*row) for row in _read_json(counts_path)),
             quarantined,
             groups,
         )
@@ -177,19 +174,18 @@ class ImageExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             return refs, []
         progress.expect("files compared", len(candidates))
         tasks = _write_lists([refs[c] for c in candidates], work_folder, "copies")
-        results = os.path.join(work_folder, "results-hashes")
+        hashes_path = os.path.join(work_folder, "hashes.json")
         with self._make_beam_pipeline() as pipeline:
             (
                 pipeline
                 | "Lists" >> beam.Create(tasks)
                 | HashImages(config)
-                | "EncodeHashes" >> beam.Map(json.dumps)
-                | "WriteHashes" >> beam.io.WriteToText(results)
+                | "Hashes" >> WriteJson(hashes_path)
             )
         hashes = {
             candidates[position]: content_hash
-            for line in _lines(f"{results}*")
-            for position, content_hash in json.loads(line)
+            for found in _read_json(hashes_path)
+            for position, content_hash in found
             if content_hash is not None
         }
         return drop_copies(refs, hashes, config)
@@ -217,10 +213,9 @@ def _write_lists(
     return tasks
 
 
-def _lines(pattern: str) -> Iterable[str]:
-    for path in sorted(tf.io.gfile.glob(pattern)):
-        with tf.io.gfile.GFile(path, "r") as file:
-            yield from file
+def _read_json(path: str) -> Any:
+    with tf.io.gfile.GFile(path, "r") as file:
+        return json.load(file)
 
 
 def _write_text(path: str, text: str) -> None:
@@ -280,7 +275,7 @@ def _remove_folder(folder: str) -> None:
 
 
 def _is_disk_full(error: BaseException | None) -> bool:
-    """Tell whether a full disk is behind an error; Beam keeps but the text of causes."""
+    """Tell whether a full disk is behind an error; Beam keeps only the text."""
     while error is not None:
         if isinstance(error, tf.errors.ResourceExhaustedError):
             return True

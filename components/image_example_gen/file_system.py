@@ -1,7 +1,7 @@
 """Listing and opening files: cheaply on a local disk, by Apache Beam anywhere else.
 
-A listing is one pass that brings names, sizes and times of change together. Locally it is
-`os.scandir`; in an object store it is one request per page of names.
+A listing is one pass that brings names, sizes and times of change together. Locally it
+is `os.scandir`; in an object store it is one request per page of names.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class FileEntry(NamedTuple):
 
 @dataclass
 class Tree:
-    """A folder's files, in the order of their names, and the names of its sub-folders."""
+    """A folder's files, in the order of their names, and the names of its folders."""
 
     files: list[FileEntry] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
@@ -67,7 +67,7 @@ def join(folder: str, name: str) -> str:
 
 
 def is_folder(path: str) -> bool:
-    """Tell whether `path` is a folder; an object store has one where a name begins so."""
+    """Tell whether `path` is a folder, or in an object store the start of names."""
     if not is_remote(path):
         return os.path.isdir(path)
     return not is_file(path) and bool(_match(path.rstrip("/") + "/**", limit=1))
@@ -126,7 +126,7 @@ def stat_file(path: str, name: str) -> FileEntry:
 
 
 def list_tree(root: str) -> Tree:
-    """List all files below a folder, but hidden ones and those that systems leave behind.
+    """List all files below a folder, but for hidden ones and those of file managers.
 
     Args:
         root: A folder, local or remote. Links to folders are followed.
@@ -145,7 +145,9 @@ def list_tree(root: str) -> Tree:
             if name.endswith("/") or any(map(_is_ignored, name.split("/"))):
                 continue
             modified = int(found.last_updated_in_seconds * 1e9)
-            tree.files.append(FileEntry(found.path, name, found.size_in_bytes, modified))
+            tree.files.append(
+                FileEntry(found.path, name, found.size_in_bytes, modified)
+            )
         tree.files.sort()
         folders = {
             "/".join(entry.parts[:depth])
@@ -174,8 +176,8 @@ def _walk(
         identity = (status.st_dev, status.st_ino)
         if identity in ancestors:
             raise DataError(
-                f"A symbolic link leads back to a folder that contains it: {folder!r} is "
-                f"{ancestors[identity]!r} again. Remove the link."
+                f"A symbolic link leads back to a folder that contains it: {folder!r} "
+                f"is {ancestors[identity]!r} again. Remove the link."
             )
         ancestors = {**ancestors, identity: folder}
         with os.scandir(folder) as entries:

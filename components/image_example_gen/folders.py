@@ -19,9 +19,10 @@ from trainer.features import SPLITS
 
 # Files that lie beside images and are none; anything else is read to find out.
 _SIDECAR_EXTENSIONS = frozenset(
-    ".txt .md .rst .html .htm .xml .json .jsonl .csv .tsv .yaml .yml .toml .ini .cfg .pdf "
-    ".doc .docx .xls .xlsx .zip .tar .gz .tgz .xz .7z .rar .py .ipynb .sh .log .mat .npy "
-    ".npz .h5 .hdf5 .pkl .db .sqlite .mp4 .mov .avi .wav .mp3 .xmp .aae .bak .tmp".split()
+    ".txt .md .rst .html .htm .xml .json .jsonl .csv .tsv .yaml .yml .toml .ini .cfg "
+    ".pdf .doc .docx .xls .xlsx .zip .tar .gz .tgz .xz .7z .rar .py .ipynb .sh .log "
+    ".mat .npy .npz .h5 .hdf5 .pkl .db .sqlite .mp4 .mov .avi .wav .mp3 .xmp .aae .bak "
+    ".tmp".split()
 )
 
 _PRE_SPLIT_DEPTH = 3  # split/class/image
@@ -37,8 +38,8 @@ def list_images(tree: Tree, root: str, config: DataConfig) -> Listing:
         config: See `DataConfig`.
 
     Returns:
-        The references. The class is the folder's name; of folders nested in it the first
-        one's name is the image's source.
+        The references. The class is the folder's name; of folders nested in it the
+        first one's name is the image's source.
 
     Raises:
         DataError: The folders are neither layout, or it can't be told which.
@@ -50,13 +51,15 @@ def list_images(tree: Tree, root: str, config: DataConfig) -> Listing:
 
 
 def _split_folders(tree: Tree, config: DataConfig) -> dict[str, str]:
-    """Return the role (train, validation, test) by folder; {} if this is no such tree."""
+    """Return the role (train, validation, test) by folder; {} if there are none."""
     if config.format == "folders":
         return {}
     top = sorted(name for name in tree.folders if "/" not in name)
     roles = {name: ROLE_OF_NAME[name.lower()] for name in top if _is_role(name)}
     nested = {name.split("/")[0] for name in tree.folders if "/" in name}
-    has_train = any(role == TRAIN_ROLE and name in nested for name, role in roles.items())
+    has_train = any(
+        role == TRAIN_ROLE and name in nested for name, role in roles.items()
+    )
     if not has_train:
         if config.format == "pre_split":
             raise DataError(
@@ -103,11 +106,14 @@ def _list_pre_split(tree: Tree, roles: dict[str, str], config: DataConfig) -> Li
         else:
             nested = parts[2] if len(parts) > _PRE_SPLIT_DEPTH else parts[0]
             class_name = class_name_of(parts[1], f"the folder {'/'.join(parts[:2])!r}")
-            listing.refs.append(_ref(entry, class_name, nested, splits[roles[parts[0]]]))
+            listing.refs.append(
+                _ref(entry, class_name, nested, splits[roles[parts[0]]])
+            )
     if unlabelled:
         listing.warnings.append(
-            f"{sum(unlabelled.values())} images lie directly in {some_of([*unlabelled])}, "
-            "in no class folder: they have no label and are left aside."
+            f"{sum(unlabelled.values())} images lie directly in "
+            f"{some_of([*unlabelled])}, in no class folder: they have no label and are "
+            "left aside."
         )
     found = {ref.class_name for ref in listing.refs}
     listing.empty_classes = sorted(
@@ -147,8 +153,8 @@ def _list_class_folders(tree: Tree, root: str) -> Listing:
         )
     if unlabelled:
         listing.warnings.append(
-            f"{len(unlabelled)} files lie directly in {root!r}, in no class folder: they "
-            f"have no label and are left aside ({some_of(unlabelled)})."
+            f"{len(unlabelled)} files lie directly in {root!r}, in no class folder: "
+            f"they have no label and are left aside ({some_of(unlabelled)})."
         )
     if len(nested_by_class) == 1 and len({ref.class_name for ref in listing.refs}) == 1:
         ((name, below),) = nested_by_class.items()
@@ -160,8 +166,8 @@ def _list_class_folders(tree: Tree, root: str) -> Listing:
             )
     if nested_by_class:
         listing.warnings.append(
-            f"Folders are nested in the classes {some_of(sorted(nested_by_class))}: their "
-            "images count as images of the class."
+            f"Folders are nested in the classes {some_of(sorted(nested_by_class))}: "
+            "their images count as images of the class."
         )
     found = {ref.class_name for ref in listing.refs}
     top = {name for name in tree.folders if "/" not in name}

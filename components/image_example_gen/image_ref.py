@@ -77,13 +77,13 @@ def read_bytes(ref: ImageRef, max_bytes: int) -> bytes:
             with file_system.open_file(ref.path) as file:
                 if ref.offset is not None:
                     file.seek(ref.offset)
-                    return bytes(file.read(ref.size))
+                    return bytes(file.read(ref.size or 0))
                 encoded = bytes(file.read(max_bytes + 1))
         else:
             if ref.offset is not None:
                 with open(ref.path, "rb") as file:
                     file.seek(ref.offset)
-                    return file.read(ref.size)
+                    return file.read(ref.size or 0)
             # Opening a pipe would wait for ever.
             if not stat.S_ISREG(os.stat(ref.path).st_mode):
                 raise ValueError("not a regular file")

@@ -13,7 +13,7 @@ _GLOB_CHARACTERS = re.compile(r"[*?\[]")
 _RECORD_NAME = re.compile(r"tf_?record", re.IGNORECASE)
 
 
-def detect_format(config: DataConfig) -> str:
+def detect_format(config: DataConfig) -> str:  # noqa: PLR0911
     """Tell the data's layout by its name; "folders" stands for "pre_split" as well.
 
     Raises:
@@ -62,8 +62,8 @@ def record_files(path: str) -> list[file_system.FileEntry]:
         found = []
     if not found:
         raise DataError(
-            f"No TFRecord file is at `data.path`. Received: path={path!r}. Give a file, a "
-            "folder of such files, or a pattern such as 'records/train-*'."
+            f"No TFRecord file is at `data.path`. Received: path={path!r}. Give a "
+            "file, a folder of such files, or a pattern such as 'records/train-*'."
         )
     return found
 
@@ -88,8 +88,8 @@ def require_folder(path: str) -> None:
         return
     if file_system.is_file(path):
         raise DataError(
-            f"`data.path` is a file of unknown kind. Received: path={path!r}. Allowed: a "
-            "folder of class folders, a .csv or .jsonl manifest, a .tfrecord file."
+            f"`data.path` is a file of unknown kind. Received: path={path!r}. Allowed: "
+            "a folder of class folders, a .csv or .jsonl manifest, a .tfrecord file."
         )
     remedy = "Check the spelling"
     if not file_system.is_remote(path):

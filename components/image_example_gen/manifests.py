@@ -54,7 +54,9 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
                 f"{sorted(ROLE_OF_NAME)} or blank. Received: {given!r}."
             )
         role = ROLE_OF_NAME[given.lower()] if given else None
-        rows.append((str(name), class_name_of(str(label), f"{path!r} line {line}"), role))
+        rows.append(
+            (str(name), class_name_of(str(label), f"{path!r} line {line}"), role)
+        )
     if not rows:
         raise DataError(f"The manifest {path!r} names no images. Add lines to it.")
     listing = Listing(layout)
@@ -126,7 +128,8 @@ def _json_rows(
             row = json.loads(line)
         except ValueError as error:
             raise DataError(
-                f"{path!r}, line {number}: no valid JSON: {error}. Each line must be one "
+                f"{path!r}, line {number}: no valid JSON: {error}. Each line must be "
+                "one "
                 f'object such as {{"path": "a.jpg", "label": "cat"}}.'
             ) from error
         if not isinstance(row, dict):

@@ -7,7 +7,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, cast
 
 import tensorflow as tf
 
@@ -34,7 +34,8 @@ def list_images(
     """List the images in TFRecord files, reading each file once.
 
     Args:
-        files: The files. A word such as "train" in a file's or folder's name is its split.
+        files: The files. A word such as "train" in a file's or folder's name is its
+            split.
         config: Names the keys of image and label.
         work_folder: Where the images of gzipped files are unpacked to.
 
@@ -67,7 +68,7 @@ def list_images(
 
 
 def _role_of(name: str) -> str | None:
-    """Find the role in the nearest part of a name, as in Split-train/data_tfrecord-0."""
+    """Find the role in the last part of a name that has one, as in Split-train/x."""
     for part in reversed(name.split("/")):
         for word in _WORD.findall(part):
             if word.lower() in ROLE_OF_NAME:
@@ -81,7 +82,7 @@ def _images_of(
     image_key, label_key = config.tfrecord_image_key, config.tfrecord_label_key
     source = os.path.basename(entry.name)
     with file_system.open_file(entry.path) as raw:
-        file = gzip.open(raw, "rb") if is_packed else raw
+        file = cast(IO[bytes], gzip.open(raw, "rb")) if is_packed else raw
         for number, (position, record) in enumerate(_records_of(file, entry)):
             where = f"{entry.path!r}, record {number}"
             try:
@@ -91,8 +92,9 @@ def _images_of(
             for key in (image_key, label_key):
                 if key not in features:
                     raise DataError(
-                        f"{where} has no feature {key!r}. Received: {sorted(features)}. "
-                        "Name yours by `tfrecord_image_key` and `tfrecord_label_key`."
+                        f"{where} has no feature {key!r}. Received: "
+                        f"{sorted(features)}. Name yours by `tfrecord_image_key` and "
+                        "`tfrecord_label_key`."
                     )
             values = features[image_key].bytes_list.value
             encoded = values[0] if values else b""
@@ -138,6 +140,6 @@ def _records_of(file: IO[bytes], entry: FileEntry) -> Iterator[tuple[int, bytes]
             position += _HEADER.size + length + _FOOTER_BYTES
     except (EOFError, gzip.BadGzipFile) as error:
         raise DataError(
-            f"{entry.path!r} is no TFRecord file, or is cut off: no whole record begins "
-            f"at byte {position}. Write it again."
+            f"{entry.path!r} is no TFRecord file, or is cut off: no whole record "
+            f"begins at byte {position}. Write it again."
         ) from error

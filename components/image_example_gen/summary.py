@@ -118,7 +118,8 @@ def summarise(
     images: Counter[tuple[str, str]] = Counter()
     num_bytes = 0
     for shard in shards:
-        images.update(shard.images)
+        for split, class_name, number in shard.images:
+            images[split, class_name] += number
         num_bytes += shard.num_bytes
     class_names = sorted({ref.class_name for ref in refs})
     counts = {
@@ -138,7 +139,7 @@ def summarise(
         )
     described = {
         "duplicate": "exact copies of other images were dropped",
-        "leak": "images of a held-out split were found in another split too and dropped "
+        "leak": "images of a held-out split were found in another one too and dropped "
         "there",
         "label_conflict": "images with more than one label were dropped",
     }
@@ -148,8 +149,8 @@ def summarise(
         if few and sum(counts[split].values()):
             shown = [f"{name} ({counts[split][name]})" for name in few]
             warnings.append(
-                f"The split {split} has fewer than {_FEWEST_PER_CLASS_AND_SPLIT} images "
-                f"of {some_of(shown)}: its figures for them say little."
+                f"The split {split} has fewer than {_FEWEST_PER_CLASS_AND_SPLIT} "
+                f"images of {some_of(shown)}: its figures for them say little."
             )
     return Summary(
         layout=listing.layout,
@@ -189,7 +190,8 @@ def require_usable(
         more = num_bad - _MOST_BAD_IMAGES_IN_A_MESSAGE
         raise DataError(
             f"{num_bad} of {num_read} images can't be used; `max_bad_fraction` allows "
-            f"{config.max_bad_fraction:.1%}, there are {num_bad / num_read:.1%}:\n{shown}"
+            f"{config.max_bad_fraction:.1%}, there are "
+            f"{num_bad / num_read:.1%}:\n{shown}"
             + (f"\n  and {more} more" if more > 0 else "")
             + "\nMend or delete them, or raise `max_bad_fraction`."
         )
@@ -200,16 +202,16 @@ def require_usable(
     for split in SPLITS:
         if summary.splits[split] == 0 and config.splits.of(split) > 0:
             raise DataError(
-                f"The split {split!r} got none of the {summary.num_written} images. Add "
-                f"images, or give it a larger share than {config.splits.of(split):g} % "
-                "in `splits`."
+                f"The split {split!r} got none of the {summary.num_written} images. "
+                "Add images, or give it a larger share than "
+                f"{config.splits.of(split):g} % in `splits`."
             )
     missing = [name for name, n in summary.counts[TRAIN_SPLIT].items() if n == 0]
     if missing:
         raise DataError(
-            f"The split {TRAIN_SPLIT!r} has no images of {some_of(missing)}, so that no "
-            "model could learn them. Add images to these classes, or leave them out by "
-            "`class_names`."
+            f"The split {TRAIN_SPLIT!r} has no images of {some_of(missing)}, so that "
+            "no model could learn them. Add images to these classes, or leave them out "
+            "by `class_names`."
         )
 
 

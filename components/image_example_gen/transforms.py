@@ -1,7 +1,8 @@
 """The Beam transforms: hash what may be copies; read, check and write whole shards.
 
-What flows between workers are names of list files, counts and bad news. An image's bytes
-never leave the worker that read them, so memory stays flat whatever the data's size.
+What flows between workers are names of list files, counts and bad news. An image's
+bytes never leave the worker that read them, so memory stays flat whatever the data's
+size.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any, NamedTuple, TypeVar
 
 import apache_beam as beam
@@ -23,12 +24,13 @@ from components import progress
 from components.image_example_gen import file_system
 from components.image_example_gen.config import DataConfig
 from components.image_example_gen.image_ref import ImageRef, printable, read_bytes
+from components.image_example_gen.readability import check_decodable, examine
 from components.image_example_gen.splitting import choose_split
 from trainer import features, image_decoding
 from trainer.features import SPLITS
 
 METRICS_NAMESPACE = "graft.ImageExampleGen"
-SHARD_NAME = "data_tfrecord-{index:05d}-of-{total:05d}"
+SHARD_NAME = "data_tfrecord-{number:05d}-of-{total:05d}"
 
 QUARANTINED_TAG = "quarantined"
 
@@ -47,13 +49,13 @@ class ShardTask(NamedTuple):
     Attributes:
         list_path: File of one `ImageRef` per line.
         begin: Position of its first line in the list of all images.
-        index: Number of the shard, from 0.
+        number: Number of the shard, from 0.
         total: How many shards there are.
     """
 
     list_path: str
     begin: int
-    index: int
+    number: int
     total: int
 
 
@@ -77,11 +79,11 @@ class ShardCounts(NamedTuple):
     """What one shard got.
 
     Attributes:
-        images: Number of images by split and class name.
+        images: Split, class name, and number of images.
         num_bytes: Size of the encoded images.
     """
 
-    images: dict[tuple[str, str], int]
+    images: list[tuple[str, str, int]]
     num_bytes: int
 
 
@@ -93,7 +95,7 @@ class CheckedImage(NamedTuple):
     header: image_decoding.ImageHeader
 
 
-class HashImages(beam.PTransform):  # type: ignore[misc]
+class HashImages(beam.PTransform):
     """Hash images: ShardTasks in; lists of (position among all, SHA-256 or None) out.
 
     None stands for a file that can't be read or isn't an image by its header: two of
@@ -105,10 +107,11 @@ class HashImages(beam.PTransform):  # type: ignore[misc]
         self._config = config
 
     def expand(self, tasks: beam.PCollection) -> beam.PCollection:
+        """Apply it to a collection of `ShardTask`."""
         return tasks | "Hash" >> beam.ParDo(_HashImagesFn(self._config))
 
 
-class WriteShards(beam.PTransform):  # type: ignore[misc]
+class WriteShards(beam.PTransform):
     """Read, check and write images: ShardTasks in; ShardCounts and Quarantined out.
 
     Each task becomes one file in every split of two folders: with and without the
@@ -126,6 +129,7 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
         self._fn = _WriteShardFn(config, examples_uri, metadata_uri, work_folder)
 
     def expand(self, tasks: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
+        """Apply it to a collection of `ShardTask`."""
         return tasks | "ReadCheckWrite" >> beam.ParDo(self._fn).with_outputs(
             QUARANTINED_TAG, main="counts"
         )
@@ -136,6 +140,22 @@ def read_list(path: str) -> Iterator[ImageRef]:
     with tf.io.gfile.GFile(path, "rb") as file:
         for line in file:
             yield ImageRef.from_json(line)
+
+
+class WriteJson(beam.PTransform):
+    """Write the few elements of a collection as one JSON list, in no fixed order."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def expand(self, values: beam.PCollection) -> beam.PCollection:
+        """Apply it to a collection of JSON values."""
+        return (
+            values
+            | "Gather" >> beam.combiners.ToList()
+            | "Write" >> beam.Map(_write_json, self._path)
+        )
 
 
 def to_example(image: CheckedImage, ref: ImageRef) -> tuple[bytes, bytes]:
@@ -161,7 +181,7 @@ def to_example(image: CheckedImage, ref: ImageRef) -> tuple[bytes, bytes]:
     return example.SerializeToString(deterministic=True), metadata
 
 
-class _PooledFn(beam.DoFn):  # type: ignore[misc]
+class _PooledFn(beam.DoFn):
     """A DoFn with a pool of threads: files and TensorFlow's ops let others run."""
 
     def __init__(self, config: DataConfig) -> None:
@@ -192,18 +212,18 @@ class _PooledFn(beam.DoFn):  # type: ignore[misc]
         for ref in refs:
             waiting.append((ref, self._pool.submit(function, ref)))
             if len(waiting) >= self._num_in_flight:
-                yield _outcome(*waiting.popleft())
-        while waiting:
-            yield _outcome(*waiting.popleft())
+                first, future = waiting.popleft()
+                yield first, _result_of(future)
+        for first, future in waiting:
+            yield first, _result_of(future)
 
 
-def _outcome(
-    ref: ImageRef, future: Future[Result]
-) -> tuple[ImageRef, Result | ValueError]:
+def _result_of(future: Future[Any]) -> Any:
+    """Return what a future brings; the reason why an image is bad is a result too."""
     try:
-        return ref, future.result()
+        return future.result()
     except ValueError as error:
-        return ref, error
+        return error
 
 
 class _HashImagesFn(_PooledFn):
@@ -211,9 +231,7 @@ class _HashImagesFn(_PooledFn):
         found: list[tuple[int, str | None]] = []
         results = self._in_order(self._hash, read_list(task.list_path))
         for position, (_, result) in enumerate(results, start=task.begin):
-            found.append(
-                (position, None if isinstance(result, ValueError) else result)
-            )
+            found.append((position, None if isinstance(result, ValueError) else result))
             progress.advance("files compared")
         yield found
 
@@ -240,7 +258,7 @@ class _WriteShardFn(_PooledFn):
     def process(self, task: ShardTask) -> Iterator[Any]:
         images: Counter[tuple[str, str]] = Counter()
         num_bytes = 0
-        shard = SHARD_NAME.format(index=task.index, total=task.total)
+        shard = SHARD_NAME.format(number=task.number, total=task.total)
         places = {
             (kind, split): (
                 os.path.join(self._work_folder, f"{kind}-{split}-{shard}"),
@@ -265,7 +283,9 @@ class _WriteShardFn(_PooledFn):
                         ),
                     )
                     continue
-                split = choose_split(image.content_hash, ref.splits, self._config.splits)
+                split = choose_split(
+                    image.content_hash, ref.splits, self._config.splits
+                )
                 whole, metadata = to_example(image, ref)
                 writers["examples", split].write(whole)
                 writers["metadata", split].write(metadata)
@@ -275,32 +295,20 @@ class _WriteShardFn(_PooledFn):
         for written, final in places.values():
             tf.io.gfile.makedirs(os.path.dirname(final))
             tf.io.gfile.rename(written, final, overwrite=True)
-        yield ShardCounts(dict(images), num_bytes)
+        counts = [(split, name, number) for (split, name), number in images.items()]
+        yield ShardCounts(sorted(counts), num_bytes)
 
     def _check(self, ref: ImageRef) -> CheckedImage:
         encoded = read_bytes(ref, self._config.max_file_bytes)
-        header = image_decoding.sniff(encoded)
-        num_pixels = header.height * header.width
-        if num_pixels > self._config.max_pixels:
-            raise ValueError(
-                f"too many pixels: {header.width}x{header.height}, `max_pixels` is "
-                f"{self._config.max_pixels}"
-            )
-        if num_pixels > _LARGE_IMAGE_PIXELS:
-            with self._large:
-                image_decoding.check_image(encoded)
-        else:
-            image_decoding.check_image(encoded)
+        header, num_pixels = examine(encoded, self._config.max_pixels)
+        with self._large if num_pixels > _LARGE_IMAGE_PIXELS else nullcontext():
+            check_decodable(encoded, header.format)
         return CheckedImage(encoded, hashlib.sha256(encoded).hexdigest(), header)
 
 
-def encode_counts(counts: ShardCounts) -> str:
-    """Return one line of JSON; `decode_counts` reads it."""
-    images = [[*key, number] for key, number in sorted(counts.images.items())]
-    return json.dumps([images, counts.num_bytes])
-
-
-def decode_counts(line: str) -> ShardCounts:
-    """Read what `encode_counts` wrote."""
-    images, num_bytes = json.loads(line)
-    return ShardCounts({(split, name): n for split, name, n in images}, num_bytes)
+def _write_json(value: object, path: str) -> None:
+    """Write a value as a JSON file that appears whole or not at all."""
+    unfinished = f"{path}.unfinished"
+    with tf.io.gfile.GFile(unfinished, "w") as file:
+        file.write(json.dumps(value))
+    tf.io.gfile.rename(unfinished, path, overwrite=True)
