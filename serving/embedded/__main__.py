@@ -1,0 +1,24 @@
+"""`python -m serving.embedded`, with the flags of `tensorflow_model_server`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    from serving import tensorflow_runtime
+
+    tensorflow_runtime.load_lean()
+    from serving.embedded import server
+
+    status = server.main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # TensorFlow's threads may outlive the interpreter and crash it on the way out.
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

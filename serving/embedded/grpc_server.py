@@ -1,0 +1,189 @@
+"""gRPC: PredictionService, ModelService and health, over one core."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_management_pb2,
+    model_service_pb2_grpc,
+    prediction_service_pb2_grpc,
+)
+
+from serving.embedded.core import Core
+from serving.embedded.options import Options
+from serving.embedded.status import StatusError, internal, invalid
+
+logger = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES = 2**31 - 1
+HEALTH_SERVICES = ("", "ModelService", "PredictionService")
+
+
+async def _answer(context: Any, work: Awaitable[Any]) -> Any:
+    """Await the answer; end the call with the status of whatever goes wrong."""
+    try:
+        return await work
+    except StatusError as error:
+        await _abort(context, error)
+    except Exception:
+        logger.exception("A call failed")
+        await _abort(context, internal("internal error; the server's log has more"))
+
+
+async def _abort(context: Any, error: StatusError) -> NoReturn:
+    await context.abort(error.code, error.short_message)
+    raise AssertionError("abort() doesn't return")
+
+
+Method = Callable[[Any, str, float | None], Awaitable[Any]]
+
+
+class PredictionService:
+    """`tensorflow.serving.PredictionService`, with gRPC's method names.
+
+    Args:
+        core: Answers the requests.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def Predict(self, request: Any, context: Any) -> Any:
+        """Run any signature."""
+        return await self._infer(self._core.predict, request, context)
+
+    async def Classify(self, request: Any, context: Any) -> Any:
+        """Run a signature of examples to classes and scores."""
+        return await self._infer(self._core.classify, request, context)
+
+    async def Regress(self, request: Any, context: Any) -> Any:
+        """Run a signature of examples to values."""
+        return await self._infer(self._core.regress, request, context)
+
+    async def MultiInference(self, request: Any, context: Any) -> Any:
+        """Run several signatures on the same examples."""
+        return await self._infer(self._core.multi_inference, request, context)
+
+    async def GetModelMetadata(self, request: Any, context: Any) -> Any:
+        """Tell a version's signatures."""
+
+        async def work() -> Any:
+            return self._core.metadata(request)
+
+        return await _answer(context, work())
+
+    async def _infer(self, method: Method, request: Any, context: Any) -> Any:
+        return await _answer(context, method(request, "GRPC", context.time_remaining()))
+
+
+class ModelService:
+    """`tensorflow.serving.ModelService`, with gRPC's method names.
+
+    Args:
+        core: Knows the models.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def GetModelStatus(self, request: Any, context: Any) -> Any:
+        """Tell the states of a model's versions."""
+
+        async def work() -> Any:
+            return model_status(self._core, request)
+
+        return await _answer(context, work())
+
+    async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:
+        """Replace the list of models."""
+
+        async def work() -> Any:
+            response = model_management_pb2.ReloadConfigResponse()
+            try:
+                if request.config.WhichOneof("config") != "model_config_list":
+                    raise invalid(
+                        "ServerModelConfig type not supported by HandleReloadConfig."
+                    )
+                await self._core.manager.configure(request.config)
+            except StatusError as error:
+                logger.error("ReloadConfig failed: %s", error)
+                raise
+            response.status.error_code = 0
+            return response
+
+        return await _answer(context, work())
+
+
+def model_status(core: Core, request: Any) -> Any:
+    """Answer a GetModelStatusRequest; a version label is not looked at.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT without a model, NOT_FOUND for an unknown one.
+    """
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
+    spec = request.model_spec
+    number = spec.version.value if spec.HasField("version") else None
+    response = get_model_status_pb2.GetModelStatusResponse()
+    for version in core.manager.statuses(spec.name, number):
+        entry = response.model_version_status.add(
+            version=version.number, state=int(version.state)
+        )
+        entry.status.error_code = version.error.number if version.error else 0
+        entry.status.error_message = version.error.message if version.error else ""
+    return response
+
+
+def build_server(core: Core, options: Options) -> Any:
+    """Return a gRPC server that is bound to its port but not started.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if the port is taken or the TLS texts are wrong.
+    """
+    arguments = [
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        # Two servers on one port would share its clients at random.
+        ("grpc.so_reuseport", 0),
+        *options.grpc_channel_arguments,
+    ]
+    server = grpc.aio.server(options=arguments)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        PredictionService(core), server
+    )
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+        ModelService(core), server
+    )
+    if options.enable_grpc_healthcheck_service:
+        servicer = health.aio.HealthServicer()
+        for service in HEALTH_SERVICES:
+            servicer._server_status[service] = health_pb2.HealthCheckResponse.SERVING
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    addresses = []
+    if options.port:
+        addresses.append(f"{options.host}:{options.port}")
+    if options.grpc_socket_path:
+        addresses.append(f"unix:{options.grpc_socket_path}")
+    try:
+        for address in addresses:
+            if options.ssl is not None:
+                server.add_secure_port(address, _credentials(options.ssl))
+            else:
+                server.add_insecure_port(address)
+    except (RuntimeError, ValueError) as error:
+        raise invalid(f"gRPC can't listen on {addresses}: {error}") from error
+    return server
+
+
+def _credentials(ssl: Any) -> Any:
+    return grpc.ssl_server_credentials(
+        [(ssl.server_key.encode(), ssl.server_cert.encode())],
+        root_certificates=ssl.custom_ca.encode() or None,
+        require_client_auth=ssl.client_verify,
+    )

@@ -1,0 +1,227 @@
+"""The flags of `tensorflow_model_server`, with its names and defaults."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from google.protobuf import text_format
+
+from serving.embedded.batching import BatchingOptions
+from serving.embedded.metrics import DEFAULT_PATH
+from serving.embedded.status import StatusError, invalid
+from serving.protos import server_config_pb2
+
+Message = TypeVar("Message")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the flags say, files read."""
+
+    port: int = 8500
+    """TCP port of gRPC; 0 for none."""
+    rest_api_port: int = 0
+    """TCP port of REST; 0 for none."""
+    grpc_socket_path: str = ""
+    model_name: str = "default"
+    model_base_path: Path | None = None
+    model_config_file: Path | None = None
+    model_config_file_poll_wait_seconds: float = 0
+    file_system_poll_wait_seconds: float = 1
+    max_num_load_retries: int = 5
+    load_retry_interval_micros: int = 60_000_000
+    batching: BatchingOptions | None = None
+    """None: each request runs by itself."""
+    monitoring_path: str | None = None
+    """Path of the metrics on the REST port; None for none."""
+    rest_api_timeout_in_ms: int = 30_000
+    ssl: Any = None
+    """An SSLConfig, None for plain text."""
+    enable_model_warmup: bool = True
+    enable_grpc_healthcheck_service: bool = False
+    allow_version_labels_for_unavailable_models: bool = False
+    grpc_channel_arguments: tuple[tuple[str, str | int], ...] = ()
+    grpc_max_threads: int = 8
+    """Most calls answered at the same time."""
+    rest_api_num_threads: int = 8
+    """Most REST requests answered at the same time; more wait."""
+    saved_model_tags: tuple[str, ...] = ("serve",)
+    intra_op_parallelism: int = 0
+    inter_op_parallelism: int = 0
+    host: str = "0.0.0.0"  # noqa: S104 - the binary listens on all addresses, too
+    """Address to listen on; the binary has no such flag."""
+
+
+def parse_flags(arguments: Sequence[str]) -> tuple[Options, list[str]]:
+    """Read a command line.
+
+    Args:
+        arguments: As `["--port=8500", "--enable_batching"]`.
+
+    Returns:
+        The options, and the arguments that mean nothing here.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if a file that a flag names is wrong, or flags
+            contradict each other.
+        SystemExit: If a flag's value can't be read.
+    """
+    flags, unknown = _parser().parse_known_args(list(arguments))
+    if flags.batching_parameters_file and not flags.enable_batching:
+        raise invalid(
+            "You supplied --batching_parameters_file without --enable_batching"
+        )
+    if not flags.model_config_file and not flags.model_base_path:
+        raise invalid(
+            "Both server_options.model_base_path and server_options.model_config_file "
+            "are empty! Pass --model_base_path or --model_config_file."
+        )
+    parallelism = flags.tensorflow_session_parallelism
+    options = Options(
+        port=flags.port,
+        rest_api_port=flags.rest_api_port,
+        grpc_socket_path=flags.grpc_socket_path,
+        model_name=flags.model_name,
+        model_base_path=flags.model_base_path,
+        model_config_file=flags.model_config_file,
+        model_config_file_poll_wait_seconds=flags.model_config_file_poll_wait_seconds,
+        file_system_poll_wait_seconds=flags.file_system_poll_wait_seconds,
+        max_num_load_retries=flags.max_num_load_retries,
+        load_retry_interval_micros=flags.load_retry_interval_micros,
+        batching=_read_batching(flags) if flags.enable_batching else None,
+        monitoring_path=_read_monitoring(flags.monitoring_config_file),
+        rest_api_timeout_in_ms=flags.rest_api_timeout_in_ms,
+        ssl=_read_ssl(flags.ssl_config_file),
+        enable_model_warmup=flags.enable_model_warmup,
+        enable_grpc_healthcheck_service=flags.enable_grpc_healthcheck_service,
+        allow_version_labels_for_unavailable_models=(
+            flags.allow_version_labels_for_unavailable_models
+        ),
+        grpc_channel_arguments=_read_channel_arguments(flags.grpc_channel_arguments),
+        grpc_max_threads=flags.grpc_max_threads,
+        rest_api_num_threads=flags.rest_api_num_threads,
+        saved_model_tags=tuple(flags.saved_model_tags.split(",")),
+        intra_op_parallelism=flags.tensorflow_intra_op_parallelism or parallelism,
+        inter_op_parallelism=flags.tensorflow_inter_op_parallelism or parallelism,
+        host=flags.host,
+    )
+    return options, unknown
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.embedded", allow_abbrev=False, description=__doc__
+    )
+
+    def add(name: str, kind: Any, default: Any) -> None:
+        if kind is _boolean:
+            parser.add_argument(
+                f"--{name}", type=kind, default=default, nargs="?", const=True
+            )
+        else:
+            parser.add_argument(f"--{name}", type=kind, default=default)
+
+    num_cores = os.cpu_count() or 1
+    add("port", int, 8500)
+    add("rest_api_port", int, 0)
+    add("grpc_socket_path", str, "")
+    add("model_name", str, "default")
+    add("model_base_path", _path, None)
+    add("model_config_file", _path, None)
+    add("model_config_file_poll_wait_seconds", float, 0)
+    add("file_system_poll_wait_seconds", float, 1)
+    add("max_num_load_retries", int, 5)
+    add("load_retry_interval_micros", int, 60_000_000)
+    add("enable_batching", _boolean, False)
+    add("batching_parameters_file", _path, None)
+    add("monitoring_config_file", _path, None)
+    add("rest_api_timeout_in_ms", int, 30_000)
+    add("ssl_config_file", _path, None)
+    add("enable_model_warmup", _boolean, True)
+    add("enable_grpc_healthcheck_service", _boolean, False)
+    add("allow_version_labels_for_unavailable_models", _boolean, False)
+    add("grpc_channel_arguments", str, "")
+    add("grpc_max_threads", int, 4 * num_cores)
+    add("rest_api_num_threads", int, 4 * num_cores)
+    add("saved_model_tags", str, "serve")
+    add("tensorflow_session_parallelism", int, 0)
+    add("tensorflow_intra_op_parallelism", int, 0)
+    add("tensorflow_inter_op_parallelism", int, 0)
+    add("host", str, "0.0.0.0")  # noqa: S104 - as the binary does
+    return parser
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in ("true", "1", "t", "yes"):
+        return True
+    if text.lower() in ("false", "0", "f", "no"):
+        return False
+    raise argparse.ArgumentTypeError(f"must be true or false. Received: {text!r}")
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _read_text(path: Path, message: Message) -> Message:
+    try:
+        text_format.Parse(path.read_text(encoding="utf-8"), message)
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        raise invalid(f"Invalid protobuf file: '{path}': {error}") from error
+    return message
+
+
+def _read_batching(flags: argparse.Namespace) -> BatchingOptions:
+    parameters = server_config_pb2.BatchingParameters()
+    if flags.batching_parameters_file:
+        _read_text(flags.batching_parameters_file, parameters)
+
+    def value(name: str, default: int) -> int:
+        if not parameters.HasField(name):
+            return default
+        return int(getattr(parameters, name).value)
+
+    try:
+        return BatchingOptions(
+            max_batch_size=value("max_batch_size", 1000),
+            batch_timeout_seconds=value("batch_timeout_micros", 0) / 1e6,
+            max_enqueued_batches=value("max_enqueued_batches", 10),
+            num_batch_threads=value("num_batch_threads", os.cpu_count() or 1),
+            allowed_batch_sizes=tuple(parameters.allowed_batch_sizes),
+            pad_variable_length_inputs=parameters.pad_variable_length_inputs,
+        )
+    except ValueError as error:
+        raise invalid(f"{flags.batching_parameters_file}: {error}") from error
+
+
+def _read_monitoring(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    config = _read_text(path, server_config_pb2.MonitoringConfig()).prometheus_config
+    return (config.path or DEFAULT_PATH) if config.enable else None
+
+
+def _read_ssl(path: Path | None) -> Any:
+    return _read_text(path, server_config_pb2.SSLConfig()) if path else None
+
+
+def _read_channel_arguments(text: str) -> tuple[tuple[str, str | int], ...]:
+    arguments: list[tuple[str, str | int]] = []
+    for pair in filter(None, text.split(",")):
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise invalid(
+                "`--grpc_channel_arguments` must be name=value pairs with commas "
+                f"between. Received: {text!r}"
+            )
+        is_number = value.lstrip("-").isdigit()
+        arguments.append((name, int(value) if is_number else value))
+    return tuple(arguments)
+
+
+__all__ = ["Options", "StatusError", "parse_flags"]

@@ -1,0 +1,194 @@
+"""The embedded server: load first, then open the ports, and drain at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tensorflow.core.protobuf import config_pb2
+
+from serving.embedded import grpc_server, rest, warmup
+from serving.embedded.batching import BatchingRunner
+from serving.embedded.core import Core
+from serving.embedded.manager import Manager, ManagerOptions
+from serving.embedded.metrics import Metrics
+from serving.embedded.model_config import read_config_file, single_model
+from serving.embedded.options import Options, parse_flags
+from serving.embedded.saved_model import SavedModel
+from serving.embedded.servable import DirectRunner, Runner, Servable
+from serving.embedded.status import StatusError
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 30.0
+"""Longest time that requests get to end after SIGTERM."""
+_SWITCH_SECONDS = 0.001
+"""How long a thread may keep Python's lock while the event loop wants it: loading a
+graph is much Python, and requests go on meanwhile. Python's own value is 0.005."""
+
+
+class EmbeddedServer:
+    """Serves models over gRPC and REST in this process.
+
+    Args:
+        options: What the flags say.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        num_threads = options.grpc_max_threads + options.rest_api_num_threads
+        if options.batching is not None:
+            num_threads = options.batching.num_batch_threads
+        self._pool = ThreadPoolExecutor(num_threads, "session-run")
+        self._load_pool = ThreadPoolExecutor(1, "load")
+        self.manager = Manager(
+            self._load,
+            ManagerOptions(
+                max_num_load_retries=options.max_num_load_retries,
+                load_retry_interval_seconds=options.load_retry_interval_micros / 1e6,
+                allows_labels_for_unavailable=(
+                    options.allow_version_labels_for_unavailable_models
+                ),
+            ),
+        )
+        self._core = Core(self.manager, Metrics(), options.grpc_max_threads)
+        self._pollers: list[asyncio.Task[None]] = []
+        self._grpc: Any = None
+        self._rest: Any = None
+
+    async def start(self) -> None:
+        """Load every configured model, then open the ports.
+
+        Raises:
+            StatusError: If a model can't be loaded, or a port is taken.
+        """
+        options = self._options
+        interval = options.file_system_poll_wait_seconds
+        configured = asyncio.ensure_future(self.manager.configure(self._read_config()))
+        if interval > 0:
+            self._poll(self.manager.poll_forever(interval))
+        await configured
+        if options.model_config_file and options.model_config_file_poll_wait_seconds:
+            self._poll(self._poll_config(options.model_config_file_poll_wait_seconds))
+        if options.port or options.grpc_socket_path:
+            self._grpc = grpc_server.build_server(self._core, options)
+            await self._grpc.start()
+            logger.info(
+                "Running gRPC ModelServer at %s:%d ...", options.host, options.port
+            )
+        if options.rest_api_port:
+            self._rest = await rest.start_site(self._core, options)
+            logger.info(
+                "Exporting HTTP/REST API at:%s:%d ...",
+                options.host,
+                options.rest_api_port,
+            )
+
+    def _poll(self, work: Any) -> None:
+        self._pollers.append(asyncio.ensure_future(work))
+
+    def _read_config(self) -> Any:
+        options = self._options
+        if options.model_config_file is not None:
+            return read_config_file(options.model_config_file)
+        if options.model_base_path is None:
+            raise ValueError("`model_base_path` or `model_config_file` must be given")
+        return single_model(options.model_name, options.model_base_path)
+
+    async def _poll_config(self, interval_seconds: float) -> None:
+        while True:
+            await asyncio.sleep(interval_seconds)
+            try:
+                await self.manager.configure(self._read_config())
+            except StatusError as error:
+                logger.error("The model config file isn't taken over: %s", error)
+
+    async def _load(self, name: str, number: int, path: Path) -> Servable:
+        loop = asyncio.get_running_loop()
+        options = self._options
+        config = config_pb2.ConfigProto(
+            intra_op_parallelism_threads=options.intra_op_parallelism,
+            inter_op_parallelism_threads=options.inter_op_parallelism,
+        )
+        model = await loop.run_in_executor(
+            self._load_pool, SavedModel, path, options.saved_model_tags, config
+        )
+        runner: Runner
+        if options.batching is not None:
+            runner = BatchingRunner(model, options.batching, self._pool)
+        else:
+            runner = DirectRunner(model, self._pool)
+        servable = Servable(name, number, model, runner)
+        try:
+            if options.enable_model_warmup:
+                count = await warmup.replay(servable, path)
+                logger.info("%d warm-up requests for %s %d", count, name, number)
+        except BaseException:
+            servable.close()
+            raise
+        return servable
+
+    async def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
+        """Accept nothing new, let requests end, and free the models."""
+        for poller in self._pollers:
+            poller.cancel()
+        await asyncio.gather(*self._pollers, return_exceptions=True)
+        if self._grpc is not None:
+            await self._grpc.stop(drain_seconds)
+        if self._rest is not None:
+            await self._rest.shutdown()
+            await self._rest.cleanup()
+        await self.manager.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._load_pool.shutdown(wait=True, cancel_futures=True)
+
+
+async def serve(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        StatusError: If the server can't start.
+    """
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    server = EmbeddedServer(options)
+    starting = asyncio.ensure_future(server.start())
+    stopping = asyncio.ensure_future(stopped.wait())
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await stopping
+        logger.info("Stopping: no new requests, the present ones are answered")
+    finally:
+        for task in (starting, stopping):
+            task.cancel()
+        await asyncio.gather(starting, stopping, return_exceptions=True)
+        await server.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the server of a command line, and return the process' exit status."""
+    logging.basicConfig(
+        level=os.environ.get("GRAFT_LOG_LEVEL", "INFO"),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        options, unknown = parse_flags(sys.argv[1:] if arguments is None else arguments)
+        for argument in unknown:
+            logger.warning("Unknown argument, ignored: %s", argument)
+        asyncio.run(serve(options))
+    except StatusError as error:
+        sys.stderr.write(f"Failed to start server. Error: {error}\n")
+        return 1
+    return 0

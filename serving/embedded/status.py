@@ -1,0 +1,109 @@
+"""One error for everything that a request can meet, with TensorFlow Serving's codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+MAX_MESSAGE_CHARACTERS = 1024
+"""TensorFlow Serving cuts a longer message."""
+
+_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
+
+HTTP_STATUS = {
+    "OK": 200,
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ABORTED": 409,
+    "ALREADY_EXISTS": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "CANCELLED": 499,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+"""HTTP status of each code's name; any other is 500."""
+
+
+class StatusError(Exception):
+    """A request, or a load, that ended with a status other than OK.
+
+    Args:
+        code: The status, a `grpc.StatusCode`.
+        message: Text for the client.
+    """
+
+    def __init__(self, code: Any, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code.name}: {self.message}"
+
+    @property
+    def number(self) -> int:
+        """The code's number, the same in gRPC and in TensorFlow."""
+        return int(self.code.value[0])
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status that a REST client gets."""
+        return HTTP_STATUS.get(self.code.name, 500)
+
+    @property
+    def short_message(self) -> str:
+        """The message, cut as TensorFlow Serving cuts it."""
+        if len(self.message) <= MAX_MESSAGE_CHARACTERS:
+            return self.message
+        return self.message[:MAX_MESSAGE_CHARACTERS] + "...TRUNCATED"
+
+
+def invalid(message: str) -> StatusError:
+    """Return an INVALID_ARGUMENT."""
+    return StatusError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def failed_precondition(message: str) -> StatusError:
+    """Return a FAILED_PRECONDITION."""
+    return StatusError(grpc.StatusCode.FAILED_PRECONDITION, message)
+
+
+def not_found(message: str) -> StatusError:
+    """Return a NOT_FOUND."""
+    return StatusError(grpc.StatusCode.NOT_FOUND, message)
+
+
+def unavailable(message: str) -> StatusError:
+    """Return an UNAVAILABLE."""
+    return StatusError(grpc.StatusCode.UNAVAILABLE, message)
+
+
+def exhausted(message: str) -> StatusError:
+    """Return a RESOURCE_EXHAUSTED."""
+    return StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+
+
+def deadline_exceeded(message: str) -> StatusError:
+    """Return a DEADLINE_EXCEEDED."""
+    return StatusError(grpc.StatusCode.DEADLINE_EXCEEDED, message)
+
+
+def unimplemented(message: str) -> StatusError:
+    """Return an UNIMPLEMENTED."""
+    return StatusError(grpc.StatusCode.UNIMPLEMENTED, message)
+
+
+def internal(message: str) -> StatusError:
+    """Return an INTERNAL."""
+    return StatusError(grpc.StatusCode.INTERNAL, message)
+
+
+def from_number(number: int, message: str) -> StatusError:
+    """Return the error of a canonical code's number, as TensorFlow's errors have."""
+    return StatusError(_BY_NUMBER.get(number, grpc.StatusCode.UNKNOWN), message)

@@ -1,0 +1,65 @@
+"""Replay a version's warm-up requests before it turns AVAILABLE."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+from tensorflow.python.framework import errors
+from tensorflow.python.lib.io import tf_record
+from tensorflow_serving.apis import prediction_log_pb2
+
+from serving.embedded import inference
+from serving.embedded.servable import Servable
+from serving.embedded.status import StatusError, invalid
+
+WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+MAX_RECORDS = 1000
+
+
+async def replay(servable: Servable, path: Path) -> int:
+    """Send the requests that a version carries with it, and return how many.
+
+    The model's name and version in the records aren't looked at.
+
+    Args:
+        servable: The version, loaded.
+        path: Its folder.
+
+    Raises:
+        StatusError: If a record is damaged, or a request fails.
+    """
+    file = path / WARMUP_FILE
+    if not file.is_file():
+        return 0
+    count = 0
+    try:
+        for record in tf_record.tf_record_iterator(str(file)):
+            count += 1
+            if count > MAX_RECORDS:
+                raise invalid(
+                    "Number of warmup records exceeds the maximum "
+                    f"({MAX_RECORDS}) at {file}"
+                )
+            await _send(servable, prediction_log_pb2.PredictionLog.FromString(record))
+    except (DecodeError, errors.OpError) as error:
+        raise invalid(f"Failed to parse warmup record {count} of {file}") from error
+    except StatusError as error:
+        raise StatusError(
+            error.code, f"Warm-up request {count} of {file} failed: {error.message}"
+        ) from error
+    return count
+
+
+async def _send(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
+    kind = log.WhichOneof("log_type")
+    if kind == "predict_log":
+        await inference.predict(servable, log.predict_log.request)
+    elif kind == "classify_log":
+        await inference.classify(servable, log.classify_log.request)
+    elif kind == "regress_log":
+        await inference.regress(servable, log.regress_log.request)
+    elif kind == "multi_inference_log":
+        await inference.multi_inference(servable, log.multi_inference_log.request)
+    else:
+        raise invalid(f"Unsupported log_type for warmup: {kind}")
