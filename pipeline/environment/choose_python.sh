@@ -16,7 +16,10 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 13):
 base = os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2])
 print(base if os.path.exists(base) else sys.executable)'
 
-base_of() { "$1" -I -c "$PROBE" 2>/dev/null; }
+# Print the base interpreter of $1; nothing, and fail, when it can't be used.
+base_of() {
+    base=$("$1" -I -c "$PROBE" 2>/dev/null) && echo "$base"
+}
 
 if [ -n "${1:-}" ]; then
     base_of "$1" && exit 0

@@ -1,0 +1,57 @@
+"""The lock files are complete, hashed, neutral, and agree with setup.py."""
+
+import re
+
+import pytest
+
+from pipeline.environment import lock
+
+LOCKS = [lock.lock_path(extra) for extra in ("", *lock.EXTRAS)]
+
+
+def test_locks_fulfil_setup_py():
+    assert lock.disagreements() == []
+
+
+@pytest.mark.parametrize(
+    ("requirement", "sentence"),
+    [
+        ("tfx>=99", r"tfx>=99: 1\.21\.\d+ locked for Python 3\.10"),
+        ("no_Such.package", r"no_Such\.package: not in requirements\.lock"),
+    ],
+)
+def test_disagreement_is_told(monkeypatch, requirement, sentence):
+    wanted = {"": [requirement], "dev": [], "gpu": []}
+    monkeypatch.setattr(lock, "requirements", lambda: wanted)
+    assert re.match(sentence, lock.disagreements()[0])
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_every_pin_has_hashes_and_no_host(path):
+    text = path.read_text()
+    blocks = lock.split_blocks(text)
+    assert len(blocks) >= 10
+    assert all("--hash=sha256:" in block for block in blocks.values())
+    assert "://" not in text
+    # Nothing is lost between the blocks: each line belongs to one.
+    assert "".join(blocks.values()) == text
+
+
+def test_openvino_can_not_report():
+    assert all("openvino-telemetry" not in path.read_text() for path in LOCKS)
+
+
+def test_markers_choose_one_version_per_python():
+    python_310 = lock.pinned_versions(lock.lock_path(), "3.10")
+    python_313 = lock.pinned_versions(lock.lock_path(), "3.13")
+    assert python_310["keras"].startswith("3.12.")
+    assert python_313["keras"] > "3.12.99"
+    assert "exceptiongroup" not in python_313
+
+
+def test_subtract():
+    whole = 'a==1 \\\n    --hash=x\n    # via b\nb==2 ; python_version < "3.11" \\\n    --hash=y\n'
+    part = "a==1 \\\n    --hash=x\n"
+    assert list(lock.split_blocks(whole)) == ["a==1", 'b==2 ; python_version < "3.11"']
+    assert lock.subtract(whole, part).startswith("b==2")
+    assert lock.subtract(whole, whole) == ""
