@@ -1,0 +1,243 @@
+"""The clients against a real server, and against one that fails on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+
+from serving import wire
+from serving.client import AsyncPredictionClient, PredictionClient
+from serving.errors import CallError, PredictionError
+from serving.prediction import Prediction
+from serving.protos import serving_pb2 as pb
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("red", "green", "blue")
+
+
+def connect(server, **settings):
+    return PredictionClient(server.target, name="colours", **settings)
+
+
+def test_answers_come_in_order_with_everything_in_them(server, colours):
+    wanted = [*NAMES, *reversed(NAMES)] * 9
+    with connect(server, batch_size=4) as client:
+        predictions = client.predict(colours[name] for name in wanted)
+
+    assert [each.class_name for each in predictions] == wanted
+    first = predictions[0]
+    assert first.model_version == 1
+    assert first.class_names == NAMES
+    assert first.score == max(first.probabilities) == first.probabilities[0]
+    assert sum(first.probabilities) == pytest.approx(1)
+    assert [name for name, _ in first.top(3)][0] == "red"
+    assert len(first.top(2)) == 2
+
+
+def test_async_gives_what_sync_gives(server, colours):
+    images = [colours[name] for name in NAMES] * 5
+
+    async def ask():
+        async with AsyncPredictionClient(
+            server.target, name="colours", batch_size=4
+        ) as client:
+            status = await client.model_status()
+            each = [one async for one in client.predict_each([images[0], b"no image"])]
+            return await client.predict(images), each, status
+
+    answers, each, status = asyncio.run(ask())
+    with connect(server) as client:
+        assert answers == client.predict(images)
+    assert isinstance(each[1], PredictionError)
+    assert status == {1: wire.AVAILABLE}
+
+
+def test_a_bad_image_fails_alone(server, colours):
+    images = [colours["red"]] * 5 + [b"no image"] + [colours["blue"]] * 5
+    with connect(server) as client:
+        outcomes = list(client.predict_each(images))
+        with pytest.raises(PredictionError, match=r"Image 5 .*INVALID_ARGUMENT"):
+            client.predict(images)
+
+    assert [type(each) for each in outcomes].count(Prediction) == 10
+    assert outcomes[5].index == 5
+    assert outcomes[5].code == "INVALID_ARGUMENT"
+    assert outcomes[10].class_name == "blue"
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"name": "nothing"}, "NOT_FOUND"),
+        ({"name": "colours", "version": 9}, "NOT_FOUND"),
+        ({"name": "colours", "label": "canary"}, "INVALID_ARGUMENT"),
+    ],
+    ids=["model", "version", "label"],
+)
+def test_a_wrong_choice_is_an_error_with_its_code(server, colours, settings, code):
+    with PredictionClient(server.target, **settings) as client:
+        with pytest.raises((CallError, PredictionError)) as caught:
+            client.predict([colours["red"]])
+    assert caught.value.code == code
+
+
+def test_nobody_there_is_unavailable():
+    with PredictionClient("localhost:1", name="m", max_attempts=1) as client:
+        with pytest.raises(CallError, match="UNAVAILABLE"):
+            client.predict([b""])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"deadline_seconds": 0}, "`deadline_seconds` must be greater than 0"),
+        ({"batch_size": 0}, "`batch_size` must be at least 1. Received: batch_size=0"),
+        ({"concurrency": -1}, "`concurrency` must be at least 1"),
+        ({"max_attempts": 6}, r"`max_attempts` must be in \[1, 5\]"),
+        ({"version": 1, "label": "stable"}, "Only one of `version` and `label`"),
+        ({"name": ""}, "`name` must not be empty"),
+    ],
+)
+def test_settings_are_checked(settings, message):
+    with pytest.raises(ValueError, match=message):
+        PredictionClient("localhost:1", **{"name": "m", **settings})
+
+
+def test_a_path_instead_of_bytes_is_refused(server):
+    with connect(server) as client:
+        with pytest.raises(TypeError, match="Received: str at position 0"):
+            client.predict(["photo.jpg"])
+
+
+def test_chunks_keep_to_images_and_bytes():
+    images = [b"x" * 100] * 7 + [b"y" * 5000, b"z"]
+    chunks = list(wire.cut_chunks(images, 4, 600))
+
+    assert [len(chunk.images) for chunk in chunks] == [4, 3, 1, 1]
+    assert [chunk.start for chunk in chunks] == [0, 4, 7, 8]
+    assert [image for chunk in chunks for image in chunk.images] == images
+
+
+class FailingServer:
+    """A real gRPC server that refuses the first calls, and counts all of them."""
+
+    def __init__(self, refusals, delay_seconds=0.0, max_images=None):
+        self.sizes = []
+        self._refusals = list(refusals)
+        self._delay = threading.Event()
+        self._delay_seconds = delay_seconds
+        self._max_images = max_images
+
+    def _predict(self, request, context):
+        if request.model_spec.signature_name == "classify":
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no such signature")
+        count = len(request.inputs["images"].string_val)
+        self.sizes.append(count)
+        if self._delay_seconds:
+            self._delay.wait(self._delay_seconds)
+        if self._refusals:
+            context.abort(self._refusals.pop(0), "not now")
+        if self._max_images and count > self._max_images:
+            context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "Sent message larger than max (9)"
+            )
+        response = pb.PredictResponse()
+        response.outputs["label"].string_val.extend([b"cat"] * count)
+        response.outputs["probabilities"].float_val.extend([0.75, 0.25] * count)
+        return response
+
+    def __enter__(self):
+        handler = grpc.unary_unary_rpc_method_handler(
+            self._predict,
+            request_deserializer=pb.PredictRequest.FromString,
+            response_serializer=pb.PredictResponse.SerializeToString,
+        )
+        service, method = wire.PREDICT_METHOD.strip("/").split("/")
+        self._pool = ThreadPoolExecutor(8)
+        self._server = grpc.server(self._pool)
+        self._server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler(service, {method: handler})]
+        )
+        self.port = self._server.add_insecure_port("localhost:0")
+        self._server.start()
+        return self
+
+    def __exit__(self, *_):
+        self._delay.set()
+        self._server.stop(None).wait()
+        self._pool.shutdown()
+
+
+def test_unavailable_is_tried_again():
+    with FailingServer([grpc.StatusCode.UNAVAILABLE] * 2) as failing:
+        with PredictionClient(f"localhost:{failing.port}", name="m") as client:
+            (prediction,) = client.predict([b"x" * 500_000])
+    assert failing.sizes == [1, 1, 1]
+    assert prediction.class_name == "cat"
+    assert prediction.class_names == ()
+    assert prediction.top(5) == [("cat", 0.75)]
+
+
+@pytest.mark.parametrize("code", ["NOT_FOUND", "INTERNAL", "RESOURCE_EXHAUSTED"])
+def test_nothing_else_is_tried_again(code):
+    with FailingServer([grpc.StatusCode[code]]) as failing:
+        with PredictionClient(f"localhost:{failing.port}", name="m") as client:
+            with pytest.raises(CallError, match=code):
+                client.predict([b"x"])
+    assert failing.sizes == [1]
+
+
+def test_a_message_limit_between_is_met_by_splitting():
+    with FailingServer([], max_images=2) as failing:
+        with PredictionClient(f"localhost:{failing.port}", name="m") as client:
+            assert len(client.predict([b"x"] * 8)) == 8
+    assert max(failing.sizes) == 8
+    assert failing.sizes.count(2) == 4
+
+
+def test_the_deadline_ends_a_call():
+    with FailingServer([], delay_seconds=30) as failing:
+        with PredictionClient(
+            f"localhost:{failing.port}", name="m", deadline_seconds=0.3
+        ) as client:
+            with pytest.raises(CallError, match="DEADLINE_EXCEEDED"):
+                client.predict([b"x"])
+
+
+def test_images_are_read_only_as_far_as_requests_are_in_flight():
+    read = []
+
+    def images():
+        for number in range(100):
+            read.append(number)
+            yield b"x"
+
+    with FailingServer([]) as failing:
+        with PredictionClient(
+            f"localhost:{failing.port}", name="m", batch_size=1, concurrency=2
+        ) as client:
+            next(client.predict_each(images()))
+            assert len(read) <= 5
+
+
+def test_the_client_needs_no_tensorflow():
+    program = (
+        "import sys, serving.client\n"
+        "heavy = {'tensorflow', 'tensorflow_serving', 'keras', 'numpy'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
