@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).resolve().parents[3] / "pipeline/environment/choose_pyth
 
 @pytest.fixture
 def choose(tmp_path):
-    """Run the script in a checkout of its own, where PATH has only what is made here."""
+    """Run the script in a checkout of its own; PATH has only what is made here."""
     folder = tmp_path / "pipeline" / "environment"
     folder.mkdir(parents=True)
     script = shutil.copy(SCRIPT, folder)
@@ -66,7 +66,7 @@ def test_named_one_is_not_replaced_by_another(choose):
 def test_the_one_that_made_the_environment_comes_first(choose, tmp_path):
     (tmp_path / ".venv").mkdir()
     made_from = tmp_path / "made from"
-    made_from.write_text(f"#!/bin/sh\ntouch '{tmp_path}/asked'\n{real()}\n")
+    made_from.write_text(f"#!/bin/sh\n: >'{tmp_path}/asked'\n{real()}\n")
     made_from.chmod(0o755)
     (tmp_path / ".venv" / "made-by-graft").write_text(
         f'{{\n "python": "{made_from}",\n "gpu": false\n}}'

@@ -51,7 +51,7 @@ def test_python(monkeypatch, version, is_met):
         ((2, 34), ("rhel", "9"), False, "glibc 2.34"),
         (None, ("alpine", "3.20"), False, "not glibc"),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_libc(monkeypatch, tmp_path, version, release, is_met, text):
     for tool in ("apt-get", "dpkg-deb"):

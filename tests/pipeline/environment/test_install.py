@@ -194,7 +194,7 @@ def test_runs_before_anything_is_installed(path):
 @pytest.mark.large
 @pytest.mark.timeout(900)
 def test_full_set_up_after_a_kill(tmp_path):
-    """Builds an environment twice, from the network or the installer's cache: minutes."""
+    """Build an environment twice, from the network or a cache: minutes."""
     folder = tmp_path / "a checkout"
     names = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -50,7 +50,8 @@ def test_markers_choose_one_version_per_python():
 
 
 def test_subtract():
-    whole = 'a==1 \\\n    --hash=x\n    # via b\nb==2 ; python_version < "3.11" \\\n    --hash=y\n'
+    first = "a==1 \\\n    --hash=x\n    # via b\n"
+    whole = first + 'b==2 ; python_version < "3.11" \\\n    --hash=y\n'
     part = "a==1 \\\n    --hash=x\n"
     assert list(lock.split_blocks(whole)) == ["a==1", 'b==2 ; python_version < "3.11"']
     assert lock.subtract(whole, part).startswith("b==2")
