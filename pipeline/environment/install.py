@@ -156,13 +156,14 @@ class _Builder:
             pass_fds=(self._mutex,),
         )
         if result.returncode != 0:
-            tail = "\n".join((result.stdout + result.stderr).strip().splitlines()[-15:])
+            tail = "\n".join((result.stdout + result.stderr).strip().splitlines()[-6:])
             raise SetupError(f"{what} failed:\n{tail}\n{remedy}".rstrip())
         return result.stdout
 
     def make_folder(self, gpu: bool) -> None:
         """Make an empty virtual environment, in place of one that is not complete."""
-        if VENV.is_symlink() or (VENV.exists() and not MARKER.exists()):
+        is_ours = not VENV.exists() or MARKER.exists() or not any(VENV.iterdir())
+        if VENV.is_symlink() or not is_ours:
             raise SetupError(
                 f"{VENV} exists and was not made by `make setup`; "
                 "move it away or delete it, and run `make setup` again"
@@ -175,8 +176,7 @@ class _Builder:
                     shutil.rmtree(path)
                 elif path != MARKER:
                     path.unlink()
-        else:
-            VENV.mkdir()
+        VENV.mkdir(exist_ok=True)
         asked = {"python": host.base_python(), "gpu": gpu}
         MARKER.write_text(json.dumps(asked, indent=1), encoding="utf-8")
         self.make_venv(VENV)
