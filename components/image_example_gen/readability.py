@@ -29,6 +29,21 @@ class Examined(NamedTuple):
     num_pixels: int
 
 
+def read_header(encoded: bytes) -> ImageHeader:
+    """Read an image's header.
+
+    Raises:
+        ValueError: With the reason, whatever is wrong with the bytes.
+    """
+    try:
+        return sniff(encoded)
+    except ValueError:
+        raise
+    except Exception as error:
+        # Pillow's parsers fail on damaged bytes in ways that they don't announce.
+        raise ValueError(f"damaged header: {error!r}") from error
+
+
 def examine(encoded: bytes, max_pixels: int) -> Examined:
     """Read an image's header, and refuse what would not fit into memory.
 
@@ -39,12 +54,15 @@ def examine(encoded: bytes, max_pixels: int) -> Examined:
     Raises:
         ValueError: With the reason: no image, or a decompression bomb.
     """
-    header = sniff(encoded)
+    header = read_header(encoded)
     num_frames = 1
     if header.format in _ANIMATED_FORMATS:
         # TensorFlow decodes all frames to return the first one.
-        with Image.open(io.BytesIO(encoded)) as image:
-            num_frames = getattr(image, "n_frames", 1)
+        try:
+            with Image.open(io.BytesIO(encoded)) as image:
+                num_frames = getattr(image, "n_frames", 1)
+        except Exception as error:
+            raise ValueError(f"damaged {header.format.upper()}: {error}") from error
     num_pixels = header.height * header.width * num_frames
     if num_pixels > max_pixels:
         frames = f", {num_frames} frames" if num_frames > 1 else ""

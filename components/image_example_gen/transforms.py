@@ -24,7 +24,11 @@ from components import progress
 from components.image_example_gen import file_system
 from components.image_example_gen.config import DataConfig
 from components.image_example_gen.image_ref import ImageRef, printable, read_bytes
-from components.image_example_gen.readability import check_decodable, examine
+from components.image_example_gen.readability import (
+    check_decodable,
+    examine,
+    read_header,
+)
 from components.image_example_gen.splitting import choose_split
 from trainer import features, image_decoding
 from trainer.features import SPLITS
@@ -36,7 +40,9 @@ QUARANTINED_TAG = "quarantined"
 
 # Waiting for a disk or a network, not computing.
 _NUM_REMOTE_THREADS = 16
+_MOST_LOCAL_THREADS = 8
 _IN_FLIGHT_PER_THREAD = 4
+_IN_FLIGHT_BYTES = 128 * 2**20
 # Larger images are decoded one at a time: a hundred megapixels are 300 MB.
 _LARGE_IMAGE_PIXELS = 16_000_000
 
@@ -193,7 +199,7 @@ class _PooledFn(beam.DoFn):
         num_threads = (
             _NUM_REMOTE_THREADS
             if file_system.is_remote(self._config.path)
-            else len(os.sched_getaffinity(0))
+            else min(_MOST_LOCAL_THREADS, os.cpu_count() or 1)
         )
         self._num_in_flight = _IN_FLIGHT_PER_THREAD * num_threads
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="ingest")
@@ -209,11 +215,16 @@ class _PooledFn(beam.DoFn):
         if self._pool is None:
             raise RuntimeError("setup() comes before process()")
         waiting: deque[tuple[ImageRef, Future[Result]]] = deque()
+        num_bytes = 0
         for ref in refs:
-            waiting.append((ref, self._pool.submit(function, ref)))
-            if len(waiting) >= self._num_in_flight:
+            num_bytes += ref.size or 0
+            while waiting and (
+                len(waiting) >= self._num_in_flight or num_bytes > _IN_FLIGHT_BYTES
+            ):
                 first, future = waiting.popleft()
+                num_bytes -= first.size or 0
                 yield first, _result_of(future)
+            waiting.append((ref, self._pool.submit(function, ref)))
         for first, future in waiting:
             yield first, _result_of(future)
 
@@ -237,7 +248,7 @@ class _HashImagesFn(_PooledFn):
 
     def _hash(self, ref: ImageRef) -> str:
         encoded = read_bytes(ref, self._config.max_file_bytes)
-        image_decoding.sniff(encoded)
+        read_header(encoded)
         return hashlib.sha256(encoded).hexdigest()
 
 
