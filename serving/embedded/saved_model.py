@@ -58,8 +58,10 @@ class SavedModel:
         try:
             with graph.as_default():
                 loader = loader_impl.SavedModelLoader(str(path))
+                _refuse_missing_variables(
+                    path, loader.get_meta_graph_def_from_tags(list(tags))
+                )
                 meta_graph = loader.load(self._session, list(tags))
-            self._refuse_missing_variables(path, meta_graph)
             # The call in `run` doesn't do so itself, and nothing changes from here.
             self._session._extend_graph()
         except errors.OpError as error:
@@ -74,16 +76,6 @@ class SavedModel:
             self._session.close()
             raise
         self.signatures: dict[str, Any] = dict(meta_graph.signature_def)
-
-    def _refuse_missing_variables(self, path: Path, meta_graph: Any) -> None:
-        # A folder that is still being copied: TensorFlow takes it for a model without
-        # variables, and then fails each request.
-        if (path / "variables" / "variables.index").is_file():
-            return
-        if any(
-            n.op in ("VarHandleOp", "VariableV2") for n in meta_graph.graph_def.node
-        ):
-            raise not_found(f"{path} lacks variables/variables.index: is it complete?")
 
     def run(
         self,
@@ -138,6 +130,16 @@ class SavedModel:
         """Free the session and its variables."""
         self._session.close()
         self._handles.clear()
+
+
+def _refuse_missing_variables(path: Path, meta_graph: Any) -> None:
+    # A folder that is still being copied: the binary takes it for a model without
+    # variables, and then fails each request.
+    if (path / "variables" / "variables.index").is_file():
+        return
+    nodes = meta_graph.graph_def.node
+    if any(node.op in ("VarHandleOp", "VariableV2") for node in nodes):
+        raise not_found(f"{path} lacks variables/variables.index: is it complete?")
 
 
 def verify_manifest(path: Path) -> None:

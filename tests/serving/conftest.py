@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CLASS_NAMES = ("red", "green", "blue")
 
-# Built in a process of its own: the tests' process needs no Keras and no TensorFlow API.
+# Built in a process of its own: the tests' process needs no TensorFlow API.
 BUILD = '''
 import sys
 import tensorflow as tf
@@ -92,7 +92,7 @@ def build(path, slope):
 
     @function(floats("x", (None, 2)))
     def rows(x):
-        return {"total": tf.reduce_sum(x, -1)}
+        return {"total": tf.linalg.matvec(x, [1.0, 1.0])}
 
     @function(tf.TensorSpec([None], tf.int64, "n"))
     def counts(n):
@@ -169,28 +169,32 @@ class RunningServer:
     def url(self) -> str:
         return f"http://localhost:{self.rest_port}"
 
+    def listens(self) -> bool:
+        """Whether both ports are open."""
+        return _is_open(self.port) and _is_open(self.rest_port)
+
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
 
 
-def free_port() -> int:
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         return int(probe.getsockname()[1])
 
 
-def is_open(port: int) -> bool:
+def _is_open(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("localhost", port)) == 0
 
 
 @contextlib.contextmanager
-def run_server(log: Path, *flags: str, wait: bool = True) -> Iterator[RunningServer]:
+def _run_server(log: Path, *flags: str, wait: bool = True) -> Iterator[RunningServer]:
     """Start `python -m serving.embedded` on free ports, and stop it at the end."""
-    port, rest_port = free_port(), free_port()
+    port, rest_port = _free_port(), _free_port()
     command = [
         sys.executable,
         "-m",
@@ -205,7 +209,7 @@ def run_server(log: Path, *flags: str, wait: bool = True) -> Iterator[RunningSer
     server = RunningServer(process, port, rest_port, log)
     try:
         deadline = time.monotonic() + 90
-        while wait and not (is_open(rest_port) and is_open(port)):
+        while wait and not server.listens():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the server didn't start:\n{log.read_text()}")
             time.sleep(0.05)
@@ -233,8 +237,14 @@ def server(
         "--grpc_max_threads=64",
         "--rest_api_timeout_in_ms=20000",
     )
-    with run_server(base_path.parent / "server.log", *flags) as running:
+    with _run_server(base_path.parent / "server.log", *flags) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def run_server() -> Callable[..., contextlib.AbstractContextManager[RunningServer]]:
+    """Starts a server on free ports: log file, flags, wait=True -> RunningServer."""
+    return _run_server
 
 
 def png(red: int, green: int, blue: int, size: int = 4) -> bytes:

@@ -1,0 +1,91 @@
+"""Predict with a SavedModel in this process: no server, no Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from serving import tensorflow_runtime, wire
+from serving.errors import PredictionError, ServingError
+from serving.prediction import Prediction
+from trainer import features
+
+_BATCH_SIZE = 32
+_BATCH_BYTES = 64 * 2**20
+
+
+class LocalModel:
+    """A version of a model, loaded here.
+
+    Args:
+        version: The version's number.
+        path: Its folder.
+
+    Raises:
+        ServingError: If it can't be loaded, or isn't one of graft's models.
+    """
+
+    def __init__(self, version: int, path: Path) -> None:
+        tensorflow_runtime.load_lean()
+        from serving.embedded.saved_model import SavedModel
+        from serving.embedded.status import StatusError
+
+        self._refusal = StatusError
+        try:
+            self._model = SavedModel(path)
+        except StatusError as error:
+            raise ServingError(f"{path} can't be loaded: {error.message}") from error
+        signature = self._model.signatures.get(features.IMAGES_SIGNATURE)
+        if signature is None:
+            raise ServingError(
+                f"{path} has no signature {features.IMAGES_SIGNATURE!r}; did graft "
+                "export it?"
+            )
+        self._feed = signature.inputs[features.IMAGES_INPUT].name
+        self._fetches = [
+            signature.outputs[features.PROBABILITIES_OUTPUT].name,
+            signature.outputs[features.LABEL_OUTPUT].name,
+        ]
+        self._version = version
+        names = path / "assets" / features.CLASS_NAMES_ASSET
+        self.class_names: tuple[str, ...] = ()
+        if names.is_file():
+            self.class_names = tuple(names.read_text(encoding="utf-8").splitlines())
+
+    def predict_each(
+        self, images: Iterable[bytes]
+    ) -> Iterator[Prediction | PredictionError]:
+        """Classify encoded images; a refused one yields its error in its place."""
+        for chunk in wire.cut_chunks(images, _BATCH_SIZE, _BATCH_BYTES):
+            yield from self._predict_chunk(chunk)
+
+    def _predict_chunk(self, chunk: wire.Chunk) -> list[Prediction | PredictionError]:
+        array = np.empty(len(chunk.images), object)
+        array[:] = chunk.images
+        try:
+            probabilities, labels = self._model.run({self._feed: array}, self._fetches)
+        except self._refusal as error:
+            if len(chunk.images) == 1:
+                code = error.code.name
+                return [PredictionError(chunk.start, code, error.message)]
+            first, second = chunk.halves()
+            return self._predict_chunk(first) + self._predict_chunk(second)
+        names = self.class_names
+        if len(names) != probabilities.shape[1]:
+            names = ()
+        return [
+            Prediction(
+                class_name=label.decode("utf-8", "replace"),
+                score=float(row.max()),
+                model_version=self._version,
+                probabilities=tuple(row.tolist()),
+                class_names=names,
+            )
+            for row, label in zip(probabilities, labels, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Free the model."""
+        self._model.close()

@@ -1,0 +1,69 @@
+"""Find the models that were pushed to a folder: `<folder>/<model>/<version>/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from serving.errors import ModelNotFoundError
+
+DEFAULT_FOLDER = Path("graft_output") / "serving"
+DEFAULT_NAME = "graft"
+
+
+def find_versions(base_path: Path) -> dict[int, Path]:
+    """Return the complete versions of a model by number: those with a graph in them."""
+    if not base_path.is_dir():
+        return {}
+    return {
+        int(child.name): child
+        for child in base_path.iterdir()
+        if child.name.isdecimal() and (child / "saved_model.pb").is_file()
+    }
+
+
+def find_model(folder: Path, name: str | None = None) -> Path:
+    """Return the base path of a model: the folder of its versions.
+
+    Args:
+        folder: A folder of models, or the base path itself.
+        name: The model's name. If not given: the only model in the folder, or, among
+            several, the one called `graft`.
+
+    Raises:
+        ModelNotFoundError: If there is none, naming the command that makes one.
+    """
+    if name in (None, folder.name) and find_versions(folder):
+        return folder
+    models = {}
+    if folder.is_dir():
+        models = {path.name: path for path in folder.iterdir() if find_versions(path)}
+    if name is None and len(models) == 1:
+        return next(iter(models.values()))
+    wanted = name or DEFAULT_NAME
+    if wanted in models:
+        return models[wanted]
+    if not models:
+        raise ModelNotFoundError(
+            f"No model has been pushed to {folder} yet. `graft run` trains one and "
+            "pushes it there; `--model-dir` names another folder."
+        )
+    raise ModelNotFoundError(
+        f"There is no model {wanted!r} in {folder}, only: {', '.join(sorted(models))}. "
+        "Choose one by `--model`."
+    )
+
+
+def newest_version(base_path: Path) -> tuple[int, Path]:
+    """Return number and folder of a model's newest version.
+
+    Raises:
+        ModelNotFoundError: If it has none.
+    """
+    versions = find_versions(base_path)
+    if not versions:
+        raise ModelNotFoundError(
+            f"{base_path} has no version with a saved_model.pb in it. `graft run` "
+            "trains a model and pushes one."
+        )
+    number = max(versions)
+    return number, versions[number]

@@ -1,0 +1,486 @@
+"""gRPC against a running server: replies, and each row of the table of errors."""
+
+from __future__ import annotations
+
+import time
+
+import grpc
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow_serving")
+from google.protobuf import text_format
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tensorflow.core.example import example_pb2
+from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+    regression_pb2,
+)
+
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+MISSING = grpc.StatusCode.NOT_FOUND
+PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
+
+
+@pytest.fixture(scope="module")
+def channel(server):
+    with grpc.insecure_channel(
+        server.target, options=[("grpc.max_send_message_length", -1)]
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def prediction(channel):
+    return prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+
+@pytest.fixture(scope="module")
+def models(channel):
+    return model_service_pb2_grpc.ModelServiceStub(channel)
+
+
+def parse(kind, text):
+    return text_format.Parse(text, kind())
+
+
+def predict(text):
+    return parse(predict_pb2.PredictRequest, text)
+
+
+LINE = 'model_spec { name: "colours" signature_name: "line" }'
+TWO = 'model_spec { name: "colours" signature_name: "two" }'
+FLOATS = "dtype: DT_FLOAT tensor_shape { dim { size: 2 } } float_val: [1, 2]"
+X = f'inputs {{ key: "x" value {{ {FLOATS} }} }}'
+A = f'inputs {{ key: "a" value {{ {FLOATS} }} }}'
+
+
+def test_outputs_use_the_typed_fields(prediction):
+    response = prediction.Predict(predict(f"{LINE} {X}"))
+    assert list(response.outputs["y"].float_val) == [4, 8]
+    assert response.outputs["y"].tensor_content == b""
+    assert response.model_spec.name == "colours"
+    assert response.model_spec.version.value == 1
+    assert response.model_spec.signature_name == "line"
+
+
+def test_the_default_signature_is_named_in_the_reply(prediction, colours):
+    example = example_pb2.Example()
+    feature = example.features.feature["image/encoded"]
+    feature.bytes_list.value.append(colours["green"])
+    request = predict('model_spec { name: "colours" }')
+    tensor = request.inputs["examples"]
+    tensor.dtype = types_pb2.DT_STRING
+    tensor.tensor_shape.dim.add(size=1)
+    tensor.string_val.append(example.SerializeToString())
+
+    response = prediction.Predict(request)
+
+    assert response.model_spec.signature_name == "serving_default"
+    assert response.outputs["label"].string_val == [b"green"]
+    assert len(response.outputs["probabilities"].float_val) == 3
+
+
+@pytest.mark.parametrize(
+    ("tensor", "expected"),
+    [
+        ("tensor_shape { dim { size: 3 } } float_val: [1, 2]", [4, 8, 8]),
+        ("tensor_shape { dim { size: 2 } } float_val: 3", [12, 12]),
+        ("tensor_shape { dim { size: 2 } }", [0, 0]),
+        (
+            "tensor_shape { dim { size: 1 } } tensor_content: '\\000\\000\\000\\100'",
+            [8],
+        ),
+        ("tensor_shape { dim { size: 0 } }", []),
+    ],
+    ids=["last-repeats", "one-for-all", "none-is-zero", "content", "empty"],
+)
+def test_inputs_may_be_short_or_raw(prediction, tensor, expected):
+    text = f'{LINE} inputs {{ key: "x" value {{ dtype: DT_FLOAT {tensor} }} }}'
+    assert list(prediction.Predict(predict(text)).outputs["y"].float_val) == expected
+
+
+def test_output_filter_chooses(prediction):
+    b = A.replace('"a"', '"b"')
+    response = prediction.Predict(predict(f'{TWO} {A} {b} output_filter: "sum"'))
+    assert set(response.outputs) == {"sum"}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        (X, INVALID, "Missing ModelSpec"),
+        (f"model_spec {{ }} {X}", INVALID, "ModelSpec has no name specified."),
+        (
+            f'model_spec {{ name: "m" }} {X}',
+            MISSING,
+            "Servable not found for request: Latest(m)",
+        ),
+        (
+            f'model_spec {{ name: "colours" version {{ value: 9 }} }} {X}',
+            MISSING,
+            "Servable not found for request: Specific(colours, 9)",
+        ),
+        (
+            f'model_spec {{ name: "colours" version_label: "x" }} {X}',
+            INVALID,
+            "Unrecognized servable version label: x",
+        ),
+        (
+            f'model_spec {{ name: "colours" signature_name: "x" }} {X}',
+            PRECONDITION,
+            'Serving signature key "x" not found.',
+        ),
+        (
+            f"{LINE} {X} {X.replace('x', 'q', 1)}",
+            INVALID,
+            "input size does not match signature: 2!=1 len({q,x}) != len({x}). "
+            "Sent extra: {q}. Missing but required: {}.",
+        ),
+        (
+            f"{TWO} {A}",
+            INVALID,
+            "input size does not match signature: 1!=2 len({a}) != len({a,b}). "
+            "Sent extra: {}. Missing but required: {b}.",
+        ),
+        (
+            f"{LINE} {A}",
+            INVALID,
+            "Signature input alias: x(feed name: line_x:0) not found in request and no "
+            "default value provided.",
+        ),
+        (
+            f'{LINE} inputs {{ key: "x" value {{ dtype: DT_FLOAT tensor_content: "ab" '
+            "tensor_shape { dim { size: 2 } } } }",
+            INVALID,
+            "tensor parsing error: x",
+        ),
+        (
+            f'{LINE} inputs {{ key: "x" value {{ dtype: DT_FLOAT '
+            "tensor_shape { dim { size: -2 } } } }",
+            INVALID,
+            "tensor parsing error: x",
+        ),
+        (
+            f'{LINE} inputs {{ key: "x" value {{ dtype: DT_FLOAT float_val: 1 '
+            "tensor_shape { dim { size: 1000000 } dim { size: 1000000 } } } }",
+            INVALID,
+            "tensor parsing error: x",
+        ),
+        (
+            f'{LINE} inputs {{ key: "x" value {{ dtype: DT_INVALID }} }}',
+            INVALID,
+            "tensor parsing error: x",
+        ),
+        (
+            f'{LINE} {X} output_filter: "z"',
+            INVALID,
+            "output tensor alias not found in signature: z Outputs expected to be in "
+            "the set {y}.",
+        ),
+        (
+            f'{LINE} {X} output_filter: "y" output_filter: "y"',
+            INVALID,
+            "duplicate output tensor alias: y",
+        ),
+        (
+            f"{LINE} {X}".replace("FLOAT", "DOUBLE").replace("float_val", "double_val"),
+            INVALID,
+            "Expects arg[0] to be float but double is provided",
+        ),
+    ],
+    ids=[
+        "no-spec",
+        "no-name",
+        "unknown-model",
+        "unknown-version",
+        "unknown-label",
+        "unknown-signature",
+        "extra-input",
+        "missing-input",
+        "wrong-input",
+        "malformed-content",
+        "negative-shape",
+        "trillion-values",
+        "no-dtype",
+        "unknown-output",
+        "output-twice",
+        "wrong-dtype",
+    ],
+)
+def test_predict_errors(prediction, text, code, message):
+    with pytest.raises(grpc.RpcError) as caught:
+        prediction.Predict(predict(text))
+    assert caught.value.code() == code
+    assert caught.value.details().startswith(message)
+
+
+def test_a_wrong_shape_fails_in_the_graph(prediction):
+    text = f'model_spec {{ name: "colours" signature_name: "rows" }} {X}'
+    with pytest.raises(grpc.RpcError) as caught:
+        prediction.Predict(predict(text))
+    assert caught.value.code() == INVALID
+    assert "{{node" in caught.value.details()
+
+
+def test_a_long_message_is_cut(prediction):
+    name = "x" * 3000
+    with pytest.raises(grpc.RpcError) as caught:
+        prediction.Predict(predict(f'model_spec {{ name: "{name}" }}'))
+    assert caught.value.details().endswith("...TRUNCATED")
+    assert len(caught.value.details()) < 1100
+
+
+def test_the_deadline_bounds_the_run(prediction):
+    text = (
+        'model_spec { name: "colours" signature_name: "slow" } inputs { key: "x" value '
+        "{ dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 1e7 } }"
+    )
+    started = time.monotonic()
+    with pytest.raises(grpc.RpcError) as caught:
+        prediction.Predict(predict(text), timeout=1)
+    assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert time.monotonic() - started < 10
+    # And the run was given up: the server isn't busy for the ten minutes it would take.
+    assert prediction.Predict(predict(f"{LINE} {X}"), timeout=20)
+
+
+# --- tf.Example calls -----------------------------------------------------------------
+
+
+def image_example(image):
+    example = example_pb2.Example()
+    example.features.feature["image/encoded"].bytes_list.value.append(image)
+    return example
+
+
+def number_example(value):
+    example = example_pb2.Example()
+    example.features.feature["x"].float_list.value.append(value)
+    return example
+
+
+def test_classify(prediction, colours):
+    request = parse(
+        classification_pb2.ClassificationRequest,
+        'model_spec { name: "colours" signature_name: "classify" }',
+    )
+    request.input.example_list.examples.append(image_example(colours["blue"]))
+    response = prediction.Classify(request)
+    (row,) = response.result.classifications
+    assert [entry.label for entry in row.classes] == ["red", "green", "blue"]
+    assert max(row.classes, key=lambda entry: entry.score).label == "blue"
+    assert response.model_spec.signature_name == "classify"
+    assert response.model_spec.version.value == 1
+
+
+def test_context_goes_before_each_example(prediction):
+    request = parse(
+        regression_pb2.RegressionRequest,
+        'model_spec { name: "colours" signature_name: "regress" }',
+    )
+    listed = request.input.example_list_with_context
+    listed.context.CopyFrom(number_example(5))
+    listed.examples.extend([example_pb2.Example(), number_example(1)])
+    response = prediction.Regress(request)
+    assert [each.value for each in response.result.regressions] == [20, 4]
+
+
+@pytest.mark.parametrize(
+    ("signature", "code", "message"),
+    [
+        ("x", INVALID, "No signature was found with the name: x"),
+        ("two", INVALID, "Expected one input Tensor."),
+        ("line", PRECONDITION, "No classification inputs found in SignatureDef"),
+        ("classify", INVALID, "Input is empty."),
+    ],
+)
+def test_classify_errors(prediction, signature, code, message):
+    request = parse(
+        classification_pb2.ClassificationRequest,
+        f'model_spec {{ name: "colours" signature_name: "{signature}" }}',
+    )
+    with pytest.raises(grpc.RpcError) as caught:
+        prediction.Classify(request)
+    assert caught.value.code() == code
+    assert caught.value.details().startswith(message)
+
+
+def multi(*tasks):
+    request = inference_pb2.MultiInferenceRequest()
+    for model, signature, method in tasks:
+        task = request.tasks.add(method_name=f"tensorflow/serving/{method}")
+        task.model_spec.name = model
+        task.model_spec.signature_name = signature
+    return request
+
+
+def test_multi_inference(prediction):
+    request = multi(("colours", "regress", "regress"))
+    request.input.example_list.examples.append(number_example(2))
+    (result,) = prediction.MultiInference(request).results
+    assert result.regression_result.regressions[0].value == 8
+    assert result.model_spec.signature_name == "regress"
+
+
+@pytest.mark.parametrize(
+    ("tasks", "code", "message"),
+    [
+        (
+            [("colours", "regress", "regress"), ("other", "regress", "regress")],
+            INVALID,
+            "All ModelSpecs in a MultiInferenceRequest must access the same model "
+            "name.",
+        ),
+        (
+            [("colours", "regress", "regress")] * 2,
+            INVALID,
+            "Duplicate evaluation of signature: regress",
+        ),
+        (
+            [("colours", "regress", "predict")],
+            grpc.StatusCode.UNIMPLEMENTED,
+            "Unsupported signature method_name: tensorflow/serving/predict",
+        ),
+    ],
+    ids=["two-models", "twice", "method"],
+)
+def test_multi_inference_errors(prediction, tasks, code, message):
+    with pytest.raises(grpc.RpcError) as caught:
+        prediction.MultiInference(multi(*tasks))
+    assert caught.value.code() == code
+    assert caught.value.details() == message
+
+
+# --- Metadata, status, reload, health ------------------------------------------------
+
+
+def test_metadata(prediction):
+    request = get_model_metadata_pb2.GetModelMetadataRequest(
+        metadata_field=["signature_def"]
+    )
+    request.model_spec.name = "colours"
+    response = prediction.GetModelMetadata(request)
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    assert response.metadata["signature_def"].Unpack(signatures)
+    assert {"predict_images", "line"} <= set(signatures.signature_def)
+    assert response.model_spec.version.value == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ([], "GetModelMetadataRequest must specify at least one metadata_field"),
+        (["weather"], "Metadata field weather is not supported"),
+    ],
+    ids=["none", "unknown"],
+)
+def test_metadata_errors(prediction, fields, message):
+    request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=fields)
+    request.model_spec.name = "colours"
+    with pytest.raises(grpc.RpcError) as caught:
+        prediction.GetModelMetadata(request)
+    assert (caught.value.code(), caught.value.details()) == (INVALID, message)
+
+
+def test_status(models):
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = "colours"
+    request.model_spec.version_label = "ignored"
+    (entry,) = models.GetModelStatus(request).model_version_status
+    assert (entry.version, entry.state, entry.status.error_code) == (1, 30, 0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ('name: "m"', "Could not find any versions of model m"),
+        (
+            'name: "colours" version { value: 9 }',
+            "Could not find version 9 of model colours",
+        ),
+    ],
+    ids=["model", "version"],
+)
+def test_status_errors(models, spec, message):
+    request = parse(
+        get_model_status_pb2.GetModelStatusRequest, f"model_spec {{ {spec} }}"
+    )
+    with pytest.raises(grpc.RpcError) as caught:
+        models.GetModelStatus(request)
+    assert (caught.value.code(), caught.value.details()) == (MISSING, message)
+
+
+GOOD = 'config { name: "m" base_path: "/m" model_platform: "tensorflow" }'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        f"model_config_list {{ {GOOD} {GOOD} }}",
+        f"model_config_list {{ {GOOD.replace('/m', 'm')} }}",
+        f"model_config_list {{ {GOOD.replace('tensorflow', '')} }}",
+    ],
+    ids=["no-list", "twice", "relative", "no-platform"],
+)
+def test_reload_errors_change_nothing(models, prediction, text):
+    request = parse(model_management_pb2.ReloadConfigRequest, f"config {{ {text} }}")
+    with pytest.raises(grpc.RpcError) as caught:
+        models.HandleReloadConfigRequest(request)
+    assert caught.value.code() == INVALID
+    assert prediction.Predict(predict(f"{LINE} {X}"))
+
+
+@pytest.mark.parametrize("service", ["", "ModelService", "PredictionService"])
+def test_health(channel, service):
+    stub = health_pb2_grpc.HealthStub(channel)
+    answer = stub.Check(health_pb2.HealthCheckRequest(service=service))
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_health_of_anything_else_is_not_found(channel):
+    stub = health_pb2_grpc.HealthStub(channel)
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Check(health_pb2.HealthCheckRequest(service="tensorflow.Session"))
+    assert caught.value.code() == MISSING
+
+
+# --- Tensors, type by type ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([[1.5, -2], [0, 3]], np.float32),
+        np.array([1.5], np.float64),
+        np.array([-1, 2], np.int32),
+        np.array([-1, 2], np.int8),
+        np.array([1, 65535], np.uint16),
+        np.array([2**62], np.int64),
+        np.array([2**63], np.uint64),
+        np.array([True, False]),
+        np.array([1.5, -2], np.float16),
+        np.array([1 + 2j], np.complex64),
+        np.array([b"a\0b", b""], object),
+        np.array(2.5, np.float32),
+        np.zeros((0, 3), np.float32),
+    ],
+    ids=lambda array: f"{array.dtype}-{array.shape}",
+)
+def test_a_tensor_survives_the_way_there_and_back(array):
+    from serving.embedded.tensors import to_array, to_proto
+
+    proto = tensor_pb2.TensorProto.FromString(to_proto(array).SerializeToString())
+    assert not proto.tensor_content
+    back = to_array(proto, "x")
+    assert back.dtype == array.dtype
+    np.testing.assert_array_equal(back, array)

@@ -1,0 +1,250 @@
+"""The server as a process: start, flags, warm-up, TLS, end."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import grpc
+import pytest
+
+from serving.client import PredictionClient
+
+pytest.importorskip("tensorflow_serving")
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def base(tmp_path: Path, publish) -> Path:
+    publish(tmp_path / "m", 1)
+    return tmp_path / "m"
+
+
+@pytest.fixture
+def serve(run_server):
+    def start(base, *flags, **settings):
+        return run_server(
+            base.parent / "server.log",
+            "--model_name=m",
+            f"--model_base_path={base}",
+            *flags,
+            **settings,
+        )
+
+    return start
+
+
+def ask(server, image, **settings):
+    with PredictionClient(server.target, name="m", **settings) as client:
+        return client.predict([image])[0].class_name
+
+
+def test_sigterm_answers_what_is_in_flight(base, colours, serve):
+    from google.protobuf import text_format
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    slow = text_format.Parse(
+        'model_spec { name: "m" signature_name: "slow" } inputs { key: "x" value { '
+        "dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 2000 } }",
+        predict_pb2.PredictRequest(),
+    )
+    with serve(base) as server, grpc.insecure_channel(server.target) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        running = stub.Predict.future(slow, timeout=100)
+        time.sleep(0.7)
+        assert not running.done()
+        started = time.monotonic()
+        assert server.stop() == 0
+        assert list(running.result().outputs["y"].float_val) == [2000]
+        assert time.monotonic() - started < 60
+        assert not server.listens()
+
+
+def test_it_waits_for_a_first_version(tmp_path, publish, serve):
+    base = tmp_path / "m"
+    with serve(base, "--file_system_poll_wait_seconds=0.1", wait=False) as server:
+        time.sleep(6)
+        assert server.process.poll() is None
+        assert not server.listens()
+        publish(base, 1)
+        deadline = time.monotonic() + 60
+        while not server.listens():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert "Could not find base path" in server.log.read_text()
+        assert server.stop() == 0
+
+
+def test_a_first_version_that_fails_ends_the_process(base, serve):
+    (base / "1" / "saved_model.pb").unlink()
+    with serve(base, "--max_num_load_retries=0", wait=False) as server:
+        assert server.process.wait(60) == 1
+        assert "Failed to start server. Error: NOT_FOUND" in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ((), "Pass --model_base_path or --model_config_file"),
+        (
+            ("--model_base_path=/m", "--batching_parameters_file=/b"),
+            "--batching_parameters_file without --enable_batching",
+        ),
+        (("--model_base_path=m",), "to have an absolute path"),
+        (("--model_config_file=/nowhere",), "Invalid protobuf file: '/nowhere'"),
+    ],
+    ids=["no-model", "batching-off", "relative", "no-file"],
+)
+def test_wrong_flags_end_the_process(flags, message):
+    done = subprocess.run(
+        [sys.executable, "-m", "serving.embedded", "--port=0", *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert message in done.stderr
+
+
+def test_unknown_flags_are_reported(base, serve):
+    with serve(base, "--enable_profiler=false") as server:
+        assert "Unknown argument, ignored: --enable_profiler" in server.log.read_text()
+
+
+def test_it_imports_no_keras_and_no_pipeline():
+    program = (
+        "import sys\n"
+        "from serving import tensorflow_runtime\n"
+        "tensorflow_runtime.load_lean()\n"
+        "import serving.embedded.server\n"
+        "heavy = {'keras', 'tfx', 'apache_beam', 'trainer.errors', 'sklearn'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def write_warmup(version: Path, *signatures: str) -> None:
+    from tensorflow.python.lib.io import tf_record
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    file = version / "assets.extra" / "tf_serving_warmup_requests"
+    file.parent.mkdir()
+    with tf_record.TFRecordWriter(str(file)) as writer:
+        for signature in signatures:
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name = "any"
+            request.model_spec.signature_name = signature
+            request.inputs["x"].dtype = 1
+            request.inputs["x"].tensor_shape.dim.add(size=1)
+            request.inputs["x"].float_val.append(1)
+            writer.write(log.SerializeToString())
+
+
+def test_warm_up_runs_before_the_port_opens(base, serve):
+    write_warmup(base / "1", "line", "slow")
+    with serve(base) as server:
+        assert "2 warm-up requests for m 1" in server.log.read_text()
+
+
+def test_one_bad_warm_up_request_fails_the_load(base, serve):
+    write_warmup(base / "1", "line", "nothing")
+    with serve(base, "--max_num_load_retries=0", wait=False) as server:
+        assert server.process.wait(60) == 1
+        assert "Warm-up request 2 of" in server.log.read_text()
+    with serve(base, "--enable_model_warmup=false") as server:
+        assert server.process.poll() is None
+
+
+def test_too_many_calls_at_once_are_refused(base, colours, serve):
+    from google.protobuf import text_format
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    slow = text_format.Parse(
+        'model_spec { name: "m" signature_name: "slow" } inputs { key: "x" value { '
+        "dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 1e7 } }",
+        predict_pb2.PredictRequest(),
+    )
+    with (
+        serve(base, "--grpc_max_threads=2") as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        calls = [stub.Predict.future(slow, timeout=4) for _ in range(3)]
+        codes = sorted(call.exception().code().name for call in calls)
+        assert codes == ["DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"]
+        time.sleep(1)
+        assert ask(server, colours["red"]) == "red"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> tuple[str, str]:
+    """A key and a certificate of our own for localhost."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl isn't installed: it makes the test's certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost"),
+        ],
+        check=True,
+        cwd=folder,
+        capture_output=True,
+    )
+    return (folder / "key.pem").read_text(), (folder / "cert.pem").read_text()
+
+
+def test_tls(base, colours, certificate, serve):
+    key, cert = certificate
+    config = base.parent / "ssl.config"
+    quoted = {
+        name: '"' + text.replace("\n", "\\n") + '"'
+        for name, text in (("server_key", key), ("server_cert", cert))
+    }
+    config.write_text("\n".join(f"{name}: {text}" for name, text in quoted.items()))
+    with serve(base, f"--ssl_config_file={config}") as server:
+        credentials = grpc.ssl_channel_credentials(cert.encode())
+        assert ask(server, colours["red"], credentials=credentials) == "red"
+        assert ssl.get_server_certificate(("localhost", server.port)).startswith("---")
+        with pytest.raises(Exception, match="UNAVAILABLE"):
+            ask(server, colours["red"], max_attempts=1)
+
+
+def test_a_unix_socket(base, colours, serve):
+    socket_path = base.parent / "s"
+    with serve(base, f"--grpc_socket_path={socket_path}"):
+        with PredictionClient(f"unix:{socket_path}", name="m") as client:
+            assert client.predict([colours["blue"]])[0].class_name == "blue"
+
+
+def test_many_threads_of_one_client(base, colours, serve):
+    with serve(base, "--grpc_max_threads=64") as server:
+        with PredictionClient(server.target, name="m") as client:
+            found = []
+            threads = [
+                threading.Thread(
+                    target=lambda: found.extend(client.predict([colours["green"]] * 3))
+                )
+                for _ in range(8)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert [each.class_name for each in found] == ["green"] * 24

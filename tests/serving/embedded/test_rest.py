@@ -1,0 +1,323 @@
+"""REST against a running server: paths, forms, codes, wording."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+import urllib.error
+import urllib.request
+
+import pytest
+
+LINE = "/v1/models/colours:predict"
+
+
+def call(server, path, body=None, headers=None):
+    """Return (status, content type, body) of a GET, or of a POST if there is a body."""
+    request = urllib.request.Request(server.url + path, body, headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return reply.status, reply.headers.get_content_type(), reply.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers.get_content_type(), error.read()
+
+
+def post(server, body, path=LINE):
+    if not isinstance(body, (bytes, str)):
+        body = json.dumps(body)
+    if isinstance(body, str):
+        body = body.encode()
+    status, kind, reply = call(server, path, body)
+    assert kind == "application/json"
+    return status, json.loads(reply)
+
+
+def b64(data):
+    return {"b64": base64.b64encode(data).decode()}
+
+
+@pytest.mark.parametrize(
+    ("body", "reply"),
+    [
+        (
+            {"signature_name": "line", "instances": [1, 2.5]},
+            {"predictions": [4.0, 10.0]},
+        ),
+        ({"signature_name": "line", "inputs": [1, 2.5]}, {"outputs": [4.0, 10.0]}),
+        (
+            {"signature_name": "line", "instances": [{"x": 1}, {"x": 2}]},
+            {"predictions": [4.0, 8.0]},
+        ),
+        ({"signature_name": "line", "inputs": {"x": [3]}}, {"outputs": [12.0]}),
+        (
+            {"signature_name": "two", "instances": [{"a": 2, "b": 3}]},
+            {"predictions": [{"product": 6.0, "sum": 5.0}]},
+        ),
+        (
+            {"signature_name": "two", "inputs": {"a": [2], "b": [3]}},
+            {"outputs": {"product": [6.0], "sum": [5.0]}},
+        ),
+        (
+            {"signature_name": "rows", "instances": [[1, 2], [3, 4]]},
+            {"predictions": [3.0, 7.0]},
+        ),
+        ({"signature_name": "counts", "instances": [2**40]}, {"predictions": [2**41]}),
+        (
+            {"signature_name": "echo", "instances": ["é", b64(b"\x00")]},
+            {
+                "predictions": [
+                    {"echo_bytes": b64("é".encode()), "text": "é"},
+                    {"echo_bytes": b64(b"\x00"), "text": "\x00"},
+                ]
+            },
+        ),
+    ],
+    ids=[
+        "row",
+        "column",
+        "row-objects",
+        "column-object",
+        "two-row",
+        "two-column",
+        "nested",
+        "int64",
+        "strings",
+    ],
+)
+def test_predict(server, body, reply):
+    assert post(server, body) == (200, reply)
+
+
+def test_images_by_base64(server, colours):
+    body = {
+        "signature_name": "predict_images",
+        "instances": [b64(colours["green"]), b64(colours["red"])],
+    }
+    status, reply = post(server, body)
+    assert status == 200
+    assert [row["label"] for row in reply["predictions"]] == ["green", "red"]
+
+
+def test_numbers_are_written_as_the_binary_does(server):
+    body = b'{"signature_name": "line", "instances": [0.75, 0.1, NaN, Infinity, 2e9]}'
+    status, _, reply = call(server, LINE, body)
+    assert status == 200
+    assert reply == b'{"predictions": [3.0, 0.4, NaN, Infinity, 8e+09]}'
+    assert math.isnan(json.loads(reply)["predictions"][2])
+
+
+def test_other_ways_to_send(server):
+    body = b'{"signature_name": "line", "instances": [1]}'
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert call(server, LINE, body, form)[0] == 200
+    packed = {"Content-Encoding": "gzip"}
+    assert call(server, LINE, gzip.compress(body), packed)[0] == 200
+    assert call(server, "/V1/Models/colours/Versions/1:predict", body)[0] == 200
+    assert call(server, "/v1/models/%63olours:predict", body)[0] == 200
+
+
+def test_classify_and_regress(server, colours):
+    body = {
+        "signature_name": "classify",
+        "examples": [{"image/encoded": b64(colours["red"])}],
+    }
+    status, reply = post(server, body, "/v1/models/colours:classify")
+    assert status == 200
+    ((first, *rest),) = reply["results"]
+    assert first[0] == "red"
+    assert first[1] > 0.9
+    assert [name for name, _ in rest] == ["green", "blue"]
+
+    body = {
+        "signature_name": "regress",
+        "context": {"x": 5.0},
+        "examples": [{"x": [1.0]}, {}],
+    }
+    reply = post(server, body, "/v1/models/colours:regress")
+    assert reply == (200, {"results": [4.0, 20.0]})
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("", "JSON Parse error: The document is empty"),
+        (" ", "JSON Parse error: The document is empty"),
+        ("nonsense", "JSON Parse error: Invalid value"),
+        ('{"a": 1} x', "JSON Parse error: The document root must not be followed"),
+        (b'{"a": "\xff"}', "JSON Parse error: Invalid encoding"),
+        ("[" * 100_000, "JSON Parse error"),
+        ("[1]", "Is not object"),
+        (
+            {"signature_name": 5, "instances": [1]},
+            "'signature_name' key must be a string value.",
+        ),
+        (
+            {"signature_name": "x", "instances": [1]},
+            'Serving signature name: "x" not found in signature def',
+        ),
+        ({"signature_name": "line"}, "Missing 'inputs' or 'instances' key"),
+        (
+            {"signature_name": "line", "inputs": [1], "instances": [1]},
+            "expecting only one of 'inputs' or 'instances' keys",
+        ),
+        (
+            {"signature_name": "line", "instances": {"x": 1}},
+            "Expecting 'instances' to be an list/array",
+        ),
+        (
+            {"signature_name": "line", "instances": []},
+            "No values in 'instances' array",
+        ),
+        (
+            {"signature_name": "line", "instances": ["one"]},
+            "Failed to process element: 0 of 'instances' list. Error: "
+            'INVALID_ARGUMENT: JSON Value: "one" Type: String is not of expected type: '
+            "float",
+        ),
+        (
+            {"signature_name": "line", "instances": [b64(b"x")]},
+            "Type: Object is not of expected type: float",
+        ),
+        (
+            {"signature_name": "counts", "instances": [1.5]},
+            "Type: Number is not of expected type: int64",
+        ),
+        (
+            {"signature_name": "rows", "instances": [[1, 2], [1, 2, 3]]},
+            "Expecting tensor size: 2 but got: 3",
+        ),
+        (
+            {"signature_name": "rows", "instances": [[1, 2], [[1, 2]]]},
+            "Expecting shape [2] but got: [1,2]",
+        ),
+        (
+            {"signature_name": "two", "inputs": {"a": [1]}},
+            "Missing named input: b in 'inputs' object.",
+        ),
+        (
+            {"signature_name": "two", "instances": [{"a": 1}]},
+            "keys must be equal to: a,b",
+        ),
+        ({"signature_name": "two", "instances": [1]}, "instances is a plain list"),
+        (
+            {"signature_name": "line", "instances": [16777217]},
+            "Cannot convert JSON value: 16777217 to float without loss of precision.",
+        ),
+        (
+            {"signature_name": "echo", "instances": [{"b64": "a-_="}]},
+            "Unable to base64 decode",
+        ),
+        (
+            {"signature_name": "whole", "instances": [1, 2]},
+            "has no shape information",
+        ),
+    ],
+    ids=lambda value: None if isinstance(value, dict) else str(value)[:30],
+)
+def test_predict_errors(server, body, message):
+    status, reply = post(server, body)
+    assert status == 400
+    assert message in reply["error"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "message"),
+    [
+        ("classify", {}, "'examples' is expected and was not found"),
+        ("classify", {"examples": {}}, "to be an list/array"),
+        ("regress", {"examples": []}, "is an empty array"),
+        (
+            "regress",
+            {"examples": [1]},
+            "but got JSON Number",
+        ),
+        (
+            "regress",
+            {"examples": [{"x": [1, "a"]}]},
+            "Unexpected element type in",
+        ),
+        ("regress", {"examples": [{"x": None}]}, "unexpected JSON type: Null"),
+    ],
+)
+def test_example_errors(server, verb, body, message):
+    status, reply = post(server, body, f"/v1/models/colours:{verb}")
+    assert status == 400
+    assert message in reply["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "message"),
+    [
+        ("/v1/models/m:predict", b'{"instances": [1]}', 404, "Latest(m)"),
+        (
+            "/v1/models/colours/versions/9:predict",
+            b'{"instances": [1]}',
+            404,
+            "Specific(colours, 9)",
+        ),
+        (
+            "/v1/models/colours/labels/x:predict",
+            b'{"instances": [1]}',
+            400,
+            "Unrecognized servable version label: x",
+        ),
+        ("/v1/models/colours:Predict", b"{}", 400, "Malformed request: POST /v1/"),
+        ("/v1/models/colours:predict", None, 400, "Malformed request: GET /v1/"),
+        ("/v1/nothing", None, 400, "Malformed request: GET /v1/nothing"),
+        ("/v1/models", None, 400, "Missing model name in request."),
+        ("/v1/models/m", None, 404, "Could not find any versions of model m"),
+        ("/v1/models/colours/versions/9", None, 404, "Could not find version 9"),
+        ("/v1/models/m/metadata", None, 404, "Latest(m)"),
+        ("/v1/models/colours/versions/99999999999999999999", None, 400, "convert"),
+        ("/v1/models/..%2f..%2fetc%2fpasswd", None, 404, "Could not find any versions"),
+        ("/v1/models/../../etc/passwd", None, 400, "Malformed request"),
+    ],
+)
+def test_paths(server, path, body, status, message):
+    found, kind, reply = call(server, path, body)
+    assert found == status
+    assert kind == "application/json"
+    assert message in json.loads(reply)["error"]
+
+
+def test_outside_v1_is_a_plain_404(server):
+    status, kind, _ = call(server, "/")
+    assert (status, kind) == (404, "text/html")
+
+
+def test_status_and_metadata(server):
+    _, _, reply = call(server, "/v1/models/colours")
+    assert json.loads(reply) == {
+        "model_version_status": [
+            {
+                "version": "1",
+                "state": "AVAILABLE",
+                "status": {"error_code": "OK", "error_message": ""},
+            }
+        ]
+    }
+    status, _, reply = call(server, "/v1/models/colours/versions/1/metadata")
+    document = json.loads(reply)
+    assert status == 200
+    assert document["model_spec"]["version"] == "1"
+    signature = document["metadata"]["signature_def"]["signature_def"]["line"]
+    assert signature["inputs"]["x"]["dtype"] == "DT_FLOAT"
+    assert signature["inputs"]["x"]["tensor_shape"]["unknown_rank"] is False
+
+
+def test_metrics(server):
+    post(server, {"signature_name": "line", "instances": [1]})
+    post(server, {"signature_name": "line", "instances": ["a"]})
+    call(server, "/v1/models/stranger:predict", b'{"instances": [1]}')
+    status, kind, reply = call(server, "/monitoring/prometheus/metrics")
+    text = reply.decode()
+    assert (status, kind) == (200, "text/plain")
+    assert ':tensorflow:serving:request_count{model_name="colours",status="OK"}' in text
+    assert (
+        ':tensorflow:serving:request_latency_bucket{API="Predict",entrypoint="REST",'
+        'le="10.0",model_name="colours"}' in text
+    )
+    assert "stranger" not in text

@@ -1,0 +1,262 @@
+"""Versions come, go and fail under a running server, and no request fails with them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import grpc
+import pytest
+
+pytest.importorskip("tensorflow_serving")
+from google.protobuf import text_format
+from tensorflow_serving.apis import (
+    model_management_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+FAST = ("--file_system_poll_wait_seconds=0.1", "--load_retry_interval_micros=200000")
+LINE = """
+    model_spec { name: "m" signature_name: "line" }
+    inputs { key: "x" value { dtype: DT_FLOAT tensor_shape { dim { size: 1 } }
+                              float_val: 1 } }
+"""
+
+
+def ask(server, **spec):
+    request = text_format.Parse(LINE, predict_pb2.PredictRequest())
+    request.model_spec.name = spec.get("name", "m")
+    if "label" in spec:
+        request.model_spec.version_label = spec["label"]
+    with grpc.insecure_channel(server.target) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        response = stub.Predict(request, timeout=60)
+    return response.model_spec.version.value, response.outputs["y"].float_val[0]
+
+
+def states(server, name="m"):
+    """Return {version: (state, error code)}, newest first."""
+    try:
+        with urllib.request.urlopen(f"{server.url}/v1/models/{name}") as reply:
+            entries = json.load(reply)["model_version_status"]
+    except urllib.error.HTTPError as error:
+        error.close()
+        return {}
+    return {
+        int(entry["version"]): (entry["state"], entry["status"]["error_code"])
+        for entry in entries
+    }
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return tmp_path / "m"
+
+
+@pytest.fixture
+def serve(run_server):
+    def start(base, *flags):
+        return run_server(
+            base.parent / "server.log",
+            "--model_name=m",
+            f"--model_base_path={base}",
+            *FAST,
+            *flags,
+        )
+
+    return start
+
+
+def test_a_hot_swap_fails_no_request(base, serve, publish):
+    publish(base, 1)
+    with serve(base, "--grpc_max_threads=64") as server:
+        answers, errors, stop = [], [], threading.Event()
+
+        def keep_asking():
+            request = text_format.Parse(LINE, predict_pb2.PredictRequest())
+            with grpc.insecure_channel(server.target) as channel:
+                stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+                while not stop.is_set():
+                    try:
+                        response = stub.Predict(request, timeout=30)
+                    except grpc.RpcError as error:
+                        errors.append(error)
+                        return
+                    value = response.outputs["y"].float_val[0]
+                    answers.append((response.model_spec.version.value, value))
+
+        askers = [threading.Thread(target=keep_asking) for _ in range(4)]
+        for asker in askers:
+            asker.start()
+        for number in (2, 3, 4):
+            publish(base, number)
+            wait_for(lambda number=number: answers and answers[-1][0] == number)
+        stop.set()
+        for asker in askers:
+            asker.join()
+
+        assert not errors
+        assert {version for version, _ in answers} == {1, 2, 3, 4}
+        assert all(value == (4 if number % 2 else 8) for number, value in answers)
+        wait_for(lambda: states(server)[3][0] == "END")
+        assert list(states(server)) == [4, 3, 2, 1]
+        assert states(server)[1] == ("END", "OK")
+
+        # The newest goes: the next one comes back before it is unloaded.
+        shutil.rmtree(base / "4")
+        wait_for(lambda: states(server)[4][0] == "END")
+        assert ask(server) == (3, 4)
+        # A base path that vanishes changes nothing; an emptied one unloads all.
+        base.rename(base.parent / "away")
+        time.sleep(0.5)
+        assert ask(server) == (3, 4)
+        base.mkdir()
+        wait_for(lambda: states(server)[3][0] == "END")
+        with pytest.raises(grpc.RpcError, match=r"Latest\(m\)"):
+            ask(server)
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        (lambda path: (path / "saved_model.pb").unlink(), "NOT_FOUND"),
+        (lambda path: (path / "saved_model.pb").write_bytes(b"no"), "INTERNAL"),
+        (lambda path: (path / "variables/variables.index").unlink(), "NOT_FOUND"),
+        (
+            lambda path: (path / "graft_manifest.json").write_text(
+                json.dumps({"files": {"saved_model.pb": "0" * 64}})
+            ),
+            "DATA_LOSS",
+        ),
+    ],
+    ids=["no-graph", "garbage", "no-variables", "manifest"],
+)
+def test_a_version_that_fails_leaves_the_old_one(base, serve, publish, damage, code):
+    publish(base, 1)
+    with serve(base, "--max_num_load_retries=1") as server:
+        broken = publish(base.parent / "prepared", 2)
+        damage(broken)
+        broken.rename(base / "2")
+        wait_for(lambda: states(server).get(2, ("", ""))[0] == "END")
+        assert states(server)[2][1] == code
+        assert ask(server) == (1, 4)
+
+        # Once the folder has been away, a good one of the same number is tried.
+        (base / "2").rename(base.parent / "bad")
+        time.sleep(0.5)
+        publish(base, 2)
+        wait_for(lambda: states(server)[2][0] == "AVAILABLE")
+        assert ask(server) == (2, 8)
+
+
+def test_a_copy_in_progress_is_tried_again(base, serve, publish):
+    publish(base, 1)
+    with serve(base, "--max_num_load_retries=50") as server:
+        whole = publish(base.parent / "prepared", 2)
+        (base / "2").mkdir()
+        wait_for(lambda: states(server).get(2) == ("LOADING", "NOT_FOUND"))
+        assert ask(server) == (1, 4)
+        shutil.copytree(whole, base / "2", dirs_exist_ok=True)
+        wait_for(lambda: states(server)[2] == ("AVAILABLE", "OK"))
+
+
+def test_a_manifest_that_fits_is_no_obstacle(base, serve, publish):
+    import hashlib
+
+    path = publish(base, 1)
+    files = [each for each in path.rglob("*") if each.is_file()]
+    digests = {
+        str(each.relative_to(path)): hashlib.sha256(each.read_bytes()).hexdigest()
+        for each in files
+    }
+    (path / "graft_manifest.json").write_text(json.dumps({"files": digests}))
+    with serve(base) as server:
+        assert ask(server) == (1, 4)
+
+
+def config_of(base, extra="", name="m"):
+    return (
+        f'config {{ name: "{name}" base_path: "{base}" model_platform: "tensorflow" '
+        f"{extra} }}"
+    )
+
+
+def reload(server, text):
+    request = text_format.Parse(
+        f"config {{ model_config_list {{ {text} }} }}",
+        model_management_pb2.ReloadConfigRequest(),
+    )
+    with grpc.insecure_channel(server.target) as channel:
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        return stub.HandleReloadConfigRequest(request, timeout=60)
+
+
+def test_config_file_policies_labels_and_reload(base, run_server, publish):
+    for number in (1, 2, 3):
+        publish(base, number)
+    (base / "notes").mkdir()
+    other = base.parent / "other"
+    publish(other, 8)
+    both = "model_version_policy { specific { versions: [1, 2] } }"
+    stable = both + 'version_labels { key: "stable" value: 1 }'
+    config = base.parent / "models.config"
+    config.write_text(f"model_config_list {{ {config_of(base, both)} }}")
+    with run_server(
+        base.parent / "server.log", f"--model_config_file={config}", *FAST
+    ) as server:
+        assert set(states(server)) == {1, 2}
+
+        assert reload(server, config_of(base, stable)).status.error_code == 0
+        assert ask(server, label="stable") == (1, 4)
+        assert ask(server) == (2, 8)
+
+        # A label for what isn't loaded fails, and takes everything else with it.
+        wrong = stable.replace("value: 1", "value: 3")
+        with pytest.raises(grpc.RpcError) as caught:
+            reload(server, config_of(base, wrong) + config_of(other, name="other"))
+        assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert caught.value.details() == (
+            "Request to assign label to version 3 of model m, which is not currently "
+            "available for inference"
+        )
+        assert ask(server, label="stable") == (1, 4)
+        assert states(server, "other") == {}
+
+        # The label moves, another model comes; then the first one goes.
+        moved = stable.replace("value: 1", "value: 2")
+        reload(server, config_of(base, moved) + config_of(other, name="other"))
+        assert ask(server, label="stable") == (2, 8)
+        assert ask(server, name="other") == (8, 8)
+        reload(server, config_of(other, name="other"))
+        wait_for(lambda: {state for state, _ in states(server).values()} == {"END"})
+        with pytest.raises(grpc.RpcError, match=r"Latest\(m\)"):
+            ask(server)
+
+
+def test_labels_at_the_start_need_their_flag(base, run_server, publish):
+    publish(base, 1)
+    config = base.parent / "models.config"
+    entry = config_of(base, 'version_labels { key: "stable" value: 1 }')
+    config.write_text(f"model_config_list {{ {entry} }}")
+    log = base.parent / "server.log"
+    flags = (f"--model_config_file={config}", *FAST)
+    with run_server(log, *flags, wait=False) as server:
+        assert server.process.wait(60) == 1
+        assert "Failed to start server. Error: FAILED_PRECONDITION" in log.read_text()
+    allow = "--allow_version_labels_for_unavailable_models"
+    with run_server(log, *flags, allow) as server:
+        assert ask(server, label="stable") == (1, 4)
