@@ -28,6 +28,8 @@ State = Literal["fine", "note", "missing"]
 
 MEMORY_GIB = 4.0
 """Least memory for a run on small data, GiB."""
+DISK_GIB = 2.0
+"""Least room for the output of a run on small data, GiB."""
 MODULES = (
     "tensorflow",
     "keras",
@@ -42,8 +44,6 @@ MODULES = (
     "grpc",
 )
 """What has to be there; in the order in which `--deep` imports them."""
-SETUP_ONLY = ("pip", "compiler", "disk")
-"""Checks of the host that matter to `make setup` and no longer after it."""
 DEEP_LIMIT_SECONDS = 120.0
 
 
@@ -118,15 +118,22 @@ def findings() -> Iterator[Finding]:
 
 
 def _host() -> Iterator[Finding]:
-    for check in host.check_host(Path.cwd()):
-        # Set-up is over when this runs: what it alone needs is no fault any more.
-        state: State = "note" if check.name in SETUP_ONLY else "missing"
+    checks = [host.check_platform(), host.check_python(), host.check_libc()]
+    for check in checks:
         yield Finding(
             name=check.name,
-            state="fine" if check.is_met else state,
+            state="fine" if check.is_met else "missing",
             found=check.found,
             remedy=check.remedy,
         )
+    # A compiler and pip are of no use any more once the environment stands.
+    disk = host.check_disk(Path.cwd(), DISK_GIB)
+    yield Finding(
+        name="disk",
+        state="fine" if disk.is_met else "note",
+        found=disk.found,
+        remedy=disk.remedy,
+    )
 
 
 def _environment() -> Finding:

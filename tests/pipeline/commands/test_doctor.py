@@ -47,12 +47,16 @@ def test_old_libc_is_missing(run, monkeypatch):
     assert "debian:13" in result.output
 
 
-def test_compiler_is_not_needed_any_more(run, monkeypatch):
-    check = host.Check("compiler", False, "without a C++ compiler", "Install it.")
-    monkeypatch.setattr(host, "check_compiler", lambda: check)
+def test_full_disk_is_noted(run, monkeypatch):
+    monkeypatch.setattr(module, "DISK_GIB", 1e9)
     result = run()
     assert result.exit_code == 0
-    assert "Install it." in result.output
+    assert "Free some" in result.output
+
+
+def test_compiler_is_not_needed_any_more(run, monkeypatch):
+    monkeypatch.setattr(host, "check_compiler", lambda: pytest.fail("looked"))
+    assert run().exit_code == 0
 
 
 def test_version_other_than_locked(monkeypatch):
