@@ -17,7 +17,7 @@ from trainer import features
 from trainer.objective import probabilities
 
 LABELS_FUNCTION = "transform_labels"
-"""Attribute of the SavedModel that maps serialized tf.Examples to labels, for TFMA."""
+"""Signature that maps serialized tf.Examples to labels: how TFMA learns the truth."""
 
 _BATCH = [None]
 
@@ -86,10 +86,14 @@ class ServingModel(tf.Module):
         autograph=False,
     )
     def transform_labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Map serialized tf.Examples, string (N,), to labels, int64 (N,)."""
+        """Map serialized tf.Examples, string (N,), to labels, int64 (N,); -1: unknown."""
         spec = {features.CLASS_NAME_KEY: tf.io.FixedLenFeature([], tf.string)}
-        names = tf.io.parse_example(examples, spec)
-        return {features.LABEL_KEY: self._transform(names)[features.LABEL_KEY]}
+        names = tf.io.parse_example(examples, spec)[features.CLASS_NAME_KEY]
+        # Not through the Transform graph: it would decode the images too.
+        matches = tf.equal(names[:, tf.newaxis], self._class_names[tf.newaxis])
+        labels = tf.argmax(tf.cast(matches, tf.int32), axis=1)
+        is_known = tf.reduce_any(matches, axis=1)
+        return {features.LABEL_KEY: tf.where(is_known, labels, tf.constant(-1, tf.int64))}
 
     def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         scores = self.probabilities_of(encoded)
@@ -118,6 +122,7 @@ def export_model(model: ServingModel, folder: str) -> None:
             features.SERVING_SIGNATURE: model.predict_examples,
             features.IMAGES_SIGNATURE: model.predict_images,
             features.CLASSIFY_SIGNATURE: model.classify,
+            LABELS_FUNCTION: model.transform_labels,
         },
     )
     extra = os.path.join(folder, "assets.extra")
