@@ -1,0 +1,72 @@
+"""`graft load-test`: how a server does under a given load."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serving.image_files import find_images
+from serving.model_store import DEFAULT_NAME
+from trainer.errors import UserError
+
+
+def load_test(
+    images: Annotated[
+        list[str], typer.Argument(help="Images, folders or patterns; sent in turn.")
+    ],
+    *,
+    server: Annotated[str, typer.Option(help="HOST:PORT of gRPC.")] = "localhost:8500",
+    model: Annotated[str, typer.Option(help="The model's name.")] = DEFAULT_NAME,
+    rate: Annotated[float, typer.Option(help="Requests per second.")] = 20.0,
+    duration: Annotated[float, typer.Option(help="Seconds.")] = 10.0,
+    concurrency: Annotated[int, typer.Option(help="Most requests in flight.")] = 32,
+    images_per_request: Annotated[int, typer.Option(help="Images in each.")] = 1,
+    even: Annotated[
+        bool, typer.Option("--even", help="Evenly spaced arrivals, not random ones.")
+    ] = False,
+    max_images: Annotated[int, typer.Option(help="Images to read at most.")] = 256,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write a plot to this .png or .svg file.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file.")
+    ] = None,
+) -> None:
+    """Send images at a fixed rate, whatever the answers take, and report percentiles.
+
+    Latency counts from when a request was due, so waiting for a busy server is part of
+    it (no coordinated omission). The exit status is 1 if a request failed.
+    """
+    import asyncio
+    import itertools
+
+    import grpc
+
+    from serving.load import LoadPlan, measure
+
+    try:
+        plan = LoadPlan(
+            rate_per_second=rate,
+            duration_seconds=duration,
+            concurrency=concurrency,
+            images_per_request=images_per_request,
+            is_random=not even,
+        )
+        paths = itertools.islice(find_images(images), max_images)
+        encoded = [path.read_bytes() for path in paths]
+        result = asyncio.run(measure(server, model, encoded, plan))
+    except (ValueError, OSError) as error:
+        raise UserError(str(error)) from error
+    except grpc.RpcError as error:
+        details = f"{error.code().name}: {error.details()}"
+        raise UserError(f"The first request to {server} failed: {details}") from error
+    sys.stdout.write(result.text() + "\n")
+    if json_file is not None:
+        json_file.write_text(result.to_json() + "\n", encoding="utf-8")
+    if plot is not None and result.latencies:
+        result.plot(plot)
+    if result.errors:
+        raise typer.Exit(1)

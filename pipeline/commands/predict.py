@@ -1,0 +1,194 @@
+"""`graft predict`: class names for images, by a server or by the model right here."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import enum
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from serving.errors import PredictionError, ServingError
+from serving.image_files import find_images
+from serving.model_store import (
+    DEFAULT_FOLDER,
+    DEFAULT_NAME,
+    find_model,
+    newest_version,
+)
+from serving.prediction import Prediction
+from trainer.errors import UserError
+
+Outcome = Prediction | PredictionError
+Predict = Callable[[Iterable[bytes]], Iterator[Outcome]]
+
+
+class Output(str, enum.Enum):
+    """In what form predictions are written."""
+
+    JSON = "json"
+    CSV = "csv"
+    TABLE = "table"
+
+
+def predict(
+    images: Annotated[
+        list[str], typer.Argument(help="Images, folders of images, or patterns.")
+    ],
+    *,
+    server: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT of a server's gRPC; else none is used."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
+    model_dir: Annotated[
+        Path, typer.Option(help="Folder of pushed models, if no server is used.")
+    ] = DEFAULT_FOLDER,
+    top: Annotated[int, typer.Option(min=1, help="Classes to show per image.")] = 1,
+    output: Annotated[
+        Output, typer.Option(help="Form of the answers on standard output.")
+    ] = Output.TABLE,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Most images in a request.")
+    ] = 32,
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Most requests in flight.")
+    ] = 4,
+    deadline: Annotated[
+        float, typer.Option(min=0.001, help="Seconds that one request may take.")
+    ] = 30.0,
+) -> None:
+    """Classify images.
+
+    The exit status is 1 if any file couldn't be classified; the others still are.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            paths = list(find_images(images))
+            if server is not None:
+                from serving.client import PredictionClient
+
+                client = PredictionClient(
+                    server,
+                    name=model or DEFAULT_NAME,
+                    batch_size=batch_size,
+                    concurrency=concurrency,
+                    deadline_seconds=deadline,
+                )
+                stack.enter_context(client)
+                predict_each: Predict = client.predict_each
+            else:
+                version, path = newest_version(find_model(model_dir, model))
+                from serving.local_model import LocalModel
+
+                local = LocalModel(version, path)
+                stack.callback(local.close)
+                predict_each = local.predict_each
+            started = time.perf_counter()
+            answers = _Answers(paths, predict_each)
+            _WRITERS[output](iter(answers), top)
+        except FileNotFoundError as error:
+            raise UserError(str(error)) from error
+        except ServingError as error:
+            where = f"{server}: " if server else ""
+            raise UserError(f"{where}{error}") from error
+    seconds = time.perf_counter() - started
+    sys.stderr.write(
+        f"{len(paths) - answers.num_failed} images in {seconds:.1f} s "
+        f"({len(paths) / seconds:.1f}/s), {answers.num_failed} failed\n"
+    )
+    if answers.num_failed:
+        raise typer.Exit(1)
+
+
+class _Answers:
+    """The predictions for files; names those that have none on standard error."""
+
+    def __init__(self, paths: list[Path], predict_each: Predict) -> None:
+        self.num_failed = 0
+        self._paths = paths
+        self._predict_each = predict_each
+        self._unread: dict[int, OSError] = {}
+
+    def _read(self) -> Iterator[bytes]:
+        for index, path in enumerate(self._paths):
+            try:
+                yield path.read_bytes()
+            except OSError as error:
+                self._unread[index] = error
+                yield b""  # The model refuses it in its place.
+
+    def __iter__(self) -> Iterator[tuple[Path, Prediction]]:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        console = Console(stderr=True)
+        num_files = len(self._paths)
+        with Progress(console=console, transient=True, disable=num_files < 64) as bar:
+            task = bar.add_task("Predicting", total=num_files)
+            outcomes = self._predict_each(self._read())
+            for index, (path, outcome) in enumerate(
+                zip(self._paths, outcomes, strict=True)
+            ):
+                bar.advance(task)
+                if isinstance(outcome, Prediction) and index not in self._unread:
+                    yield path, outcome
+                    continue
+                self.num_failed += 1
+                sys.stderr.write(f"{path}: {self._reason(index, outcome)}\n")
+
+    def _reason(self, index: int, outcome: Outcome) -> str:
+        if index in self._unread:
+            return f"can't be read: {self._unread[index].strerror}"
+        message = outcome.message if isinstance(outcome, PredictionError) else ""
+        return f"not an image that the model reads: {message.partition(chr(10))[0]}"
+
+
+def _record(path: Path, prediction: Prediction, top: int) -> dict[str, Any]:
+    return {
+        "image": str(path),
+        "class_name": prediction.class_name,
+        "score": round(prediction.score, 6),
+        "model_version": prediction.model_version,
+        "top": [
+            {"class_name": name, "score": round(score, 6)}
+            for name, score in prediction.top(top)
+        ],
+    }
+
+
+Found = Iterator[tuple[Path, Prediction]]
+
+
+def _write_json(found: Found, top: int) -> None:
+    for path, prediction in found:
+        sys.stdout.write(json.dumps(_record(path, prediction, top)) + "\n")
+
+
+def _write_csv(found: Found, top: int) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["image", "rank", "class_name", "score", "model_version"])
+    for path, prediction in found:
+        for rank, (name, score) in enumerate(prediction.top(top), 1):
+            writer.writerow(
+                [path, rank, name, f"{score:.6f}", prediction.model_version]
+            )
+
+
+def _write_table(found: Found, top: int) -> None:
+    for path, prediction in found:
+        answers = ", ".join(f"{name} {s:.3f}" for name, s in prediction.top(top))
+        sys.stdout.write(f"{path}  {answers}\n")
+
+
+_WRITERS = {
+    Output.JSON: _write_json,
+    Output.CSV: _write_csv,
+    Output.TABLE: _write_table,
+}
