@@ -164,7 +164,10 @@ class AugmentationConfig(StrictModel):
         "nearest", description="What fills the space that geometry opens."
     )
     rand_augment_layers: int = Field(
-        0, ge=0, le=10, description="Random operations per image of RandAugment; 0: off."
+        0,
+        ge=0,
+        le=10,
+        description="Random operations per image of RandAugment; 0: off.",
     )
     rand_augment_strength: float = Field(
         0.5, gt=0, le=1, description="Strength of RandAugment's operations."

@@ -55,7 +55,7 @@ def build_head(
                 f"`head[{index}]` ({spec.type}) does not fit what comes before it, of "
                 f"shape {x.shape[1:]}: {error}"
             ) from error
-    if len(x.shape) != 2:  # noqa: PLR2004
+    if len(x.shape) != 2:
         raise UserError(
             "`head` must end in a vector: add a `pooling` or a `flatten` layer, or choose "
             f"`pooling` 'avg'. Received: features of shape {tuple(x.shape[1:])}"

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from trainer.config import ModelConfig, TrainingConfig
+from trainer.config import TrainingConfig
 from trainer.errors import DataError, UserError
 
 _TWO = 2

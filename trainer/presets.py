@@ -84,7 +84,7 @@ _EFFICIENTNET_BOUNDARY = ("block6", "block7", "top")
 _EFFICIENTNET_PAPER = "https://arxiv.org/abs/1905.11946"
 
 
-def _efficientnet_lite(  # noqa: PLR0913
+def _efficientnet_lite(
     number: int,
     *,
     file: str,

@@ -110,7 +110,7 @@ def _read_storage(file: BinaryIO, dtype: np.dtype[Any]) -> np.ndarray:
     header = file.read(8)
     count = int.from_bytes(header, "little")
     content = file.read(count * dtype.itemsize)
-    if len(header) < 8 or len(content) < count * dtype.itemsize:  # noqa: PLR2004
+    if len(header) < 8 or len(content) < count * dtype.itemsize:
         raise ValueError("the file is truncated")
     return np.frombuffer(content, dtype)
 

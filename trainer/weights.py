@@ -230,7 +230,9 @@ def _read_archive(path: Path) -> list[tuple[str, list[np.ndarray]]]:
 def _flat_layers(model: keras.Model) -> list[keras.layers.Layer]:
     layers = []
     for layer in model.layers:
-        layers.extend(_flat_layers(layer) if isinstance(layer, keras.Model) else [layer])
+        layers.extend(
+            _flat_layers(layer) if isinstance(layer, keras.Model) else [layer]
+        )
     return layers
 
 
@@ -247,7 +249,9 @@ def _read_h5(path: Path) -> list[tuple[str, list[np.ndarray]]] | None:
             layer = group[name]
             arrays = [np.asarray(layer[key]) for key in layer.attrs["weight_names"]]
             if arrays:
-                rows.append((name.decode() if isinstance(name, bytes) else name, arrays))
+                rows.append(
+                    (name.decode() if isinstance(name, bytes) else name, arrays)
+                )
         return rows
 
 
