@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,3 +115,20 @@ def run_ingestion(tmp_path: Path) -> Callable[..., Ingested]:
 def photos(tmp_path: Path) -> Path:
     """Two classes of forty PNG files each."""
     return _write_photos(tmp_path / "photos")
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder of a user to whom permissions apply, as which the test runs."""
+    folder = Path(tempfile.mkdtemp(prefix="graft-test-"))
+    is_root = os.geteuid() == 0
+    if is_root:
+        nobody = 65534
+        os.chown(folder, nobody, nobody)
+        os.seteuid(nobody)
+    try:
+        yield folder
+    finally:
+        if is_root:
+            os.seteuid(0)
+        shutil.rmtree(folder)
