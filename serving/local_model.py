@@ -49,10 +49,7 @@ class LocalModel:
             signature.outputs[features.LABEL_OUTPUT].name,
         ]
         self._version = version
-        names = path / "assets" / features.CLASS_NAMES_ASSET
-        self.class_names: tuple[str, ...] = ()
-        if names.is_file():
-            self.class_names = tuple(names.read_text(encoding="utf-8").splitlines())
+        self.class_names = _read_class_names(path)
 
     def predict_each(
         self, images: Iterable[bytes]
@@ -89,3 +86,11 @@ class LocalModel:
     def close(self) -> None:
         """Free the model."""
         self._model.close()
+
+
+def _read_class_names(path: Path) -> tuple[str, ...]:
+    for folder in ("assets", "assets.extra"):
+        file = path / folder / features.CLASS_NAMES_ASSET
+        if file.is_file():
+            return tuple(file.read_text(encoding="utf-8").splitlines())
+    return ()

@@ -218,7 +218,8 @@ def test_config_file_policies_labels_and_reload(base, run_server, publish):
     with run_server(
         base.parent / "server.log", f"--model_config_file={config}", *FAST
     ) as server:
-        assert set(states(server)) == {1, 2}
+        ready = {1: ("AVAILABLE", "OK"), 2: ("AVAILABLE", "OK")}
+        wait_for(lambda: states(server) == ready)
 
         assert reload(server, config_of(base, stable)).status.error_code == 0
         assert ask(server, label="stable") == (1, 4)

@@ -1,0 +1,313 @@
+"""The embedded server's figures, as ratios that one run on one machine gives.
+
+    python -m serving.benchmark graft_output/serving/graft/1 photos/ --json figures.json
+
+Every figure stands beside the same model called in a process of its own, on the same
+bytes. Servers, in-process calls and load run one after another, never together, but for
+what has to be together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import http.client
+import itertools
+import json
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from serving import wire
+from serving.image_files import find_images
+from serving.load import LoadPlan, measure, percentile
+from trainer import features
+
+NAME = "benchmark"
+NUM_CLIENTS = 32
+BATCHING = (
+    "max_batch_size { value: 32 } batch_timeout_micros { value: 2000 }\n"
+    "max_enqueued_batches { value: 100 } num_batch_threads { value: 1 }"
+)
+
+# Runs in a process of its own: the model alone, as the server's runner calls it.
+_IN_PROCESS = """
+import json, sys, time
+started = time.perf_counter()
+from serving import tensorflow_runtime
+tensorflow_runtime.load_lean()
+import numpy as np
+from pathlib import Path
+from serving.embedded.saved_model import SavedModel
+from trainer import features
+model = SavedModel(Path(sys.argv[1]))
+signature = model.signatures[features.IMAGES_SIGNATURE]
+feed = signature.inputs[features.IMAGES_INPUT].name
+fetches = [info.name for _, info in sorted(signature.outputs.items())]
+images = [Path(name).read_bytes() for name in sys.argv[2:]]
+def call(size, offset):
+    array = np.empty(size, object)
+    array[:] = [images[(offset + n) % len(images)] for n in range(size)]
+    begin = time.perf_counter()
+    model.run({feed: array}, fetches)
+    return time.perf_counter() - begin
+call(1, 0)
+ready = time.perf_counter() - started
+single = [call(1, n) for n in range(120)][20:]
+call(32, 0)
+batch, begin, count = [], time.perf_counter(), 0
+while time.perf_counter() - begin < 8:
+    call(32, count)
+    count += 32
+rate = count / (time.perf_counter() - begin)
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+rss = int(status["VmRSS"].split()[0]) / 1024
+print(json.dumps({"single": single, "rate": rate, "ready": ready, "rss": rss}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    process: subprocess.Popen[bytes]
+    port: int
+    rest_port: int
+    ready_seconds: float
+
+    @property
+    def target(self) -> str:
+        return f"localhost:{self.port}"
+
+    def memory_mib(self) -> float:
+        """Return the resident memory in MiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        lines = dict(line.split(":", 1) for line in status.splitlines())
+        return int(lines["VmRSS"].split()[0]) / 1024
+
+
+@contextlib.contextmanager
+def _serve(base_path: Path, *flags: str) -> Iterator[_Server]:
+    port, rest_port = _free_port(), _free_port()
+    started = time.perf_counter()
+    process = subprocess.Popen(  # noqa: S603 - our own module, no shell
+        [
+            *(sys.executable, "-m", "serving.embedded", "--host=localhost"),
+            *(f"--port={port}", f"--rest_api_port={rest_port}"),
+            *(f"--model_name={NAME}", f"--model_base_path={base_path}"),
+            *("--grpc_max_threads=128", "--file_system_poll_wait_seconds=0.2"),
+            *flags,
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not _is_open(rest_port):
+            if process.poll() is not None:
+                raise RuntimeError("the server ended before it was ready")
+            time.sleep(0.01)
+        yield _Server(process, port, rest_port, time.perf_counter() - started)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("localhost", port)) == 0
+
+
+def _single_grpc(server: _Server, images: Sequence[bytes], count: int) -> list[float]:
+    """Return the seconds that each of some calls took, one after another."""
+    seconds = []
+    choice = wire.ModelChoice(name=NAME)
+    options = wire.channel_options(max_attempts=1)
+    with grpc.insecure_channel(server.target, options=options) as channel:
+        call = channel.unary_unary(wire.PREDICT_METHOD)
+        for image in itertools.islice(itertools.cycle(images), count):
+            request = wire.images_request(choice, [image]).SerializeToString()
+            begin = time.perf_counter()
+            call(request, timeout=60)
+            seconds.append(time.perf_counter() - begin)
+    return seconds
+
+
+def _single_rest(server: _Server, images: Sequence[bytes], count: int) -> list[float]:
+    seconds = []
+    connection = http.client.HTTPConnection("localhost", server.rest_port, timeout=60)
+    for image in itertools.islice(itertools.cycle(images), count):
+        value = {"b64": base64.b64encode(image).decode("ascii")}
+        body = json.dumps(
+            {"signature_name": features.IMAGES_SIGNATURE, "instances": [value]}
+        )
+        begin = time.perf_counter()
+        connection.request("POST", f"/v1/models/{NAME}:predict", body)
+        reply = connection.getresponse()
+        text = reply.read()
+        seconds.append(time.perf_counter() - begin)
+        if reply.status != http.client.OK:
+            raise RuntimeError(f"REST answered {reply.status}: {text[:200]!r}")
+    connection.close()
+    return seconds
+
+
+async def _closed_loop(
+    server: _Server, images: Sequence[bytes], seconds: float
+) -> float:
+    """Return images per second of 32 clients that each send one image at a time."""
+    choice = wire.ModelChoice(name=NAME)
+    requests = [
+        wire.images_request(choice, [image]).SerializeToString() for image in images
+    ]
+    options = wire.channel_options(max_attempts=1)
+    count = 0
+    async with grpc.aio.insecure_channel(server.target, options=options) as channel:
+        call = channel.unary_unary(wire.PREDICT_METHOD)
+
+        async def client(number: int, until: float) -> None:
+            nonlocal count
+            while time.perf_counter() < until:
+                await call(requests[(number + count) % len(requests)], timeout=60)
+                count += 1
+
+        async def crowd(duration: float) -> float:
+            begin = time.perf_counter()
+            until = begin + duration
+            await asyncio.gather(*(client(n, until) for n in range(NUM_CLIENTS)))
+            return time.perf_counter() - begin
+
+        await crowd(2.0)
+        count = 0
+        elapsed = await crowd(seconds)
+    return count / elapsed
+
+
+async def _swap(
+    server: _Server, base_path: Path, images: Sequence[bytes], rate: float
+) -> dict[str, Any]:
+    """Publish a version in the middle of a steady load."""
+    duration = 16.0
+    plan = LoadPlan(rate_per_second=rate, duration_seconds=duration, concurrency=128)
+
+    async def publish() -> None:
+        await asyncio.sleep(duration / 2)
+        prepared = base_path.parent / "prepared"
+        await asyncio.to_thread(prepared.rename, base_path / "2")
+
+    # The rename happens half-way; loading and warm-up fall into the second half.
+    publishing = asyncio.ensure_future(publish())
+    result = await measure(server.target, NAME, images, plan)
+    await publishing
+    before = [
+        latency
+        for latency, due in zip(result.latencies, result.due, strict=True)
+        if 1.0 < due < duration / 2
+    ]
+    during = [
+        latency
+        for latency, due in zip(result.latencies, result.due, strict=True)
+        if due >= duration / 2
+    ]
+    return {
+        "swap_failed_requests": sum(result.errors.values()),
+        "swap_requests": len(result.latencies),
+        "swap_p99_before_ms": percentile(before, 99) * 1e3,
+        "swap_p99_during_ms": percentile(during, 99) * 1e3,
+        "swap_p99_ratio": percentile(during, 99) / percentile(before, 99),
+    }
+
+
+def run_benchmark(
+    version_path: Path, image_paths: Sequence[Path], seconds: float = 8.0
+) -> dict[str, Any]:
+    """Measure the embedded server with one SavedModel, and return the figures.
+
+    Args:
+        version_path: Folder that holds `saved_model.pb`.
+        image_paths: Images that the model reads; 64 are used at most.
+        seconds: Length of each measurement of throughput.
+
+    Raises:
+        ValueError: If there is no image, or no SavedModel.
+    """
+    if not (version_path / "saved_model.pb").is_file():
+        raise ValueError(f"{version_path} holds no saved_model.pb")
+    paths = list(image_paths)[:64]
+    if not paths:
+        raise ValueError("`image_paths` must not be empty")
+    images = [path.read_bytes() for path in paths]
+    figures: dict[str, Any] = {}
+    alone = json.loads(
+        subprocess.run(  # noqa: S603 - our own program, no shell
+            [sys.executable, "-c", _IN_PROCESS, version_path, *paths],
+            check=True,
+            capture_output=True,
+        ).stdout
+    )
+    single = statistics.median(alone["single"])
+    figures["in_process_p50_ms"] = single * 1e3
+    figures["in_process_batch_32_per_second"] = alone["rate"]
+    with tempfile.TemporaryDirectory() as folder:
+        base_path = Path(folder) / NAME
+        shutil.copytree(version_path, base_path / "1")
+        shutil.copytree(version_path, base_path.parent / "prepared")
+        batching = Path(folder) / "batching.config"
+        batching.write_text(BATCHING, encoding="ascii")
+        with _serve(base_path) as server:
+            figures["start_to_ready_seconds"] = server.ready_seconds
+            _single_grpc(server, images, 20)
+            by_grpc = statistics.median(_single_grpc(server, images, 100))
+            _single_rest(server, images, 10)
+            by_rest = statistics.median(_single_rest(server, images, 100))
+            figures["grpc_p50_ms"] = by_grpc * 1e3
+            figures["grpc_above_in_process_ms"] = (by_grpc - single) * 1e3
+            figures["rest_p50_ms"] = by_rest * 1e3
+            figures["rest_above_in_process_ms"] = (by_rest - single) * 1e3
+            unbatched = asyncio.run(_closed_loop(server, images, seconds))
+        flags = ("--enable_batching", f"--batching_parameters_file={batching}")
+        with _serve(base_path, *flags) as server:
+            batched = asyncio.run(_closed_loop(server, images, seconds))
+            figures["server_memory_mib"] = server.memory_mib()
+            figures["memory_ratio"] = server.memory_mib() / alone["rss"]
+            figures["unbatched_per_second"] = unbatched
+            figures["batched_per_second"] = batched
+            figures["batched_over_unbatched"] = batched / unbatched
+            figures["batched_over_in_process"] = batched / alone["rate"]
+            rate = batched / 2
+            figures.update(asyncio.run(_swap(server, base_path, images, rate)))
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and write the figures to standard output, and to a file if asked."""
+    parser = argparse.ArgumentParser(description="Figures of the embedded server.")
+    parser.add_argument("version", type=Path, help="Folder with saved_model.pb")
+    parser.add_argument("images", nargs="+", help="Images, folders or patterns")
+    parser.add_argument("--json", type=Path, help="File to write the figures to")
+    options = parser.parse_args(arguments)
+    figures = run_benchmark(options.version, list(find_images(options.images)))
+    for name, value in figures.items():
+        sys.stdout.write(f"{name:32} {value:10.3f}\n")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""Requests that mean harm: each gets a status, none ends or blocks the server."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import socket
+import struct
+import urllib.error
+import urllib.request
+import zlib
+
+import grpc
+import pytest
+
+from serving import wire
+from serving.client import PredictionClient
+from serving.protos import serving_pb2 as pb
+
+METHODS = ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata")
+SIGNATURES = ("predict_images", "line", "two", "rows", "echo", "classify", "x", "")
+
+
+def still_serves(server, colours):
+    with PredictionClient(server.target, name="colours") as client:
+        assert client.predict([colours["red"]])[0].class_name == "red"
+
+
+def random_message(generator: random.Random, image: bytes) -> bytes:
+    """Return bytes that are no request, or half of one, or one that makes no sense."""
+    kind = generator.randrange(4)
+    if kind == 0:
+        return generator.randbytes(generator.randrange(300))
+    request = pb.PredictRequest()
+    request.model_spec.name = generator.choice(["colours", "", "m" * 5000, "../x"])
+    request.model_spec.signature_name = generator.choice(SIGNATURES)
+    if generator.random() < 0.2:
+        request.model_spec.version.value = generator.randrange(-(2**63), 2**63)
+    for name in generator.sample(["images", "x", "a", "b", "text", "é"], 2):
+        tensor = request.inputs[name]
+        tensor.dtype = generator.randrange(-1, 30)
+        for _ in range(generator.randrange(4)):
+            size = generator.choice([0, 1, 2, 2**40, -1, 2**62])
+            tensor.tensor_shape.dim.add(size=size)
+        tensor.tensor_shape.unknown_rank = generator.random() < 0.05
+        tensor.float_val.extend([float("nan")] * generator.randrange(3))
+        tensor.string_val.extend(
+            generator.choice([b"", image, image[:30], b"\xff\xd8\xff\xe0" * 40])
+            for _ in range(generator.randrange(3))
+        )
+        if generator.random() < 0.3:
+            tensor.tensor_content = generator.randbytes(generator.randrange(64))
+    if generator.random() < 0.2:
+        request.output_filter.extend(["y", "z", "y"])
+    data = request.SerializeToString()
+    if kind == 1:
+        return data[: generator.randrange(len(data))]
+    if kind == 2:
+        changed = bytearray(data)
+        for _ in range(3):
+            changed[generator.randrange(len(changed))] = generator.randrange(256)
+        return bytes(changed)
+    return data
+
+
+def attack(server, colours, count: int, seed: int) -> int:
+    """Send `count` random messages; return how many had a status other than OK."""
+    generator = random.Random(seed)
+    refused = 0
+    with grpc.insecure_channel(server.target) as channel:
+        for _ in range(count):
+            method = generator.choice(METHODS)
+            path = f"/tensorflow.serving.PredictionService/{method}"
+            try:
+                channel.unary_unary(path)(
+                    random_message(generator, colours["red"]), timeout=60
+                )
+            except grpc.RpcError as error:
+                # A status of the server's, not of a connection that broke.
+                assert error.code() is not grpc.StatusCode.UNAVAILABLE, error
+                assert "Traceback" not in (error.details() or "")
+                refused += 1
+    return refused
+
+
+def test_random_messages(server, colours):
+    assert attack(server, colours, 400, seed=1) > 300
+    still_serves(server, colours)
+    assert server.process.poll() is None
+
+
+@pytest.mark.large
+def test_ten_thousand_random_messages(server, colours):
+    """The issue's number; minutes, hence large."""
+    assert attack(server, colours, 10_000, seed=2) > 8000
+    still_serves(server, colours)
+
+
+def random_body(generator: random.Random) -> bytes:
+    values = [
+        None,
+        True,
+        1,
+        -1.5,
+        1e400,
+        10**30,
+        "a",
+        "\ud800",
+        [],
+        {},
+        [[1], 2],
+        {"b64": "AA=="},
+        {"b64": 5},
+        [[[[[]]]]],
+    ]
+    document = {
+        "signature_name": generator.choice([*SIGNATURES, 5, None]),
+        generator.choice(["instances", "inputs", "examples"]): generator.choices(
+            values, k=generator.randrange(4)
+        ),
+        "context": generator.choice([*values, {"x": 1.0}]),
+    }
+    body = json.dumps(document).encode()
+    if generator.random() < 0.3:
+        body = body[: generator.randrange(len(body))]
+    return body
+
+
+def test_random_bodies(server, colours):
+    generator = random.Random(3)
+    for _ in range(300):
+        verb = generator.choice(["predict", "classify", "regress"])
+        url = f"{server.url}/v1/models/colours:{verb}"
+        try:
+            with urllib.request.urlopen(
+                url, random_body(generator), timeout=60
+            ) as reply:
+                assert reply.status == 200
+        except urllib.error.HTTPError as error:
+            with error:
+                assert 400 <= error.code < 500, error.read()
+                assert json.load(error)["error"]
+    still_serves(server, colours)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/models/../../../etc/passwd",
+        "/v1/models/..%2F..%2Fetc%2Fpasswd/metadata",
+        "/v1/models/%00:predict",
+        "/../../etc/passwd",
+        "/v1/models/colours/versions/../../x:predict",
+        "//etc/passwd",
+        "/v1/models/" + "a" * 7000,
+    ],
+    ids=range(7),
+)
+def test_paths_lead_nowhere(server, path):
+    with socket.create_connection(("localhost", server.rest_port), 30) as connection:
+        request = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        connection.sendall(request.encode())
+        reply = b""
+        while block := connection.recv(65536):
+            reply += block
+    assert reply.startswith((b"HTTP/1.1 400", b"HTTP/1.1 404"))
+    assert b"root:" not in reply
+
+
+def bomb(side: int, rows: int | None = None) -> bytes:
+    """Return a small PNG that says it is `side` x `side` pixels, and has `rows` rows."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + check
+
+    packer = zlib.compressobj(9)
+    row = bytes(1 + 3 * side)
+    pixels = (
+        b"".join(packer.compress(row) for _ in range(rows or side)) + packer.flush()
+    )
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", pixels)
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_a_decompression_bomb_and_a_huge_image(server, colours):
+    from PIL import Image
+
+    with PredictionClient(
+        server.target, name="colours", deadline_seconds=120
+    ) as client:
+        # Says 10 gigabytes: TensorFlow refuses before it unpacks anything.
+        images = [bomb(60_000, rows=2), colours["green"], bomb(4000)]
+        refused, good, large = client.predict_each(images)
+        assert getattr(refused, "code", "") == "INVALID_ARGUMENT"
+        assert good.class_name == "green"
+        assert large.model_version == 1  # 16 KB for 48 MB of pixels: still an image.
+        stream = io.BytesIO()
+        Image.new("RGB", (16, 16)).save(stream, "PNG")
+        padded = stream.getvalue() + bytes(100 * 2**20)
+        (outcome,) = client.predict_each([padded])
+        assert getattr(outcome, "code", "OK") in ("OK", "INVALID_ARGUMENT")
+    still_serves(server, colours)
+
+
+def test_a_gzip_bomb(server, colours):
+    import gzip
+
+    body = gzip.compress(b" " * (520 * 2**20), 1)
+    request = urllib.request.Request(
+        f"{server.url}/v1/models/colours:predict", body, {"Content-Encoding": "gzip"}
+    )
+    with pytest.raises((urllib.error.HTTPError, ConnectionError)) as caught:
+        urllib.request.urlopen(request, timeout=120)
+    if isinstance(caught.value, urllib.error.HTTPError):
+        caught.value.close()
+        assert caught.value.code == 413
+    still_serves(server, colours)
+
+
+def test_slow_loris(server, colours):
+    """Connections that begin a request and never end it hold up nobody."""
+    beginnings = [
+        b"POST /v1/models/colours:predict HTTP/1.1\r\nHost: x\r\n",
+        b"POST /v1/models/colours:predict HTTP/1.1\r\nHost: x\r\n"
+        b"Content-Length: 1000\r\n\r\n{",
+    ]
+    loris = []
+    try:
+        for number in range(150):
+            port = server.rest_port if number % 3 else server.port
+            connection = socket.create_connection(("localhost", port), 30)
+            if port == server.port:
+                # HTTP/2: the preface, settings, and then nothing.
+                connection.sendall(
+                    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4] + [0] * 5)
+                )
+            else:
+                connection.sendall(beginnings[number % 2])
+            loris.append(connection)
+        still_serves(server, colours)
+        url = f"{server.url}/v1/models/colours"
+        with urllib.request.urlopen(url, timeout=30) as reply:
+            assert reply.status == 200
+    finally:
+        for connection in loris:
+            connection.close()
+
+
+def test_a_client_that_leaves_costs_nothing(server, colours):
+    choice = wire.ModelChoice(name="colours")
+    request = wire.images_request(choice, [colours["red"]] * 200)
+    with grpc.insecure_channel(server.target) as channel:
+        call = channel.unary_unary(
+            wire.PREDICT_METHOD, request_serializer=pb.PredictRequest.SerializeToString
+        )
+        for future in [call.future(request) for _ in range(20)]:
+            future.cancel()
+    still_serves(server, colours)

@@ -1,0 +1,133 @@
+"""`graft serve`, `predict` and `load-test`, as a user runs them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = """
+import sys, typer
+from pipeline.commands.load_test import load_test
+from pipeline.commands.predict import predict
+from pipeline.commands.serve import serve
+from trainer.errors import UserError
+
+app = typer.Typer()
+app.command("serve")(serve)
+app.command("predict")(predict)
+app.command("load-test")(load_test)
+try:
+    app()
+except UserError as error:
+    sys.exit(f"graft: {error}")
+"""
+
+
+def graft(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+@pytest.fixture
+def photos(tmp_path, colours) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for name in ("red", "green"):
+        (folder / f"{name}.png").write_bytes(colours[name])
+    (folder / "more" / "blue.PNG").write_bytes(colours["blue"])
+    (folder / "notes.txt").write_text("no image, and not asked for")
+    return folder
+
+
+def test_predict_by_a_server(server, photos):
+    done = graft(
+        *("predict", photos, "--server", server.target, "--model", "colours"),
+        *("--output", "json", "--top", "2"),
+    )
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    found = {Path(each["image"]).name: each["class_name"] for each in records}
+    assert found == {"blue.PNG": "blue", "green.png": "green", "red.png": "red"}
+    assert [len(each["top"]) for each in records] == [2, 2, 2]
+    assert records[0]["model_version"] == 1
+    assert "3 images in" in done.stderr
+
+
+def test_predict_in_this_process_goes_on_past_a_bad_file(photos, publish, tmp_path):
+    publish(tmp_path / "serving" / "colours", 1)
+    publish(tmp_path / "serving" / "colours", 4)
+    (photos / "broken.jpg").write_bytes(b"no")
+    done = graft(
+        *("predict", photos / "*.*g", "--model-dir", tmp_path / "serving"),
+        *("--output", "csv"),
+    )
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert done.returncode == 1
+    assert [row["class_name"] for row in rows] == ["green", "red"]
+    assert {row["model_version"] for row in rows} == {"4"}
+    assert f"{photos / 'broken.jpg'}: not an image" in done.stderr
+    assert "2 images in" in done.stderr
+    assert "1 failed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("predict", "/nowhere.png"), "no image at '/nowhere.png'"),
+        (("predict", __file__, "--model-dir", "/nowhere"), "`graft run`"),
+        (("predict", __file__, "--server", "localhost:1"), "UNAVAILABLE"),
+        (("serve", "--model-dir", "/nowhere"), "`graft run`"),
+        (("serve", "--engine", "binary", "--", "--model_base_path=/m"), "on the PATH"),
+        (("load-test", __file__, "--server", "localhost:1"), "UNAVAILABLE"),
+        (("load-test", __file__, "--rate", "0"), "`rate_per_second` must be positive"),
+    ],
+    ids=["image", "model", "server", "serve", "binary", "load", "rate"],
+)
+def test_a_mistake_is_one_message(arguments, message):
+    done = graft(*arguments, PATH="/usr/bin")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_serve_prefers_the_binary_on_the_path(tmp_path, publish):
+    publish(tmp_path / "serving" / "graft", 1)
+    binary = tmp_path / "bin" / "tensorflow_model_server"
+    binary.parent.mkdir()
+    binary.write_text('#!/bin/sh\necho "$0 $@"\n')
+    binary.chmod(0o755)
+    base_path = tmp_path / "serving" / "graft"
+    done = graft(
+        *("serve", "--model-dir", tmp_path / "serving", "--rest-port", "0"),
+        *("--", "--enable_batching"),
+        PATH=f"{binary.parent}:/bin",
+    )
+    assert done.stdout.strip() == (
+        f"{binary} --port=8500 --rest_api_port=0 --model_name=graft "
+        f"--model_base_path={base_path} --enable_batching"
+    )
+
+
+def test_load_test_reports(server, photos, tmp_path):
+    done = graft(
+        *("load-test", photos, "--server", server.target, "--model", "colours"),
+        *("--rate", "20", "--duration", "1", "--plot", tmp_path / "load.svg"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "p99" in done.stdout
+    assert "<svg" in (tmp_path / "load.svg").read_text()
