@@ -1,7 +1,7 @@
 """Random changes of training images, as Keras layers; the identity at inference.
 
-They act on normalised pixels. Geometry does not mind; changes of colour do, so the pixels
-are brought back to RGB in 0..255 for them and normalised again.
+They act on normalised pixels. Geometry does not mind; changes of colour do, so the
+pixels are brought back to RGB in 0..255 for them and normalised again.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def build_augmentation(
         seed: Of the random numbers; their state is saved in checkpoints.
 
     Returns:
-        A model from float32 (B, H, W, 3) to the same; mixup and CutMix are not in it, see
-        `mix_batches`.
+        A model from float32 (B, H, W, 3) to the same; mixup and CutMix are not in it,
+        see `mix_batches`.
     """
     layers = _geometry(config, seed)
     colour = _colour(config, seed)
@@ -126,7 +126,7 @@ class Pixels(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Convert a batch, float32 (B, H, W, 3)."""
         mean, deviation, is_bgr = _AFFINE[self.scaling]
-        mean_, deviation_ = np.float32(mean), np.float32(deviation)
+        mean_, deviation_ = (np.asarray(row, np.float32) for row in (mean, deviation))
         if self.is_inverse:
             pixels = ops.flip(inputs, -1) if is_bgr else inputs
             return (pixels - mean_) / deviation_
@@ -163,11 +163,12 @@ def mix_batches(
         key = tf.stack([tf.cast(seed, tf.int64), index])
         if config.mixup and config.cutmix:
             is_mixup = tf.random.stateless_uniform([], key) < 0.5
-            return tf.cond(
+            mixed: tuple[tf.Tensor, tf.Tensor] = tf.cond(
                 is_mixup,
                 lambda: _mixup(*batch, config.mixup, key),
                 lambda: _cutmix(*batch, config.cutmix, key),
             )
+            return mixed
         if config.mixup:
             return _mixup(*batch, config.mixup, key)
         return _cutmix(*batch, config.cutmix, key)

@@ -42,8 +42,8 @@ def build_backbone(config: ModelConfig) -> keras.Model:
         config: Preset, weights, image size, cut and pooling.
 
     Returns:
-        A model from preprocessed images, float32 (B, S, S, 3), to features: float32 (B, F),
-        or (B, h, w, C) with pooling `none`. It is not trainable.
+        A model from preprocessed images, float32 (B, S, S, 3), to features: float32
+        (B, F), or (B, h, w, C) with pooling `none`. It is not trainable.
 
     Raises:
         UserError: The image is too small or a cut layer does not exist.
@@ -51,7 +51,7 @@ def build_backbone(config: ModelConfig) -> keras.Model:
     """
     preset = get_preset(config.preset)
     network = _build_architecture(preset, image_size_of(config))
-    outputs = _cut(network, config.cut)
+    outputs = _cut(network, _resolve_cut(preset, config))
     load_weights(network, preset, config)
     features = _pool(outputs, config)
     backbone = keras.Model(network.inputs, features, name="backbone")
@@ -62,8 +62,8 @@ def build_backbone(config: ModelConfig) -> keras.Model:
 def backbone_fingerprint(config: ModelConfig) -> str:
     """Return 64 hexadecimal digits that change whenever the features would.
 
-    They cover the architecture, the bytes of the weights actually used, the image size, the
-    cut and the pooling; not the head.
+    They cover the architecture, the bytes of the weights actually used, the image size,
+    the cut and the pooling; not the head.
 
     Raises:
         WeightsError: The weights are missing.
@@ -76,7 +76,7 @@ def backbone_fingerprint(config: ModelConfig) -> str:
         "depth": preset.depth,
         "weights": weights_digest(preset, config),
         "image_size": image_size_of(config),
-        "cut": config.cut,
+        "cut": _resolve_cut(preset, config),
         "pooling": config.pooling,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -92,8 +92,15 @@ def _build_architecture(preset: Preset, size: int) -> keras.Model:
     return constructor(include_top=False, weights=None, input_shape=shape)
 
 
-def _cut(network: keras.Model, cut: Sequence[str] | None) -> list[keras.KerasTensor]:
-    if cut is None:
+def _resolve_cut(preset: Preset, config: ModelConfig) -> tuple[str, ...]:
+    """Return the layers that the config names, or the preset's; empty: the last one."""
+    if config.cut is not None:
+        return config.cut
+    return () if config.pooling == "none" else preset.default_cut
+
+
+def _cut(network: keras.Model, cut: Sequence[str]) -> list[keras.KerasTensor]:
+    if not cut:
         return list(network.outputs)
     layers = {layer.name: layer for layer in network.layers}
     for name in cut:

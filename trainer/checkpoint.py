@@ -2,9 +2,9 @@
 
 A checkpoint is one folder:
 
-    state.json             written last: epoch, history, rate, and the names of the others
-    <phase>-<epoch>.weights.h5   weights, optimizer and random states after that epoch
-    <phase>-best-<epoch>.weights.h5   the weights of the best epoch so far
+    <phase>-<epoch>.weights.h5       weights, optimizer and random states
+    <phase>-best-<epoch>.weights.h5  weights of the best epoch so far
+    <phase>-state.json               written last: history, and the names of the others
 
 The folder may be on an object store: files are written here first and copied.
 """
@@ -59,7 +59,7 @@ class Checkpoint:
         return self._folder or "nowhere (no folder was given)"
 
     def restore(self, model: keras.Model) -> LoopState | None:
-        """Bring a model back to its last saved epoch; None when there is none to match."""
+        """Bring a model back to its last saved epoch; None when none matches."""
         path = self._path(self._state_name)
         if path is None or not tf.io.gfile.exists(path):
             return None
@@ -77,7 +77,7 @@ class Checkpoint:
         return state
 
     def save(self, model: keras.Model, state: LoopState, *, is_best: bool) -> None:
-        """Save the state after an epoch; an earlier one stays until this one is whole."""
+        """Save the state after an epoch; the last one stays until this is whole."""
         if self._folder is None:
             return
         tf.io.gfile.makedirs(self._folder)

@@ -15,7 +15,7 @@ Strategy = Literal["feature_extraction", "linear", "frozen", "fine_tune"]
 Optimizer = Literal["auto", "lbfgs", "adam", "adamw", "sgd", "rmsprop"]
 
 
-# --- The head, layer by layer ------------------------------------------------------------
+# --- The head, layer by layer ---------------------------------------------------------
 class DenseLayer(StrictModel):
     """A fully connected layer with its activation."""
 
@@ -107,7 +107,8 @@ class ModelConfig(StrictModel):
     cut: tuple[str, ...] | None = Field(
         None,
         description="Layers whose outputs are the features; several are pooled and "
-        "concatenated. Empty: the backbone's last layer.",
+        "concatenated. Empty: the preset's choice (`graft presets`), or the last "
+        "layer with pooling `none`.",
     )
     pooling: Literal["avg", "max", "none"] = Field(
         "avg", description="Pooling of features over space; `none` keeps (h, w, c)."
@@ -140,7 +141,7 @@ class ModelConfig(StrictModel):
         return cut
 
 
-# --- Training ----------------------------------------------------------------------------
+# --- Training -------------------------------------------------------------------------
 class AugmentationConfig(StrictModel):
     """Random changes of training images; needs the backbone in the loop."""
 
@@ -276,7 +277,7 @@ class TrainingConfig(StrictModel):
         "empty: yes for pooled features.",
     )
     regularization: tuple[float, ...] = Field(
-        (1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0),
+        (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0),
         description="L2 penalties that `lbfgs` tries; the best on `eval` is taken.",
     )
     augmentation: AugmentationConfig = Field(

@@ -97,8 +97,8 @@ def load_torch_weights(model: keras.Model, state: dict[str, np.ndarray]) -> None
         state: Name to array, as `read_torch_checkpoint` returns it.
 
     Raises:
-        WeightsError: An array is missing or of another shape; the message names the first
-            layer that does not fit.
+        WeightsError: An array is missing or of another shape; the message names the
+            first layer that does not fit.
     """
     blocks: list[str] = []
     for layer in model.layers:

@@ -31,7 +31,8 @@ def unfreeze(
         The unfrozen layers that have weights, by block, from shallow to deep.
 
     Raises:
-        UserError: A block or layer that is named does not exist; nearest names are given.
+        UserError: A block or layer that is named does not exist; the
+            message gives the nearest names.
     """
     layers = [layer for layer in backbone.layers if layer.weights]
     blocks = _chosen_blocks(backbone, layers, preset, config)

@@ -33,15 +33,16 @@ def build_head(
         config: `head` and `output` are read.
         feature_shape: (F,) or (h, w, C), without the batch.
         num_classes: Number of classes, K.
-        with_standardization: Whether a `Standardization` layer, to be adapted, comes first.
+        with_standardization: Whether a `Standardization` layer, to be adapted, comes
+            first.
 
     Returns:
-        A model from features, float32 (B, *feature_shape), to logits, float32 (B, K), or
-        (B, 1) with output `sigmoid`.
+        A model from features, float32 (B, *feature_shape), to logits, float32 (B, K),
+        or (B, 1) with output `sigmoid`.
 
     Raises:
-        UserError: A layer does not fit the shape before it, or `sigmoid` does not fit the
-            number of classes.
+        UserError: A layer does not fit the shape before it, or `sigmoid` does not fit
+            the number of classes.
     """
     features = keras.Input(tuple(feature_shape), name="features")
     x = features
@@ -57,8 +58,8 @@ def build_head(
             ) from error
     if len(x.shape) != 2:
         raise UserError(
-            "`head` must end in a vector: add a `pooling` or a `flatten` layer, or choose "
-            f"`pooling` 'avg'. Received: features of shape {tuple(x.shape[1:])}"
+            "`head` must end in a vector: add a `pooling` or a `flatten` layer, or "
+            f"choose `pooling` 'avg'. Received: features of shape {tuple(x.shape[1:])}"
         )
     logits = keras.layers.Dense(
         num_logits(config.output, num_classes), name="logits", dtype="float32"
@@ -70,8 +71,8 @@ def build_head(
 class Standardization(keras.layers.Layer):
     """Bring each feature to mean 0 and variance 1: (x - mean) * scale.
 
-    Mean and scale are weights that are not trained; `adapt` sets them. Shapes: (B, ..., C)
-    to the same, with mean and scale (C,).
+    Mean and scale are weights that are not trained; `adapt` sets them. Shapes:
+    (B, ..., C) to the same, with mean and scale (C,).
     """
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -99,7 +100,7 @@ class Standardization(keras.layers.Layer):
         return (inputs - self.mean) * self.scale
 
 
-def _layer(spec: HeadLayer) -> keras.layers.Layer:
+def _layer(spec: HeadLayer) -> keras.layers.Layer:  # noqa: PLR0911
     match spec:
         case DenseLayer():
             return keras.layers.Dense(

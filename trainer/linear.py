@@ -34,7 +34,7 @@ class LinearSolution:
     penalty: float
     """The penalty that was taken."""
     path: list[dict[str, float]]
-    """Per penalty, in the order tried: penalty, loss, accuracy, eval_loss, eval_accuracy."""
+    """Per penalty tried: penalty, loss, accuracy, eval_loss, eval_accuracy."""
 
 
 def fit_logistic_regression(
@@ -49,8 +49,9 @@ def fit_logistic_regression(
 ) -> LinearSolution:
     """Fit a softmax regression and choose its L2 penalty.
 
-    The objective is the mean cross-entropy plus `penalty / 2` times the squared norm of the
-    kernel over standardised features. The standardisation is folded into the result.
+    The objective is the mean cross-entropy plus `penalty / 2` times the squared norm of
+    the kernel over standardised features. The standardisation is folded into the
+    result.
 
     Args:
         train: Features, float32 (N, F), and labels, int64 (N,).
@@ -64,7 +65,8 @@ def fit_logistic_regression(
     Returns:
         The solution that has the least log-loss on `evaluation`.
     """
-    # BLAS threads that wait for each other cost more than they bring where a step is short.
+    # BLAS threads that wait for each other cost more than they bring where a step is
+    # short.
     is_small = train[0].size * num_classes < _LARGE_PROBLEM
     with threadpool_limits(1 if is_small else None):
         return _fit_path(
@@ -163,12 +165,13 @@ def _principal_axes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values, vectors = values[kept], vectors[:, kept]
     if num_examples < width:
         vectors = (x.T @ vectors) / np.sqrt(values * np.float32(num_examples))
-    return vectors.astype(np.float32), values.astype(np.float32)
+    return np.asarray(vectors, np.float32), np.asarray(values, np.float32)
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits - logits.max(1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    shifted: np.ndarray = logits - logits.max(1, keepdims=True)
+    normalizer: np.ndarray = np.log(np.exp(shifted).sum(1, keepdims=True))
+    return shifted - normalizer
 
 
 def _score(
@@ -196,11 +199,11 @@ class _Problem:
         self.variances = variances
 
     def solve(self, penalty: float, start: np.ndarray) -> np.ndarray:
-        """Minimise by L-BFGS from `start`, float32 (R + 1, K); the last row is the bias.
+        """Minimise by L-BFGS from `start`, float32 (R + 1, K), the bias last.
 
-        The unknowns are scaled by the root of the curvature that the loss has along each
-        axis at equal probabilities: an ill-conditioned problem takes tens of steps so,
-        instead of hundreds.
+        The unknowns are scaled by the root of the curvature that the loss has along
+        each axis at equal probabilities: an ill-conditioned problem takes tens of steps
+        so, instead of hundreds.
         """
         num_classes = start.shape[1]
         curvature = np.append(self.variances, 1.0) / num_classes
@@ -213,7 +216,7 @@ class _Problem:
             method="L-BFGS-B",
             options={"maxiter": _MAX_ITERATIONS, "ftol": 1e-8, "gtol": 1e-6},
         )
-        return (result.x.reshape(start.shape) * steps).astype(np.float32)
+        return np.asarray(result.x.reshape(start.shape) * steps, np.float32)
 
     def _loss_and_gradient(
         self, flat: np.ndarray, penalty: float, steps: np.ndarray

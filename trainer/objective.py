@@ -1,7 +1,7 @@
 """Loss, probabilities and metrics of a classifier, the same in every phase.
 
-A network ends in logits: (B, K) with output `softmax`, (B, 1) with `sigmoid`, which is the
-logit of class 1. Targets are float32 (B, K): one-hot, or mixed by mixup and CutMix.
+A network ends in logits: (B, K) with output `softmax`, (B, 1) with `sigmoid`, which is
+the logit of class 1. Targets are float32 (B, K): one-hot, or mixed by mixup and CutMix.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def num_logits(output: Literal["softmax", "sigmoid"], num_classes: int) -> int:
     """
     if num_classes < _TWO:
         raise UserError(
-            f"a classifier needs 2 classes or more. Received: num_classes={num_classes!r}"
+            "a classifier needs 2 classes or more. "
+            f"Received: num_classes={num_classes!r}"
         )
     if output == "softmax":
         return num_classes
@@ -42,7 +43,7 @@ def num_logits(output: Literal["softmax", "sigmoid"], num_classes: int) -> int:
 
 
 def two_column_logits(logits: Any) -> Any:
-    """Turn one logit, (B, 1), into two of the same probabilities; leave (B, K) alone."""
+    """Turn one logit, (B, 1), into two that mean the same; leave (B, K) alone."""
     if logits.shape[-1] != 1:
         return logits
     return ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
@@ -71,7 +72,8 @@ def build_objective(
 
     Args:
         training: `label_smoothing` is read.
-        class_weights: Weight of each class, K numbers, as `resolve_class_weights` gives.
+        class_weights: Weight of each class, K numbers, as `resolve_class_weights`
+            gives.
     """
     loss = LogitsCrossentropy(
         label_smoothing=training.label_smoothing,

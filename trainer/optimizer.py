@@ -50,8 +50,8 @@ class RateSchedule(keras.optimizers.schedules.LearningRateSchedule):
 class _RatePerVariable:
     """Mixed into an optimizer: scales the rate by the variable's path.
 
-    It also leaves the averaged weights (EMA) alone at the end of Keras's `fit`, which the
-    training loop calls once an epoch: `training_loop` decides when to take them.
+    It also leaves the averaged weights (EMA) alone at the end of Keras's `fit`, which
+    the training loop calls once an epoch: `training_loop` decides when to take them.
     """
 
     rate_factors: Mapping[str, float] = {}
@@ -61,7 +61,8 @@ class _RatePerVariable:
         index = self._get_variable_index(variable)  # type: ignore[attr-defined]
         path = self._trainable_variables[index].path  # type: ignore[attr-defined]
         factor = self.rate_factors.get(path, 1.0)
-        super().update_step(gradient, variable, learning_rate * factor)  # type: ignore[misc]
+        rate = learning_rate * factor
+        super().update_step(gradient, variable, rate)  # type: ignore[misc]
 
     def finalize_variable_values(self, var_list: Any) -> None:
         """Do nothing; see `take_average`."""
@@ -72,19 +73,19 @@ class _RatePerVariable:
 
 
 class AdamByPart(_RatePerVariable, keras.optimizers.Adam):
-    pass
+    """Adam with a rate for each part."""
 
 
 class AdamWByPart(_RatePerVariable, keras.optimizers.AdamW):
-    pass
+    """AdamW with a rate for each part."""
 
 
 class SGDByPart(_RatePerVariable, keras.optimizers.SGD):
-    pass
+    """SGD with a rate for each part."""
 
 
 class RMSpropByPart(_RatePerVariable, keras.optimizers.RMSprop):
-    pass
+    """RMSprop with a rate for each part."""
 
 
 def build_optimizer(

@@ -1,12 +1,12 @@
 """Read a PyTorch checkpoint of the format before 1.6 (not a zip file), without PyTorch.
 
-The file is a row of pickles (a magic number, a protocol version, facts on the machine, the
-state dict, the list of storage keys) and then the raw storages in that list's order, each
-after its number of elements as a little-endian int64. Tensors refer to their storage by a
-persistent id and may have any strides.
+The file is a row of pickles (a magic number, a protocol version, facts on the machine,
+the state dict, the list of storage keys) and then the raw storages in that list's
+order, each after its number of elements as a little-endian int64. Tensors refer to
+their storage by a persistent id and may have any strides.
 
-Unpickling runs code of the file's choice, so only the few names that a state dict needs are
-let through; anything else is refused before it is called.
+Unpickling runs code of the file's choice, so only the few names that a state dict needs
+are let through; anything else is refused before it is called.
 """
 
 from __future__ import annotations

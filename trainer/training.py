@@ -57,8 +57,8 @@ def fit_head(
 ) -> Fitted:
     """Train a head on stored features.
 
-    A linear head is solved by L-BFGS, with the penalty chosen on `evaluation`, unless the
-    config names another optimizer; other heads are trained by gradient steps.
+    A linear head is solved by L-BFGS, with the penalty chosen on `evaluation`, unless
+    the config names another optimizer; other heads are trained by gradient steps.
 
     Args:
         train: Features, float32 (N, F), flattened row by row or not, and labels.
@@ -92,8 +92,8 @@ def fit_head(
     if training.optimizer == "lbfgs" or training.strategy == "linear":
         if not is_linear:
             raise UserError(
-                "`lbfgs` solves a linear head over pooled features: leave `head` empty and "
-                f"`pooling` 'avg' or 'max'. Received: head={model.head!r}, features of "
+                "`lbfgs` solves a linear head over pooled features: leave `head` empty "
+                f"and `pooling` 'avg' or 'max'. Received: head={model.head!r}, features of "
                 f"shape {shape}"
             )
     if is_linear and training.optimizer in ("auto", "lbfgs"):
@@ -130,8 +130,8 @@ def fit_end_to_end(
     stay put. With strategy `fine_tune` it is changed in place.
 
     Args:
-        train: Unbatched pairs, in an order that does not change: pixels float32 (H, W, 3),
-            normalised as the preset says, and label int64 ().
+        train: Unbatched pairs, in an order that does not change: pixels float32 (H, W,
+            3), normalised as the preset says, and label int64 ().
         evaluation: The same for choosing and early stopping.
         backbone: Pixels to features, from `build_backbone`.
         model: Preset, head and output.
@@ -193,7 +193,7 @@ def _set_seed(training: TrainingConfig) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _solve(
+def _solve(  # noqa: PLR0917
     train: Arrays,
     evaluation: Arrays,
     model: ModelConfig,
@@ -201,7 +201,7 @@ def _solve(
     num_classes: int,
     class_weights: Sequence[float] | None,
 ) -> tuple[keras.Model, History]:
-    """Fit a linear head by L-BFGS; the two-class case of one logit is its difference."""
+    """Fit a linear head by L-BFGS; one logit is the difference of two."""
     head = build_head(model, train[0].shape[1:], num_classes)
     solution = fit_logistic_regression(
         train,
@@ -305,7 +305,7 @@ def _count_labels(dataset: tf.data.Dataset, num_classes: int) -> np.ndarray:
     return counts
 
 
-def _images_phase(
+def _images_phase(  # noqa: PLR0917
     train: tf.data.Dataset,
     evaluation: tf.data.Dataset,
     training: TrainingConfig,

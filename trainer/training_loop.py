@@ -1,7 +1,8 @@
 """The loop over epochs that every gradient-trained phase shares.
 
-An epoch is one call of Keras's `fit` on data that depend on the seed and the epoch alone,
-so that a run which was killed and resumed ends with the weights of an unbroken one.
+An epoch is one call of Keras's `fit` on data that depend on the seed and the epoch
+alone, so that a run which was killed and resumed ends with the weights of an unbroken
+one.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def _take_average(model: keras.Model, training: TrainingConfig) -> list[Any] | N
     """Put the averaged weights in; return the raw ones, or None without EMA."""
     if training.ema_momentum is None:
         return None
-    raw = model.get_weights()
+    raw: list[Any] = model.get_weights()
     model.optimizer.take_average(model.trainable_variables)
     return raw
 
@@ -171,6 +172,6 @@ class _FiniteLossGuard(keras.callbacks.Callback):
             step = self.epoch * self._phase.steps_per_epoch + batch + 1
             raise TrainingError(
                 f"the loss became {loss} at step {step} (epoch {self.epoch + 1}) of "
-                f"{self._phase.name}: lower `learning_rate`, set `gradient_clip_norm`, or "
-                f"look for broken inputs. The last good checkpoint is in {self._place}"
+                f"{self._phase.name}: lower `learning_rate`, set `gradient_clip_norm`, "
+                f"or look for broken inputs. The last good checkpoint is in {self._place}"
             )

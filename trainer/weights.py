@@ -1,8 +1,8 @@
 """Find pretrained weights, check them against the architecture, and load them.
 
-In this order: the file or URI that the config names, the package that the preset names, the
-download of Keras into its cache (`KERAS_HOME`). Random weights only when the config says
-`none` in words.
+In this order: the file or URI that the config names, the package that the preset names,
+the download of Keras into its cache (`KERAS_HOME`). Random weights only when the config
+says `none` in words.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def _fetch(location: str, sha256: str | None) -> Path:
         return path
     if sha256 is None:
         raise WeightsError(
-            "weights from a URI need `weights_sha256`, so that the same ones come every "
-            f"time. Received: weights={location!r}"
+            "weights from a URI need `weights_sha256`, so that the same ones come "
+            f"every time. Received: weights={location!r}"
         )
     name = f"{sha256[:16]}-{location.rstrip('/').rpartition('/')[2]}"
     path = _keras_cache() / name
@@ -170,8 +170,8 @@ def _download_by_keras(preset: Preset) -> Path:
     except Exception as error:
         raise WeightsError(
             f"the weights of {preset.name!r} are not here and can't be downloaded "
-            f"({error}): put {preset.weights_file or 'them'} into {_keras_cache()}, name "
-            "a file under `weights`, or take a preset whose weights come as a package"
+            f"({error}): put {preset.weights_file or 'them'} into {_keras_cache()}, "
+            "name a file under `weights`, or take a preset whose weights come as a package"
         ) from error
     local = find_local_weights(preset)
     if local is not None:
@@ -197,7 +197,7 @@ def _fill_at_random(network: keras.Model) -> None:
         weight.assign(values * np.float32(np.sqrt(2.0 / fan_in)))
 
 
-# --- Files of Keras ----------------------------------------------------------------------
+# --- Files of Keras -------------------------------------------------------------------
 def _load_keras_file(network: keras.Model, path: Path) -> None:
     with path.open("rb") as file:
         kind = _HEADER_BYTES.get(file.read(4))
