@@ -169,7 +169,7 @@ def test_paths_lead_nowhere(server, path):
 
 
 def bomb(side: int, rows: int | None = None) -> bytes:
-    """Return a small PNG that says it is `side` x `side` pixels, and has `rows` rows."""
+    """Return a small PNG that claims `side` x `side` pixels, and has `rows` rows."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         check = struct.pack(">I", zlib.crc32(kind + data))
