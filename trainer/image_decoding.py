@@ -5,7 +5,7 @@ what a client sends is decoded by the very operations that decoded the training 
 
 What a user expects of a photograph is kept: it stands upright (EXIF orientation of JPEG
 files), transparency becomes white paper, 16-bit, greyscale, palette and CMYK images
-become 8-bit RGB, and of an animation the first frame counts.
+become 8-bit RGB, and of an animated GIF the first frame counts.
 """
 
 from __future__ import annotations
@@ -78,6 +78,9 @@ def sniff(encoded: bytes) -> ImageHeader:
                 if pil_format == "BMP" and image.mode in ("1", "P"):
                     # TensorFlow would take the palette's indices for shades of grey.
                     raise ValueError("a BMP with a palette; save it as PNG")
+                if pil_format == "WEBP" and getattr(image, "is_animated", False):
+                    # TensorFlow's decoder would corrupt the process's memory.
+                    raise ValueError("an animated WebP; save its first frame")
                 orientation = (
                     image.getexif().get(_EXIF_ORIENTATION_TAG, 1)
                     if pil_format in ("JPEG", "MPO")
@@ -159,7 +162,7 @@ def decode_image(
             _PNG: lambda: _on_white_paper(tf.io.decode_png(encoded)),
             _GIF: lambda: tf.io.decode_gif(encoded)[0],
             _BMP: lambda: _bmp_to_rgb(tf.io.decode_bmp(encoded)),
-            _WEBP: lambda: _on_white_paper(tf.io.decode_webp(encoded)[0]),
+            _WEBP: lambda: _on_white_paper(_decode_webp(encoded)),
         },
         default=lambda: _refuse(encoded),
     )
@@ -214,6 +217,35 @@ def _on_white_paper(pixels: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.round(blended), tf.uint8)
 
     return tf.cond(has_alpha, blend, lambda: colour)
+
+
+def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
+    """Decode a still WebP, uint8 (H, W, 3 or 4).
+
+    TensorFlow 2.21 frees memory twice when it is asked for the channels of an animation,
+    which ends the process: animations are refused before it sees them, and the channels
+    are read here. Layout of the file: RFC 9649, sections 2.5 to 2.7, and 3.4.
+    """
+    head = tf.io.decode_raw(
+        tf.strings.substr(tf.strings.join([encoded, b"\0" * 32]), 0, 32), tf.uint8
+    )
+    kind = tf.strings.substr(tf.strings.join([encoded, b"\0" * 32]), 12, 4)
+    is_extended, is_lossless = tf.equal(kind, b"VP8X"), tf.equal(kind, b"VP8L")
+
+    def has_bit(position: int, mask: int) -> tf.Tensor:
+        return tf.not_equal(tf.bitwise.bitwise_and(head[position], mask), 0)
+
+    is_animation = is_extended & has_bit(20, 0x02)
+    has_alpha = (is_extended & has_bit(20, 0x10)) | (is_lossless & has_bit(24, 0x10))
+    check = tf.debugging.Assert(
+        ~is_animation, ["An animated WebP can't be decoded; send its first frame."]
+    )
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.cond(
+            has_alpha,
+            lambda: tf.io.decode_webp(encoded, channels=4)[0],
+            lambda: tf.io.decode_webp(encoded, channels=3)[0],
+        )
 
 
 def _bmp_to_rgb(pixels: tf.Tensor) -> tf.Tensor:
