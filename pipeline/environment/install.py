@@ -236,7 +236,7 @@ class _Builder:
             except glibc.GlibcError as error:
                 raise SetupError(f"{error}\n{host.CONTAINER_REMEDY}.") from error
         _say(
-            f"installing the locked packages, {8 if gpu else 3.4} GiB "
+            f"installing the locked packages, {7.5 if gpu else 3.4} GiB "
             "(a minute or two from the network)"
         )
         install = [str(programs / "uv"), "pip", "install", "--no-deps", "--python"]
