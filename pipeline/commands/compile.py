@@ -1,0 +1,74 @@
+"""`graft compile`: the pipeline as a file for Kubeflow Pipelines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.config import ConfigPath, DataOption, SetOption
+
+ProfileOption = Annotated[
+    str,
+    typer.Option(
+        "--profile",
+        help="Deployment profile: cpu, gpu-gke, gpu-eks, gpu-generic, or a YAML file.",
+    ),
+]
+ImageOption = Annotated[
+    str | None,
+    typer.Option("--image", help="Image by digest or fixed tag; replaces the profile's."),
+]
+
+
+def compile_(
+    config: ConfigPath = None,
+    profile: ProfileOption = "cpu",
+    image: ImageOption = None,
+    target: Annotated[
+        str, typer.Option("--target", help="kubeflow, or vertex for Vertex AI.")
+    ] = "kubeflow",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File; pipeline.yaml or pipeline.json."),
+    ] = None,
+    data: DataOption = None,
+    overrides: SetOption = None,
+    require_fingerprint: Annotated[
+        bool,
+        typer.Option(
+            "--require-fingerprint",
+            help="Each run must name `data_fingerprint` (graft submit computes it); "
+            "ingestion is then answered from the cache while the data stay the same.",
+        ),
+    ] = False,
+) -> None:
+    """Compile the pipeline for Kubeflow Pipelines v2, or for Vertex AI."""
+    from trainer.errors import UserError
+
+    if target not in ("kubeflow", "vertex"):
+        raise UserError(
+            f"`--target` must be kubeflow or vertex. Received: {target!r}"
+        )
+    from pipeline.config import load_config
+    from pipeline.kubeflow.profile import load_profile
+
+    loaded = load_config(config, data=data, overrides=overrides or ())
+    chosen = load_profile(profile)
+    if image is not None:
+        chosen = chosen.model_copy(update={"image": image, "gpu_image": None})
+    path = output or Path("pipeline.json" if target == "vertex" else "pipeline.yaml")
+    from pipeline.kubeflow import compiler
+
+    if target == "vertex":
+        text = compiler.compile_for_vertex(loaded, chosen)
+    else:
+        text = compiler.compile_pipeline(
+            loaded, chosen, require_fingerprint=require_fingerprint
+        ).to_yaml()
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{str(path)!r} can't be written: {error.strerror}") from error
+    typer.echo(f"{path}: {loaded.name}, profile {profile}, {len(text)} bytes")
