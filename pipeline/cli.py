@@ -6,23 +6,68 @@ and mistakes in a config are answered before TFX would have been imported.
 
 from __future__ import annotations
 
+import importlib
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from pipeline.commands.config import app as config_app
-from pipeline.commands.run import run
+_COMMANDS = {
+    "run": ("run", "run"),
+    "predict": ("predict", "predict"),
+    "serve": ("serve", "serve"),
+    "load-test": ("load_test", "load_test"),
+    "config": ("config", "app"),
+    "compile": ("compile", "compile_"),
+    "doctor": ("doctor", "doctor"),
+}
+"""Name on the command line, in the order of the help: module and attribute."""
+
+
+class _LazyGroup(TyperGroup):
+    """Imports a command's module when it is asked for: `graft run` pays for no other."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _COMMANDS:
+            return None
+        module_name, attribute = _COMMANDS[cmd_name]
+        module = importlib.import_module(f"pipeline.commands.{module_name}")
+        target = getattr(module, attribute)
+        if isinstance(target, typer.Typer):
+            command: Any = typer.main.get_group(target)
+        else:
+            single = typer.Typer(add_completion=False)
+            settings = getattr(module, "CONTEXT_SETTINGS", None)
+            single.command(cmd_name, context_settings=settings)(target)
+            command = typer.main.get_command(single)
+        command.name = cmd_name
+        return command
+
 
 app = typer.Typer(
     name="graft",
+    cls=_LazyGroup,
     help="Production transfer learning: labelled images in, a gated image classifier in "
     "TensorFlow Serving out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("run")(run)
-app.add_typer(config_app, name="config")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    if version:
+        from importlib import metadata
+
+        typer.echo(metadata.version("graft"))
+        raise typer.Exit
 
 
 def main() -> None:

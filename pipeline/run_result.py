@@ -14,6 +14,7 @@ from tfx.orchestration import metadata
 from components.gate.eval_config import ACCURACY_METRIC
 from pipeline.config import PipelineConfig
 from pipeline.local_runner import metadata_path
+from pipeline.sample_image import sample_image
 
 _DONE = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 
@@ -29,6 +30,7 @@ class RunResult:
         reasons: Why the gate refused; empty when it did not.
         pushed_path: The version folder that was pushed; None when nothing was.
         report_path: The report page; None where the run made none.
+        sample_path: An image of the test split, to ask the model about.
     """
 
     accuracy: float
@@ -37,6 +39,7 @@ class RunResult:
     reasons: tuple[str, ...]
     pushed_path: str | None
     report_path: str | None
+    sample_path: str | None
 
 
 def read_result(config: PipelineConfig) -> RunResult:
@@ -61,6 +64,7 @@ def read_result(config: PipelineConfig) -> RunResult:
     destination = None
     if pushed is not None and pushed.custom_properties["pushed"].int_value:
         destination = pushed.custom_properties["pushed_destination"].string_value
+    examples = latest_output(store, config.name, "ImageExampleGen", "examples")
     report = latest_output(store, config.name, "Report", "report")
     return RunResult(
         accuracy=float(metrics[ACCURACY_METRIC]["doubleValue"]),
@@ -69,6 +73,7 @@ def read_result(config: PipelineConfig) -> RunResult:
         reasons=reasons,
         pushed_path=destination,
         report_path=None if report is None else f"{report.uri}/report.html",
+        sample_path=None if examples is None else sample_image(config, examples.uri),
     )
 
 

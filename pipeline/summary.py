@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.table import Table
 
 from pipeline.config import PipelineConfig
 from pipeline.run_result import RunResult
+from serving.model_store import DEFAULT_FOLDER
 
 
 def print_summary(
@@ -31,13 +32,20 @@ def print_summary(
     if result.report_path:
         table.add_row("Report", result.report_path)
     if result.pushed_path:
-        table.add_row("Ask it", predict_command(config, result.pushed_path))
+        table.add_row("Ask it", predict_command(config, result.sample_path))
     table.add_row("Time", f"{seconds:.0f} s")
     table.add_row("Log", str(log_path))
     console.print(table)
 
 
-def predict_command(config: PipelineConfig, pushed_path: str) -> str:
-    """Return the command that asks the pushed model about an image."""
-    folder = os.path.dirname(pushed_path)
-    return f"graft predict IMAGE --model-dir {folder}"
+def predict_command(config: PipelineConfig, image: str | None) -> str:
+    """Return the command that asks the pushed model about an image.
+
+    Args:
+        config: The run's config.
+        image: Path of an image; None stands for any.
+    """
+    words = ["graft", "predict", image or "IMAGE", "--model", config.push.model_name]
+    if Path(config.push_destination) != DEFAULT_FOLDER:
+        words += ["--model-dir", config.push_destination]
+    return shlex.join(words)
