@@ -21,6 +21,8 @@ _COMPONENTS = "tfx.components"
 _ANALYSIS = "tensorflow_model_analysis"
 _ANALYSIS_SDK = f"{_ANALYSIS}.sdk"
 _ANALYSIS_MESSAGES = f"{_ANALYSIS}.proto.config_pb2"
+_OPTIONAL_TO_KERAS = ("sklearn", "pandas", "matplotlib")
+"""Keras imports these where it finds them, for wrappers that no step uses."""
 
 
 class _Unexecuted(ModuleType):
@@ -98,6 +100,7 @@ class _Analysis(_Unexecuted):
 
 def install() -> None:
     """Let TFX and TFMA be imported in parts, where they are not imported already."""
+    _import_tensorflow()
     import tfx
 
     for name, kind in (
@@ -112,3 +115,22 @@ def install() -> None:
         parent, _, child = name.rpartition(".")
         if parent:
             setattr(tfx if parent == "tfx" else sys.modules[parent], child, module)
+
+
+def _import_tensorflow() -> None:
+    """Import TensorFlow while Keras finds none of its optional companions.
+
+    Whoever imports them afterwards gets them.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    hidden = [name for name in _OPTIONAL_TO_KERAS if name not in sys.modules]
+    modules: dict[str, Any] = sys.modules
+    try:
+        for name in hidden:
+            modules[name] = None
+        importlib.import_module("tensorflow")
+    finally:
+        for name in hidden:
+            if modules.get(name) is None:
+                modules.pop(name, None)

@@ -1,0 +1,198 @@
+"""EMULATED: Kubeflow's object store and metadata store, in a folder.
+
+What the real ones do to data on its way from one step to the next is done here too; see
+docs/kubeflow-facts.md, 20 to 31. It is our reading of the backend's source, no more.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger("graft.emulated")
+
+SCHEMES = {"minio": "minio", "s3": "s3", "gs": "gcs"}
+"""Scheme to the name of the launcher's mount."""
+
+
+class LauncherError(Exception):
+    """The launcher would fail the step."""
+
+
+class ObjectStore:
+    """Buckets as folders: `minio://bucket/key` lies at `<folder>/minio/bucket/key`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, uri: str) -> Path:
+        """Return where the object or prefix lies.
+
+        Raises:
+            LauncherError: The scheme is none that the launcher knows.
+        """
+        scheme, _, rest = uri.partition("://")
+        if scheme not in SCHEMES or not rest:
+            raise LauncherError(f"no store for {uri!r}")
+        return self._folder / scheme / rest
+
+    def download(self, uri: str, target: Path) -> int:
+        """Fetch an object, or every object under a prefix, and return the bytes."""
+        source = self.path(uri)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_file():
+            shutil.copyfile(source, target)
+            return source.stat().st_size
+        num_bytes = 0
+        for file in _files(source):
+            copy = target / file.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+            num_bytes += file.stat().st_size
+        return num_bytes
+
+    def upload(self, source: Path, uri: str) -> int:
+        """Store a file, or a folder's files, and return the bytes.
+
+        A missing path is worth a warning only, as to the real launcher; empty folders
+        don't exist in an object store.
+
+        Raises:
+            LauncherError: A link to a folder, which breaks the real upload.
+        """
+        target = self.path(uri)
+        if not source.exists():
+            logger.warning("nothing at %s, so nothing is uploaded to %s", source, uri)
+            return 0
+        if source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            return source.stat().st_size
+        num_bytes = 0
+        for file in _files(source):
+            if file.is_symlink() and file.is_dir():
+                raise LauncherError(f"{file} is a link to a folder")
+            copy = target / file.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+            num_bytes += file.stat().st_size
+        return num_bytes
+
+    def size(self) -> int:
+        """Return the bytes of all objects."""
+        return sum(file.stat().st_size for file in _files(self._folder))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in [*sorted(names), *folders]:
+            path = Path(parent) / name
+            if name in names or path.is_symlink():
+                yield path
+
+
+@dataclass(frozen=True)
+class StoredArtifact:
+    """An artifact in the metadata store.
+
+    Attributes:
+        number: Its id.
+        uri: Where its files are.
+        metadata: As it comes back: lists and structs in boxes, no booleans.
+    """
+
+    number: int
+    uri: str
+    metadata: dict[str, Any]
+
+    def as_input(self, *, has_type_field: bool = True) -> dict[str, Any]:
+        """Return the RuntimeArtifact that the next step is given: without its type."""
+        artifact: dict[str, Any] = {
+            "name": str(self.number),
+            "uri": self.uri,
+            "metadata": self.metadata,
+        }
+        if has_type_field:
+            artifact["type"] = {"instanceSchema": ""}
+        return artifact
+
+
+class MetadataStore:
+    """Artifacts, and the outputs of executions by cache key, in one JSON file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._state: dict[str, Any] = {"artifacts": [], "executions": {}}
+        if path.is_file():
+            self._state = json.loads(path.read_text(encoding="utf-8"))
+
+    def add_artifact(
+        self, key: str, uri: str, metadata: Mapping[str, Any]
+    ) -> StoredArtifact:
+        """Store an artifact under the next id.
+
+        Raises:
+            LauncherError: A null in the metadata, which fails the real step.
+        """
+        stored = {name: _to_mlmd(name, value) for name, value in metadata.items()}
+        stored |= {"display_name": key, "store_session_info": "{}"}
+        with self._lock:
+            number = len(self._state["artifacts"]) + 1
+            artifact = StoredArtifact(number, uri, stored)
+            self._state["artifacts"].append({"uri": uri, "metadata": stored})
+            self._save()
+        return artifact
+
+    def find_execution(self, cache_key: str) -> dict[str, Any] | None:
+        """Return artifacts and parameters that an earlier execution put out."""
+        with self._lock:
+            found = self._state["executions"].get(cache_key)
+            if found is None:
+                return None
+            artifacts = {
+                key: StoredArtifact(number, **self._state["artifacts"][number - 1])
+                for key, number in found["artifacts"].items()
+            }
+        return {"artifacts": artifacts, "parameters": found["parameters"]}
+
+    def add_execution(
+        self,
+        cache_key: str,
+        artifacts: Mapping[str, StoredArtifact],
+        parameters: Mapping[str, Any],
+    ) -> None:
+        """Remember what an execution put out."""
+        with self._lock:
+            self._state["executions"][cache_key] = {
+                "artifacts": {key: item.number for key, item in artifacts.items()},
+                "parameters": dict(parameters),
+            }
+            self._save()
+
+    def _save(self) -> None:
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps(self._state, indent=1), encoding="utf-8")
+        partial.replace(self._path)
+
+
+def _to_mlmd(name: str, value: Any) -> Any:
+    if value is None:
+        raise LauncherError(f"metadata {name!r} is null")
+    if isinstance(value, bool):
+        return 1.0 if value else 0.0
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, list):
+        return {"list": value}
+    if isinstance(value, dict):
+        return {"struct": value}
+    return str(value)
