@@ -3,8 +3,7 @@
     python -m serving.benchmark graft_output/serving/graft/1 photos/ --json figures.json
 
 Every figure stands beside the same model called in a process of its own, on the same
-bytes. Servers, in-process calls and load run one after another, never together, but for
-what has to be together.
+bytes.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import os
 import shutil
 import signal
 import socket
@@ -43,10 +43,10 @@ BATCHING = (
     "max_enqueued_batches { value: 100 } num_batch_threads { value: 1 }"
 )
 
-# Runs in a process of its own: the model alone, as the server's runner calls it.
+# Runs in a process of its own: the model alone, as the server's runner calls it. It
+# reads commands, a line each, and answers each with a line of JSON.
 _IN_PROCESS = """
 import json, sys, time
-started = time.perf_counter()
 from serving import tensorflow_runtime
 tensorflow_runtime.load_lean()
 import numpy as np
@@ -64,19 +64,66 @@ def call(size, offset):
     begin = time.perf_counter()
     model.run({feed: array}, fetches)
     return time.perf_counter() - begin
-call(1, 0)
-ready = time.perf_counter() - started
-single = [call(1, n) for n in range(120)][20:]
-call(32, 0)
-batch, begin, count = [], time.perf_counter(), 0
-while time.perf_counter() - begin < 8:
-    call(32, count)
-    count += 32
-rate = count / (time.perf_counter() - begin)
-status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-rss = int(status["VmRSS"].split()[0]) / 1024
-print(json.dumps({"single": single, "rate": rate, "ready": ready, "rss": rss}))
+def single(count):
+    return [call(1, n) for n in range(int(count))]
+def batch(seconds):
+    begin, count = time.perf_counter(), 0
+    while time.perf_counter() - begin < seconds:
+        call(32, count)
+        count += 32
+    return count / (time.perf_counter() - begin)
+def memory(_):
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    return int(status["VmRSS"].split()[0]) / 1024
+for line in sys.stdin:
+    name, argument = line.split()
+    print(json.dumps(globals()[name](float(argument))), flush=True)
 """
+
+# Gives a version warm-up requests, as an export has them; in a process of its own.
+_WRITE_WARM_UP = """
+import sys
+from serving import tensorflow_runtime
+tensorflow_runtime.load_lean()
+from pathlib import Path
+from tensorflow.python.lib.io import tf_record
+from tensorflow_serving.apis import prediction_log_pb2
+from serving import wire
+file, images = Path(sys.argv[1]), [Path(name).read_bytes() for name in sys.argv[2:]]
+file.parent.mkdir(exist_ok=True)
+with tf_record.TFRecordWriter(str(file)) as writer:
+    for size in (1, 32):
+        chosen = (images * size)[:size]
+        request = wire.images_request(wire.ModelChoice(name="any"), chosen)
+        log = prediction_log_pb2.PredictionLog()
+        log.predict_log.request.ParseFromString(request.SerializeToString())
+        writer.write(log.SerializeToString())
+"""
+
+
+class _InProcess:
+    """The bare model in a process of its own, called on demand."""
+
+    def __init__(self, version_path: Path, image_paths: Sequence[Path]) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
+            [sys.executable, "-c", _IN_PROCESS, version_path, *image_paths],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def ask(self, command: str, argument: float = 0) -> Any:
+        """Run one command there, and return its answer."""
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the process has no pipes")
+        self._process.stdin.write(f"{command} {argument}\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate(timeout=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +132,8 @@ class _Server:
     port: int
     rest_port: int
     ready_seconds: float
+    ready_cpu_seconds: float
+    """Processor time until then: what a machine that does nothing else would need."""
 
     @property
     def target(self) -> str:
@@ -117,7 +166,10 @@ def _serve(base_path: Path, *flags: str) -> Iterator[_Server]:
             if process.poll() is not None:
                 raise RuntimeError("the server ended before it was ready")
             time.sleep(0.01)
-        yield _Server(process, port, rest_port, time.perf_counter() - started)
+        ready_seconds = time.perf_counter() - started
+        usage = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").split()
+        cpu_seconds = (int(usage[13]) + int(usage[14])) / os.sysconf("SC_CLK_TCK")
+        yield _Server(process, port, rest_port, ready_seconds, cpu_seconds)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
@@ -178,25 +230,18 @@ async def _closed_loop(
     ]
     options = wire.channel_options(max_attempts=1)
     count = 0
+    begin = time.perf_counter()
     async with grpc.aio.insecure_channel(server.target, options=options) as channel:
         call = channel.unary_unary(wire.PREDICT_METHOD)
 
-        async def client(number: int, until: float) -> None:
+        async def client(number: int) -> None:
             nonlocal count
-            while time.perf_counter() < until:
+            while time.perf_counter() - begin < seconds:
                 await call(requests[(number + count) % len(requests)], timeout=60)
                 count += 1
 
-        async def crowd(duration: float) -> float:
-            begin = time.perf_counter()
-            until = begin + duration
-            await asyncio.gather(*(client(n, until) for n in range(NUM_CLIENTS)))
-            return time.perf_counter() - begin
-
-        await crowd(2.0)
-        count = 0
-        elapsed = await crowd(seconds)
-    return count / elapsed
+        await asyncio.gather(*(client(number) for number in range(NUM_CLIENTS)))
+    return count / (time.perf_counter() - begin)
 
 
 async def _swap(
@@ -235,14 +280,17 @@ async def _swap(
 
 
 def run_benchmark(
-    version_path: Path, image_paths: Sequence[Path], seconds: float = 8.0
+    version_path: Path, image_paths: Sequence[Path], rounds: int = 5
 ) -> dict[str, Any]:
     """Measure the embedded server with one SavedModel, and return the figures.
+
+    Bare model and servers take turns, several rounds of a few seconds, and a ratio is
+    the median over rounds: what else the machine does then meets all of them.
 
     Args:
         version_path: Folder that holds `saved_model.pb`.
         image_paths: Images that the model reads; 64 are used at most.
-        seconds: Length of each measurement of throughput.
+        rounds: How many.
 
     Raises:
         ValueError: If there is no image, or no SavedModel.
@@ -253,46 +301,61 @@ def run_benchmark(
     if not paths:
         raise ValueError("`image_paths` must not be empty")
     images = [path.read_bytes() for path in paths]
-    figures: dict[str, Any] = {}
-    alone = json.loads(
-        subprocess.run(  # noqa: S603 - our own program, no shell
-            [sys.executable, "-c", _IN_PROCESS, version_path, *paths],
-            check=True,
-            capture_output=True,
-        ).stdout
-    )
-    single = statistics.median(alone["single"])
-    figures["in_process_p50_ms"] = single * 1e3
-    figures["in_process_batch_32_per_second"] = alone["rate"]
-    with tempfile.TemporaryDirectory() as folder:
-        base_path = Path(folder) / NAME
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        base_path = folder / NAME
         shutil.copytree(version_path, base_path / "1")
-        shutil.copytree(version_path, base_path.parent / "prepared")
-        batching = Path(folder) / "batching.config"
+        warm_up = base_path / "1" / "assets.extra" / "tf_serving_warmup_requests"
+        if not warm_up.is_file():
+            subprocess.run(  # noqa: S603 - our own program, no shell
+                [sys.executable, "-c", _WRITE_WARM_UP, warm_up, paths[0]], check=True
+            )
+        shutil.copytree(base_path / "1", folder / "prepared")
+        batching = folder / "batching.config"
         batching.write_text(BATCHING, encoding="ascii")
-        with _serve(base_path) as server:
-            figures["start_to_ready_seconds"] = server.ready_seconds
-            _single_grpc(server, images, 20)
-            by_grpc = statistics.median(_single_grpc(server, images, 100))
-            _single_rest(server, images, 10)
-            by_rest = statistics.median(_single_rest(server, images, 100))
-            figures["grpc_p50_ms"] = by_grpc * 1e3
-            figures["grpc_above_in_process_ms"] = (by_grpc - single) * 1e3
-            figures["rest_p50_ms"] = by_rest * 1e3
-            figures["rest_above_in_process_ms"] = (by_rest - single) * 1e3
-            unbatched = asyncio.run(_closed_loop(server, images, seconds))
         flags = ("--enable_batching", f"--batching_parameters_file={batching}")
-        with _serve(base_path, *flags) as server:
-            batched = asyncio.run(_closed_loop(server, images, seconds))
-            figures["server_memory_mib"] = server.memory_mib()
-            figures["memory_ratio"] = server.memory_mib() / alone["rss"]
-            figures["unbatched_per_second"] = unbatched
-            figures["batched_per_second"] = batched
-            figures["batched_over_unbatched"] = batched / unbatched
-            figures["batched_over_in_process"] = batched / alone["rate"]
-            rate = batched / 2
-            figures.update(asyncio.run(_swap(server, base_path, images, rate)))
+
+        plain = stack.enter_context(_serve(base_path))
+        figures: dict[str, Any] = {
+            "start_to_ready_seconds": plain.ready_seconds,
+            "start_to_ready_cpu_seconds": plain.ready_cpu_seconds,
+        }
+        gathering = stack.enter_context(_serve(base_path, *flags))
+        alone = _InProcess(version_path, paths)
+        stack.callback(alone.close)
+        found = [_round(alone, plain, gathering, images) for _ in range(rounds + 1)]
+        # The first warms everything up.
+        for name in found[0]:
+            figures[name] = statistics.median(each[name] for each in found[1:])
+        figures["in_process_memory_mib"] = alone.ask("memory")
+        figures["server_memory_mib"] = gathering.memory_mib()
+        figures["memory_ratio"] = gathering.memory_mib() / alone.ask("memory")
+        rate = figures["batched_per_second"] / 2
+        figures.update(asyncio.run(_swap(gathering, base_path, images, rate)))
     return figures
+
+
+def _round(
+    alone: _InProcess, plain: _Server, gathering: _Server, images: Sequence[bytes]
+) -> dict[str, float]:
+    single = statistics.median(alone.ask("single", 20))
+    by_grpc = statistics.median(_single_grpc(plain, images, 20))
+    by_rest = statistics.median(_single_rest(plain, images, 20))
+    batch = alone.ask("batch", 3)
+    batched = asyncio.run(_closed_loop(gathering, images, 3))
+    unbatched = asyncio.run(_closed_loop(plain, images, 3))
+    return {
+        "in_process_p50_ms": single * 1e3,
+        "grpc_p50_ms": by_grpc * 1e3,
+        "rest_p50_ms": by_rest * 1e3,
+        "grpc_above_in_process_ms": (by_grpc - single) * 1e3,
+        "rest_above_in_process_ms": (by_rest - single) * 1e3,
+        "in_process_batch_32_per_second": batch,
+        "batched_per_second": batched,
+        "unbatched_per_second": unbatched,
+        "batched_over_unbatched": batched / unbatched,
+        "batched_over_in_process": batched / batch,
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

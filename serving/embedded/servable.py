@@ -70,7 +70,7 @@ class Servable:
     ) -> None:
         self.name = name
         self.version = version
-        self.runner = runner
+        self.runner: Runner = runner
         self._model = model
 
     @property

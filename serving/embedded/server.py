@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tensorflow.core.protobuf import config_pb2
-
 from serving.embedded import grpc_server, rest, warmup
 from serving.embedded.batching import BatchingRunner
 from serving.embedded.core import Core
@@ -21,7 +19,7 @@ from serving.embedded.manager import Manager, ManagerOptions
 from serving.embedded.metrics import Metrics
 from serving.embedded.model_config import read_config_file, single_model
 from serving.embedded.options import Options, parse_flags
-from serving.embedded.saved_model import SavedModel
+from serving.embedded.saved_model import SavedModel, session_config
 from serving.embedded.servable import DirectRunner, Runner, Servable
 from serving.embedded.status import StatusError
 
@@ -113,19 +111,15 @@ class EmbeddedServer:
     async def _load(self, name: str, number: int, path: Path) -> Servable:
         loop = asyncio.get_running_loop()
         options = self._options
-        config = config_pb2.ConfigProto(
-            intra_op_parallelism_threads=options.intra_op_parallelism,
-            inter_op_parallelism_threads=options.inter_op_parallelism,
+        config = session_config(
+            options.intra_op_parallelism, options.inter_op_parallelism
         )
         model = await loop.run_in_executor(
             self._load_pool, SavedModel, path, options.saved_model_tags, config
         )
-        runner: Runner
-        if options.batching is not None:
-            runner = BatchingRunner(model, options.batching, self._pool)
-        else:
-            runner = DirectRunner(model, self._pool)
-        servable = Servable(name, number, model, runner)
+        # Warmed up on the load thread: a first run takes seconds, and the threads of
+        # the version that serves meanwhile are for its requests.
+        servable = Servable(name, number, model, DirectRunner(model, self._load_pool))
         try:
             if options.enable_model_warmup:
                 count = await warmup.replay(servable, path)
@@ -133,7 +127,14 @@ class EmbeddedServer:
         except BaseException:
             servable.close()
             raise
+        servable.runner = self._runner(model)
         return servable
+
+    def _runner(self, model: SavedModel) -> Runner:
+        batching = self._options.batching
+        if batching is None:
+            return DirectRunner(model, self._pool)
+        return BatchingRunner(model, batching, self._pool)
 
     async def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
         """Accept nothing new, let requests end, and free the models."""
