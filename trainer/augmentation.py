@@ -39,7 +39,7 @@ def build_augmentation(
     Args:
         config: What changes, and how much.
         scaling: How the pixels were normalised.
-        seed: Of the random numbers; their state is saved in checkpoints.
+        seed: Of the random numbers, until the training loop sets their state.
 
     Returns:
         A model from float32 (B, H, W, 3) to the same; mixup and CutMix are not in it,

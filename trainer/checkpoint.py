@@ -2,7 +2,7 @@
 
 A checkpoint is one folder:
 
-    <phase>-<epoch>.weights.h5       weights, optimizer and random states
+    <phase>-<epoch>.weights.h5       weights and optimizer
     <phase>-best-<epoch>.weights.h5  weights of the best epoch so far
     <phase>-state.json               written last: history, and the names of the others
 

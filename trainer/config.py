@@ -313,6 +313,11 @@ class TrainingConfig(StrictModel):
                 "`lbfgs` needs stored features: strategy `feature_extraction` or "
                 f"`linear`. Received: strategy={self.strategy!r}"
             )
+        if self.schedule == "plateau" and self.warmup_epochs:
+            raise ValueError(
+                "schedule `plateau` has no warm-up. "
+                f"Received: warmup_epochs={self.warmup_epochs!r}"
+            )
         if self.strategy == "linear" and self.optimizer not in ("auto", "lbfgs"):
             raise ValueError(
                 "strategy `linear` is solved by `lbfgs`. "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 logger = logging.getLogger(__name__)
 
@@ -170,8 +170,7 @@ def _principal_axes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
     shifted: np.ndarray = logits - logits.max(1, keepdims=True)
-    normalizer: np.ndarray = np.log(np.exp(shifted).sum(1, keepdims=True))
-    return shifted - normalizer
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))
 
 
 def _score(

@@ -14,7 +14,7 @@ import tensorflow as tf
 from trainer.augmentation import build_augmentation, mix_batches
 from trainer.checkpoint import Checkpoint
 from trainer.config import AugmentationConfig, ModelConfig, TrainingConfig
-from trainer.errors import DataError, UserError
+from trainer.errors import DataError, TrainingError, UserError
 from trainer.fine_tuning import rate_factors, unfreeze
 from trainer.head import build_head
 from trainer.linear import fit_logistic_regression
@@ -86,6 +86,13 @@ def fit_head(
     )
     if not len(train[1]) or not len(evaluation[1]):
         raise DataError("`train` and `eval` need images. Received: an empty split")
+    for name, (x, _) in (("train", train), ("eval", evaluation)):
+        broken = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(1))
+        if len(broken):
+            raise TrainingError(
+                f"{len(broken)} of {len(x)} stored features of `{name}` are not finite: "
+                f"compute them again. Received: the first is example {broken[0]}"
+            )
     counts = np.bincount(train[1], minlength=num_classes)
     weights = resolve_class_weights(training, counts.tolist())
     is_linear = not model.head and len(shape) == 1
@@ -93,8 +100,8 @@ def fit_head(
         if not is_linear:
             raise UserError(
                 "`lbfgs` solves a linear head over pooled features: leave `head` empty "
-                f"and `pooling` 'avg' or 'max'. Received: head={model.head!r}, features of "
-                f"shape {shape}"
+                "and `pooling` 'avg' or 'max'. "
+                f"Received: head={model.head!r}, feature shape {shape}"
             )
     if is_linear and training.optimizer in ("auto", "lbfgs"):
         head, history = _solve(train, evaluation, model, training, num_classes, weights)
@@ -351,4 +358,21 @@ def _in_the_loop(
     if training.augmentation != AugmentationConfig():
         scaling = get_preset(model.preset).scaling
         x = build_augmentation(training.augmentation, scaling, training.seed)(x)
-    return keras.Model(image, head(backbone(x, training=False)), name="network")
+    return keras.Model(image, head(InferenceMode(backbone)(x)), name="network")
+
+
+class InferenceMode(keras.layers.Layer):
+    """Runs a model in inference mode whatever mode it is called in.
+
+    Keras passes the training mode of a functional model on to the models within, over a
+    `training=False` that they were called with, so that argument does not do.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        """Wrap a built model."""
+        super().__init__(name="inference_mode")
+        self.model = model
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the model's outputs, BatchNormalization by its stored statistics."""
+        return self.model(inputs, training=False)

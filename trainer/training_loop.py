@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from trainer.checkpoint import Checkpoint, LoopState
@@ -78,6 +79,7 @@ def run_phase(
     while state.epoch < phase.epochs and not state.is_finished:
         started = time.monotonic()
         guard.epoch = state.epoch
+        _seed_layers(model, training.seed, state.epoch)
         logs = model.fit(
             phase.train_at(state.epoch),
             initial_epoch=state.epoch,
@@ -110,6 +112,14 @@ def run_phase(
     else:
         _take_average(model, training)
     return state.history
+
+
+def _seed_layers(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set the random state of dropout and augmentation for an epoch."""
+    states = [variable for variable in model.variables if "seed_gen" in variable.path]
+    rng = np.random.default_rng([seed, epoch])
+    for state in states:
+        state.assign(rng.integers(2**32, size=2, dtype=np.uint32))
 
 
 def _take_average(model: keras.Model, training: TrainingConfig) -> list[Any] | None:
@@ -173,5 +183,6 @@ class _FiniteLossGuard(keras.callbacks.Callback):
             raise TrainingError(
                 f"the loss became {loss} at step {step} (epoch {self.epoch + 1}) of "
                 f"{self._phase.name}: lower `learning_rate`, set `gradient_clip_norm`, "
-                f"or look for broken inputs. The last good checkpoint is in {self._place}"
+                "or look for broken inputs. "
+                f"The last good checkpoint is in {self._place}"
             )

@@ -171,7 +171,7 @@ def _download_by_keras(preset: Preset) -> Path:
         raise WeightsError(
             f"the weights of {preset.name!r} are not here and can't be downloaded "
             f"({error}): put {preset.weights_file or 'them'} into {_keras_cache()}, "
-            "name a file under `weights`, or take a preset whose weights come as a package"
+            "name a file under `weights`, or take a preset whose weights are a package"
         ) from error
     local = find_local_weights(preset)
     if local is not None:

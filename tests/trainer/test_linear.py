@@ -1,0 +1,57 @@
+"""The logistic regression finds the optimum, and chooses its penalty on `eval`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from trainer.linear import fit_logistic_regression
+
+
+def _blobs(num_examples: int, width: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    centres = np.random.default_rng(9).normal(size=(3, width)) * 0.5
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, num_examples)
+    noise = rng.normal(size=(num_examples, width)) * np.geomspace(0.1, 10, width)
+    return (centres[labels] + noise).astype(np.float32), labels
+
+
+@pytest.mark.parametrize(("num_examples", "width"), [(200, 20), (60, 150)])
+def test_optimum_is_that_of_scikit_learn(num_examples: int, width: int) -> None:
+    """With more examples than features, and with fewer."""
+    x, y = _blobs(num_examples, width, 1)
+    penalty = 0.03
+    solution = fit_logistic_regression((x, y), None, penalties=[penalty], num_classes=3)
+    mean, deviation = x.mean(0), x.std(0)
+    reference = LogisticRegression(
+        C=1 / (penalty * num_examples), tol=1e-8, max_iter=10_000
+    ).fit((x - mean) / deviation, y)
+    new, _ = _blobs(50, width, 2)
+    logits = new @ solution.kernel + solution.bias
+    logits -= logits.mean(1, keepdims=True)
+    expected = reference.decision_function((new - mean) / deviation)
+    np.testing.assert_allclose(logits, expected, atol=0.02)
+
+
+def test_penalty_is_chosen_on_eval() -> None:
+    train, evaluation = _blobs(100, 80, 1), _blobs(300, 80, 2)
+    penalties = [1e-4, 1e-2, 1e-1, 1.0, 10.0]
+    solution = fit_logistic_regression(
+        train, evaluation, penalties=penalties, num_classes=3
+    )
+    losses = {
+        penalty: fit_logistic_regression(
+            train, evaluation, penalties=[penalty], num_classes=3
+        ).path[0]["eval_loss"]
+        for penalty in penalties
+    }
+    assert solution.penalty == min(losses, key=lambda penalty: losses[penalty])
+
+
+def test_constant_feature_does_no_harm() -> None:
+    x, y = _blobs(100, 5, 1)
+    x[:, 2] = 4.0
+    solution = fit_logistic_regression((x, y), None, penalties=[0.1], num_classes=3)
+    assert np.isfinite(solution.kernel).all()
+    np.testing.assert_allclose(solution.kernel[2], 0, atol=1e-3)
