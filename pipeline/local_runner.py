@@ -15,7 +15,6 @@ from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
 
 from components import progress
-from components.image_example_gen.fingerprint import fingerprint
 from components.publishing.versions import list_versions
 from pipeline.config import PipelineConfig
 from pipeline.pipeline import create_pipeline
@@ -84,12 +83,15 @@ def metadata_path(config: PipelineConfig) -> str:
 
 
 def run_locally(
-    config: PipelineConfig, on_event: Callable[[NodeEvent], None]
+    config: PipelineConfig,
+    data_fingerprint: str,
+    on_event: Callable[[NodeEvent], None],
 ) -> dict[str, float]:
     """Run every node whose answer is not in TFX's cache.
 
     Args:
         config: The run's config.
+        data_fingerprint: See `create_pipeline`.
         on_event: Called when a node begins, ends or fails, from the thread that runs it.
 
     Returns:
@@ -100,7 +102,6 @@ def run_locally(
         Exception: What else a node raised.
     """
     global _watch  # noqa: PLW0603 - Beam pickles the nodes: they can't carry the watch
-    data_fingerprint = fingerprint(config.data)
     pipeline = create_pipeline(
         config,
         data_fingerprint=data_fingerprint,

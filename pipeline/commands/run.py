@@ -32,11 +32,15 @@ def run(
     earlier run already answered is taken from its cache. The exit status is 0 when the
     model was pushed, 3 when the gate refused it, 1 when the run failed.
     """
+    from components.image_example_gen.fingerprint import fingerprint
+
     loaded = load_config(config, data=data, output=output, overrides=overrides or ())
+    # Before TFX is imported: data that are not there are told of at once.
+    data_fingerprint = fingerprint(loaded.data)
     folder = Path(loaded.pipeline_folder)
     _make_folder(folder)
     log_path = folder / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
-    is_blessed = _run(loaded, log_path, verbose=verbose)
+    is_blessed = _run(loaded, data_fingerprint, log_path, verbose=verbose)
     if not is_blessed:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -55,7 +59,9 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _run(config: PipelineConfig, log_path: Path, *, verbose: bool) -> bool:
+def _run(
+    config: PipelineConfig, data_fingerprint: str, log_path: Path, *, verbose: bool
+) -> bool:
     from pipeline.progress_display import ProgressDisplay
     from pipeline.run_log import logs_to_file
 
@@ -68,7 +74,7 @@ def _run(config: PipelineConfig, log_path: Path, *, verbose: bool) -> bool:
             from pipeline.local_runner import run_locally
 
             try:
-                run_locally(config, display.on_event)
+                run_locally(config, data_fingerprint, display.on_event)
             except UserError as error:
                 raise UserError(f"{error}\nLog: {log_path}") from None
             except Exception as error:

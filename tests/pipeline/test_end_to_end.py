@@ -1,0 +1,247 @@
+"""The whole pipeline as a user runs it: a folder of images to an answering model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+RANDOM_LABELS_SEED = 3
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("run") / "out put"
+
+
+@pytest.fixture(scope="module")
+def data(digit_folder, tmp_path_factory) -> Path:
+    """A copy of the images that tests may change; a space in its path."""
+    return Path(
+        shutil.copytree(digit_folder, tmp_path_factory.mktemp("data") / "my photos")
+    )
+
+
+@pytest.fixture(scope="module")
+def first_run(run_graft, data, output, small):
+    done = run_graft("run", "--data", data, "--output", output, *small)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def _versions(output: Path) -> list[Path]:
+    return sorted((output / "serving" / "graft").glob("[0-9]*"))
+
+
+def _answers(model: Path, images: list[Path]) -> np.ndarray:
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(str(model)).signatures["predict_images"]
+    return signature(images=tf.constant([path.read_bytes() for path in images]))[
+        "probabilities"
+    ].numpy()
+
+
+def _states(output: Path) -> dict[str, list[str]]:
+    """Node id to the states of its executions, oldest first."""
+    from ml_metadata.metadata_store import MetadataStore
+    from ml_metadata.proto import metadata_store_pb2 as mlmd
+    from tfx.orchestration import metadata
+
+    path = output / "pipelines" / "graft" / "metadata.sqlite"
+    store = MetadataStore(metadata.sqlite_metadata_connection_config(str(path)))
+    states: dict[str, list[str]] = {}
+    for context in store.get_contexts_by_type("node"):
+        executions = store.get_executions_by_context(context.id)
+        states[context.name.partition(".")[2]] = [
+            mlmd.Execution.State.Name(execution.last_known_state)
+            for execution in sorted(executions, key=lambda execution: execution.id)
+        ]
+    return states
+
+
+def test_the_last_screen_says_what_a_user_wants_to_know(first_run, output):
+    accuracy = float(re.search(r"Test accuracy +([\d.]+)", first_run.stdout).group(1))
+    assert 0.8 <= accuracy <= 1
+    assert re.search(r"Gate +passed", first_run.stdout)
+    assert str(_versions(output)[0]) in first_run.stdout
+    assert "graft predict" in first_run.stdout
+    log = re.search(r"Log +(.*\.log)", first_run.stdout).group(1)
+    assert "node Trainer is finished" in Path(log).read_text(encoding="utf-8")
+
+
+def test_the_logs_of_tfx_and_tensorflow_stay_off_the_terminal(first_run):
+    assert "absl" not in first_run.stderr
+    assert "WARNING" not in first_run.stderr
+
+
+def test_the_pushed_model_is_whole_and_its_manifest_says_so(first_run, output):
+    (version,) = _versions(output)
+    manifest = json.loads((version / "graft_manifest.json").read_text())
+    files = {
+        str(path.relative_to(version)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in version.rglob("*")
+        if path.is_file() and path.name != "graft_manifest.json"
+    }
+    assert "saved_model.pb" in files
+    assert manifest["files"] == files
+
+
+def test_the_pushed_model_answers_right(first_run, run_graft, data, output):
+    images = [data / "digit 0" / "007.png", data / "digit 4" / "011.png"]
+    done = run_graft(
+        "predict", *images, "--model-dir", output / "serving", "--output", "json"
+    )
+    assert done.returncode == 0, done.stderr
+    text = done.stdout
+    assert text.index("digit 0") < text.index("digit 4"), text
+
+
+def test_nothing_changed_is_answered_from_the_cache(
+    first_run, run_graft, data, output, small
+):
+    before = _versions(output)
+    done = run_graft("run", "--data", data, "--output", output, *small)
+    assert done.returncode == 0, done.stderr
+    assert _versions(output) == before
+    states = _states(output)
+    for node in ("ImageExampleGen", "Transform", "BottleneckFeatures", "Trainer"):
+        assert states[node] == ["COMPLETE", "CACHED"], (node, states)
+    accuracy = re.compile(r"Test accuracy +([\d.]+)")
+    assert (
+        accuracy.search(done.stdout).group(1)
+        == accuracy.search(first_run.stdout).group(1)
+    )
+
+
+def test_a_new_image_and_a_bad_one_are_noticed(
+    first_run, run_graft, data, output, small
+):
+    (data / "digit 0" / "not an image.jpg").write_text("words")
+    done = run_graft(
+        "run", "--data", data, "--output", output, *small, "--set", "training.seed=1"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _states(output)["ImageExampleGen"][-1] == "COMPLETE"
+    folder = output / "pipelines" / "graft" / "artifacts" / "ImageExampleGen"
+    newest = max((folder / "quarantine").iterdir(), key=lambda path: int(path.name))
+    (line,) = (newest / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["filename"] == "digit 0/not an image.jpg"
+
+
+def test_the_gate_refuses_a_model_that_learned_nothing(
+    run_graft, digit_folder, tmp_path, small
+):
+    """Labels at random: no honest model reaches the floor."""
+    rng = np.random.default_rng(RANDOM_LABELS_SEED)
+    images = sorted(digit_folder.rglob("*.png"))
+    for name, group in zip("ab", np.array_split(rng.permutation(len(images)), 2)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for index in group:
+            shutil.copy(images[index], tmp_path / "data" / name / f"{index}.png")
+    done = run_graft(
+        "run", "--data", tmp_path / "data", "--output", tmp_path / "out", *small
+    )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "refused" in done.stdout
+    assert "0.8" in done.stdout
+    assert not _versions(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "no such|does not exist|No such"),
+        (lambda folder: folder.mkdir(), "empty|no images"),
+    ],
+    ids=["missing", "empty"],
+)
+def test_data_that_are_not_there_get_a_message(run_graft, tmp_path, make, message):
+    folder = tmp_path / "photos"
+    make(folder)
+    done = run_graft("run", "--data", folder, "--output", tmp_path / "out")
+    assert done.returncode == 1
+    assert re.search(message, done.stderr), done.stderr
+    assert str(folder) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_too_many_bad_images_stop_the_run_and_are_named(
+    run_graft, digit_folder, tmp_path, small
+):
+    data = Path(shutil.copytree(digit_folder, tmp_path / "data"))
+    for index in range(20):
+        (data / "digit 1" / f"bad{index}.png").write_bytes(b"")
+    done = run_graft("run", "--data", data, "--output", tmp_path / "out", *small)
+    assert done.returncode == 1
+    assert "bad0.png" in done.stderr or "bad1" in done.stderr
+    assert "max_bad_fraction" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not _versions(tmp_path / "out")
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_an_output_folder_without_permission_is_named(run_graft, data, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    done = run_graft("run", "--data", data, "--output", locked)
+    assert done.returncode == 1
+    assert str(locked) in done.stderr
+
+
+def test_an_output_folder_that_is_a_file_is_named(run_graft, data, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    done = run_graft("run", "--data", data, "--output", file)
+    assert done.returncode == 1
+    assert "can't be written to" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _finish_after_kill(kill_graft_at, run_graft, node, data, output, small) -> Path:
+    command = ("run", "--data", data, "--output", output, *small)
+    kill_graft_at(node, output, *command)
+    assert not _versions(output) or node == "Report"
+    done = run_graft(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (version,) = _versions(output)
+    return version
+
+
+def test_a_killed_run_completes_and_gives_the_same_model(
+    first_run, kill_graft_at, run_graft, digit_folder, output, tmp_path, small
+):
+    version = _finish_after_kill(
+        kill_graft_at, run_graft, "BottleneckFeatures", digit_folder, tmp_path, small
+    )
+    images = sorted(digit_folder.rglob("*.png"))[:30]
+    first = json.loads((_versions(output)[0] / "graft_manifest.json").read_text())
+    assert first["files"]
+    np.testing.assert_allclose(
+        _answers(version, images), _answers(_versions(output)[0], images), atol=1e-5
+    )
+
+
+@pytest.mark.large
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "node",
+    ["ImageExampleGen", "StatisticsGen", "Transform", "Trainer", "Evaluator", "Pusher"],
+)
+def test_a_kill_at_any_node_is_survived(
+    first_run, kill_graft_at, run_graft, digit_folder, output, tmp_path, small, node
+):
+    """About two minutes a node."""
+    version = _finish_after_kill(
+        kill_graft_at, run_graft, node, digit_folder, tmp_path, small
+    )
+    images = sorted(digit_folder.rglob("*.png"))[:30]
+    np.testing.assert_allclose(
+        _answers(version, images), _answers(_versions(output)[0], images), atol=1e-5
+    )
