@@ -59,7 +59,7 @@ def drop_copies(
     Args:
         refs: The images.
         hashes: SHA-256 of the content by position in `refs`, for those that may be
-            copies and whose header is an image's.
+            copies and begin as an image does.
         config: Holds `duplicate_label_policy` and `leak_policy`.
 
     Returns:

@@ -15,6 +15,7 @@ from PIL import Image
 from trainer.image_decoding import ImageHeader, sniff
 
 _ANIMATED_FORMATS = ("gif", "webp")
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"RIFF")
 
 
 class Examined(NamedTuple):
@@ -27,6 +28,13 @@ class Examined(NamedTuple):
 
     header: ImageHeader
     num_pixels: int
+
+
+def has_image_signature(encoded: bytes) -> bool:
+    """Tell whether a file begins as an image of a supported format does."""
+    return encoded.startswith(_SIGNATURES) and (
+        encoded[8:12] == b"WEBP" or not encoded.startswith(b"RIFF")
+    )
 
 
 def read_header(encoded: bytes) -> ImageHeader:

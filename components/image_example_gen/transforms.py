@@ -27,7 +27,7 @@ from components.image_example_gen.image_ref import ImageRef, printable, read_byt
 from components.image_example_gen.readability import (
     check_decodable,
     examine,
-    read_header,
+    has_image_signature,
 )
 from components.image_example_gen.splitting import choose_split
 from trainer import features, image_decoding
@@ -41,8 +41,12 @@ QUARANTINED_TAG = "quarantined"
 # Waiting for a disk or a network, not computing.
 _NUM_REMOTE_THREADS = 16
 _MOST_LOCAL_THREADS = 8
-_IN_FLIGHT_PER_THREAD = 4
-_IN_FLIGHT_BYTES = 128 * 2**20
+_IN_FLIGHT_PER_THREAD = 2
+_IN_FLIGHT_BYTES = 64 * 2**20
+# A thread gets several small images at once, or it would wait more than work.
+_CHUNK_IMAGES = 32
+_CHUNK_BYTES = 2 * 2**20
+_UNKNOWN_BYTES = 2**20
 # Larger images are decoded one at a time: a hundred megapixels are 300 MB.
 _LARGE_IMAGE_PIXELS = 16_000_000
 
@@ -104,7 +108,7 @@ class CheckedImage(NamedTuple):
 class HashImages(beam.PTransform):
     """Hash images: ShardTasks in; lists of (position among all, SHA-256 or None) out.
 
-    None stands for a file that can't be read or isn't an image by its header: two of
+    None stands for a file that can't be read or does not begin as an image does: two of
     these are no copies of one image.
     """
 
@@ -214,27 +218,46 @@ class _PooledFn(beam.DoFn):
         """Apply `function` in threads; yield in the order of `refs`, few in flight."""
         if self._pool is None:
             raise RuntimeError("setup() comes before process()")
-        waiting: deque[tuple[ImageRef, Future[Result]]] = deque()
+        waiting: deque[tuple[int, Future[list[tuple[ImageRef, Any]]]]] = deque()
         num_bytes = 0
-        for ref in refs:
-            num_bytes += ref.size or 0
+        for chunk, chunk_bytes in _chunks(refs):
+            num_bytes += chunk_bytes
             while waiting and (
                 len(waiting) >= self._num_in_flight or num_bytes > _IN_FLIGHT_BYTES
             ):
-                first, future = waiting.popleft()
-                num_bytes -= first.size or 0
-                yield first, _result_of(future)
-            waiting.append((ref, self._pool.submit(function, ref)))
-        for first, future in waiting:
-            yield first, _result_of(future)
+                done_bytes, future = waiting.popleft()
+                num_bytes -= done_bytes
+                yield from future.result()
+            waiting.append((chunk_bytes, self._pool.submit(_apply, function, chunk)))
+        for _, future in waiting:
+            yield from future.result()
 
 
-def _result_of(future: Future[Any]) -> Any:
-    """Return what a future brings; the reason why an image is bad is a result too."""
-    try:
-        return future.result()
-    except ValueError as error:
-        return error
+def _chunks(refs: Iterable[ImageRef]) -> Iterator[tuple[list[ImageRef], int]]:
+    """Cut a list into pieces worth a thread's while; yield them and their bytes."""
+    chunk: list[ImageRef] = []
+    num_bytes = 0
+    for ref in refs:
+        chunk.append(ref)
+        num_bytes += ref.size if ref.size is not None else _UNKNOWN_BYTES
+        if len(chunk) >= _CHUNK_IMAGES or num_bytes >= _CHUNK_BYTES:
+            yield chunk, num_bytes
+            chunk, num_bytes = [], 0
+    if chunk:
+        yield chunk, num_bytes
+
+
+def _apply(
+    function: Callable[[ImageRef], Result], refs: list[ImageRef]
+) -> list[tuple[ImageRef, Result | ValueError]]:
+    """Apply a function; the reason why an image is bad is a result too."""
+    results: list[tuple[ImageRef, Result | ValueError]] = []
+    for ref in refs:
+        try:
+            results.append((ref, function(ref)))
+        except ValueError as error:
+            results.append((ref, error))
+    return results
 
 
 class _HashImagesFn(_PooledFn):
@@ -248,7 +271,8 @@ class _HashImagesFn(_PooledFn):
 
     def _hash(self, ref: ImageRef) -> str:
         encoded = read_bytes(ref, self._config.max_file_bytes)
-        read_header(encoded)
+        if not has_image_signature(encoded):
+            raise ValueError("not an image")
         return hashlib.sha256(encoded).hexdigest()
 
 

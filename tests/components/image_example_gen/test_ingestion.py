@@ -346,7 +346,7 @@ def test_a_run_after_kill_9_equals_an_uninterrupted_one(
     run_ingestion: Make, tmp_path: Path, write_photos: Make
 ):
     """Kill a process while it writes, at no moment it could choose; then run again."""
-    root = write_photos(tmp_path / "many", number=600)
+    root = write_photos(tmp_path / "many", number=150)
     outputs = OutputFolders(
         *(str(tmp_path / "out" / kind) for kind in OutputFolders._fields)
     )
@@ -362,7 +362,7 @@ def test_a_run_after_kill_9_equals_an_uninterrupted_one(
             time.sleep(0.005)
             return read(*args)
         transforms.read_bytes = read_slowly
-        ingestion._SHARD_IMAGES = 200
+        ingestion._SHARD_IMAGES = 60
         outputs = ingestion.OutputFolders(*{tuple(outputs)!r})
         ingestion.ingest(DataConfig(path={str(root)!r}), outputs, beam.Pipeline)
         """
@@ -385,7 +385,7 @@ def test_a_run_after_kill_9_equals_an_uninterrupted_one(
     fresh = run_ingestion(root, "fresh")
 
     assert _contents(again) == _contents(fresh)
-    assert again.summary["num_written"] == 1200
+    assert again.summary["num_written"] == 300
 
 
 def _contents(result: Any) -> dict[str, bytes]:
