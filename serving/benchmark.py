@@ -92,12 +92,10 @@ from serving import wire
 file, images = Path(sys.argv[1]), [Path(name).read_bytes() for name in sys.argv[2:]]
 file.parent.mkdir(exist_ok=True)
 with tf_record.TFRecordWriter(str(file)) as writer:
-    for size in (1, 32):
-        chosen = (images * size)[:size]
-        request = wire.images_request(wire.ModelChoice(name="any"), chosen)
-        log = prediction_log_pb2.PredictionLog()
-        log.predict_log.request.ParseFromString(request.SerializeToString())
-        writer.write(log.SerializeToString())
+    request = wire.images_request(wire.ModelChoice(name="any"), images)
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.ParseFromString(request.SerializeToString())
+    writer.write(log.SerializeToString())
 """
 
 

@@ -135,10 +135,10 @@ class SavedModel:
 def session_config(intra_op_threads: int = 0, inter_op_threads: int = 0) -> Any:
     """Return the ConfigProto of a session; 0 threads are as many as cores.
 
-    Without Grappler's rewriting: on an exported EfficientNet-Lite0 it took 2.2 of the 4.6
-    processor seconds from the files to the first answer, and saved nothing afterwards
-    (27.6 ms of processor time an image with it, 29.4 ms without; 871 and 738 ms a batch of
-    32), since the weights are variables, which it can't fold.
+    Without Grappler's rewriting: on an exported EfficientNet-Lite0 it took 2.2 of the
+    4.6 processor seconds from the files to the first answer, and saved nothing after:
+    27.6 ms of processor time an image with it, 29.4 ms without; 871 and 738 ms a batch
+    of 32. The weights are variables, which it can't fold.
     """
     config = config_pb2.ConfigProto(
         intra_op_parallelism_threads=intra_op_threads,

@@ -263,3 +263,33 @@ def test_a_client_that_leaves_costs_nothing(server, colours):
         for future in [call.future(request) for _ in range(20)]:
             future.cancel()
     still_serves(server, colours)
+
+
+def _memory_mib(server) -> float:
+    with open(f"/proc/{server.process.pid}/status") as status:
+        lines = dict(line.split(":", 1) for line in status)
+    return int(lines["VmRSS"].split()[0]) / 1024
+
+
+def _ask_often(server, count: int) -> None:
+    request = pb.PredictRequest()
+    request.model_spec.name = "colours"
+    request.model_spec.signature_name = "line"
+    request.inputs["x"].dtype = 1
+    request.inputs["x"].tensor_shape.dim.add(size=1)
+    request.inputs["x"].float_val.append(1)
+    data = request.SerializeToString()
+    with grpc.insecure_channel(server.target) as channel:
+        call = channel.unary_unary(wire.PREDICT_METHOD)
+        for _ in range(count // 40):
+            for future in [call.future(data, timeout=60) for _ in range(40)]:
+                future.result()
+
+
+@pytest.mark.large
+def test_memory_stays_flat(server):
+    """A hundred thousand tiny requests take minutes, hence large."""
+    _ask_often(server, 20_000)
+    before = _memory_mib(server)
+    _ask_often(server, 100_000)
+    assert _memory_mib(server) < before + 20
