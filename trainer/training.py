@@ -90,7 +90,7 @@ def fit_head(
         broken = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(1))
         if len(broken):
             raise TrainingError(
-                f"{len(broken)} of {len(x)} stored features of `{name}` are not finite: "
+                f"{len(broken)} of {len(x)} features of `{name}` are not finite: "
                 f"compute them again. Received: the first is example {broken[0]}"
             )
     counts = np.bincount(train[1], minlength=num_classes)

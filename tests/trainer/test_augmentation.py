@@ -1,4 +1,4 @@
-"""Augmentation changes images in training, within their range, and nothing at inference."""
+"""Augmentation changes training images, within their range, and no others."""
 
 from __future__ import annotations
 

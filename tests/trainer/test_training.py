@@ -1,4 +1,4 @@
-"""Heads and networks learn, resume exactly, stop on NaN, and keep frozen what is frozen."""
+"""Training learns, resumes exactly, stops on NaN, and keeps frozen what is frozen."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_nan_stops_and_names_the_step(tmp_path: Path) -> None:
 def test_nan_in_stored_features() -> None:
     features, labels = _blobs(64, 2, 1)
     features[40] = np.nan
-    with pytest.raises(TrainingError, match="not finite.*example 40"):
+    with pytest.raises(TrainingError, match=r"not finite.*example 40"):
         fit_head(
             (features, labels),
             _blobs(40, 2, 2),
