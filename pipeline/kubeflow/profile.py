@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -285,17 +285,35 @@ def load_profile(name: str) -> Profile:
     try:
         return Profile.model_validate(values)
     except ValidationError as error:
-        lines = []
-        for item in error.errors():
-            key = ".".join(str(part) for part in item["loc"])
-            text = item["msg"].removeprefix("Value error, ")
-            received = "" if "eceived" in text else f". Received: {item['input']!r}"
-            if item["type"] == "value_error" and "unknown key" in text:
-                received = ""
-            lines.append(f"  `{key}`: {text}{received}" if key else f"  {text}")
+        lines = [f"  {line}" for line in _explain(error)]
         raise ProfileError(
             f"Profile {name!r} can't be used:\n" + "\n".join(lines)
         ) from None
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    """Say per mistake which key it is, what is allowed and what came."""
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        text = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(key, _all_keys(Profile), n=1)
+            hint = f" Did you mean `{near[0]}`?" if near else ""
+            yield f"`{key}` is no key.{hint}"
+        elif item["type"] == "value_error":
+            yield f"`{key}`: {text}" if key else text
+        else:
+            yield f"`{key}`: {text}. Received: {item['input']!r}"
+
+
+def _all_keys(model: type[StrictModel], prefix: str = "") -> list[str]:
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
+        for candidate in (field.annotation, *get_args(field.annotation)):
+            if isinstance(candidate, type) and issubclass(candidate, StrictModel):
+                keys += _all_keys(candidate, f"{prefix}{name}.")
+    return keys
 
 
 def built_in_profiles() -> list[str]:
