@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from collections.abc import Callable
@@ -15,9 +13,10 @@ from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
 
 from components import progress
-from components.publishing.versions import list_versions
+from components.publishing.run_view import StoreView, view_store
+from pipeline.beam_settings import keep_beam_local
 from pipeline.config import PipelineConfig
-from pipeline.pipeline import create_pipeline
+from pipeline.pipeline import candidate_key, create_pipeline
 from trainer.errors import UserError
 
 
@@ -105,13 +104,14 @@ def run_locally(
     pipeline = create_pipeline(
         config,
         data_fingerprint=data_fingerprint,
-        destination_state=destination_state(config),
+        store=_view_store(config, data_fingerprint),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
             metadata_path(config)
         ),
         beam_args=config.beam_args,
     )
     _watch = _Watch(on_event)
+    keep_beam_local()
     try:
         _WatchedRunner().run(pipeline)
     except BaseException as error:
@@ -142,11 +142,6 @@ def _without_beam_trailer(error: UserError) -> UserError:
     return type(error)(text.partition(" [while running '")[0])
 
 
-def destination_state(config: PipelineConfig) -> str:
-    """Return a hash of the versions in the model store."""
+def _view_store(config: PipelineConfig, data_fingerprint: str) -> StoreView:
     folder = os.path.join(config.push_destination, config.push.model_name)
-    state = [
-        (version.number, version.manifest.get("files"))
-        for version in list_versions(folder)
-    ]
-    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+    return view_store(folder, candidate_key(config, data_fingerprint))

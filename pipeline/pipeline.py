@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 
 import tensorflow_data_validation as tfdv
-from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.pusher.component import Pusher
 from tfx.components.schema_gen.component import SchemaGen
@@ -22,9 +23,12 @@ from components import transform
 from components.bottleneck_features.component import BottleneckFeatures
 from components.code_fingerprint import code_fingerprint
 from components.data_validation.anomaly_check import AnomalyCheck
-from components.gate.eval_config import build_eval_config
+from components.gate.component import Evaluator
 from components.image_example_gen.component import ImageExampleGen
 from components.publishing import executor as publishing
+from components.publishing import run_view
+from components.publishing.run_view import StoreView
+from components.publishing.served_model import SERVED_NOW, ServedModel
 from pipeline.config import PipelineConfig
 from trainer import custom_config, features
 from trainer.backbone import image_size_of
@@ -32,6 +36,21 @@ from trainer.preprocessing import PreprocessingSpec
 from trainer.presets import get_preset
 
 _TRAINER_CODE = ("trainer",)
+_PREPROCESSING_CODE = (
+    "trainer.features",
+    "trainer.image_decoding",
+    "trainer.preprocessing",
+)
+_FEATURES_CODE = (
+    *_PREPROCESSING_CODE,
+    "components.bottleneck_features",
+    "trainer.backbone",
+    "trainer.efficientnet_lite",
+    "trainer.feature_engine",
+    "trainer.presets",
+    "trainer.torch_checkpoint",
+    "trainer.weights",
+)
 _STATISTICS_KEYS = (
     features.CLASS_NAME_KEY,
     features.FORMAT_KEY,
@@ -45,7 +64,7 @@ def create_pipeline(
     config: PipelineConfig,
     *,
     data_fingerprint: str,
-    destination_state: str = "",
+    store: StoreView | None = None,
     metadata_connection_config: object = None,
     beam_args: Sequence[str] = (),
 ) -> tfx_pipeline.Pipeline:
@@ -55,8 +74,8 @@ def create_pipeline(
         config: The run's config.
         data_fingerprint: `components.image_example_gen.fingerprint.fingerprint`: a
             changed one makes ingestion run again.
-        destination_state: A hash of what the model store holds: a changed one makes
-            publishing look again.
+        store: What the run sees of the model store, from `view_store`; None: the nodes
+            look when they run.
         metadata_connection_config: Where a local runner keeps metadata.
         beam_args: Arguments for Beam in the nodes that use it.
 
@@ -125,14 +144,14 @@ def create_pipeline(
     if config.training.strategy in custom_config.STORED_FEATURES_STRATEGIES:
         bottleneck_features = BottleneckFeatures(
             examples=example_gen.outputs["examples"],
+            metadata=example_gen.outputs["metadata"],
             transform_graph=transform_node.outputs["transform_graph"],
             model=config.model,
+            preprocessing=preprocessing_spec(config).to_json(),
             engine=config.features.engine,
             precision=config.features.precision,
             cache_dir=config.feature_cache,
-            code_fingerprint=code_fingerprint(
-                "components.bottleneck_features", "trainer"
-            ),
+            code_fingerprint=code_fingerprint(*_FEATURES_CODE),
         )
         nodes.append(bottleneck_features)
         training_examples = bottleneck_features.outputs["features"]
@@ -151,11 +170,20 @@ def create_pipeline(
     )
     nodes.append(trainer)
 
+    served_model = ServedModel(
+        destination=config.push_destination,
+        model_name=config.push.model_name,
+        version=store.baseline_version if store else SERVED_NOW,
+        code_fingerprint=code_fingerprint("components.publishing"),
+    )
+    nodes.append(served_model)
+
     evaluator = Evaluator(
         examples=example_gen.outputs["examples"],
         model=trainer.outputs["model"],
-        eval_config=build_eval_config(config.gate),
-        example_splits=[features.TEST_SPLIT],
+        baseline_model=served_model.outputs["model"],
+        gate=config.gate,
+        code_fingerprint=code_fingerprint("components.gate", "trainer.features"),
     )
     nodes.append(evaluator)
 
@@ -167,8 +195,9 @@ def create_pipeline(
             publishing.PUSH_KEY: config.push.model_copy(
                 update={"destination": config.push_destination}
             ).model_dump_json(),
-            publishing.RECORD_KEY: config.model_dump_json(),
-            publishing.DESTINATION_STATE_KEY: destination_state,
+            publishing.RECORD_KEY: json.dumps(
+                _manifest_record(config, data_fingerprint, store)
+            ),
             "code_fingerprint": code_fingerprint("components.publishing"),
         },
     )
@@ -182,6 +211,38 @@ def create_pipeline(
         metadata_connection_config=metadata_connection_config,
         beam_pipeline_args=list(beam_args),
     )
+
+
+def candidate_key(config: PipelineConfig, data_fingerprint: str) -> str:
+    """Return a hash of all that decides which model a run makes: data, config, code."""
+    decisive = config.model_dump_json(
+        include={"data", "data_validation", "features", "model", "training"}
+    )
+    code = code_fingerprint(
+        "components.image_example_gen",
+        "components.transform",
+        "components.bottleneck_features",
+        *_TRAINER_CODE,
+    )
+    return hashlib.sha256(f"{data_fingerprint} {code} {decisive}".encode()).hexdigest()
+
+
+def _manifest_record(
+    config: PipelineConfig, data_fingerprint: str, store: StoreView | None
+) -> dict[str, object]:
+    """Return what the manifest of a pushed version says about its run."""
+    record: dict[str, object] = {
+        "config": json.loads(config.model_dump_json()),
+        "pipeline": config.name,
+        "data_fingerprint": data_fingerprint,
+    }
+    if store is not None:
+        record |= {
+            run_view.CANDIDATE_KEY: candidate_key(config, data_fingerprint),
+            run_view.BASELINE_VERSION: store.baseline_version,
+            run_view.STORE_STATE: store.store_state,
+        }
+    return record
 
 
 def preprocessing_spec(config: PipelineConfig) -> PreprocessingSpec:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import Any
 
-import tensorflow_model_analysis as tfma
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.dsl.io import fileio
 from tfx.orchestration import metadata
 
-from components.gate.eval_config import ACCURACY_METRIC
+from components.gate.verdict import VERDICT_FILE, Verdict
+from components.publishing.executor import REASON_PROPERTY
 from pipeline.config import PipelineConfig
 from pipeline.local_runner import metadata_path
 from pipeline.sample_image import sample_image
@@ -28,7 +29,10 @@ class RunResult:
         num_test_images: Size of that split.
         is_blessed: The gate's verdict.
         reasons: Why the gate refused; empty when it did not.
+        notes: What the gate wants to be known though it refused nothing for it.
+        passed: The rules that the model passed, in words.
         pushed_path: The version folder that was pushed; None when nothing was.
+        not_pushed_reason: Why nothing was pushed; None when something was.
         report_path: The report page; None where the run made none.
         sample_path: An image of the test split, to ask the model about.
     """
@@ -37,7 +41,10 @@ class RunResult:
     num_test_images: int
     is_blessed: bool
     reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    passed: tuple[str, ...]
     pushed_path: str | None
+    not_pushed_reason: str | None
     report_path: str | None
     sample_path: str | None
 
@@ -54,24 +61,23 @@ def read_result(config: PipelineConfig) -> RunResult:
     pushed = latest_output(store, config.name, "Pusher", "pushed_model")
     if evaluation is None:
         raise LookupError(f"pipeline {config.name!r} has no evaluation yet")
-    metrics = tfma.load_eval_result(evaluation.uri).get_metrics_for_slice()
-    validation = tfma.load_validation_result(evaluation.uri)
-    reasons = tuple(
-        _explain(failure)
-        for per_slice in validation.metric_validations_per_slice
-        for failure in per_slice.failures
-    )
-    destination = None
+    verdict = read_verdict(evaluation.uri)
+    destination = reason = None
     if pushed is not None and pushed.custom_properties["pushed"].int_value:
         destination = pushed.custom_properties["pushed_destination"].string_value
+    elif pushed is not None:
+        reason = pushed.custom_properties[REASON_PROPERTY].string_value
     examples = latest_output(store, config.name, "ImageExampleGen", "examples")
     report = latest_output(store, config.name, "Report", "report")
     return RunResult(
-        accuracy=float(metrics[ACCURACY_METRIC]["doubleValue"]),
-        num_test_images=int(metrics["example_count"]["doubleValue"]),
-        is_blessed=validation.validation_ok,
-        reasons=reasons,
+        accuracy=verdict.metrics["accuracy"],
+        num_test_images=int(verdict.metrics["num_test_images"]),
+        is_blessed=verdict.is_blessed,
+        reasons=verdict.refusals,
+        notes=verdict.notes,
+        passed=tuple(r.message for r in verdict.rules if r.outcome == "pass"),
         pushed_path=destination,
+        not_pushed_reason=reason,
         report_path=None if report is None else f"{report.uri}/report.html",
         sample_path=None if examples is None else sample_image(config, examples.uri),
     )
@@ -106,7 +112,7 @@ def latest_output(
     return artifacts[0] if artifacts else None
 
 
-def _explain(failure: Any) -> str:
-    value = failure.metric_value.double_value.value
-    bound = failure.metric_threshold.value_threshold.lower_bound.value
-    return f"{failure.metric_key.name} is {value:.4f}, below the floor of {bound:g}"
+def read_verdict(evaluation_uri: str) -> Verdict:
+    """Return the verdict that an evaluation artifact holds."""
+    with fileio.open(os.path.join(evaluation_uri, VERDICT_FILE), "r") as file:
+        return Verdict.from_json(file.read())

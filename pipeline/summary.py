@@ -23,12 +23,13 @@ def print_summary(
         "Test accuracy", f"{result.accuracy:.4f} on {result.num_test_images:,} images"
     )
     if result.is_blessed:
-        table.add_row(
-            "Gate", f"passed: accuracy reaches the floor of {config.gate.min_accuracy:g}"
-        )
+        table.add_row("Gate", "passed: " + "; ".join(result.passed))
     else:
         table.add_row("Gate", "refused: " + "; ".join(result.reasons))
-    table.add_row("Pushed to", result.pushed_path or "nowhere: the gate refused the model")
+    for note in result.notes:
+        table.add_row("", f"note: {note}")
+    nowhere = f"nowhere: {result.not_pushed_reason or 'the model was refused'}"
+    table.add_row("Pushed to", result.pushed_path or nowhere)
     if result.report_path:
         table.add_row("Report", result.report_path)
     if result.pushed_path:

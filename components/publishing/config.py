@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from trainer.strict_model import StrictModel
@@ -22,4 +24,9 @@ class PushConfig(StrictModel):
     )
     keep_versions: int = Field(
         5, ge=1, description="Versions to keep; older ones are removed after a push."
+    )
+    label: Literal["stable", "canary"] = Field(
+        "stable",
+        description="Version label of TensorFlow Serving that a pushed model gets; "
+        "production is what is labelled `stable`.",
     )

@@ -8,19 +8,23 @@ import os
 from typing import Any
 
 from tfx.components.pusher import executor as pusher_executor
+from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import json_utils
 
+from components.gate.verdict import VERDICT_FILE, Verdict
 from components.publishing.config import PushConfig
-from components.publishing.versions import publish
+from components.publishing.provenance import describe_environment
+from components.publishing.store import publish
+from trainer.errors import UserError
 
 PUSH_KEY = "push"
 """Key of `custom_config` that holds a `PushConfig` as JSON, with a destination."""
 RECORD_KEY = "record"
-"""Key of `custom_config`: a dict for the manifest (config, fingerprints)."""
-DESTINATION_STATE_KEY = "destination_state"
-"""Key of `custom_config`: a hash of the store's versions, so that TFX's cache does not
-answer for a store that somebody emptied."""
+"""Key of `custom_config`: JSON for the manifest: `config`, `pipeline`,
+`data_fingerprint`, and the keys of `components.publishing.run_view`."""
+REASON_PROPERTY = "not_pushed_reason"
+"""Custom property of the `PushedModel` that says why nothing was pushed."""
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +32,7 @@ logger = logging.getLogger(__name__)
 class Executor(pusher_executor.Executor):
     """Pusher's executor with another way to put the model in its place."""
 
-    def Do(  # noqa: N802 - TFX's name
+    def Do(
         self,
         input_dict: dict[str, list[artifact.Artifact]],
         output_dict: dict[str, list[artifact.Artifact]],
@@ -38,28 +42,71 @@ class Executor(pusher_executor.Executor):
 
         Args:
             input_dict: `model`, a `Model`; `model_blessing` and `infra_blessing`, which
-                must both be blessed where they are given.
-            output_dict: `pushed_model`, a `PushedModel` with custom properties `pushed`,
-                `pushed_destination` and `pushed_version`.
+                must both be blessed where they are given; the former holds the verdict.
+            output_dict: `pushed_model`, a `PushedModel` with custom properties
+            `pushed`,
+                `pushed_destination` and `pushed_version`, or `not_pushed_reason`.
             exec_properties: `custom_config`, see the keys of this module.
         """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         if not self.CheckBlessing(input_dict):
-            self._MarkNotPushed(pushed)
+            self._refuse(pushed, "the gate or the canary refused the model")
             return
         config = json_utils.loads(exec_properties["custom_config"])
         push = PushConfig.model_validate_json(config[PUSH_KEY])
         if push.destination is None:
             raise ValueError("`push.destination` must be resolved before the run")
-        version = publish(
-            self.GetModelPath(input_dict),
-            os.path.join(push.destination, push.model_name),
-            json.loads(config[RECORD_KEY]),
-            push.keep_versions,
-        )
+        record = {
+            **json.loads(config[RECORD_KEY]),
+            **describe_environment(),
+            **read_verdict(input_dict.get("model_blessing")),
+        }
+        try:
+            version = publish(
+                self.GetModelPath(input_dict),
+                os.path.join(push.destination, push.model_name),
+                record,
+                keep_versions=push.keep_versions,
+                label=push.label,
+            )
+        except UserError as error:
+            self._refuse(pushed, str(error))
+            return
         logger.info("Version %d is at %s", version.number, version.path)
         self._MarkPushed(
             pushed,
             pushed_destination=version.path,
             pushed_version=str(version.number),
         )
+
+    def _refuse(self, pushed: artifact.Artifact, reason: str) -> None:
+        logger.warning("Not pushed: %s", reason)
+        self._MarkNotPushed(pushed)
+        pushed.set_string_custom_property(REASON_PROPERTY, reason)
+
+
+def read_verdict(blessings: list[artifact.Artifact] | None) -> dict[str, Any]:
+    """Return `metrics` and `verdict` for the manifest; empty without a verdict."""
+    if not blessings:
+        return {}
+    path = os.path.join(blessings[0].uri, VERDICT_FILE)
+    if not fileio.exists(path):
+        return {}
+    with fileio.open(path, "r") as file:
+        return record_of(Verdict.from_json(file.read()))
+
+
+def record_of(verdict: Verdict) -> dict[str, Any]:
+    """Return what a manifest keeps of a verdict."""
+    return {
+        "metrics": verdict.metrics,
+        "verdict": {
+            "is_blessed": verdict.is_blessed,
+            "rules": [
+                {"rule": rule.rule, "outcome": rule.outcome, "message": rule.message}
+                for rule in verdict.rules
+            ],
+            "comparison": verdict.comparison,
+            "baseline": verdict.baseline,
+        },
+    }

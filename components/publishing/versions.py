@@ -1,10 +1,17 @@
-"""A model store: numbered version folders with a manifest each, published atomically.
+"""A model store: numbered version folders with a manifest each.
 
-    <store>/<model name>/
-        1732233600/                 a version that TensorFlow Serving may load
-            saved_model.pb, variables/, assets.extra/
-            graft_manifest.json     what it is, and the SHA-256 of every file
-        .1732237200.partial/        a push under way; servers skip names like this
+<store>/<model name>/
+    1732233600/                 a version that TensorFlow Serving may load
+        saved_model.pb, variables/, assets.extra/
+        graft_manifest.json     what it is, and the SHA-256 of every file
+    .1732237200.partial/        a push under way; servers skip names like this
+    .1732100000.removed/        an old version on its way out
+    .lock                       held by whoever changes the store (local folders)
+    graft_audit.jsonl           who changed what, and why
+    graft_labels.json           version labels
+    models.config               the same for TensorFlow Serving
+
+A folder is a version if its name is a number and it holds `saved_model.pb`.
 """
 
 from __future__ import annotations
@@ -13,14 +20,15 @@ import hashlib
 import json
 import os
 import posixpath
-import time
 from dataclasses import dataclass
 from typing import Any
 
 from tfx.dsl.io import fileio
 
 MANIFEST_NAME = "graft_manifest.json"
-_CHUNK_BYTES = 1 << 20
+GRAPH_NAME = "saved_model.pb"
+"""Without this file no server tries a version: on object storage it is written last."""
+CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -37,82 +45,84 @@ class Version:
     path: str
     manifest: dict[str, Any]
 
+    @property
+    def files_hash(self) -> str:
+        """What identifies the model: a hash of the hashes of its files."""
+        return hash_of(self.manifest.get("files"))
+
+
+def hash_of(value: Any) -> str:
+    """Return the SHA-256 (hexadecimal) of a value as JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def is_remote(path: str) -> bool:
+    """Return whether a path is a URI: object storage has no rename of folders."""
+    return "://" in path
+
 
 def list_versions(model_folder: str) -> list[Version]:
-    """Return the published versions, oldest first; none for a missing folder."""
+    """Return the whole versions, oldest first; none for a missing folder."""
     if not fileio.exists(model_folder):
         return []
     versions = []
-    for name in fileio.listdir(model_folder):
-        name = name.rstrip("/")
-        if not name.isdecimal():
-            continue
+    for entry in fileio.listdir(model_folder):
+        name = entry.rstrip("/")
         path = os.path.join(model_folder, name)
-        manifest_path = os.path.join(path, MANIFEST_NAME)
-        manifest = {}
-        if fileio.exists(manifest_path):
-            with fileio.open(manifest_path, "r") as file:
-                manifest = json.loads(file.read())
-        versions.append(Version(int(name), path, manifest))
+        if not name.isdecimal() or not fileio.exists(os.path.join(path, GRAPH_NAME)):
+            continue
+        versions.append(Version(int(name), path, read_manifest(path)))
     return sorted(versions, key=lambda version: version.number)
 
 
+def read_manifest(path: str) -> dict[str, Any]:
+    """Return a version's manifest; empty for a version that graft did not publish."""
+    manifest_path = os.path.join(path, MANIFEST_NAME)
+    if not fileio.exists(manifest_path):
+        return {}
+    with fileio.open(manifest_path, "r") as file:
+        manifest: dict[str, Any] = json.loads(file.read())
+    return manifest
+
+
 def hash_files(folder: str) -> dict[str, str]:
-    """Return relative path to SHA-256 (hexadecimal) of every file below `folder`."""
+    """Return relative path to SHA-256 (hexadecimal) of every file but the manifest."""
     hashes = {}
     for parent, _, names in fileio.walk(folder):
         for name in names:
-            path = os.path.join(parent, name)
-            digest = hashlib.sha256()
-            with fileio.open(path, "rb") as file:
-                while chunk := file.read(_CHUNK_BYTES):
-                    digest.update(chunk)
+            path = os.path.join(_text(parent), _text(name))
             relative = posixpath.relpath(path, folder)
             if relative != MANIFEST_NAME:
-                hashes[relative] = digest.hexdigest()
+                hashes[relative] = hash_file(path)
     return dict(sorted(hashes.items()))
 
 
-def publish(
-    model_path: str, model_folder: str, record: dict[str, Any], keep_versions: int
-) -> Version:
-    """Publish a SavedModel as a new version; publishing the newest one again is no work.
-
-    Args:
-        model_path: The SavedModel.
-        model_folder: `<store>/<model name>`.
-        record: What the manifest shall say beside the hashes.
-        keep_versions: How many versions to keep, the new one included.
-
-    Returns:
-        The version that now is the newest.
-    """
-    hashes = hash_files(model_path)
-    fileio.makedirs(model_folder)
-    _remove_partial(model_folder)
-    versions = list_versions(model_folder)
-    if versions and versions[-1].manifest.get("files") == hashes:
-        return versions[-1]
-    latest = versions[-1].number if versions else 0
-    number = max(int(time.time()), latest + 1)
-    partial = os.path.join(model_folder, f".{number}.partial")
-    for relative in hashes:
-        target = os.path.join(partial, relative)
-        fileio.makedirs(os.path.dirname(target))
-        fileio.copy(os.path.join(model_path, relative), target, overwrite=True)
-    manifest = {**record, "version": number, "files": hashes}
-    with fileio.open(os.path.join(partial, MANIFEST_NAME), "w") as file:
-        file.write(json.dumps(manifest, indent=1, sort_keys=True))
-    final = os.path.join(model_folder, str(number))
-    fileio.rename(partial, final)
-    for old in versions[: max(0, len(versions) + 1 - keep_versions)]:
-        fileio.rmtree(old.path)
-    return Version(number, final, manifest)
+def hash_file(path: str) -> str:
+    """Return the SHA-256 (hexadecimal) of a file."""
+    digest = hashlib.sha256()
+    with fileio.open(path, "rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
-def _remove_partial(model_folder: str) -> None:
-    """Remove what a killed push left; no server ever saw it."""
-    for name in fileio.listdir(model_folder):
-        name = name.rstrip("/")
-        if name.startswith(".") and name.endswith(".partial"):
-            fileio.rmtree(os.path.join(model_folder, name))
+def find_damage(version: Version) -> list[str]:
+    """Compare a version's files with its manifest; return a sentence per difference."""
+    promised: dict[str, str] = version.manifest.get("files", {})
+    if not promised:
+        return [f"version {version.number} has no manifest"]
+    found = hash_files(version.path)
+    damage = [f"{name} is missing" for name in sorted(set(promised) - set(found))]
+    damage += [
+        f"{name} is not what was published"
+        for name in sorted(set(promised) & set(found))
+        if promised[name] != found[name]
+    ]
+    damage += [
+        f"{name} was not published" for name in sorted(set(found) - set(promised))
+    ]
+    return damage
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name

@@ -1,0 +1,302 @@
+"""What a model answers on the `test` split: computed once, kept for everybody after."""
+
+from __future__ import annotations
+
+import io
+import os
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tfx.dsl.io import fileio
+
+from components import progress
+from components.gate.config import SIZE_SLICE
+from trainer import features
+from trainer.errors import DataError
+
+PREDICTIONS_FILE = "predictions.npz"
+"""File of the evaluation artifact that holds `Predictions`."""
+
+_BATCH_SIZE = 64
+_NUM_TIMED_CALLS = 15
+_SIZE_EDGES = (64, 128, 256, 512, 1024, 2048)
+
+
+@dataclass(frozen=True)
+class EvaluatedImages:
+    """The images that were asked about, in one order for every model.
+
+    Attributes:
+        class_names: The true class, str (N,).
+        content_hashes: SHA-256 of the encoded bytes, str (N,).
+        filenames: Path relative to the data set's root, str (N,).
+        slices: Feature key to its value per image, str (N,).
+    """
+
+    class_names: np.ndarray
+    content_hashes: np.ndarray
+    filenames: np.ndarray
+    slices: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one model answered.
+
+    Attributes:
+        class_names: The model's label map.
+        probabilities: float32 (N, K), in the order of the label map.
+    """
+
+    class_names: tuple[str, ...]
+    probabilities: np.ndarray
+
+    def is_right(self, true_names: np.ndarray) -> np.ndarray:
+        """Return bool (N,): whether the most probable class is the true one."""
+        return self.predicted_names() == true_names
+
+    def predicted_names(self) -> np.ndarray:
+        """Return the most probable class of each image, str (N,)."""
+        return np.asarray(self.class_names)[self.probabilities.argmax(axis=1)]
+
+    def confidences(self) -> np.ndarray:
+        """Return the greatest probability of each image, float32 (N,)."""
+        best: np.ndarray = self.probabilities.max(axis=1)
+        return best
+
+    def in_order_of(self, class_names: Sequence[str]) -> np.ndarray:
+        """Return float32 (N, K') for another label map; a class it lacks gets 0."""
+        columns = np.zeros((len(self.probabilities), len(class_names)), np.float32)
+        place = {name: index for index, name in enumerate(self.class_names)}
+        for index, name in enumerate(class_names):
+            if name in place:
+                columns[:, index] = self.probabilities[:, place[name]]
+        return columns
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The answers of the candidate and, if there is one to ask, of the baseline."""
+
+    images: EvaluatedImages
+    candidate: Answers
+    baseline: Answers | None = None
+
+    def save(self, path: str) -> None:
+        """Write everything to one .npz, without pickles."""
+        arrays = {
+            "class_names": self.images.class_names,
+            "content_hashes": self.images.content_hashes,
+            "filenames": self.images.filenames,
+            "candidate_class_names": np.asarray(self.candidate.class_names),
+            "candidate_probabilities": self.candidate.probabilities,
+        }
+        for key, values in self.images.slices.items():
+            arrays[f"slice:{key}"] = values
+        if self.baseline is not None:
+            arrays["baseline_class_names"] = np.asarray(self.baseline.class_names)
+            arrays["baseline_probabilities"] = self.baseline.probabilities
+        # In memory first: a file of TensorFlow's can't seek while it is written.
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        with fileio.open(path, "wb") as file:
+            file.write(buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str) -> Predictions:
+        """Read what `save` wrote."""
+        with fileio.open(path, "rb") as file:
+            buffer = io.BytesIO(file.read())
+        with np.load(buffer, allow_pickle=False) as data:
+            arrays = {key: data[key] for key in data.files}
+        baseline = None
+        if "baseline_class_names" in arrays:
+            baseline = Answers(
+                tuple(map(str, arrays["baseline_class_names"])),
+                arrays["baseline_probabilities"],
+            )
+        return cls(
+            images=EvaluatedImages(
+                class_names=arrays["class_names"],
+                content_hashes=arrays["content_hashes"],
+                filenames=arrays["filenames"],
+                slices={
+                    key.partition(":")[2]: values
+                    for key, values in arrays.items()
+                    if key.startswith("slice:")
+                },
+            ),
+            candidate=Answers(
+                tuple(map(str, arrays["candidate_class_names"])),
+                arrays["candidate_probabilities"],
+            ),
+            baseline=baseline,
+        )
+
+
+class AskedModel:
+    """A SavedModel, asked as a client of TF Serving would ask it.
+
+    Args:
+        path: The SavedModel.
+
+    Raises:
+        Exception: Whatever TensorFlow raises when it can't be loaded, or KeyError for
+            one without the signatures of `trainer.features`.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._loaded: Any = tf.saved_model.load(path)
+        self._examples = self._loaded.signatures[features.SERVING_SIGNATURE]
+        self._images = self._loaded.signatures[features.IMAGES_SIGNATURE]
+        self.path = path
+        self.class_names = read_class_names(path)
+
+    def answer(self, examples: tf.Tensor) -> np.ndarray:
+        """Return probabilities, float32 (N, K), of serialized examples, string (N,)."""
+        outputs = self._examples(**{features.EXAMPLES_INPUT: examples})
+        array: np.ndarray = outputs[features.PROBABILITIES_OUTPUT].numpy()
+        return array
+
+    def latency_ms(self, image: bytes) -> float:
+        """Return the median time of one encoded image alone, in milliseconds."""
+        batch = tf.constant([image])
+        seconds = []
+        for _ in range(_NUM_TIMED_CALLS + 1):
+            start = time.perf_counter()
+            self._images(**{features.IMAGES_INPUT: batch})
+            seconds.append(time.perf_counter() - start)
+        # The first call builds what later ones reuse.
+        return statistics.median(seconds[1:]) * 1e3
+
+
+def read_class_names(model_path: str) -> tuple[str, ...]:
+    """Read the label map beside a SavedModel of `trainer.export`."""
+    path = os.path.join(model_path, "assets.extra", features.CLASS_NAMES_ASSET)
+    with fileio.open(path, "r") as file:
+        text = file.read()
+    return tuple(text.splitlines())
+
+
+def predict(
+    example_files: Sequence[str],
+    models: Mapping[str, AskedModel],
+    slice_keys: Sequence[str] = (),
+) -> tuple[EvaluatedImages, dict[str, Answers], dict[str, Exception]]:
+    """Ask every model about every example, each example read once.
+
+    Args:
+        example_files: TFRecords of raw examples.
+        models: Name to model.
+        slice_keys: Features to keep for slicing, besides `SIZE_SLICE`.
+
+    Returns:
+        The images; the answers by the model's name; and, for a model that failed, its
+        error instead.
+
+    Raises:
+        DataError: There is no example.
+    """
+    collected: dict[str, list[np.ndarray]] = {name: [] for name in models}
+    failures: dict[str, Exception] = {}
+    columns: dict[str, list[str]] = {}
+    for records in _batches(example_files):
+        for name, model in models.items():
+            if name in failures:
+                continue
+            try:
+                collected[name].append(model.answer(tf.constant(records)))
+            except Exception as error:
+                failures[name] = error
+        for record in records:
+            for key, value in _describe(record, slice_keys).items():
+                columns.setdefault(key, []).append(value)
+        progress.advance("images", len(records))
+    if not columns:
+        raise DataError(
+            "The `test` split has no images, so nothing can be said about the model. "
+            "Give it a share in `data.split`, or a folder of its own."
+        )
+    arrays = {key: np.asarray(values) for key, values in columns.items()}
+    images = EvaluatedImages(
+        class_names=arrays.pop(features.CLASS_NAME_KEY),
+        content_hashes=arrays.pop(features.CONTENT_HASH_KEY),
+        filenames=arrays.pop(features.FILENAME_KEY),
+        slices=arrays,
+    )
+    answers = {
+        name: Answers(models[name].class_names, np.concatenate(batches))
+        for name, batches in collected.items()
+        if name not in failures
+    }
+    return images, answers, failures
+
+
+def _records(example_files: Sequence[str]) -> tf.data.TFRecordDataset:
+    is_zipped = bool(example_files) and example_files[0].endswith(".gz")
+    return tf.data.TFRecordDataset(
+        list(example_files), compression_type="GZIP" if is_zipped else ""
+    )
+
+
+def _batches(example_files: Sequence[str]) -> Iterator[list[bytes]]:
+    dataset = _records(example_files)
+    for batch in dataset.batch(_BATCH_SIZE).prefetch(2).as_numpy_iterator():
+        yield list(batch)
+
+
+def _describe(record: bytes, slice_keys: Sequence[str]) -> dict[str, str]:
+    """Return an example's names and slice values as text."""
+    found = tf.train.Example.FromString(record).features.feature
+    keys = [features.CLASS_NAME_KEY, features.CONTENT_HASH_KEY, features.FILENAME_KEY]
+    described = {key: _text(found[key]) if key in found else "" for key in keys}
+    for key in slice_keys:
+        if key == SIZE_SLICE:
+            sides = [
+                found[side].int64_list.value[0]
+                for side in (features.HEIGHT_KEY, features.WIDTH_KEY)
+                if side in found and found[side].int64_list.value
+            ]
+            described[key] = size_range(max(sides, default=0))
+        else:
+            described[key] = _text(found[key]) if key in found else ""
+    return described
+
+
+def _text(feature: tf.train.Feature) -> str:
+    match feature.WhichOneof("kind"):
+        case "bytes_list":
+            values = [v.decode("utf-8", "replace") for v in feature.bytes_list.value]
+        case "int64_list":
+            values = [str(v) for v in feature.int64_list.value]
+        case "float_list":
+            values = [f"{v:g}" for v in feature.float_list.value]
+        case _:
+            values = []
+    return ", ".join(values)
+
+
+def size_range(longer_edge: int) -> str:
+    """Return the range that a number of pixels lies in, such as "64 to 127 px"."""
+    low = 0
+    for edge in _SIZE_EDGES:
+        if longer_edge < edge:
+            return f"{low} to {edge - 1} px"
+        low = edge
+    return f"{low} px and more"
+
+
+def first_image(example_files: Sequence[str]) -> bytes:
+    """Return the encoded bytes of the first example that has any."""
+    for record in _records(example_files).take(1).as_numpy_iterator():
+        found = tf.train.Example.FromString(record).features.feature
+        return bytes(found[features.IMAGE_KEY].bytes_list.value[0])
+    raise DataError("The `test` split has no images.")

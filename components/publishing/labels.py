@@ -1,0 +1,88 @@
+"""Version labels, and the config file by which TensorFlow Serving learns of them."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from tfx.dsl.io import fileio
+
+from components.publishing.versions import is_remote
+
+LABELS_NAME = "graft_labels.json"
+SERVING_CONFIG_NAME = "models.config"
+
+_SERVING_CONFIG = """\
+# Written by graft; TensorFlow Serving: --model_config_file=<this file>
+# --model_config_file_poll_wait_seconds=10
+# --allow_version_labels_for_unavailable_models
+model_config_list {{
+  config {{
+    name: {name}
+    base_path: {base_path}
+    model_platform: "tensorflow"
+    model_version_policy {{ latest {{ num_versions: {num_versions} }} }}
+{labels}  }}
+}}
+"""
+_LABEL = '    version_labels {{ key: "{label}" value: {number} }}\n'
+
+
+def read_labels(model_folder: str) -> dict[str, int]:
+    """Return label to version number; empty when nobody has labelled anything."""
+    path = os.path.join(model_folder, LABELS_NAME)
+    if not fileio.exists(path):
+        return {}
+    with fileio.open(path, "r") as file:
+        labels: dict[str, int] = json.loads(file.read())
+    return labels
+
+
+def write_labels(model_folder: str, labels: dict[str, int], numbers: list[int]) -> None:
+    """Write the labels, and TensorFlow Serving's config for them, each in one step.
+
+    The policy is "the newest so many versions", enough to hold every labelled one, and
+    not a list of versions: the server then loads a new version by polling the folder,
+    and the label, which it refuses for a version that is not loaded, follows at a later
+    poll.
+
+    Args:
+        model_folder: `<store>/<model name>`.
+        labels: Label to version number.
+        numbers: All versions.
+    """
+    numbers = sorted(numbers)
+    labels = {label: number for label, number in labels.items() if number in numbers}
+    if labels == read_labels(model_folder) and fileio.exists(
+        os.path.join(model_folder, SERVING_CONFIG_NAME)
+    ):
+        return
+    oldest = min(labels.values(), default=0)
+    path = model_folder if is_remote(model_folder) else os.path.abspath(model_folder)
+    config = _SERVING_CONFIG.format(
+        name=json.dumps(os.path.basename(path.rstrip("/"))),
+        base_path=json.dumps(path),
+        num_versions=max(1, sum(number >= oldest for number in numbers)),
+        labels="".join(
+            _LABEL.format(label=label, number=number)
+            for label, number in sorted(labels.items())
+        ),
+    )
+    _replace(
+        os.path.join(model_folder, LABELS_NAME), json.dumps(labels, sort_keys=True)
+    )
+    _replace(os.path.join(model_folder, SERVING_CONFIG_NAME), config)
+
+
+def _replace(path: str, text: str) -> None:
+    """Write a file so that a reader sees the old or the new one, whole."""
+    if is_remote(path):
+        with fileio.open(path, "w") as file:
+            file.write(text)
+        return
+    beside = f"{path}.new"
+    with open(beside, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)

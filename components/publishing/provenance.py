@@ -1,0 +1,70 @@
+"""Where a model came from: the code and the environment that made it."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).resolve().parents[2]
+_DISTRIBUTION = "graft"
+
+
+def describe_environment() -> dict[str, Any]:
+    """Return the code's version and hashes of the lock file and of what is installed.
+
+    Returns:
+        `graft_version`; `git_commit`, ending in `-dirty` for a changed checkout, None
+        outside of one; `lock_sha256` of requirements.lock, None where it is not at
+        hand; `environment_sha256` of the names and versions of all installed packages.
+    """
+    lock = _ROOT / "requirements.lock"
+    return {
+        "graft_version": _version(),
+        "git_commit": _git_commit(),
+        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest()
+        if lock.is_file()
+        else None,
+        "environment_sha256": _environment_hash(),
+    }
+
+
+def _version() -> str | None:
+    try:
+        return metadata.version(_DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _environment_hash() -> str:
+    installed = sorted(
+        f"{(each.metadata['Name'] or '').lower()}=={each.version}"
+        for each in metadata.distributions()
+    )
+    return hashlib.sha256("\n".join(installed).encode()).hexdigest()
+
+
+def _git_commit() -> str | None:
+    if not (_ROOT / ".git").exists():
+        return None
+    commit = _git("rev-parse", "HEAD")
+    if commit is None:
+        return None
+    changed = _git("status", "--porcelain", "--untracked-files=no")
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed words
+            ["git", "-C", str(_ROOT), *arguments],  # noqa: S607 - whatever git there is
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
