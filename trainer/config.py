@@ -122,9 +122,6 @@ class ModelConfig(StrictModel):
         "softmax",
         description="`sigmoid` is one logit for a task of two classes.",
     )
-    mixed_precision: bool = Field(
-        False, description="Compute the backbone in bfloat16 (frozen, fine_tune)."
-    )
 
     @field_validator("cut", mode="before")
     @classmethod

@@ -8,7 +8,6 @@ says `none` in words.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from trainer.efficientnet_lite import load_torch_weights
 from trainer.errors import WeightsError
 from trainer.presets import Preset
 from trainer.torch_checkpoint import read_torch_checkpoint
+from trainer.weight_files import find_local_weights, keras_cache
 
 RANDOM_WEIGHTS = "none"
 """What a config says for a backbone with random weights."""
@@ -81,27 +81,6 @@ def find_weights(preset: Preset, config: ModelConfig) -> Path:
     return local
 
 
-def find_local_weights(preset: Preset) -> Path | None:
-    """Return the preset's own weights if they are on this machine, else None."""
-    if preset.weights_file is None:
-        return None
-    if preset.source == "package":
-        spec = importlib.util.find_spec(str(preset.package))
-        folders = [] if spec is None else list(spec.submodule_search_locations or [])
-    else:
-        folders = [str(_keras_cache())]
-    for folder in folders:
-        path = Path(folder) / preset.weights_file
-        if path.is_file():
-            return path
-    return None
-
-
-def _keras_cache() -> Path:
-    home = os.environ.get("KERAS_HOME")
-    return (Path(home) if home else Path.home() / ".keras") / "models"
-
-
 def _digest(path: Path, algorithm: str) -> str:
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
@@ -138,7 +117,7 @@ def _fetch(location: str, sha256: str | None) -> Path:
             f"every time. Received: weights={location!r}"
         )
     name = f"{sha256[:16]}-{location.rstrip('/').rpartition('/')[2]}"
-    path = _keras_cache() / name
+    path = keras_cache() / name
     if path.is_file() and _digest(path, "sha256") == sha256:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +141,7 @@ def _fetch(location: str, sha256: str | None) -> Path:
 
 def _download_by_keras(preset: Preset) -> Path:
     """Let Keras download a model's weights into its cache; return the file."""
-    before = set(_keras_cache().glob("*")) if _keras_cache().is_dir() else set()
+    before = set(keras_cache().glob("*")) if keras_cache().is_dir() else set()
     try:
         getattr(keras.applications, preset.constructor)(
             include_top=False, weights="imagenet"
@@ -170,16 +149,16 @@ def _download_by_keras(preset: Preset) -> Path:
     except Exception as error:
         raise WeightsError(
             f"the weights of {preset.name!r} are not here and can't be downloaded "
-            f"({error}): put {preset.weights_file or 'them'} into {_keras_cache()}, "
+            f"({error}): put {preset.weights_file or 'them'} into {keras_cache()}, "
             "name a file under `weights`, or take a preset whose weights are a package"
         ) from error
     local = find_local_weights(preset)
     if local is not None:
         return local
-    new = set(_keras_cache().glob("*notop*")) - before
+    new = set(keras_cache().glob("*notop*")) - before
     if len(new) != 1:
         raise WeightsError(
-            f"can't tell which file of {_keras_cache()} holds the weights of "
+            f"can't tell which file of {keras_cache()} holds the weights of "
             f"{preset.name!r}: name it under `weights`"
         )
     return new.pop()

@@ -17,7 +17,7 @@ from trainer.efficientnet_lite import build_efficientnet_lite, load_torch_weight
 from trainer.errors import UserError
 from trainer.presets import get_preset
 from trainer.torch_checkpoint import read_torch_checkpoint
-from trainer.weights import find_local_weights
+from trainer.weight_files import find_local_weights
 
 _SMALL = {"weights": "none", "image_size": 64}
 _IMAGE = np.random.default_rng(0).normal(size=(2, 64, 64, 3)).astype(np.float32)

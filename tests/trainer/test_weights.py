@@ -16,7 +16,7 @@ from trainer.config import ModelConfig
 from trainer.errors import WeightsError
 from trainer.presets import get_preset
 from trainer.torch_checkpoint import read_torch_checkpoint
-from trainer.weights import find_local_weights
+from trainer.weight_files import find_local_weights
 
 _VGG = {"preset": "vgg16", "image_size": 32, "pooling": "none"}
 
