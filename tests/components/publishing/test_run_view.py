@@ -1,0 +1,82 @@
+"""What a run sees of the store: the same when nothing changed, the truth otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.publishing import store
+from components.publishing.run_view import StoreView, view_store
+
+MakeModel = Callable[[str], str]
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    return str(tmp_path / "digits")
+
+
+@pytest.fixture
+def run(make_model: MakeModel, folder: str) -> Callable[[str], StoreView]:
+    """A run: look at the store, then push what came of the candidate key."""
+
+    def push(key: str) -> StoreView:
+        view = view_store(folder, key)
+        record = {
+            "candidate_key": key,
+            "baseline_version": view.baseline_version,
+            "store_state": view.store_state,
+        }
+        store.publish(make_model(key), folder, record, keep_versions=5)
+        return view
+
+    return push
+
+
+def test_an_empty_store_has_no_baseline(folder: str) -> None:
+    assert view_store(folder, "a").baseline_version == 0
+
+
+def test_a_repeated_run_sees_what_the_first_one_saw(
+    run: Callable[[str], StoreView], folder: str
+) -> None:
+    first = run("a")
+    assert run("a") == first
+    second = run("b")
+    assert second.baseline_version == 1000
+    assert run("b") == second
+    assert second != first
+
+
+def test_going_back_to_earlier_data_compares_with_production(
+    run: Callable[[str], StoreView],
+) -> None:
+    first = run("a")
+    run("b")
+    again = run("a")
+    assert again.baseline_version == 1001
+    assert again.store_state != first.store_state
+
+
+def test_after_a_rollback_a_run_compares_with_what_is_served(
+    run: Callable[[str], StoreView], folder: str
+) -> None:
+    run("a")
+    run("b")
+    version = store.roll_back(folder, None, "b is bad")
+    assert view_store(folder, "b").baseline_version == version.number
+    assert view_store(folder, "c").baseline_version == version.number
+
+
+def test_an_emptied_store_is_seen(run: Callable[[str], StoreView], folder: str) -> None:
+    import shutil
+
+    run("a")
+    second = run("b")
+    shutil.rmtree(folder)
+    assert view_store(folder, "b").baseline_version == 0
+    assert view_store(folder, "b") != second

@@ -1,0 +1,274 @@
+"""Publish, roll back, label, prune: what the store holds afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.publishing import store
+from components.publishing.labels import read_labels
+from components.publishing.versions import find_damage, list_versions, read_manifest
+from trainer.errors import UserError
+
+MakeModel = Callable[[str], str]
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    return str(tmp_path / "store" / "digits")
+
+
+def push(make_model: MakeModel, folder: str, content: str, **options: object) -> int:
+    settings = {"keep_versions": 5, **options}
+    return store.publish(
+        make_model(content), folder, {"config": content}, **settings
+    ).number
+
+
+def numbers(folder: str) -> list[int]:
+    return [version.number for version in list_versions(folder)]
+
+
+def test_a_version_holds_the_model_and_says_what_it_is(
+    make_model: MakeModel, folder: str
+) -> None:
+    first = push(make_model, folder, "a")
+    second = push(make_model, folder, "b")
+    version = list_versions(folder)[-1]
+    assert version.number == second
+    assert (
+        Path(version.path) / "variables" / "variables.index"
+    ).read_text() == "index b"
+    assert version.manifest["config"] == "b"
+    assert version.manifest["parent_version"] == first
+    assert sorted(version.manifest["files"]) == [
+        "assets.extra/class_names.txt",
+        "saved_model.pb",
+        "variables/variables.data",
+        "variables/variables.index",
+    ]
+    assert find_damage(version) == []
+
+
+def test_the_same_model_again_is_no_new_version(
+    make_model: MakeModel, folder: str
+) -> None:
+    first = push(make_model, folder, "a")
+    assert push(make_model, folder, "a") == first
+    assert numbers(folder) == [first]
+    assert len(store.read_audit(folder)) == 1
+
+
+def test_old_versions_go_but_a_labelled_one_stays(
+    make_model: MakeModel, folder: str
+) -> None:
+    stable = push(make_model, folder, "a", keep_versions=2)
+    pushed = [
+        push(make_model, folder, content, keep_versions=2, label="canary")
+        for content in "bcde"
+    ]
+    assert numbers(folder) == [stable, *pushed[-2:]]
+    assert read_labels(folder) == {"stable": stable, "canary": pushed[-1]}
+    # What keeps nobody's label may go.
+    store.promote(folder, pushed[-1])
+    last = push(make_model, folder, "f", keep_versions=2)
+    assert numbers(folder) == [pushed[-1], last]
+
+
+def test_what_a_killed_push_left_is_cleared_away(
+    make_model: MakeModel, folder: str
+) -> None:
+    for name in (".1.partial", ".2.removed"):
+        (Path(folder) / name / "variables").mkdir(parents=True)
+    (Path(folder) / "3").mkdir()  # No graph: no version, and not ours to remove.
+    push(make_model, folder, "a")
+    assert sorted(p.name for p in Path(folder).iterdir() if p.is_dir()) == ["1000", "3"]
+
+
+@pytest.mark.parametrize(
+    ("harm", "expected"),
+    [
+        (lambda p: (p / "saved_model.pb").write_text("x"), "is not what was published"),
+        (lambda p: (p / "variables" / "variables.data").unlink(), "is missing"),
+        (lambda p: (p / "more").write_text("x"), "was not published"),
+    ],
+    ids=["changed", "missing", "added"],
+)
+def test_damage_is_found(
+    make_model: MakeModel, folder: str, harm: Callable[[Path], object], expected: str
+) -> None:
+    push(make_model, folder, "a")
+    (version,) = list_versions(folder)
+    harm(Path(version.path))
+    assert [expected in text for text in find_damage(version)] == [True]
+
+
+def test_rollback_serves_the_old_files_under_a_new_number(
+    make_model: MakeModel, folder: str
+) -> None:
+    old = push(make_model, folder, "good")
+    bad = push(make_model, folder, "bad")
+    version = store.roll_back(folder, None, "cats became dogs")
+    assert version.number > bad
+    assert numbers(folder) == [old, bad, version.number]
+    graph = Path(version.path) / "saved_model.pb"
+    assert graph.read_text() == "graph good"
+    assert find_damage(version) == []
+    served = store.served_version(folder)
+    assert served is not None
+    assert served.number == version.number
+    assert version.manifest["config"] == "good"
+    line = store.read_audit(folder)[-1]
+    assert line["action"] == "rollback"
+    assert (line["from_version"], line["to_version"]) == (bad, old)
+    assert line["reason"] == "cats became dogs"
+
+
+def test_a_model_that_was_rolled_back_is_not_pushed_again(
+    make_model: MakeModel, folder: str
+) -> None:
+    push(make_model, folder, "good")
+    push(make_model, folder, "bad")
+    store.roll_back(folder, None, "cats became dogs")
+    before = numbers(folder)
+    with pytest.raises(UserError, match="rolled back: 'cats became dogs'"):
+        push(make_model, folder, "bad")
+    assert numbers(folder) == before
+    # Not even when the version itself is long gone.
+    for content in "vwxyz":
+        push(make_model, folder, content, keep_versions=2)
+    with pytest.raises(UserError, match="rolled back"):
+        push(make_model, folder, "bad")
+    # By force it is, and then it is one like any other.
+    forced = store.publish(
+        make_model("bad"),
+        folder,
+        {"forced": {"reason": "it was the camera"}},
+        keep_versions=5,
+        is_forced=True,
+    )
+    assert forced.manifest["forced"] == {"reason": "it was the camera"}
+    assert store.withdrawals(folder) == {}
+
+
+def test_rolling_back_twice_goes_further_back(
+    make_model: MakeModel, folder: str
+) -> None:
+    for content in "abc":
+        push(make_model, folder, content)
+    assert store.roll_back(folder, None, "c").manifest["config"] == "b"
+    assert store.roll_back(folder, None, "b too").manifest["config"] == "a"
+    with pytest.raises(UserError, match="no version before"):
+        store.roll_back(folder, None, "a too")
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "expected"),
+    [
+        (999, "why not", "There is no version 999. Versions: 1000, 1001."),
+        (1001, "why not", "is what is served already"),
+        (1000, " ", "must say why"),
+    ],
+)
+def test_a_rollback_that_makes_no_sense_is_refused(
+    make_model: MakeModel, folder: str, number: int, reason: str, expected: str
+) -> None:
+    push(make_model, folder, "a")
+    push(make_model, folder, "b")
+    with pytest.raises(UserError, match=expected):
+        store.roll_back(folder, number, reason)
+    assert numbers(folder) == [1000, 1001]
+
+
+def test_a_damaged_version_is_not_gone_back_to(
+    make_model: MakeModel, folder: str
+) -> None:
+    push(make_model, folder, "a")
+    push(make_model, folder, "b")
+    (Path(folder) / "1000" / "saved_model.pb").write_text("rot")
+    with pytest.raises(UserError, match=r"saved_model\.pb is not what was published"):
+        store.roll_back(folder, None, "b is bad")
+
+
+def test_a_canary_is_not_production_until_it_is_promoted(
+    make_model: MakeModel, folder: str
+) -> None:
+    stable = push(make_model, folder, "a")
+    canary = push(make_model, folder, "b", label="canary")
+    served = store.served_version(folder)
+    assert served is not None
+    assert served.number == stable
+    config = (Path(folder) / "models.config").read_text()
+    assert f'key: "stable" value: {stable}' in config
+    assert f'key: "canary" value: {canary}' in config
+    assert "num_versions: 2" in config
+    store.promote(folder, canary)
+    assert read_labels(folder) == {"stable": canary}
+    assert "num_versions: 1" in (Path(folder) / "models.config").read_text()
+    with pytest.raises(UserError, match="no version 7"):
+        store.promote(folder, 7)
+
+
+def test_serving_reads_the_config_that_is_written(
+    make_model: MakeModel, folder: str
+) -> None:
+    from serving.embedded.model_config import read_config_file, read_models
+
+    push(make_model, folder, "a")
+    config = read_config_file(Path(folder) / "models.config")
+    models = read_models(config)
+    assert models["digits"].base_path == Path(folder)
+    assert models["digits"].labels == {"stable": 1000}
+    assert models["digits"].policy.num_versions == 1
+
+
+def test_an_audit_line_that_a_kill_prevented_is_written_later(
+    make_model: MakeModel, folder: str
+) -> None:
+    push(make_model, folder, "a")
+    audit = Path(folder) / store.AUDIT_NAME
+    audit.write_text(audit.read_text()[:20])  # Cut short in the middle of the line.
+    push(make_model, folder, "b")
+    lines = store.read_audit(folder)
+    assert [line["version"] for line in lines] == [1000, 1001]
+    assert lines[0]["files_hash"] == list_versions(folder)[0].files_hash
+
+
+def test_on_object_storage_the_graph_is_written_last(
+    make_model: MakeModel, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from components.publishing import labels
+
+    for module in (store, labels):
+        monkeypatch.setattr(module, "is_remote", lambda path: True)
+    written: list[str] = []
+    opened = store._open_for_writing
+
+    def watch(path: str) -> object:
+        written.append(str(Path(path).relative_to(folder)))
+        return opened(path)
+
+    monkeypatch.setattr(store, "_open_for_writing", watch)
+    push(make_model, folder, "a")
+    of_version = [name for name in written if name.startswith("1000/")]
+    assert of_version[0] == "1000/graft_manifest.json"
+    assert of_version[-1] == "1000/saved_model.pb"
+    assert list_versions(folder)[0].manifest["config"] == "a"
+    # A push that was killed before its graph was there is no version; a day later it
+    # goes.
+    (Path(folder) / "5" / "variables").mkdir(parents=True)
+    assert numbers(folder) == [1000]
+    monkeypatch.setattr(store.time, "time", lambda: 1e6)
+    push(make_model, folder, "b")
+    assert not (Path(folder) / "5").exists()
+
+
+def test_the_manifest_is_plain_json(make_model: MakeModel, folder: str) -> None:
+    push(make_model, folder, "a")
+    path = Path(folder) / "1000" / "graft_manifest.json"
+    assert json.loads(path.read_text()) == read_manifest(str(path.parent))
