@@ -14,6 +14,7 @@ from trainer.weight_files import find_local_weights
 
 _BATCH = 32
 _ROUNDS = 4
+_TABLE_WIDTH = 100
 
 
 def presets(
@@ -45,7 +46,8 @@ def presets(
         if preset.name in chosen or "all" in chosen:
             row.append(f"{_measure_speed(preset):.0f}")
         table.add_row(*row)
-    Console().print(table)
+    # A pipe is taken for 80 columns, which would cut names off.
+    Console(width=max(Console().width, _TABLE_WIDTH)).print(table)
     typer.echo(
         "Top-1 is ImageNet's, as published. Any other model of keras.applications "
         "works by its name there, for instance DenseNet121."
