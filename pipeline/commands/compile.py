@@ -18,11 +18,13 @@ ProfileOption = Annotated[
 ]
 ImageOption = Annotated[
     str | None,
-    typer.Option("--image", help="Image by digest or fixed tag; replaces the profile's."),
+    typer.Option(
+        "--image", help="Image by digest or fixed tag; replaces the profile's."
+    ),
 ]
 
 
-def compile_(
+def compile_(  # noqa: PLR0917 - options of a command
     config: ConfigPath = None,
     profile: ProfileOption = "cpu",
     image: ImageOption = None,
@@ -48,9 +50,7 @@ def compile_(
     from trainer.errors import UserError
 
     if target not in ("kubeflow", "vertex"):
-        raise UserError(
-            f"`--target` must be kubeflow or vertex. Received: {target!r}"
-        )
+        raise UserError(f"`--target` must be kubeflow or vertex. Received: {target!r}")
     from pipeline.config import load_config
     from pipeline.kubeflow.profile import load_profile
 

@@ -23,11 +23,9 @@ from typing import Any, Literal
 
 from pipeline.kubeflow.emulated_driver import (
     cache_key,
-    check_parameters,
     dependencies_of,
     is_exit_task,
     is_true,
-    read_pipeline_file,
     seconds_of,
 )
 from pipeline.kubeflow.emulated_launcher import run_attempt
@@ -37,6 +35,7 @@ from pipeline.kubeflow.emulated_store import (
     ObjectStore,
     StoredArtifact,
 )
+from pipeline.kubeflow.pipeline_file import check_parameters, read_pipeline_file
 
 ROOT = "minio://mlpipeline/v2/artifacts"
 State = Literal["SUCCEEDED", "CACHED", "SKIPPED", "OMITTED", "FAILED"]
@@ -127,7 +126,7 @@ class EmulatedBackend:
             Name of each step to what became of it; a failed one does not raise.
 
         Raises:
-            EmulationError: The file or a parameter would be refused.
+            PipelineFileError: The file or a parameter would be refused.
         """
         spec, platform = read_pipeline_file(pipeline_file)
         values = check_parameters(spec, parameters or {})

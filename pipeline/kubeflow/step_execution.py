@@ -74,6 +74,9 @@ def execute(
     with tempfile.TemporaryDirectory(prefix="graft-step-") as scratch:
         context: Any
         if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
+            from pipeline.beam_settings import keep_beam_local
+
+            keep_beam_local()
             context = base_beam_executor.BaseBeamExecutor.Context(
                 beam_pipeline_args=beam_args, unique_id="step", tmp_dir=scratch
             )

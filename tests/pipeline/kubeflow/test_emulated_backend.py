@@ -12,6 +12,7 @@ import yaml
 from pipeline.kubeflow.emulated_backend import EmulatedBackend, Hooks
 from pipeline.kubeflow.emulated_driver import EmulationError, is_true
 from pipeline.kubeflow.emulated_store import LauncherError
+from pipeline.kubeflow.pipeline_file import PipelineFileError
 
 PROGRAM = """
 import json, os, sys, time
@@ -197,7 +198,7 @@ def test_second_run_is_answered_from_the_cache(write_pipeline, backend):
 
 
 def test_equal_steps_with_equal_inputs_share_a_cache_entry(write_pipeline, backend):
-    """The backend's key has no step name; `--component_id` in our arguments does that."""
+    """The backend's key has no step name; our `--component_id` tells steps apart."""
     steps = {"A": step("put('out', '1')")}
     cluster = backend()
     cluster.run(write_pipeline(steps))
@@ -341,11 +342,11 @@ def test_parameters_reach_steps_as_text(write_pipeline, backend):
     cluster = backend()
     results = cluster.run(path, {"n": 3, "s": "x"})
     assert results["A"].state == "SUCCEEDED", results["A"].log_path.read_text()
-    with pytest.raises(EmulationError, match="'s' needs a value"):
+    with pytest.raises(PipelineFileError, match="'s' needs a value"):
         cluster.run(path)
-    with pytest.raises(EmulationError, match="no parameter 'm'"):
+    with pytest.raises(PipelineFileError, match="no parameter 'm'"):
         cluster.run(path, {"s": "x", "m": 1})
-    with pytest.raises(EmulationError, match="NUMBER_INTEGER"):
+    with pytest.raises(PipelineFileError, match="NUMBER_INTEGER"):
         cluster.run(path, {"s": "x", "n": "3"})
 
 
@@ -431,7 +432,7 @@ def test_exit_handler_runs_after_a_failure(write_pipeline, backend, tmp_path):
 def test_file_that_the_api_server_refuses(backend, tmp_path, text, message):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
-    with pytest.raises(EmulationError, match=message):
+    with pytest.raises(PipelineFileError, match=message):
         backend().run(path)
 
 

@@ -1,4 +1,4 @@
-"""The launcher's JSON, recorded from the backend's source, and what TFX may see of it."""
+"""The launcher's JSON, as the backend's source makes it, and what TFX sees of it."""
 
 from __future__ import annotations
 

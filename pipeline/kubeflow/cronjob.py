@@ -1,0 +1,233 @@
+"""A CronJob that submits a run only where there is something new to learn from.
+
+A recurring run of Kubeflow's can't look at the data first. This job can: it mounts the
+data, computes their fingerprint, and submits where data, code or config changed since
+the last good run, or where drift was reported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from pipeline.kubeflow.api import AUDIENCE, IN_CLUSTER_HOST, TOKEN_PATH
+from pipeline.kubeflow.cron import check_timezone, five_fields
+from pipeline.kubeflow.profile import Profile
+from pipeline.kubeflow.refusals import check_image, check_names
+
+SERVICE_ACCOUNT = "graft-submitter"
+PIPELINE_FOLDER = "/etc/graft"
+
+
+@dataclass(frozen=True)
+class CronJobSettings:
+    """What the manifest says beyond the profile.
+
+    Attributes:
+        name: Name of the CronJob.
+        cron: When, in `timezone`.
+        timezone: Zone of the hours; Kubernetes follows its clock changes.
+        namespace: Of the CronJob; with `is_multi_user`, of the runs too.
+        is_multi_user: Whether the installation knows users; the job then gets a token.
+        host: URL of Kubeflow's API.
+        parameters: Values for the pipeline's parameters.
+    """
+
+    name: str
+    cron: str
+    timezone: str = "UTC"
+    namespace: str = "graft"
+    is_multi_user: bool = False
+    host: str = IN_CLUSTER_HOST
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def cronjob_manifests(
+    settings: CronJobSettings, profile: Profile, pipeline_text: str
+) -> str:
+    """Return the manifests as YAML: the compiled file, an account, its rights, the job.
+
+    Args:
+        settings: See `CronJobSettings`.
+        profile: The cluster, for image and mounts.
+        pipeline_text: What `graft compile` wrote; at most 1 MiB, a ConfigMap's limit.
+
+    Raises:
+        CronError: The schedule is no good.
+        CompileError: The image or the name is no good.
+    """
+    check_timezone(settings.timezone)
+    check_names(settings.name, {})
+    labels = {
+        "app.kubernetes.io/name": "graft-retrain",
+        "app.kubernetes.io/instance": settings.name,
+        "app.kubernetes.io/part-of": "graft",
+    }
+    digest = hashlib.sha256(pipeline_text.encode()).hexdigest()[:10]
+    config_map = f"{settings.name}-{digest}"
+
+    def metadata(name: str) -> dict[str, Any]:
+        return {"name": name, "namespace": settings.namespace, "labels": labels}
+
+    manifests: list[dict[str, Any]] = [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": metadata(config_map),
+            "immutable": True,
+            "data": {"pipeline.yaml": pipeline_text},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": metadata(SERVICE_ACCOUNT),
+            "automountServiceAccountToken": False,
+        },
+    ]
+    if settings.is_multi_user:
+        manifests.append(
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": metadata(SERVICE_ACCOUNT),
+                "roleRef": {
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": "ClusterRole",
+                    "name": "kubeflow-pipelines-edit",
+                },
+                "subjects": [
+                    {
+                        "kind": "ServiceAccount",
+                        "name": SERVICE_ACCOUNT,
+                        "namespace": settings.namespace,
+                    }
+                ],
+            }
+        )
+    manifests.append(
+        {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "metadata": metadata(settings.name),
+            "spec": {
+                "schedule": five_fields(settings.cron),
+                "timeZone": settings.timezone,
+                "concurrencyPolicy": "Forbid",
+                # A time that was missed by more than an hour is not made up for.
+                "startingDeadlineSeconds": 3600,
+                "successfulJobsHistoryLimit": 3,
+                "failedJobsHistoryLimit": 3,
+                "jobTemplate": {
+                    "spec": {
+                        "backoffLimit": 2,
+                        "activeDeadlineSeconds": 3600,
+                        "template": {
+                            "metadata": {"labels": labels},
+                            "spec": _pod(settings, profile, config_map),
+                        },
+                    }
+                },
+            },
+        }
+    )
+    return yaml.safe_dump_all(manifests, sort_keys=False)
+
+
+def _pod(
+    settings: CronJobSettings, profile: Profile, config_map: str
+) -> dict[str, Any]:
+    volumes: list[dict[str, Any]] = [
+        {"name": "pipeline", "configMap": {"name": config_map}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
+    ]
+    mounts: list[dict[str, Any]] = [
+        {"name": "pipeline", "mountPath": PIPELINE_FOLDER, "readOnly": True},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the mount that is meant
+    ]
+    for index, mount in enumerate(profile.mounts):
+        volumes.append(
+            {
+                "name": f"data-{index}",
+                "persistentVolumeClaim": {"claimName": mount.claim, "readOnly": True},
+            }
+        )
+        entry = {"name": f"data-{index}", "mountPath": mount.path, "readOnly": True}
+        mounts.append(entry | ({"subPath": mount.sub_path} if mount.sub_path else {}))
+    arguments = [
+        "submit",
+        f"{PIPELINE_FOLDER}/pipeline.yaml",
+        f"--host={settings.host}",
+        "--if-changed",
+        "--no-follow",
+    ]
+    if settings.is_multi_user:
+        arguments.append(f"--namespace={settings.namespace}")
+        volumes.append(
+            {
+                "name": "token",
+                "projected": {
+                    "sources": [
+                        {
+                            "serviceAccountToken": {
+                                "audience": AUDIENCE,
+                                "expirationSeconds": 7200,
+                                "path": "token",
+                            }
+                        }
+                    ]
+                },
+            }
+        )
+        mounts.append(
+            {
+                "name": "token",
+                "mountPath": TOKEN_PATH.rpartition("/")[0],
+                "readOnly": True,
+            }
+        )
+    for key, value in sorted(settings.parameters.items()):
+        arguments.append(f"--param={key}={yaml.safe_dump(value).splitlines()[0]}")
+    return {
+        "serviceAccountName": SERVICE_ACCOUNT,
+        "automountServiceAccountToken": False,
+        "restartPolicy": "Never",
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "fsGroup": 10001,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        **(
+            {
+                "imagePullSecrets": [
+                    {"name": name} for name in profile.image_pull_secrets
+                ]
+            }
+            if profile.image_pull_secrets
+            else {}
+        ),
+        "containers": [
+            {
+                "name": "submit",
+                "image": check_image(profile.image),
+                "imagePullPolicy": profile.image_pull_policy,
+                "command": ["graft"],
+                "args": arguments,
+                "resources": {
+                    "requests": {"cpu": "100m", "memory": "256Mi"},
+                    "limits": {"cpu": "1", "memory": "1Gi"},
+                },
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                    "readOnlyRootFilesystem": True,
+                },
+                "volumeMounts": mounts,
+            }
+        ],
+        "volumes": volumes,
+    }
