@@ -32,6 +32,7 @@ from typing import Any
 import grpc
 
 from serving import wire
+from serving.client import AsyncPredictionClient
 from serving.image_files import find_images
 from serving.load import LoadPlan, measure, percentile
 from trainer import features
@@ -246,18 +247,23 @@ async def _swap(
     server: _Server, base_path: Path, images: Sequence[bytes], rate: float
 ) -> dict[str, Any]:
     """Publish a version in the middle of a steady load."""
-    duration = 16.0
+    duration = 24.0
     plan = LoadPlan(rate_per_second=rate, duration_seconds=duration, concurrency=128)
 
-    async def publish() -> None:
+    async def publish() -> float:
+        """Publish half-way, and return the seconds until the new version serves."""
         await asyncio.sleep(duration / 2)
         prepared = base_path.parent / "prepared"
         await asyncio.to_thread(prepared.rename, base_path / "2")
+        begin = time.perf_counter()
+        async with AsyncPredictionClient(server.target, name=NAME) as client:
+            while (await client.model_status()).get(2) != wire.AVAILABLE:
+                await asyncio.sleep(0.1)
+        return time.perf_counter() - begin
 
-    # The rename happens half-way; loading and warm-up fall into the second half.
     publishing = asyncio.ensure_future(publish())
     result = await measure(server.target, NAME, images, plan)
-    await publishing
+    swap_seconds = await publishing
     before = [
         latency
         for latency, due in zip(result.latencies, result.due, strict=True)
@@ -269,6 +275,7 @@ async def _swap(
         if due >= duration / 2
     ]
     return {
+        "swap_seconds": swap_seconds,
         "swap_failed_requests": sum(result.errors.values()),
         "swap_requests": len(result.latencies),
         "swap_p99_before_ms": percentile(before, 99) * 1e3,
