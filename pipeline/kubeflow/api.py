@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from trainer.errors import UserError
 
@@ -16,7 +16,6 @@ TOKEN_PATH = "/var/run/secrets/kubeflow/pipelines/token"  # noqa: S105 - a path
 AUDIENCE = "pipelines.kubeflow.org"
 IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
-T = TypeVar("T")
 
 
 class ApiError(UserError):
@@ -83,6 +82,7 @@ class Api:
             configuration.api_key_prefix["authorization"] = "Bearer"
         client = server.ApiClient(configuration, cookie=connection.cookies or None)
         self.connection = connection
+        self._client = client
         self.pipelines = server.PipelineServiceApi(client)
         self.uploads = server.PipelineUploadServiceApi(client)
         self.runs = server.RunServiceApi(client)
@@ -92,11 +92,11 @@ class Api:
 
     def call(
         self,
-        method: Callable[..., T],
+        method: Callable[..., Any],
         *args: Any,
         may_repeat: bool = True,
         **kwargs: Any,
-    ) -> T:
+    ) -> Any:
         """Call a method of a service.
 
         Args:
@@ -107,7 +107,7 @@ class Api:
             **kwargs: Its arguments by name; those that are None are left out.
 
         Returns:
-            What the service answered.
+            What the service answered, as the generated client's model.
 
         Raises:
             ApiError: Refused, or no answer after all attempts.
@@ -122,18 +122,18 @@ class Api:
         while True:
             is_last = attempt >= self.connection.attempts or not may_repeat
             try:
-                answer = method(*args, **given)
+                answer: Any = method(*args, **given)
             except ApiException as error:
                 if is_last or error.status not in RETRIED_STATUSES:
                     raise self._refusal(error) from None
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 if is_last:
                     raise self._no_answer(error) from None
-            except (AttributeError, ValueError) as error:
-                # A login page instead of JSON, which the generated client trips over.
-                raise self._no_api() from error
             else:
-                if isinstance(answer, str):
+                # The generated client takes a login page for an empty message.
+                if "json" not in self._client.last_response.getheader(
+                    "Content-Type", ""
+                ):
                     raise self._no_api()
                 return answer
             time.sleep(pause)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.kubeflow.api import Api, ApiError
+from pipeline.kubeflow.api import RETRIED_STATUSES, Api, ApiError
 from pipeline.kubeflow.pipeline_file import check_parameters, read_pipeline_file
 from pipeline.kubeflow.runtime_parameters import FINGERPRINT_PARAMETER
 from trainer.errors import UserError
@@ -223,7 +223,7 @@ def start_run(
             return str(made.run_id)
         except ApiError as error:
             is_last = attempt == api.connection.attempts - 1
-            if is_last or (0 < error.status < 500):
+            if is_last or error.status not in (0, *RETRIED_STATUSES):
                 raise
             time.sleep(api.connection.pause_seconds * 2**attempt)
             started = _run_named(api, name)
