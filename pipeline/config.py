@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from components.bottleneck_features.config import FeaturesConfig
+from components.canary.config import CanaryConfig
 from components.data_validation.config import DataValidationConfig
 from components.gate.config import GateConfig
 from components.image_example_gen.config import DataConfig
@@ -52,6 +53,9 @@ class PipelineConfig(StrictModel):
         TrainingConfig(), description="How the head, or more, is trained."
     )
     gate: GateConfig = Field(GateConfig(), description="What a candidate must reach.")
+    canary: CanaryConfig = Field(
+        CanaryConfig(), description="How a candidate is tried before it is pushed."
+    )
     push: PushConfig = Field(PushConfig(), description="Where a blessed model goes.")
     beam_args: tuple[str, ...] = Field(
         (),

@@ -21,6 +21,7 @@ from tfx.proto import trainer_pb2, transform_pb2
 
 from components import transform
 from components.bottleneck_features.component import BottleneckFeatures
+from components.canary.component import Canary
 from components.code_fingerprint import code_fingerprint
 from components.data_validation.anomaly_check import AnomalyCheck
 from components.gate.component import Evaluator
@@ -29,6 +30,7 @@ from components.publishing import executor as publishing
 from components.publishing import run_view
 from components.publishing.run_view import StoreView
 from components.publishing.served_model import SERVED_NOW, ServedModel
+from components.report.component import Report
 from pipeline.config import PipelineConfig
 from trainer import custom_config, features
 from trainer.backbone import image_size_of
@@ -187,9 +189,22 @@ def create_pipeline(
     )
     nodes.append(evaluator)
 
+    infra_blessing = None
+    if config.canary.enabled:
+        canary = Canary(
+            model=trainer.outputs["model"],
+            examples=example_gen.outputs["examples"],
+            evaluation=evaluator.outputs["evaluation"],
+            canary=config.canary,
+            code_fingerprint=code_fingerprint("components.canary", "serving"),
+        )
+        nodes.append(canary)
+        infra_blessing = canary.outputs["blessing"]
+
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=infra_blessing,
         custom_executor_spec=executor_spec.ExecutorClassSpec(publishing.Executor),
         custom_config={
             publishing.PUSH_KEY: config.push.model_copy(
@@ -202,6 +217,21 @@ def create_pipeline(
         },
     )
     nodes.append(pusher)
+
+    report = Report(
+        examples=example_gen.outputs["examples"],
+        quarantine=example_gen.outputs["quarantine"],
+        anomalies=example_validator.outputs["anomalies"],
+        model=trainer.outputs["model"],
+        model_run=trainer.outputs["model_run"],
+        evaluation=evaluator.outputs["evaluation"],
+        pushed_model=pusher.outputs["pushed_model"],
+        infra_blessing=infra_blessing,
+        config_json=config.model_dump_json(),
+        data_fingerprint=data_fingerprint,
+        code_fingerprint=code_fingerprint("components.report"),
+    )
+    nodes.append(report)
 
     return tfx_pipeline.Pipeline(
         pipeline_name=config.name,

@@ -78,7 +78,7 @@ def read_result(config: PipelineConfig) -> RunResult:
         passed=tuple(r.message for r in verdict.rules if r.outcome == "pass"),
         pushed_path=destination,
         not_pushed_reason=reason,
-        report_path=None if report is None else f"{report.uri}/report.html",
+        report_path=None if report is None else report.uri,
         sample_path=None if examples is None else sample_image(config, examples.uri),
     )
 

@@ -1,1 +1,1 @@
-"""The canary: the candidate in a process of its own, asked real images before any user."""
+"""The canary: a candidate must serve, in a fresh process, before it may be pushed."""

@@ -240,7 +240,8 @@ def predict(
     return images, answers, failures
 
 
-def _records(example_files: Sequence[str]) -> tf.data.TFRecordDataset:
+def records(example_files: Sequence[str]) -> tf.data.TFRecordDataset:
+    """Return the serialized examples of TFRecord files, zipped or not by their name."""
     is_zipped = bool(example_files) and example_files[0].endswith(".gz")
     return tf.data.TFRecordDataset(
         list(example_files), compression_type="GZIP" if is_zipped else ""
@@ -248,7 +249,7 @@ def _records(example_files: Sequence[str]) -> tf.data.TFRecordDataset:
 
 
 def _batches(example_files: Sequence[str]) -> Iterator[list[bytes]]:
-    dataset = _records(example_files)
+    dataset = records(example_files)
     for batch in dataset.batch(_BATCH_SIZE).prefetch(2).as_numpy_iterator():
         yield list(batch)
 
@@ -296,7 +297,7 @@ def size_range(longer_edge: int) -> str:
 
 def first_image(example_files: Sequence[str]) -> bytes:
     """Return the encoded bytes of the first example that has any."""
-    for record in _records(example_files).take(1).as_numpy_iterator():
+    for record in records(example_files).take(1).as_numpy_iterator():
         found = tf.train.Example.FromString(record).features.feature
         return bytes(found[features.IMAGE_KEY].bytes_list.value[0])
     raise DataError("The `test` split has no images.")

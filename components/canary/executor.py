@@ -1,0 +1,99 @@
+"""Executor of the Canary component."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import numpy as np
+from tfx.components.infra_validator import executor as infra_validator
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact, artifact_utils
+from tfx.utils import io_utils, path_utils
+
+from components.canary.config import CanaryConfig
+from components.canary.trial import Expected, try_model
+from components.gate.predictions import PREDICTIONS_FILE, Predictions
+from components.report.pictures import find_images
+from trainer.features import TEST_SPLIT
+
+MODEL_KEY = "model"
+EXAMPLES_KEY = "examples"
+EVALUATION_KEY = "evaluation"
+BLESSING_KEY = "blessing"
+CANARY_KEY = "canary"
+CODE_FINGERPRINT_KEY = "code_fingerprint"
+
+RESULT_FILE = "canary.json"
+"""File of the InfraBlessing that holds a `TrialResult`."""
+
+logger = logging.getLogger(__name__)
+
+
+class Executor(base_executor.BaseExecutor):
+    """Serve the candidate in a fresh process, ask it, and bless it or not."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[artifact.Artifact]],
+        output_dict: dict[str, list[artifact.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Try the candidate.
+
+        Args:
+            input_dict: `model`, the candidate, a `Model`; `examples`, raw `Examples`;
+                `evaluation`, the gate's `ModelEvaluation`, whose answers are expected.
+            output_dict: `blessing`, an `InfraBlessing` with the file and the custom
+                property of TFX's InfraValidator, and `canary.json`.
+            exec_properties: `canary`, a `CanaryConfig` as JSON; `code_fingerprint`,
+            read
+                by TFX's cache alone.
+        """
+        config = CanaryConfig.model_validate_json(exec_properties[CANARY_KEY])
+        model = artifact_utils.get_single_instance(input_dict[MODEL_KEY])
+        evaluation = artifact_utils.get_single_instance(input_dict[EVALUATION_KEY])
+        blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])
+        result = try_model(
+            path_utils.serving_model_path(
+                model.uri, path_utils.is_old_model_artifact(model)
+            ),
+            _choose_images(input_dict[EXAMPLES_KEY], evaluation.uri, config.num_images),
+            config,
+        )
+        for check in result.checks:
+            logger.info("%s: %s: %s", check.name, check.passed, check.message)
+        io_utils.write_string_file(
+            os.path.join(blessing.uri, RESULT_FILE), result.to_json()
+        )
+        # What TFX's own InfraValidator writes, for Pusher to obey.
+        if result.passed:
+            infra_validator._mark_blessed(blessing)
+        else:
+            infra_validator._mark_not_blessed(blessing)
+
+
+def _choose_images(
+    examples: list[artifact.Artifact], evaluation_uri: str, count: int
+) -> list[Expected]:
+    """Return images of `test`, spread over the split, with the evaluation's answers."""
+    predictions = Predictions.load(os.path.join(evaluation_uri, PREDICTIONS_FILE))
+    hashes = predictions.images.content_hashes
+    rows = np.unique(
+        np.linspace(0, len(hashes) - 1, min(count, len(hashes)), dtype=int)
+    )
+    split = artifact_utils.get_split_uri(examples, TEST_SPLIT)
+    files = [os.path.join(split, name) for name in sorted(fileio.listdir(split))]
+    encoded = find_images(files, hashes[rows].tolist())
+    candidate = predictions.candidate
+    return [
+        Expected(
+            encoded[str(hashes[row])],
+            candidate.class_names,
+            candidate.probabilities[row],
+        )
+        for row in rows
+        if str(hashes[row]) in encoded
+    ]

@@ -1,0 +1,150 @@
+"""A server of one model in a process of its own: TensorFlow Serving's, or the embedded.
+
+`tensorflow_model_server` is taken when it is on the PATH; both take the same flags.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+from serving.client import PredictionClient
+from serving.errors import CallError
+from serving.wire import AVAILABLE
+
+BINARY = "tensorflow_model_server"
+MODEL_NAME = "candidate"
+
+_ROOT = Path(__file__).resolve().parents[2]
+_POLL_SECONDS = 0.1
+_STOP_SECONDS = 20
+_MOST_LOG_LINES = 15
+
+
+class ServerError(Exception):
+    """The server did not start, or did not answer in time."""
+
+
+class ServerProcess:
+    """A server of one SavedModel; use it in a `with` statement.
+
+    Args:
+        model_path: The SavedModel.
+        start_timeout_seconds: Time to load it.
+    """
+
+    def __init__(self, model_path: str, start_timeout_seconds: float) -> None:
+        self._model_path = model_path
+        self._timeout_seconds = start_timeout_seconds
+        self._folder = tempfile.TemporaryDirectory(prefix="graft-canary-")
+        self._log_path = Path(self._folder.name) / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.target = ""
+        self.engine = "embedded"
+        self.start_seconds = 0.0
+
+    def __enter__(self) -> ServerProcess:
+        base_path = Path(self._folder.name) / MODEL_NAME
+        base_path.mkdir()
+        # A version is a folder with a number for its name.
+        (base_path / "1").symlink_to(os.path.abspath(self._model_path))
+        port = _free_port()
+        self.target = f"localhost:{port}"
+        binary = shutil.which(BINARY)
+        if binary:
+            self.engine = BINARY
+        start = [binary] if binary else [sys.executable, "-m", "serving.embedded"]
+        command = [
+            *start,
+            f"--port={port}",
+            "--rest_api_port=0",
+            f"--model_name={MODEL_NAME}",
+            f"--model_base_path={base_path}",
+        ]
+        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        started = time.monotonic()
+        with self._log_path.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - a command of our own
+                command, stdout=log, stderr=log, env=environment
+            )
+        try:
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
+        self.start_seconds = time.monotonic() - started
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + self._timeout_seconds
+        with PredictionClient(
+            self.target, name=MODEL_NAME, deadline_seconds=5, max_attempts=1
+        ) as client:
+            while time.monotonic() < deadline:
+                if not self.is_alive():
+                    raise ServerError(f"the server ended at its start:\n{self.log()}")
+                try:
+                    if AVAILABLE in client.model_status().values():
+                        return
+                except CallError:
+                    pass
+                time.sleep(_POLL_SECONDS)
+        raise ServerError(
+            f"the model was not served within {self._timeout_seconds:g} s:\n"
+            f"{self.log()}"
+        )
+
+    def is_alive(self) -> bool:
+        """Return whether the process still runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def log(self) -> str:
+        """Return the last lines that the server wrote."""
+        text = self._log_path.read_text(errors="replace")
+        return "\n".join(text.splitlines()[-_MOST_LOG_LINES:])
+
+    def peak_memory_mb(self) -> float | None:
+        """Return the most memory it ever held, in 10^6 bytes; None where unknown."""
+        if self._process is None:
+            return None
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text()
+        except OSError:
+            return None
+        for line in status.splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+        return None
+
+    def stop(self) -> None:
+        """End the process, by force if it does not end by itself."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._folder.cleanup()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])

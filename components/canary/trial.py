@@ -1,0 +1,292 @@
+"""The trial: real images, and things that are none, over the real gRPC API."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import grpc
+import numpy as np
+from PIL import Image
+
+from components.canary.config import CanaryConfig
+from components.canary.server_process import MODEL_NAME, ServerError, ServerProcess
+from serving import wire
+from serving.client import PredictionClient
+from serving.errors import CallError, PredictionError
+from serving.prediction import Prediction
+from serving.protos import serving_pb2 as pb
+from trainer import features
+
+_HUGE_EDGE = 5000
+_DT_INT64 = 9
+_NUM_TIMED = 16
+_REFUSALS = ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "RESOURCE_EXHAUSTED")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that the candidate had to show.
+
+    Attributes:
+        name: Which.
+        passed: Whether it did.
+        message: What was seen.
+    """
+
+    name: str
+    passed: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What the trial came to.
+
+    Attributes:
+        checks: Everything that was looked at.
+        engine: Which server served.
+        start_seconds: From the start of its process to the model's being available.
+        latency_ms: Median time of one image.
+        memory_mb: The most memory that the server held, in 10^6 bytes.
+    """
+
+    checks: tuple[Check, ...]
+    engine: str
+    start_seconds: float
+    latency_ms: float | None = None
+    memory_mb: float | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    def to_json(self) -> str:
+        """Return it as JSON, with `passed`."""
+        return json.dumps({"passed": self.passed, **asdict(self)}, indent=1)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """An image, and what the evaluation said about it.
+
+    Attributes:
+        image: Encoded bytes.
+        class_names: The label map.
+        probabilities: float32 (K,), in its order.
+    """
+
+    image: bytes
+    class_names: tuple[str, ...]
+    probabilities: np.ndarray
+
+
+def try_model(
+    model_path: str, expected: Sequence[Expected], config: CanaryConfig
+) -> TrialResult:
+    """Serve a SavedModel in a process of its own and ask it.
+
+    Args:
+        model_path: The SavedModel.
+        expected: Images to ask about, at least one.
+        config: Tolerance and limits.
+    """
+    server = ServerProcess(model_path, config.start_timeout_seconds)
+    try:
+        with server:
+            return _ask(server, expected, config)
+    except ServerError as error:
+        start = Check("starts", False, str(error))
+        return TrialResult((start,), server.engine, server.start_seconds)
+
+
+def _ask(
+    server: ServerProcess, expected: Sequence[Expected], config: CanaryConfig
+) -> TrialResult:
+    checks = [
+        Check(
+            "starts",
+            True,
+            f"{server.engine} served the model after {server.start_seconds:.1f} s",
+        )
+    ]
+    latencies: list[float] = []
+    with PredictionClient(
+        server.target, name=MODEL_NAME, batch_size=8, max_attempts=1
+    ) as client:
+        try:
+            checks.append(_check_answers(client, expected, config.tolerance))
+            latencies = _time_images(client, expected)
+            checks += _check_bad_requests(server, client, expected[0].image)
+            checks.append(_check_after(client, expected[0], config.tolerance))
+        except CallError as error:
+            checks.append(Check("answers", False, f"a request failed: {error}"))
+    alive = server.is_alive()
+    checks.append(
+        Check(
+            "stays up",
+            alive,
+            "the server still runs" if alive else f"the server died:\n{server.log()}",
+        )
+    )
+    memory = server.peak_memory_mb()
+    checks += _check_limits(latencies, memory, config)
+    return TrialResult(
+        tuple(checks),
+        server.engine,
+        server.start_seconds,
+        float(np.median(latencies)) if latencies else None,
+        memory,
+    )
+
+
+def _check_answers(
+    client: PredictionClient, expected: Sequence[Expected], tolerance: float
+) -> Check:
+    images = [each.image for each in expected]
+    greatest, problems = 0.0, []
+    for each, answer in zip(expected, client.predict_each(images), strict=True):
+        problem, difference = _compare(each, answer, tolerance)
+        greatest = max(greatest, difference)
+        if problem:
+            problems.append(problem)
+    if problems:
+        message = f"{len(problems)} of {len(images)} answers are wrong: {problems[0]}"
+        return Check("answers", False, message)
+    return Check(
+        "answers",
+        True,
+        f"{len(images)} real images: names equal the evaluation's, and probabilities "
+        f"within {greatest:.2g} (limit {tolerance:g})",
+    )
+
+
+def _compare(
+    each: Expected, answer: Prediction | PredictionError, tolerance: float
+) -> tuple[str, float]:
+    """Return what is wrong with an answer, or "", and its greatest difference."""
+    if isinstance(answer, PredictionError):
+        return str(answer), 0.0
+    if answer.class_names and tuple(answer.class_names) != each.class_names:
+        return f"class names are {answer.class_names}, not {each.class_names}", 0.0
+    given = np.asarray(answer.probabilities)
+    if given.shape != each.probabilities.shape:
+        return f"{given.size} probabilities, not {each.probabilities.size}", 0.0
+    difference = float(np.abs(given - each.probabilities).max())
+    if not difference <= tolerance:
+        return f"a probability differs by {difference:.3g}", difference
+    # Between two classes that are equally probable, either name is right.
+    name = each.class_names[int(given.argmax())]
+    best = float(each.probabilities.max())
+    chosen = each.probabilities[each.class_names.index(answer.class_name)]
+    if answer.class_name != name and best - chosen > 2 * tolerance:
+        return f"the class is {answer.class_name!r}, not {name!r}", difference
+    return "", difference
+
+
+def _time_images(client: PredictionClient, expected: Sequence[Expected]) -> list[float]:
+    """Return milliseconds per image, each asked about alone."""
+    times = []
+    for index in range(_NUM_TIMED):
+        image = expected[index % len(expected)].image
+        start = time.perf_counter()
+        client.predict([image])
+        times.append((time.perf_counter() - start) * 1e3)
+    return times
+
+
+def _check_bad_requests(
+    server: ServerProcess, client: PredictionClient, good: bytes
+) -> Iterator[Check]:
+    """Ask about what is no image; the server must say so, and live on."""
+    for name, content in (
+        ("not an image", b"this is no image at all"),
+        ("empty", b""),
+        ("cut short", good[: max(16, len(good) // 3)]),
+    ):
+        yield _describe_refusal(name, lambda content=content: client.predict([content]))
+    yield _describe_refusal(
+        "huge", lambda: client.predict([_huge_image()]), may_answer=True
+    )
+    yield _describe_refusal("wrong dtype", lambda: _ask_integers(server.target))
+
+
+def _describe_refusal(name: str, ask: Any, *, may_answer: bool = False) -> Check:
+    label = f"bad request: {name}"
+    try:
+        ask()
+    except (PredictionError, CallError) as error:
+        is_refusal = error.code in _REFUSALS
+        words = "was refused" if is_refusal else "failed"
+        first_line = error.message.splitlines()[0][:160] if error.message else ""
+        return Check(label, is_refusal, f"{words} with {error.code}: {first_line}")
+    if may_answer:
+        return Check(label, True, "was answered")
+    # Decoders fill what is missing of a JPEG: an answer is no crash.
+    lenient = name == "cut short"
+    return Check(label, lenient, "was answered" + ("" if lenient else " as an image"))
+
+
+def _huge_image() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (_HUGE_EDGE, _HUGE_EDGE), 128).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _ask_integers(target: str) -> None:
+    """Send int64 where strings are wanted, past the client's own types."""
+    tensor = pb.Tensor(
+        dtype=_DT_INT64,
+        tensor_shape=pb.TensorShape(dim=[pb.TensorShape.Dim(size=1)]),
+        tensor_content=np.array([7], np.int64).tobytes(),
+    )
+    request = pb.PredictRequest(
+        model_spec=wire.ModelChoice(name=MODEL_NAME).spec(features.IMAGES_SIGNATURE),
+        inputs={features.IMAGES_INPUT: tensor},
+    )
+    with grpc.insecure_channel(target) as channel:
+        call = channel.unary_unary(
+            wire.PREDICT_METHOD,
+            request_serializer=pb.PredictRequest.SerializeToString,
+            response_deserializer=pb.PredictResponse.FromString,
+        )
+        try:
+            call(request, timeout=30)
+        except grpc.RpcError as error:
+            raise CallError(error.code().name, error.details() or "") from error
+
+
+def _check_after(client: PredictionClient, each: Expected, tolerance: float) -> Check:
+    (answer,) = client.predict_each([each.image])
+    problem, _ = _compare(each, answer, tolerance)
+    message = problem or "after the bad requests a good one is answered as before"
+    return Check("recovers", not problem, message)
+
+
+def _check_limits(
+    latencies: Sequence[float], memory: float | None, config: CanaryConfig
+) -> Iterator[Check]:
+    if latencies:
+        slow = float(np.percentile(latencies, 95))
+        limit = config.max_latency_ms
+        within = limit is None or slow <= limit
+        yield Check(
+            "latency",
+            within,
+            f"one image takes {np.median(latencies):.0f} ms, 95th percentile "
+            f"{slow:.0f} ms ({'no limit' if limit is None else f'limit {limit:g} ms'})",
+        )
+    if memory is not None:
+        limit = config.max_memory_mb
+        within = limit is None or memory <= limit
+        yield Check(
+            "memory",
+            within,
+            f"at most {memory:,.0f} MB "
+            f"({'no limit' if limit is None else f'limit {limit:,.0f} MB'})",
+        )

@@ -1,0 +1,1 @@
+"""The report: one page per run that shows what came of it and why, and a model card."""

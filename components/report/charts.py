@@ -1,0 +1,231 @@
+"""Charts as SVG, drawn by hand: small, and coloured by the CSS of the page.
+
+So they follow the reader's light or dark scheme, which an image can't.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from components.gate.calibration import ReliabilityBin
+
+_WIDTH, _HEIGHT = 480, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 42
+_CELL = 34
+_MOST_TICKS = 6
+
+
+@dataclass(frozen=True)
+class Series:
+    """A line of a chart; values that are None leave a gap.
+
+    Attributes:
+        name: Shown in the legend.
+        values: One per point of the x axis.
+    """
+
+    name: str
+    values: Sequence[float | None]
+
+
+def line_chart(
+    x: Sequence[float],
+    series: Sequence[Series],
+    *,
+    x_label: str,
+    y_label: str,
+    is_log_x: bool = False,
+) -> str:
+    """Draw lines over an axis.
+
+    Args:
+        x: Points of the axis, in their order.
+        series: Lines, at most four.
+        x_label: Name of the axis.
+        y_label: Name of the values.
+        is_log_x: Space the points by their logarithm.
+    """
+    places = [math.log10(each) for each in x] if is_log_x else list(x)
+    known = [v for line in series for v in line.values if _is_number(v)]
+    if not known or not places:
+        return ""
+    low, high = min(known), max(known)
+    ticks = _ticks(low, high)
+    low, high = min(low, ticks[0]), max(high, ticks[-1])
+    first, last = min(places), max(places)
+
+    def to_x(place: float) -> float:
+        share = (place - first) / (last - first) if last > first else 0.5
+        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+
+    def to_y(value: float) -> float:
+        share = (value - low) / (high - low) if high > low else 0.5
+        return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
+
+    parts = [_grid_line(to_y(tick), f"{tick:g}") for tick in ticks]
+    step = max(1, math.ceil(len(x) / _MOST_TICKS))
+    parts += [
+        _text(to_x(place), _HEIGHT - _BOTTOM + 16, f"{value:g}", "middle")
+        for place, value in list(zip(places, x, strict=True))[::step]
+    ]
+    for index, line in enumerate(series):
+        points = [
+            (to_x(place), to_y(value))
+            for place, value in zip(places, line.values, strict=True)
+            if value is not None and _is_number(value)
+        ]
+        path = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
+        parts.append(f'<polyline class="line s{index}" points="{path}"/>')
+        parts += [
+            f'<circle class="dot s{index}" cx="{px:.1f}" cy="{py:.1f}" r="2.5"/>'
+            for px, py in points
+        ]
+    parts.append(_axis_labels(x_label, y_label))
+    names = "".join(
+        f'<span class="key s{index}">{escape(line.name)}</span>'
+        for index, line in enumerate(series)
+    )
+    return f'{_svg(parts, f"{y_label} over {x_label}")}<p class="legend">{names}</p>'
+
+
+def reliability_diagram(bins: Sequence[ReliabilityBin]) -> str:
+    """Draw accuracy over confidence; a calibrated model follows the diagonal."""
+    width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+    bottom = _HEIGHT - _BOTTOM
+    parts = [
+        _grid_line(bottom - share * height, f"{share:g}")
+        for share in (0, 0.25, 0.5, 0.75, 1)
+    ]
+    parts += [
+        _text(_LEFT + share * width, bottom + 16, f"{share:g}", "middle")
+        for share in (0, 0.25, 0.5, 0.75, 1)
+    ]
+    most = max((each.num_images for each in bins), default=0)
+    for each in bins:
+        if not each.num_images:
+            continue
+        x = _LEFT + each.low * width
+        tall = each.accuracy * height
+        strength = 0.25 + 0.75 * each.num_images / most
+        title = (
+            f"{each.num_images} images, confidence {each.confidence:.3f}, "
+            f"accuracy {each.accuracy:.3f}"
+        )
+        parts.append(
+            f'<rect class="bar" x="{x + 1:.1f}" y="{bottom - tall:.1f}" '
+            f'width="{(each.high - each.low) * width - 2:.1f}" height="{tall:.1f}" '
+            f'fill-opacity="{strength:.2f}"><title>{title}</title></rect>'
+        )
+    parts.append(
+        f'<line class="ideal" x1="{_LEFT}" y1="{bottom}" x2="{_LEFT + width}" '
+        f'y2="{_TOP}"/>'
+    )
+    parts.append(_axis_labels("confidence", "accuracy"))
+    return _svg(parts, "accuracy over confidence")
+
+
+def confusion_matrix(names: Sequence[str], counts: np.ndarray) -> str:
+    """Draw how often each class (row) is called each class (column).
+
+    Args:
+        names: Of the K classes.
+        counts: int (K, K).
+    """
+    longest = max((len(name) for name in names), default=0)
+    left = 16 + min(150, 7 * longest)
+    size = left + _CELL * len(names) + 4
+    totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shares = counts / totals
+    parts = []
+    for row, name in enumerate(names):
+        y = left + row * _CELL
+        parts.append(_text(left - 6, y + _CELL / 2 + 4, _short(name), "end"))
+        x = left + row * _CELL + _CELL / 2
+        parts.append(
+            f'<text transform="translate({x + 4:.0f},{left - 6}) rotate(-90)">'
+            f"{escape(_short(name))}</text>"
+        )
+        for column, other in enumerate(names):
+            count = int(counts[row, column])
+            kind = "right" if row == column else "wrong"
+            share = float(shares[row, column])
+            opacity = 0.0 if not count else 0.15 + 0.85 * share
+            cell_x = left + column * _CELL
+            title = f"{name} called {other}: {count}"
+            parts.append(
+                f'<rect class="cell {kind}" x="{cell_x}" y="{y}" width="{_CELL - 2}" '
+                f'height="{_CELL - 2}" fill-opacity="{opacity:.2f}">'
+                f"<title>{escape(title)}</title></rect>"
+            )
+            if count:
+                tone = "strong" if opacity > 0.55 else "weak"
+                parts.append(
+                    f'<text class="{tone}" text-anchor="middle" '
+                    f'x="{cell_x + _CELL / 2 - 1:.0f}" y="{y + _CELL / 2 + 3:.0f}">'
+                    f"{count}</text>"
+                )
+    return (
+        f'<svg class="matrix" role="img" aria-label="confusion matrix" '
+        f'viewBox="0 0 {size} {size}" width="{size}" height="{size}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def share_bar(share: float) -> str:
+    """Draw a share in [0, 1] as a small bar beside its number."""
+    return (
+        '<svg class="share" viewBox="0 0 100 8" preserveAspectRatio="none" '
+        'aria-hidden="true"><rect class="track" width="100" height="8"/>'
+        f'<rect class="bar" width="{100 * share:.1f}" height="8"/></svg>'
+    )
+
+
+def _svg(parts: Sequence[str], label: str) -> str:
+    return (
+        f'<svg class="chart" role="img" aria-label="{escape(label)}" '
+        f'viewBox="0 0 {_WIDTH} {_HEIGHT}">{"".join(parts)}</svg>'
+    )
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _grid_line(y: float, text: str) -> str:
+    return (
+        f'<line class="grid" x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" '
+        f'y2="{y:.1f}"/>{_text(_LEFT - 6, y + 4, text, "end")}'
+    )
+
+
+def _axis_labels(x_label: str, y_label: str) -> str:
+    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
+    return (
+        _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 6, x_label, "middle")
+        + f'<text text-anchor="middle" transform="translate(13,{middle:.0f}) '
+        f'rotate(-90)">{escape(y_label)}</text>'
+    )
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return four to seven round numbers that span the values."""
+    if high <= low:
+        return [low]
+    raw = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
+    start, end = math.floor(low / step), math.ceil(high / step)
+    return [round(index * step, 12) for index in range(start, end + 1)]
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 20 else f"{name[:19]}…"

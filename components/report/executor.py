@@ -1,0 +1,142 @@
+"""Executor of the Report component."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timezone
+from typing import Any
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact, artifact_utils
+from tfx.utils import io_utils
+
+from components.publishing.executor import REASON_PROPERTY
+from components.publishing.provenance import describe_environment
+from components.report import contents as read
+from components.report.page import render_card, render_page
+from trainer.features import TEST_SPLIT
+
+EXAMPLES_KEY = "examples"
+EVALUATION_KEY = "evaluation"
+MODEL_KEY = "model"
+MODEL_RUN_KEY = "model_run"
+PUSHED_MODEL_KEY = "pushed_model"
+INFRA_BLESSING_KEY = "infra_blessing"
+QUARANTINE_KEY = "quarantine"
+ANOMALIES_KEY = "anomalies"
+REPORT_KEY = "report"
+CARD_KEY = "model_card"
+CONFIG_KEY = "config"
+DATA_FINGERPRINT_KEY = "data_fingerprint"
+CODE_FINGERPRINT_KEY = "code_fingerprint"
+
+REPORT_FILE = "report.html"
+CARD_FILE = "model_card.md"
+CANARY_FILE = "canary.json"
+"""What the canary leaves in its InfraBlessing."""
+
+Artifacts = dict[str, list[artifact.Artifact]]
+
+
+class Executor(base_executor.BaseExecutor):
+    """Write the page and the model card."""
+
+    def Do(
+        self,
+        input_dict: Artifacts,
+        output_dict: Artifacts,
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Gather and render.
+
+        Args:
+            input_dict: `examples`, raw `Examples`; `evaluation`, the gate's
+                `ModelEvaluation`; `model`, the candidate; `model_run`, a `ModelRun`
+                with `history.json`; `pushed_model`, a `PushedModel`; `infra_blessing`,
+                the canary's, may be absent; `quarantine`, an `ImageQuarantine`;
+                `anomalies`, an `ExampleAnomalies`.
+            output_dict: `report`, a `RunReport`; `model_card`, a `ModelCard`: the URI
+            of
+                each is the file itself.
+            exec_properties: `config`, the run's config as JSON; `data_fingerprint`;
+                `code_fingerprint`, read by TFX's cache alone.
+        """
+        contents = gather(input_dict, exec_properties)
+        for key, name, text in (
+            (REPORT_KEY, REPORT_FILE, render_page(contents)),
+            (CARD_KEY, CARD_FILE, render_card(contents)),
+        ):
+            output = artifact_utils.get_single_instance(output_dict[key])
+            output.uri = os.path.join(output.uri, name)
+            io_utils.write_string_file(output.uri, text)
+
+
+def gather(
+    input_dict: Artifacts, exec_properties: dict[str, Any]
+) -> read.ReportContents:
+    """Read everything that the page shows."""
+    config = json.loads(exec_properties[CONFIG_KEY])
+    evaluation = _uri(input_dict, EVALUATION_KEY) or ""
+    predictions = read.load_predictions(evaluation)
+    split = artifact_utils.get_split_uri(input_dict[EXAMPLES_KEY], TEST_SPLIT)
+    files = [os.path.join(split, name) for name in sorted(fileio.listdir(split))]
+    names, counts = read.count_confusion(predictions)
+    mistakes, num_mistakes, _ = read.worst_mistakes(predictions, files)
+    quarantine = _uri(input_dict, QUARANTINE_KEY)
+    return read.ReportContents(
+        verdict=read.load_verdict(evaluation),
+        canary=read.load_json(_uri(input_dict, INFRA_BLESSING_KEY), CANARY_FILE)
+        or None,
+        published=_published(input_dict[PUSHED_MODEL_KEY]),
+        class_names=names,
+        confusion=counts,
+        confusions=read.most_confused(names, counts),
+        bins=read.reliability_bins(predictions),
+        mistakes=mistakes,
+        num_mistakes=num_mistakes,
+        ingestion=read.load_json(quarantine, "summary.json"),
+        quarantined=read.load_quarantine(quarantine, str(config["data"]["path"])),
+        anomalies=_anomalies(input_dict[ANOMALIES_KEY]),
+        history=read.load_history(_uri(input_dict, MODEL_RUN_KEY)),
+        config=config,
+        provenance={
+            "written_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "data_fingerprint": exec_properties[DATA_FINGERPRINT_KEY],
+            **describe_environment(),
+        },
+    )
+
+
+def _uri(input_dict: Artifacts, key: str) -> str | None:
+    artifacts = input_dict.get(key)
+    return str(artifacts[0].uri) if artifacts else None
+
+
+def _published(artifacts: list[artifact.Artifact]) -> dict[str, Any]:
+    pushed = artifact_utils.get_single_instance(artifacts)
+    if int(pushed.get_custom_property("pushed") or 0):
+        return {
+            "path": pushed.get_custom_property("pushed_destination"),
+            "version": pushed.get_custom_property("pushed_version"),
+            "reason": None,
+        }
+    reason = pushed.get_custom_property(REASON_PROPERTY) or "the model was refused"
+    return {"path": None, "version": None, "reason": str(reason).rstrip(".")}
+
+
+def _anomalies(artifacts: list[artifact.Artifact]) -> tuple[str, ...]:
+    """Return what ExampleValidator found in any split, warnings included."""
+    found = artifact_utils.get_single_instance(artifacts)
+    lines = []
+    for split in artifact_utils.decode_split_names(found.split_names):
+        path = os.path.join(found.uri, f"Split-{split}", "SchemaDiff.pb")
+        with fileio.open(path, "rb") as file:
+            anomalies = anomalies_pb2.Anomalies.FromString(file.read())
+        lines += [
+            f"{split}, {feature}: {info.short_description}. {info.description}"
+            for feature, info in sorted(anomalies.anomaly_info.items())
+        ]
+    return tuple(lines)

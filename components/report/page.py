@@ -1,0 +1,132 @@
+"""The page and the model card, from contents to text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from components.report.charts import (
+    Series,
+    confusion_matrix,
+    line_chart,
+    reliability_diagram,
+    share_bar,
+)
+from components.report.contents import MOST_CLASSES_IN_MATRIX, ReportContents
+
+TEMPLATES = Path(__file__).parent / "templates"
+_TIMINGS = re.compile("<!-- timings -->.*<!-- end of timings -->", re.DOTALL)
+_PENALTY = "penalty"
+
+
+def render_page(contents: ReportContents) -> str:
+    """Return the report as one HTML file that needs no other."""
+    matrix = ""
+    if len(contents.class_names) <= MOST_CLASSES_IN_MATRIX:
+        matrix = confusion_matrix(contents.class_names, contents.confusion)
+    return (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            **_common(contents),
+            matrix=matrix,
+            reliability=reliability_diagram(contents.bins),
+            curves=curves(contents.history),
+            share_bar=share_bar,
+            timings=timings_table(contents.timings),
+        )
+    )
+
+
+def render_card(contents: ReportContents) -> str:
+    """Return the model card, Markdown.
+
+    Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
+    """
+    return (
+        _environment().get_template("model_card.md.jinja").render(**_common(contents))
+    )
+
+
+def curves(history: Mapping[str, list[float]]) -> list[str]:
+    """Draw loss and accuracy of `train` and `eval`, per epoch or penalty."""
+    is_path = _PENALTY in history
+    charts = []
+    for metric in ("loss", "accuracy"):
+        names = {"train": metric, "eval": f"eval_{metric}"}
+        if f"val_{metric}" in history:
+            names["eval"] = f"val_{metric}"
+        lines = [
+            Series(name, history[key]) for name, key in names.items() if key in history
+        ]
+        if not lines:
+            continue
+        x = history[_PENALTY] if is_path else range(1, len(lines[0].values) + 1)
+        charts.append(
+            line_chart(
+                list(x),
+                lines,
+                x_label="L2 penalty" if is_path else "epoch",
+                y_label=metric,
+                is_log_x=is_path,
+            )
+        )
+    return charts
+
+
+def timings_table(timings: Mapping[str, float]) -> str:
+    """Return a table of seconds per node, between marks by which it can be replaced."""
+    if timings:
+        longest = max(*timings.values(), 1e-9)
+        rows = "".join(
+            f"<tr><th scope='row'>{escape(node)}</th><td class='number'>{seconds:.1f}"
+            f"</td><td class='wide'>{share_bar(seconds / longest)}</td></tr>"
+            for node, seconds in timings.items()
+        )
+        body = (
+            "<table><thead><tr><th>Node</th><th class='number'>Seconds</th><th></th>"
+            f"</tr></thead><tbody>{rows}</tbody></table>"
+        )
+    else:
+        body = "<p>Not known to the node that wrote this page.</p>"
+    return f"<!-- timings -->{body}<!-- end of timings -->"
+
+
+def with_timings(page: str, timings: Mapping[str, float]) -> str:
+    """Return a page with other timings: those of a run are known when it has ended."""
+    table = timings_table(timings)
+    return _TIMINGS.sub(lambda _: table, page)
+
+
+def _common(contents: ReportContents) -> dict[str, Any]:
+    return {
+        "c": contents,
+        "verdict": contents.verdict,
+        "metrics": contents.verdict.metrics,
+        "config_yaml": yaml.safe_dump(
+            contents.config, sort_keys=False, allow_unicode=True
+        ),
+    }
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=jinja2.select_autoescape(["html.jinja"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = _percent
+    environment.filters["thousands"] = lambda number: f"{int(number):,}"
+    return environment
+
+
+def _percent(share: float | None, digits: int = 1) -> str:
+    return "–" if share is None else f"{100 * share:.{digits}f} %"
