@@ -46,6 +46,49 @@ class CronJobSettings:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
+def cronjob(
+    settings: CronJobSettings, profile: Profile, config_map: str
+) -> dict[str, Any]:
+    """Return the CronJob alone.
+
+    Args:
+        settings: See `CronJobSettings`.
+        profile: The cluster, for image and mounts.
+        config_map: Name of the ConfigMap with the compiled file as `pipeline.yaml`.
+
+    Raises:
+        CronError: The schedule is no good.
+        CompileError: The image or the name is no good.
+    """
+    check_timezone(settings.timezone)
+    check_names(settings.name, {})
+    labels = _labels(settings)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": _metadata(settings, settings.name),
+        "spec": {
+            "schedule": five_fields(settings.cron),
+            "timeZone": settings.timezone,
+            "concurrencyPolicy": "Forbid",
+            # A time that was missed by more than an hour is not made up for.
+            "startingDeadlineSeconds": 3600,
+            "successfulJobsHistoryLimit": 3,
+            "failedJobsHistoryLimit": 3,
+            "jobTemplate": {
+                "spec": {
+                    "backoffLimit": 2,
+                    "activeDeadlineSeconds": 3600,
+                    "template": {
+                        "metadata": {"labels": labels},
+                        "spec": _pod(settings, profile, config_map),
+                    },
+                }
+            },
+        },
+    }
+
+
 def cronjob_manifests(
     settings: CronJobSettings, profile: Profile, pipeline_text: str
 ) -> str:
@@ -60,18 +103,12 @@ def cronjob_manifests(
         CronError: The schedule is no good.
         CompileError: The image or the name is no good.
     """
-    check_timezone(settings.timezone)
-    check_names(settings.name, {})
-    labels = {
-        "app.kubernetes.io/name": "graft-retrain",
-        "app.kubernetes.io/instance": settings.name,
-        "app.kubernetes.io/part-of": "graft",
-    }
     digest = hashlib.sha256(pipeline_text.encode()).hexdigest()[:10]
     config_map = f"{settings.name}-{digest}"
+    job = cronjob(settings, profile, config_map)
 
     def metadata(name: str) -> dict[str, Any]:
-        return {"name": name, "namespace": settings.namespace, "labels": labels}
+        return _metadata(settings, name)
 
     manifests: list[dict[str, Any]] = [
         {
@@ -108,33 +145,21 @@ def cronjob_manifests(
                 ],
             }
         )
-    manifests.append(
-        {
-            "apiVersion": "batch/v1",
-            "kind": "CronJob",
-            "metadata": metadata(settings.name),
-            "spec": {
-                "schedule": five_fields(settings.cron),
-                "timeZone": settings.timezone,
-                "concurrencyPolicy": "Forbid",
-                # A time that was missed by more than an hour is not made up for.
-                "startingDeadlineSeconds": 3600,
-                "successfulJobsHistoryLimit": 3,
-                "failedJobsHistoryLimit": 3,
-                "jobTemplate": {
-                    "spec": {
-                        "backoffLimit": 2,
-                        "activeDeadlineSeconds": 3600,
-                        "template": {
-                            "metadata": {"labels": labels},
-                            "spec": _pod(settings, profile, config_map),
-                        },
-                    }
-                },
-            },
-        }
-    )
+    manifests.append(job)
     return yaml.safe_dump_all(manifests, sort_keys=False)
+
+
+def _labels(settings: CronJobSettings) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": "graft-retrain",
+        "app.kubernetes.io/instance": settings.name,
+        "app.kubernetes.io/part-of": "graft",
+    }
+
+
+def _metadata(settings: CronJobSettings, name: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": settings.namespace}
+    return {**metadata, "labels": _labels(settings)}
 
 
 def _pod(
@@ -198,7 +223,8 @@ def _pod(
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 10001,
-            "fsGroup": 10001,
+            # No fsGroup: it would take the volumes away from group 0.
+            "runAsGroup": 0,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         **(

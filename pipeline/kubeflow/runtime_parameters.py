@@ -6,8 +6,7 @@ that the pipeline does not have is left out, and so is a parameter without any p
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,10 +48,11 @@ class RuntimeParameter:
     places: tuple[Place, ...]
 
 
-def _training(name: str) -> tuple[Place, ...]:
+def _everywhere(*path: nested_json.Key) -> tuple[Place, ...]:
+    """Return the places of a config's key in the records of the run."""
     return (
-        Place("Trainer", "custom_config", ("training", name)),
-        Place("Pusher", "custom_config", ("record", "training", name)),
+        Place("Pusher", "custom_config", ("record", "config", *path)),
+        Place("Report", "config", path),
     )
 
 
@@ -63,33 +63,45 @@ PARAMETERS = (
         "Folder, manifest or TFRecords with the labelled images; a mounted path.",
         (
             Place("ImageExampleGen", "data_config", ("path",)),
-            Place("Pusher", "custom_config", ("record", "data", "path")),
+            *_everywhere("data", "path"),
         ),
     ),
     RuntimeParameter(
         FINGERPRINT_PARAMETER,
         "STRING",
         "Fingerprint of the data: the same one lets the cache answer.",
-        (Place("ImageExampleGen", "data_fingerprint"),),
+        (
+            Place("ImageExampleGen", "data_fingerprint"),
+            Place("Pusher", "custom_config", ("record", "data_fingerprint")),
+            Place("Report", "data_fingerprint"),
+        ),
     ),
     RuntimeParameter(
         "epochs",
         "NUMBER_INTEGER",
         "Passes over the training split.",
-        _training("epochs"),
+        (
+            Place("Trainer", "custom_config", ("training", "epochs")),
+            *_everywhere("training", "epochs"),
+        ),
     ),
     RuntimeParameter(
         "learning_rate",
         "NUMBER_DOUBLE",
         "Peak learning rate of the head.",
-        _training("learning_rate"),
+        (
+            Place("Trainer", "custom_config", ("training", "learning_rate")),
+            *_everywhere("training", "learning_rate"),
+        ),
     ),
     RuntimeParameter(
         "min_accuracy",
         "NUMBER_DOUBLE",
         "Floor: least accuracy on the test split.",
-        # The Evaluator's places are searched for in `accuracy_floors`.
-        (Place("Pusher", "custom_config", ("record", "gate", "min_accuracy")),),
+        (
+            Place("Evaluator", "gate", ("min_accuracy",)),
+            *_everywhere("gate", "min_accuracy"),
+        ),
     ),
     RuntimeParameter(
         "push_destination",
@@ -98,28 +110,10 @@ PARAMETERS = (
         (
             Place("Pusher", "custom_config", ("push", "destination")),
             Place("ServedModel", "destination"),
+            *_everywhere("push", "destination"),
         ),
     ),
 )
-
-
-def accuracy_floors(eval_config: str) -> Iterator[tuple[nested_json.Key, ...]]:
-    """Yield the paths of the overall floors under `accuracy` in a TFMA EvalConfig.
-
-    Args:
-        eval_config: The EvalConfig as JSON, as the compiler writes it.
-    """
-    config = json.loads(eval_config)
-    for i, spec in enumerate(config.get("metrics_specs", ())):
-        for j, metric in enumerate(spec.get("metrics", ())):
-            bound = metric.get("threshold", {}).get("value_threshold", {})
-            settings = json.loads(metric.get("config") or "{}")
-            named = settings.get("name", metric.get("class_name"))
-            if named == "accuracy" and "lower_bound" in bound:
-                yield (
-                    *("metrics_specs", i, "metrics", j),
-                    *("threshold", "value_threshold", "lower_bound"),
-                )
 
 
 def existing_places(
@@ -132,15 +126,7 @@ def existing_places(
         properties: Name of a step to its properties' constants.
     """
     found = {}
-    places = parameter.places
-    eval_config = properties.get("Evaluator", {}).get("eval_config")
-    if parameter.name == "min_accuracy" and eval_config:
-        floors = (
-            Place("Evaluator", "eval_config", path)
-            for path in accuracy_floors(eval_config)
-        )
-        places = (*floors, *places)
-    for place in places:
+    for place in parameter.places:
         text = properties.get(place.step, {}).get(place.property)
         if not isinstance(text, str):
             continue

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
-STEPS_WITH_ANALYSIS = ("tfx.components.evaluator.",)
+STEPS_WITH_ANALYSIS = ("components.gate.", "tfx.components.evaluator.")
 """Executors that use TensorFlow Model Analysis; the others don't import it."""
 
 

@@ -105,7 +105,7 @@ SPEC: dict[str, Any] = {
             "Evaluator",
             {"examples": EXAMPLES, "model": MODEL},
             {"blessing": "title: tfx.ModelBlessing\n"},
-            ("eval_config",),
+            ("gate",),
         ),
         "Pusher": component(
             "Pusher",
@@ -151,27 +151,7 @@ SPEC: dict[str, Any] = {
                         "examples": ("ImageExampleGen", "examples"),
                         "model": ("Trainer", "model"),
                     },
-                    {
-                        "eval_config": json.dumps(
-                            {
-                                "metrics_specs": [
-                                    {
-                                        "metrics": [
-                                            {
-                                                "class_name": "SparseAccuracy",
-                                                "config": '{"name": "accuracy"}',
-                                                "threshold": {
-                                                    "value_threshold": {
-                                                        "lower_bound": 0.9
-                                                    }
-                                                },
-                                            }
-                                        ]
-                                    }
-                                ]
-                            }
-                        )
-                    },
+                    {"gate": '{"min_accuracy": 0.9}'},
                 ),
                 "Pusher": task(
                     "Pusher",

@@ -202,12 +202,7 @@ def test_runtime_parameters_have_defaults_and_reach_their_steps(spec):
         "graft_override_epochs"
     ] == [["custom_config", "training", "epochs"]]
     assert step_of(containers(file)["Evaluator"])["overrides"] == {
-        "graft_override_min_accuracy": [
-            [
-                *("eval_config", "metrics_specs", 0, "metrics", 0),
-                *("threshold", "value_threshold", "lower_bound"),
-            ]
-        ]
+        "graft_override_min_accuracy": [["gate", "min_accuracy"]]
     }
 
 

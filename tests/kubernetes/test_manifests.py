@@ -1,0 +1,256 @@
+"""The manifests: rendered, valid for two versions of Kubernetes, at one with the code.
+
+What needs `kubectl` or the package kubernetes-validate is skipped where they are not.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.kubeflow.cronjob import CronJobSettings, cronjob
+from pipeline.kubeflow.profile import load_profile
+
+FOLDER = Path(__file__).resolve().parents[2] / "kubernetes"
+OVERLAYS = ("standalone", "gke", "eks")
+VERSIONS = ("1.31", "1.33")
+CRON_JOB_HEAD = """\
+# Retraining by the clock, where data, code or config changed since the last good run.
+# Suspended until a pipeline is there:
+#
+#   kubectl create configmap graft-pipeline --from-file=pipeline.yaml
+#   kubectl patch cronjob graft-retrain -p '{"spec": {"suspend": false}}'
+#
+# Written by `make goldens` from pipeline/kubeflow/cronjob.py: the command
+# `graft schedule create --engine cronjob` makes the same for a pipeline of yours.
+"""
+
+
+def documents(path: Path) -> list[dict]:
+    return [item for item in yaml.safe_load_all(path.read_text()) if item]
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    def compare(path: Path, text: str) -> None:
+        if request.config.getoption("--update-goldens", default=False):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8"), "see `make goldens`"
+
+    return compare
+
+
+@pytest.fixture(scope="module")
+def rendered():
+    """Each overlay as one YAML text, by the kustomize within kubectl."""
+    if shutil.which("kubectl"):
+        command = ["kubectl", "kustomize"]
+    elif shutil.which("kustomize"):
+        command = ["kustomize", "build"]
+    else:
+        pytest.skip("neither kubectl nor kustomize is installed")
+    return {
+        name: subprocess.run(
+            [*command, str(FOLDER / "overlays" / name)],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for name in OVERLAYS
+    }
+
+
+# --- Structure: always
+# ------------------------------------------------------------------
+def test_no_package_shadows_the_kubernetes_client():
+    assert not list(FOLDER.rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("kustomization.yaml")), ids=str)
+def test_every_resource_of_a_kustomization_exists_and_none_is_left_out(path):
+    (kustomization,) = documents(path)
+    listed = {path.parent / name for name in kustomization["resources"]}
+    assert all(item.exists() for item in listed)
+    listed |= {
+        path.parent / patch["path"]
+        for patch in kustomization.get("patches", ())
+        if "path" in patch
+    }
+    files = set(path.parent.glob("*.yaml")) - {path}
+    assert files == {item for item in listed if item.is_file()}
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "base").glob("*.yaml")), ids=str)
+def test_file_is_named_after_the_kind_in_it(path):
+    kinds = {item["kind"] for item in documents(path)}
+    assert len(kinds) == 1
+    name = re.sub("(?<!^)(?=[A-Z])", "-", kinds.pop()).lower()
+    assert path.stem == name or path.stem.startswith(f"{name}-")
+
+
+def test_cron_job_is_the_one_that_the_command_makes(golden):
+    profile = load_profile("cpu").model_copy(update={"image": "graft:0.1.0"})
+    settings = CronJobSettings(name="graft-retrain", cron="0 3 * * *")
+    manifest = cronjob(settings, profile, "graft-pipeline")
+    del manifest["metadata"]["namespace"]
+    manifest["spec"]["suspend"] = True
+    text = CRON_JOB_HEAD + yaml.safe_dump(manifest, sort_keys=False)
+    golden(FOLDER / "base" / "cron-job.yaml", text)
+
+
+def test_claims_are_those_of_the_profiles():
+    claims = {
+        item["metadata"]["name"]
+        for path in (FOLDER / "base").glob("persistent-volume-claim-*.yaml")
+        for item in documents(path)
+    }
+    for name in ("cpu", "gpu-gke", "gpu-eks", "gpu-generic"):
+        assert {mount.claim for mount in load_profile(name).mounts} == claims
+
+
+def pods(items):
+    """Yield every pod's spec in some manifests."""
+    for item in items:
+        spec = item.get("spec", {})
+        if item["kind"] == "CronJob":
+            spec = spec["jobTemplate"]["spec"]
+        if "template" in spec:
+            yield item["metadata"]["name"], spec["template"]["spec"]
+
+
+def all_base():
+    for path in sorted((FOLDER / "base").glob("*.yaml")):
+        if path.name != "kustomization.yaml":
+            yield from documents(path)
+
+
+def test_every_pod_is_restricted():
+    found = dict(pods(all_base()))
+    assert found
+    for name, pod in found.items():
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["automountServiceAccountToken"] is False, name
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert {"requests", "limits"} <= set(container["resources"])
+            assert not container["image"].endswith(":latest")
+            assert ":" in container["image"]
+
+
+def test_nothing_is_public_and_no_secret_has_a_value():
+    for path in FOLDER.rglob("*.yaml"):
+        text = path.read_text()
+        assert "LoadBalancer" not in text, path
+        assert "kind: Secret\n" not in text, path
+
+
+def test_roles_name_no_wildcard():
+    for item in all_base():
+        for rule in item.get("rules", ()):
+            assert "*" not in [*rule["verbs"], *rule["resources"], *rule["apiGroups"]]
+
+
+# --- Node pools against the profiles
+# ----------------------------------------------------
+def tolerated(pool):
+    return {(t.key, t.value, t.effect) for t in pool.tolerations}
+
+
+def test_eks_node_group_matches_its_profile():
+    (cluster,) = documents(FOLDER / "node-pools" / "eks" / "node-group.yaml")
+    (group,) = cluster["managedNodeGroups"]
+    pool = load_profile("gpu-eks").gpu_pool
+    assert group["labels"] == pool.node_selector
+    taints = {(t["key"], t["value"], t["effect"]) for t in group["taints"]}
+    assert taints == tolerated(pool)
+    assert (group["minSize"], group["desiredCapacity"]) == (0, 0)
+
+
+def test_gke_node_pool_matches_its_profile():
+    text = (FOLDER / "node-pools" / "gke" / "main.tf").read_text()
+    labels = dict(
+        re.findall(
+            r'"([^"]+)"\s*=\s*"([^"]+)"', re.search(r"labels = {(.*?)}", text, re.S)[1]
+        )
+    )
+    # GKE sets this label by the kind of GPU.
+    kind = re.search(r'guest_accelerator {\s*type\s*=\s*"([^"]+)"', text)[1]
+    labels["cloud.google.com/gke-accelerator"] = kind
+    pool = load_profile("gpu-gke").gpu_pool
+    assert labels == pool.node_selector
+    taints = re.findall(
+        r'key\s*=\s*"([^"]+)"\s*value\s*=\s*"([^"]+)"\s*effect\s*=\s*"([^"]+)"', text
+    )
+    effects = {"NO_SCHEDULE": "NoSchedule"}
+    assert {
+        (key, value, effects[effect]) for key, value, effect in taints
+    } == tolerated(pool)
+    assert "min_node_count  = 0" in text
+    assert re.search(r"^\s+count = (\d+)", text, re.M)[1] == str(pool.count)
+
+
+# --- Rendered
+# ---------------------------------------------------------------------------
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_rendered_overlay_is_as_reviewed(rendered, golden, name):
+    golden(Path(__file__).parent / "goldens" / f"{name}.yaml", rendered[name])
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_rendered_names_fit_together(rendered, name):
+    items = [item for item in yaml.safe_load_all(rendered[name]) if item]
+    by_kind = {}
+    for item in items:
+        by_kind.setdefault(item["kind"], {})[item["metadata"]["name"]] = item
+    namespace = "kubeflow" if name == "standalone" else "graft"
+    for kind, found in by_kind.items():
+        for item in found.values():
+            if kind in ("Namespace", "PriorityClass"):
+                continue
+            assert item["metadata"]["namespace"] == namespace
+            assert item["metadata"]["labels"]["app.kubernetes.io/part-of"] == "graft"
+    for binding in by_kind["RoleBinding"].values():
+        for subject in binding["subjects"]:
+            assert subject["name"] in by_kind["ServiceAccount"]
+            assert subject["namespace"] == namespace
+    for pod_name, pod in pods(items):
+        assert pod["serviceAccountName"] in by_kind["ServiceAccount"], pod_name
+        volumes = {volume["name"] for volume in pod["volumes"]}
+        for volume in pod["volumes"]:
+            if "persistentVolumeClaim" in volume:
+                claim = volume["persistentVolumeClaim"]["claimName"]
+                assert claim in by_kind["PersistentVolumeClaim"]
+        for container in pod["containers"]:
+            assert {m["name"] for m in container["volumeMounts"]} <= volumes
+
+
+def test_job_shows_who_it_is_where_there_are_users(rendered):
+    for name in OVERLAYS:
+        (job,) = [
+            item
+            for item in yaml.safe_load_all(rendered[name])
+            if item["kind"] == "CronJob"
+        ]
+        has_token = "pipelines.kubeflow.org" in yaml.safe_dump(job)
+        assert has_token == (name != "standalone")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_rendered_overlay_fits_the_schemas(rendered, name, version):
+    validate = pytest.importorskip(
+        "kubernetes_validate",
+        reason="the schemas are in the package kubernetes-validate",
+    )
+    for item in yaml.safe_load_all(rendered[name]):
+        validate.validate(item, version, strict=True)
