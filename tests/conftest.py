@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-goldens",
+        action="store_true",
+        help="Write the golden files anew instead of comparing with them.",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _beam_stays_local() -> None:
+    """Tests of Beam take the runner that `graft run` takes, and download none."""
+    if "apache_beam" in sys.modules:
+        from pipeline.beam_settings import keep_beam_local
+
+        keep_beam_local()
 
 
 @pytest.fixture(scope="session")

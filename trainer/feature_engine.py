@@ -5,12 +5,20 @@ Both take the same Keras model and give the same features; only speed differs.
 
 from __future__ import annotations
 
+import collections
+import os
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from importlib.util import find_spec
+from typing import Any, Protocol, get_args
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import (
+    convert_variables_to_constants_v2,
+)
 
 from trainer.feature_engine_names import EngineName, Precision
 
@@ -38,7 +46,7 @@ class TensorFlowEngine:
     """The reference: the Keras model as one traced function, on a GPU where there is one."""
 
     def __init__(self, backbone: keras.Model) -> None:
-        self.name = "tensorflow-float32"
+        self.name = engine_label("tensorflow", "float32")
         shape = backbone.input_shape
         self._function = tf.function(
             lambda pixels: backbone(pixels, training=False),
@@ -62,17 +70,14 @@ class OpenVinoEngine:
 
     def __init__(self, backbone: keras.Model, precision: Precision = "float32") -> None:
         # Imported here: a GPU image, or a host without it, does not need the package.
+        # Its usage reports go nowhere: without that package OpenVINO has a stub.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino as ov
 
-        self.name = f"openvino-{precision}"
-        shape = backbone.input_shape
-        function = tf.function(
-            lambda pixels: backbone(pixels, training=False),
-            input_signature=[tf.TensorSpec([None, *shape[1:]], tf.float32)],
-            autograph=False,
-        )
-        model = ov.convert_model(function.get_concrete_function())
-        self._compiled = ov.Core().compile_model(
+        self.name = engine_label("openvino", precision)
+        core = ov.Core()
+        model = _read_into(core, backbone)
+        self._compiled = core.compile_model(
             model,
             "CPU",
             {
@@ -80,28 +85,83 @@ class OpenVinoEngine:
                 "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
             },
         )
-        self._queue_class = ov.AsyncInferQueue
+        num_requests = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._requests = [
+            self._compiled.create_infer_request() for _ in range(num_requests)
+        ]
 
     def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield the features of each batch; see `FeatureEngine.run`."""
-        queue = self._queue_class(self._compiled)
-        finished: dict[int, np.ndarray] = {}
+        # A ring of requests and no callbacks: OpenVINO's own queue (2026.4) can wait
+        # for ever for a callback that waits for Python's lock.
+        free = collections.deque(self._requests)
+        running: collections.deque[Any] = collections.deque()
 
-        def keep(request: object, index: int) -> None:
-            finished[index] = request.get_output_tensor().data.copy()  # type: ignore[attr-defined]
+        def finish() -> np.ndarray:
+            request, _ = running.popleft()
+            request.wait()
+            values: np.ndarray = request.get_output_tensor().data.copy()
+            free.append(request)
+            return values
 
-        queue.set_callback(keep)
-        next_index = 0
-        for index, batch in enumerate(batches):
-            # Waits for a free request: no more than a few batches are in memory.
-            queue.start_async({0: batch}, index)
-            while next_index in finished:
-                yield finished.pop(next_index)
-                next_index += 1
-        queue.wait_all()
-        while next_index in finished:
-            yield finished.pop(next_index)
-            next_index += 1
+        try:
+            for batch in batches:
+                if not free:
+                    yield finish()
+                request = free.popleft()
+                # The batch is kept: the request reads its memory.
+                running.append((request, batch))
+                request.start_async({0: batch}, share_inputs=True)
+            while running:
+                yield finish()
+        finally:
+            # The reader may have stopped half-way; the requests must be idle again.
+            for request, _ in running:
+                request.wait()
+
+
+def _read_into(core: Any, backbone: keras.Model) -> Any:
+    """Bring a Keras model into OpenVINO as a frozen graph, read from a file.
+
+    Not by `openvino.convert_model`: on Python 3.13 it fails on TensorFlow's functions
+    (2026.4), and it is the one call that would report usage.
+    """
+    function = tf.function(
+        lambda pixels: backbone(pixels, training=False),
+        input_signature=[tf.TensorSpec([None, *backbone.input_shape[1:]], tf.float32)],
+        autograph=False,
+    )
+    frozen = convert_variables_to_constants_v2(function.get_concrete_function())
+    with tempfile.TemporaryDirectory(prefix="graft-openvino-") as folder:
+        path = os.path.join(folder, "backbone.pb")
+        tf.io.write_graph(frozen.graph.as_graph_def(), folder, "backbone.pb", False)
+        return core.read_model(path)
+
+
+def resolve_engine(engine: EngineName) -> EngineName:
+    """Return the engine that `auto` stands for here; any other name as it is.
+
+    `auto` takes TensorFlow where a GPU is seen, else OpenVINO where it is installed, else
+    TensorFlow.
+
+    Raises:
+        ValueError: For an unknown engine.
+    """
+    if engine not in get_args(EngineName):
+        raise ValueError(
+            f"`engine` must be one of {', '.join(get_args(EngineName))}. "
+            f"Received: engine={engine!r}"
+        )
+    if engine != "auto":
+        return engine
+    if tf.config.list_physical_devices("GPU") or find_spec("openvino") is None:
+        return "tensorflow"
+    return "openvino"
+
+
+def engine_label(engine: EngineName, precision: Precision) -> str:
+    """Return the name of a resolved engine with its precision, for keys and reports."""
+    return f"{engine}-{precision if engine == 'openvino' else 'float32'}"
 
 
 def build_engine(
@@ -111,24 +171,12 @@ def build_engine(
 
     Args:
         backbone: A model built by `backbone.build_backbone`.
-        engine: `auto` takes TensorFlow where a GPU is seen, else OpenVINO where it is
-            installed, else TensorFlow.
+        engine: See `resolve_engine`.
         precision: Of OpenVINO's arithmetic.
 
     Raises:
         ValueError: For an unknown engine.
     """
-    if engine == "auto":
-        engine = "tensorflow" if tf.config.list_physical_devices("GPU") else "openvino"
-        try:
-            import openvino  # noqa: F401
-        except ImportError:
-            engine = "tensorflow"
-    if engine == "tensorflow":
-        return TensorFlowEngine(backbone)
-    if engine == "openvino":
+    if resolve_engine(engine) == "openvino":
         return OpenVinoEngine(backbone, precision)
-    raise ValueError(
-        "`engine` must be one of auto, tensorflow, openvino. "
-        f"Received: engine={engine!r}"
-    )
+    return TensorFlowEngine(backbone)

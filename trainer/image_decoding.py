@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 import warnings
 from dataclasses import dataclass
 
@@ -36,6 +37,8 @@ _EXIF_SEARCH_BYTES = 1 << 16
 _EXIF_SEARCH_SEGMENTS = 8
 
 _JPEG_SCALES = (1, 2, 4, 8)
+
+_warnings_lock = threading.Lock()
 
 # TensorFlow ends the reason of a failed operation with the operation's name.
 _REASON_IN_OP_ERROR = re.compile(r"([^\n]*)\n\t \[\[")
@@ -71,7 +74,9 @@ def sniff(encoded: bytes) -> ImageHeader:
     if not encoded:
         raise ValueError("empty file (0 bytes)")
     try:
-        with warnings.catch_warnings():
+        # Pillow warns of images that `max_pixels` judges anyway. The warnings' filters
+        # belong to the process: one thread at a time changes them.
+        with _warnings_lock, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(encoded)) as image:
                 pil_format, (width, height) = image.format, image.size
@@ -172,9 +177,9 @@ def decode_image(
 def _format_index(encoded: tf.Tensor) -> tf.Tensor:
     """Tell the format from the first bytes, int32 ()."""
 
+    head = _head(encoded, 16)
+
     def starts(prefix: bytes, position: int = 0) -> tf.Tensor:
-        # substr fails on a position beyond the end: pad to the longest look-ahead.
-        head = tf.strings.join([encoded, b"\0" * 16])
         return tf.equal(tf.strings.substr(head, position, len(prefix)), prefix)
 
     index = tf.constant(_UNKNOWN)
@@ -188,6 +193,12 @@ def _format_index(encoded: tf.Tensor) -> tf.Tensor:
     for value, is_it in tests:
         index = tf.where(is_it, value, index)
     return index
+
+
+def _head(encoded: tf.Tensor, num_bytes: int) -> tf.Tensor:
+    """Return the first bytes, string (); zeros where there are fewer."""
+    start = tf.strings.substr(encoded, 0, num_bytes)
+    return tf.strings.join([start, b"\0" * num_bytes])
 
 
 def _refuse(encoded: tf.Tensor) -> tf.Tensor:
@@ -226,10 +237,9 @@ def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     which ends the process: animations are refused before it sees them, and the channels
     are read here. Layout of the file: RFC 9649, sections 2.5 to 2.7, and 3.4.
     """
-    head = tf.io.decode_raw(
-        tf.strings.substr(tf.strings.join([encoded, b"\0" * 32]), 0, 32), tf.uint8
-    )
-    kind = tf.strings.substr(tf.strings.join([encoded, b"\0" * 32]), 12, 4)
+    start = _head(encoded, 32)
+    head = tf.io.decode_raw(start, tf.uint8)
+    kind = tf.strings.substr(start, 12, 4)
     is_extended, is_lossless = tf.equal(kind, b"VP8X"), tf.equal(kind, b"VP8L")
 
     def has_bit(position: int, mask: int) -> tf.Tensor:
@@ -301,6 +311,22 @@ def _turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 def _jpeg_orientation(encoded: tf.Tensor) -> tf.Tensor:
     """Read the EXIF orientation of a JPEG file, int32 () in 1..8; 1 where there is none.
+
+    A file whose only application segment is a plain JFIF header, as most small images
+    have, is told by three comparisons; the walk takes 0.9 ms.
+    """
+    head = _head(encoded, 24)
+    is_plain = (
+        tf.equal(tf.strings.substr(head, 2, 4), b"\xff\xe0\x00\x10")
+        & tf.equal(tf.strings.substr(head, 20, 2), b"\xff\xdb")
+    )
+    return tf.cond(
+        is_plain, lambda: tf.constant(1), lambda: _walk_to_orientation(encoded)
+    )
+
+
+def _walk_to_orientation(encoded: tf.Tensor) -> tf.Tensor:
+    """Find the orientation in the file's segments, int32 () in 1..8.
 
     Walks the application segments at the file's head to APP1 "Exif", then the entries
     of the first image file directory: JEITA CP-3451 (Exif 2.32), sections 4.5 and 4.6.

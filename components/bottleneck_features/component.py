@@ -7,7 +7,7 @@ from tfx.types import channel, component_spec, standard_artifacts
 
 from components.bottleneck_features import executor
 from trainer.config import ModelConfig
-from trainer.feature_engine import EngineName, Precision
+from trainer.feature_engine_names import EngineName, Precision
 
 
 class BottleneckFeaturesSpec(component_spec.ComponentSpec):
@@ -15,6 +15,7 @@ class BottleneckFeaturesSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {  # noqa: RUF012 - TFX's interface
         executor.MODEL_KEY: component_spec.ExecutionParameter(type=str),
+        executor.PREPROCESSING_KEY: component_spec.ExecutionParameter(type=str),
         executor.ENGINE_KEY: component_spec.ExecutionParameter(type=str),
         executor.PRECISION_KEY: component_spec.ExecutionParameter(type=str),
         executor.CACHE_DIR_KEY: component_spec.ExecutionParameter(type=str),
@@ -22,6 +23,9 @@ class BottleneckFeaturesSpec(component_spec.ComponentSpec):
     }
     INPUTS = {  # noqa: RUF012
         executor.EXAMPLES_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.Examples
+        ),
+        executor.METADATA_KEY: component_spec.ChannelParameter(
             type=standard_artifacts.Examples
         ),
         executor.TRANSFORM_GRAPH_KEY: component_spec.ChannelParameter(
@@ -45,8 +49,10 @@ class BottleneckFeatures(base_beam_component.BaseBeamComponent):
         self,
         *,
         examples: channel.BaseChannel,
+        metadata: channel.BaseChannel,
         transform_graph: channel.BaseChannel,
         model: ModelConfig,
+        preprocessing: str,
         engine: EngineName,
         precision: Precision,
         cache_dir: str,
@@ -56,8 +62,10 @@ class BottleneckFeatures(base_beam_component.BaseBeamComponent):
 
         Args:
             examples: Raw `Examples` of ImageExampleGen.
-            transform_graph: The `TransformGraph`, whose preprocessing is applied.
+            metadata: The same `Examples` without the images' bytes.
+            transform_graph: The `TransformGraph`, for its label map.
             model: Preset, weights, cut and pooling; the head is not looked at.
+            preprocessing: The `PreprocessingSpec` of Transform, as JSON.
             engine: See `trainer.feature_engine.build_engine`.
             precision: See `trainer.feature_engine.build_engine`.
             cache_dir: Folder or URI of the store of features; empty for none.
@@ -67,8 +75,10 @@ class BottleneckFeatures(base_beam_component.BaseBeamComponent):
             spec=BottleneckFeaturesSpec(
                 **{
                     executor.EXAMPLES_KEY: examples,
+                    executor.METADATA_KEY: metadata,
                     executor.TRANSFORM_GRAPH_KEY: transform_graph,
                     executor.MODEL_KEY: model.model_dump_json(exclude={"head", "output"}),
+                    executor.PREPROCESSING_KEY: preprocessing,
                     executor.ENGINE_KEY: engine,
                     executor.PRECISION_KEY: precision,
                     executor.CACHE_DIR_KEY: cache_dir,

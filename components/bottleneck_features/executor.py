@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
+import tensorflow as tf
+import tensorflow_transform as tft
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
@@ -13,13 +16,20 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact, artifact_utils
 
 from components import progress
-from components.bottleneck_features.extraction import ExtractShard, Shard
+from components.bottleneck_features.extraction import (
+    ExtractShard,
+    Extraction,
+    Shard,
+    release_workers,
+)
 from trainer import features
 
 EXAMPLES_KEY = "examples"
+METADATA_KEY = "metadata"
 TRANSFORM_GRAPH_KEY = "transform_graph"
 FEATURES_KEY = "features"
 MODEL_KEY = "model"
+PREPROCESSING_KEY = "preprocessing"
 ENGINE_KEY = "engine"
 PRECISION_KEY = "precision"
 CACHE_DIR_KEY = "cache_dir"
@@ -41,16 +51,18 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Extract the features of `train` and `eval`.
 
         Args:
-            input_dict: `examples`, one `Examples` artifact of raw examples;
-                `transform_graph`, the `TransformGraph` to preprocess them with.
+            input_dict: `examples`, one `Examples` artifact of raw examples; `metadata`,
+                the same without images; `transform_graph`, for its label map.
             output_dict: `features`, an `Examples` artifact with splits `train` and
                 `eval`; each record holds `features`, float32 of the backbone's output,
                 and `image/class/label`, `image/key`, `image/filename`.
-            exec_properties: `model`, a `ModelConfig` as JSON; `engine` and `precision`,
+            exec_properties: `model`, a `ModelConfig` as JSON; `preprocessing`, the
+                `PreprocessingSpec` that Transform applies, as JSON; `engine` and `precision`,
                 see `trainer.feature_engine`; `cache_dir`, folder of the store of
                 features or empty; `code_fingerprint`, read by TFX's cache alone.
         """
         examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
+        metadata = artifact_utils.get_single_instance(input_dict[METADATA_KEY])
         graph = artifact_utils.get_single_instance(input_dict[TRANSFORM_GRAPH_KEY])
         output = artifact_utils.get_single_instance(output_dict[FEATURES_KEY])
         output.split_names = artifact_utils.encode_split_names(list(FEATURE_SPLITS))
@@ -58,26 +70,51 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output.span = examples.span
         shards = []
         for split in FEATURE_SPLITS:
-            source = artifact_utils.get_split_uri([examples], split)
+            source = artifact_utils.get_split_uri([metadata], split)
+            images = artifact_utils.get_split_uri([examples], split)
             target = artifact_utils.get_split_uri([output], split)
             fileio.makedirs(target)
             shards += [
-                Shard(os.path.join(source, name), os.path.join(target, name))
+                Shard(*(os.path.join(folder, name) for folder in (source, images, target)))
                 for name in sorted(fileio.listdir(source))
             ]
-        progress.reset()
-        with self._make_beam_pipeline() as pipeline:
-            (
-                pipeline
-                | "Shards" >> beam.Create(shards)
-                | "Spread" >> beam.Reshuffle()
-                | "Extract"
-                >> beam.ParDo(
-                    ExtractShard(
-                        transform_graph_uri=graph.uri,
-                        model_json=exec_properties[MODEL_KEY],
-                        engine=exec_properties[ENGINE_KEY],
-                        precision=exec_properties[PRECISION_KEY],
-                    )
+        names = tft.TFTransformOutput(graph.uri).vocabulary_by_name(
+            features.CLASS_NAMES_VOCABULARY
+        )
+        # Without a store the features live in the output for as long as this takes.
+        store = exec_properties[CACHE_DIR_KEY] or os.path.join(output.uri, "store")
+        extraction = Extraction(
+            model_json=exec_properties[MODEL_KEY],
+            preprocessing_json=exec_properties[PREPROCESSING_KEY],
+            engine=exec_properties[ENGINE_KEY],
+            precision=exec_properties[PRECISION_KEY],
+            store_folder=store,
+            class_names=tuple(name.decode() for name in names),
+        )
+        progress.expect("images", _num_records(shards))
+        try:
+            with self._make_beam_pipeline() as pipeline:
+                (
+                    pipeline
+                    | "Shards" >> beam.Create(shards)
+                    | "Spread" >> beam.Reshuffle()
+                    | "Extract" >> beam.ParDo(ExtractShard(extraction))
                 )
+        finally:
+            release_workers()
+        if not exec_properties[CACHE_DIR_KEY]:
+            fileio.rmtree(store)
+
+
+def _num_records(shards: Sequence[Shard]) -> int:
+    """Count the records of all shards by their metadata, which is small."""
+    return sum(
+        int(dataset.reduce(0, lambda count, _: count + 1))
+        for dataset in (
+            tf.data.TFRecordDataset(
+                shard.metadata,
+                compression_type="GZIP" if shard.metadata.endswith(".gz") else "",
             )
+            for shard in shards
+        )
+    )
