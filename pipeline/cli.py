@@ -20,6 +20,12 @@ _COMMANDS = {
     "load-test": ("load_test", "load_test"),
     "config": ("config", "app"),
     "compile": ("compile", "compile_"),
+    "report": ("report", "report"),
+    "runs": ("runs", "runs"),
+    "diff": ("diff", "diff"),
+    "models": ("models", "models"),
+    "rollback": ("rollback", "rollback"),
+    "bless": ("bless", "bless"),
     "doctor": ("doctor", "doctor"),
 }
 """Name on the command line, in the order of the help: module and attribute."""

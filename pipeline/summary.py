@@ -19,6 +19,9 @@ def print_summary(
     """Print accuracy, verdict, where the model and the report are, and what to do next."""
     console = Console(highlight=False, soft_wrap=True)
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    # Paths are cut and pasted: they may run over the edge, but not lose their end.
+    table.add_column(overflow="fold")
     table.add_row(
         "Test accuracy", f"{result.accuracy:.4f} on {result.num_test_images:,} images"
     )

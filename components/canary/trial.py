@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +26,8 @@ from trainer import features
 _HUGE_EDGE = 5000
 _DT_INT64 = 9
 _NUM_TIMED = 16
+_MOST_CHARACTERS = 160
+_GRAPH_NODES = re.compile(r"\{\{.*?\}\}\s*|\[\[.*?\]\]")
 _REFUSALS = ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "RESOURCE_EXHAUSTED")
 
 
@@ -223,13 +226,18 @@ def _describe_refusal(name: str, ask: Any, *, may_answer: bool = False) -> Check
     except (PredictionError, CallError) as error:
         is_refusal = error.code in _REFUSALS
         words = "was refused" if is_refusal else "failed"
-        first_line = error.message.splitlines()[0][:160] if error.message else ""
-        return Check(label, is_refusal, f"{words} with {error.code}: {first_line}")
+        return Check(label, is_refusal, f"{words} with {error.code}: {_brief(error)}")
     if may_answer:
         return Check(label, True, "was answered")
     # Decoders fill what is missing of a JPEG: an answer is no crash.
     lenient = name == "cut short"
     return Check(label, lenient, "was answered" + ("" if lenient else " as an image"))
+
+
+def _brief(error: PredictionError | CallError) -> str:
+    """Return the first line of a message without TensorFlow's names of graph nodes."""
+    text = _GRAPH_NODES.sub("", error.message).strip()
+    return text.splitlines()[0][:_MOST_CHARACTERS] if text else "no message"
 
 
 def _huge_image() -> bytes:

@@ -13,15 +13,10 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
+from components.gate.asking import AskedModel, first_image, predict
 from components.gate.config import GateConfig
 from components.gate.eval_config import write_analysis
-from components.gate.predictions import (
-    PREDICTIONS_FILE,
-    AskedModel,
-    Predictions,
-    first_image,
-    predict,
-)
+from components.gate.predictions import PREDICTIONS_FILE, Predictions
 from components.gate.rules import Baseline, Measured, judge
 from components.gate.signatures import Signatures, read_signatures
 from components.gate.verdict import VERDICT_FILE, Verdict

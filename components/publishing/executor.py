@@ -14,7 +14,7 @@ from tfx.utils import json_utils
 
 from components.gate.verdict import VERDICT_FILE, Verdict
 from components.publishing.config import PushConfig
-from components.publishing.provenance import describe_environment
+from components.publishing.provenance import describe_environment, record_of
 from components.publishing.store import publish
 from trainer.errors import UserError
 
@@ -94,19 +94,3 @@ def read_verdict(blessings: list[artifact.Artifact] | None) -> dict[str, Any]:
         return {}
     with fileio.open(path, "r") as file:
         return record_of(Verdict.from_json(file.read()))
-
-
-def record_of(verdict: Verdict) -> dict[str, Any]:
-    """Return what a manifest keeps of a verdict."""
-    return {
-        "metrics": verdict.metrics,
-        "verdict": {
-            "is_blessed": verdict.is_blessed,
-            "rules": [
-                {"rule": rule.rule, "outcome": rule.outcome, "message": rule.message}
-                for rule in verdict.rules
-            ],
-            "comparison": verdict.comparison,
-            "baseline": verdict.baseline,
-        },
-    }

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-from tfx.dsl.io import fileio
-
-from components.publishing.versions import is_remote
+from components.publishing import files
+from components.publishing.files import is_remote
 
 LABELS_NAME = "graft_labels.json"
 SERVING_CONFIG_NAME = "models.config"
@@ -31,9 +30,9 @@ _LABEL = '    version_labels {{ key: "{label}" value: {number} }}\n'
 def read_labels(model_folder: str) -> dict[str, int]:
     """Return label to version number; empty when nobody has labelled anything."""
     path = os.path.join(model_folder, LABELS_NAME)
-    if not fileio.exists(path):
+    if not files.exists(path):
         return {}
-    with fileio.open(path, "r") as file:
+    with files.open_file(path) as file:
         labels: dict[str, int] = json.loads(file.read())
     return labels
 
@@ -53,7 +52,7 @@ def write_labels(model_folder: str, labels: dict[str, int], numbers: list[int]) 
     """
     numbers = sorted(numbers)
     labels = {label: number for label, number in labels.items() if number in numbers}
-    if labels == read_labels(model_folder) and fileio.exists(
+    if labels == read_labels(model_folder) and files.exists(
         os.path.join(model_folder, SERVING_CONFIG_NAME)
     ):
         return
@@ -77,7 +76,7 @@ def write_labels(model_folder: str, labels: dict[str, int], numbers: list[int]) 
 def _replace(path: str, text: str) -> None:
     """Write a file so that a reader sees the old or the new one, whole."""
     if is_remote(path):
-        with fileio.open(path, "w") as file:
+        with files.open_file(path, "w") as file:
             file.write(text)
         return
     beside = f"{path}.new"

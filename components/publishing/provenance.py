@@ -1,4 +1,4 @@
-"""Where a model came from: the code and the environment that made it."""
+"""What a manifest says about where a model came from, and how it was judged."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from components.gate.verdict import Verdict
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DISTRIBUTION = "graft"
@@ -28,6 +30,22 @@ def describe_environment() -> dict[str, Any]:
         if lock.is_file()
         else None,
         "environment_sha256": _environment_hash(),
+    }
+
+
+def record_of(verdict: Verdict) -> dict[str, Any]:
+    """Return what a manifest keeps of a verdict."""
+    return {
+        "metrics": verdict.metrics,
+        "verdict": {
+            "is_blessed": verdict.is_blessed,
+            "rules": [
+                {"rule": rule.rule, "outcome": rule.outcome, "message": rule.message}
+                for rule in verdict.rules
+            ],
+            "comparison": verdict.comparison,
+            "baseline": verdict.baseline,
+        },
     }
 
 

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-from tfx.dsl.io import fileio
-
+from components.publishing import files
+from components.publishing.files import is_remote
 from components.publishing.labels import read_labels, write_labels
 from components.publishing.versions import (
     CHUNK_BYTES,
@@ -29,7 +29,6 @@ from components.publishing.versions import (
     find_damage,
     hash_files,
     hash_of,
-    is_remote,
     list_versions,
 )
 from trainer.errors import UserError
@@ -202,10 +201,10 @@ def withdrawals(model_folder: str) -> dict[str, str]:
 def read_audit(model_folder: str) -> list[dict[str, Any]]:
     """Return the lines of the audit log, oldest first."""
     path = os.path.join(model_folder, AUDIT_NAME)
-    if not fileio.exists(path):
+    if not files.exists(path):
         return []
     lines = []
-    with fileio.open(path, "r") as file:
+    with files.open_file(path) as file:
         for line in file.read().splitlines():
             # The last line may have been cut short by a crash; it is written anew.
             with contextlib.suppress(json.JSONDecodeError):
@@ -219,7 +218,7 @@ def changing(model_folder: str) -> Iterator[None]:
 
     The lock is the kernel's, so it ends with its process. Object storage has none.
     """
-    fileio.makedirs(model_folder)
+    files.make_folder(model_folder)
     if is_remote(model_folder):
         _clear_abandoned(model_folder)
         yield
@@ -228,7 +227,7 @@ def changing(model_folder: str) -> Iterator[None]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for entry in os.listdir(model_folder):
             if entry.startswith(".") and entry.endswith((_PARTIAL, _REMOVED)):
-                fileio.rmtree(os.path.join(model_folder, entry))
+                files.remove_folder(os.path.join(model_folder, entry))
         _complete_audit(model_folder)
         yield
 
@@ -273,8 +272,8 @@ def _add(
 def _copy(source: str, target: str, expected_hash: str) -> None:
     """Copy a file, flush it to the disk, and see that it is what was promised."""
     digest = hashlib.sha256()
-    fileio.makedirs(os.path.dirname(target))
-    with fileio.open(source, "rb") as reader, _open_for_writing(target) as writer:
+    files.make_folder(os.path.dirname(target))
+    with files.open_file(source, "rb") as reader, _open_for_writing(target) as writer:
         while chunk := reader.read(CHUNK_BYTES):
             digest.update(chunk)
             writer.write(chunk)
@@ -285,14 +284,14 @@ def _copy(source: str, target: str, expected_hash: str) -> None:
 
 def write_text(path: str, text: str) -> None:
     """Write a small file and flush it to the disk."""
-    fileio.makedirs(os.path.dirname(path))
+    files.make_folder(os.path.dirname(path))
     with _open_for_writing(path) as file:
         file.write(text.encode())
         _flush(file, path)
 
 
 def _open_for_writing(path: str) -> Any:
-    return fileio.open(path, "wb") if is_remote(path) else open(path, "wb")
+    return files.open_file(path, "wb")
 
 
 def _flush(file: Any, path: str) -> None:
@@ -324,24 +323,23 @@ def _prune(model_folder: str, keep_versions: int) -> None:
 
 def _remove(model_folder: str, version: Version) -> None:
     if is_remote(model_folder):
-        fileio.remove(os.path.join(version.path, GRAPH_NAME))
-        fileio.rmtree(version.path)
+        files.remove_file(os.path.join(version.path, GRAPH_NAME))
+        files.remove_folder(version.path)
         return
     hidden = os.path.join(model_folder, f".{version.number}{_REMOVED}")
     os.rename(version.path, hidden)
-    fileio.rmtree(hidden)
+    files.remove_folder(hidden)
 
 
 def _clear_abandoned(model_folder: str) -> None:
-    for entry in fileio.listdir(model_folder):
-        name = entry.rstrip("/")
+    for name in files.list_folder(model_folder):
         path = os.path.join(model_folder, name)
         if (
             name.isdecimal()
             and int(name) < time.time() - _ABANDONED_SECONDS
-            and not fileio.exists(os.path.join(path, GRAPH_NAME))
+            and not files.exists(os.path.join(path, GRAPH_NAME))
         ):
-            fileio.rmtree(path)
+            files.remove_folder(path)
 
 
 def _rollback_target(

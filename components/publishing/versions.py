@@ -23,7 +23,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import Any
 
-from tfx.dsl.io import fileio
+from components.publishing import files
 
 MANIFEST_NAME = "graft_manifest.json"
 GRAPH_NAME = "saved_model.pb"
@@ -56,20 +56,12 @@ def hash_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def is_remote(path: str) -> bool:
-    """Return whether a path is a URI: object storage has no rename of folders."""
-    return "://" in path
-
-
 def list_versions(model_folder: str) -> list[Version]:
     """Return the whole versions, oldest first; none for a missing folder."""
-    if not fileio.exists(model_folder):
-        return []
     versions = []
-    for entry in fileio.listdir(model_folder):
-        name = entry.rstrip("/")
+    for name in files.list_folder(model_folder):
         path = os.path.join(model_folder, name)
-        if not name.isdecimal() or not fileio.exists(os.path.join(path, GRAPH_NAME)):
+        if not name.isdecimal() or not files.exists(os.path.join(path, GRAPH_NAME)):
             continue
         versions.append(Version(int(name), path, read_manifest(path)))
     return sorted(versions, key=lambda version: version.number)
@@ -78,9 +70,9 @@ def list_versions(model_folder: str) -> list[Version]:
 def read_manifest(path: str) -> dict[str, Any]:
     """Return a version's manifest; empty for a version that graft did not publish."""
     manifest_path = os.path.join(path, MANIFEST_NAME)
-    if not fileio.exists(manifest_path):
+    if not files.exists(manifest_path):
         return {}
-    with fileio.open(manifest_path, "r") as file:
+    with files.open_file(manifest_path) as file:
         manifest: dict[str, Any] = json.loads(file.read())
     return manifest
 
@@ -88,19 +80,17 @@ def read_manifest(path: str) -> dict[str, Any]:
 def hash_files(folder: str) -> dict[str, str]:
     """Return relative path to SHA-256 (hexadecimal) of every file but the manifest."""
     hashes = {}
-    for parent, _, names in fileio.walk(folder):
-        for name in names:
-            path = os.path.join(_text(parent), _text(name))
-            relative = posixpath.relpath(path, folder)
-            if relative != MANIFEST_NAME:
-                hashes[relative] = hash_file(path)
+    for path in files.files_below(folder):
+        relative = posixpath.relpath(path, folder)
+        if relative != MANIFEST_NAME:
+            hashes[relative] = hash_file(path)
     return dict(sorted(hashes.items()))
 
 
 def hash_file(path: str) -> str:
     """Return the SHA-256 (hexadecimal) of a file."""
     digest = hashlib.sha256()
-    with fileio.open(path, "rb") as file:
+    with files.open_file(path, "rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
@@ -122,7 +112,3 @@ def find_damage(version: Version) -> list[str]:
         f"{name} was not published" for name in sorted(set(found) - set(promised))
     ]
     return damage
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from components.gate.predictions import records
+from components.gate.asking import records
 from trainer import features
 
 THUMBNAIL_PIXELS = 160

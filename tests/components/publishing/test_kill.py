@@ -45,7 +45,7 @@ def poll(stop):
             try:
                 version = store.Version(int(name), path, read_manifest(path))
                 damage = find_damage(version)
-            except OSError:
+            except (OSError, ValueError):
                 damage = ["it can't be read"]
             # A version on its way out vanishes as a whole, under our eyes.
             if damage and os.path.exists(path):
@@ -78,7 +78,10 @@ for content in range(1, num_kills + 1):
     versions = list_versions(folder)
     # Production is never without a model, and what it had last is still there.
     assert versions and versions[-1].number >= max(before), (before, versions)
-    finished += versions[-1].number > max(before)
+    is_finished = versions[-1].number > max(before)
+    finished += is_finished
+    # Aim at the middle of the work, whatever else the machine does.
+    duration *= 0.95 if is_finished else 1.05
 
 make_model("last")
 publish("last")

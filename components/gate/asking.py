@@ -1,0 +1,184 @@
+"""Ask exported models about the `test` split, each image once."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tfx.dsl.io import fileio
+
+from components import progress
+from components.gate.config import SIZE_SLICE
+from components.gate.predictions import Answers, EvaluatedImages
+from trainer import features
+from trainer.errors import DataError
+
+_BATCH_SIZE = 64
+_NUM_TIMED_CALLS = 15
+_SIZE_EDGES = (64, 128, 256, 512, 1024, 2048)
+
+
+class AskedModel:
+    """A SavedModel, asked as a client of TF Serving would ask it.
+
+    Args:
+        path: The SavedModel.
+
+    Raises:
+        Exception: Whatever TensorFlow raises when it can't be loaded, or KeyError for
+            one without the signatures of `trainer.features`.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._loaded: Any = tf.saved_model.load(path)
+        self._examples = self._loaded.signatures[features.SERVING_SIGNATURE]
+        self._images = self._loaded.signatures[features.IMAGES_SIGNATURE]
+        self.path = path
+        self.class_names = read_class_names(path)
+
+    def answer(self, examples: tf.Tensor) -> np.ndarray:
+        """Return probabilities, float32 (N, K), of serialized examples, string (N,)."""
+        outputs = self._examples(**{features.EXAMPLES_INPUT: examples})
+        array: np.ndarray = outputs[features.PROBABILITIES_OUTPUT].numpy()
+        return array
+
+    def latency_ms(self, image: bytes) -> float:
+        """Return the median time of one encoded image alone, in milliseconds."""
+        batch = tf.constant([image])
+        seconds = []
+        for _ in range(_NUM_TIMED_CALLS + 1):
+            start = time.perf_counter()
+            self._images(**{features.IMAGES_INPUT: batch})
+            seconds.append(time.perf_counter() - start)
+        # The first call builds what later ones reuse.
+        return statistics.median(seconds[1:]) * 1e3
+
+
+def read_class_names(model_path: str) -> tuple[str, ...]:
+    """Read the label map beside a SavedModel of `trainer.export`."""
+    path = os.path.join(model_path, "assets.extra", features.CLASS_NAMES_ASSET)
+    with fileio.open(path, "r") as file:
+        text = file.read()
+    return tuple(text.splitlines())
+
+
+def predict(
+    example_files: Sequence[str],
+    models: Mapping[str, AskedModel],
+    slice_keys: Sequence[str] = (),
+) -> tuple[EvaluatedImages, dict[str, Answers], dict[str, Exception]]:
+    """Ask every model about every example, each example read once.
+
+    Args:
+        example_files: TFRecords of raw examples.
+        models: Name to model.
+        slice_keys: Features to keep for slicing, besides `SIZE_SLICE`.
+
+    Returns:
+        The images; the answers by the model's name; and, for a model that failed, its
+        error instead.
+
+    Raises:
+        DataError: There is no example.
+    """
+    collected: dict[str, list[np.ndarray]] = {name: [] for name in models}
+    failures: dict[str, Exception] = {}
+    columns: dict[str, list[str]] = {}
+    for records in _batches(example_files):
+        for name, model in models.items():
+            if name in failures:
+                continue
+            try:
+                collected[name].append(model.answer(tf.constant(records)))
+            except Exception as error:
+                failures[name] = error
+        for record in records:
+            for key, value in _describe(record, slice_keys).items():
+                columns.setdefault(key, []).append(value)
+        progress.advance("images", len(records))
+    if not columns:
+        raise DataError(
+            "The `test` split has no images, so nothing can be said about the model. "
+            "Give it a share in `data.split`, or a folder of its own."
+        )
+    arrays = {key: np.asarray(values) for key, values in columns.items()}
+    images = EvaluatedImages(
+        class_names=arrays.pop(features.CLASS_NAME_KEY),
+        content_hashes=arrays.pop(features.CONTENT_HASH_KEY),
+        filenames=arrays.pop(features.FILENAME_KEY),
+        slices=arrays,
+    )
+    answers = {
+        name: Answers(models[name].class_names, np.concatenate(batches))
+        for name, batches in collected.items()
+        if name not in failures
+    }
+    return images, answers, failures
+
+
+def records(example_files: Sequence[str]) -> tf.data.TFRecordDataset:
+    """Return the serialized examples of TFRecord files, zipped or not by their name."""
+    is_zipped = bool(example_files) and example_files[0].endswith(".gz")
+    return tf.data.TFRecordDataset(
+        list(example_files), compression_type="GZIP" if is_zipped else ""
+    )
+
+
+def _batches(example_files: Sequence[str]) -> Iterator[list[bytes]]:
+    dataset = records(example_files)
+    for batch in dataset.batch(_BATCH_SIZE).prefetch(2).as_numpy_iterator():
+        yield list(batch)
+
+
+def _describe(record: bytes, slice_keys: Sequence[str]) -> dict[str, str]:
+    """Return an example's names and slice values as text."""
+    found = tf.train.Example.FromString(record).features.feature
+    keys = [features.CLASS_NAME_KEY, features.CONTENT_HASH_KEY, features.FILENAME_KEY]
+    described = {key: _text(found[key]) if key in found else "" for key in keys}
+    for key in slice_keys:
+        if key == SIZE_SLICE:
+            sides = [
+                found[side].int64_list.value[0]
+                for side in (features.HEIGHT_KEY, features.WIDTH_KEY)
+                if side in found and found[side].int64_list.value
+            ]
+            described[key] = size_range(max(sides, default=0))
+        else:
+            described[key] = _text(found[key]) if key in found else ""
+    return described
+
+
+def _text(feature: tf.train.Feature) -> str:
+    match feature.WhichOneof("kind"):
+        case "bytes_list":
+            values = [v.decode("utf-8", "replace") for v in feature.bytes_list.value]
+        case "int64_list":
+            values = [str(v) for v in feature.int64_list.value]
+        case "float_list":
+            values = [f"{v:g}" for v in feature.float_list.value]
+        case _:
+            values = []
+    return ", ".join(values)
+
+
+def size_range(longer_edge: int) -> str:
+    """Return the range that a number of pixels lies in, such as "64 to 127 px"."""
+    low = 0
+    for edge in _SIZE_EDGES:
+        if longer_edge < edge:
+            return f"{low} to {edge - 1} px"
+        low = edge
+    return f"{low} px and more"
+
+
+def first_image(example_files: Sequence[str]) -> bytes:
+    """Return the encoded bytes of the first example that has any."""
+    for record in records(example_files).take(1).as_numpy_iterator():
+        found = tf.train.Example.FromString(record).features.feature
+        return bytes(found[features.IMAGE_KEY].bytes_list.value[0])
+    raise DataError("The `test` split has no images.")

@@ -1,0 +1,105 @@
+"""`graft bless`: push what the gate refused, on somebody's word."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.commands.runs import (
+    DEFAULT_OUTPUT,
+    OutputOption,
+    PipelineOption,
+    Run,
+    choose_run,
+    find_metadata,
+    list_runs,
+)
+from trainer.errors import UserError
+
+
+def bless(
+    run: Annotated[
+        str | None, typer.Argument(help="Number or id of a run; the latest if absent.")
+    ] = None,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Push though the gate or canary refused.")
+    ] = False,
+    reason: Annotated[
+        str, typer.Option(help="Why; kept in the manifest and the audit log.")
+    ] = "",
+    output: OutputOption = DEFAULT_OUTPUT,
+    pipeline: PipelineOption = None,
+) -> None:
+    """Publish the model of a run, even one that was refused; the manifest says why."""
+    chosen = choose_run(list_runs(find_metadata(output, pipeline)), run)
+    refusals = refusals_of(chosen)
+    if refusals and not force:
+        raise UserError(
+            f"Run {chosen.number} was refused: {'; '.join(refusals)}. To publish it "
+            "nonetheless: `graft bless --force --reason TEXT`."
+        )
+    if force and not reason.strip():
+        raise UserError("`--force` needs `--reason`. Received: an empty text")
+    version = publish_run(chosen, output, refusals, reason if force else "")
+    typer.echo(f"Published as version {version}.")
+
+
+def refusals_of(run: Run) -> list[str]:
+    """Return why a run's model was refused, by the gate or by the canary.
+
+    Raises:
+        UserError: The run got no verdict.
+    """
+    verdict = run.verdict()
+    if verdict is None or not run.config:
+        raise UserError(f"Run {run.number} did not get to its end: it has no verdict.")
+    refusals = list(verdict.refusals)
+    canary = run.artifacts.get("Canary.blessing")
+    if canary is not None:
+        result = json.loads((Path(canary) / "canary.json").read_text("utf-8"))
+        refusals += [
+            f"canary: {check['name']}: {check['message']}"
+            for check in result["checks"]
+            if not check["passed"]
+        ]
+    return refusals
+
+
+def publish_run(run: Run, output: Path, refusals: list[str], reason: str) -> int:
+    """Publish a run's model and return its version number.
+
+    Args:
+        run: A run with a verdict.
+        output: The output folder that the command was given.
+        refusals: Why it was refused.
+        reason: Why it is published nonetheless; empty if it was not refused.
+    """
+    from components.publishing.config import PushConfig
+    from components.publishing.provenance import describe_environment, record_of
+    from components.publishing.store import publish
+
+    push = PushConfig.model_validate(run.config["push"])
+    destination = push.destination or str(output / "serving")
+    verdict = run.verdict()
+    record: dict[str, Any] = {
+        "config": run.config,
+        "pipeline": run.config["name"],
+        **describe_environment(),
+        **({} if verdict is None else record_of(verdict)),
+    }
+    if reason:
+        record["forced"] = {"reason": reason, "refusals": refusals}
+    version = publish(
+        os.path.join(run.artifacts["Trainer.model"], "Format-Serving"),
+        os.path.join(destination, push.model_name),
+        record,
+        keep_versions=push.keep_versions,
+        label=push.label,
+        is_forced=bool(reason),
+    )
+    return version.number

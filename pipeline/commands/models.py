@@ -1,0 +1,88 @@
+"""`graft models`: the versions in the model store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serving.errors import ModelNotFoundError
+from serving.model_store import DEFAULT_FOLDER, find_model
+from trainer.errors import UserError
+
+ModelDirOption = Annotated[
+    Path, typer.Option(help="Folder of pushed models, or of one model's versions.")
+]
+ModelOption = Annotated[
+    str | None, typer.Option(help="The model's name, if the folder has several.")
+]
+
+
+def models(
+    model_dir: ModelDirOption = DEFAULT_FOLDER,
+    model: ModelOption = None,
+    *,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every file with its manifest.")
+    ] = False,
+    promote: Annotated[
+        int | None,
+        typer.Option(metavar="VERSION", help="Give a version the label `stable`."),
+    ] = None,
+    log: Annotated[
+        bool, typer.Option("--log", help="Show who published and rolled back what.")
+    ] = False,
+) -> None:
+    """List the published versions; the served one is marked."""
+    from components.publishing import store
+    from components.publishing.labels import read_labels
+    from components.publishing.versions import find_damage, list_versions
+
+    folder = find_folder(model_dir, model)
+    if promote is not None:
+        store.promote(folder, promote)
+    if log:
+        for line in store.read_audit(folder):
+            words = (
+                f"{line['time']}  {line['user']}  {line['action']} {line['version']}"
+            )
+            typer.echo(words + (f": {line['reason']}" if "reason" in line else ""))
+        return
+    served = store.served_version(folder)
+    labels = read_labels(folder)
+    num_damaged = 0
+    for version in list_versions(folder):
+        manifest = version.manifest
+        accuracy = manifest.get("metrics", {}).get("accuracy")
+        facts = [
+            str(version.number),
+            str(manifest.get("published_at", "no manifest")),
+            "" if accuracy is None else f"accuracy {accuracy:.4f}",
+            ", ".join(name for name, n in labels.items() if n == version.number),
+        ]
+        if served is not None and version.number == served.number:
+            facts.append("served")
+        if manifest.get("rollback"):
+            facts.append(f"rolled back to {manifest['rollback']['to_version']}")
+        if manifest.get("forced"):
+            facts.append(f"forced: {manifest['forced']['reason']}")
+        if verify:
+            damage = find_damage(version)
+            num_damaged += bool(damage)
+            facts.append("; ".join(damage) or "sound")
+        typer.echo("  ".join(fact for fact in facts if fact))
+    if num_damaged:
+        raise UserError(f"{num_damaged} versions are damaged.")
+
+
+def find_folder(model_dir: Path, model: str | None) -> str:
+    """Return the folder of a model's versions.
+
+    Raises:
+        UserError: There is none.
+    """
+    try:
+        return str(find_model(model_dir, model))
+    except ModelNotFoundError as error:
+        raise UserError(str(error)) from error

@@ -1,0 +1,35 @@
+"""`graft rollback`: back to an earlier version."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.models import ModelDirOption, ModelOption, find_folder
+from serving.model_store import DEFAULT_FOLDER
+
+
+def rollback(
+    version: Annotated[
+        int | None,
+        typer.Argument(help="Version to go back to; the one before the served one."),
+    ] = None,
+    *,
+    reason: Annotated[str, typer.Option(help="Why; kept in the manifest and the log.")],
+    model_dir: ModelDirOption = DEFAULT_FOLDER,
+    model: ModelOption = None,
+) -> None:
+    """Serve an earlier version again, under a new number, at the servers' next poll.
+
+    The model that is left behind is not pushed again by the next run; `graft bless
+    --force` does so nonetheless.
+    """
+    from components.publishing.store import roll_back
+
+    new = roll_back(find_folder(model_dir, model), version, reason)
+    rolled = new.manifest["rollback"]
+    typer.echo(
+        f"Version {new.number} has the files of {rolled['to_version']} and takes the "
+        f"place of {rolled['from_version']}."
+    )
