@@ -76,6 +76,8 @@ def _run(args: argparse.Namespace, beam_args: list[str], start: float) -> None:
     )
     if not uris.is_remote:
         executor_input.make_folders(outputs)
+        # An input of metadata alone has no folder after its way through the store.
+        executor_input.make_folders(inputs)
     _log_artifacts("input", inputs)
 
     from pipeline.kubeflow import step_execution

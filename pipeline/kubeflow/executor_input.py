@@ -225,10 +225,16 @@ def unmounted_uris(value: Any) -> Iterator[tuple[tuple[nested_json.Key, ...], st
 
 
 def _is_absent(artifact: Mapping[str, Any], uris: UriMap) -> bool:
-    """Say whether an artifact stands for "none": marked so, or without local files."""
-    count = artifact.get("metadata", {}).get(ABSENT_KEY)
+    """Say whether an artifact stands for "none": marked so, or without any content.
+
+    Metadata is content: a PushedModel has no files, and an object store no empty folders.
+    """
+    metadata = artifact.get("metadata", {})
+    count = metadata.get(ABSENT_KEY)
     if count is not None and float(count) == 0:
         return True
+    if set(metadata) - {*ADDED_METADATA, "tfx_version"}:
+        return False
     return not uris.is_remote and not os.path.exists(uris.to_local(artifact["uri"]))
 
 

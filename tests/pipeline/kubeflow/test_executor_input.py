@@ -132,6 +132,15 @@ def test_input_without_files_is_left_out(uris):
     assert inputs["artifacts"] == {}
 
 
+def test_input_of_metadata_alone_stays(uris):
+    """A PushedModel, for instance: an empty folder does not survive the object store."""
+    artifact = {"name": "1", "uri": f"{RUN}/P/1/m", "metadata": {"pushed": 1.0}}
+    inputs = rewrite_inputs(message(artifact=artifact), INPUTS_SPEC, {}, uris)
+    assert inputs["artifacts"]["examples"]["artifacts"][0]["metadata"] == {
+        "pushed": 1.0
+    }
+
+
 def test_counted_input_stays(uris):
     assert the_input(uris, present(uris, metadata={"resolved_count": 1}))
 
