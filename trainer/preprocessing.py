@@ -94,11 +94,19 @@ def resize_image(encoded: tf.Tensor, spec: PreprocessingSpec) -> tf.Tensor:
     """
     size = (spec.height, spec.width)
     pixels = decode_image(encoded, target_size=size)
-    resized = tf.image.resize(
-        pixels, size, method=spec.interpolation, antialias=spec.antialias
-    )
+
+    def resize(antialias: bool) -> tf.Tensor:
+        resized = tf.image.resize(pixels, size, spec.interpolation, antialias=antialias)
+        return tf.ensure_shape(tf.cast(resized, tf.float32), [*size, 3])
+
+    if spec.antialias:
+        # Enlarging drops no pixels, and the plain kernel takes a third of the time.
+        is_enlarged = tf.reduce_all(tf.shape(pixels)[:2] <= size)
+        resized = tf.cond(is_enlarged, lambda: resize(False), lambda: resize(True))
+    else:
+        resized = resize(False)
     # Bicubic and Lanczos overshoot at edges; a camera never would.
-    return tf.clip_by_value(tf.cast(resized, tf.float32), 0.0, 255.0)
+    return tf.clip_by_value(resized, 0.0, 255.0)
 
 
 def normalise_pixels(pixels: tf.Tensor, scaling: Scaling) -> tf.Tensor:
