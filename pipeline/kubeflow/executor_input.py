@@ -146,10 +146,12 @@ def rewrite_outputs(
     return {**outputs, "artifacts": artifacts}
 
 
-def make_folders(outputs: Mapping[str, Any]) -> None:
-    """Create the folder of each output; of a file, the folder around it."""
-    for _, artifact in each_artifact(outputs):
+def make_folders(part: Mapping[str, Any]) -> None:
+    """Create the folder of each artifact; of a file, the folder around it."""
+    for _, artifact in each_artifact(part):
         uri = artifact["uri"]
+        if "://" in uri or os.path.exists(uri):
+            continue
         is_file = titled(artifact.get("type", {})) in FILE_TITLES
         os.makedirs(os.path.dirname(uri) if is_file else uri, exist_ok=True)
 
@@ -227,7 +229,8 @@ def unmounted_uris(value: Any) -> Iterator[tuple[tuple[nested_json.Key, ...], st
 def _is_absent(artifact: Mapping[str, Any], uris: UriMap) -> bool:
     """Say whether an artifact stands for "none": marked so, or without any content.
 
-    Metadata is content: a PushedModel has no files, and an object store no empty folders.
+    Metadata is content: a PushedModel has no files, and an object store no empty
+    folders.
     """
     metadata = artifact.get("metadata", {})
     count = metadata.get(ABSENT_KEY)

@@ -112,7 +112,7 @@ def create_schedule(
 
 def list_schedules(api: Api) -> list[Any]:
     """Return the recurring runs as the API's models."""
-    token, found = "", []
+    token, found = "", list[Any]()
     while True:
         page = api.call(
             api.recurring_runs.recurring_run_service_list_recurring_runs,

@@ -143,7 +143,7 @@ def find_version(api: Api, pipeline_id: str, name: str) -> str | None:
 
 def list_versions(api: Api, pipeline_id: str) -> list[Any]:
     """Return the pipeline's versions, the newest first."""
-    token, versions = "", []
+    token, versions = "", list[Any]()
     while True:
         page = api.call(
             api.pipelines.pipeline_service_list_pipeline_versions,

@@ -133,7 +133,7 @@ def test_input_without_files_is_left_out(uris):
 
 
 def test_input_of_metadata_alone_stays(uris):
-    """A PushedModel, for instance: an empty folder does not survive the object store."""
+    """A PushedModel, for instance: the object store keeps no empty folders."""
     artifact = {"name": "1", "uri": f"{RUN}/P/1/m", "metadata": {"pushed": 1.0}}
     inputs = rewrite_inputs(message(artifact=artifact), INPUTS_SPEC, {}, uris)
     assert inputs["artifacts"]["examples"]["artifacts"][0]["metadata"] == {

@@ -82,7 +82,7 @@ def test_both_documents_parse_strictly(spec):
     "damage",
     [
         lambda f: f.pipeline_spec.update(pipelineInfos={}),
-        lambda f: containers(f)["Trainer"].update(comand=["x"]),
+        lambda f: containers(f)["Trainer"].update(commands=["x"]),
         lambda f: kubernetes(f)["Trainer"].update(nodeSelectors={}),
         lambda f: f.platform_spec["platforms"]["kubernetes"]["deploymentSpec"][
             "executors"
