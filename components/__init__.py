@@ -1,7 +1,7 @@
 """Custom TFX components, one sub-package each; none of them wires another.
 
-TFX's container entrypoint imports an artifact class by `package.Class`, so the classes of
-ours are found here too, imported when they are asked for.
+TFX's container entrypoint imports an artifact class by `package.Class`, so the classes
+of ours are found here too, imported when they are asked for.
 """
 
 from __future__ import annotations

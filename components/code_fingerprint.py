@@ -1,8 +1,8 @@
 """A hash of our own code, for TFX's cache.
 
 TFX's cache key holds the inputs and execution properties of a node. A function named by
-its dotted path is only a string there: a changed `run_fn` would be answered with the old
-result. So every node carries a hash of the source files that it runs.
+its dotted path is only a string there: a changed `run_fn` would be answered with the
+old result. So every node carries a hash of the source files that it runs.
 """
 
 from __future__ import annotations

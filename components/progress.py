@@ -29,7 +29,7 @@ _counts: dict[str, Count] = {}
 
 
 def expect(what: str, total: int) -> None:
-    """Begin the counter `what` (a plural noun such as "images") anew, out of `total`."""
+    """Begin the counter `what`, a plural such as "images", anew, out of `total`."""
     with _lock:
         _counts[what] = Count(0, total)
 

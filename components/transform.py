@@ -1,8 +1,8 @@
 """The `preprocessing_fn` of TFX's Transform: label map, decode, resize, normalise.
 
 Its graph is the one definition of preprocessing that feature extraction, training,
-evaluation and the exported model share. Decoded pixels are never materialised: 224 x 224
-float32 pixels take 600 kB where a small JPEG takes 2 kB.
+evaluation and the exported model share. Decoded pixels are never materialised: 224 x
+224 float32 pixels take 600 kB where a small JPEG takes 2 kB.
 """
 
 from __future__ import annotations
@@ -75,9 +75,7 @@ def preprocessing_fn(
         output_asset_default_values=[b"graft: not analysed yet"],
         name=features.CLASS_NAMES_VOCABULARY,
     )
-    tft.annotate_asset(
-        features.CLASS_NAMES_VOCABULARY, features.CLASS_NAMES_VOCABULARY
-    )
+    tft.annotate_asset(features.CLASS_NAMES_VOCABULARY, features.CLASS_NAMES_VOCABULARY)
     labels = tft.apply_vocabulary(names, path, default_value=-1)
     return {
         features.PIXELS_KEY: preprocess_images(encoded, spec),

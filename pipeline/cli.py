@@ -1,7 +1,7 @@
 """The `graft` command line.
 
-Each command is a module of `pipeline.commands`, imported here without anything heavy: help
-and mistakes in a config are answered before TFX would have been imported.
+Each command is a module of `pipeline.commands`, imported here without anything heavy:
+help and mistakes in a config are answered before TFX would have been imported.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _COMMANDS = {
 
 
 class _LazyGroup(TyperGroup):
-    """Imports a command's module when it is asked for: `graft run` pays for no other."""
+    """Imports a command's module when asked for: `graft run` pays for no other."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(_COMMANDS)
@@ -57,8 +57,8 @@ class _LazyGroup(TyperGroup):
 app = typer.Typer(
     name="graft",
     cls=_LazyGroup,
-    help="Production transfer learning: labelled images in, a gated image classifier in "
-    "TensorFlow Serving out.",
+    help="Production transfer learning: labelled images in, a gated image classifier "
+    "in TensorFlow Serving out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -67,7 +67,9 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def _version(
-    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and exit."
+    ),
 ) -> None:
     if version:
         from importlib import metadata

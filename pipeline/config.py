@@ -1,4 +1,4 @@
-"""The config of a whole run: one YAML file, checked before anything heavy is imported."""
+"""The config of a run: one YAML file, checked before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -121,7 +121,9 @@ def load_config(
         return PipelineConfig.model_validate(values)
     except ValidationError as error:
         lines = [f"  {line}" for line in _explain(error, values)]
-        raise ConfigError(f"{source} is no valid config:\n" + "\n".join(lines)) from None
+        raise ConfigError(
+            f"{source} is no valid config:\n" + "\n".join(lines)
+        ) from None
 
 
 def dump_config(config: PipelineConfig) -> str:
@@ -168,7 +170,8 @@ def _parse_value(override: str, text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(
-            f"`--set` takes a YAML value, quoted where it has to be. Received: {override!r}"
+            "`--set` takes a YAML value, quoted where it has to be. "
+            f"Received: {override!r}"
         ) from None
 
 
@@ -194,8 +197,10 @@ def _explain(error: ValidationError, values: Mapping[str, Any]) -> Iterable[str]
             case "missing":
                 yield f"`{key}` is missing."
             case "value_error":
-                yield f"`{key}`: {item['ctx']['error']}" if key else str(
-                    item["ctx"]["error"]
+                yield (
+                    f"`{key}`: {item['ctx']['error']}"
+                    if key
+                    else str(item["ctx"]["error"])
                 )
             case _:
                 yield f"`{key}`: {item['msg']}. {received}"

@@ -91,7 +91,8 @@ def run_locally(
     Args:
         config: The run's config.
         data_fingerprint: See `create_pipeline`.
-        on_event: Called when a node begins, ends or fails, from the thread that runs it.
+        on_event: Called when a node begins, ends or fails, from the thread that runs
+        it.
 
     Returns:
         Seconds per node.

@@ -22,7 +22,9 @@ def sample_image(config: PipelineConfig, examples_uri: str) -> str | None:
         output folder. None when the test split is empty.
     """
     pattern = os.path.join(examples_uri, f"Split-{features.TEST_SPLIT}", "*")
-    for serialized in tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern))).take(1):
+    for serialized in tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern))).take(
+        1
+    ):
         feature = tf.train.Example.FromString(serialized.numpy()).features.feature
 
         def text(key: str, feature: object = feature) -> str:

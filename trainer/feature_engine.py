@@ -43,7 +43,7 @@ class FeatureEngine(Protocol):
 
 
 class TensorFlowEngine:
-    """The reference: the Keras model as one traced function, on a GPU where there is one."""
+    """The reference: the Keras model as a traced function, on a GPU if there is one."""
 
     def __init__(self, backbone: keras.Model) -> None:
         self.name = engine_label("tensorflow", "float32")
@@ -82,7 +82,9 @@ class OpenVinoEngine:
             "CPU",
             {
                 "PERFORMANCE_HINT": "THROUGHPUT",
-                "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
+                "INFERENCE_PRECISION_HINT": "bf16"
+                if precision == "bfloat16"
+                else "f32",
             },
         )
         num_requests = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
@@ -141,8 +143,8 @@ def _read_into(core: Any, backbone: keras.Model) -> Any:
 def resolve_engine(engine: EngineName) -> EngineName:
     """Return the engine that `auto` stands for here; any other name as it is.
 
-    `auto` takes TensorFlow where a GPU is seen, else OpenVINO where it is installed, else
-    TensorFlow.
+    `auto` takes TensorFlow where a GPU is seen, else OpenVINO where it is installed,
+    else TensorFlow.
 
     Raises:
         ValueError: For an unknown engine.

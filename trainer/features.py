@@ -1,10 +1,11 @@
-"""The contract between ingestion, training, evaluation and serving: names, nothing else.
+"""The contract between ingestion, training, evaluation and serving: names.
 
 No TensorFlow here: a client of the served model, or a command that only prints help,
-can import this module for nothing. Keys of an example follow the TensorFlow model garden.
+can import this module for nothing. Keys of an example follow the TensorFlow model
+garden.
 """
 
-# --- A raw example, as ImageExampleGen writes it -----------------------------------------
+# --- A raw example, as ImageExampleGen writes it ------------------------------
 IMAGE_KEY = "image/encoded"
 """The encoded image, bytes of a JPEG, PNG, GIF, BMP or WebP file."""
 FORMAT_KEY = "image/format"
@@ -24,7 +25,7 @@ SOURCE_KEY = "image/source"
 
 IMAGE_FORMATS = ("jpeg", "png", "gif", "bmp", "webp")
 
-# --- A transformed example ---------------------------------------------------------------
+# --- A transformed example ----------------------------------------------------
 PIXELS_KEY = "image/pixels"
 """float32 (H, W, 3), resized and normalised as the preset says."""
 LABEL_KEY = "image/class/label"
@@ -32,11 +33,11 @@ LABEL_KEY = "image/class/label"
 CLASS_NAMES_VOCABULARY = "class_names"
 """File name of the label map among the Transform graph's vocabularies."""
 
-# --- A bottleneck-features example -------------------------------------------------------
+# --- A bottleneck-features example --------------------------------------------
 FEATURES_KEY = "features"
 """float32, the backbone's (pooled) output, flattened in row-major order."""
 
-# --- Splits ------------------------------------------------------------------------------
+# --- Splits -------------------------------------------------------------------
 TRAIN_SPLIT = "train"
 """Fits weights."""
 EVAL_SPLIT = "eval"
@@ -45,7 +46,7 @@ TEST_SPLIT = "test"
 """Read by the gate and the report alone: nothing chooses on it."""
 SPLITS = (TRAIN_SPLIT, EVAL_SPLIT, TEST_SPLIT)
 
-# --- The exported SavedModel -------------------------------------------------------------
+# --- The exported SavedModel --------------------------------------------------
 SERVING_SIGNATURE = "serving_default"
 """One string tensor (N,) `examples` of serialized tf.Examples with `IMAGE_KEY`."""
 IMAGES_SIGNATURE = "predict_images"

@@ -150,8 +150,8 @@ def decode_image(
         target_size: (height, width) in pixels to which the caller will resize. A JPEG
             file that is at least four times as large is decoded at a half, a quarter or
             an eighth of its scale, whichever leaves at least twice the target; libjpeg
-            then averages exact blocks of pixels, at a fraction of the time. None decodes
-            at full scale.
+            then averages exact blocks of pixels, at a fraction of the time. None
+            decodes at full scale.
 
     Returns:
         uint8 (H, W, 3).
@@ -176,7 +176,6 @@ def decode_image(
 
 def _format_index(encoded: tf.Tensor) -> tf.Tensor:
     """Tell the format from the first bytes, int32 ()."""
-
     head = _head(encoded, 16)
 
     def starts(prefix: bytes, position: int = 0) -> tf.Tensor:
@@ -202,7 +201,9 @@ def _head(encoded: tf.Tensor, num_bytes: int) -> tf.Tensor:
 
 
 def _refuse(encoded: tf.Tensor) -> tf.Tensor:
-    message = "The bytes are no image. JPEG, PNG, GIF, BMP and WebP can be decoded; size:"
+    message = (
+        "The bytes are no image. JPEG, PNG, GIF, BMP and WebP can be decoded; size:"
+    )
     refusal = tf.debugging.Assert(False, [message, tf.strings.length(encoded)])
     with tf.control_dependencies([refusal] if refusal is not None else []):
         return tf.zeros([0, 0, 3], tf.uint8)
@@ -233,9 +234,10 @@ def _on_white_paper(pixels: tf.Tensor) -> tf.Tensor:
 def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     """Decode a still WebP, uint8 (H, W, 3 or 4).
 
-    TensorFlow 2.21 frees memory twice when it is asked for the channels of an animation,
-    which ends the process: animations are refused before it sees them, and the channels
-    are read here. Layout of the file: RFC 9649, sections 2.5 to 2.7, and 3.4.
+    TensorFlow 2.21 frees memory twice when it is asked for the channels of an
+    animation, which ends the process: animations are refused before it sees them, and
+    the channels are read here. Layout of the file: RFC 9649, sections 2.5 to 2.7, and
+    3.4.
     """
     start = _head(encoded, 32)
     head = tf.io.decode_raw(start, tf.uint8)
@@ -259,7 +261,7 @@ def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _bmp_to_rgb(pixels: tf.Tensor) -> tf.Tensor:
-    """Bring uint8 (H, W, 1 | 3 | 4) to (H, W, 3); the fourth byte of a BMP is padding."""
+    """Bring uint8 (H, W, 1 | 3 | 4) to (H, W, 3); a fourth byte is padding."""
     return tf.cond(
         tf.equal(tf.shape(pixels)[-1], 1),
         lambda: tf.repeat(pixels, 3, axis=-1),
@@ -310,15 +312,14 @@ def _turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 
 def _jpeg_orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """Read the EXIF orientation of a JPEG file, int32 () in 1..8; 1 where there is none.
+    """Read a JPEG file's EXIF orientation, int32 () in 1..8; 1 where there is none.
 
     A file whose only application segment is a plain JFIF header, as most small images
     have, is told by three comparisons; the walk takes 0.9 ms.
     """
     head = _head(encoded, 24)
-    is_plain = (
-        tf.equal(tf.strings.substr(head, 2, 4), b"\xff\xe0\x00\x10")
-        & tf.equal(tf.strings.substr(head, 20, 2), b"\xff\xdb")
+    is_plain = tf.equal(tf.strings.substr(head, 2, 4), b"\xff\xe0\x00\x10") & tf.equal(
+        tf.strings.substr(head, 20, 2), b"\xff\xdb"
     )
     return tf.cond(
         is_plain, lambda: tf.constant(1), lambda: _walk_to_orientation(encoded)
@@ -349,7 +350,10 @@ def _walk_to_orientation(encoded: tf.Tensor) -> tf.Tensor:
     def is_exif(position: tf.Tensor) -> tf.Tensor:
         is_app1 = tf.equal(byte(position + 1), 0xE1)
         return is_app1 & tf.reduce_all(
-            [tf.equal(byte(position + 4 + i), code) for i, code in enumerate(b"Exif\0\0")]
+            [
+                tf.equal(byte(position + 4 + i), code)
+                for i, code in enumerate(b"Exif\0\0")
+            ]
         )
 
     position = tf.while_loop(

@@ -55,7 +55,7 @@ class PreprocessingSpec:
             )
 
     def to_json(self) -> str:
-        """Return the spec as JSON with sorted keys: an execution property of Transform."""
+        """Return the spec as JSON with sorted keys, an execution property."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
     @classmethod
@@ -149,7 +149,9 @@ def preprocessing_fingerprint(spec: PreprocessingSpec) -> str:
         64 hexadecimal digits. They change when the code, the spec, or the TensorFlow
         release (its kernels may differ) changes.
     """
-    function = tf.function(lambda encoded: preprocess_images(encoded, spec), autograph=False)
+    function = tf.function(
+        lambda encoded: preprocess_images(encoded, spec), autograph=False
+    )
     with tf.Graph().as_default():
         concrete = function.get_concrete_function(tf.TensorSpec([None], tf.string))
     digest = hashlib.sha256()
@@ -166,7 +168,9 @@ def _canonical_graph(graph: tf.compat.v1.GraphDef) -> bytes:
     here they are listed as a walk from the main graph meets them, and a node refers to
     its inputs by their position.
     """
-    functions = {function.signature.name: function for function in graph.library.function}
+    functions = {
+        function.signature.name: function for function in graph.library.function
+    }
     met: dict[str, int] = {}
     bodies: list[str] = []
 
@@ -175,8 +179,10 @@ def _canonical_graph(graph: tf.compat.v1.GraphDef) -> bytes:
             met[name] = len(met)
             function = functions[name]
             arguments = [argument.name for argument in function.signature.input_arg]
-            results = [function.ret[argument.name] for argument in
-                       function.signature.output_arg]
+            results = [
+                function.ret[argument.name]
+                for argument in function.signature.output_arg
+            ]
             bodies.append(body(arguments, function.node_def, results))
         return f"function {met.get(name, name)}"
 

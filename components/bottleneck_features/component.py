@@ -45,7 +45,7 @@ class BottleneckFeatures(base_beam_component.BaseBeamComponent):
     SPEC_CLASS = BottleneckFeaturesSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
-    def __init__(  # noqa: PLR0913 - one argument per input and property
+    def __init__(
         self,
         *,
         examples: channel.BaseChannel,
@@ -77,7 +77,9 @@ class BottleneckFeatures(base_beam_component.BaseBeamComponent):
                     executor.EXAMPLES_KEY: examples,
                     executor.METADATA_KEY: metadata,
                     executor.TRANSFORM_GRAPH_KEY: transform_graph,
-                    executor.MODEL_KEY: model.model_dump_json(exclude={"head", "output"}),
+                    executor.MODEL_KEY: model.model_dump_json(
+                        exclude={"head", "output"}
+                    ),
                     executor.PREPROCESSING_KEY: preprocessing,
                     executor.ENGINE_KEY: engine,
                     executor.PRECISION_KEY: precision,

@@ -17,8 +17,8 @@ class FeaturesConfig(StrictModel):
     )
     precision: Precision = Field(
         "float32",
-        description="Of OpenVINO's arithmetic; `bfloat16` is faster where the processor "
-        "has it, and less exact.",
+        description="Of OpenVINO's arithmetic; `bfloat16` is faster where the "
+        "processor has it, and less exact.",
     )
     cache: str | None = Field(
         None,

@@ -17,8 +17,8 @@ from tfx.types import artifact, artifact_utils
 
 from components import progress
 from components.bottleneck_features.extraction import (
-    ExtractShard,
     Extraction,
+    ExtractShard,
     Shard,
     release_workers,
 )
@@ -42,7 +42,7 @@ FEATURE_SPLITS = (features.TRAIN_SPLIT, features.EVAL_SPLIT)
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Write one shard of features beside each shard of raw examples."""
 
-    def Do(  # noqa: N802, D102 - TFX's name; documented below
+    def Do(
         self,
         input_dict: dict[str, list[artifact.Artifact]],
         output_dict: dict[str, list[artifact.Artifact]],
@@ -57,9 +57,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 `eval`; each record holds `features`, float32 of the backbone's output,
                 and `image/class/label`, `image/key`, `image/filename`.
             exec_properties: `model`, a `ModelConfig` as JSON; `preprocessing`, the
-                `PreprocessingSpec` that Transform applies, as JSON; `engine` and `precision`,
-                see `trainer.feature_engine`; `cache_dir`, folder of the store of
-                features or empty; `code_fingerprint`, read by TFX's cache alone.
+                `PreprocessingSpec` that Transform applies, as JSON; `engine` and
+                `precision`, see `trainer.feature_engine`; `cache_dir`, folder of the
+                store of features or empty; `code_fingerprint`, read by TFX's cache
+                alone.
         """
         examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
         metadata = artifact_utils.get_single_instance(input_dict[METADATA_KEY])
@@ -75,7 +76,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             target = artifact_utils.get_split_uri([output], split)
             fileio.makedirs(target)
             shards += [
-                Shard(*(os.path.join(folder, name) for folder in (source, images, target)))
+                Shard(
+                    *(os.path.join(folder, name) for folder in (source, images, target))
+                )
                 for name in sorted(fileio.listdir(source))
             ]
         names = tft.TFTransformOutput(graph.uri).vocabulary_by_name(

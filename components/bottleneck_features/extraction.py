@@ -1,7 +1,8 @@
 """The Beam transform that gives each image of a shard its bottleneck features.
 
-Features come from the store; what it lacks is computed and put there first. So a run that
-is killed loses at most one file of the store, and a run with little new is little work.
+Features come from the store; what it lacks is computed and put there first. So a run
+that is killed loses at most one file of the store, and a run with little new is little
+work.
 """
 
 from __future__ import annotations
@@ -224,8 +225,8 @@ def _image_batches(
 ) -> Iterator[Mapping[str, np.ndarray]]:
     """Yield preprocessed images whose key is in `missing`, in the order of the file.
 
-    Reading, decoding and resizing run in TensorFlow's threads while the engine computes;
-    a few batches are in memory, whatever the size of the file.
+    Reading, decoding and resizing run in TensorFlow's threads while the engine
+    computes; a few batches are in memory, whatever the size of the file.
     """
     wanted = tf.lookup.StaticHashTable(
         tf.lookup.KeyValueTensorInitializer(

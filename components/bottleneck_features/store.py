@@ -4,11 +4,12 @@
         namespace.json          what the namespace stands for, for people
         <sha256>.arrow          features of some images; the name is the file's own hash
 
-A namespace is everything that decides a feature but the image: preprocessing, weights, cut,
-pooling, engine and precision. An image is its SHA-256, so relabelling or moving a file
-computes nothing. Files are Arrow IPC (https://arrow.apache.org/docs/format), written aside
-and renamed: a reader sees a whole file or none, and several runs may write at once. A file
-whose content does not have the hash of its name is never read, and computed anew.
+A namespace is everything that decides a feature but the image: preprocessing, weights,
+cut, pooling, engine and precision. An image is its SHA-256, so relabelling or moving a
+file computes nothing. Files are Arrow IPC (https://arrow.apache.org/docs/format),
+written aside and renamed: a reader sees a whole file or none, and several runs may
+write at once. A file whose content does not have the hash of its name is never read,
+and computed anew.
 """
 
 from __future__ import annotations

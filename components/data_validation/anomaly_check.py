@@ -35,7 +35,7 @@ def describe_errors(anomalies: anomalies_pb2.Anomalies) -> list[str]:
 
 
 @component
-def AnomalyCheck(  # noqa: N802 - TFX names components like classes
+def AnomalyCheck(
     anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
     checked: OutputArtifact[standard_artifacts.String],
     code_fingerprint: Parameter[str] = "",

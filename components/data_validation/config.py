@@ -12,6 +12,6 @@ class DataValidationConfig(StrictModel):
 
     schema_path: str | None = Field(
         None,
-        description="A curated schema, schema.pbtxt; empty: one is inferred from the data "
-        "of each run. `graft run` leaves the inferred one in the artifacts to begin with.",
+        description="A curated schema, schema.pbtxt; empty: one is inferred from "
+        "the data of each run and left in the artifacts, to begin with.",
     )

@@ -54,5 +54,5 @@ def check(
 
 @app.command()
 def schema() -> None:
-    """Print the config's JSON schema: every key, its type, its default, what it does."""
+    """Print the config's JSON schema: every key, type and default."""
     typer.echo(json.dumps(PipelineConfig.model_json_schema(), indent=2))

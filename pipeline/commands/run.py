@@ -46,7 +46,7 @@ def run(
 
 
 def _make_folder(folder: Path) -> None:
-    """Make the output folder and see that it can be written to, before the long wait."""
+    """Make the output folder and see that it can be written to, before the wait."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"
@@ -91,7 +91,7 @@ def _run(
 def _failure(error: Exception, node: str | None, log_path: Path) -> Exception:
     """Name the usual failures of a machine; leave a defect of ours as it is."""
     text = str(error)
-    if isinstance(error, OSError) and error.errno == 28 or "No space left" in text:
+    if (isinstance(error, OSError) and error.errno == 28) or "No space left" in text:
         return UserError(
             f"No space left on the disk, in {node or 'the run'}. Free some and run the "
             f"same command again: it goes on from here.\nLog: {log_path}"

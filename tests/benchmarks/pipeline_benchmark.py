@@ -2,8 +2,8 @@
 
     python tests/benchmarks/pipeline_benchmark.py [--images 2000] [--epochs 3]
 
-CIFAR-10 images at 224 pixels, EfficientNet-Lite0. graft's run evaluates on a test split,
-gates, pushes and reports; the yardstick trains, and pushes without looking.
+CIFAR-10 images at 224 pixels, EfficientNet-Lite0. graft's run evaluates on a test
+split, gates, pushes and reports; the yardstick trains, and pushes without looking.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def extract_cifar(target: Path, num_images: int) -> Path:
     source = Path(named) if named else ROOT.parent / "shared" / "data"
     archive = source / "cifar10_train.tar.xz"
     if not archive.is_file():
-        sys.exit(f"{archive} is not here: set GRAFT_TEST_DATA to the folder of real images")
+        sys.exit(
+            f"{archive} is not here: set GRAFT_TEST_DATA to the folder of real images"
+        )
     counts: dict[str, int] = {}
     with tarfile.open(archive) as file:
         for member in file:
@@ -106,7 +108,7 @@ def measure(command: list[str], output: Path) -> Cost:
     log = output.parent / f"{output.name}.log"
     start = time.monotonic()
     with log.open("wb") as file:
-        process = subprocess.Popen(  # noqa: S603 - our own programs
+        process = subprocess.Popen(
             command,
             cwd=ROOT,
             stdout=file,

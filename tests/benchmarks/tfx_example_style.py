@@ -2,7 +2,8 @@
 
 Transform materialises float32 pixels, and the frozen backbone runs over them in every
 epoch. Same images, same backbone and weights, same image size as the pipeline that is
-compared with it. It is run as a program: `python tfx_example_style.py DATA OUTPUT EPOCHS`.
+compared with it. It is run as a program: `python tfx_example_style.py DATA OUTPUT
+EPOCHS`.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def run_fn(fn_args):
 
     backbone = build_backbone(ModelConfig(cut="top_activation"))
     inputs = keras.Input((SIZE, SIZE, 3))
-    model = keras.Model(inputs, keras.layers.Dense(10)(backbone(inputs, training=False)))
+    model = keras.Model(
+        inputs, keras.layers.Dense(10)(backbone(inputs, training=False))
+    )
     model.compile(
         "adam",
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -91,7 +94,7 @@ def run_fn(fn_args):
 
 
 def write_records(data: str, folder: str) -> None:
-    """Write the class folders below `data` as TFRecord, as the example's reader wants."""
+    """Write the class folders below `data` as TFRecord, as the reader wants."""
     os.makedirs(folder)
     names = sorted(os.listdir(data))
     with tf.io.TFRecordWriter(

@@ -49,7 +49,9 @@ def digit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_graft() -> RunGraft:
     """Run `graft` in a process of its own: `run_graft("run", ..., timeout=200)`."""
 
-    def run(*arguments: object, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: object, timeout: float = 280
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
             capture_output=True,

@@ -1,4 +1,4 @@
-"""A config's mistakes get a message that says what is allowed, what came, and what to do."""
+"""A config's mistakes get a message: what is allowed, what came, what to do."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_dumped_config_is_the_same_config(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["trainig.epochs=3"], "did you mean `training`"),
+        (["trainin.epochs=3"], "did you mean `training`"),
         (["training.epoch=3"], "did you mean `epochs`"),
         (["data.pth=x"], "did you mean `path`"),
         (["training.epochs=many"], "`training.epochs`: .*integer.*Received: 'many'"),
@@ -70,12 +70,12 @@ def test_every_mistake_is_listed_at_once():
         load_config(
             None,
             data="x",
-            overrides=["training.epochs=0", "gate.min_accuracy=2", "trainig.seed=1"],
+            overrides=["training.epochs=0", "gate.min_accuracy=2", "trainin.seed=1"],
         )
     text = str(caught.value)
     assert "training.epochs" in text
     assert "gate.min_accuracy" in text
-    assert "trainig" in text
+    assert "trainin" in text
 
 
 def test_no_data_at_all_says_how_to_name_some():
@@ -145,15 +145,15 @@ _HEAVY = ("tensorflow", "keras", "tfx", "apache_beam", "kfp", "sklearn")
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["run", "--help"], ["config", "check", "--data", "x"]],
-    ids=lambda arguments: " ".join(arguments),
+    ids=" ".join,
 )
 def test_help_and_checks_import_nothing_heavy(arguments):
-    """In place of a clock: what would make these commands slow is not imported."""
+    """In place of a clock: what would make these slow is not imported."""
     program = (
         "import sys\n"
         f"sys.argv = ['graft', *{arguments!r}]\n"
         "from pipeline.cli import main\n"
-        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         f"heavy = [name for name in {_HEAVY!r} if name in sys.modules]\n"
         "assert not heavy, heavy\n"
     )

@@ -114,10 +114,9 @@ def test_nothing_changed_is_answered_from_the_cache(
     for node in ("ImageExampleGen", "Transform", "BottleneckFeatures", "Trainer"):
         assert states[node] == ["COMPLETE", "CACHED"], (node, states)
     accuracy = re.compile(r"Test accuracy +([\d.]+)")
-    assert (
-        accuracy.search(done.stdout).group(1)
-        == accuracy.search(first_run.stdout).group(1)
-    )
+    assert accuracy.search(done.stdout).group(1) == accuracy.search(
+        first_run.stdout
+    ).group(1)
 
 
 def test_a_new_image_and_a_bad_one_are_noticed(
@@ -141,7 +140,9 @@ def test_the_gate_refuses_a_model_that_learned_nothing(
     """Labels at random: no honest model reaches the floor."""
     rng = np.random.default_rng(RANDOM_LABELS_SEED)
     images = sorted(digit_folder.rglob("*.png"))
-    for name, group in zip("ab", np.array_split(rng.permutation(len(images)), 2)):
+    for name, group in zip(
+        "ab", np.array_split(rng.permutation(len(images)), 2), strict=True
+    ):
         (tmp_path / "data" / name).mkdir(parents=True)
         for index in group:
             shutil.copy(images[index], tmp_path / "data" / name / f"{index}.png")

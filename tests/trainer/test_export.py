@@ -166,7 +166,9 @@ def test_transform_labels_knows_the_label_map_and_nothing_else(saved_model, imag
 
 
 def test_tfma_sees_what_the_trainer_computed(saved_model, images, expected):
-    config = tfma.utils.update_eval_config_with_defaults(build_eval_config(GateConfig(), has_baseline=False))
+    config = tfma.utils.update_eval_config_with_defaults(
+        build_eval_config(GateConfig(), has_baseline=False)
+    )
     model = tfma.default_eval_shared_model(
         eval_saved_model_path=saved_model, eval_config=config
     )

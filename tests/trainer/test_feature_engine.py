@@ -21,7 +21,8 @@ def backbone():
 def batches() -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     return [
-        rng.uniform(-1, 1, (size, 64, 64, 3)).astype(np.float32) for size in (4, 1, 3, 4)
+        rng.uniform(-1, 1, (size, 64, 64, 3)).astype(np.float32)
+        for size in (4, 1, 3, 4)
     ]
 
 
@@ -44,7 +45,7 @@ def test_every_engine_gives_the_features_of_the_keras_model_in_order(
 
 
 def test_bfloat16_stays_near(backbone, batches, expected):
-    """Only the size of the difference: a processor without bfloat16 computes float32."""
+    """Only the size: a processor without bfloat16 computes in float32."""
     found = list(build_engine(backbone, "openvino", "bfloat16").run(iter(batches)))
     for values, reference in zip(found, expected, strict=True):
         difference = np.abs(values - reference).mean() / np.abs(reference).mean()

@@ -63,7 +63,9 @@ def test_one_batch_may_hold_images_of_any_size_and_format(encode):
     ]
     pixels = preprocess_images(tf.constant(red), spec).numpy()
     assert pixels.shape == (3, 12, 16, 3)
-    np.testing.assert_allclose(pixels, np.broadcast_to([255, 0, 0], pixels.shape), atol=2)
+    np.testing.assert_allclose(
+        pixels, np.broadcast_to([255, 0, 0], pixels.shape), atol=2
+    )
 
 
 def test_eager_and_tf_data_agree(picture, encode):
@@ -94,7 +96,9 @@ def test_the_fingerprint_is_stable_and_sees_every_change(monkeypatch):
     others = [
         PreprocessingSpec(height=33, width=32, scaling="lite"),
         PreprocessingSpec(height=32, width=32, scaling="tf"),
-        PreprocessingSpec(height=32, width=32, scaling="lite", interpolation="bilinear"),
+        PreprocessingSpec(
+            height=32, width=32, scaling="lite", interpolation="bilinear"
+        ),
         PreprocessingSpec(height=32, width=32, scaling="lite", antialias=False),
     ]
     fingerprints = {preprocessing_fingerprint(other) for other in others}

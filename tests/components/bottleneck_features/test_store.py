@@ -25,7 +25,9 @@ PARTS = {
 
 
 def _keys(count: int, start: int = 0) -> list[bytes]:
-    return [hashlib.sha256(str(i).encode()).digest() for i in range(start, start + count)]
+    return [
+        hashlib.sha256(str(i).encode()).digest() for i in range(start, start + count)
+    ]
 
 
 def _values(count: int, start: int = 0) -> np.ndarray:
