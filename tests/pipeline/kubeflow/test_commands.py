@@ -1,0 +1,102 @@
+"""What `graft compile`, `emulate` and `schedule` say to a mistake, before any TFX."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+import yaml
+from typer.testing import CliRunner
+
+from pipeline.commands.compile import compile_
+from pipeline.commands.emulate import emulate
+from pipeline.commands.schedule import app as schedule_app
+from trainer.errors import UserError
+
+IMAGE = "registry.example.org/graft:1.0"
+
+
+def invoke(command, *arguments):
+    """Return the message of the user's mistake that ended the command."""
+    app = command
+    if not isinstance(command, typer.Typer):
+        app = typer.Typer()
+        app.command()(command)
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, UserError), result
+    return str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--target", "argo"), "must be kubeflow or vertex. Received: 'argo'"),
+        (("--profile", "gpu-gek"), "Did you mean 'gpu-gke'"),
+        ((), "No image"),
+        (("--image", "graft:latest"), "'graft:latest'"),
+        (("--image", IMAGE, "--data", "photos"), "`data.path` must lie in one of"),
+        (("--image", IMAGE, "--data", "s3://b/k"), "mount a volume"),
+        (("--image", IMAGE, "--set", "name=My_Pipeline"), "name"),
+    ],
+)
+def test_compile_refuses(arguments, message):
+    default = () if "--data" in arguments else ("--data", "/mnt/data/photos")
+    assert message in invoke(compile_, *arguments, *default)
+
+
+def test_emulate_refuses(tmp_path):
+    assert "can't be read" in invoke(emulate, str(tmp_path / "none.yaml"))
+    assert "`--mount` takes" in invoke(emulate, "x.yaml", "--mount", "data")
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(yaml.safe_dump({"schemaVersion": "2.0.0"}))
+    folder = ("--folder", str(tmp_path / "cluster"))
+    assert "must be 2.1.0" in invoke(emulate, str(bad), *folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--cron", "daily"), "five fields"),
+        (("--cron", "0 3 * * *", "--timezone", "Europe/Berlin"), "--engine cronjob"),
+        (("--cron", "0 3 * * *", "--engine", "airflow"), "Received: 'airflow'"),
+        (("--cron", "0 3 * * *", "--param", "epochs"), "NAME=VALUE"),
+        (("--cron", "0 3 * * *", "--host", "localhost"), "must be a URL"),
+    ],
+)
+def test_schedule_refuses(arguments, message):
+    common = ("create", "nightly", "--pipeline", "sample")
+    assert message in invoke(schedule_app, *common, *arguments)
+
+
+def test_cronjob_manifest_is_written(tmp_path):
+    compiled = tmp_path / "pipeline.yaml"
+    compiled.write_text(
+        yaml.safe_dump(
+            {
+                "schemaVersion": "2.1.0",
+                "pipelineInfo": {"name": "sample"},
+                "root": {
+                    "inputDefinitions": {
+                        "parameters": {
+                            "data_fingerprint": {"parameterType": "STRING"},
+                            "epochs": {
+                                "parameterType": "NUMBER_INTEGER",
+                                "defaultValue": 3,
+                            },
+                        }
+                    },
+                    "dag": {"tasks": {}},
+                },
+            }
+        )
+    )
+    output = tmp_path / "job.yaml"
+    arguments = [
+        *("create", "nightly", "--pipeline", str(compiled), "--cron", "0 3 * * *"),
+        *("--engine", "cronjob", "--image", IMAGE, "-o", str(output)),
+    ]
+    result = CliRunner().invoke(schedule_app, [*arguments, "--param", "epochs=9"])
+    assert result.exit_code == 0, result
+    kinds = [item["kind"] for item in yaml.safe_load_all(output.read_text())]
+    assert kinds == ["ConfigMap", "ServiceAccount", "CronJob"]
+    assert "--param=epochs=9" in output.read_text()
+    assert "NUMBER_INTEGER" in invoke(schedule_app, *arguments, "--param", "epochs=x")
