@@ -7,6 +7,7 @@ help and mistakes in a config are answered before TFX would have been imported.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -18,14 +19,19 @@ _COMMANDS = {
     "predict": ("predict", "predict"),
     "serve": ("serve", "serve"),
     "load-test": ("load_test", "load_test"),
-    "config": ("config", "app"),
-    "compile": ("compile", "compile_"),
     "report": ("report", "report"),
     "runs": ("runs", "runs"),
     "diff": ("diff", "diff"),
     "models": ("models", "models"),
     "rollback": ("rollback", "rollback"),
     "bless": ("bless", "bless"),
+    "cache": ("cache", "app"),
+    "config": ("config", "app"),
+    "presets": ("presets", "presets"),
+    "compile": ("compile", "compile_"),
+    "emulate": ("emulate", "emulate"),
+    "submit": ("submit", "submit"),
+    "schedule": ("schedule", "app"),
     "doctor": ("doctor", "doctor"),
 }
 """Name on the command line, in the order of the help: module and attribute."""
@@ -82,6 +88,8 @@ def main() -> None:
     """Run the command line; a user's mistake ends it with one message and status 1."""
     from trainer.errors import UserError
 
+    # TensorFlow's greetings are no answer to any command.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         app()
     except UserError as error:

@@ -18,6 +18,8 @@ import hashlib
 import json
 import logging
 import os
+import shutil
+import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ from tfx.dsl.io import fileio
 _SUFFIX = ".arrow"
 _KEY, _FEATURE = "key", "feature"
 _HASH_CHUNK_BYTES = 1 << 22
+_TORN_AFTER_SECONDS = 3600.0  # a younger partial file may be a write under way
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +69,9 @@ class FeatureStore:
         """Make the namespace if there is none, and read its index."""
         fileio.makedirs(self.namespace_folder)
         readme = os.path.join(self.namespace_folder, "namespace.json")
-        if not fileio.exists(readme):
-            text = json.dumps(self.parts, indent=1, sort_keys=True)
-            _write_whole(readme, text.encode())
+        # Written at every opening: its time is when the namespace was last of use.
+        text = json.dumps(self.parts, indent=1, sort_keys=True)
+        _write_whole(readme, text.encode())
         self.refresh()
         return self
 
@@ -236,3 +239,33 @@ def summarise(folder: str) -> Iterable[NamespaceSummary]:
         yield NamespaceSummary(
             os.path.basename(path), parts, len(files), len(keys), num_bytes, num_damaged
         )
+
+
+def prune(folder: str, unused_seconds: float) -> list[str]:
+    """Remove what no run needs: damaged files, torn writes, namespaces out of use.
+
+    Args:
+        folder: Local folder of the store.
+        unused_seconds: Remove namespaces that no run opened for so long.
+
+    Returns:
+        What was removed.
+    """
+    now = time.time()
+    removed = []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        readme = os.path.join(entry.path, "namespace.json")
+        if not os.path.exists(readme):
+            continue
+        if now - os.path.getmtime(readme) > unused_seconds:
+            shutil.rmtree(entry.path)
+            removed.append(entry.path)
+            continue
+        for file in sorted(os.scandir(entry.path), key=lambda file: file.name):
+            is_torn = file.name.endswith(".partial") and (
+                now - file.stat().st_mtime > _TORN_AFTER_SECONDS
+            )
+            if is_torn or file.name.endswith(".damaged"):
+                os.unlink(file.path)
+                removed.append(file.path)
+    return removed

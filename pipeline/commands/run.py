@@ -65,7 +65,6 @@ def _run(
     from pipeline.progress_display import ProgressDisplay
     from pipeline.run_log import logs_to_file
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     start = time.monotonic()
     with logs_to_file(log_path, verbose=verbose) as terminal:
         display = ProgressDisplay(terminal, animate=not verbose)

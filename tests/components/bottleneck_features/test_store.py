@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.bottleneck_features.store import FeatureStore, namespace_of, summarise
+from components.bottleneck_features.store import FeatureStore, namespace_of, prune, summarise
 
 PARTS = {
     "preprocessing": "p",
@@ -145,3 +145,22 @@ def test_the_summary_counts_and_verifies(store):
     assert summary.num_damaged == 1
     assert summary.num_images in (4, 6)
     assert list(summarise(store.folder + "/nowhere")) == []
+
+
+def test_prune_removes_what_no_run_needs_and_nothing_else(store):
+    store.put(_keys(3), _values(3))
+    folder = Path(store.namespace_folder)
+    young, old = folder / "a.arrow.1.partial", folder / "b.arrow.2.partial"
+    for path in (young, old, folder / "c.arrow.damaged"):
+        path.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    unused = FeatureStore(store.folder, {**PARTS, "engine": "old"}).open()
+    os.utime(Path(unused.namespace_folder) / "namespace.json", (0, 0))
+    removed = prune(store.folder, unused_seconds=3600)
+    assert set(removed) == {
+        str(old),
+        str(folder / "c.arrow.damaged"),
+        unused.namespace_folder,
+    }
+    assert young.exists()
+    assert len(FeatureStore(store.folder, PARTS).open()) == 3
