@@ -26,6 +26,8 @@ RECORD_KEY = "record"
 REASON_PROPERTY = "not_pushed_reason"
 """Custom property of the `PushedModel` that says why nothing was pushed."""
 
+_JUDGES = {"gate": "model_blessing", "canary": "infra_blessing"}
+
 logger = logging.getLogger(__name__)
 
 
@@ -49,9 +51,10 @@ class Executor(pusher_executor.Executor):
             exec_properties: `custom_config`, see the keys of this module.
         """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
-        if not self.CheckBlessing(input_dict):
-            self._refuse(pushed, "the gate or the canary refused the model")
-            return
+        for who, key in _JUDGES.items():
+            if not self.CheckBlessing({key: input_dict.get(key, [])}):
+                self._refuse(pushed, f"the {who} refused the model")
+                return
         config = json_utils.loads(exec_properties["custom_config"])
         push = PushConfig.model_validate_json(config[PUSH_KEY])
         if push.destination is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -11,11 +13,12 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
-from tfx.utils import io_utils
+from tfx.utils import io_utils, path_utils
 
 from components.publishing.executor import REASON_PROPERTY
 from components.publishing.provenance import describe_environment
 from components.report import contents as read
+from components.report.grad_cam import Explainer, overlay
 from components.report.page import render_card, render_page
 from trainer.features import TEST_SPLIT
 
@@ -37,6 +40,8 @@ REPORT_FILE = "report.html"
 CARD_FILE = "model_card.md"
 CANARY_FILE = "canary.json"
 """What the canary leaves in its InfraBlessing."""
+
+logger = logging.getLogger(__name__)
 
 Artifacts = dict[str, list[artifact.Artifact]]
 
@@ -84,7 +89,8 @@ def gather(
     split = artifact_utils.get_split_uri(input_dict[EXAMPLES_KEY], TEST_SPLIT)
     files = [os.path.join(split, name) for name in sorted(fileio.listdir(split))]
     names, counts = read.count_confusion(predictions)
-    mistakes, num_mistakes, _ = read.worst_mistakes(predictions, files)
+    mistakes, num_mistakes, encoded = read.worst_mistakes(predictions, files)
+    mistakes = _with_heat(mistakes, encoded, input_dict[MODEL_KEY])
     quarantine = _uri(input_dict, QUARANTINE_KEY)
     return read.ReportContents(
         verdict=read.load_verdict(evaluation),
@@ -107,6 +113,36 @@ def gather(
             "data_fingerprint": exec_properties[DATA_FINGERPRINT_KEY],
             **describe_environment(),
         },
+    )
+
+
+def _with_heat(
+    mistakes: tuple[read.Mistake, ...],
+    encoded: dict[str, bytes],
+    models: list[artifact.Artifact],
+) -> tuple[read.Mistake, ...]:
+    """Add what the answers rest on, where the model lets itself be explained."""
+    shown = [each for each in mistakes if each.picture is not None]
+    if not shown:
+        return mistakes
+    model = artifact_utils.get_single_instance(models)
+    path = path_utils.serving_model_path(
+        model.uri, path_utils.is_old_model_artifact(model)
+    )
+    try:
+        explainer = Explainer(path)
+        heats = explainer.heat([encoded[each.content_hash] for each in shown])
+        explainer.close()
+    except Exception:
+        # Any architecture may come along; the page is worth having without.
+        logger.warning("No Grad-CAM for this model", exc_info=True)
+        return mistakes
+    pictures = {
+        each.content_hash: overlay(encoded[each.content_hash], heat)
+        for each, heat in zip(shown, heats, strict=True)
+    }
+    return tuple(
+        replace(each, heat=pictures.get(each.content_hash)) for each in mistakes
     )
 
 

@@ -21,6 +21,7 @@ from components.report.timings import timings_table
 
 TEMPLATES = Path(__file__).parent / "templates"
 _PENALTY = "penalty"
+_FEWEST_POINTS = 2
 
 
 def render_page(contents: ReportContents) -> str:
@@ -63,7 +64,7 @@ def curves(history: Mapping[str, list[float]]) -> list[str]:
         lines = [
             Series(name, history[key]) for name, key in names.items() if key in history
         ]
-        if not lines:
+        if not lines or len(lines[0].values) < _FEWEST_POINTS:
             continue
         x = history[_PENALTY] if is_path else range(1, len(lines[0].values) + 1)
         charts.append(
