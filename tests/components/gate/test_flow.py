@@ -1,0 +1,276 @@
+"""Gate, canary, publishing and report, one after the other, on a tiny real model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow_model_analysis as tfma
+from tfx.types import standard_artifacts
+from tfx.utils import json_utils
+
+from components.canary import executor as canary
+from components.canary.config import CanaryConfig
+from components.gate import executor as gate
+from components.gate.config import GateConfig
+from components.gate.predictions import Predictions
+from components.gate.verdict import Verdict
+from components.image_example_gen.artifacts import ImageQuarantine
+from components.publishing import executor as publishing
+from components.publishing import store
+from components.publishing.config import PushConfig
+from components.publishing.served_model import ServedModel
+from components.publishing.versions import list_versions
+from components.report import executor as report
+from components.report.artifacts import ModelCard, RunReport
+
+SaveModel = Callable[..., Path]
+
+
+def artifact(cls: Any, uri: Path) -> Any:
+    """Return an artifact as an executor gets it."""
+    made = cls()
+    made.uri = str(uri)
+    made.id = 7
+    uri.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+class Flow:
+    """Runs the executors on artifacts below a folder."""
+
+    def __init__(self, folder: Path, examples: Path) -> None:
+        self.folder = folder
+        self.examples = artifact(standard_artifacts.Examples, examples)
+        self.examples.split_names = '["test"]'
+        self.store = folder / "store"
+
+    def served(self, version: int = -1) -> Any:
+        """Run ServedModel."""
+        model = artifact(standard_artifacts.Model, self.folder / "served")
+        executor = ServedModel(
+            destination=str(self.store), model_name="colours"
+        ).executor_spec.executor_class()
+        executor.Do(
+            {},
+            {"model": [model]},
+            {
+                "destination": str(self.store),
+                "model_name": "colours",
+                "version": version,
+                "code_fingerprint": "",
+            },
+        )
+        return model
+
+    def evaluate(
+        self, model: Path, config: GateConfig, baseline: Any = None
+    ) -> tuple[Any, Any, Verdict]:
+        """Run the gate; return evaluation, blessing and verdict."""
+        evaluation = artifact(
+            standard_artifacts.ModelEvaluation, self.folder / "evaluation"
+        )
+        blessing = artifact(standard_artifacts.ModelBlessing, self.folder / "blessing")
+        inputs = {
+            "examples": [self.examples],
+            "model": [artifact(standard_artifacts.Model, model)],
+        }
+        if baseline is not None:
+            inputs["baseline_model"] = [baseline]
+        gate.Executor().Do(
+            inputs,
+            {"evaluation": [evaluation], "blessing": [blessing]},
+            {"gate": config.model_dump_json(), "example_splits": '["test"]'},
+        )
+        text = (Path(evaluation.uri) / "verdict.json").read_text()
+        return evaluation, blessing, Verdict.from_json(text)
+
+    def try_out(self, model: Path, evaluation: Any) -> Any:
+        """Run the canary; return its blessing."""
+        blessing = artifact(standard_artifacts.InfraBlessing, self.folder / "canary")
+        canary.Executor().Do(
+            {
+                "examples": [self.examples],
+                "model": [artifact(standard_artifacts.Model, model)],
+                "evaluation": [evaluation],
+            },
+            {"blessing": [blessing]},
+            {"canary": CanaryConfig(num_images=6).model_dump_json()},
+        )
+        return blessing
+
+    def push(self, model: Path, blessing: Any, infra: Any | None = None) -> Any:
+        """Run Pusher's executor; return the PushedModel."""
+        pushed = artifact(standard_artifacts.PushedModel, self.folder / "pushed")
+        push = PushConfig(destination=str(self.store), model_name="colours")
+        inputs = {
+            "model": [artifact(standard_artifacts.Model, model)],
+            "model_blessing": [blessing],
+        }
+        if infra is not None:
+            inputs["infra_blessing"] = [infra]
+        custom_config = {
+            publishing.PUSH_KEY: push.model_dump_json(),
+            publishing.RECORD_KEY: json.dumps({"pipeline": "flow"}),
+        }
+        publishing.Executor().Do(
+            inputs,
+            {"pushed_model": [pushed]},
+            {"custom_config": json_utils.dumps(custom_config)},
+        )
+        return pushed
+
+
+@pytest.fixture
+def flow(tmp_path: Path, examples_folder: Path) -> Flow:
+    return Flow(tmp_path / "flow", examples_folder)
+
+
+def test_a_good_first_model_gets_to_production_and_is_reported(
+    flow: Flow, save_model: SaveModel
+) -> None:
+    model = save_model("good")
+    served = flow.served()
+    assert served.get_int_custom_property("resolved_count") == 0
+    evaluation, blessing, verdict = flow.evaluate(model, GateConfig(), served)
+    assert verdict.is_blessed
+    assert verdict.metrics["accuracy"] == 1.0
+    assert (Path(blessing.uri) / "BLESSED").exists()
+    # TFMA's own files hold the same numbers, per slice.
+    by_slice = {
+        dict(key).get("image/class/text"): values["accuracy"]["doubleValue"]
+        for key, values in tfma.load_eval_result(evaluation.uri)
+        .get_metrics_for_all_slices()
+        .items()
+        if not key or key[0][0] == "image/class/text"
+    }
+    assert by_slice == {None: 1.0, "blue": 1.0, "green": 1.0, "red": 1.0}
+    infra = flow.try_out(model, evaluation)
+    trial = json.loads((Path(infra.uri) / "canary.json").read_text())
+    assert trial["passed"], trial
+    assert len(trial["checks"]) == 11
+    assert (Path(infra.uri) / "INFRA_BLESSED").exists()
+    pushed = flow.push(model, blessing, infra)
+    (version,) = list_versions(str(flow.store / "colours"))
+    assert pushed.get_string_custom_property("pushed_destination") == version.path
+    assert version.manifest["metrics"]["accuracy"] == 1.0
+    assert version.manifest["verdict"]["is_blessed"]
+    assert version.manifest["environment_sha256"]
+
+    quarantine = artifact(ImageQuarantine, flow.folder / "quarantine")
+    anomalies = artifact(standard_artifacts.ExampleAnomalies, flow.folder / "anomalies")
+    anomalies.split_names = "[]"
+    run = artifact(standard_artifacts.ModelRun, flow.folder / "run")
+    (Path(run.uri) / "history.json").write_text(
+        json.dumps({"loss": [0.5, 0.2], "eval_loss": [0.6, 0.3]})
+    )
+    outputs = {
+        "report": [artifact(RunReport, flow.folder / "report")],
+        "model_card": [artifact(ModelCard, flow.folder / "card")],
+    }
+    config = {
+        "name": "flow",
+        "data": {"path": "colours"},
+        "model": {"preset": "tiny"},
+        "training": {"strategy": "none"},
+        "push": {"model_name": "colours"},
+    }
+    report.Executor().Do(
+        {
+            "examples": [flow.examples],
+            "evaluation": [evaluation],
+            "model": [artifact(standard_artifacts.Model, model)],
+            "model_run": [run],
+            "pushed_model": [pushed],
+            "infra_blessing": [infra],
+            "quarantine": [quarantine],
+            "anomalies": [anomalies],
+        },
+        outputs,
+        {"config": json.dumps(config), "data_fingerprint": "d"},
+    )
+    page = Path(outputs["report"][0].uri).read_text()
+    HTMLParser().feed(page)
+    assert "The gate passed this model" in page
+    assert f"Pushed as version {version.number}" in page
+    assert "every test image is right" in page
+    card = Path(outputs["model_card"][0].uri).read_text()
+    assert "| Accuracy | 1.0000 |" in card
+
+
+def test_a_worse_model_is_refused_and_production_stays(
+    flow: Flow, save_model: SaveModel
+) -> None:
+    good, bad = save_model("good"), save_model("bad", order=(2, 0, 1))
+    _, blessing, _ = flow.evaluate(good, GateConfig())
+    flow.push(good, blessing)
+    served = flow.served()
+    assert served.get_int_custom_property("resolved_count") == 1
+    evaluation, blessing, verdict = flow.evaluate(
+        bad, GateConfig(min_accuracy=0.2), served
+    )
+    assert not verdict.is_blessed
+    assert "worse than production" in verdict.refusals[0]
+    assert verdict.metrics["accuracy"] == pytest.approx(1 / 3)
+    answers = Predictions.load(str(Path(evaluation.uri) / "predictions.npz"))
+    assert answers.baseline is not None
+    assert answers.baseline.is_right(answers.images.class_names).all()
+    assert set(answers.images.slices) == {"image/source", "image/size"}
+    before = list_versions(str(flow.store / "colours"))
+    pushed = flow.push(bad, blessing)
+    reason = pushed.get_string_custom_property("not_pushed_reason")
+    assert reason == "the gate refused the model"
+    assert list_versions(str(flow.store / "colours")) == before
+
+
+@pytest.mark.parametrize("harm", ["graph", "manifest"])
+def test_production_that_no_longer_loads_is_named(
+    flow: Flow, save_model: SaveModel, harm: str
+) -> None:
+    good = save_model("good")
+    _, blessing, _ = flow.evaluate(good, GateConfig())
+    flow.push(good, blessing)
+    (version,) = list_versions(str(flow.store / "colours"))
+    (Path(version.path) / "saved_model.pb").write_bytes(b"no graph")
+    if harm == "manifest":  # Nobody can tell that it is damaged; it just won't load.
+        (Path(version.path) / "graft_manifest.json").unlink()
+    _, _, verdict = flow.evaluate(good, GateConfig(), flow.served())
+    assert verdict.is_blessed
+    expected = "its files are damaged" if harm == "graph" else "DecodeError"
+    assert any(expected in note for note in verdict.notes), verdict.notes
+
+
+def test_a_model_that_was_rolled_back_is_blessed_but_not_pushed(
+    flow: Flow, save_model: SaveModel
+) -> None:
+    first, second = save_model("first"), save_model("second")
+    for model in (first, second):
+        # The same weights; another file makes it another model.
+        (model / "Format-Serving" / "note.txt").write_text(model.name)
+        _, blessing, _ = flow.evaluate(model, GateConfig())
+        flow.push(model, blessing)
+    store.roll_back(str(flow.store / "colours"), None, "too slow")
+    pushed = flow.push(second, blessing)
+    reason = pushed.get_string_custom_property("not_pushed_reason")
+    assert "rolled back: 'too slow'" in reason
+
+
+def test_a_canary_notices_other_answers_and_a_model_that_does_not_load(
+    flow: Flow, save_model: SaveModel
+) -> None:
+    good, other = save_model("good"), save_model("other", order=(0, 1, 2))
+    evaluation, blessing, _ = flow.evaluate(good, GateConfig())
+    # The evaluation was of one model, and another one is about to be pushed.
+    infra = flow.try_out(other, evaluation)
+    trial = json.loads((Path(infra.uri) / "canary.json").read_text())
+    (answers,) = [each for each in trial["checks"] if each["name"] == "answers"]
+    assert not answers["passed"]
+    assert "a probability differs by" in answers["message"]
+    assert (Path(infra.uri) / "INFRA_NOT_BLESSED").exists()
+    pushed = flow.push(other, blessing, infra)
+    reason = pushed.get_string_custom_property("not_pushed_reason")
+    assert reason == "the canary refused the model"
