@@ -6,10 +6,11 @@ import contextlib
 import logging
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
+
+from absl import logging as absl_logging
 
 
 @contextlib.contextmanager
@@ -43,6 +44,7 @@ def logs_to_file(path: Path, *, verbose: bool) -> Iterator[TextIO]:
         shown.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
         root.addHandler(shown)
     root.setLevel(logging.INFO)
+    absl_logging.set_verbosity(absl_logging.INFO)
     logging.captureWarnings(True)
     previous_stdout = sys.stdout
     file = path.open("a", encoding="utf-8")
@@ -51,8 +53,7 @@ def logs_to_file(path: Path, *, verbose: bool) -> Iterator[TextIO]:
             os.dup2(file.fileno(), 2)
         # Keras and TFMA print progress bars and hints to standard output.
         sys.stdout = file
-        with warnings.catch_warnings():
-            yield terminal
+        yield terminal
     finally:
         sys.stdout = previous_stdout
         sys.stderr.flush()

@@ -68,7 +68,7 @@ def kill_graft_at() -> Callable[..., None]:
     """Start `graft`, and kill it -9 as soon as its log says that a node is running."""
 
     def kill(node: str, output: Path, *arguments: object) -> None:
-        before = set(output.rglob("*.log"))
+        before = set(output.glob("pipelines/*/logs/*.log"))
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
             stdout=subprocess.DEVNULL,
@@ -78,7 +78,7 @@ def kill_graft_at() -> Callable[..., None]:
         deadline = time.monotonic() + 250
         try:
             while time.monotonic() < deadline:
-                logs = set(output.rglob("*.log")) - before
+                logs = set(output.glob("pipelines/*/logs/*.log")) - before
                 if any(f"node {node} is running" in log.read_text() for log in logs):
                     return
                 assert process.poll() is None, f"graft ended before {node} began"
