@@ -1,11 +1,14 @@
 """Kubeflow Pipelines v2: compile the pipeline, run its steps, submit and schedule it.
 
-profile.py              where steps run: image, resources, pools, mounts, secrets
-compiler.py             config + profile -> the two documents of a pipeline file
-post_processing.py      the pure part of it: TFX's spec -> what the backend takes
-refusals.py             what is refused before it fails on the cluster
-runtime_parameters.py   what a recurring run may change
-entrypoint.py           what runs inside each container
-emulated_backend.py     runs a compiled file on this machine
-api.py, submission.py, schedules.py, cronjob.py     the cluster's side
+Compiling: `profile` (where steps run), `compiler` (config and profile to a file),
+`post_processing` (its pure part), `refusals`, `runtime_parameters`, `kubernetes_config`,
+`nested_json`.
+
+In a container: `entrypoint`, `executor_input` (the launcher's JSON), `step_execution`
+(TFX's executor), `lean_imports`.
+
+On this machine: `emulated_backend`, `emulated_driver`, `emulated_launcher`,
+`emulated_store`.
+
+On a cluster: `pipeline_file`, `api`, `submission`, `schedules`, `cron`, `cronjob`.
 """

@@ -19,6 +19,7 @@ from pipeline.kubeflow.profile import load_profile
 
 FOLDER = Path(__file__).resolve().parents[2] / "kubernetes"
 OVERLAYS = ("standalone", "gke", "eks")
+OVERLAY_FOLDERS = tuple(f"overlays/{name}" for name in OVERLAYS)
 VERSIONS = ("1.31", "1.33")
 CRON_JOB_HEAD = """\
 # Retraining by the clock, where data, code or config changed since the last good run.
@@ -73,7 +74,11 @@ def test_no_package_shadows_the_kubernetes_client():
     assert not list(FOLDER.rglob("__init__.py"))
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.rglob("kustomization.yaml")), ids=str)
+@pytest.mark.parametrize(
+    "path",
+    [FOLDER / name / "kustomization.yaml" for name in ("base", *OVERLAY_FOLDERS)],
+    ids=str,
+)
 def test_every_resource_of_a_kustomization_exists_and_none_is_left_out(path):
     (kustomization,) = documents(path)
     listed = {path.parent / name for name in kustomization["resources"]}
