@@ -51,11 +51,12 @@ class Answers:
 
     def is_right(self, true_names: np.ndarray) -> np.ndarray:
         """Return bool (N,): whether the most probable class is the true one."""
-        return self.predicted_names() == true_names
+        return np.asarray(self.predicted_names() == true_names)
 
     def predicted_names(self) -> np.ndarray:
         """Return the most probable class of each image, str (N,)."""
-        return np.asarray(self.class_names)[self.probabilities.argmax(axis=1)]
+        names = np.asarray(self.class_names)
+        return np.asarray(names[self.probabilities.argmax(axis=1)])
 
     def confidences(self) -> np.ndarray:
         """Return the greatest probability of each image, float32 (N,)."""

@@ -51,7 +51,9 @@ def line_chart(
         is_log_x: Space the points by their logarithm.
     """
     places = [math.log10(each) for each in x] if is_log_x else list(x)
-    known = [v for line in series for v in line.values if _is_number(v)]
+    known = [
+        v for line in series for v in line.values if v is not None and math.isfinite(v)
+    ]
     if not known or not places:
         return ""
     low, high = min(known), max(known)
@@ -77,7 +79,7 @@ def line_chart(
         points = [
             (to_x(place), to_y(value))
             for place, value in zip(places, line.values, strict=True)
-            if value is not None and _is_number(value)
+            if value is not None and math.isfinite(value)
         ]
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
         parts.append(f'<polyline class="line s{index}" points="{path}"/>')
@@ -221,10 +223,6 @@ def _ticks(low: float, high: float) -> list[float]:
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
     start, end = math.floor(low / step), math.ceil(high / step)
     return [round(index * step, 12) for index in range(start, end + 1)]
-
-
-def _is_number(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
 
 
 def _short(name: str) -> str:

@@ -197,7 +197,8 @@ def worst_mistakes(
     wrong = np.flatnonzero(~candidate.is_right(images.class_names))
     confidences = candidate.confidences()
     answers = candidate.predicted_names()
-    others = predictions.baseline and predictions.baseline.predicted_names()
+    baseline = predictions.baseline
+    others = None if baseline is None else baseline.predicted_names()
     place = {name: index for index, name in enumerate(candidate.class_names)}
     worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:MOST_MISTAKES]
     encoded = find_images(example_files, images.content_hashes[worst].tolist())

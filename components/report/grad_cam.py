@@ -95,7 +95,8 @@ def overlay(encoded: bytes, heat: np.ndarray) -> str:
     with Image.open(io.BytesIO(encoded)) as opened:
         picture = ImageOps.exif_transpose(opened).convert("RGB")
     scale = THUMBNAIL_PIXELS / max(picture.size)
-    size = tuple(max(1, round(edge * scale)) for edge in picture.size)
+    width, height = (max(1, round(edge * scale)) for edge in picture.size)
+    size = width, height
     picture = ImageOps.grayscale(picture.resize(size)).convert("RGB")
     smooth = Image.fromarray((heat * 255).astype(np.uint8)).resize(
         size, Image.Resampling.BICUBIC
