@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from components.bottleneck_features.config import FeaturesConfig
 from components.canary.config import CanaryConfig
+from components.data_quality.config import DataQualityConfig
 from components.data_validation.config import DataValidationConfig
 from components.gate.config import GateConfig
 from components.image_example_gen.config import DataConfig
@@ -44,6 +45,9 @@ class PipelineConfig(StrictModel):
     data: DataConfig = Field(description="The labelled images.")
     data_validation: DataValidationConfig = Field(
         DataValidationConfig(), description="The schema that data must fit."
+    )
+    data_quality: DataQualityConfig = Field(
+        DataQualityConfig(), description="What is looked for in the images and labels."
     )
     features: FeaturesConfig = Field(
         FeaturesConfig(), description="How bottleneck features are computed and kept."

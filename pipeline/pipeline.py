@@ -23,6 +23,7 @@ from components import transform
 from components.bottleneck_features.component import BottleneckFeatures
 from components.canary.component import Canary
 from components.code_fingerprint import code_fingerprint
+from components.data_quality.component import DataQuality
 from components.data_validation.anomaly_check import AnomalyCheck
 from components.gate.component import Evaluator
 from components.image_example_gen.component import ImageExampleGen
@@ -158,6 +159,16 @@ def create_pipeline(
         nodes.append(bottleneck_features)
         training_examples = bottleneck_features.outputs["features"]
 
+    data_quality = DataQuality(
+        examples=example_gen.outputs["examples"],
+        training_examples=training_examples,
+        config=config.data_quality,
+        code_fingerprint=code_fingerprint("components.data_quality"),
+    )
+    nodes.append(data_quality)
+    if config.data_quality.drops:
+        training_examples = data_quality.outputs["checked_examples"]
+
     trainer = Trainer(
         run_fn=custom_config.RUN_FN,
         examples=training_examples,
@@ -170,6 +181,8 @@ def create_pipeline(
             "code_fingerprint": code_fingerprint(*_TRAINER_CODE),
         },
     )
+    # A check whose policy is `fail` ends the run before the long part.
+    trainer.add_upstream_node(data_quality)
     nodes.append(trainer)
 
     served_model = ServedModel(
@@ -227,6 +240,7 @@ def create_pipeline(
         evaluation=evaluator.outputs["evaluation"],
         pushed_model=pusher.outputs["pushed_model"],
         infra_blessing=infra_blessing,
+        quality=data_quality.outputs["quality"],
         config_json=config.model_dump_json(),
         data_fingerprint=data_fingerprint,
         code_fingerprint=code_fingerprint("components.report"),
@@ -246,12 +260,20 @@ def create_pipeline(
 def candidate_key(config: PipelineConfig, data_fingerprint: str) -> str:
     """Return a hash of all that decides which model a run makes: data, config, code."""
     decisive = config.model_dump_json(
-        include={"data", "data_validation", "features", "model", "training"}
+        include={
+            "data",
+            "data_quality",
+            "data_validation",
+            "features",
+            "model",
+            "training",
+        }
     )
     code = code_fingerprint(
         "components.image_example_gen",
         "components.transform",
         "components.bottleneck_features",
+        "components.data_quality",
         *_TRAINER_CODE,
     )
     return hashlib.sha256(f"{data_fingerprint} {code} {decisive}".encode()).hexdigest()

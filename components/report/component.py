@@ -7,6 +7,7 @@ from typing import ClassVar
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
+from components.data_quality.artifacts import DataQualityReport
 from components.image_example_gen.artifacts import ImageQuarantine
 from components.report import executor
 from components.report.artifacts import ModelCard, RunReport
@@ -43,6 +44,9 @@ class ReportSpec(component_spec.ComponentSpec):
         executor.ANOMALIES_KEY: component_spec.ChannelParameter(
             type=standard_artifacts.ExampleAnomalies
         ),
+        executor.QUALITY_KEY: component_spec.ChannelParameter(
+            type=DataQualityReport, optional=True
+        ),
     }
     OUTPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
         executor.REPORT_KEY: component_spec.ChannelParameter(type=RunReport),
@@ -76,7 +80,8 @@ class Report(base_component.BaseComponent):
             data_fingerprint: Identifies the data.
             code_fingerprint: Hash of the code behind this node, for TFX's cache.
             **inputs: `examples`, `evaluation`, `model`, `model_run`, `pushed_model`,
-                `quarantine`, `anomalies`, and `infra_blessing`, None without a canary.
+                `quarantine`, `anomalies`, and, if there are any, `infra_blessing` and
+                `quality`.
         """
         super().__init__(
             spec=ReportSpec(

@@ -30,6 +30,7 @@ PUSHED_MODEL_KEY = "pushed_model"
 INFRA_BLESSING_KEY = "infra_blessing"
 QUARANTINE_KEY = "quarantine"
 ANOMALIES_KEY = "anomalies"
+QUALITY_KEY = "quality"
 REPORT_KEY = "report"
 CARD_KEY = "model_card"
 CONFIG_KEY = "config"
@@ -62,7 +63,8 @@ class Executor(base_executor.BaseExecutor):
                 `ModelEvaluation`; `model`, the candidate; `model_run`, a `ModelRun`
                 with `history.json`; `pushed_model`, a `PushedModel`; `infra_blessing`,
                 the canary's, may be absent; `quarantine`, an `ImageQuarantine`;
-                `anomalies`, an `ExampleAnomalies`.
+                `anomalies`, an `ExampleAnomalies`; `quality`, a `DataQualityReport`,
+                may be absent.
             output_dict: `report`, a `RunReport`; `model_card`, a `ModelCard`: the URI
             of
                 each is the file itself.
@@ -107,6 +109,7 @@ def gather(
         quarantined=read.load_quarantine(quarantine, str(config["data"]["path"])),
         anomalies=_anomalies(input_dict[ANOMALIES_KEY]),
         history=read.load_history(_uri(input_dict, MODEL_RUN_KEY)),
+        quality=read.load_json(_uri(input_dict, QUALITY_KEY), "quality.json") or None,
         config=config,
         provenance={
             "written_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),

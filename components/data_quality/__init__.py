@@ -1,0 +1,1 @@
+"""Data quality: leaks, copies, poor images and doubtful labels, before training."""

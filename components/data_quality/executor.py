@@ -1,0 +1,245 @@
+"""Executor of the DataQuality component."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact, artifact_utils
+from tfx.utils import io_utils
+
+from components import progress
+from components.data_quality.checks import (
+    TITLES,
+    Example,
+    Finding,
+    find_label_errors,
+    find_pairs,
+    find_poor_images,
+)
+from components.data_quality.config import DataQualityConfig
+from components.data_quality.looks import look_at
+from components.gate.asking import records
+from components.report.pictures import find_images, thumbnail
+from trainer import features
+from trainer.errors import DataError
+
+EXAMPLES_KEY = "examples"
+TRAINING_EXAMPLES_KEY = "training_examples"
+QUALITY_KEY = "quality"
+CHECKED_EXAMPLES_KEY = "checked_examples"
+CONFIG_KEY = "config"
+CODE_FINGERPRINT_KEY = "code_fingerprint"
+
+RESULT_FILE = "quality.json"
+MOST_SHOWN = 12
+_MOST_IN_MESSAGE = 10
+
+logger = logging.getLogger(__name__)
+
+
+class Executor(base_executor.BaseExecutor):
+    """Look at every image, report, and do what the policies say."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[artifact.Artifact]],
+        output_dict: dict[str, list[artifact.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Check the data.
+
+        Args:
+            input_dict: `examples`, raw `Examples`; `training_examples`, what the
+            trainer
+                would read: the same, or stored features.
+            output_dict: `quality`, a `DataQualityReport`; `checked_examples`, the
+                training examples without what was dropped; empty if no policy drops.
+            exec_properties: `config`, a `DataQualityConfig` as JSON;
+            `code_fingerprint`,
+                read by TFX's cache alone.
+
+        Raises:
+            DataError: A check whose policy is `fail` found something.
+        """
+        config = DataQualityConfig.model_validate_json(exec_properties[CONFIG_KEY])
+        raw = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
+        training = artifact_utils.get_single_instance(input_dict[TRAINING_EXAMPLES_KEY])
+        examples = _read_examples(raw)
+        found = find_pairs(examples, config) | find_poor_images(examples, config)
+        found["label_errors"] = []
+        if config.label_errors != "off":
+            stored = _read_features(training)
+            found["label_errors"] = list(find_label_errors(examples, stored))
+        quality = artifact_utils.get_single_instance(output_dict[QUALITY_KEY])
+        dropped = _dropped(found, config)
+        result = {
+            "num_images": len(examples),
+            "dropped": sorted(dropped),
+            "checks": _describe(found, config, raw),
+        }
+        io_utils.write_string_file(
+            os.path.join(quality.uri, RESULT_FILE), json.dumps(result, indent=1)
+        )
+        for name, findings in found.items():
+            logger.info("%s: %d", TITLES[name], len(findings))
+        _fail_if_told(found, config)
+        if config.drops:
+            checked = artifact_utils.get_single_instance(
+                output_dict[CHECKED_EXAMPLES_KEY]
+            )
+            _copy_without(training, checked, dropped)
+
+
+def _read_examples(raw: artifact.Artifact) -> list[Example]:
+    """Return every image of every split that Pillow can open."""
+
+    def read(item: tuple[str, bytes]) -> Example | None:
+        split, record = item
+        found = tf.train.Example.FromString(record).features.feature
+        try:
+            look = look_at(found[features.IMAGE_KEY].bytes_list.value[0])
+        except Exception:
+            # It has been decoded once by TensorFlow, whose decoders take a little more.
+            return None
+        progress.advance("images")
+        keys = (
+            features.CONTENT_HASH_KEY,
+            features.FILENAME_KEY,
+            features.CLASS_NAME_KEY,
+        )
+        texts = [found[key].bytes_list.value[0].decode() for key in keys]
+        return Example(texts[0], texts[1], texts[2], split, look)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return [each for each in pool.map(read, _all_records(raw)) if each is not None]
+
+
+def _all_records(raw: artifact.Artifact) -> Iterator[tuple[str, bytes]]:
+    for split in artifact_utils.decode_split_names(raw.split_names):
+        for record in records(_files(raw, split)).as_numpy_iterator():
+            yield split, record
+
+
+def _read_features(training: artifact.Artifact) -> dict[str, np.ndarray]:
+    """Return the features of `train` by content hash; none for raw examples."""
+    stored: dict[str, np.ndarray] = {}
+    for record in records(_files(training, features.TRAIN_SPLIT)).as_numpy_iterator():
+        found = tf.train.Example.FromString(record).features.feature
+        if features.FEATURES_KEY not in found:
+            break
+        key = found[features.CONTENT_HASH_KEY].bytes_list.value[0].decode()
+        values = found[features.FEATURES_KEY].float_list.value
+        stored[key] = np.array(values, np.float32)
+    return stored
+
+
+def _files(examples: artifact.Artifact, split: str) -> list[str]:
+    uri = artifact_utils.get_split_uri([examples], split)
+    return [os.path.join(uri, name) for name in sorted(fileio.listdir(uri))]
+
+
+def _dropped(found: dict[str, list[Finding]], config: DataQualityConfig) -> set[str]:
+    """Return the content hashes to leave out: of `train` alone, whatever is found."""
+    return {
+        finding.example.content_hash
+        for name, findings in found.items()
+        if config.policy_of(name) == "drop"
+        for finding in findings
+        if finding.example.split == features.TRAIN_SPLIT
+    }
+
+
+def _describe(
+    found: dict[str, list[Finding]], config: DataQualityConfig, raw: artifact.Artifact
+) -> list[dict[str, Any]]:
+    """Return the checks for JSON, with pictures of the first findings."""
+    shown = [f for findings in found.values() for f in findings[:MOST_SHOWN]]
+    wanted = {
+        example.content_hash
+        for finding in shown
+        for example in (finding.example, finding.other)
+        if example is not None
+    }
+    files = [
+        file
+        for split in artifact_utils.decode_split_names(raw.split_names)
+        for file in _files(raw, split)
+    ]
+    pictures = {
+        key: thumbnail(encoded) for key, encoded in find_images(files, wanted).items()
+    }
+    return [
+        {
+            "name": name,
+            "title": title,
+            "policy": config.policy_of(name),
+            "num_findings": len(found[name]),
+            "filenames": [finding.example.filename for finding in found[name]],
+            "findings": [
+                {
+                    "filename": finding.example.filename,
+                    "message": finding.message,
+                    "picture": pictures.get(finding.example.content_hash),
+                    "other": None if finding.other is None else finding.other.filename,
+                    "other_picture": None
+                    if finding.other is None
+                    else pictures.get(finding.other.content_hash),
+                }
+                for finding in found[name][:MOST_SHOWN]
+            ],
+        }
+        for name, title in TITLES.items()
+        if config.policy_of(name) != "off"
+    ]
+
+
+def _fail_if_told(found: dict[str, list[Finding]], config: DataQualityConfig) -> None:
+    lines = []
+    for name, findings in found.items():
+        if config.policy_of(name) != "fail" or not findings:
+            continue
+        lines.append(f"{TITLES[name]}: {len(findings)}")
+        for finding in findings[:_MOST_IN_MESSAGE]:
+            other = f" and {finding.other.filename!r}" if finding.other else ""
+            lines.append(f"  {finding.example.filename!r}{other}: {finding.message}")
+    if lines:
+        raise DataError(
+            "The data are not as `data_quality` asks:\n"
+            + "\n".join(lines)
+            + "\nMend the data, or set the policy to `warn` or `drop`."
+        )
+
+
+def _copy_without(
+    source: artifact.Artifact, target: artifact.Artifact, dropped: set[str]
+) -> None:
+    """Copy examples; `train` without the dropped ones, the other splits as they are."""
+    target.split_names = source.split_names
+    target.span = source.span
+    payload = examples_utils.get_payload_format(source)
+    examples_utils.set_payload_format(target, payload)
+    for split in artifact_utils.decode_split_names(source.split_names):
+        folder = artifact_utils.get_split_uri([target], split)
+        fileio.makedirs(folder)
+        for file in _files(source, split):
+            copy = os.path.join(folder, os.path.basename(file))
+            if split != features.TRAIN_SPLIT or not dropped:
+                fileio.copy(file, copy, overwrite=True)
+                continue
+            options = "GZIP" if file.endswith(".gz") else ""
+            with tf.io.TFRecordWriter(copy, options) as writer:
+                for record in records([file]).as_numpy_iterator():
+                    found = tf.train.Example.FromString(record).features.feature
+                    key = found[features.CONTENT_HASH_KEY].bytes_list.value[0].decode()
+                    if key not in dropped:
+                        writer.write(record)
