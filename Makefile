@@ -6,7 +6,7 @@ CHOOSE := sh pipeline/environment/choose_python.sh
 CONFIG ?= pipeline/configs/digits.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint check goldens bench results lock clean
+.PHONY: help setup run test test-all lint check goldens bench lock clean
 
 help:  ## List the verbs
 	@echo "make VERB, where VERB is one of:"
@@ -42,10 +42,7 @@ goldens: setup  ## Write the golden files of the tests anew
 	@$(BIN)/python -m pytest -m "large or not large" --update-goldens $(TESTS)
 
 bench: setup  ## Measure, and compare with the TFX example's way (long)
-	@$(BIN)/graft bench
-
-results: setup  ## Make the tables of docs/results anew (hours)
-	@$(BIN)/graft results
+	@$(BIN)/python tests/benchmarks/pipeline_benchmark.py
 
 lock: setup  ## Resolve setup.py into the lock files (UPGRADE=1 for newer versions)
 	@$(BIN)/python -m pipeline.environment.lock $(if $(UPGRADE),--upgrade)

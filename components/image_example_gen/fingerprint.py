@@ -12,7 +12,11 @@ import os
 
 from components.image_example_gen import file_system
 from components.image_example_gen.config import DataConfig
-from components.image_example_gen.layout import detect_format, record_files
+from components.image_example_gen.layout import (
+    detect_format,
+    record_files,
+    require_files,
+)
 from components.image_example_gen.manifests import read_rows
 
 
@@ -42,6 +46,7 @@ def fingerprint(config: DataConfig) -> str:
         entries = record_files(path)
     else:
         tree = file_system.list_tree(path)
+        require_files(tree, config)
         entries = tree.files
         digest.update(json.dumps(tree.folders).encode())
     for entry in entries:

@@ -101,3 +101,16 @@ def require_folder(path: str) -> None:
         f"`data.path` must name an existing folder, manifest or data set. "
         f"Received: path={path!r}. {remedy}."
     )
+
+
+def require_files(tree: file_system.Tree, config: DataConfig) -> None:
+    """Check that a folder holds any file at all.
+
+    Raises:
+        DataError: It holds none.
+    """
+    if not tree.files:
+        raise DataError(
+            f"The folder {config.path!r} is empty. Put one folder per class into it, "
+            "each with at least a few images."
+        )

@@ -14,10 +14,10 @@ from components.image_example_gen.layout import (
     detect_format,
     record_files,
     require_file,
+    require_files,
     require_folder,
 )
 from components.image_example_gen.source import Listing
-from trainer.errors import DataError
 
 
 def list_images(config: DataConfig, work_folder: str) -> Listing:
@@ -45,9 +45,5 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
         return records.list_images(record_files(path), config, work_folder)
     require_folder(path)
     tree = file_system.list_tree(path)
-    if not tree.files:
-        raise DataError(
-            f"The folder {config.path!r} is empty. Put one folder per class into it, "
-            "each with at least a few images."
-        )
+    require_files(tree, config)
     return folders.list_images(tree, path, config)
