@@ -86,7 +86,7 @@ def read_result(config: PipelineConfig) -> RunResult:
 def latest_output(
     store: MetadataStore, pipeline_name: str, node: str, key: str
 ) -> mlmd.Artifact | None:
-    """Return the artifact that a node's latest finished execution put out under `key`."""
+    """Return what a node's latest finished execution put out under `key`."""
     try:
         context = store.get_context_by_type_and_name("node", f"{pipeline_name}.{node}")
     except mlmd_errors.NotFoundError:

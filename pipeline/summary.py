@@ -15,7 +15,7 @@ from serving.model_store import DEFAULT_FOLDER
 def print_summary(
     config: PipelineConfig, result: RunResult, *, seconds: float, log_path: Path
 ) -> None:
-    """Print accuracy, verdict, where the model and the report are, and what to do next."""
+    """Print accuracy, verdict, where model and report are, and what to do next."""
     # Soft wrap: a path is cut and pasted, so the terminal breaks lines, and not we.
     console = Console(highlight=False, soft_wrap=True)
 

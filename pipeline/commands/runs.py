@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.commands import submit
 from trainer.errors import UserError
 
 if TYPE_CHECKING:
@@ -62,10 +63,21 @@ class Run:
         return Verdict.from_json(path.read_text(encoding="utf-8"))
 
 
-def runs(
-    output: OutputOption = DEFAULT_OUTPUT, pipeline: PipelineOption = None
+def runs(  # noqa: PLR0917 - options of a command
+    output: OutputOption = DEFAULT_OUTPUT,
+    pipeline: PipelineOption = None,
+    host: submit.HostOption = "",
+    namespace: submit.NamespaceOption = "",
+    token_file: submit.TokenFileOption = None,
+    cookie_file: submit.CookieFileOption = None,
+    limit: Annotated[
+        int, typer.Option("--limit", help="How many of a cluster's, at most.")
+    ] = 20,
 ) -> None:
-    """List the runs of a pipeline: when, how long, how good, and what became of it."""
+    """List the runs of a pipeline here, or with --host those of a cluster."""
+    if host:
+        submit.runs(host, namespace, token_file, cookie_file, limit)
+        return
     from rich.console import Console
     from rich.table import Table
 
