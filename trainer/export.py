@@ -7,19 +7,35 @@ head and label map. A client sends the bytes of an image file and repeats nothin
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from trainer import features
+from trainer.image_decoding import _UNKNOWN, _format_index
 from trainer.objective import probabilities
 
 LABELS_FUNCTION = "transform_labels"
 """Signature that maps serialized tf.Examples to labels: how TFMA learns the truth."""
 
+EACH_SIGNATURE = "predict_images_each"
+"""As `predict_images`, but a bad image fails alone: `ERROR_OUTPUT` tells why."""
+
+ERROR_OUTPUT = "error"
+"""string (N,), empty for an image that was classified."""
+
+WARMUP_FILE = "tf_serving_warmup_requests"
+"""In `assets.extra`: TensorFlow Serving replays it before a version takes requests."""
+
+WARMUP_BATCH_SIZES = (1, 4)
+"""Images of each warm-up request, per signature: the usual one, and a batch."""
+
 _BATCH = [None]
+_NO_IMAGE = "The bytes are no image. JPEG, PNG, GIF, BMP and WebP can be decoded"
+_DAMAGED = "The image can't be decoded: the file is damaged or incomplete"
 
 
 class ServingModel(tf.Module):
@@ -44,15 +60,26 @@ class ServingModel(tf.Module):
         self._transform = transform
         self._backbone = backbone
         self._head = head
-        # Keras models keep their variables behind their own type: name them to tf.Module.
+        # Keras models keep variables behind their own type: name them to tf.Module.
         self._tracked = [
             variable.value for model in (backbone, head) for variable in model.variables
         ]
         self._class_names = tf.constant(list(class_names))
+        self._blank = tf.constant(_blank_image(8))
 
     def probabilities_of(self, encoded: tf.Tensor) -> tf.Tensor:
-        """Return float32 (N, K) for encoded images, string (N,)."""
-        pixels = self._transform({features.IMAGE_KEY: encoded})[features.PIXELS_KEY]
+        """Return float32 (N, K) for encoded images, string (N,).
+
+        Raises:
+            tf.errors.InvalidArgumentError: When executed on bytes that are no image;
+                the message names the positions in the batch.
+        """
+        return self._classify_pixels(self._pixels_of(_check_images(encoded)))
+
+    def _pixels_of(self, encoded: tf.Tensor) -> tf.Tensor:
+        return self._transform({features.IMAGE_KEY: encoded})[features.PIXELS_KEY]
+
+    def _classify_pixels(self, pixels: tf.Tensor) -> tf.Tensor:
         bottleneck = self._backbone(pixels, training=False)
         return probabilities(self._head(bottleneck, training=False))
 
@@ -63,6 +90,46 @@ class ServingModel(tf.Module):
     def predict_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answer encoded images, string (N,)."""
         return self._answer(images)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec(_BATCH, tf.string, features.IMAGES_INPUT)],
+        autograph=False,
+    )
+    def predict_images_each(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answer encoded images, string (N,), the good ones among bad ones too.
+
+        A bad image has an error, an empty label, and probabilities of zero.
+        """
+        # A map over a data set may drop what fails, which no other loop in a graph can.
+        # The blank image in front is always left, and no batch is ever empty.
+        decoded = (
+            tf.data.Dataset.from_tensor_slices(tf.concat([[self._blank], images], 0))
+            .enumerate()
+            .map(
+                lambda index, image: (index, self._pixels_of(image[tf.newaxis])[0]),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+            .ignore_errors()
+            .batch(tf.size(images, tf.int64) + 1)
+        )
+        kept, pixels = decoded.get_single_element()
+        shape = tf.concat([[tf.size(images) + 1], tf.shape(pixels)[1:]], 0)
+        places = kept[:, tf.newaxis]
+        all_pixels = tf.scatter_nd(places, pixels, tf.cast(shape, tf.int64))[1:]
+        all_pixels = tf.ensure_shape(all_pixels, [None, *pixels.shape[1:]])
+        is_good = tf.scatter_nd(
+            places, tf.ones_like(kept, tf.bool), tf.cast(shape[:1], tf.int64)
+        )[1:]
+        answer = self._named(self._classify_pixels(all_pixels))
+        scores = answer[features.PROBABILITIES_OUTPUT]
+        reason = tf.where(_is_image(images), _DAMAGED, _NO_IMAGE)
+        return {
+            features.PROBABILITIES_OUTPUT: tf.where(
+                is_good[:, tf.newaxis], scores, 0.0
+            ),
+            features.LABEL_OUTPUT: tf.where(is_good, answer[features.LABEL_OUTPUT], ""),
+            ERROR_OUTPUT: tf.where(is_good, "", reason),
+        }
 
     @tf.function(
         input_signature=[tf.TensorSpec(_BATCH, tf.string, features.EXAMPLES_INPUT)],
@@ -76,7 +143,7 @@ class ServingModel(tf.Module):
         input_signature=[tf.TensorSpec(_BATCH, tf.string, "inputs")], autograph=False
     )
     def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answer TF Serving's Classify: `classes` string and `scores` float32, (N, K)."""
+        """Answer Classify: `classes` string and `scores` float32, (N, K)."""
         scores = self.probabilities_of(_images_of(inputs))
         classes = tf.broadcast_to(self._class_names[tf.newaxis], tf.shape(scores))
         return {"classes": classes, "scores": scores}
@@ -86,20 +153,26 @@ class ServingModel(tf.Module):
         autograph=False,
     )
     def transform_labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Map serialized tf.Examples, string (N,), to labels, int64 (N,); -1: unknown."""
+        """Map tf.Examples, string (N,), to labels, int64 (N,); -1: unknown."""
         spec = {features.CLASS_NAME_KEY: tf.io.FixedLenFeature([], tf.string)}
         names = tf.io.parse_example(examples, spec)[features.CLASS_NAME_KEY]
         # Not through the Transform graph: it would decode the images too.
         matches = tf.equal(names[:, tf.newaxis], self._class_names[tf.newaxis])
         labels = tf.argmax(tf.cast(matches, tf.int32), axis=1)
         is_known = tf.reduce_any(matches, axis=1)
-        return {features.LABEL_KEY: tf.where(is_known, labels, tf.constant(-1, tf.int64))}
+        return {
+            features.LABEL_KEY: tf.where(is_known, labels, tf.constant(-1, tf.int64))
+        }
 
     def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = self.probabilities_of(encoded)
+        return self._named(self.probabilities_of(encoded))
+
+    def _named(self, scores: tf.Tensor) -> dict[str, tf.Tensor]:
         return {
             features.PROBABILITIES_OUTPUT: scores,
-            features.LABEL_OUTPUT: tf.gather(self._class_names, tf.argmax(scores, axis=1)),
+            features.LABEL_OUTPUT: tf.gather(
+                self._class_names, tf.argmax(scores, axis=1)
+            ),
         }
 
 
@@ -108,12 +181,35 @@ def _images_of(examples: tf.Tensor) -> tf.Tensor:
     return tf.io.parse_example(examples, spec)[features.IMAGE_KEY]
 
 
+def _is_image(encoded: tf.Tensor) -> tf.Tensor:
+    """Tell by their first bytes, string (N,), what is an image, bool (N,)."""
+    return tf.not_equal(_format_index(encoded), _UNKNOWN)
+
+
+def _check_images(encoded: tf.Tensor) -> tf.Tensor:
+    """Return `encoded`, string (N,), or fail with the positions of what is no image."""
+    is_image = _is_image(encoded)
+    positions = tf.where(tf.logical_not(is_image))[:, 0]
+    check = tf.debugging.Assert(
+        tf.reduce_all(is_image), [f"{_NO_IMAGE}. Bad, counted from 0:", positions]
+    )
+    with tf.control_dependencies([check]):
+        return tf.identity(encoded)
+
+
+def _blank_image(size: int) -> bytes:
+    """Return a grey JPEG of `size` x `size` pixels."""
+    grey = tf.fill([size, size, 3], tf.constant(127, tf.uint8))
+    return bytes(tf.io.encode_jpeg(grey).numpy())
+
+
 def export_model(model: ServingModel, folder: str) -> None:
     """Write a SavedModel with the signatures of `trainer.features`.
 
     Args:
         model: What to export.
-        folder: Where to; `assets.extra/class_names.txt` holds the label map beside it.
+        folder: Where to; `assets.extra` holds the label map, `class_names.txt`, and
+            warm-up requests for TensorFlow Serving beside it.
     """
     tf.saved_model.save(
         model,
@@ -121,6 +217,7 @@ def export_model(model: ServingModel, folder: str) -> None:
         signatures={
             features.SERVING_SIGNATURE: model.predict_examples,
             features.IMAGES_SIGNATURE: model.predict_images,
+            EACH_SIGNATURE: model.predict_images_each,
             features.CLASSIFY_SIGNATURE: model.classify,
             LABELS_FUNCTION: model.transform_labels,
         },
@@ -128,8 +225,41 @@ def export_model(model: ServingModel, folder: str) -> None:
     extra = os.path.join(folder, "assets.extra")
     tf.io.gfile.makedirs(extra)
     names = [name.decode() for name in model._class_names.numpy()]
-    with tf.io.gfile.GFile(os.path.join(extra, features.CLASS_NAMES_ASSET), "w") as file:
+    with tf.io.gfile.GFile(
+        os.path.join(extra, features.CLASS_NAMES_ASSET), "w"
+    ) as file:
         file.write("".join(f"{name}\n" for name in names))
+    with tf.io.TFRecordWriter(os.path.join(extra, WARMUP_FILE)) as writer:
+        for request in warmup_requests():
+            log = prediction_log_pb2.PredictLog(request=request)
+            record = prediction_log_pb2.PredictionLog(predict_log=log)
+            writer.write(record.SerializeToString())
+
+
+def warmup_requests() -> Iterator[predict_pb2.PredictRequest]:
+    """Yield the requests that make a version fast before its first user asks.
+
+    Each of the signatures `predict_images` and `serving_default` gets one request for
+    each of `WARMUP_BATCH_SIZES`. The model's name in them counts for nothing.
+    """
+    # Larger than most backbones' input: users' images are shrunk.
+    image = _blank_image(256)
+    example = tf.train.Example()
+    example.features.feature[features.IMAGE_KEY].bytes_list.value.append(image)
+    for signature, name, value in (
+        (features.IMAGES_SIGNATURE, features.IMAGES_INPUT, image),
+        (
+            features.SERVING_SIGNATURE,
+            features.EXAMPLES_INPUT,
+            example.SerializeToString(),
+        ),
+    ):
+        for size in WARMUP_BATCH_SIZES:
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = "graft"
+            request.model_spec.signature_name = signature
+            request.inputs[name].CopyFrom(tf.make_tensor_proto([value] * size))
+            yield request
 
 
 def load_exported(folder: str) -> Any:

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import functools
+import hashlib
+import json
 import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
 
 import apache_beam as beam
 import keras
@@ -13,15 +27,25 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
 from PIL import Image, ImageOps
+from tensorflow_model_analysis.proto import config_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_transform import beam as tft_beam
+from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from components.gate.config import GateConfig
-from components.gate.eval_config import build_eval_config
 from components.transform import PREPROCESSING_KEY, preprocessing_fn
 from trainer import features
 from trainer.backbone import build_backbone
 from trainer.config import ModelConfig
-from trainer.export import LABELS_FUNCTION, ServingModel, export_model
+from trainer.export import (
+    EACH_SIGNATURE,
+    ERROR_OUTPUT,
+    LABELS_FUNCTION,
+    WARMUP_BATCH_SIZES,
+    WARMUP_FILE,
+    ServingModel,
+    export_model,
+    warmup_requests,
+)
 from trainer.head import build_head
 from trainer.objective import probabilities
 from trainer.preprocessing import PreprocessingSpec, preprocess_images
@@ -165,44 +189,201 @@ def test_transform_labels_knows_the_label_map_and_nothing_else(saved_model, imag
     ]
 
 
-def test_tfma_sees_what_the_trainer_computed(saved_model, images, expected):
+def test_tfma_sees_what_the_trainer_computed(saved_model, images, expected, tmp_path):
+    # By TFMA's own way through a SavedModel; the gate has a way of its own.
+    spec = config_pb2.ModelSpec(
+        signature_name=features.SERVING_SIGNATURE,
+        preprocessing_function_names=[LABELS_FUNCTION],
+        label_key=features.LABEL_KEY,
+        prediction_key=features.PROBABILITIES_OUTPUT,
+    )
     config = tfma.utils.update_eval_config_with_defaults(
-        build_eval_config(GateConfig(), has_baseline=False)
+        config_pb2.EvalConfig(
+            model_specs=[spec], slicing_specs=[config_pb2.SlicingSpec()]
+        )
     )
     model = tfma.default_eval_shared_model(
         eval_saved_model_path=saved_model, eval_config=config
     )
     extractors = tfma.default_extractors(eval_shared_model=model, eval_config=config)
-    found: list[tuple[np.ndarray, np.ndarray]] = []
+    path = tmp_path / "found.jsonl"
 
     def keep(extracts: dict) -> None:
+        # To a file: Beam runs a copy of this function. One example each, or a batch.
         predictions = extracts[tfma.PREDICTIONS_KEY]
         if isinstance(predictions, dict):
             predictions = predictions[features.PROBABILITIES_OUTPUT]
-        found.append((extracts[tfma.INPUT_KEY], predictions))
+        with path.open("a") as file:
+            for serialized, row in zip(
+                extracts[tfma.INPUT_KEY], np.atleast_2d(predictions), strict=True
+            ):
+                line = [hashlib.sha256(serialized).hexdigest(), row.tolist()]
+                file.write(json.dumps(line) + "\n")
 
     inputs = [_example(image, "ape") for image in images]
+    reader = TFExampleBeamRecord(
+        physical_format="inmem", raw_record_column_name=tfma.ARROW_INPUT_COLUMN
+    )
     with beam.Pipeline() as pipeline:
         extracts = (
             pipeline
             | beam.Create(inputs)
-            | tfma.InputsToExtracts()
-            | beam.BatchElements(min_batch_size=len(inputs))
-            | beam.Map(tfma.utils.merge_extracts)
+            | reader.BeamSource(batch_size=len(inputs))
+            | tfma.BatchedInputsToExtracts()
         )
         for extractor in extractors:
             extracts |= extractor.stage_name >> extractor.ptransform
         _ = extracts | beam.Map(keep)
-    by_input = {
-        serialized: row
-        for batch, rows in found
-        for serialized, row in zip(batch, rows, strict=True)
-    }
-    for serialized, row in zip(inputs, expected, strict=True):
-        np.testing.assert_allclose(by_input[serialized], row, atol=_TOLERANCE)
+    found = dict(json.loads(line) for line in path.read_text().splitlines())
+    rows = [found[hashlib.sha256(serialized).hexdigest()] for serialized in inputs]
+    np.testing.assert_allclose(rows, expected, atol=_TOLERANCE)
 
 
 def test_no_image_is_an_invalid_argument(saved_model):
     signature = tf.saved_model.load(saved_model).signatures[features.IMAGES_SIGNATURE]
     with pytest.raises(tf.errors.InvalidArgumentError, match="no image"):
         signature(images=tf.constant([b"words"]))
+
+
+@pytest.mark.parametrize(
+    "name", [features.IMAGES_SIGNATURE, features.SERVING_SIGNATURE]
+)
+def test_bytes_that_are_no_image_are_named_by_position(saved_model, images, name):
+    batch = [images[0], b"words", images[1], b""]
+    signature = tf.saved_model.load(saved_model).signatures[name]
+    if name == features.SERVING_SIGNATURE:
+        arguments = {"examples": tf.constant([_example(item, "ape") for item in batch])}
+    else:
+        arguments = {"images": tf.constant(batch)}
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"no image.*\[1 3\]"):
+        signature(**arguments)
+
+
+def test_each_image_answers_for_itself(saved_model, images, expected):
+    signature = tf.saved_model.load(saved_model).signatures[EACH_SIGNATURE]
+    cut = images[0][: len(images[0]) // 2]
+    batch = [b"words", images[0], cut, *images[1:], b""]
+    answer = {
+        key: value.numpy() for key, value in signature(tf.constant(batch)).items()
+    }
+    bad = [0, 2, len(batch) - 1]
+    good = [index for index in range(len(batch)) if index not in bad]
+    found = answer[features.PROBABILITIES_OUTPUT]
+    np.testing.assert_allclose(found[good], expected, atol=_TOLERANCE)
+    np.testing.assert_array_equal(found[bad], 0)
+    assert all(answer[ERROR_OUTPUT][index] == b"" for index in good)
+    assert b"no image" in answer[ERROR_OUTPUT][0]
+    assert b"damaged" in answer[ERROR_OUTPUT][2]
+    assert b"no image" in answer[ERROR_OUTPUT][-1]
+    assert [answer[features.LABEL_OUTPUT][index] for index in bad] == [b""] * 3
+
+
+def test_each_image_may_be_bad(saved_model):
+    signature = tf.saved_model.load(saved_model).signatures[EACH_SIGNATURE]
+    answer = signature(images=tf.constant([b"words", b"more"]))
+    assert all(b"no image" in error for error in answer[ERROR_OUTPUT].numpy())
+    assert answer[features.PROBABILITIES_OUTPUT].shape == (2, len(_NAMES))
+
+
+# --- In a server ----------------------------------------------------------------------
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def _served(base_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The embedded server over `base_path`: its process, and the URL of its model."""
+    port = _free_port()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "serving.embedded", "--host=localhost", "--port=0"),
+            f"--rest_api_port={port}",
+            f"--model_base_path={base_path}",
+            *("--model_name=graft", "--max_num_load_retries=0"),
+        ],
+        cwd=Path(__file__).resolve().parents[2],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process, f"http://localhost:{port}/v1/models/graft"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _post(url: str, signature: str, batch: list[bytes]) -> tuple[int, dict]:
+    instances = [{"b64": base64.b64encode(item).decode()} for item in batch]
+    body = {"signature_name": signature, "instances": instances}
+    request = urllib.request.Request(f"{url}:predict", json.dumps(body).encode())
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return reply.status, json.load(reply)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_warm_up_asks_both_signatures_for_one_and_for_a_few(saved_model):
+    path = os.path.join(saved_model, "assets.extra", WARMUP_FILE)
+    found = []
+    for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+        request = prediction_log_pb2.PredictionLog.FromString(
+            record
+        ).predict_log.request
+        ((name, images),) = request.inputs.items()
+        found.append((request.model_spec.signature_name, name, images.tensor_shape))
+    asked = [(signature, name, shape.dim[0].size) for signature, name, shape in found]
+    assert asked == [
+        (signature, name, size)
+        for signature, name in (
+            (features.IMAGES_SIGNATURE, features.IMAGES_INPUT),
+            (features.SERVING_SIGNATURE, features.EXAMPLES_INPUT),
+        )
+        for size in WARMUP_BATCH_SIZES
+    ]
+
+
+def test_server_replays_the_warm_up_and_answers(
+    saved_model, images, expected, tmp_path
+):
+    shutil.copytree(saved_model, tmp_path / "1")
+    with _served(tmp_path) as (process, url):
+        code, reply = 0, {}
+        deadline = time.monotonic() + 60
+        while not code and process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(urllib.error.URLError):
+                code, reply = _post(url, features.IMAGES_SIGNATURE, images)
+            time.sleep(0.1)
+        assert code == 200
+        found = [row[features.PROBABILITIES_OUTPUT] for row in reply["predictions"]]
+        np.testing.assert_allclose(found, expected, atol=_TOLERANCE)
+        batch = [images[0], b"words"]
+        code, reply = _post(url, features.IMAGES_SIGNATURE, batch)
+        assert code == 400
+        assert re.search(r"no image.*\[1\]", reply["error"], re.DOTALL)
+        code, reply = _post(url, EACH_SIGNATURE, batch)
+        assert code == 200
+        assert [row[ERROR_OUTPUT] == "" for row in reply["predictions"]] == [
+            True,
+            False,
+        ]
+
+
+def test_server_refuses_a_version_whose_warm_up_fails(saved_model, tmp_path):
+    """What makes the test above mean something: the requests are really sent."""
+    shutil.copytree(saved_model, tmp_path / "1")
+    request = next(warmup_requests())
+    request.inputs[features.IMAGES_INPUT].string_val[0] = b"words"
+    log = prediction_log_pb2.PredictionLog(
+        predict_log=prediction_log_pb2.PredictLog(request=request)
+    )
+    path = str(tmp_path / "1" / "assets.extra" / WARMUP_FILE)
+    with tf.io.TFRecordWriter(path) as writer:
+        writer.write(log.SerializeToString())
+    with _served(tmp_path) as (process, _):
+        _, log = process.communicate(timeout=60)
+        assert process.returncode != 0
+    assert "Warm-up request 1" in log
+    assert "no image" in log
