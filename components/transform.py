@@ -50,6 +50,7 @@ class SortedNames(tft_beam.experimental.PTransformAnalyzer):
         )
 
 
+@tf.autograph.experimental.do_not_convert
 def preprocessing_fn(
     inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
 ) -> dict[str, tf.Tensor]:

@@ -33,8 +33,9 @@ _FORMAT_OF_PIL = {
 _JPEG, _PNG, _GIF, _BMP, _WEBP, _UNKNOWN = range(len(IMAGE_FORMATS) + 1)
 
 _EXIF_ORIENTATION_TAG = 274
-_EXIF_SEARCH_BYTES = 1 << 16
-_EXIF_SEARCH_SEGMENTS = 8
+_EXIF_BYTES = 1 << 16
+_EXIF_SEGMENTS = 8
+_EXIF_ENTRIES = 64
 
 _JPEG_SCALES = (1, 2, 4, 8)
 
@@ -240,15 +241,15 @@ def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     3.4.
     """
     start = _head(encoded, 32)
-    head = tf.io.decode_raw(start, tf.uint8)
     kind = tf.strings.substr(start, 12, 4)
     is_extended, is_lossless = tf.equal(kind, b"VP8X"), tf.equal(kind, b"VP8L")
-
-    def has_bit(position: int, mask: int) -> tf.Tensor:
-        return tf.not_equal(tf.bitwise.bitwise_and(head[position], mask), 0)
-
-    is_animation = is_extended & has_bit(20, 0x02)
-    has_alpha = (is_extended & has_bit(20, 0x10)) | (is_lossless & has_bit(24, 0x10))
+    flags = tf.gather(tf.io.decode_raw(start, tf.uint8), [20, 20, 24])
+    masks = tf.constant([0x02, 0x10, 0x10], tf.uint8)
+    animated, alpha, lossless_alpha = tf.unstack(
+        tf.not_equal(tf.bitwise.bitwise_and(flags, masks), 0)
+    )
+    is_animation = is_extended & animated
+    has_alpha = (is_extended & alpha) | (is_lossless & lossless_alpha)
     check = tf.debugging.Assert(
         ~is_animation, ["An animated WebP can't be decoded; send its first frame."]
     )
@@ -332,55 +333,50 @@ def _walk_to_orientation(encoded: tf.Tensor) -> tf.Tensor:
     Walks the application segments at the file's head to APP1 "Exif", then the entries
     of the first image file directory: JEITA CP-3451 (Exif 2.32), sections 4.5 and 4.6.
     """
-    head = tf.io.decode_raw(tf.strings.substr(encoded, 0, _EXIF_SEARCH_BYTES), tf.uint8)
-    data = tf.cast(tf.concat([head, tf.zeros([16], tf.uint8)], 0), tf.int32)
-    limit = tf.shape(head)[0]
+    padding = b"\0" * (16 + 12 * _EXIF_ENTRIES)
+    head = tf.strings.join([tf.strings.substr(encoded, 0, _EXIF_BYTES), padding])
+    limit = tf.strings.length(head) - len(padding)
 
-    def byte(position: tf.Tensor) -> tf.Tensor:
-        return data[tf.clip_by_value(position, 0, limit)]
+    def read(position: tf.Tensor, num_bytes: int) -> tf.Tensor:
+        return tf.strings.substr(head, tf.clip_by_value(position, 0, limit), num_bytes)
 
-    def big_endian(position: tf.Tensor) -> tf.Tensor:
-        return byte(position) * 256 + byte(position + 1)
-
-    def is_application(position: tf.Tensor) -> tf.Tensor:
-        marker = byte(position + 1)
-        in_range = (marker >= 0xE0) & (marker <= 0xEF) | tf.equal(marker, 0xFE)
-        return tf.equal(byte(position), 0xFF) & in_range & (position < limit)
+    def shorts(position: tf.Tensor, count: int, *, is_little: bool) -> tf.Tensor:
+        raw = read(position, 2 * count)
+        return tf.cast(tf.io.decode_raw(raw, tf.uint16, is_little), tf.int32)
 
     def is_exif(position: tf.Tensor) -> tf.Tensor:
-        is_app1 = tf.equal(byte(position + 1), 0xE1)
-        return is_app1 & tf.reduce_all(
-            [
-                tf.equal(byte(position + 4 + i), code)
-                for i, code in enumerate(b"Exif\0\0")
-            ]
-        )
+        is_app1 = tf.equal(read(position, 2), b"\xff\xe1")
+        return is_app1 & tf.equal(read(position + 4, 6), b"Exif\0\0")
 
-    position = tf.while_loop(
-        lambda position: is_application(position) & ~is_exif(position),
-        lambda position: (position + 2 + big_endian(position + 2),),
+    def is_on_the_way(position: tf.Tensor) -> tf.Tensor:
+        marker = shorts(position, 1, is_little=False)[0]
+        is_application = (marker >= 0xFFE0) & (marker <= 0xFFEF)
+        is_comment = tf.equal(marker, 0xFFFE)
+        return (is_application | is_comment) & ~is_exif(position) & (position < limit)
+
+    (position,) = tf.while_loop(
+        is_on_the_way,
+        lambda position: (position + 2 + shorts(position + 2, 1, is_little=False)[0],),
         (tf.constant(2),),
-        maximum_iterations=_EXIF_SEARCH_SEGMENTS,
-    )[0]
+        maximum_iterations=_EXIF_SEGMENTS,
+    )
 
-    def read() -> tf.Tensor:
+    def read_directory() -> tf.Tensor:
         tiff = position + 10
-        is_little = tf.equal(byte(tiff), ord("I"))
+        is_little = tf.equal(read(tiff, 1), b"I")
 
-        def short(at: tf.Tensor) -> tf.Tensor:
-            low, high = byte(at), byte(at + 1)
-            return tf.where(is_little, low + 256 * high, 256 * low + high)
+        def either(at: tf.Tensor, count: int) -> tf.Tensor:
+            little = shorts(at, count, is_little=True)
+            return tf.where(is_little, little, shorts(at, count, is_little=False))
 
         # Offsets beyond 64 KiB can't lie in one segment: the low half is enough.
-        offset = tf.where(is_little, short(tiff + 4), short(tiff + 6))
-        directory = tiff + offset
-        entries = directory + 2 + 12 * tf.range(tf.minimum(short(directory), 64))
-        tags = tf.map_fn(short, entries)
-        found = tf.boolean_mask(entries, tf.equal(tags, _EXIF_ORIENTATION_TAG))
-        value = tf.cond(
-            tf.size(found) > 0, lambda: short(found[0] + 8), lambda: tf.constant(1)
-        )
+        offset = either(tiff + 4, 2)
+        directory = tiff + tf.where(is_little, offset[0], offset[1])
+        num_entries = either(directory, 1)[0]
+        entries = tf.reshape(either(directory + 2, 6 * _EXIF_ENTRIES), [-1, 6])
+        is_it = tf.equal(entries[:, 0], _EXIF_ORIENTATION_TAG)
+        is_it &= tf.range(_EXIF_ENTRIES) < num_entries
+        value = tf.reduce_max(tf.where(is_it, entries[:, 4], 0))
         return tf.where((value >= 1) & (value <= 8), value, 1)
 
-    found_exif = is_application(position) & is_exif(position)
-    return tf.cond(found_exif, read, lambda: tf.constant(1))
+    return tf.cond(is_exif(position), read_directory, lambda: tf.constant(1))

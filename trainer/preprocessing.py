@@ -64,6 +64,9 @@ class PreprocessingSpec:
         return cls(**json.loads(text))
 
 
+# Nothing here has Python control flow on tensors: AutoGraph would only rewrite every
+# function, at a second or two each time that a graph is built.
+@tf.autograph.experimental.do_not_convert
 def preprocess_images(encoded: tf.Tensor, spec: PreprocessingSpec) -> tf.Tensor:
     """Decode, resize and normalise a batch of encoded images.
 
@@ -82,6 +85,7 @@ def preprocess_images(encoded: tf.Tensor, spec: PreprocessingSpec) -> tf.Tensor:
     return normalise_pixels(resized, spec.scaling)
 
 
+@tf.autograph.experimental.do_not_convert
 def resize_image(encoded: tf.Tensor, spec: PreprocessingSpec) -> tf.Tensor:
     """Decode one image and bring it to the input size.
 

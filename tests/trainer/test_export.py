@@ -44,6 +44,7 @@ from trainer.export import (
     WARMUP_FILE,
     ServingModel,
     export_model,
+    load_exported,
     warmup_requests,
 )
 from trainer.head import build_head
@@ -133,6 +134,12 @@ def expected(images, spec, network) -> np.ndarray:
     return np.asarray(probabilities(head(backbone(pixels, training=False))))
 
 
+@pytest.fixture(scope="module")
+def signatures(saved_model):
+    """The export's signatures by name."""
+    return load_exported(saved_model).signatures
+
+
 def test_the_label_map_is_sorted_and_exported_with_the_model(
     transform_output, saved_model
 ):
@@ -147,10 +154,8 @@ def test_the_images_differ_enough_to_tell_them_apart(expected):
     assert np.ptp(expected, axis=0).max() > 100 * _TOLERANCE
 
 
-def test_predict_images_agrees_with_the_trainer(saved_model, images, expected):
-    answer = tf.saved_model.load(saved_model).signatures[features.IMAGES_SIGNATURE](
-        images=tf.constant(images)
-    )
+def test_predict_images_agrees_with_the_trainer(signatures, images, expected):
+    answer = signatures[features.IMAGES_SIGNATURE](images=tf.constant(images))
     found = answer[features.PROBABILITIES_OUTPUT].numpy()
     np.testing.assert_allclose(found, expected, atol=_TOLERANCE)
     np.testing.assert_allclose(found.sum(1), 1, atol=_TOLERANCE)
@@ -158,15 +163,14 @@ def test_predict_images_agrees_with_the_trainer(saved_model, images, expected):
     assert labels == [_NAMES[index] for index in expected.argmax(1)]
 
 
-def test_one_image_at_a_time_agrees_with_a_batch(saved_model, images, expected):
-    signature = tf.saved_model.load(saved_model).signatures[features.IMAGES_SIGNATURE]
+def test_one_image_at_a_time_agrees_with_a_batch(signatures, images, expected):
+    signature = signatures[features.IMAGES_SIGNATURE]
     for image, row in zip(images, expected, strict=True):
         found = signature(images=tf.constant([image]))[features.PROBABILITIES_OUTPUT]
         np.testing.assert_allclose(found[0], row, atol=_TOLERANCE)
 
 
-def test_serving_default_and_classify_take_examples(saved_model, images, expected):
-    signatures = tf.saved_model.load(saved_model).signatures
+def test_serving_default_and_classify_take_examples(signatures, images, expected):
     examples = tf.constant([_example(image, "ape") for image in images])
     answer = signatures[features.SERVING_SIGNATURE](examples=examples)
     np.testing.assert_allclose(
@@ -177,8 +181,8 @@ def test_serving_default_and_classify_take_examples(saved_model, images, expecte
     assert answer["classes"].numpy()[0].tolist() == [name.encode() for name in _NAMES]
 
 
-def test_transform_labels_knows_the_label_map_and_nothing_else(saved_model, images):
-    signature = tf.saved_model.load(saved_model).signatures[LABELS_FUNCTION]
+def test_transform_labels_knows_the_label_map_and_nothing_else(signatures, images):
+    signature = signatures[LABELS_FUNCTION]
     names = [*_NAMES, "unknown"]
     examples = tf.constant([_example(images[0], name) for name in names])
     assert signature(examples=examples)[features.LABEL_KEY].numpy().tolist() == [
@@ -239,8 +243,8 @@ def test_tfma_sees_what_the_trainer_computed(saved_model, images, expected, tmp_
     np.testing.assert_allclose(rows, expected, atol=_TOLERANCE)
 
 
-def test_no_image_is_an_invalid_argument(saved_model):
-    signature = tf.saved_model.load(saved_model).signatures[features.IMAGES_SIGNATURE]
+def test_no_image_is_an_invalid_argument(signatures):
+    signature = signatures[features.IMAGES_SIGNATURE]
     with pytest.raises(tf.errors.InvalidArgumentError, match="no image"):
         signature(images=tf.constant([b"words"]))
 
@@ -248,9 +252,9 @@ def test_no_image_is_an_invalid_argument(saved_model):
 @pytest.mark.parametrize(
     "name", [features.IMAGES_SIGNATURE, features.SERVING_SIGNATURE]
 )
-def test_bytes_that_are_no_image_are_named_by_position(saved_model, images, name):
+def test_bytes_that_are_no_image_are_named_by_position(signatures, images, name):
     batch = [images[0], b"words", images[1], b""]
-    signature = tf.saved_model.load(saved_model).signatures[name]
+    signature = signatures[name]
     if name == features.SERVING_SIGNATURE:
         arguments = {"examples": tf.constant([_example(item, "ape") for item in batch])}
     else:
@@ -259,8 +263,8 @@ def test_bytes_that_are_no_image_are_named_by_position(saved_model, images, name
         signature(**arguments)
 
 
-def test_each_image_answers_for_itself(saved_model, images, expected):
-    signature = tf.saved_model.load(saved_model).signatures[EACH_SIGNATURE]
+def test_each_image_answers_for_itself(signatures, images, expected):
+    signature = signatures[EACH_SIGNATURE]
     cut = images[0][: len(images[0]) // 2]
     batch = [b"words", images[0], cut, *images[1:], b""]
     answer = {
@@ -278,8 +282,8 @@ def test_each_image_answers_for_itself(saved_model, images, expected):
     assert [answer[features.LABEL_OUTPUT][index] for index in bad] == [b""] * 3
 
 
-def test_each_image_may_be_bad(saved_model):
-    signature = tf.saved_model.load(saved_model).signatures[EACH_SIGNATURE]
+def test_each_image_may_be_bad(signatures):
+    signature = signatures[EACH_SIGNATURE]
     answer = signature(images=tf.constant([b"words", b"more"]))
     assert all(b"no image" in error for error in answer[ERROR_OUTPUT].numpy())
     assert answer[features.PROBABILITIES_OUTPUT].shape == (2, len(_NAMES))
