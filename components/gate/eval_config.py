@@ -10,6 +10,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 from components.gate.predictions import Predictions
 from trainer import features
@@ -21,7 +22,9 @@ BASELINE = "baseline"
 _BATCH_SIZE = 1000
 
 
-def build_eval_config(slice_keys: list[str], *, has_baseline: bool) -> tfma.EvalConfig:
+def build_eval_config(
+    slice_keys: list[str], *, has_baseline: bool
+) -> config_pb2.EvalConfig:
     """Return what TFMA computes: accuracy, loss and the confusion matrix, per slice.
 
     Args:
@@ -29,9 +32,9 @@ def build_eval_config(slice_keys: list[str], *, has_baseline: bool) -> tfma.Eval
         has_baseline: Whether a second model is compared with.
     """
     names = [CANDIDATE, BASELINE] if has_baseline else [CANDIDATE]
-    return tfma.EvalConfig(
+    return config_pb2.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(
+            config_pb2.ModelSpec(
                 name=name if has_baseline else "",
                 label_key=features.LABEL_KEY,
                 prediction_key=_answers_key(name),
@@ -40,22 +43,22 @@ def build_eval_config(slice_keys: list[str], *, has_baseline: bool) -> tfma.Eval
             for name in names
         ],
         slicing_specs=[
-            tfma.SlicingSpec(),
+            config_pb2.SlicingSpec(),
             *(
-                tfma.SlicingSpec(feature_keys=[key])
+                config_pb2.SlicingSpec(feature_keys=[key])
                 for key in (features.CLASS_NAME_KEY, *slice_keys)
             ),
         ],
         metrics_specs=[
-            tfma.MetricsSpec(
+            config_pb2.MetricsSpec(
                 metrics=[
-                    tfma.MetricConfig(class_name="ExampleCount"),
-                    tfma.MetricConfig(
+                    config_pb2.MetricConfig(class_name="ExampleCount"),
+                    config_pb2.MetricConfig(
                         class_name="SparseCategoricalAccuracy",
                         config=f'{{"name": "{ACCURACY_METRIC}"}}',
                     ),
-                    tfma.MetricConfig(class_name="SparseCategoricalCrossentropy"),
-                    tfma.MetricConfig(class_name="MultiClassConfusionMatrixPlot"),
+                    config_pb2.MetricConfig(class_name="SparseCategoricalCrossentropy"),
+                    config_pb2.MetricConfig(class_name="MultiClassConfusionMatrixPlot"),
                 ],
             ),
         ],

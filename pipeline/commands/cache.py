@@ -29,7 +29,7 @@ def _existing(folder: Path) -> str:
 
 @app.command()
 def stats(folder: Folder = DEFAULT_FOLDER) -> None:
-    """Print what the store holds: images, size, and what each part was computed with."""
+    """Print what the store holds: images, size, and what computed each part."""
     _print(folder)
 
 
@@ -67,6 +67,7 @@ def _print(folder: Path) -> int:
         typer.echo(
             f"{summary.name}  {summary.parts.get('preset')}, "
             f"{summary.parts.get('engine')}: {summary.num_images:,} images, "
-            f"{summary.num_files:,} files, {summary.num_bytes / 2**20:,.1f} MiB{damaged}"
+            f"{summary.num_files:,} files, "
+            f"{summary.num_bytes / 2**20:,.1f} MiB{damaged}"
         )
     return num_damaged

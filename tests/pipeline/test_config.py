@@ -40,7 +40,7 @@ def test_the_dumped_config_is_the_same_config(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["trainin.epochs=3"], "did you mean `training`"),
+        (["trainings.epochs=3"], "did you mean `training`"),
         (["training.epoch=3"], "did you mean `epochs`"),
         (["data.pth=x"], "did you mean `path`"),
         (["training.epochs=many"], "`training.epochs`: .*integer.*Received: 'many'"),
@@ -70,12 +70,12 @@ def test_every_mistake_is_listed_at_once():
         load_config(
             None,
             data="x",
-            overrides=["training.epochs=0", "gate.min_accuracy=2", "trainin.seed=1"],
+            overrides=["training.epochs=0", "gate.min_accuracy=2", "trainings.seed=1"],
         )
     text = str(caught.value)
     assert "training.epochs" in text
     assert "gate.min_accuracy" in text
-    assert "trainin" in text
+    assert "trainings" in text
 
 
 def test_no_data_at_all_says_how_to_name_some():

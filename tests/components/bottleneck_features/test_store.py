@@ -14,7 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.bottleneck_features.store import FeatureStore, namespace_of, prune, summarise
+from components.bottleneck_features.store import (
+    FeatureStore,
+    namespace_of,
+    prune,
+    summarise,
+)
 
 PARTS = {
     "preprocessing": "p",
