@@ -15,7 +15,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from trainer import features
-from trainer.image_decoding import _UNKNOWN, _format_index
+from trainer.image_decoding import UNKNOWN_FORMAT, format_index
 from trainer.objective import probabilities
 
 LABELS_FUNCTION = "transform_labels"
@@ -183,7 +183,7 @@ def _images_of(examples: tf.Tensor) -> tf.Tensor:
 
 def _is_image(encoded: tf.Tensor) -> tf.Tensor:
     """Tell by their first bytes, string (N,), what is an image, bool (N,)."""
-    return tf.not_equal(_format_index(encoded), _UNKNOWN)
+    return tf.not_equal(format_index(encoded), UNKNOWN_FORMAT)
 
 
 def _check_images(encoded: tf.Tensor) -> tf.Tensor:

@@ -30,7 +30,8 @@ _FORMAT_OF_PIL = {
     "WEBP": "webp",
 }
 
-_JPEG, _PNG, _GIF, _BMP, _WEBP, _UNKNOWN = range(len(IMAGE_FORMATS) + 1)
+_JPEG, _PNG, _GIF, _BMP, _WEBP, UNKNOWN_FORMAT = range(len(IMAGE_FORMATS) + 1)
+"""Formats as `format_index` numbers them."""
 
 _EXIF_ORIENTATION_TAG = 274
 _EXIF_BYTES = 1 << 16
@@ -160,7 +161,7 @@ def decode_image(
     Raises:
         tf.errors.InvalidArgumentError: When executed on bytes that are no such image.
     """
-    image_format = _format_index(encoded)
+    image_format = format_index(encoded)
     pixels = tf.switch_case(
         image_format,
         {
@@ -175,14 +176,21 @@ def decode_image(
     return tf.ensure_shape(pixels, [None, None, 3])
 
 
-def _format_index(encoded: tf.Tensor) -> tf.Tensor:
-    """Tell the format from the first bytes, int32 ()."""
+def format_index(encoded: tf.Tensor) -> tf.Tensor:
+    """Tell the format from the first bytes.
+
+    Args:
+        encoded: string, of any shape; bytes of files.
+
+    Returns:
+        int32 of the same shape; `UNKNOWN_FORMAT` for what is no image.
+    """
     head = _head(encoded, 16)
 
     def starts(prefix: bytes, position: int = 0) -> tf.Tensor:
         return tf.equal(tf.strings.substr(head, position, len(prefix)), prefix)
 
-    index = tf.constant(_UNKNOWN)
+    index = tf.constant(UNKNOWN_FORMAT)
     tests = [
         (_JPEG, starts(b"\xff\xd8\xff")),
         (_PNG, starts(b"\x89PNG\r\n\x1a\n")),
