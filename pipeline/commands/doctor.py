@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -160,9 +161,12 @@ def _lock() -> Finding:
         )
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
     locked = lock.pinned_versions(path, python)
+    # The environment's own folders alone: setuptools puts packages that it carries on
+    # sys.path, in other versions.
+    folders = [sysconfig.get_path(kind) for kind in ("purelib", "platlib")]
     installed = {
         _normal(distribution.name): distribution.version
-        for distribution in importlib.metadata.distributions()
+        for distribution in importlib.metadata.distributions(path=folders)
     }
     wrong = [
         f"{name} {installed.get(name, 'absent')} (locked: {version})"

@@ -126,3 +126,13 @@ def test_little_memory_is_noted(monkeypatch):
     finding = module._memory()
     assert finding.state == "note"
     assert "GiB" in finding.remedy
+
+
+def test_packages_that_setuptools_carries_are_not_the_environments(
+    run, monkeypatch, tmp_path
+):
+    folder = tmp_path / "importlib_metadata-0.0.1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Name: importlib-metadata\nVersion: 0.0.1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run().exit_code == 0
