@@ -64,3 +64,22 @@ def logs_to_file(path: Path, *, verbose: bool) -> Iterator[TextIO]:
         handler.close()
         file.close()
         terminal.close()
+
+
+@contextlib.contextmanager
+def native_greetings_hidden() -> Iterator[None]:
+    """Hide what TensorFlow's C++ code writes while it is loaded.
+
+    It writes before its log levels are read, so no setting silences it. An error of
+    Python is an exception and is not hidden.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)

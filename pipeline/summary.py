@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -48,7 +51,9 @@ def predict_command(config: PipelineConfig, image: str | None) -> str:
         config: The run's config.
         image: Path of an image; None stands for any.
     """
-    words = ["graft", "predict", image or "IMAGE", "--model", config.push.model_name]
+    # Outside of an activated environment the command has no short name.
+    program = "graft" if shutil.which("graft") else os.path.relpath(sys.argv[0])
+    words = [program, "predict", image or "IMAGE", "--model", config.push.model_name]
     if Path(config.push_destination) != DEFAULT_FOLDER:
         words += ["--model-dir", config.push_destination]
     return shlex.join(words)

@@ -85,9 +85,11 @@ def predict(
                 predict_each: Predict = client.predict_each
             else:
                 version, path = newest_version(find_model(model_dir, model))
+                from pipeline.run_log import native_greetings_hidden
                 from serving.local_model import LocalModel
 
-                local = LocalModel(version, path)
+                with native_greetings_hidden():
+                    local = LocalModel(version, path)
                 stack.callback(local.close)
                 predict_each = local.predict_each
             started = time.perf_counter()
