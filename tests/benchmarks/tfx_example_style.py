@@ -116,19 +116,19 @@ def write_records(data: str, folder: str) -> None:
 
 def main(data: str, output: str, epochs: int) -> None:
     """Run the pipeline on class folders of JPEG files."""
-    import tensorflow_model_analysis as tfma
     from tfx import v1 as tfx
+    from tfx.proto import example_gen_pb2, pusher_pb2, trainer_pb2
 
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     records = os.path.join(output, "records")
     write_records(data, records)
     examples = tfx.components.ImportExampleGen(
         input_base=records,
-        output_config=tfx.proto.OutputConfig(
-            split_config=tfx.proto.SplitConfig(
+        output_config=example_gen_pb2.Output(
+            split_config=example_gen_pb2.SplitConfig(
                 splits=[
-                    tfx.proto.SplitConfig.Split(name="train", hash_buckets=8),
-                    tfx.proto.SplitConfig.Split(name="eval", hash_buckets=2),
+                    example_gen_pb2.SplitConfig.Split(name="train", hash_buckets=8),
+                    example_gen_pb2.SplitConfig.Split(name="eval", hash_buckets=2),
                 ]
             )
         ),
@@ -150,26 +150,14 @@ def main(data: str, output: str, epochs: int) -> None:
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema.outputs["schema"],
-        train_args=tfx.proto.TrainArgs(),
-        eval_args=tfx.proto.EvalArgs(),
+        train_args=trainer_pb2.TrainArgs(),
+        eval_args=trainer_pb2.EvalArgs(),
         custom_config={"epochs": epochs},
     )
-    evaluator = tfx.components.Evaluator(
-        examples=transform.outputs["transformed_examples"],
-        model=trainer.outputs["model"],
-        eval_config=tfma.EvalConfig(
-            model_specs=[tfma.ModelSpec(label_key=LABEL)],
-            slicing_specs=[tfma.SlicingSpec()],
-            metrics_specs=[
-                tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name="ExampleCount")])
-            ],
-        ),
-    )
-    del evaluator  # its reading of materialised pixels would only make this slower
     pusher = tfx.components.Pusher(
         model=trainer.outputs["model"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(
                 base_directory=os.path.join(output, "serving")
             )
         ),
