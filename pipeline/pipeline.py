@@ -132,10 +132,7 @@ def create_pipeline(
         custom_config={
             transform.PREPROCESSING_KEY: preprocessing_spec(config).to_json(),
             "code_fingerprint": code_fingerprint(
-                "components.transform",
-                "trainer.features",
-                "trainer.image_decoding",
-                "trainer.preprocessing",
+                "components.transform", *_PREPROCESSING_CODE
             ),
         },
     )

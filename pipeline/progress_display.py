@@ -17,8 +17,6 @@ from components import progress
 if TYPE_CHECKING:
     from pipeline.local_runner import NodeEvent
 
-_CACHED_BELOW_SECONDS = 0.0
-
 
 class ProgressDisplay:
     """Shows a line per node; on a terminal the running one moves.
