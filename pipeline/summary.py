@@ -52,7 +52,8 @@ def predict_command(config: PipelineConfig, image: str | None) -> str:
         image: Path of an image; None stands for any.
     """
     # Outside of an activated environment the command has no short name.
-    program = "graft" if shutil.which("graft") else os.path.relpath(sys.argv[0])
+    script = Path(sys.executable).with_name("graft")
+    program = "graft" if shutil.which("graft") else os.path.relpath(script)
     words = [program, "predict", image or "IMAGE", "--model", config.push.model_name]
     if Path(config.push_destination) != DEFAULT_FOLDER:
         words += ["--model-dir", config.push_destination]

@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +73,19 @@ def test_the_last_screen_says_what_a_user_wants_to_know(first_run, output):
     assert 0.8 <= accuracy <= 1
     assert re.search(r"Gate +passed", first_run.stdout)
     assert str(_versions(output)[0]) in first_run.stdout
-    assert "graft predict" in first_run.stdout
     log = re.search(r"Log +(.*\.log)", first_run.stdout).group(1)
     assert "node Trainer is finished" in Path(log).read_text(encoding="utf-8")
+
+
+def test_the_last_screens_command_answers(first_run):
+    """As printed, in the folder of the run, with no environment activated."""
+    command = re.search(r"Ask it +(.*)", first_run.stdout).group(1)
+    assert " predict " in command
+    done = subprocess.run(  # noqa: S603 (a command that graft printed)
+        shlex.split(command), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "digit" in done.stdout
 
 
 def test_the_logs_of_tfx_and_tensorflow_stay_off_the_terminal(first_run):
