@@ -21,12 +21,6 @@ from trainer.objective import probabilities
 LABELS_FUNCTION = "transform_labels"
 """Signature that maps serialized tf.Examples to labels: how TFMA learns the truth."""
 
-EACH_SIGNATURE = "predict_images_each"
-"""As `predict_images`, but a bad image fails alone: `ERROR_OUTPUT` tells why."""
-
-ERROR_OUTPUT = "error"
-"""string (N,), empty for an image that was classified."""
-
 WARMUP_FILE = "tf_serving_warmup_requests"
 """In `assets.extra`: TensorFlow Serving replays it before a version takes requests."""
 
@@ -128,7 +122,7 @@ class ServingModel(tf.Module):
                 is_good[:, tf.newaxis], scores, 0.0
             ),
             features.LABEL_OUTPUT: tf.where(is_good, answer[features.LABEL_OUTPUT], ""),
-            ERROR_OUTPUT: tf.where(is_good, "", reason),
+            features.ERROR_OUTPUT: tf.where(is_good, "", reason),
         }
 
     @tf.function(
@@ -217,7 +211,7 @@ def export_model(model: ServingModel, folder: str) -> None:
         signatures={
             features.SERVING_SIGNATURE: model.predict_examples,
             features.IMAGES_SIGNATURE: model.predict_images,
-            EACH_SIGNATURE: model.predict_images_each,
+            features.EACH_SIGNATURE: model.predict_images_each,
             features.CLASSIFY_SIGNATURE: model.classify,
             LABELS_FUNCTION: model.transform_labels,
         },

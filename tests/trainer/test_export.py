@@ -37,8 +37,6 @@ from trainer import features
 from trainer.backbone import build_backbone
 from trainer.config import ModelConfig
 from trainer.export import (
-    EACH_SIGNATURE,
-    ERROR_OUTPUT,
     LABELS_FUNCTION,
     WARMUP_BATCH_SIZES,
     WARMUP_FILE,
@@ -264,7 +262,7 @@ def test_bytes_that_are_no_image_are_named_by_position(signatures, images, name)
 
 
 def test_each_image_answers_for_itself(signatures, images, expected):
-    signature = signatures[EACH_SIGNATURE]
+    signature = signatures[features.EACH_SIGNATURE]
     cut = images[0][: len(images[0]) // 2]
     batch = [b"words", images[0], cut, *images[1:], b""]
     answer = {
@@ -275,17 +273,17 @@ def test_each_image_answers_for_itself(signatures, images, expected):
     found = answer[features.PROBABILITIES_OUTPUT]
     np.testing.assert_allclose(found[good], expected, atol=_TOLERANCE)
     np.testing.assert_array_equal(found[bad], 0)
-    assert all(answer[ERROR_OUTPUT][index] == b"" for index in good)
-    assert b"no image" in answer[ERROR_OUTPUT][0]
-    assert b"damaged" in answer[ERROR_OUTPUT][2]
-    assert b"no image" in answer[ERROR_OUTPUT][-1]
+    assert all(answer[features.ERROR_OUTPUT][index] == b"" for index in good)
+    assert b"no image" in answer[features.ERROR_OUTPUT][0]
+    assert b"damaged" in answer[features.ERROR_OUTPUT][2]
+    assert b"no image" in answer[features.ERROR_OUTPUT][-1]
     assert [answer[features.LABEL_OUTPUT][index] for index in bad] == [b""] * 3
 
 
 def test_each_image_may_be_bad(signatures):
-    signature = signatures[EACH_SIGNATURE]
+    signature = signatures[features.EACH_SIGNATURE]
     answer = signature(images=tf.constant([b"words", b"more"]))
-    assert all(b"no image" in error for error in answer[ERROR_OUTPUT].numpy())
+    assert all(b"no image" in error for error in answer[features.ERROR_OUTPUT].numpy())
     assert answer[features.PROBABILITIES_OUTPUT].shape == (2, len(_NAMES))
 
 
@@ -367,9 +365,9 @@ def test_server_replays_the_warm_up_and_answers(
         code, reply = _post(url, features.IMAGES_SIGNATURE, batch)
         assert code == 400
         assert re.search(r"no image.*\[1\]", reply["error"], re.DOTALL)
-        code, reply = _post(url, EACH_SIGNATURE, batch)
+        code, reply = _post(url, features.EACH_SIGNATURE, batch)
         assert code == 200
-        assert [row[ERROR_OUTPUT] == "" for row in reply["predictions"]] == [
+        assert [row[features.ERROR_OUTPUT] == "" for row in reply["predictions"]] == [
             True,
             False,
         ]
