@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.submit import (
+    DEFAULT_HOST,
     CookieFileOption,
     HostOption,
     NamespaceOption,
@@ -47,7 +48,7 @@ def create(  # noqa: PLR0917 - options of a command
             "only where data, code or config changed.",
         ),
     ] = "kubeflow",
-    host: HostOption = "http://localhost:8888",
+    host: HostOption = DEFAULT_HOST,
     namespace: NamespaceOption = "",
     token_file: TokenFileOption = None,
     cookie_file: CookieFileOption = None,
@@ -68,6 +69,14 @@ def create(  # noqa: PLR0917 - options of a command
         bool,
         typer.Option("--multi-user", help="cronjob: the installation knows users."),
     ] = False,
+    drift_report: Annotated[
+        str | None,
+        typer.Option(
+            "--drift-report",
+            help="cronjob: file on a mount that reports drift; drift.json in "
+            "the model store, if empty.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="cronjob: the manifest's file."),
@@ -110,14 +119,15 @@ def create(  # noqa: PLR0917 - options of a command
     chosen = load_profile(profile)
     if image is not None:
         chosen = chosen.model_copy(update={"image": image})
-    is_local = host == "http://localhost:8888"
+    is_local = host == DEFAULT_HOST
     settings = CronJobSettings(
         name=name,
         cron=cron,
         timezone=timezone,
-        namespace=namespace or "graft",
+        namespace=namespace or ("graft" if multi_user else "kubeflow"),
         is_multi_user=multi_user,
         parameters=values,
+        drift_report=drift_report,
         **({} if is_local else {"host": host}),
     )
     text = cronjob_manifests(settings, chosen, path.read_text(encoding="utf-8"))
@@ -128,7 +138,7 @@ def create(  # noqa: PLR0917 - options of a command
 
 @app.command(name="list")
 def list_(
-    host: HostOption = "http://localhost:8888",
+    host: HostOption = DEFAULT_HOST,
     namespace: NamespaceOption = "",
     token_file: TokenFileOption = None,
     cookie_file: CookieFileOption = None,
@@ -153,46 +163,44 @@ def list_(
     Console().print(table)
 
 
-@app.command()
-def pause(
-    name: NameArgument,
-    host: HostOption = "http://localhost:8888",
-    namespace: NamespaceOption = "",
-    token_file: TokenFileOption = None,
-    cookie_file: CookieFileOption = None,
-) -> None:
-    """Start no more runs; one that is under way goes on."""
-    from pipeline.kubeflow import schedules
+def _add_verb(verb: str, text: str, method: str, done: str) -> None:
+    """Add a command that does one thing to a schedule that exists.
 
-    schedules.pause_schedule(connect(host, namespace, token_file, cookie_file), name)
-    typer.echo(f"{name} is paused.")
+    Args:
+        verb: The command.
+        text: Its help.
+        method: Function of `pipeline.kubeflow.schedules` that does it.
+        done: What is said about the schedule afterwards.
+    """
 
+    @app.command(name=verb, help=text)
+    def command(
+        name: NameArgument,
+        host: HostOption = DEFAULT_HOST,
+        namespace: NamespaceOption = "",
+        token_file: TokenFileOption = None,
+        cookie_file: CookieFileOption = None,
+    ) -> None:
+        from pipeline.kubeflow import schedules
 
-@app.command()
-def resume(
-    name: NameArgument,
-    host: HostOption = "http://localhost:8888",
-    namespace: NamespaceOption = "",
-    token_file: TokenFileOption = None,
-    cookie_file: CookieFileOption = None,
-) -> None:
-    """Start runs again, from the next time on."""
-    from pipeline.kubeflow import schedules
-
-    schedules.resume_schedule(connect(host, namespace, token_file, cookie_file), name)
-    typer.echo(f"{name} runs again.")
+        api = connect(host, namespace, token_file, cookie_file)
+        getattr(schedules, method)(api, name)
+        typer.echo(f"{name} {done}")
 
 
-@app.command()
-def delete(
-    name: NameArgument,
-    host: HostOption = "http://localhost:8888",
-    namespace: NamespaceOption = "",
-    token_file: TokenFileOption = None,
-    cookie_file: CookieFileOption = None,
-) -> None:
-    """Remove a schedule; its runs stay."""
-    from pipeline.kubeflow import schedules
-
-    schedules.delete_schedule(connect(host, namespace, token_file, cookie_file), name)
-    typer.echo(f"{name} is deleted.")
+for _verb in (
+    (
+        "pause",
+        "Start no more runs; one that is under way goes on.",
+        "pause_schedule",
+        "is paused.",
+    ),
+    (
+        "resume",
+        "Start runs again, from the next time on.",
+        "resume_schedule",
+        "runs again.",
+    ),
+    ("delete", "Remove a schedule; its runs stay.", "delete_schedule", "is deleted."),
+):
+    _add_verb(*_verb)

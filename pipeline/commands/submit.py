@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pipeline.kubeflow.api import Api
     from pipeline.kubeflow.submission import RunState
 
+DEFAULT_HOST = "http://localhost:8888"
+"""Where a port-forward to Kubeflow's API listens."""
 HostOption = Annotated[
     str,
     typer.Option(
@@ -90,7 +92,7 @@ def parse_parameters(texts: list[str] | None) -> dict[str, Any]:
 
 def submit(  # noqa: PLR0917 - options of a command
     pipeline: Annotated[Path, typer.Argument(help="What `graft compile` wrote.")],
-    host: HostOption = "http://localhost:8888",
+    host: HostOption = DEFAULT_HOST,
     namespace: NamespaceOption = "",
     token_file: TokenFileOption = None,
     cookie_file: CookieFileOption = None,
@@ -118,7 +120,8 @@ def submit(  # noqa: PLR0917 - options of a command
         Path | None,
         typer.Option(
             "--drift-report",
-            help="With --if-changed: a file that is written anew when data drift.",
+            help="With --if-changed: a file that is written anew when data drift; JSON "
+            'with {"has_drifted": false} in it says that there is none.',
         ),
     ] = None,
     force: Annotated[
@@ -131,18 +134,22 @@ def submit(  # noqa: PLR0917 - options of a command
     1 otherwise. Where the pipeline demands a fingerprint of its data, it is computed
     here, from the path that the run would read.
     """
-    from pipeline.kubeflow import submission
-    from pipeline.kubeflow.pipeline_file import check_parameters, read_pipeline_file
+    from pipeline.kubeflow import due, submission
+    from pipeline.kubeflow.pipeline_file import (
+        check_parameters,
+        read_pipeline_file,
+        service_account_of,
+    )
     from pipeline.kubeflow.runtime_parameters import FINGERPRINT_PARAMETER
 
-    spec, _ = read_pipeline_file(pipeline)
+    spec, configs = read_pipeline_file(pipeline)
     values = parse_parameters(parameters)
     defined = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     fingerprint = defined.get(FINGERPRINT_PARAMETER)
     is_required = fingerprint is not None and "defaultValue" not in fingerprint
     if fingerprint is not None and FINGERPRINT_PARAMETER not in values:
         if is_required or if_changed:
-            values[FINGERPRINT_PARAMETER] = submission.compute_fingerprint(spec, values)
+            values[FINGERPRINT_PARAMETER] = due.compute_fingerprint(spec, values)
     check_parameters(spec, values)
     api = connect(host, namespace, token_file, cookie_file)
     uploaded = submission.upload(api, pipeline)
@@ -151,19 +158,15 @@ def submit(  # noqa: PLR0917 - options of a command
         f"{spec['pipelineInfo']['name']}, version {uploaded.version_name} ({news})"
     )
     if if_changed and not force:
-        reported_at = (
-            drift_report.stat().st_mtime
-            if drift_report is not None and drift_report.exists()
-            else None
-        )
+        reported_at = due.drift_reported_at(drift_report)
         try:
-            reason = submission.reason_to_run(
+            reason = due.reason_to_run(
                 submission.list_runs(api, limit=100),
                 uploaded,
                 values,
                 drift_reported_at=reported_at,
             )
-        except submission.OverlapError as error:
+        except due.OverlapError as error:
             typer.echo(f"Nothing submitted: {error}")
             return
         if reason is None:
@@ -176,7 +179,7 @@ def submit(  # noqa: PLR0917 - options of a command
         uploaded,
         values,
         experiment=experiment,
-        service_account=service_account,
+        service_account=service_account or service_account_of(configs),
         pipeline_root=pipeline_root,
     )
     typer.echo(f"Run {run_id}: {host.rstrip('/')}/#/runs/details/{run_id}")
@@ -185,7 +188,7 @@ def submit(  # noqa: PLR0917 - options of a command
 
 
 def runs(
-    host: HostOption = "http://localhost:8888",
+    host: HostOption = DEFAULT_HOST,
     namespace: NamespaceOption = "",
     token_file: TokenFileOption = None,
     cookie_file: CookieFileOption = None,

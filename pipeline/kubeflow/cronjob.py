@@ -17,10 +17,14 @@ import yaml
 from pipeline.kubeflow.api import AUDIENCE, IN_CLUSTER_HOST, TOKEN_PATH
 from pipeline.kubeflow.cron import check_timezone, five_fields
 from pipeline.kubeflow.profile import Profile
-from pipeline.kubeflow.refusals import check_image, check_names
+from pipeline.kubeflow.refusals import CompileError, check_image, check_names
 
 SERVICE_ACCOUNT = "graft-submitter"
+PRIORITY_CLASS = "graft-batch"
+"""Of kubernetes/base."""
 PIPELINE_FOLDER = "/etc/graft"
+MAX_CONFIG_MAP_BYTES = 2**20 - 4096
+"""Kubernetes takes 1 MiB with the names around it."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class CronJobSettings:
         is_multi_user: Whether the installation knows users; the job then gets a token.
         host: URL of Kubeflow's API.
         parameters: Values for the pipeline's parameters.
+        drift_report: File on one of the profile's mounts that reports drift (`due.py`);
+            None: `drift.json` in the model store.
     """
 
     name: str
@@ -44,6 +50,7 @@ class CronJobSettings:
     is_multi_user: bool = False
     host: str = IN_CLUSTER_HOST
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    drift_report: str | None = None
 
 
 def cronjob(
@@ -58,7 +65,7 @@ def cronjob(
 
     Raises:
         CronError: The schedule is no good.
-        CompileError: The image or the name is no good.
+        CompileError: The image, the name or the drift report's path is no good.
     """
     check_timezone(settings.timezone)
     check_names(settings.name, {})
@@ -101,8 +108,15 @@ def cronjob_manifests(
 
     Raises:
         CronError: The schedule is no good.
-        CompileError: The image or the name is no good.
+        CompileError: The image, the name or the drift report's path is no good, or the
+            file is too large.
     """
+    num_bytes = len(pipeline_text.encode())
+    if num_bytes > MAX_CONFIG_MAP_BYTES:
+        raise CompileError(
+            f"The compiled file has {num_bytes} bytes; a ConfigMap holds at most "
+            f"{MAX_CONFIG_MAP_BYTES}. Use --engine kubeflow."
+        )
     digest = hashlib.sha256(pipeline_text.encode()).hexdigest()[:10]
     config_map = f"{settings.name}-{digest}"
     job = cronjob(settings, profile, config_map)
@@ -162,6 +176,17 @@ def _metadata(settings: CronJobSettings, name: str) -> dict[str, Any]:
     return {**metadata, "labels": _labels(settings)}
 
 
+def _drift_report(settings: CronJobSettings, profile: Profile) -> str:
+    path = settings.drift_report or f"{profile.model_store}/drift.json"
+    folders = [mount.path for mount in profile.mounts]
+    if not any(path.startswith(f"{folder}/") for folder in folders):
+        raise CompileError(
+            f"`--drift-report` must lie in one of the profile's mounts {folders}, for "
+            f"the job to find it. Received: {path!r}"
+        )
+    return path
+
+
 def _pod(
     settings: CronJobSettings, profile: Profile, config_map: str
 ) -> dict[str, Any]:
@@ -187,6 +212,7 @@ def _pod(
         f"{PIPELINE_FOLDER}/pipeline.yaml",
         f"--host={settings.host}",
         "--if-changed",
+        f"--drift-report={_drift_report(settings, profile)}",
         "--no-follow",
     ]
     if settings.is_multi_user:
@@ -218,6 +244,7 @@ def _pod(
         arguments.append(f"--param={key}={yaml.safe_dump(value).splitlines()[0]}")
     return {
         "serviceAccountName": SERVICE_ACCOUNT,
+        "priorityClassName": PRIORITY_CLASS,
         "automountServiceAccountToken": False,
         "restartPolicy": "Never",
         "securityContext": {

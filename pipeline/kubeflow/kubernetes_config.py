@@ -12,18 +12,22 @@ from google.protobuf import json_format, struct_pb2
 from kfp.kubernetes import kubernetes_executor_config_pb2 as pb
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from pipeline.kubeflow.pipeline_file import SERVICE_ACCOUNT_ANNOTATION
 from pipeline.kubeflow.profile import Pool, Profile
 
 
 def kubernetes_config(profile: Profile, step: str) -> dict[str, Any]:
     """Return `platforms.kubernetes.deploymentSpec.executors.<label>` of a step."""
     settings = profile.settings_of(step)
+    annotations = dict(profile.annotations)
+    if profile.service_account:
+        annotations[SERVICE_ACCOUNT_ANNOTATION] = profile.service_account
     config = pb.KubernetesExecutorConfig(
         image_pull_policy=profile.image_pull_policy,
         active_deadline_seconds=settings.timeout_seconds or profile.timeout_seconds,
         pod_metadata=pb.PodMetadata(
             labels={**profile.labels, "app.kubernetes.io/component": step.lower()},
-            annotations=profile.annotations,
+            annotations=annotations,
         ),
         security_context=pb.SecurityContext(run_as_non_root=True),
     )

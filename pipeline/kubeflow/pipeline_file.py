@@ -23,6 +23,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+SERVICE_ACCOUNT_ANNOTATION = "graft.dev/service-account"
+"""On each pod: the profile's service account. The file has no field for it; who starts
+a run names it."""
+
+
 class PipelineFileError(UserError):
     """The file or a parameter would be refused by Kubeflow."""
 
@@ -61,8 +66,27 @@ def read_pipeline_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"`schemaVersion` must be 2.1.0. Received: {spec.get('schemaVersion')!r}"
         )
     platform = documents[1] if len(documents) > 1 else {}
-    configs = platform.get("platforms", {}).get("kubernetes", {})
-    return spec, configs.get("deploymentSpec", {}).get("executors", {})
+    return spec, kubernetes_configs(platform)
+
+
+def kubernetes_configs(platform: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Kubernetes settings by executor of a `PlatformSpec`."""
+    kubernetes = platform.get("platforms", {}).get("kubernetes", {})
+    configs: dict[str, Any] = kubernetes.get("deploymentSpec", {}).get("executors", {})
+    return configs
+
+
+def service_account_of(configs: Mapping[str, Any]) -> str | None:
+    """Return the service account that the profile named; None: the backend's default.
+
+    Args:
+        configs: Kubernetes settings by executor, as `read_pipeline_file` returns them.
+    """
+    for config in configs.values():
+        annotations = config.get("podMetadata", {}).get("annotations", {})
+        if SERVICE_ACCOUNT_ANNOTATION in annotations:
+            return str(annotations[SERVICE_ACCOUNT_ANNOTATION])
+    return None
 
 
 def check_parameters(

@@ -14,7 +14,11 @@ from typing import Any
 
 from pipeline.kubeflow.api import Api
 from pipeline.kubeflow.cron import in_utc, six_fields
-from pipeline.kubeflow.pipeline_file import check_parameters
+from pipeline.kubeflow.pipeline_file import (
+    check_parameters,
+    kubernetes_configs,
+    service_account_of,
+)
 from pipeline.kubeflow.submission import (
     DEFAULT_EXPERIMENT,
     experiment_id,
@@ -52,7 +56,7 @@ def create_schedule(
         parameters: Values for the pipeline's parameters; the others keep the
             defaults of the version that runs.
         experiment: Name of the experiment.
-        service_account: Of the pods.
+        service_account: Of the pods; None: the one that the profile named.
         replace: Take the place of a schedule with the same name.
 
     Raises:
@@ -70,9 +74,13 @@ def create_schedule(
     if not versions:
         raise ScheduleError(f"The pipeline {pipeline!r} has no version: graft submit.")
     given = dict(parameters or {})
-    spec: Any = versions[0].pipeline_spec or {}
+    documents: Any = versions[0].pipeline_spec or {}
     # The API wraps both documents where there is a platform's.
-    spec = spec.get("pipeline_spec", spec)
+    spec = documents.get("pipeline_spec", documents)
+    if service_account is None:
+        service_account = service_account_of(
+            kubernetes_configs(documents.get("platform_spec") or {})
+        )
     if "root" in spec:
         check_parameters(spec, given)
     old = find_schedules(api, name)

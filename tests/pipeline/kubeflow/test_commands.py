@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from pipeline.commands.compile import compile_
 from pipeline.commands.emulate import emulate
 from pipeline.commands.schedule import app as schedule_app
+from pipeline.commands.submit import submit
 from trainer.errors import UserError
 
 IMAGE = "registry.example.org/graft:1.0"
@@ -100,3 +101,79 @@ def test_cronjob_manifest_is_written(tmp_path):
     assert kinds == ["ConfigMap", "ServiceAccount", "CronJob"]
     assert "--param=epochs=9" in output.read_text()
     assert "NUMBER_INTEGER" in invoke(schedule_app, *arguments, "--param", "epochs=x")
+
+
+@pytest.mark.parametrize(("state", "status"), [("SUCCEEDED", 0), ("FAILED", 1)])
+def test_exit_status_of_submit_is_the_runs(stub, pipeline_file, state, status):
+    app = typer.Typer()
+    app.command()(submit)
+    stub.run_states = [state]
+    result = CliRunner().invoke(
+        app, [str(pipeline_file), "--host", stub.host, "--param", "epochs=2"]
+    )
+    assert result.exit_code == status, result.output
+    assert stub.runs[0]["runtime_config"] == {"parameters": {"epochs": 2}}
+    assert "Trainer" in result.output
+
+
+def test_submit_if_changed_submits_once(stub, pipeline_file):
+    app = typer.Typer()
+    app.command()(submit)
+    arguments = [str(pipeline_file), "--host", stub.host, "--if-changed", "--no-follow"]
+    first = CliRunner().invoke(app, arguments)
+    assert "there is no run yet" in first.output
+    again = CliRunner().invoke(app, arguments)
+    assert "is under way" in again.output
+    stub.runs[0]["state"] = "SUCCEEDED"
+    third = CliRunner().invoke(app, arguments)
+    assert "nothing changed" in third.output
+    assert len(stub.runs) == 1
+    CliRunner().invoke(app, [*arguments, "--force"])
+    assert len(stub.runs) == 2
+
+
+def test_schedule_command_says_what_became_of_the_hours(stub, uploaded):
+    result = CliRunner().invoke(
+        schedule_app,
+        [
+            *("create", "nightly", "--pipeline", "sample", "--host", stub.host),
+            *("--cron", "0 3 * * *", "--timezone", "Asia/Tokyo"),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    assert "'0 0 18 * * *', UTC" in result.output
+    listed = CliRunner().invoke(schedule_app, ["list", "--host", stub.host])
+    assert "nightly" in listed.output
+
+
+def test_run_uses_the_profiles_account(stub, pipeline_file):
+    app = typer.Typer()
+    app.command()(submit)
+    annotations = {"graft.dev/service-account": "graft-runner"}
+    config = {"podMetadata": {"annotations": annotations}}
+    platform = {"kubernetes": {"deploymentSpec": {"executors": {"A": config}}}}
+    text = pipeline_file.read_text() + "---\n" + yaml.safe_dump({"platforms": platform})
+    pipeline_file.write_text(text)
+    arguments = [str(pipeline_file), "--host", stub.host, "--no-follow"]
+    CliRunner().invoke(app, arguments)
+    CliRunner().invoke(app, [*arguments, "--service-account", "other"])
+    accounts = [run["service_account"] for run in reversed(stub.runs)]
+    assert accounts == ["graft-runner", "other"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "said"),
+    [
+        ("pause", ["DISABLED"], "is paused"),
+        ("resume", ["ENABLED"], "runs again"),
+        ("delete", [], "is deleted"),
+    ],
+)
+def test_schedule_verbs(stub, uploaded, verb, status, said):
+    common = ["--host", stub.host]
+    create = ["create", "nightly", "--pipeline", "sample", "--cron", "@daily"]
+    CliRunner().invoke(schedule_app, [*create, *common])
+    result = CliRunner().invoke(schedule_app, [verb, "nightly", *common])
+    assert result.exit_code == 0, result
+    assert f"nightly {said}" in result.output
+    assert [item["status"] for item in stub.recurring] == status

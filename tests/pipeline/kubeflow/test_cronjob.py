@@ -87,3 +87,38 @@ def test_bad_settings_are_refused():
         manifests(timezone="Mars/Olympus")
     with pytest.raises(CompileError, match="lower-case"):
         manifests(name="Nightly")
+    with pytest.raises(CompileError, match=r"mounts.*'/etc/drift.json'"):
+        manifests(drift_report="/etc/drift.json")
+    with pytest.raises(CompileError, match="ConfigMap holds at most"):
+        cronjob_manifests(CronJobSettings("nightly", "@daily"), PROFILE, "x" * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, "/mnt/models/drift.json"), ("/mnt/data/drift", "/mnt/data/drift")],
+)
+def test_job_looks_at_a_drift_report_that_it_can_see(given, expected):
+    pod = pod_of(manifests(drift_report=given))
+    arguments = pod["containers"][0]["args"]
+    assert f"--drift-report={expected}" in arguments
+
+
+def test_command_of_the_job_exists():
+    """Every option in the manifest is one of `graft submit`."""
+    import typer
+
+    from pipeline.commands.submit import submit
+
+    app = typer.Typer()
+    app.command()(submit)
+    command = typer.main.get_command(app)
+    known = {
+        option
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    found = manifests(is_multi_user=True, parameters={"epochs": 1})
+    (container,) = pod_of(found)["containers"]
+    verb, _, *options = container["args"]
+    assert [container["command"], verb] == [["graft"], "submit"]
+    assert {option.partition("=")[0] for option in options} <= known

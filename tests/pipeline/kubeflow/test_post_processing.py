@@ -8,6 +8,7 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from pipeline.kubeflow.pipeline_file import service_account_of
 from pipeline.kubeflow.post_processing import (
     ArtifactClasses,
     PipelineFile,
@@ -295,6 +296,16 @@ def test_volumes_secrets_and_environment(spec):
     }
     assert {m["mountPath"] for m in config["emptyDirMounts"]} == {"/dev/shm", "/tmp"}
     assert config["securityContext"] == {"runAsNonRoot": True}
+
+
+def test_service_account_is_told_to_whoever_starts_a_run(spec):
+    file = process(spec, service_account="runner", annotations={"a": "b"})
+    config = kubernetes(file)["Trainer"]
+    assert config["podMetadata"]["annotations"]["a"] == "b"
+    configs = file.platform_spec["platforms"]["kubernetes"]["deploymentSpec"]
+    assert service_account_of(configs["executors"]) == "runner"
+    plain = process(spec).platform_spec["platforms"]["kubernetes"]["deploymentSpec"]
+    assert service_account_of(plain["executors"]) is None
 
 
 def test_profile_that_names_no_step_is_refused(spec):
