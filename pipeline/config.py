@@ -83,6 +83,15 @@ class PipelineConfig(StrictModel):
             return ""
         return self.features.cache or os.path.join(self.output, "features")
 
+    @property
+    def checkpoint_folder(self) -> str:
+        """Folder of the checkpoints of trainings, or an empty string for none."""
+        if self.training.checkpoints == "none":
+            return ""
+        return self.training.checkpoints or os.path.join(
+            self.pipeline_folder, "checkpoints"
+        )
+
 
 def load_config(
     path: str | os.PathLike[str] | None,

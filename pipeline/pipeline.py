@@ -174,8 +174,11 @@ def create_pipeline(
         eval_args=trainer_pb2.EvalArgs(splits=[features.EVAL_SPLIT]),
         custom_config={
             custom_config.MODEL_KEY: config.model.model_dump_json(),
-            custom_config.TRAINING_KEY: config.training.model_dump_json(),
-            "code_fingerprint": code_fingerprint(*_TRAINER_CODE),
+            custom_config.TRAINING_KEY: config.training.model_dump_json(
+                exclude={"checkpoints"}
+            ),
+            custom_config.CHECKPOINTS_KEY: config.checkpoint_folder,
+            custom_config.CODE_FINGERPRINT_KEY: code_fingerprint(*_TRAINER_CODE),
         },
     )
     # A check whose policy is `fail` ends the run before the long part.
@@ -264,7 +267,8 @@ def candidate_key(config: PipelineConfig, data_fingerprint: str) -> str:
             "features",
             "model",
             "training",
-        }
+        },
+        exclude={"training": {"checkpoints"}},
     )
     code = code_fingerprint(
         "components.image_example_gen",

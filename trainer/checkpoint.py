@@ -1,6 +1,6 @@
 """Checkpoints of training: written whole or not at all, and resumed exactly.
 
-A checkpoint is one folder:
+The checkpoint of a training is one folder:
 
     <phase>-<epoch>.weights.h5       weights and optimizer
     <phase>-best-<epoch>.weights.h5  weights of the best epoch so far
@@ -11,10 +11,12 @@ The folder may be on an object store: files are written here first and copied.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 import tempfile
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -25,6 +27,38 @@ import tensorflow as tf
 logger = logging.getLogger(__name__)
 
 _STATE_FILE = "state.json"
+_KEPT_SECONDS = 30 * 24 * 3600
+"""How long the checkpoint of a training that nobody went on with is kept."""
+
+
+def checkpoint_folder(root: str, *facts: str) -> str:
+    """Return the folder for the checkpoints of one training.
+
+    Args:
+        root: Folder or URI of all of them.
+        *facts: What is trained, on what, and by which code: the same ones after a kill
+            give the same folder.
+    """
+    digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()
+    return os.path.join(root, digest[:20])
+
+
+def forget(folder: str) -> None:
+    """Remove the checkpoints of a training that is done, and those long given up."""
+    if tf.io.gfile.exists(folder):
+        tf.io.gfile.rmtree(folder)
+    root = os.path.dirname(folder)
+    oldest = time.time() - _KEPT_SECONDS
+    for name in tf.io.gfile.listdir(root) if tf.io.gfile.isdir(root) else ():
+        other = os.path.join(root, name.rstrip("/"))
+        states = tf.io.gfile.glob(os.path.join(other, f"*{_STATE_FILE}"))
+        if states and all(_written(path) < oldest for path in states):
+            tf.io.gfile.rmtree(other)
+
+
+def _written(path: str) -> float:
+    """Return when a file was written, in seconds since 1970."""
+    return float(tf.io.gfile.stat(path).mtime_nsec) / 1e9
 
 
 @dataclass

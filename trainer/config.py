@@ -12,7 +12,9 @@ Activation = Literal[
     "linear", "relu", "relu6", "elu", "selu", "gelu", "silu", "tanh", "sigmoid"
 ]
 Strategy = Literal["feature_extraction", "linear", "frozen", "fine_tune"]
-Optimizer = Literal["auto", "lbfgs", "adam", "adamw", "sgd", "rmsprop"]
+Optimizer = Literal["auto", "lbfgs", "ridge", "adam", "adamw", "sgd", "rmsprop"]
+SOLVERS = ("lbfgs", "ridge")
+"""Optimizers that solve a linear head as a whole instead of by gradient steps."""
 
 
 # --- The head, layer by layer ---------------------------------------------------------
@@ -229,7 +231,8 @@ class TrainingConfig(StrictModel):
     optimizer: Optimizer = Field(
         "auto",
         description="`auto` is `lbfgs` for a linear head on stored features, "
-        "otherwise `adamw`.",
+        "otherwise `adamw`. `lbfgs` is logistic regression, `ridge` least squares in "
+        "closed form.",
     )
     epochs: int = Field(30, gt=0, description="Passes over `train` at most.")
     batch_size: int = Field(32, gt=0, description="Examples of one step.")
@@ -275,13 +278,40 @@ class TrainingConfig(StrictModel):
     )
     regularization: tuple[float, ...] = Field(
         (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0),
-        description="L2 penalties that `lbfgs` tries; the best on `eval` is taken.",
+        description="L2 penalties that `lbfgs` and `ridge` try; the best on `eval` is "
+        "taken.",
+    )
+    cross_validation_folds: int | None = Field(
+        None,
+        ge=2,
+        le=20,
+        description="Choose the penalty by so many folds of `train` and `eval` "
+        "together; empty: on `eval` alone.",
     )
     augmentation: AugmentationConfig = Field(
         AugmentationConfig(), description="Random changes of training images."
     )
     fine_tune: FineTuneConfig = Field(
         FineTuneConfig(), description="The second phase of `fine_tune`."
+    )
+    mixed_precision: Literal["auto", "bfloat16", "float16", "off"] = Field(
+        "auto",
+        description="16-bit arithmetic with the backbone in the loop; `auto`: what the "
+        "GPU is fast at, off without one. The exported model is float32 always.",
+    )
+    devices: Literal["all", "one"] = Field(
+        "all",
+        description="With the backbone in the loop: every GPU there is shares each "
+        "batch, or one takes it whole.",
+    )
+    checkpoints: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder or URI where every epoch is saved, for a killed run to go "
+        "on; empty: in the pipeline's own folder; `none`: nowhere.",
+    )
+    tensorboard: bool = Field(
+        True, description="Write TensorBoard's event files beside the history."
     )
     seed: int = Field(0, ge=0, description="Of weights, order and augmentation.")
     deterministic: bool = Field(
@@ -305,19 +335,25 @@ class TrainingConfig(StrictModel):
                 "`augmentation` changes pixels, so it needs strategy `frozen` or "
                 f"`fine_tune`. Received: strategy={self.strategy!r}"
             )
-        if self.optimizer == "lbfgs" and in_the_loop:
+        if self.optimizer in SOLVERS and in_the_loop:
             raise ValueError(
-                "`lbfgs` needs stored features: strategy `feature_extraction` or "
-                f"`linear`. Received: strategy={self.strategy!r}"
+                f"`{self.optimizer}` needs stored features: strategy "
+                "`feature_extraction` or `linear`. "
+                f"Received: strategy={self.strategy!r}"
             )
         if self.schedule == "plateau" and self.warmup_epochs:
             raise ValueError(
                 "schedule `plateau` has no warm-up. "
                 f"Received: warmup_epochs={self.warmup_epochs!r}"
             )
-        if self.strategy == "linear" and self.optimizer not in ("auto", "lbfgs"):
+        if self.strategy == "linear" and self.optimizer not in ("auto", *SOLVERS):
             raise ValueError(
-                "strategy `linear` is solved by `lbfgs`. "
+                "strategy `linear` is solved by `lbfgs` or `ridge`. "
                 f"Received: optimizer={self.optimizer!r}"
+            )
+        if self.optimizer == "ridge" and self.label_smoothing:
+            raise ValueError(
+                "`ridge` has squares for its loss, which labels can't be smoothed for. "
+                f"Received: label_smoothing={self.label_smoothing!r}"
             )
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -9,10 +10,12 @@ import tensorflow as tf
 
 from trainer import features
 from trainer.errors import DataError
+from trainer.image_epochs import ImageStream
 
 Transform = Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
 
 _PARSE_BATCH = 512
+_BLOCK = 1 << 20
 
 
 def list_shards(patterns: Sequence[str]) -> list[str]:
@@ -60,26 +63,41 @@ def load_features(patterns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def image_dataset(patterns: Sequence[str], transform: Transform) -> tf.data.Dataset:
-    """Stream (pixels, label) from shards of raw examples.
+def image_stream(
+    patterns: Sequence[str], transform: Transform, class_names: Sequence[str]
+) -> ImageStream:
+    """Stream images from shards of raw examples.
 
     Args:
         patterns: File patterns of TFRecord shards, as ImageExampleGen writes them.
         transform: The Transform graph as a layer.
-
-    Returns:
-        Unbatched pairs: pixels float32 (H, W, 3), preprocessed, and label int64 ().
+        class_names: The label map; what is not in it has the label -1.
     """
     spec = {
         key: tf.io.FixedLenFeature([], tf.string)
         for key in (features.IMAGE_KEY, features.CLASS_NAME_KEY)
     }
+    names = tf.constant(list(class_names))
 
-    def prepare(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        raw = tf.io.parse_example(serialized[tf.newaxis], spec)
-        ready = transform(raw)
-        return ready[features.PIXELS_KEY][0], ready[features.LABEL_KEY][0]
+    def parse(serialized: tf.Tensor) -> tuple[Mapping[str, tf.Tensor], tf.Tensor]:
+        raw = tf.io.parse_single_example(serialized, spec)
+        # Not through the Transform graph: it would decode the image too.
+        matches = tf.equal(names, raw[features.CLASS_NAME_KEY])
+        label = tf.where(tf.reduce_any(matches), tf.argmax(matches), -1)
+        return raw, label
 
-    return _records(list_shards(patterns)).map(
-        prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
+    def decode(raw: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        batch = {key: value[tf.newaxis] for key, value in raw.items()}
+        return transform(batch)[features.PIXELS_KEY][0]
+
+    return ImageStream(_records(list_shards(patterns)).map(parse), decode)
+
+
+def files_digest(patterns: Sequence[str]) -> str:
+    """Return the SHA-256 of all bytes of the files, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in list_shards(patterns):
+        with tf.io.gfile.GFile(path, "rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()

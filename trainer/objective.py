@@ -62,7 +62,12 @@ class Objective:
     """What a phase minimises and watches."""
 
     loss: keras.losses.Loss
+    """What is minimised on `train`."""
+    eval_loss: keras.losses.Loss
+    """What is compared on `eval`: the cross-entropy with the labels as they are, so
+    that the losses of models with more and with less smoothing can be compared."""
     metrics: list[keras.metrics.Metric]
+    """`accuracy` and `eval_loss`, for Keras's `compile`."""
 
 
 def build_objective(
@@ -75,12 +80,15 @@ def build_objective(
         class_weights: Weight of each class, K numbers, as `resolve_class_weights`
             gives.
     """
-    loss = LogitsCrossentropy(
-        label_smoothing=training.label_smoothing,
-        class_weights=None if class_weights is None else tuple(class_weights),
-    )
+    weights = None if class_weights is None else tuple(class_weights)
+    eval_loss = LogitsCrossentropy(class_weights=weights)
     return Objective(
-        loss, [keras.metrics.MeanMetricWrapper(_is_right, name="accuracy")]
+        LogitsCrossentropy(training.label_smoothing, weights),
+        eval_loss,
+        [
+            keras.metrics.MeanMetricWrapper(is_right, name="accuracy"),
+            keras.metrics.MeanMetricWrapper(eval_loss.call, name="eval_loss"),
+        ],
     )
 
 
@@ -124,7 +132,8 @@ class LogitsCrossentropy(keras.losses.Loss):
         }
 
 
-def _is_right(y_true: Any, y_pred: Any) -> Any:
+def is_right(y_true: Any, y_pred: Any) -> Any:
+    """Return 1 where the answer is the target's class, else 0, float32 (B,)."""
     predicted = ops.argmax(two_column_logits(y_pred), axis=-1)
     return ops.cast(ops.equal(ops.argmax(y_true, axis=-1), predicted), "float32")
 

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
+import keras
 import tensorflow as tf
 import tensorflow_transform as tft
-from tfx.components.trainer.fn_args_utils import FnArgs
 
 from trainer import features
-from trainer.backbone import build_backbone
+from trainer.backbone import backbone_fingerprint, build_backbone
+from trainer.checkpoint import checkpoint_folder, forget
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.custom_config import (
+    CHECKPOINTS_KEY,
+    CODE_FINGERPRINT_KEY,
     HISTORY_FILE,
     MODEL_KEY,
     STORED_FEATURES_STRATEGIES,
+    TENSORBOARD_FOLDER,
     TRAINING_KEY,
 )
+from trainer.devices import training_devices
+from trainer.event_files import EventFiles
 from trainer.export import ServingModel, export_model
-from trainer.input_fn import image_dataset, load_features
-from trainer.training import fit_end_to_end, fit_head
+from trainer.head import build_head
+from trainer.input_fn import files_digest, image_stream, load_features
+from trainer.training import Fitted, fit_end_to_end, fit_head
+from trainer.training_loop import OnEpoch, fingerprint_of
+
+if TYPE_CHECKING:
+    from tfx.components.trainer.fn_args_utils import FnArgs
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -30,7 +42,8 @@ def run_fn(fn_args: FnArgs) -> None:
     Args:
         fn_args: TFX's arguments. `train_files` and `eval_files` are features for the
             strategies in `STORED_FEATURES_STRATEGIES`, raw examples for the others;
-            `custom_config` holds `MODEL_KEY` and `TRAINING_KEY`.
+            `custom_config` holds `MODEL_KEY` and `TRAINING_KEY`, and may hold
+            `CHECKPOINTS_KEY` and `CODE_FINGERPRINT_KEY`.
     """
     config: dict[str, Any] = fn_args.custom_config
     model = ModelConfig.model_validate_json(config[MODEL_KEY])
@@ -39,8 +52,12 @@ def run_fn(fn_args: FnArgs) -> None:
     names = output.vocabulary_by_name(features.CLASS_NAMES_VOCABULARY)
     class_names = [name.decode() for name in names]
     transform = output.transform_features_layer()
-    backbone = build_backbone(model)
+    events = None
+    if training.tensorboard:
+        events = EventFiles(os.path.join(fn_args.model_run_dir, TENSORBOARD_FOLDER))
+    checkpoints = _checkpoints(fn_args, config, model, training)
     if training.strategy in STORED_FEATURES_STRATEGIES:
+        backbone = build_backbone(model)
         fitted = fit_head(
             train=load_features(fn_args.train_files),
             evaluation=load_features(fn_args.eval_files),
@@ -48,17 +65,15 @@ def run_fn(fn_args: FnArgs) -> None:
             training=training,
             num_classes=len(class_names),
             feature_shape=backbone.output_shape[1:],
+            checkpoint_dir=checkpoints,
+            on_epoch=events,
         )
     else:
-        fitted = fit_end_to_end(
-            train=image_dataset(fn_args.train_files, transform),
-            evaluation=image_dataset(fn_args.eval_files, transform),
-            backbone=backbone,
-            model=model,
-            training=training,
-            num_classes=len(class_names),
-            checkpoint_dir=os.path.join(fn_args.model_run_dir, "checkpoints"),
+        backbone, fitted = _fit_in_the_loop(
+            fn_args, model, training, transform, class_names, checkpoints, events
         )
+    if events is not None:
+        events.close()
     tf.io.gfile.makedirs(fn_args.model_run_dir)
     history_path = os.path.join(fn_args.model_run_dir, HISTORY_FILE)
     with tf.io.gfile.GFile(history_path, "w") as file:
@@ -72,3 +87,59 @@ def run_fn(fn_args: FnArgs) -> None:
         ),
         fn_args.serving_model_dir,
     )
+    if checkpoints is not None:
+        forget(checkpoints)
+
+
+def _checkpoints(
+    fn_args: FnArgs,
+    config: dict[str, Any],
+    model: ModelConfig,
+    training: TrainingConfig,
+) -> str | None:
+    """Return the folder that a run of the same training on the same data finds again.
+
+    None: keep no checkpoints.
+    """
+    root = config.get(CHECKPOINTS_KEY)
+    if not root:
+        return None
+    return checkpoint_folder(
+        root,
+        fingerprint_of(model, training),
+        backbone_fingerprint(model),
+        files_digest(fn_args.train_files),
+        files_digest(fn_args.eval_files),
+        str(config.get(CODE_FINGERPRINT_KEY)),
+    )
+
+
+def _fit_in_the_loop(  # noqa: PLR0917
+    fn_args: FnArgs,
+    model: ModelConfig,
+    training: TrainingConfig,
+    transform: Callable[..., Any],
+    class_names: Sequence[str],
+    checkpoints: str | None,
+    on_epoch: OnEpoch | None,
+) -> tuple[keras.Model, Fitted]:
+    """Train on this machine's devices; return backbone and head for any machine."""
+    with training_devices(training) as is_plain:
+        backbone = build_backbone(model)
+        fitted = fit_end_to_end(
+            train=image_stream(fn_args.train_files, transform, class_names),
+            evaluation=image_stream(fn_args.eval_files, transform, class_names),
+            backbone=backbone,
+            model=model,
+            training=training,
+            num_classes=len(class_names),
+            checkpoint_dir=checkpoints,
+            on_epoch=on_epoch,
+        )
+    if is_plain:
+        return backbone, fitted
+    plain = build_backbone(model)
+    head = build_head(model, plain.output_shape[1:], len(class_names))
+    plain.set_weights(backbone.get_weights())
+    head.set_weights(fitted.head.get_weights())
+    return plain, Fitted(head, fitted.history, fitted.seconds)

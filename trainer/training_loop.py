@@ -1,8 +1,7 @@
 """The loop over epochs that every gradient-trained phase shares.
 
-An epoch is one call of Keras's `fit` on data that depend on the seed and the epoch
-alone, so that a run which was killed and resumed ends with the weights of an unbroken
-one.
+What an epoch does depends on the seed and its number alone, so that a run which was
+killed and resumed ends with the weights of an unbroken one.
 """
 
 from __future__ import annotations
@@ -10,15 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from trainer.checkpoint import Checkpoint, LoopState
 from trainer.config import ModelConfig, TrainingConfig
@@ -27,7 +24,37 @@ from trainer.errors import TrainingError
 logger = logging.getLogger(__name__)
 
 _PLATEAU_FACTOR = 1.0 / 3.0
+Logs = Mapping[str, float]
 History = dict[str, list[float]]
+OnEpoch = Callable[[str, History], None]
+"""Called with a phase's name and its history so far, after each epoch and on resuming.
+
+It may raise to end the training.
+"""
+
+
+class NonFiniteLoss(Exception):
+    """The loss of a step is NaN or infinite."""
+
+    def __init__(self, step: int, loss: float) -> None:
+        """Keep the step in the epoch, counted from 1, and the loss."""
+        super().__init__(step, loss)
+        self.step = step
+        self.loss = loss
+
+
+class Epochs(Protocol):
+    """The data of a phase, and how an epoch runs over them."""
+
+    def train(self, epoch: int) -> Logs:
+        """Train for the epoch of this number, from 0; return `loss` and `accuracy`.
+
+        Raises:
+            NonFiniteLoss: At the first such step.
+        """
+
+    def evaluate(self) -> Logs:
+        """Return `loss` and `accuracy` on `eval`."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +64,13 @@ class Phase:
     name: str
     epochs: int
     steps_per_epoch: int
-    train_at: Callable[[int], tf.data.Dataset]
-    """Epoch, counted from 0, to batches of (inputs, targets float32 (B, K))."""
-    evaluation: tf.data.Dataset
-    """Batches of (inputs, targets float32 (B, K))."""
+    data: Epochs
 
 
 def fingerprint_of(model: ModelConfig, training: TrainingConfig, *facts: Any) -> str:
     """Return what a checkpoint must have been written for, to be resumed."""
-    text = json.dumps([model.model_dump(), training.model_dump(), facts], default=str)
+    how = training.model_dump(exclude={"checkpoints", "tensorboard"})
+    text = json.dumps([model.model_dump(), how, facts], default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -54,7 +79,7 @@ def run_phase(
     phase: Phase,
     training: TrainingConfig,
     checkpoint: Checkpoint,
-    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    on_epoch: OnEpoch | None = None,
 ) -> History:
     """Train a compiled model, and leave it with its best weights.
 
@@ -63,7 +88,7 @@ def run_phase(
         phase: Length and data.
         training: Early stopping, plateau, EMA and what to restore.
         checkpoint: Where to save after each epoch, and to resume from.
-        callbacks: More callbacks of Keras.
+        on_epoch: What to tell about every epoch.
 
     Returns:
         Per epoch: loss, accuracy, eval_loss, eval_accuracy, learning_rate, seconds.
@@ -75,21 +100,17 @@ def run_phase(
     state = checkpoint.restore(model) or LoopState()
     if state.learning_rate is not None:
         model.optimizer.learning_rate = state.learning_rate
-    guard = _FiniteLossGuard(phase, checkpoint.place)
+    if on_epoch and state.epoch:
+        on_epoch(phase.name, state.history)
     while state.epoch < phase.epochs and not state.is_finished:
         started = time.monotonic()
-        guard.epoch = state.epoch
         _seed_layers(model, training.seed, state.epoch)
-        logs = model.fit(
-            phase.train_at(state.epoch),
-            initial_epoch=state.epoch,
-            epochs=state.epoch + 1,
-            callbacks=[guard, *callbacks],
-            shuffle=False,
-            verbose=0,
-        ).history
+        try:
+            logs = phase.data.train(state.epoch)
+        except NonFiniteLoss as error:
+            raise _stopped(error, phase, state.epoch, checkpoint.place) from None
         raw = _take_average(model, training)
-        scores = model.evaluate(phase.evaluation, verbose=0, return_dict=True)
+        scores = phase.data.evaluate()
         state.epoch += 1
         _record(state, logs, scores, model, time.monotonic() - started)
         is_best = scores["loss"] < state.best_loss
@@ -99,6 +120,8 @@ def run_phase(
         if raw is not None:
             model.set_weights(raw)
         _adjust(model, state, training)
+        if on_epoch:
+            on_epoch(phase.name, state.history)
         checkpoint.save(model, state, is_best=is_best)
         logger.info(
             "%s epoch %d of %d: %s",
@@ -114,6 +137,17 @@ def run_phase(
     return state.history
 
 
+def _stopped(
+    error: NonFiniteLoss, phase: Phase, epoch: int, place: str
+) -> TrainingError:
+    step = epoch * phase.steps_per_epoch + error.step
+    return TrainingError(
+        f"the loss became {error.loss} at step {step} (epoch {epoch + 1}) of "
+        f"{phase.name}: lower `learning_rate`, set `gradient_clip_norm`, or look for "
+        f"broken inputs. The last good checkpoint is in {place}"
+    )
+
+
 def _seed_layers(model: keras.Model, seed: int, epoch: int) -> None:
     """Set the random state of dropout and augmentation for an epoch."""
     states = [variable for variable in model.variables if "seed_gen" in variable.path]
@@ -127,20 +161,18 @@ def _take_average(model: keras.Model, training: TrainingConfig) -> list[Any] | N
     if training.ema_momentum is None:
         return None
     raw: list[Any] = model.get_weights()
-    model.optimizer.take_average(model.trainable_variables)
+    # float16 wraps the optimizer in one that scales the loss.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    optimizer.take_average(model.trainable_variables)
     return raw
 
 
 def _record(
-    state: LoopState,
-    logs: Mapping[str, list[float]],
-    scores: Mapping[str, float],
-    model: keras.Model,
-    seconds: float,
+    state: LoopState, logs: Logs, scores: Logs, model: keras.Model, seconds: float
 ) -> None:
     row = {
-        "loss": logs["loss"][-1],
-        "accuracy": logs["accuracy"][-1],
+        "loss": logs["loss"],
+        "accuracy": logs["accuracy"],
         "eval_loss": scores["loss"],
         "eval_accuracy": scores["accuracy"],
         "learning_rate": float(
@@ -163,26 +195,3 @@ def _adjust(model: keras.Model, state: LoopState, training: TrainingConfig) -> N
         state.learning_rate = rate
     patience = training.early_stopping_patience
     state.is_finished = patience is not None and waited >= patience
-
-
-class _FiniteLossGuard(keras.callbacks.Callback):
-    """Stops with a message when the loss is NaN or infinite."""
-
-    def __init__(self, phase: Phase, place: str) -> None:
-        super().__init__()
-        self._phase = phase
-        self._place = place
-        self.epoch = 0
-
-    def on_train_batch_end(
-        self, batch: int, logs: Mapping[str, Any] | None = None
-    ) -> None:
-        loss = float((logs or {}).get("loss", 0.0))
-        if not math.isfinite(loss):
-            step = self.epoch * self._phase.steps_per_epoch + batch + 1
-            raise TrainingError(
-                f"the loss became {loss} at step {step} (epoch {self.epoch + 1}) of "
-                f"{self._phase.name}: lower `learning_rate`, set `gradient_clip_norm`, "
-                "or look for broken inputs. "
-                f"The last good checkpoint is in {self._place}"
-            )

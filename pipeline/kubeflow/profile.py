@@ -190,6 +190,10 @@ class Profile(StrictModel):
     feature_cache: str = Field(
         "/mnt/cache/features", description="Default of `features.cache` there."
     )
+    checkpoints: str = Field(
+        "/mnt/cache/checkpoints",
+        description="Default of `training.checkpoints` there.",
+    )
     env: dict[str, str] = Field(
         {}, description="Environment of every step; no secrets."
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.array_epochs import Arrays
 from trainer.config import (
     AugmentationConfig,
     DenseLayer,
@@ -18,8 +19,10 @@ from trainer.config import (
     TrainingConfig,
 )
 from trainer.errors import DataError, TrainingError, UserError
+from trainer.image_epochs import ImageStream
 from trainer.objective import probabilities
-from trainer.training import Arrays, Fitted, fit_end_to_end, fit_head
+from trainer.training import Fitted, fit_end_to_end, fit_head
+from trainer.training_loop import OnEpoch
 
 _MLP = (DenseLayer(units=16), DropoutLayer(rate=0.3))
 
@@ -48,20 +51,14 @@ def test_head_learns(head: tuple[object, ...], output: str, num_classes: int) ->
     assert np.mean(scores.argmax(1) == test[1]) > 0.95
 
 
-class _Killed(keras.callbacks.Callback):
-    """Ends the run in the middle of an epoch."""
+def _kill_after(epoch: int, phase: str = "head") -> OnEpoch:
+    """End the run when an epoch is trained and not yet saved."""
 
-    def __init__(self, epoch: int) -> None:
-        super().__init__()
-        self._epoch = epoch
-        self._seen = 0
-
-    def on_train_begin(self, logs: object = None) -> None:
-        self._seen += 1
-
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        if self._seen > self._epoch and batch == 1:
+    def on_epoch(name: str, history: dict[str, list[float]]) -> None:
+        if name == phase and len(history["loss"]) == epoch:
             raise KeyboardInterrupt
+
+    return on_epoch
 
 
 _RESUMED = {
@@ -86,7 +83,7 @@ def test_killed_run_ends_like_an_unbroken_one(
 ) -> None:
     training = TrainingConfig.model_validate({"epochs": 5, "batch_size": 16, **values})
 
-    def fit(folder: str | None, *callbacks: keras.callbacks.Callback) -> Fitted:
+    def fit(folder: str | None, on_epoch: OnEpoch | None = None) -> Fitted:
         return fit_head(
             _blobs(80, 3, 1),
             _blobs(40, 3, 2),
@@ -94,13 +91,13 @@ def test_killed_run_ends_like_an_unbroken_one(
             training=training,
             num_classes=3,
             checkpoint_dir=folder,
-            callbacks=callbacks,
+            on_epoch=on_epoch,
         )
 
     unbroken = fit(None)
     folder = str(tmp_path / "checkpoints")
     with pytest.raises(KeyboardInterrupt):
-        fit(folder, _Killed(epoch=3))
+        fit(folder, _kill_after(3))
     resumed = fit(folder)
     for one, two in zip(
         unbroken.head.get_weights(), resumed.head.get_weights(), strict=True
@@ -159,8 +156,8 @@ def test_early_stopping() -> None:
 
 
 def test_nan_stops_and_names_the_step(tmp_path: Path) -> None:
-    images = _stripes(64, 1).map(
-        lambda pixels, label: (tf.where(pixels > 2.6, np.nan, pixels), label)
+    images = ImageStream(
+        _stripes(64, 1).records, lambda pixels: tf.where(pixels > 2.6, np.nan, pixels)
     )
     with pytest.raises(TrainingError, match=r"nan at step \d.*last good checkpoint"):
         fit_end_to_end(
@@ -223,7 +220,7 @@ def _tiny_backbone() -> keras.Model:
     return backbone
 
 
-def _stripes(num_images: int, seed: int) -> tf.data.Dataset:
+def _stripes(num_images: int, seed: int) -> ImageStream:
     """Make images of horizontal (0) and vertical (1) stripes, with noise."""
     rng = np.random.default_rng(seed)
     labels = np.arange(num_images) % 2
@@ -231,13 +228,13 @@ def _stripes(num_images: int, seed: int) -> tf.data.Dataset:
     pixels = np.where(labels[:, None, None] == 0, wave[:, None], wave[None, :])
     noise = rng.normal(size=(num_images, 16, 16, 3)) * 0.5
     images = (pixels[..., None] + noise).astype(np.float32)
-    return tf.data.Dataset.from_tensor_slices((images, labels))
+    return ImageStream(tf.data.Dataset.from_tensor_slices((images, labels)))
 
 
 def _fit_stripes(
     training: TrainingConfig,
     folder: str | None = None,
-    *callbacks: keras.callbacks.Callback,
+    on_epoch: OnEpoch | None = None,
 ) -> tuple[Fitted, keras.Model]:
     backbone = _tiny_backbone()
     fitted = fit_end_to_end(
@@ -248,7 +245,7 @@ def _fit_stripes(
         training=training,
         num_classes=2,
         checkpoint_dir=folder,
-        callbacks=callbacks,
+        on_epoch=on_epoch,
     )
     return fitted, backbone
 
@@ -294,7 +291,7 @@ def test_killed_fine_tuning_with_augmentation_resumes_exactly(tmp_path: Path) ->
     )
     unbroken, backbone = _fit_stripes(training)
     with pytest.raises(KeyboardInterrupt):
-        _fit_stripes(training, str(tmp_path), _Killed(epoch=4))
+        _fit_stripes(training, str(tmp_path), _kill_after(3, "fine_tune"))
     resumed, again = _fit_stripes(training, str(tmp_path))
     assert not _changed(backbone, again)
     assert not _changed(unbroken.head, resumed.head)

@@ -1,0 +1,119 @@
+"""Ridge classification on stored features, in closed form: least squares to one-hot.
+
+One eigendecomposition serves every penalty. Least squares gives scores, not logits: one
+factor on them, chosen with the penalty by the log-loss on `eval`, makes their softmax
+speak of probabilities, and is folded into the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from trainer.linear import LinearSolution
+
+_LOG_FACTORS = (0.0, 7.0)
+"""Bounds of the logarithm of the factor on the scores."""
+_SMALLEST_EIGENVALUE = 1e-7
+"""As a share of the greatest one; what lies below holds no variance."""
+
+
+def fit_ridge(
+    train: tuple[np.ndarray, np.ndarray],
+    evaluation: tuple[np.ndarray, np.ndarray],
+    *,
+    penalties: Sequence[float],
+    num_classes: int,
+    class_weights: Sequence[float] | None = None,
+    standardize: bool = True,
+) -> LinearSolution:
+    """Fit a ridge classifier and choose its L2 penalty.
+
+    The objective is the (weighted) mean squared error plus `penalty` times the squared
+    norm of the kernel over standardised features. The standardisation is folded into
+    the result.
+
+    Args:
+        train: Features, float32 (N, F), and labels, int64 (N,).
+        evaluation: The same for choosing.
+        penalties: What to try.
+        num_classes: K.
+        class_weights: Weight of each class, K numbers.
+        standardize: Whether to bring features to mean 0 and variance 1 first.
+
+    Returns:
+        The solution that has the least log-loss on `evaluation`.
+    """
+    features, labels = train
+    targets = np.eye(num_classes)[labels]
+    weights = np.ones(len(labels))
+    if class_weights is not None:
+        weights = np.asarray(class_weights, np.float64)[labels]
+    weights /= weights.sum()
+    mean = weights @ features
+    scale = _inverse_deviations(features) if standardize else np.ones(len(mean))
+    intercept = weights @ targets
+    roots = np.sqrt(weights)[:, None]
+    axes, eigenvalues = _axes((features - mean) * scale * roots)
+    to_axes = scale[:, None] * axes
+    x, evaluated = ((part - mean) @ to_axes for part in (features, evaluation[0]))
+    moments = (x * roots).T @ ((targets - intercept) * roots)
+    path, solutions = [], []
+    for penalty in sorted(penalties, reverse=True):
+        coefficients = moments / (eigenvalues + penalty)[:, None]
+        scores = evaluated @ coefficients + intercept
+        factor = _best_factor(scores, evaluation[1])
+        row = {"penalty": float(penalty)}
+        row["loss"], row["accuracy"] = _score(
+            (x @ coefficients + intercept) * factor, labels
+        )
+        row["eval_loss"], row["eval_accuracy"] = _score(scores * factor, evaluation[1])
+        path.append(row)
+        solutions.append((coefficients, factor))
+    best = int(np.argmin([row["eval_loss"] for row in path]))
+    coefficients, factor = solutions[best]
+    kernel = to_axes @ coefficients
+    return LinearSolution(
+        (kernel * factor).astype(np.float32),
+        ((intercept - mean @ kernel) * factor).astype(np.float32),
+        path[best]["penalty"],
+        path,
+    )
+
+
+def _inverse_deviations(features: np.ndarray) -> np.ndarray:
+    """Return what brings features, (N, F), to variance 1; little of nothing is kept."""
+    deviation = features.std(0, dtype=np.float64)
+    return np.asarray(1.0 / np.maximum(deviation, 1e-6 + 1e-3 * deviation.mean()))
+
+
+def _axes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the eigenvectors (F, R) of `x.T @ x`, x (N, F), and its eigenvalues (R,).
+
+    Of `x @ x.T` where that is smaller.
+    """
+    is_wide = len(x) < x.shape[1]
+    values, vectors = np.linalg.eigh(x @ x.T if is_wide else x.T @ x)
+    kept = values > _SMALLEST_EIGENVALUE * values[-1]
+    values, vectors = values[kept], vectors[:, kept]
+    return (x.T @ vectors / np.sqrt(values) if is_wide else vectors), values
+
+
+def _best_factor(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Return the factor on scores, (N, K), that makes the least log-loss."""
+    result = minimize_scalar(
+        lambda log_factor: _score(scores * np.exp(log_factor), labels)[0],
+        bounds=_LOG_FACTORS,
+        method="bounded",
+    )
+    return float(np.exp(result.x))
+
+
+def _score(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Return mean log-loss and accuracy."""
+    shifted = logits - logits.max(1, keepdims=True)
+    log_sums = np.log(np.exp(shifted).sum(1))
+    losses = log_sums - shifted[np.arange(len(labels)), labels]
+    return float(losses.mean()), float((logits.argmax(1) == labels).mean())
