@@ -70,6 +70,9 @@ def _run(
         display = ProgressDisplay(terminal, animate=not verbose)
         with display:
             display.say("Loading TFX")
+            from pipeline import lean_imports
+
+            lean_imports.install()
             from pipeline.local_runner import run_locally
 
             try:

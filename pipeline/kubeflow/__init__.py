@@ -5,7 +5,7 @@ Compiling: `profile` (where steps run), `compiler` (config, profile to a file),
 `kubernetes_config`, `nested_json`.
 
 In a container: `entrypoint`, `executor_input` (the launcher's JSON), `step_execution`
-(TFX's executor), `lean_imports`.
+(TFX's executor).
 
 On this machine: `emulated_backend`, `emulated_driver`, `emulated_launcher`,
 `emulated_store`.

@@ -54,7 +54,8 @@ def on_the_cluster(config: PipelineConfig, profile: Profile) -> PipelineConfig:
         profile: The cluster.
 
     Returns:
-        The config with a model store and a store of features on the profile's mounts.
+        The config with a model store, a store of features and a folder for checkpoints
+        on the profile's mounts.
     """
     push = config.push.model_copy(
         update={"destination": config.push.destination or profile.model_store}
@@ -62,8 +63,16 @@ def on_the_cluster(config: PipelineConfig, profile: Profile) -> PipelineConfig:
     features = config.features.model_copy(
         update={"cache": config.features.cache or profile.feature_cache}
     )
+    training = config.training.model_copy(
+        update={"checkpoints": config.training.checkpoints or profile.checkpoints}
+    )
     return config.model_copy(
-        update={"push": push, "features": features, "output": "/tmp/graft_output"}  # noqa: S108
+        update={
+            "push": push,
+            "features": features,
+            "training": training,
+            "output": "/tmp/graft_output",  # noqa: S108
+        }
     )
 
 
@@ -77,6 +86,7 @@ def check_paths(config: PipelineConfig, profile: Profile) -> None:
         "data.path": config.data.path,
         "push.destination": config.push_destination,
         "features.cache": config.feature_cache,
+        "training.checkpoints": config.checkpoint_folder,
         "data_validation.schema_path": config.data_validation.schema_path or "",
     }
     for key, path in paths.items():
@@ -106,7 +116,7 @@ def tfx_compile(config: PipelineConfig) -> tuple[dict[str, Any], ArtifactClasses
     Returns:
         The `PipelineJob` as a dict, and the classes behind its artifact types.
     """
-    from pipeline.kubeflow import lean_imports
+    from pipeline import lean_imports
 
     lean_imports.install()
     from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as runner

@@ -39,7 +39,7 @@ def execute(
     os.environ.setdefault("_KFP_RUNTIME", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     if not executor_class_path.startswith(STEPS_WITH_ANALYSIS):
-        from pipeline.kubeflow import lean_imports
+        from pipeline import lean_imports
 
         lean_imports.install()
     if step.get("runs_file_driver"):

@@ -3,7 +3,7 @@
 `tfx.components` imports every component in its `__init__`, and
 `tfx.types.standard_component_specs` imports TensorFlow Model Analysis for the name of
 one message. A container that runs one step, and the compiler, which runs none, need
-neither.
+neither; a local run does without Kubernetes' client and the toolkit for ROUGE scores.
 `install` puts packages into `sys.modules` whose `__init__` has not run: submodules are
 imported as ever, and whoever asks for another name gets the real thing, then.
 """
@@ -23,6 +23,10 @@ _ANALYSIS_SDK = f"{_ANALYSIS}.sdk"
 _ANALYSIS_MESSAGES = f"{_ANALYSIS}.proto.config_pb2"
 _OPTIONAL_TO_KERAS = ("sklearn", "pandas", "matplotlib")
 """Keras imports these where it finds them, for wrappers that no step uses."""
+_OPTIONAL_TO_BEAM = ("ipywidgets", "google.cloud.pubsub")
+"""Beam imports these where it finds them: a notebook's bars, a source of no node's."""
+_RARELY_USED = ("nltk", "rouge_score.rouge_scorer")
+"""TFMA imports these for a metric of texts: they run when it is computed."""
 
 
 class _Unexecuted(ModuleType):
@@ -100,7 +104,10 @@ class _Analysis(_Unexecuted):
 
 def install() -> None:
     """Let TFX and TFMA be imported in parts, where they are not imported already."""
-    _import_tensorflow()
+    _import_without("tensorflow", _OPTIONAL_TO_KERAS)
+    _import_without("apache_beam", _OPTIONAL_TO_BEAM)
+    for name in _RARELY_USED:
+        _import_lazily(name)
     import tfx
 
     for name, kind in (
@@ -117,20 +124,31 @@ def install() -> None:
             setattr(tfx if parent == "tfx" else sys.modules[parent], child, module)
 
 
-def _import_tensorflow() -> None:
-    """Import TensorFlow while Keras finds none of its optional companions.
+def _import_without(package: str, companions: tuple[str, ...]) -> None:
+    """Import a package while it finds none of its optional companions.
 
     Whoever imports them afterwards gets them.
     """
-    if "tensorflow" in sys.modules:
+    if package in sys.modules:
         return
-    hidden = [name for name in _OPTIONAL_TO_KERAS if name not in sys.modules]
+    hidden = [name for name in companions if name not in sys.modules]
     modules: dict[str, Any] = sys.modules
     try:
         for name in hidden:
             modules[name] = None
-        importlib.import_module("tensorflow")
+        importlib.import_module(package)
     finally:
         for name in hidden:
             if modules.get(name) is None:
                 modules.pop(name, None)
+
+
+def _import_lazily(name: str) -> None:
+    """Let a module run when one of its names is asked for."""
+    spec = None if name in sys.modules else importlib.util.find_spec(name)
+    if spec is None or spec.loader is None:
+        return
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
