@@ -7,7 +7,7 @@ artifacts in local files. Everything here works on plain JSON; nothing imports T
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,13 +125,28 @@ def rewrite_inputs(
 
 
 def rewrite_outputs(
-    message: Mapping[str, Any], output_types: Mapping[str, Any], uris: UriMap
+    message: Mapping[str, Any],
+    output_types: Mapping[str, Any],
+    uris: UriMap,
+    *,
+    hidden: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the `outputs` of an ExecutorInput with TFX's types and local URIs."""
+    """Return the `outputs` of an ExecutorInput as TFX's executors take them.
+
+    Args:
+        message: The launcher's ExecutorInput.
+        output_types: Key of an output to TFX's type of it, where the file names one of
+            the dashboard's.
+        uris: The map of URIs.
+        hidden: Keys of outputs that TFX does not know.
+
+    Returns:
+        `outputs` with TFX's types and local URIs.
+    """
     outputs = dict(message.get("outputs", {}))
     artifacts: dict[str, Any] = {}
     for key, entry in outputs.get("artifacts", {}).items():
-        if key in LAUNCHER_OUTPUTS:
+        if key in LAUNCHER_OUTPUTS or key in hidden:
             continue
         artifacts[key] = {
             "artifacts": [

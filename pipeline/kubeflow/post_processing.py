@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from pipeline.kubeflow import refusals
+from pipeline.kubeflow.dashboard import EVALUATION_TITLE, OUTPUT_TYPES
 from pipeline.kubeflow.kubernetes_config import kubernetes_config
 from pipeline.kubeflow.profile import Profile
 from pipeline.kubeflow.runtime_parameters import (
@@ -313,7 +314,13 @@ def _mend_container(
     }
     if paths := {t: p for t, p in classes.class_paths.items() if t in titles}:
         step["artifact_classes"] = paths
-    for key, output in outputs.items():
+    for key, output in list(outputs.items()):
+        if title_of(output["artifactType"]) == EVALUATION_TITLE:
+            step["dashboard"] = {"evaluation": key, "outputs": sorted(OUTPUT_TYPES)}
+            outputs |= {
+                name: {"artifactType": dict(artifact_type)}
+                for name, artifact_type in OUTPUT_TYPES.items()
+            }
         shown_as = classes.dashboard_types.get(title_of(output["artifactType"]))
         if shown_as is not None:
             step.setdefault("output_types", {})[key] = output["artifactType"]

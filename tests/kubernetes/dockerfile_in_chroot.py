@@ -63,7 +63,7 @@ class Stage:
                 *("unshare", "--mount", "--fork", "sh", "-c"),
                 'r=$0 u=$1; shift; mount -t proc proc "$r/proc"; '
                 'mount --rbind /dev "$r/dev"; '
-                'exec chroot --userspec="$u" --groups=0 "$r" sh -c '
+                'exec /usr/sbin/chroot --userspec="$u" --groups=0 "$r" sh -c '
                 '\'cd "$0" && exec "$@"\' "$@"',
                 *(str(self.root), f"{uid}:{gid or 0}", self.workdir, *words),
             ],

@@ -160,6 +160,23 @@ def test_ids_of_custom_types_lead_to_their_classes(compiled):
             assert getattr(importlib.import_module(module), name).TYPE_NAME == title
 
 
+def test_dashboard_shows_report_numbers_and_confusion_matrix(compiled):
+    """By the types of outputs: Kubeflow's dashboard looks at nothing else."""
+    spec = compiled["cpu"].pipeline_spec
+    shown = {
+        f"{name}.{key}": output["artifactType"]["schemaTitle"]
+        for name, component in spec["components"].items()
+        for key, output in component["outputDefinitions"]["artifacts"].items()
+        if output["artifactType"].get("schemaTitle", "").startswith("system.")
+    }
+    assert shown == {
+        "Report.report": "system.HTML",
+        "Report.model_card": "system.Markdown",
+        "Evaluator.metrics": "system.Metrics",
+        "Evaluator.confusion_matrix": "system.ClassificationMetrics",
+    }
+
+
 def test_beam_arguments_reach_beam_steps():
     found = compiler.compile_pipeline(
         config("beam_args=[--runner=FlinkRunner, --flink_master=flink:8081]"),

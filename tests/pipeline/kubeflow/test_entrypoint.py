@@ -199,6 +199,44 @@ def test_step_of_ours_from_json_to_json(tmp_path):
     assert local(tmp_path, f"{RUN}/Step/1/value").read_text() == "3"
     assert "executor-logs" not in found
     assert "model: 1 bytes" in done.stderr
+    # Start to executor: at most 8 s; of processor time, for machines that are busy.
+    (seconds,) = re.findall(r"executor begins after .* s, (\S+) s of", done.stderr)
+    assert float(seconds) <= 8, done.stderr
+
+
+EVALUATING_STEP = """
+import os
+from tfx.dsl.components.base import base_executor
+
+class Executor(base_executor.BaseExecutor):
+    def Do(self, inputs, outputs, properties):
+        assert set(outputs) == {"evaluation"}, outputs
+        (evaluation,) = outputs["evaluation"]
+        from components.gate.verdict import Verdict
+        verdict = Verdict(is_blessed=True, rules=(), metrics={"accuracy": 0.75})
+        with open(os.path.join(evaluation.uri, "verdict.json"), "w") as file:
+            file.write(verdict.to_json())
+"""
+
+
+def test_numbers_of_an_evaluation_reach_the_dashboard(tmp_path):
+    (tmp_path / "our_step.py").write_text(EVALUATING_STEP)
+    asked = message(
+        tmp_path, evaluation="tfx.ModelEvaluation", metrics="", confusion_matrix=""
+    )
+    for key, title in (("metrics", "Metrics"), ("confusion_matrix", "Classification")):
+        (artifact,) = asked["outputs"]["artifacts"][key]["artifacts"]
+        artifact["type"] = {"schemaTitle": f"system.{title}"}
+    shown = {"evaluation": "evaluation", "outputs": ["confusion_matrix", "metrics"]}
+    done = run_entrypoint(
+        tmp_path, "our_step.Executor", asked, spec=SPEC, step={"dashboard": shown}
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "out" / "output_metadata.json").read_text())
+    found = {key: item["artifacts"][0] for key, item in result["artifacts"].items()}
+    assert found["metrics"]["uri"] == f"{RUN}/Step/1/metrics"
+    assert found["metrics"]["metadata"] == {"accuracy": 0.75, "blessed": 1.0}
+    assert found["confusion_matrix"]["metadata"] == {}
 
 
 def test_mistake_of_the_users_is_one_message(tmp_path):
