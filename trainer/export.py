@@ -15,11 +15,9 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from trainer import features
+from trainer.batch_norm_folding import fold_batch_norms
 from trainer.image_decoding import UNKNOWN_FORMAT, format_index
 from trainer.objective import probabilities
-
-LABELS_FUNCTION = "transform_labels"
-"""Signature that maps serialized tf.Examples to labels: how TFMA learns the truth."""
 
 WARMUP_FILE = "tf_serving_warmup_requests"
 """In `assets.extra`: TensorFlow Serving replays it before a version takes requests."""
@@ -52,11 +50,13 @@ class ServingModel(tf.Module):
     ) -> None:
         super().__init__(name="graft")
         self._transform = transform
-        self._backbone = backbone
+        self._backbone = fold_batch_norms(backbone)
         self._head = head
         # Keras models keep variables behind their own type: name them to tf.Module.
         self._tracked = [
-            variable.value for model in (backbone, head) for variable in model.variables
+            variable.value
+            for model in (self._backbone, head)
+            for variable in model.variables
         ]
         self._class_names = tf.constant(list(class_names))
         self._blank = tf.constant(_blank_image(8))
@@ -213,7 +213,7 @@ def export_model(model: ServingModel, folder: str) -> None:
             features.IMAGES_SIGNATURE: model.predict_images,
             features.EACH_SIGNATURE: model.predict_images_each,
             features.CLASSIFY_SIGNATURE: model.classify,
-            LABELS_FUNCTION: model.transform_labels,
+            features.LABELS_SIGNATURE: model.transform_labels,
         },
     )
     extra = os.path.join(folder, "assets.extra")

@@ -37,7 +37,6 @@ from trainer import features
 from trainer.backbone import build_backbone
 from trainer.config import ModelConfig
 from trainer.export import (
-    LABELS_FUNCTION,
     WARMUP_BATCH_SIZES,
     WARMUP_FILE,
     ServingModel,
@@ -180,7 +179,7 @@ def test_serving_default_and_classify_take_examples(signatures, images, expected
 
 
 def test_transform_labels_knows_the_label_map_and_nothing_else(signatures, images):
-    signature = signatures[LABELS_FUNCTION]
+    signature = signatures[features.LABELS_SIGNATURE]
     names = [*_NAMES, "unknown"]
     examples = tf.constant([_example(images[0], name) for name in names])
     assert signature(examples=examples)[features.LABEL_KEY].numpy().tolist() == [
@@ -195,7 +194,7 @@ def test_tfma_sees_what_the_trainer_computed(saved_model, images, expected, tmp_
     # By TFMA's own way through a SavedModel; the gate has a way of its own.
     spec = config_pb2.ModelSpec(
         signature_name=features.SERVING_SIGNATURE,
-        preprocessing_function_names=[LABELS_FUNCTION],
+        preprocessing_function_names=[features.LABELS_SIGNATURE],
         label_key=features.LABEL_KEY,
         prediction_key=features.PROBABILITIES_OUTPUT,
     )
