@@ -126,7 +126,9 @@ class _InProcess:
 
 
 @dataclass(frozen=True, slots=True)
-class _Server:
+class Server:
+    """A server process that is ready."""
+
     process: subprocess.Popen[bytes]
     port: int
     rest_port: int
@@ -136,6 +138,7 @@ class _Server:
 
     @property
     def target(self) -> str:
+        """`HOST:PORT` of its gRPC."""
         return f"localhost:{self.port}"
 
     def memory_mib(self) -> float:
@@ -146,7 +149,8 @@ class _Server:
 
 
 @contextlib.contextmanager
-def _serve(base_path: Path, *flags: str) -> Iterator[_Server]:
+def serve(base_path: Path, *flags: str) -> Iterator[Server]:
+    """Run the embedded server over a model's folder on free ports."""
     port, rest_port = _free_port(), _free_port()
     started = time.perf_counter()
     process = subprocess.Popen(  # noqa: S603 - our own module, no shell
@@ -168,7 +172,7 @@ def _serve(base_path: Path, *flags: str) -> Iterator[_Server]:
         ready_seconds = time.perf_counter() - started
         usage = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").split()
         cpu_seconds = (int(usage[13]) + int(usage[14])) / os.sysconf("SC_CLK_TCK")
-        yield _Server(process, port, rest_port, ready_seconds, cpu_seconds)
+        yield Server(process, port, rest_port, ready_seconds, cpu_seconds)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
@@ -185,7 +189,7 @@ def _is_open(port: int) -> bool:
         return probe.connect_ex(("localhost", port)) == 0
 
 
-def _single_grpc(server: _Server, images: Sequence[bytes], count: int) -> list[float]:
+def _single_grpc(server: Server, images: Sequence[bytes], count: int) -> list[float]:
     """Return the seconds that each of some calls took, one after another."""
     seconds = []
     choice = wire.ModelChoice(name=NAME)
@@ -200,7 +204,7 @@ def _single_grpc(server: _Server, images: Sequence[bytes], count: int) -> list[f
     return seconds
 
 
-def _single_rest(server: _Server, images: Sequence[bytes], count: int) -> list[float]:
+def _single_rest(server: Server, images: Sequence[bytes], count: int) -> list[float]:
     seconds = []
     connection = http.client.HTTPConnection("localhost", server.rest_port, timeout=60)
     for image in itertools.islice(itertools.cycle(images), count):
@@ -220,7 +224,7 @@ def _single_rest(server: _Server, images: Sequence[bytes], count: int) -> list[f
 
 
 async def _closed_loop(
-    server: _Server, images: Sequence[bytes], seconds: float
+    server: Server, images: Sequence[bytes], seconds: float
 ) -> float:
     """Return images per second of 32 clients that each send one image at a time."""
     choice = wire.ModelChoice(name=NAME)
@@ -244,7 +248,7 @@ async def _closed_loop(
 
 
 async def _swap(
-    server: _Server, base_path: Path, images: Sequence[bytes], rate: float
+    server: Server, base_path: Path, images: Sequence[bytes], rate: float
 ) -> dict[str, Any]:
     """Publish a version in the middle of a steady load."""
     duration = 24.0
@@ -320,12 +324,12 @@ def run_benchmark(
         batching.write_text(BATCHING, encoding="ascii")
         flags = ("--enable_batching", f"--batching_parameters_file={batching}")
 
-        plain = stack.enter_context(_serve(base_path))
+        plain = stack.enter_context(serve(base_path))
         figures: dict[str, Any] = {
             "start_to_ready_seconds": plain.ready_seconds,
             "start_to_ready_cpu_seconds": plain.ready_cpu_seconds,
         }
-        gathering = stack.enter_context(_serve(base_path, *flags))
+        gathering = stack.enter_context(serve(base_path, *flags))
         alone = _InProcess(version_path, paths)
         stack.callback(alone.close)
         found = [_round(alone, plain, gathering, images) for _ in range(rounds + 1)]
@@ -341,7 +345,7 @@ def run_benchmark(
 
 
 def _round(
-    alone: _InProcess, plain: _Server, gathering: _Server, images: Sequence[bytes]
+    alone: _InProcess, plain: Server, gathering: Server, images: Sequence[bytes]
 ) -> dict[str, float]:
     single = statistics.median(alone.ask("single", 20))
     by_grpc = statistics.median(_single_grpc(plain, images, 20))
