@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import ClassVar
 
-from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components.gate import executor
@@ -42,7 +42,7 @@ class EvaluatorSpec(component_spec.ComponentSpec):
     }
 
 
-class Evaluator(base_beam_component.BaseBeamComponent):
+class Evaluator(base_component.BaseComponent):
     """Evaluate the candidate on `test`, compare it with production, and decide.
 
     It stands where TFX's Evaluator does and has its inputs and outputs. Component
@@ -53,7 +53,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
     """
 
     SPEC_CLASS = EvaluatorSpec
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
     def __init__(
         self,

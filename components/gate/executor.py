@@ -8,12 +8,12 @@ import os
 from typing import Any
 
 from tfx.components.evaluator import constants
-from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components.gate.asking import AskedModel, first_image, predict
+from components.gate.asking import AskedModel, first_example, predict
 from components.gate.config import GateConfig
 from components.gate.eval_config import write_analysis
 from components.gate.predictions import PREDICTIONS_FILE, Predictions
@@ -42,7 +42,7 @@ _BASELINE = "baseline"
 logger = logging.getLogger(__name__)
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(base_executor.BaseExecutor):
     """Decide whether the candidate may be pushed, and write down why."""
 
     def Do(
@@ -86,13 +86,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         predictions = Predictions(images, answers[_CANDIDATE], answers.get(_BASELINE))
         measured = Measured(
             size_mb=_size_bytes(candidate.path) / 1e6,
-            latency_ms=candidate.latency_ms(first_image(files)),
+            latency_ms=candidate.latency_ms(first_example(files)),
             signatures=read_signatures(candidate.path),
         )
+        for model in models.values():
+            model.close()
         fileio.makedirs(evaluation.uri)
         predictions.save(os.path.join(evaluation.uri, PREDICTIONS_FILE))
-        with self._make_beam_pipeline() as pipeline:
-            write_analysis(pipeline, predictions, list(gate.slices), evaluation.uri)
+        write_analysis(predictions, list(gate.slices), evaluation.uri)
         verdict = judge(predictions, measured, baseline, gate)
         io_utils.write_string_file(
             os.path.join(evaluation.uri, VERDICT_FILE), verdict.to_json()
