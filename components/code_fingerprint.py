@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
 
+_SOURCES = ("*.py", "*.jinja")
 _LIBRARIES = ("keras", "tensorflow", "tensorflow-transform", "tfx")
 
 
@@ -43,6 +44,7 @@ def _source_files(module: str) -> Iterator[Path]:
         raise ModuleNotFoundError(f"no module {module!r}")
     origin = Path(spec.origin)
     if origin.name == "__init__.py":
-        yield from sorted(origin.parent.rglob("*.py"))
+        for pattern in _SOURCES:
+            yield from sorted(origin.parent.rglob(pattern))
     else:
         yield origin

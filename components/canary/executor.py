@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from tfx.components.infra_validator import executor as infra_validator
 from tfx.dsl.components.base import base_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
-from tfx.utils import io_utils, path_utils
+from tfx.utils import io_utils
 
+from components.artifact_paths import exported_model, split_files
 from components.canary.config import CanaryConfig
 from components.canary.trial import Expected, try_model
 from components.gate.predictions import PREDICTIONS_FILE, Predictions
@@ -53,13 +53,10 @@ class Executor(base_executor.BaseExecutor):
                 by TFX's cache alone.
         """
         config = CanaryConfig.model_validate_json(exec_properties[CANARY_KEY])
-        model = artifact_utils.get_single_instance(input_dict[MODEL_KEY])
         evaluation = artifact_utils.get_single_instance(input_dict[EVALUATION_KEY])
         blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])
         result = try_model(
-            path_utils.serving_model_path(
-                model.uri, path_utils.is_old_model_artifact(model)
-            ),
+            exported_model(input_dict[MODEL_KEY]),
             _choose_images(input_dict[EXAMPLES_KEY], evaluation.uri, config.num_images),
             config,
         )
@@ -84,9 +81,7 @@ def _choose_images(
     rows = np.unique(
         np.linspace(0, len(hashes) - 1, min(count, len(hashes)), dtype=int)
     )
-    split = artifact_utils.get_split_uri(examples, TEST_SPLIT)
-    files = [os.path.join(split, name) for name in sorted(fileio.listdir(split))]
-    encoded = find_images(files, hashes[rows].tolist())
+    encoded = find_images(split_files(examples, TEST_SPLIT), hashes[rows].tolist())
     candidate = predictions.candidate
     return [
         Expected(

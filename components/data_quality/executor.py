@@ -18,6 +18,7 @@ from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
 from components import progress
+from components.artifact_paths import split_files
 from components.data_quality.checks import (
     TITLES,
     Example,
@@ -126,14 +127,16 @@ def _read_examples(raw: artifact.Artifact) -> list[Example]:
 
 def _all_records(raw: artifact.Artifact) -> Iterator[tuple[str, bytes]]:
     for split in artifact_utils.decode_split_names(raw.split_names):
-        for record in records(_files(raw, split)).as_numpy_iterator():
+        for record in records(split_files([raw], split)).as_numpy_iterator():
             yield split, record
 
 
 def _read_features(training: artifact.Artifact) -> dict[str, np.ndarray]:
     """Return the features of `train` by content hash; none for raw examples."""
     stored: dict[str, np.ndarray] = {}
-    for record in records(_files(training, features.TRAIN_SPLIT)).as_numpy_iterator():
+    for record in records(
+        split_files([training], features.TRAIN_SPLIT)
+    ).as_numpy_iterator():
         found = tf.train.Example.FromString(record).features.feature
         if features.FEATURES_KEY not in found:
             break
@@ -141,11 +144,6 @@ def _read_features(training: artifact.Artifact) -> dict[str, np.ndarray]:
         values = found[features.FEATURES_KEY].float_list.value
         stored[key] = np.array(values, np.float32)
     return stored
-
-
-def _files(examples: artifact.Artifact, split: str) -> list[str]:
-    uri = artifact_utils.get_split_uri([examples], split)
-    return [os.path.join(uri, name) for name in sorted(fileio.listdir(uri))]
 
 
 def _dropped(found: dict[str, list[Finding]], config: DataQualityConfig) -> set[str]:
@@ -173,7 +171,7 @@ def _describe(
     files = [
         file
         for split in artifact_utils.decode_split_names(raw.split_names)
-        for file in _files(raw, split)
+        for file in split_files([raw], split)
     ]
     pictures = {
         key: thumbnail(encoded) for key, encoded in find_images(files, wanted).items()
@@ -231,7 +229,7 @@ def _copy_without(
     for split in artifact_utils.decode_split_names(source.split_names):
         folder = artifact_utils.get_split_uri([target], split)
         fileio.makedirs(folder)
-        for file in _files(source, split):
+        for file in split_files([source], split):
             copy = os.path.join(folder, os.path.basename(file))
             if split != features.TRAIN_SPLIT or not dropped:
                 fileio.copy(file, copy, overwrite=True)

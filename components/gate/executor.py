@@ -11,8 +11,9 @@ from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
-from tfx.utils import io_utils, path_utils
+from tfx.utils import io_utils
 
+from components.artifact_paths import exported_model, split_files
 from components.gate.asking import AskedModel, first_example, predict
 from components.gate.config import GateConfig
 from components.gate.eval_config import write_analysis
@@ -67,8 +68,12 @@ class Executor(base_executor.BaseExecutor):
         gate = GateConfig.model_validate_json(exec_properties[GATE_KEY])
         splits = json.loads(exec_properties[EXAMPLE_SPLITS_KEY])
         evaluation = artifact_utils.get_single_instance(output_dict[EVALUATION_KEY])
-        files = _example_files(input_dict[EXAMPLES_KEY], splits)
-        candidate = AskedModel(_model_path(input_dict[MODEL_KEY]))
+        files = [
+            file
+            for split in splits
+            for file in split_files(input_dict[EXAMPLES_KEY], split)
+        ]
+        candidate = AskedModel(exported_model(input_dict[MODEL_KEY]))
         baseline, asked_baseline = _open_baseline(input_dict.get(BASELINE_MODEL_KEY))
         models = {_CANDIDATE: candidate}
         if asked_baseline is not None and gate.comparison.enabled:
@@ -117,7 +122,7 @@ def _open_baseline(
     asked = None
     if failure is None:
         try:
-            path = _model_path(artifacts)
+            path = exported_model(artifacts)
             signatures = read_signatures(path)
             asked = AskedModel(path)
         except Exception as error:
@@ -129,22 +134,6 @@ def _open_baseline(
 def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:300] if text else ''}"
-
-
-def _model_path(artifacts: list[artifact.Artifact]) -> str:
-    model = artifact_utils.get_single_instance(artifacts)
-    path: str = path_utils.serving_model_path(
-        model.uri, path_utils.is_old_model_artifact(model)
-    )
-    return path
-
-
-def _example_files(examples: list[artifact.Artifact], splits: list[str]) -> list[str]:
-    files = []
-    for split in splits:
-        for uri in artifact_utils.get_split_uris(examples, split):
-            files += [os.path.join(uri, name) for name in sorted(fileio.listdir(uri))]
-    return files
 
 
 def _size_bytes(folder: str) -> int:

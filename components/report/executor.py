@@ -13,8 +13,9 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
-from tfx.utils import io_utils, path_utils
+from tfx.utils import io_utils
 
+from components.artifact_paths import exported_model, split_files
 from components.publishing.executor import REASON_PROPERTY
 from components.publishing.provenance import describe_environment
 from components.report import contents as read
@@ -88,8 +89,7 @@ def gather(
     config = json.loads(exec_properties[CONFIG_KEY])
     evaluation = _uri(input_dict, EVALUATION_KEY) or ""
     predictions = read.load_predictions(evaluation)
-    split = artifact_utils.get_split_uri(input_dict[EXAMPLES_KEY], TEST_SPLIT)
-    files = [os.path.join(split, name) for name in sorted(fileio.listdir(split))]
+    files = split_files(input_dict[EXAMPLES_KEY], TEST_SPLIT)
     names, counts = read.count_confusion(predictions)
     mistakes, num_mistakes, encoded = read.worst_mistakes(predictions, files)
     mistakes = _with_heat(mistakes, encoded, input_dict[MODEL_KEY])
@@ -128,12 +128,8 @@ def _with_heat(
     shown = [each for each in mistakes if each.picture is not None]
     if not shown:
         return mistakes
-    model = artifact_utils.get_single_instance(models)
-    path = path_utils.serving_model_path(
-        model.uri, path_utils.is_old_model_artifact(model)
-    )
     try:
-        explainer = Explainer(path)
+        explainer = Explainer(exported_model(models))
         heats = explainer.heat([encoded[each.content_hash] for each in shown])
         explainer.close()
     except Exception:
