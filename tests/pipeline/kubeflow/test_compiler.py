@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 import yaml
@@ -175,6 +176,11 @@ def test_dashboard_shows_report_numbers_and_confusion_matrix(compiled):
         "Evaluator.metrics": "system.Metrics",
         "Evaluator.confusion_matrix": "system.ClassificationMetrics",
     }
+
+
+def test_tfx_command_line_is_not_imported(compiled):
+    """Its engine for Kubeflow can't be imported in TFX 1.21."""
+    assert not [name for name in sys.modules if name.startswith("tfx.tools.cli")]
 
 
 def test_beam_arguments_reach_beam_steps():
