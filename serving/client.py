@@ -11,9 +11,15 @@ deadline, and let gRPC retry with backoff when the server is UNAVAILABLE, and th
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, cast
@@ -24,12 +30,19 @@ from serving import wire
 from serving.errors import CallError, PredictionError
 from serving.prediction import Prediction
 from serving.protos import serving_pb2 as pb
+from trainer import features
 
 DEFAULT_PORT = 8500
 MAX_ATTEMPTS = 5
 """gRPC makes no more attempts than this, whatever it is told."""
 
+_NO_SIGNATURE = "FAILED_PRECONDITION"
+"""What a server says of a signature that the model doesn't have."""
+
 Outcome = Prediction | PredictionError
+Dialogue = Generator[
+    pb.PredictRequest, "pb.PredictResponse | CallError", "list[Outcome]"
+]
 Options = list[tuple[str, int | str]]
 
 
@@ -89,6 +102,7 @@ class _Client:
         self._max_message_bytes = max_message_bytes
         self._concurrency = concurrency
         self._class_names: dict[int, tuple[str, ...]] = {}
+        self._asks_for_each = True
         options = wire.channel_options(max_attempts)
         self._channel: Any = self._open(target, credentials, options)
         self._predict_call: Callable[..., Any] = self._channel.unary_unary(
@@ -109,6 +123,43 @@ class _Client:
     def _cut(self, images: Iterable[bytes]) -> Iterator[wire.Chunk]:
         return wire.cut_chunks(images, self._batch_size, self._max_message_bytes)
 
+    def _dialogue(self, chunk: wire.Chunk) -> Dialogue:
+        """Yield requests, take the reply to each, and return the outcomes of a chunk.
+
+        All images together at first. If that is refused, by the signature that answers
+        for each image; if there is none, or the request is too large, half and half.
+        """
+        reply = yield wire.images_request(self._choice, chunk.images)
+        if isinstance(reply, CallError) and self._may_ask_for_each(reply):
+            each = yield wire.images_request(
+                self._choice, chunk.images, features.EACH_SIGNATURE
+            )
+            if isinstance(each, CallError) and each.code == _NO_SIGNATURE:
+                self._asks_for_each = False
+            else:
+                reply = each
+        if isinstance(reply, CallError):
+            if not wire.is_worth_halving(reply.code, reply.message):
+                raise reply
+            if len(chunk.images) == 1:
+                return [PredictionError(chunk.start, reply.code, reply.message)]
+            first, second = chunk.halves()
+            return [
+                *(yield from self._dialogue(first)),
+                *(yield from self._dialogue(second)),
+            ]
+        version = reply.model_spec.version.value
+        if version not in self._class_names:
+            told = yield wire.names_request(self._choice.name, version)
+            # A model without a classify signature tells none.
+            self._class_names[version] = (
+                () if isinstance(told, CallError) else wire.parse_names(told)
+            )
+        return wire.parse_outcomes(reply, chunk, self._class_names[version])
+
+    def _may_ask_for_each(self, error: CallError) -> bool:
+        return self._asks_for_each and error.code == wire.INVALID_ARGUMENT
+
     def _status_request(self) -> pb.GetModelStatusRequest:
         return pb.GetModelStatusRequest(model_spec=self._choice.spec())
 
@@ -124,7 +175,6 @@ class PredictionClient(_Client):
 
     def __init__(self, target: str, **settings: Any) -> None:
         super().__init__(target, **settings)
-        self._names_lock = threading.Lock()
         self._pool = ThreadPoolExecutor(self._concurrency, "prediction-client")
 
     def predict(self, images: Iterable[bytes]) -> list[Prediction]:
@@ -167,29 +217,17 @@ class PredictionClient(_Client):
         return {s.version: s.state for s in response.model_version_status}
 
     def _predict_chunk(self, chunk: wire.Chunk) -> list[Outcome]:
-        try:
-            request = wire.images_request(self._choice, chunk.images)
-            response = self._call(self._predict_call, request)
-        except CallError as error:
-            if not wire.is_worth_halving(error.code, error.message):
-                raise
-            if len(chunk.images) == 1:
-                return [PredictionError(chunk.start, error.code, error.message)]
-            first, second = chunk.halves()
-            return self._predict_chunk(first) + self._predict_chunk(second)
-        names = self._names(response.model_spec.version.value, chunk.images[0])
-        return list(wire.parse_predictions(response, len(chunk.images), names))
-
-    def _names(self, version: int, image: bytes) -> tuple[str, ...]:
-        with self._names_lock:
-            if version not in self._class_names:
-                request = wire.names_request(self._choice.name, version, image)
-                try:
-                    response = self._call(self._predict_call, request)
-                    self._class_names[version] = wire.parse_names(response)
-                except CallError:  # A model without a classify signature.
-                    self._class_names[version] = ()
-            return self._class_names[version]
+        dialogue = self._dialogue(chunk)
+        reply: Any = None
+        while True:
+            try:
+                request = dialogue.send(reply)
+            except StopIteration as end:
+                return cast("list[Outcome]", end.value)
+            try:
+                reply = self._call(self._predict_call, request)
+            except CallError as error:
+                reply = error
 
     def _call(self, method: Callable[..., Any], request: Any) -> Any:
         try:
@@ -263,31 +301,17 @@ class AsyncPredictionClient(_Client):
         return {s.version: s.state for s in response.model_version_status}
 
     async def _predict_chunk(self, chunk: wire.Chunk) -> list[Outcome]:
-        try:
-            request = wire.images_request(self._choice, chunk.images)
-            response = await self._call(self._predict_call, request)
-        except CallError as error:
-            if not wire.is_worth_halving(error.code, error.message):
-                raise
-            if len(chunk.images) == 1:
-                return [PredictionError(chunk.start, error.code, error.message)]
-            first, second = chunk.halves()
-            return [
-                *await self._predict_chunk(first),
-                *await self._predict_chunk(second),
-            ]
-        names = await self._names(response.model_spec.version.value, chunk.images[0])
-        return list(wire.parse_predictions(response, len(chunk.images), names))
-
-    async def _names(self, version: int, image: bytes) -> tuple[str, ...]:
-        if version not in self._class_names:
-            request = wire.names_request(self._choice.name, version, image)
+        dialogue = self._dialogue(chunk)
+        reply: Any = None
+        while True:
             try:
-                response = await self._call(self._predict_call, request)
-                self._class_names[version] = wire.parse_names(response)
-            except CallError:  # A model without a classify signature.
-                self._class_names[version] = ()
-        return self._class_names[version]
+                request = dialogue.send(reply)
+            except StopIteration as end:
+                return cast("list[Outcome]", end.value)
+            try:
+                reply = await self._call(self._predict_call, request)
+            except CallError as error:
+                reply = error
 
     async def _call(self, method: Callable[..., Any], request: Any) -> Any:
         try:

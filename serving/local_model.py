@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -37,19 +38,17 @@ class LocalModel:
             self._model = SavedModel(path)
         except StatusError as error:
             raise ServingError(f"{path} can't be loaded: {error.message}") from error
-        signature = self._model.signatures.get(features.IMAGES_SIGNATURE)
-        if signature is None:
+        if features.IMAGES_SIGNATURE not in self._model.signatures:
             raise ServingError(
                 f"{path} has no signature {features.IMAGES_SIGNATURE!r}; did graft "
                 "export it?"
             )
-        self._feed = signature.inputs[features.IMAGES_INPUT].name
-        self._fetches = [
-            signature.outputs[features.PROBABILITIES_OUTPUT].name,
-            signature.outputs[features.LABEL_OUTPUT].name,
-        ]
         self._version = version
         self.class_names = _read_class_names(path)
+        # The first run prepares the graph, and writes to standard error about it: here,
+        # where a command that minds can keep it from the user.
+        with contextlib.suppress(StatusError):
+            self._outcomes(wire.Chunk(0, []), features.IMAGES_SIGNATURE)
 
     def predict_each(
         self, images: Iterable[bytes]
@@ -59,28 +58,47 @@ class LocalModel:
             yield from self._predict_chunk(chunk)
 
     def _predict_chunk(self, chunk: wire.Chunk) -> list[Prediction | PredictionError]:
-        array = np.empty(len(chunk.images), object)
-        array[:] = chunk.images
         try:
-            probabilities, labels = self._model.run({self._feed: array}, self._fetches)
+            return self._outcomes(chunk, features.IMAGES_SIGNATURE)
         except self._refusal as error:
+            if features.EACH_SIGNATURE in self._model.signatures:
+                return self._outcomes(chunk, features.EACH_SIGNATURE)
             if len(chunk.images) == 1:
                 code = error.code.name
                 return [PredictionError(chunk.start, code, error.message)]
             first, second = chunk.halves()
             return self._predict_chunk(first) + self._predict_chunk(second)
-        names = self.class_names
-        if len(names) != probabilities.shape[1]:
-            names = ()
+
+    def _outcomes(
+        self, chunk: wire.Chunk, signature_name: str
+    ) -> list[Prediction | PredictionError]:
+        signature = self._model.signatures[signature_name]
+        array = np.empty(len(chunk.images), object)
+        array[:] = chunk.images
+        names = sorted(signature.outputs)
+        feeds = {signature.inputs[features.IMAGES_INPUT].name: array}
+        fetches = [signature.outputs[name].name for name in names]
+        found = dict(zip(names, self._model.run(feeds, fetches), strict=True))
+        probabilities = found[features.PROBABILITIES_OUTPUT]
+        errors = found.get(features.ERROR_OUTPUT, [b""] * len(array))
+        fits = len(self.class_names) == probabilities.shape[1]
         return [
             Prediction(
                 class_name=label.decode("utf-8", "replace"),
                 score=float(row.max()),
                 model_version=self._version,
                 probabilities=tuple(row.tolist()),
-                class_names=names,
+                class_names=self.class_names if fits else (),
             )
-            for row, label in zip(probabilities, labels, strict=True)
+            if not error
+            else PredictionError(
+                chunk.start + index,
+                wire.INVALID_ARGUMENT,
+                error.decode("utf-8", "replace"),
+            )
+            for index, (row, label, error) in enumerate(
+                zip(probabilities, found[features.LABEL_OUTPUT], errors, strict=True)
+            )
         ]
 
     def close(self) -> None:

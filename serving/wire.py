@@ -5,11 +5,12 @@ Nothing here imports TensorFlow; `serving/protos/README.md` tells how that works
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from serving.errors import CallError
+from serving.errors import CallError, PredictionError
 from serving.prediction import Prediction
 from serving.protos import serving_pb2 as pb
 from trainer import features
@@ -18,8 +19,16 @@ PREDICT_METHOD = "/tensorflow.serving.PredictionService/Predict"
 STATUS_METHOD = "/tensorflow.serving.ModelService/GetModelStatus"
 AVAILABLE = 30
 """`ModelVersionStatus.State` of a version that answers requests."""
+INVALID_ARGUMENT = "INVALID_ARGUMENT"
+"""Status of a request with a bad image in it, and the code of such an image."""
 DT_STRING = 7
 """TensorFlow's number of the data type string."""
+
+# A grey PNG of one pixel, for a question that needs some image.
+_ANY_IMAGE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGOor68H"
+    "AAL+AX66JXAlAAAAAElFTkSuQmCC"
+)
 
 # What a request carries beside the image bytes: names, lengths. Measured: 12 bytes an
 # image and about 60 a request; this is generous.
@@ -110,17 +119,27 @@ def string_tensor(values: Sequence[bytes]) -> pb.Tensor:
     return pb.Tensor(dtype=DT_STRING, tensor_shape=shape, string_val=values)
 
 
-def images_request(choice: ModelChoice, images: Sequence[bytes]) -> pb.PredictRequest:
-    """Return a request for the probabilities of encoded images."""
+def images_request(
+    choice: ModelChoice,
+    images: Sequence[bytes],
+    signature: str = features.IMAGES_SIGNATURE,
+) -> pb.PredictRequest:
+    """Return a request for the probabilities of encoded images.
+
+    Args:
+        choice: The model.
+        images: Encoded images.
+        signature: `IMAGES_SIGNATURE`, or `EACH_SIGNATURE` where some may be bad.
+    """
     return pb.PredictRequest(
-        model_spec=choice.spec(features.IMAGES_SIGNATURE),
+        model_spec=choice.spec(signature),
         inputs={features.IMAGES_INPUT: string_tensor(images)},
     )
 
 
-def names_request(name: str, version: int, image: bytes) -> pb.PredictRequest:
+def names_request(name: str, version: int) -> pb.PredictRequest:
     """Return a request for a version's class names, by its classify signature."""
-    feature = pb.Example.Feature(bytes_list=pb.Example.BytesList(value=[image]))
+    feature = pb.Example.Feature(bytes_list=pb.Example.BytesList(value=[_ANY_IMAGE]))
     example = pb.Example(
         features=pb.Example.Features(feature={features.IMAGE_KEY: feature})
     )
@@ -138,17 +157,22 @@ def parse_names(response: pb.PredictResponse) -> tuple[str, ...]:
     return tuple(name.decode("utf-8", "replace") for name in classes)
 
 
-def parse_predictions(
-    response: pb.PredictResponse, count: int, names: Sequence[str]
-) -> list[Prediction]:
-    """Turn a reply into one prediction per image.
+def parse_outcomes(
+    response: pb.PredictResponse, chunk: Chunk, names: Sequence[str]
+) -> list[Prediction | PredictionError]:
+    """Turn a reply into one prediction, or refusal, per image.
 
     Raises:
         CallError: If the model's outputs aren't those of the contract.
     """
+    count = len(chunk.images)
     probabilities = response.outputs[features.PROBABILITIES_OUTPUT].float_val
     labels = response.outputs[features.LABEL_OUTPUT].string_val
-    if len(labels) != count or not probabilities or len(probabilities) % count:
+    errors: Sequence[bytes] = [b""] * count
+    if features.ERROR_OUTPUT in response.outputs:
+        errors = response.outputs[features.ERROR_OUTPUT].string_val
+    is_whole = len(labels) == count == len(errors)
+    if not is_whole or not probabilities or len(probabilities) % count:
         raise CallError(
             "INTERNAL",
             f"the reply has {len(labels)} labels and {len(probabilities)} "
@@ -157,10 +181,16 @@ def parse_predictions(
     width = len(probabilities) // count
     if len(names) != width:
         names = ()
-    predictions = []
-    for row, label in enumerate(labels):
+    outcomes: list[Prediction | PredictionError] = []
+    for row, (label, error) in enumerate(zip(labels, errors, strict=True)):
+        if error:
+            message = error.decode("utf-8", "replace")
+            outcomes.append(
+                PredictionError(chunk.start + row, INVALID_ARGUMENT, message)
+            )
+            continue
         values = tuple(probabilities[row * width : (row + 1) * width])
-        predictions.append(
+        outcomes.append(
             Prediction(
                 class_name=label.decode("utf-8", "replace"),
                 score=max(values),
@@ -169,7 +199,7 @@ def parse_predictions(
                 class_names=tuple(names),
             )
         )
-    return predictions
+    return outcomes
 
 
 def is_worth_halving(code: str, message: str) -> bool:
@@ -179,7 +209,7 @@ def is_worth_halving(code: str, message: str) -> bool:
     limit. RESOURCE_EXHAUSTED with these words: a message limit, ours, the server's or
     that of a proxy between.
     """
-    if code == "INVALID_ARGUMENT":
+    if code == INVALID_ARGUMENT:
         return True
     return code == "RESOURCE_EXHAUSTED" and "larger than max" in message
 

@@ -32,7 +32,8 @@ MAX_BODY_BYTES = 2**29
 """Of a request, unpacked: what is larger gets 413, a gzip bomb too."""
 _LARGE_BODY_BYTES = 2**16
 """A larger body is parsed on a thread, to let others pass."""
-_HEADER_SECONDS = 75.0
+_IDLE_SECONDS = 75.0
+"""Longest silence between two requests on a connection, where the time-out allows."""
 
 _CHOICE = r"(?:(?:/versions/(?P<version>\d+))|(?:/labels/(?P<label>[^/:]+)))?"
 _INFER_PATH = re.compile(
@@ -221,7 +222,9 @@ async def start_site(core: Core, options: Options) -> web.ServerRunner:
         api.handle,
         request_factory=build_request,
         access_log=None,
-        keepalive_timeout=_HEADER_SECONDS,
+        # It counts from the connection's begin, or the last reply, to the end of a
+        # request's header: a client that sends a byte at a time is cut off by it, too.
+        keepalive_timeout=min(_IDLE_SECONDS, options.rest_api_timeout_in_ms / 1000),
     )
     runner = web.ServerRunner(server)
     await runner.setup()

@@ -71,6 +71,13 @@ def build(path, slope):
     def predict_images(images):
         return module.answer(images)
 
+    @function(strings(features.IMAGES_INPUT))
+    def predict_images_each(images):
+        is_png = tf.equal(tf.strings.substr(images, 0, 4), b"\\x89PNG")
+        grey = tf.io.encode_png(tf.fill([2, 2, 3], tf.constant(127, tf.uint8)))
+        return {**module.answer(tf.where(is_png, images, grey)),
+                features.ERROR_OUTPUT: tf.where(is_png, "", "no PNG")}
+
     @function(strings("inputs"))
     def classify(inputs):
         scores = module.scores(module.images_of(inputs))
@@ -117,7 +124,8 @@ def build(path, slope):
 
     signatures = dict(serving_default=serving_default, predict_images=predict_images,
                       classify=classify, regress=regress, line=line, two=two,
-                      rows=rows, counts=counts, echo=echo, whole=whole, slow=slow)
+                      predict_images_each=predict_images_each, rows=rows,
+                      counts=counts, echo=echo, whole=whole, slow=slow)
     tf.saved_model.save(module, path, signatures=signatures)
 
 build(sys.argv[1], 4.0)

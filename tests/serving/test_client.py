@@ -17,6 +17,7 @@ from serving.client import AsyncPredictionClient, PredictionClient
 from serving.errors import CallError, PredictionError
 from serving.prediction import Prediction
 from serving.protos import serving_pb2 as pb
+from trainer import features
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("red", "green", "blue")
@@ -128,8 +129,10 @@ def test_chunks_keep_to_images_and_bytes():
 class FailingServer:
     """A real gRPC server that refuses the first calls, and counts all of them."""
 
-    def __init__(self, refusals, delay_seconds=0.0, max_images=None):
+    def __init__(self, refusals, delay_seconds=0.0, max_images=None, has_each=True):
         self.sizes = []
+        self.signatures = []
+        self._has_each = has_each
         self._refusals = list(refusals)
         self._delay = threading.Event()
         self._delay_seconds = delay_seconds
@@ -138,8 +141,16 @@ class FailingServer:
     def _predict(self, request, context):
         if request.model_spec.signature_name == "classify":
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no such signature")
-        count = len(request.inputs["images"].string_val)
+        images = request.inputs["images"].string_val
+        count = len(images)
         self.sizes.append(count)
+        signature = request.model_spec.signature_name
+        self.signatures.append(signature)
+        asks_for_each = signature == features.EACH_SIGNATURE
+        if asks_for_each and not self._has_each:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "no such signature")
+        if b"bad" in images and not asks_for_each:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no image at 1")
         if self._delay_seconds:
             self._delay.wait(self._delay_seconds)
         if self._refusals:
@@ -151,6 +162,9 @@ class FailingServer:
         response = pb.PredictResponse()
         response.outputs["label"].string_val.extend([b"cat"] * count)
         response.outputs["probabilities"].float_val.extend([0.75, 0.25] * count)
+        if asks_for_each:
+            errors = [b"no image" if image == b"bad" else b"" for image in images]
+            response.outputs["error"].string_val.extend(errors)
         return response
 
     def __enter__(self):
@@ -200,6 +214,36 @@ def test_a_message_limit_between_is_met_by_splitting():
             assert len(client.predict([b"x"] * 8)) == 8
     assert max(failing.sizes) == 8
     assert failing.sizes.count(2) == 4
+
+
+BAD_AMONG_GOOD = [b"x"] * 8 + [b"bad"] + [b"x"] * 7
+
+
+def check_bad_among_good(outcomes):
+    assert [isinstance(each, PredictionError) for each in outcomes] == [
+        image == b"bad" for image in BAD_AMONG_GOOD
+    ]
+    assert outcomes[8].index == 8
+    assert outcomes[8].code == "INVALID_ARGUMENT"
+    assert outcomes[0].class_name == "cat"
+
+
+def test_one_more_request_tells_a_bad_image_apart():
+    with FailingServer([]) as failing:
+        with PredictionClient(f"localhost:{failing.port}", name="m") as client:
+            outcomes = list(client.predict_each(BAD_AMONG_GOOD))
+    check_bad_among_good(outcomes)
+    assert outcomes[8].message == "no image"
+    assert failing.sizes == [16, 16]
+    assert failing.signatures == [features.IMAGES_SIGNATURE, features.EACH_SIGNATURE]
+
+
+def test_a_model_without_that_signature_is_asked_by_halves():
+    with FailingServer([], has_each=False) as failing:
+        with PredictionClient(f"localhost:{failing.port}", name="m") as client:
+            outcomes = list(client.predict_each(BAD_AMONG_GOOD))
+    check_bad_among_good(outcomes)
+    assert failing.signatures.count(features.EACH_SIGNATURE) == 1
 
 
 def test_the_deadline_ends_a_call():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import random
 import socket
 import struct
+import threading
+import time
 import urllib.error
 import urllib.request
 import zlib
@@ -19,6 +22,7 @@ from serving.client import PredictionClient
 from serving.protos import serving_pb2 as pb
 
 METHODS = ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata")
+SLOW_BEGINNING = b"POST /v1/models/colours:predict HTTP/1.1\r\nHost: x\r\n"
 SIGNATURES = ("predict_images", "line", "two", "rows", "echo", "classify", "x", "")
 
 
@@ -64,37 +68,33 @@ def random_message(generator: random.Random, image: bytes) -> bytes:
     return data
 
 
-def attack(server, colours, count: int, seed: int) -> int:
-    """Send `count` random messages; return how many had a status other than OK."""
-    generator = random.Random(seed)
-    refused = 0
-    with grpc.insecure_channel(server.target) as channel:
-        for _ in range(count):
-            method = generator.choice(METHODS)
-            path = f"/tensorflow.serving.PredictionService/{method}"
-            try:
-                channel.unary_unary(path)(
-                    random_message(generator, colours["red"]), timeout=60
-                )
-            except grpc.RpcError as error:
-                # A status of the server's, not of a connection that broke.
-                assert error.code() is not grpc.StatusCode.UNAVAILABLE, error
-                assert "Traceback" not in (error.details() or "")
-                refused += 1
-    return refused
+def attack(channel, message: bytes, method: str = "Predict") -> bool:
+    """Send a message; return whether it had a status other than OK."""
+    path = f"/tensorflow.serving.PredictionService/{method}"
+    try:
+        channel.unary_unary(path)(message, timeout=120)
+    except grpc.RpcError as error:
+        # A status of the server's, not of a connection that broke.
+        assert error.code() is not grpc.StatusCode.UNAVAILABLE, error
+        assert "Traceback" not in (error.details() or "")
+        return True
+    return False
 
 
 def test_random_messages(server, colours):
-    assert attack(server, colours, 400, seed=1) > 300
+    generator = random.Random(1)
+    with grpc.insecure_channel(server.target) as channel:
+        refused = [
+            attack(
+                channel,
+                random_message(generator, colours["red"]),
+                generator.choice(METHODS),
+            )
+            for _ in range(400)
+        ]
+    assert sum(refused) > 300
     still_serves(server, colours)
     assert server.process.poll() is None
-
-
-@pytest.mark.large
-def test_ten_thousand_random_messages(server, colours):
-    """The issue's number; minutes, hence large."""
-    assert attack(server, colours, 10_000, seed=2) > 8000
-    still_serves(server, colours)
 
 
 def random_body(generator: random.Random) -> bytes:
@@ -127,37 +127,42 @@ def random_body(generator: random.Random) -> bytes:
     return body
 
 
+def send_random_body(server, generator: random.Random) -> None:
+    verb = generator.choice(["predict", "classify", "regress"])
+    url = f"{server.url}/v1/models/colours:{verb}"
+    try:
+        with urllib.request.urlopen(url, random_body(generator), timeout=60) as reply:
+            assert reply.status == 200
+    except urllib.error.HTTPError as error:
+        with error:
+            assert 400 <= error.code < 500, error.read()
+            assert json.load(error)["error"]
+
+
 def test_random_bodies(server, colours):
     generator = random.Random(3)
     for _ in range(300):
-        verb = generator.choice(["predict", "classify", "regress"])
-        url = f"{server.url}/v1/models/colours:{verb}"
-        try:
-            with urllib.request.urlopen(
-                url, random_body(generator), timeout=60
-            ) as reply:
-                assert reply.status == 200
-        except urllib.error.HTTPError as error:
-            with error:
-                assert 400 <= error.code < 500, error.read()
-                assert json.load(error)["error"]
+        send_random_body(server, generator)
     still_serves(server, colours)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/v1/models/../../../etc/passwd",
-        "/v1/models/..%2F..%2Fetc%2Fpasswd/metadata",
-        "/v1/models/%00:predict",
-        "/../../etc/passwd",
-        "/v1/models/colours/versions/../../x:predict",
-        "//etc/passwd",
-        "/v1/models/" + "a" * 7000,
-    ],
-    ids=range(7),
+PATHS = (
+    "/v1/models/../../../etc/passwd",
+    "/v1/models/..%2F..%2Fetc%2Fpasswd/metadata",
+    "/v1/models/%00:predict",
+    "/../../etc/passwd",
+    "/v1/models/colours/versions/../../x:predict",
+    "//etc/passwd",
+    "/v1/models/" + "a" * 7000,
 )
+
+
+@pytest.mark.parametrize("path", PATHS, ids=range(len(PATHS)))
 def test_paths_lead_nowhere(server, path):
+    send_path(server, path)
+
+
+def send_path(server, path: str) -> None:
     with socket.create_connection(("localhost", server.rest_port), 30) as connection:
         request = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         connection.sendall(request.encode())
@@ -226,11 +231,7 @@ def test_a_gzip_bomb(server, colours):
 
 def test_slow_loris(server, colours):
     """Connections that begin a request and never end it hold up nobody."""
-    beginnings = [
-        b"POST /v1/models/colours:predict HTTP/1.1\r\nHost: x\r\n",
-        b"POST /v1/models/colours:predict HTTP/1.1\r\nHost: x\r\n"
-        b"Content-Length: 1000\r\n\r\n{",
-    ]
+    beginnings = [SLOW_BEGINNING, SLOW_BEGINNING + b"Content-Length: 1000\r\n\r\n{"]
     loris = []
     try:
         for number in range(150):
@@ -253,6 +254,54 @@ def test_slow_loris(server, colours):
             connection.close()
 
 
+def test_a_request_that_never_ends_is_cut_off(tmp_path, publish, run_server, colours):
+    """Headers, or a body, that come a byte at a time: an end after the time-out."""
+    base_path = tmp_path / "colours"
+    publish(base_path, 1)
+    flags = (
+        "--model_name=colours",
+        f"--model_base_path={base_path}",
+        "--rest_api_timeout_in_ms=1500",
+    )
+    with run_server(tmp_path / "log", *flags) as impatient:
+        header = open_slowly(impatient, SLOW_BEGINNING + b"X-Slow: ")
+        body = open_slowly(impatient, SLOW_BEGINNING + b"Content-Length: 1000\r\n\r\n{")
+        idle = open_slowly(impatient, b"")
+        still_serves(impatient, colours)
+        assert read_while_sending(header) == b""
+        assert read_while_sending(body).startswith(b"HTTP/1.1 504")
+        assert read_while_sending(idle) == b""
+        still_serves(impatient, colours)
+
+
+def open_slowly(server, beginning: bytes) -> socket.socket:
+    connection = socket.create_connection(("localhost", server.rest_port), 30)
+    connection.sendall(beginning)
+    return connection
+
+
+def read_while_sending(connection: socket.socket, limit_seconds: float = 15) -> bytes:
+    """Send a byte now and then until the server ends the connection."""
+    reply = b""
+    connection.settimeout(0.3)
+    end = time.monotonic() + limit_seconds
+    with connection:
+        while time.monotonic() < end:
+            try:
+                block = connection.recv(65536)
+                reply += block
+                if not block:
+                    return reply
+                continue
+            except TimeoutError:
+                pass
+            except ConnectionError:
+                return reply
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(b"x")
+    raise AssertionError(f"still open after {limit_seconds} s; it said {reply!r}")
+
+
 def test_a_client_that_leaves_costs_nothing(server, colours):
     choice = wire.ModelChoice(name="colours")
     request = wire.images_request(choice, [colours["red"]] * 200)
@@ -263,6 +312,76 @@ def test_a_client_that_leaves_costs_nothing(server, colours):
         for future in [call.future(request) for _ in range(20)]:
             future.cancel()
     still_serves(server, colours)
+
+
+class HonestClient:
+    """Asks for the colour of an image all the while, and keeps how long that takes."""
+
+    def __init__(self, server, image: bytes) -> None:
+        self.seconds: list[float] = []
+        self._server = server
+        self._image = image
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def _ask(self) -> None:
+        with PredictionClient(
+            self._server.target, name="colours", max_attempts=1
+        ) as client:
+            while not self._is_over.wait(0.05):
+                begin = time.perf_counter()
+                assert client.predict([self._image])[0].class_name == "red"
+                self.seconds.append(time.perf_counter() - begin)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        assert self._thread.is_alive(), "a request of the honest client failed"
+        self._is_over.set()
+        self._thread.join()
+
+
+@pytest.mark.large
+def test_ten_thousand_hostile_requests(server, colours):
+    """The issue's number, of all kinds and mixed; minutes, hence large."""
+    generator = random.Random(2)
+    large = colours["blue"] + bytes(100 * 2**20)
+    bombs = [bomb(60_000, rows=2), bomb(4000)]
+    refused, loris = 0, []
+    with (
+        HonestClient(server, colours["red"]) as honest,
+        grpc.insecure_channel(
+            server.target, options=wire.channel_options(max_attempts=1)
+        ) as channel,
+    ):
+        for number in range(10_000):
+            kind = generator.random()
+            if number % 2500 == 1:
+                refused += attack(channel, images_message([large]))
+            elif number % 500 == 2:
+                refused += attack(channel, images_message(bombs))
+            elif kind < 0.02:
+                loris.append(open_slowly(server, SLOW_BEGINNING))
+            elif kind < 0.05:
+                send_path(server, generator.choice(PATHS))
+            elif kind < 0.3:
+                send_random_body(server, generator)
+            else:
+                message = random_message(generator, colours["red"])
+                refused += attack(channel, message, generator.choice(METHODS))
+    for connection in loris:
+        connection.close()
+    assert refused > 5000
+    assert len(loris) > 150
+    assert max(honest.seconds) < 30
+    still_serves(server, colours)
+
+
+def images_message(images: list[bytes]) -> bytes:
+    choice = wire.ModelChoice(name="colours")
+    return wire.images_request(choice, images).SerializeToString()
 
 
 def _memory_mib(server) -> float:
