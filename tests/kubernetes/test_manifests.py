@@ -204,6 +204,83 @@ def test_gke_node_pool_matches_its_profile():
     assert re.search(r"^\s+count = (\d+)", text, re.M)[1] == str(pool.count)
 
 
+def test_terraform_reads_the_gke_pool():
+    """Syntax and form; the provider's own checks need its plugin, from a network."""
+    if shutil.which("terraform") is None:
+        pytest.skip("terraform is not installed")
+    folder = FOLDER / "node-pools" / "gke"
+    done = subprocess.run(
+        ["terraform", f"-chdir={folder}", "fmt", "-check", "-diff"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# --- What the cluster must have
+# ----------------------------------------------------
+def by_kind(kind):
+    return {
+        item["metadata"]["name"]: item for item in all_base() if item["kind"] == kind
+    }
+
+
+def test_quota_is_of_the_resource_that_the_profiles_ask_for():
+    (quota,) = by_kind("ResourceQuota").values()
+    for name in ("gpu-generic", "gpu-gke", "gpu-eks"):
+        pool = load_profile(name).gpu_pool
+        limit = quota["spec"]["hard"][f"requests.{pool.resource}"]
+        assert int(limit) >= pool.count
+
+
+def test_priority_is_below_everything_and_pushes_nobody_out():
+    (name,) = by_kind("PriorityClass")
+    priority = by_kind("PriorityClass")[name]
+    assert priority["value"] < 0
+    assert priority["preemptionPolicy"] == "Never"
+    assert not priority["globalDefault"]
+    (job,) = by_kind("CronJob").values()
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["priorityClassName"] == name
+
+
+def test_policies_hold_for_the_pods_of_the_profiles():
+    labels = load_profile("cpu").labels
+    policies = by_kind("NetworkPolicy")
+    assert {kind for p in policies.values() for kind in p["spec"]["policyTypes"]} == {
+        "Ingress",
+        "Egress",
+    }
+    for policy in policies.values():
+        wanted = policy["spec"]["podSelector"]["matchLabels"]
+        assert wanted.items() <= labels.items()
+    assert "ingress" not in policies["graft-no-ingress"]["spec"]
+    # The API, the metadata store and the object store are in Kubeflow's namespace.
+    egress = str(policies["graft-egress"]["spec"]["egress"])
+    assert "kubernetes.io/metadata.name" in egress
+    for port in (53, 443, 6443):
+        assert f"'port': {port}" in egress
+
+
+def test_runner_has_the_rights_of_a_step_and_no_others():
+    (role,) = by_kind("Role").values()
+    rights = {
+        (resource, verb, *rule.get("resourceNames", ()))
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert rights == {
+        ("configmaps", "get", "kfp-launcher"),
+        ("secrets", "get", "mlpipeline-minio-artifact"),
+        ("workflowtaskresults", "create"),
+        ("workflowtaskresults", "patch"),
+    }
+    (binding,) = by_kind("RoleBinding").values()
+    assert [s["name"] for s in binding["subjects"]] == ["graft-runner"]
+
+
 # --- Rendered
 # ---------------------------------------------------------------------------
 @pytest.mark.parametrize("name", OVERLAYS)
