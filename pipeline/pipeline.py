@@ -197,8 +197,14 @@ def create_pipeline(
         examples=example_gen.outputs["examples"],
         model=trainer.outputs["model"],
         baseline_model=served_model.outputs["model"],
+        quality=data_quality.outputs["quality"],
         gate=config.gate,
-        code_fingerprint=code_fingerprint("components.gate", "trainer.features"),
+        code_fingerprint=code_fingerprint(
+            "components.artifact_files",
+            "components.data_quality",
+            "components.gate",
+            "trainer.features",
+        ),
     )
     nodes.append(evaluator)
 
@@ -243,7 +249,9 @@ def create_pipeline(
         quality=data_quality.outputs["quality"],
         config_json=config.model_dump_json(),
         data_fingerprint=data_fingerprint,
-        code_fingerprint=code_fingerprint("components.report"),
+        code_fingerprint=code_fingerprint(
+            "components.gate", "components.publishing", "components.report"
+        ),
     )
     nodes.append(report)
 

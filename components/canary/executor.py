@@ -12,7 +12,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
-from components.artifact_paths import exported_model, split_files
+from components.artifact_files import exported_model, split_files
 from components.canary.config import CanaryConfig
 from components.canary.trial import Expected, try_model
 from components.gate.predictions import PREDICTIONS_FILE, Predictions

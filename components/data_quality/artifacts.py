@@ -2,6 +2,9 @@
 
 from tfx.types import artifact
 
+RESULT_FILE = "quality.json"
+PROFILE_FILE = "profile.json"
+
 
 class DataQualityReport(artifact.Artifact):
     """What was found in the data.
@@ -10,6 +13,8 @@ class DataQualityReport(artifact.Artifact):
        - `{uri}/quality.json`: `num_images`; `dropped`, content hashes; `checks`, each
          with `name`, `title`, `policy`, `num_findings`, `filenames` and the first
          `findings` with pictures.
+       - `{uri}/profile.json`: what the images look like as a whole, in counts; see
+         `profile.Profile`.
     """
 
     TYPE_NAME = "components.DataQualityReport"

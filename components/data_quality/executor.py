@@ -18,7 +18,8 @@ from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
 from components import progress
-from components.artifact_paths import split_files
+from components.artifact_files import split_files
+from components.data_quality.artifacts import PROFILE_FILE, RESULT_FILE
 from components.data_quality.checks import (
     TITLES,
     Example,
@@ -29,6 +30,7 @@ from components.data_quality.checks import (
 )
 from components.data_quality.config import DataQualityConfig
 from components.data_quality.looks import look_at
+from components.data_quality.profile import Traits, profile_of
 from components.gate.asking import records
 from components.report.pictures import find_images, thumbnail
 from trainer import features
@@ -41,7 +43,6 @@ CHECKED_EXAMPLES_KEY = "checked_examples"
 CONFIG_KEY = "config"
 CODE_FINGERPRINT_KEY = "code_fingerprint"
 
-RESULT_FILE = "quality.json"
 MOST_SHOWN = 12
 _MOST_IN_MESSAGE = 10
 
@@ -75,7 +76,8 @@ class Executor(base_executor.BaseExecutor):
         config = DataQualityConfig.model_validate_json(exec_properties[CONFIG_KEY])
         raw = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
         training = artifact_utils.get_single_instance(input_dict[TRAINING_EXAMPLES_KEY])
-        examples = _read_examples(raw)
+        seen = _read_examples(raw)
+        examples = [example for example, _ in seen]
         found = find_pairs(examples, config) | find_poor_images(examples, config)
         found["label_errors"] = []
         if config.label_errors != "off":
@@ -91,6 +93,10 @@ class Executor(base_executor.BaseExecutor):
         io_utils.write_string_file(
             os.path.join(quality.uri, RESULT_FILE), json.dumps(result, indent=1)
         )
+        profile = profile_of(traits for _, traits in seen)
+        io_utils.write_string_file(
+            os.path.join(quality.uri, PROFILE_FILE), json.dumps(profile, indent=1)
+        )
         for name, findings in found.items():
             logger.info("%s: %d", TITLES[name], len(findings))
         _fail_if_told(found, config)
@@ -101,10 +107,10 @@ class Executor(base_executor.BaseExecutor):
             _copy_without(training, checked, dropped)
 
 
-def _read_examples(raw: artifact.Artifact) -> list[Example]:
+def _read_examples(raw: artifact.Artifact) -> list[tuple[Example, Traits]]:
     """Return every image of every split that Pillow can open."""
 
-    def read(item: tuple[str, bytes]) -> Example | None:
+    def read(item: tuple[str, bytes]) -> tuple[Example, Traits] | None:
         split, record = item
         found = tf.train.Example.FromString(record).features.feature
         try:
@@ -117,9 +123,25 @@ def _read_examples(raw: artifact.Artifact) -> list[Example]:
             features.CONTENT_HASH_KEY,
             features.FILENAME_KEY,
             features.CLASS_NAME_KEY,
+            features.FORMAT_KEY,
         )
-        texts = [found[key].bytes_list.value[0].decode() for key in keys]
-        return Example(texts[0], texts[1], texts[2], split, look)
+        content_hash, filename, class_name, image_format = (
+            found[key].bytes_list.value[0].decode() for key in keys
+        )
+        width, height = (
+            found[key].int64_list.value[0]
+            for key in (features.WIDTH_KEY, features.HEIGHT_KEY)
+        )
+        traits = Traits(
+            class_name,
+            image_format,
+            width,
+            height,
+            look.brightness,
+            look.contrast,
+            look.sharpness,
+        )
+        return Example(content_hash, filename, class_name, split, look), traits
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return [each for each in pool.map(read, _all_records(raw)) if each is not None]

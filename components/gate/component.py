@@ -8,6 +8,7 @@ from typing import ClassVar
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
+from components.data_quality.artifacts import DataQualityReport
 from components.gate import executor
 from components.gate.config import GateConfig
 from trainer import features
@@ -30,6 +31,9 @@ class EvaluatorSpec(component_spec.ComponentSpec):
         ),
         executor.BASELINE_MODEL_KEY: component_spec.ChannelParameter(
             type=standard_artifacts.Model, optional=True
+        ),
+        executor.QUALITY_KEY: component_spec.ChannelParameter(
+            type=DataQualityReport, optional=True
         ),
     }
     OUTPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
@@ -63,6 +67,7 @@ class Evaluator(base_component.BaseComponent):
         gate: GateConfig,
         code_fingerprint: str,
         baseline_model: channel.BaseChannel | None = None,
+        quality: channel.BaseChannel | None = None,
     ) -> None:
         """Declare the node.
 
@@ -72,10 +77,13 @@ class Evaluator(base_component.BaseComponent):
             gate: What is demanded of it.
             code_fingerprint: Hash of the code behind this node, for TFX's cache.
             baseline_model: What production serves, from `ServedModel`.
+            quality: What DataQuality found, with the data's profile.
         """
         inputs = {executor.EXAMPLES_KEY: examples, executor.MODEL_KEY: model}
         if baseline_model is not None:
             inputs[executor.BASELINE_MODEL_KEY] = baseline_model
+        if quality is not None:
+            inputs[executor.QUALITY_KEY] = quality
         super().__init__(
             spec=EvaluatorSpec(
                 **inputs,

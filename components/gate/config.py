@@ -81,7 +81,8 @@ class GateConfig(StrictModel):
     )
     slice_floors: dict[str, float] = Field(
         {},
-        description="Least accuracy on every value of a feature, one of `slices`.",
+        description="Least accuracy on every value of a feature, be it one of `slices` "
+        "or not.",
     )
     min_slice_images: int = Field(
         20, ge=1, description="A class or slice with fewer images is not judged."
@@ -99,9 +100,25 @@ class GateConfig(StrictModel):
     max_latency_ms: float | None = Field(
         None, gt=0, description="Greatest median time of one image, in milliseconds."
     )
+    max_drift: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="Greatest divergence (Jensen-Shannon, in bits, beyond what chance "
+        "would give) of the data's classes, formats, sizes or looks from those of the "
+        "model in production; beyond it they have drifted.",
+    )
+    when_drifted: Literal["note", "refuse"] = Field(
+        "note", description="The data have drifted: say so, or refuse the model."
+    )
     comparison: ComparisonConfig = Field(
         ComparisonConfig(), description="Comparison with the model in production."
     )
+
+    @property
+    def slice_keys(self) -> tuple[str, ...]:
+        """Features to slice by: those of `slices`, and those that have a floor."""
+        return tuple(dict.fromkeys((*self.slices, *self.slice_floors)))
 
     @field_validator("class_floors", "slice_floors")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from dataclasses import replace
 from typing import Any
 
 from tfx.components.evaluator import constants
@@ -13,7 +14,9 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
-from components.artifact_paths import exported_model, split_files
+from components.artifact_files import exported_model, read_json, split_files
+from components.data_quality.artifacts import PROFILE_FILE
+from components.data_quality.profile import Profile
 from components.gate.asking import AskedModel, first_example, predict
 from components.gate.config import GateConfig
 from components.gate.eval_config import write_analysis
@@ -24,11 +27,13 @@ from components.gate.verdict import VERDICT_FILE, Verdict
 from components.publishing.served_model import (
     FAILURE_PROPERTY,
     FILES_HASH_PROPERTY,
+    SERVED_MANIFEST_FILE,
     VERSION_PROPERTY,
     is_resolved,
 )
 
 EXAMPLES_KEY = "examples"
+QUALITY_KEY = "quality"
 MODEL_KEY = "model"
 BASELINE_MODEL_KEY = "baseline_model"
 EVALUATION_KEY = "evaluation"
@@ -57,7 +62,7 @@ class Executor(base_executor.BaseExecutor):
         Args:
             input_dict: `examples`, raw `Examples`; `model`, the candidate, a `Model`;
                 `baseline_model`, a `Model` of `ServedModel`, which may hold nothing, or
-                be absent.
+                be absent; `quality`, a `DataQualityReport`, may be absent.
             output_dict: `evaluation`, a `ModelEvaluation` with TFMA's files,
                 `verdict.json` (`components.gate.verdict`) and `predictions.npz`
                 (`components.gate.predictions`); `blessing`, a `ModelBlessing` with the
@@ -78,16 +83,12 @@ class Executor(base_executor.BaseExecutor):
         models = {_CANDIDATE: candidate}
         if asked_baseline is not None and gate.comparison.enabled:
             models[_BASELINE] = asked_baseline
-        images, answers, failures = predict(files, models, gate.slices)
+        images, answers, failures = predict(files, models, gate.slice_keys)
         if _CANDIDATE in failures:
             raise failures[_CANDIDATE]
         if _BASELINE in failures and baseline is not None:
-            baseline = Baseline(
-                baseline.version,
-                baseline.files_hash,
-                baseline.signatures,
-                _first_line(failures[_BASELINE]),
-            )
+            failure = _first_line(failures[_BASELINE])
+            baseline = replace(baseline, failure=failure)
         predictions = Predictions(images, answers[_CANDIDATE], answers.get(_BASELINE))
         measured = Measured(
             size_mb=_size_bytes(candidate.path) / 1e6,
@@ -98,8 +99,10 @@ class Executor(base_executor.BaseExecutor):
             model.close()
         fileio.makedirs(evaluation.uri)
         predictions.save(os.path.join(evaluation.uri, PREDICTIONS_FILE))
-        write_analysis(predictions, list(gate.slices), evaluation.uri)
-        verdict = judge(predictions, measured, baseline, gate)
+        write_analysis(predictions, gate.slice_keys, evaluation.uri)
+        verdict = judge(
+            predictions, measured, baseline, gate, _profile(input_dict.get(QUALITY_KEY))
+        )
         io_utils.write_string_file(
             os.path.join(evaluation.uri, VERDICT_FILE), verdict.to_json()
         )
@@ -128,7 +131,18 @@ def _open_baseline(
         except Exception as error:
             logger.warning("The baseline does not load", exc_info=error)
             failure = _first_line(error)
-    return Baseline(version, files_hash, signatures, failure), asked
+    manifest = read_json(os.path.join(found.uri, SERVED_MANIFEST_FILE)) or {}
+    profile = manifest.get("data_profile")
+    return Baseline(version, files_hash, signatures, failure, profile), asked
+
+
+def _profile(artifacts: list[artifact.Artifact] | None) -> Profile | None:
+    """Return what the run's data look like, where DataQuality has looked."""
+    if not artifacts:
+        return None
+    path = os.path.join(artifacts[0].uri, PROFILE_FILE)
+    profile: Profile | None = read_json(path)
+    return profile
 
 
 def _first_line(error: Exception) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from components.data_quality.profile import Profile, shifts
 from components.gate.calibration import expected_calibration_error, reliability
 from components.gate.comparison import FLOAT_NOISE, Comparison, compare, is_refused
 from components.gate.config import GateConfig
@@ -42,12 +43,14 @@ class Baseline:
         files_hash: Identifies its files.
         signatures: What its clients ask; None if that can't be read.
         failure: Why it can't be compared with; None if it can.
+        data_profile: What its data looked like; None if its manifest does not say.
     """
 
     version: int
     files_hash: str = ""
     signatures: Signatures | None = None
     failure: str | None = None
+    data_profile: Profile | None = None
 
 
 def judge(
@@ -55,6 +58,7 @@ def judge(
     measured: Measured,
     baseline: Baseline | None,
     config: GateConfig,
+    data_profile: Profile | None = None,
 ) -> Verdict:
     """Apply every rule.
 
@@ -63,6 +67,7 @@ def judge(
         measured: Size, speed and signatures of the candidate.
         baseline: The model in production; None if there is none.
         config: What is demanded.
+        data_profile: What the run's data look like; None where nobody looked.
     """
     true_names = predictions.images.class_names
     is_right = predictions.candidate.is_right(true_names)
@@ -77,6 +82,8 @@ def judge(
     rules += _slice_rules(slices, config)
     rules += _limit_rules(metrics, config)
     rules += _baseline_rules(predictions, measured, baseline, comparison, config)
+    drift = _drift(data_profile, baseline, config)
+    rules += _drift_rules(drift, baseline, config)
     return Verdict(
         is_blessed=all(rule.outcome != "refuse" for rule in rules),
         rules=tuple(rules),
@@ -87,6 +94,8 @@ def judge(
         baseline=None
         if baseline is None
         else {"version": baseline.version, "files_hash": baseline.files_hash},
+        drift=tuple(drift),
+        data_profile=data_profile,
     )
 
 
@@ -234,10 +243,12 @@ def _slice_rules(
 ) -> Iterator[RuleResult]:
     for feature, bound in sorted(config.slice_floors.items()):
         found = [each for each in slices if each["feature"] == feature]
-        if not found:
+        # No image has the feature: a name mistyped, or data without it.
+        if all(not each["value"] for each in found):
             yield _judge_part(
                 "slice_floor", feature, None, number=0, bound=bound, config=config
             )
+            continue
         for each in found:
             yield _judge_part(
                 "slice_floor",
@@ -353,6 +364,50 @@ def _label_rule(
             f"{', '.join(removed)}"
             + ("" if is_allowed else " (`gate.comparison.allow_removed_classes`)"),
             rule="labels",
+        )
+
+
+def _drift(
+    data_profile: Profile | None, baseline: Baseline | None, config: GateConfig
+) -> list[dict[str, Any]]:
+    if data_profile is None or baseline is None or baseline.data_profile is None:
+        return []
+    return [
+        asdict(shift)
+        | {"is_drifted": shift.divergence - shift.chance > config.max_drift}
+        for shift in shifts(baseline.data_profile, data_profile)
+    ]
+
+
+def _drift_rules(
+    drift: list[dict[str, Any]], baseline: Baseline | None, config: GateConfig
+) -> Iterator[RuleResult]:
+    if not drift or baseline is None:
+        return
+    for shift in drift:
+        if not shift["is_drifted"]:
+            continue
+        yield RuleResult(
+            rule="drift",
+            subject=shift["name"],
+            value=shift["divergence"],
+            bound=config.max_drift,
+            outcome=config.when_drifted,
+            message=f"the data have drifted since version {baseline.version}, in "
+            f"{shift['name']}: {shift['value']!r} had {shift['before']:.1%} of the "
+            f"images and has {shift['after']:.1%} (divergence "
+            f"{shift['divergence']:.3f}, limit {config.max_drift:g})",
+        )
+    if not any(shift["is_drifted"] for shift in drift):
+        most = drift[0]
+        yield RuleResult(
+            rule="drift",
+            subject="overall",
+            value=most["divergence"],
+            bound=config.max_drift,
+            outcome="pass",
+            message=f"the data are like those of version {baseline.version} (greatest "
+            f"divergence {most['divergence']:.3f}, in {most['name']})",
         )
 
 

@@ -50,6 +50,9 @@ class Verdict:
             `baseline_accuracy`.
         comparison: `Comparison.to_dict`, or None where nothing was compared.
         baseline: `version` and `files_hash` of the model in production, or None.
+        drift: Per property of the data, how far it is from those of the model in
+            production: `components.data_quality.profile.Shift`, and `is_drifted`.
+        data_profile: What the data of this run look like, in counts.
     """
 
     is_blessed: bool
@@ -59,6 +62,8 @@ class Verdict:
     slices: tuple[dict[str, Any], ...] = ()
     comparison: dict[str, Any] | None = None
     baseline: dict[str, Any] | None = None
+    drift: tuple[dict[str, Any], ...] = ()
+    data_profile: dict[str, dict[str, int]] | None = None
     format_version: int = field(default=VERDICT_VERSION)
 
     @property
@@ -82,6 +87,7 @@ class Verdict:
         values["rules"] = tuple(RuleResult(**rule) for rule in values["rules"])
         values["classes"] = tuple(values["classes"])
         values["slices"] = tuple(values["slices"])
+        values["drift"] = tuple(values.get("drift", ()))
         return cls(**values)
 
 

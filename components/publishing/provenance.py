@@ -37,6 +37,7 @@ def record_of(verdict: Verdict) -> dict[str, Any]:
     """Return what a manifest keeps of a verdict."""
     return {
         "metrics": verdict.metrics,
+        "data_profile": verdict.data_profile,
         "verdict": {
             "is_blessed": verdict.is_blessed,
             "rules": [
@@ -45,6 +46,7 @@ def record_of(verdict: Verdict) -> dict[str, Any]:
             ],
             "comparison": verdict.comparison,
             "baseline": verdict.baseline,
+            "drift": verdict.drift,
         },
     }
 

@@ -6,6 +6,7 @@ is no event of theirs. So the store of served models itself is asked.
 No `from __future__ import annotations` here: TFX reads the types of the function.
 """
 
+import json
 import logging
 import os
 
@@ -32,6 +33,8 @@ FAILURE_PROPERTY = "failure"
 
 SERVED_NOW = -1
 """Stands for the version that is served when the node runs."""
+SERVED_MANIFEST_FILE = "served_manifest.json"
+"""Copy of the served version's manifest, beside the model."""
 NO_VERSION = 0
 """Stands for an empty store."""
 
@@ -50,7 +53,8 @@ def ServedModel(
 
     Args:
         model: A `Model` in TFX's layout, with the custom properties `resolved_count`,
-            `served_version`, `files_hash` and, for a damaged version, `failure`.
+            `served_version`, `files_hash` and, for a damaged version, `failure`; beside
+            it `served_manifest.json`, a copy of the version's manifest.
         destination: The store, as `push.destination`.
         model_name: As `push.model_name`.
         version: Number of the version; `SERVED_NOW`, or `NO_VERSION`. One that has been
@@ -68,6 +72,9 @@ def ServedModel(
     model.set_int_custom_property(VERSION_PROPERTY, found.number)
     model.set_string_custom_property(FILES_HASH_PROPERTY, found.files_hash)
     damage = find_damage(found) if found.manifest else []
+    io_utils.write_string_file(
+        os.path.join(model.uri, SERVED_MANIFEST_FILE), json.dumps(found.manifest)
+    )
     if damage:
         logger.warning("Version %d: %s", found.number, "; ".join(damage))
         model.set_string_custom_property(

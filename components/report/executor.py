@@ -15,7 +15,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
-from components.artifact_paths import exported_model, split_files
+from components.artifact_files import exported_model, split_files
 from components.publishing.executor import REASON_PROPERTY
 from components.publishing.provenance import describe_environment
 from components.report import contents as read

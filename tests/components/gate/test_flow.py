@@ -15,6 +15,7 @@ from tfx.utils import json_utils
 
 from components.canary import executor as canary
 from components.canary.config import CanaryConfig
+from components.data_quality.artifacts import DataQualityReport
 from components.gate import executor as gate
 from components.gate.config import GateConfig
 from components.gate.predictions import Predictions
@@ -23,6 +24,7 @@ from components.image_example_gen.artifacts import ImageQuarantine
 from components.publishing import executor as publishing
 from components.publishing import store
 from components.publishing.config import PushConfig
+from components.publishing.provenance import record_of
 from components.publishing.served_model import ServedModel
 from components.publishing.versions import list_versions
 from components.report import executor as report
@@ -68,7 +70,11 @@ class Flow:
         return model
 
     def evaluate(
-        self, model: Path, config: GateConfig, baseline: Any = None
+        self,
+        model: Path,
+        config: GateConfig,
+        baseline: Any = None,
+        profile: dict[str, dict[str, int]] | None = None,
     ) -> tuple[Any, Any, Verdict]:
         """Run the gate; return evaluation, blessing and verdict."""
         evaluation = artifact(
@@ -81,6 +87,10 @@ class Flow:
         }
         if baseline is not None:
             inputs["baseline_model"] = [baseline]
+        if profile is not None:
+            quality = artifact(DataQualityReport, self.folder / "quality")
+            (Path(quality.uri) / "profile.json").write_text(json.dumps(profile))
+            inputs["quality"] = [quality]
         gate.Executor().Do(
             inputs,
             {"evaluation": [evaluation], "blessing": [blessing]},
@@ -225,6 +235,26 @@ def test_a_worse_model_is_refused_and_production_stays(
     reason = pushed.get_string_custom_property("not_pushed_reason")
     assert reason == "the gate refused the model"
     assert list_versions(str(flow.store / "colours")) == before
+
+
+def test_drift_since_the_model_in_production_is_told_and_kept(
+    flow: Flow, save_model: SaveModel
+) -> None:
+    model = save_model("good")
+    _, blessing, _ = flow.evaluate(
+        model, GateConfig(), profile={"class": {"red": 90, "blue": 10}}
+    )
+    flow.push(model, blessing)
+    now = {"class": {"red": 20, "blue": 80}}
+    _, _, verdict = flow.evaluate(model, GateConfig(), flow.served(), now)
+    assert any("'blue' had 10.0%" in n and "80.0%" in n for n in verdict.notes), (
+        verdict.notes
+    )
+    assert verdict.drift[0]["is_drifted"]
+    # What a schedule or the next run reads.
+    (version,) = list_versions(str(flow.store / "colours"))
+    assert version.manifest["data_profile"] == {"class": {"red": 90, "blue": 10}}
+    assert record_of(verdict)["verdict"]["drift"][0]["name"] == "class"
 
 
 @pytest.mark.parametrize("harm", ["graph", "manifest"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -242,3 +243,56 @@ def test_verdict_and_predictions_survive_their_files(tmp_path: Path) -> None:
     table.save(path)
     loaded = Predictions.load(path)
     assert judge(loaded, MEASURED, PRODUCTION, GateConfig()) == verdict
+
+
+def test_a_floor_for_a_feature_that_no_image_has_is_no_pass() -> None:
+    table = predictions()
+    table.images.slices["column/camra"] = np.full(200, "")
+    config = GateConfig(slice_floors={"column/camra": 0.9})
+    assert "column/camra" in config.slice_keys
+    verdict = judge(table, MEASURED, None, config)
+    assert outcomes(verdict, "slice_floor") == ["note"]
+    assert any("column/camra has 0 test images" in note for note in verdict.notes)
+    # Images without a value beside those that have one are a slice of their own.
+    table.images.slices["column/camra"] = np.array(["x", ""] * 100)
+    verdict = judge(table, MEASURED, None, config)
+    assert outcomes(verdict, "slice_floor") == ["pass", "pass"]
+
+
+def profile(cats: int, dogs: int) -> dict[str, dict[str, int]]:
+    return {"class": {"cat": cats, "dog": dogs}, "format": {"png": cats + dogs}}
+
+
+@pytest.mark.parametrize("policy", ["note", "refuse"])
+def test_data_that_drifted_have_a_policy(policy: Any) -> None:
+    production = replace(PRODUCTION, data_profile=profile(100, 900))
+    table = predictions(baseline_wrong=0)
+    config = GateConfig(when_drifted=policy)
+    verdict = judge(table, MEASURED, production, config, profile(500, 500))
+    assert outcomes(verdict, "drift") == [policy]
+    assert verdict.is_blessed == (policy == "note")
+    (rule,) = [each for each in verdict.rules if each.rule == "drift"]
+    assert "'cat' had 10.0% of the images and has 50.0%" in rule.message
+    assert [shift["is_drifted"] for shift in verdict.drift] == [True, False]
+    assert verdict.data_profile == profile(500, 500)
+
+
+def test_data_like_those_of_production_pass() -> None:
+    production = replace(PRODUCTION, data_profile=profile(10, 20))
+    table = predictions(baseline_wrong=0)
+    # So few images: a divergence of 0.12 is what chance gives now and then.
+    verdict = judge(table, MEASURED, production, GateConfig(), profile(20, 10))
+    assert outcomes(verdict, "drift") == ["pass"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(None, profile(1, 1)), (profile(1, 1), None)],
+    ids=["unknown then", "unknown now"],
+)
+def test_unknown_data_have_not_drifted(before: Any, after: Any) -> None:
+    production = replace(PRODUCTION, data_profile=before)
+    table = predictions(baseline_wrong=0)
+    verdict = judge(table, MEASURED, production, GateConfig(), after)
+    assert outcomes(verdict, "drift") == []
+    assert verdict.drift == ()

@@ -1,9 +1,11 @@
-"""Where in an artifact the files lie that several components read."""
+"""The files of artifacts that several components read."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
@@ -17,6 +19,14 @@ def split_files(examples: Sequence[artifact.Artifact], split: str) -> list[str]:
         for uri in artifact_utils.get_split_uris(list(examples), split)
         for name in sorted(fileio.listdir(uri))
     ]
+
+
+def read_json(path: str) -> Any:
+    """Return what a JSON file holds; None where there is no file."""
+    if not fileio.exists(path):
+        return None
+    with fileio.open(path, "r") as file:
+        return json.load(file)
 
 
 def exported_model(models: list[artifact.Artifact]) -> str:
