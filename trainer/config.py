@@ -271,6 +271,13 @@ class TrainingConfig(StrictModel):
     ema_momentum: float | None = Field(
         None, gt=0, lt=1, description="Average the weights with this momentum."
     )
+    feature_power: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Raise stored features to this power first, signs kept; 0.5, the "
+        "square root, helps where few images meet many features.",
+    )
     standardize: bool | None = Field(
         None,
         description="Bring stored features to mean 0 and variance 1 in the head; "
@@ -334,6 +341,11 @@ class TrainingConfig(StrictModel):
             raise ValueError(
                 "`augmentation` changes pixels, so it needs strategy `frozen` or "
                 f"`fine_tune`. Received: strategy={self.strategy!r}"
+            )
+        if self.feature_power != 1 and in_the_loop:
+            raise ValueError(
+                "`feature_power` is for stored features: strategy `feature_extraction` "
+                f"or `linear`. Received: strategy={self.strategy!r}"
             )
         if self.optimizer in SOLVERS and in_the_loop:
             raise ValueError(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
+import numpy as np
 
 from trainer.config import (
     ActivationLayer,
@@ -26,6 +28,7 @@ def build_head(
     num_classes: int,
     *,
     with_standardization: bool = False,
+    feature_power: float = 1.0,
 ) -> keras.Model:
     """Build the head that the config lists, and the output layer after it.
 
@@ -35,6 +38,7 @@ def build_head(
         num_classes: Number of classes, K.
         with_standardization: Whether a `Standardization` layer, to be adapted, comes
             first.
+        feature_power: What features are raised to before all else.
 
     Returns:
         A model from features, float32 (B, *feature_shape), to logits, float32 (B, K),
@@ -46,6 +50,8 @@ def build_head(
     """
     features = keras.Input(tuple(feature_shape), name="features")
     x = features
+    if feature_power != 1:
+        x = SignedPower(feature_power, name="power")(x)
     if with_standardization:
         x = Standardization(name="standardization")(x)
     for index, spec in enumerate(config.head):
@@ -68,6 +74,35 @@ def build_head(
 
 
 @keras.saving.register_keras_serializable(package="graft")
+class SignedPower(keras.layers.Layer):
+    """Raise each feature's magnitude to a power and keep its sign; any shape.
+
+    Few features with large values no longer outweigh the others: Perronnin et al.,
+    "Improving the Fisher Kernel for Large-Scale Image Classification", ECCV 2010.
+    """
+
+    def __init__(self, exponent: float, **kwargs: Any) -> None:
+        """Take the exponent, in (0, 1]."""
+        super().__init__(**kwargs)
+        self.exponent = exponent
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Transform a batch."""
+        return keras.ops.sign(inputs) * keras.ops.abs(inputs) ** self.exponent
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` takes."""
+        return {**super().get_config(), "exponent": self.exponent}
+
+
+def signed_power(features: np.ndarray, exponent: float) -> np.ndarray:
+    """Return what `SignedPower` makes of stored features, float32 of any shape."""
+    if exponent == 1:
+        return features
+    return np.asarray(np.sign(features) * np.abs(features) ** np.float32(exponent))
+
+
+@keras.saving.register_keras_serializable(package="graft")
 class Standardization(keras.layers.Layer):
     """Bring each feature to mean 0 and variance 1: (x - mean) * scale.
 
@@ -87,8 +122,6 @@ class Standardization(keras.layers.Layer):
 
     def adapt(self, features: object) -> None:
         """Take mean and deviation from features, array (N, ..., C)."""
-        import numpy as np
-
         array = np.asarray(features)
         axes = tuple(range(array.ndim - 1))
         self.mean.assign(array.mean(axes, dtype=np.float64))

@@ -19,7 +19,7 @@ from trainer.cross_validation import choose_penalty
 from trainer.devices import PLAIN_POLICY, dtype_policy
 from trainer.errors import DataError, TrainingError, UserError
 from trainer.fine_tuning import rate_factors, unfreeze
-from trainer.head import build_head
+from trainer.head import build_head, signed_power
 from trainer.image_epochs import ImageEpochs, ImageStream
 from trainer.linear import LinearSolution, fit_logistic_regression
 from trainer.objective import Objective, build_objective, resolve_class_weights
@@ -118,9 +118,16 @@ def fit_head(
     standardize = training.standardize
     if standardize is None:
         standardize = len(shape) == 1
-    head = build_head(model, shape, num_classes, with_standardization=standardize)
+    power = training.feature_power
+    head = build_head(
+        model,
+        shape,
+        num_classes,
+        with_standardization=standardize,
+        feature_power=power,
+    )
     if standardize:
-        head.get_layer("standardization").adapt(train[0])
+        head.get_layer("standardization").adapt(signed_power(train[0], power))
     num_examples = len(train[1])
     objective = _compile(head, training, weights, num_examples)
     epochs = ArrayEpochs(
@@ -256,11 +263,13 @@ def _solve(  # noqa: PLR0917
     class_weights: Sequence[float] | None,
 ) -> tuple[keras.Model, History]:
     """Fit a linear head as a whole; one logit is the difference of two."""
-    head = build_head(model, train[0].shape[1:], num_classes)
+    power = training.feature_power
+    head = build_head(model, train[0].shape[1:], num_classes, feature_power=power)
+    train, evaluation = ((signed_power(x, power), y) for x, y in (train, evaluation))
     fit = _solver(training, num_classes, class_weights)
     penalties: Sequence[float] = training.regularization
     path = None
-    if training.cross_validation_folds:
+    if training.cross_validation_folds and len(penalties) > 1:
         penalty, path = choose_penalty(
             lambda one, other: fit(one, other, penalties),
             train,
