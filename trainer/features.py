@@ -22,6 +22,8 @@ CONTENT_HASH_KEY = "image/key"
 """SHA-256 of the encoded bytes, 64 lower-case hexadecimal digits."""
 SOURCE_KEY = "image/source"
 """Top folder or manifest that the image came from: a slice to evaluate by."""
+COLUMN_PREFIX = "column/"
+"""Before the name of a manifest's further column, UTF-8: a slice to evaluate by."""
 
 IMAGE_FORMATS = ("jpeg", "png", "gif", "bmp", "webp")
 

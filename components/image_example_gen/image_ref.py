@@ -25,6 +25,7 @@ class ImageRef(NamedTuple):
         splits: The splits it may go to; the hash of its content picks one of several.
         size: Size in bytes; None where nobody knows before reading.
         offset: Position of the first byte in `path`; None where the image is the file.
+        columns: Further columns of its line in a manifest: name and value.
     """
 
     path: str
@@ -34,6 +35,7 @@ class ImageRef(NamedTuple):
     splits: tuple[str, ...]
     size: int | None
     offset: int | None = None
+    columns: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> str:
         """Return one line of JSON."""
@@ -42,8 +44,17 @@ class ImageRef(NamedTuple):
     @classmethod
     def from_json(cls, line: str | bytes) -> ImageRef:
         """Read what `to_json` wrote."""
-        path, name, class_name, source, splits, size, offset = json.loads(line)
-        return cls(path, name, class_name, source, tuple(splits), size, offset)
+        path, name, class_name, source, splits, size, offset, columns = json.loads(line)
+        return cls(
+            path,
+            name,
+            class_name,
+            source,
+            tuple(splits),
+            size,
+            offset,
+            tuple((column, value) for column, value in columns),
+        )
 
 
 def printable(name: str) -> str:

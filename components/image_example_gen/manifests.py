@@ -31,14 +31,15 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
         config: Names the columns.
 
     Returns:
-        The references. A file that is not there is found out when it is read.
+        The references, each with what further columns say of it. A file that is not
+        there is found out when it is read.
 
     Raises:
         DataError: Columns or values are missing, or a split's name is unknown.
     """
     source = os.path.basename(path)
     folder = path.rsplit("/", 1)[0] if file_system.is_remote(path) else _folder(path)
-    rows: list[tuple[str, str, str | None]] = []
+    rows: list[tuple[str, str, str | None, tuple[tuple[str, str], ...]]] = []
     for line, row in read_rows(path, layout, config):
         name, label = row.get(config.path_column), row.get(config.label_column)
         if name in (None, "") or label in (None, ""):
@@ -55,27 +56,51 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
             )
         role = ROLE_OF_NAME[given.lower()] if given else None
         rows.append(
-            (str(name), class_name_of(str(label), f"{path!r} line {line}"), role)
+            (
+                str(name),
+                class_name_of(str(label), f"{path!r} line {line}"),
+                role,
+                _further_columns(row, config),
+            )
         )
     if not rows:
         raise DataError(f"The manifest {path!r} names no images. Add lines to it.")
     listing = Listing(layout)
-    roles = {role for _, _, role in rows if role}
+    roles = {role for _, _, role, _ in rows if role}
     splits = splits_of_roles(roles, config.validation_becomes)
-    if any(role is None for _, _, role in rows) and TRAIN_ROLE in roles:
+    if any(role is None for _, _, role, _ in rows) and TRAIN_ROLE in roles:
         # The images whose split is open fill the other splits.
         splits[TRAIN_ROLE] = (TRAIN_SPLIT,)
-    for name, label, role in rows:
+    for name, label, role, columns in rows:
         image_path = file_system.join(folder, name)
         size = None
         if not file_system.is_remote(image_path):
             size = file_system.stat_file(image_path, name).size
         listing.refs.append(
             ImageRef(
-                image_path, name, label, source, splits[role] if role else SPLITS, size
+                image_path,
+                name,
+                label,
+                source,
+                splits[role] if role else SPLITS,
+                size,
+                columns=columns,
             )
         )
     return listing
+
+
+def _further_columns(
+    row: dict[str, object], config: DataConfig
+) -> tuple[tuple[str, str], ...]:
+    """Return what else a line says, as text; a blank or missing value is left out."""
+    known = (config.path_column, config.label_column, config.split_column)
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in row.items()
+        if name not in known and value is not None
+    }
+    return tuple((name, text.strip()) for name, text in texts.items() if text.strip())
 
 
 def read_rows(

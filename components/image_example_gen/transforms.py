@@ -182,6 +182,7 @@ def to_example(image: CheckedImage, ref: ImageRef) -> tuple[bytes, bytes]:
         (features.CLASS_NAME_KEY, ref.class_name),
         (features.CONTENT_HASH_KEY, image.content_hash),
         (features.SOURCE_KEY, printable(ref.source)),
+        *((features.COLUMN_PREFIX + column, value) for column, value in ref.columns),
     ):
         feature[key].bytes_list.value.append(text.encode())
     feature[features.HEIGHT_KEY].int64_list.value.append(image.header.height)
