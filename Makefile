@@ -6,7 +6,7 @@ CHOOSE := sh pipeline/environment/choose_python.sh
 CONFIG ?= pipeline/configs/digits.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint check goldens bench lock clean
+.PHONY: help setup run test test-all lint check goldens bench results lock clean
 
 help:  ## List the verbs
 	@echo "make VERB, where VERB is one of:"
@@ -43,6 +43,10 @@ goldens: setup  ## Write the golden files of the tests anew
 
 bench: setup  ## Measure, and compare with the TFX example's way (long)
 	@$(BIN)/python tests/benchmarks/pipeline_benchmark.py
+
+results: setup  ## Measure the README's table of results on real photographs (long)
+	@$(BIN)/python tests/benchmarks/results.py --cache .bench/features
+	@$(BIN)/python tests/benchmarks/epoch_benchmark.py
 
 lock: setup  ## Resolve setup.py into the lock files (UPGRADE=1 for newer versions)
 	@$(BIN)/python -m pipeline.environment.lock $(if $(UPGRADE),--upgrade)
