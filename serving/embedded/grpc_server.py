@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
     model_management_pb2,
-    model_service_pb2_grpc,
-    prediction_service_pb2_grpc,
+    predict_pb2,
+    regression_pb2,
 )
 
 from serving.embedded.core import Core
@@ -22,6 +26,17 @@ from serving.embedded.status import StatusError, internal, invalid
 logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 2**31 - 1
+PREDICTION_REQUESTS = {
+    "Predict": predict_pb2.PredictRequest,
+    "Classify": classification_pb2.ClassificationRequest,
+    "Regress": regression_pb2.RegressionRequest,
+    "MultiInference": inference_pb2.MultiInferenceRequest,
+    "GetModelMetadata": get_model_metadata_pb2.GetModelMetadataRequest,
+}
+MODEL_REQUESTS = {
+    "GetModelStatus": get_model_status_pb2.GetModelStatusRequest,
+    "HandleReloadConfigRequest": model_management_pb2.ReloadConfigRequest,
+}
 HEALTH_SERVICES = ("", "ModelService", "PredictionService")
 
 
@@ -42,6 +57,47 @@ async def _abort(context: Any, error: StatusError) -> NoReturn:
 
 
 Method = Callable[[Any, str, float | None], Awaitable[Any]]
+
+
+class Unreadable:
+    """Stands for a request whose bytes are no message; its call ends with INTERNAL.
+
+    That is what gRPC's C++ servers do. grpcio by itself ends it with UNKNOWN, and logs
+    a stack trace for each.
+    """
+
+
+def _reader(message: Any) -> Callable[[bytes], Any]:
+    def read(data: bytes) -> Any:
+        try:
+            return message.FromString(data)
+        except DecodeError:
+            return Unreadable()
+
+    return read
+
+
+def _handlers(service: Any, requests: Mapping[str, Any]) -> Any:
+    """Return gRPC's handler for a service: its methods, and what each one reads."""
+
+    def handler(name: str, message: Any) -> Any:
+        method = getattr(service, name)
+
+        async def answer(request: Any, context: Any) -> Any:
+            if isinstance(request, Unreadable):
+                await _abort(context, internal("the request is no such message"))
+            return await method(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer,
+            request_deserializer=_reader(message),
+            response_serializer=lambda reply: reply.SerializeToString(),
+        )
+
+    return grpc.method_handlers_generic_handler(
+        f"tensorflow.serving.{type(service).__name__}",
+        {name: handler(name, message) for name, message in requests.items()},
+    )
 
 
 class PredictionService:
@@ -154,11 +210,11 @@ def build_server(core: Core, options: Options) -> Any:
         *options.grpc_channel_arguments,
     ]
     server = grpc.aio.server(options=arguments)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(core), server
-    )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelService(core), server
+    server.add_generic_rpc_handlers(
+        (
+            _handlers(PredictionService(core), PREDICTION_REQUESTS),
+            _handlers(ModelService(core), MODEL_REQUESTS),
+        )
     )
     if options.enable_grpc_healthcheck_service:
         servicer = health.aio.HealthServicer()

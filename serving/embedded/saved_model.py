@@ -20,7 +20,13 @@ from tensorflow.python.client import session
 from tensorflow.python.framework import errors, ops
 from tensorflow.python.saved_model import loader_impl
 
-from serving.embedded.status import StatusError, from_number, internal, not_found
+from serving.embedded.status import (
+    StatusError,
+    from_number,
+    internal,
+    invalid,
+    not_found,
+)
 from serving.embedded.tensors import Array
 
 MANIFEST = "graft_manifest.json"
@@ -112,6 +118,9 @@ class SavedModel:
             return outputs
         except errors.OpError as error:
             raise from_number(error.error_code, error.message) from error
+        except UnicodeDecodeError as error:
+            # The op's text quotes the request's bytes; its code is lost on the way.
+            raise invalid(error.object.decode("utf-8", "replace")) from error
         finally:
             if options is not None:
                 tf_session.TF_DeleteBuffer(options)

@@ -25,6 +25,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from serving import wire
+
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 MISSING = grpc.StatusCode.NOT_FOUND
 PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
@@ -229,6 +231,26 @@ def test_a_wrong_shape_fails_in_the_graph(prediction):
         prediction.Predict(predict(text))
     assert caught.value.code() == INVALID
     assert "{{node" in caught.value.details()
+
+
+def test_an_error_that_quotes_bytes_of_the_request(prediction):
+    request = predict('model_spec { name: "colours" }')
+    examples = request.inputs["examples"]
+    examples.dtype = types_pb2.DT_STRING
+    examples.tensor_shape.dim.add(size=1)
+    examples.string_val.append(b"\xed\xa0\x80 is no example")
+    with pytest.raises(grpc.RpcError) as caught:
+        prediction.Predict(request)
+    assert caught.value.code() is INVALID
+    assert "Could not parse example input" in caught.value.details()
+
+
+@pytest.mark.parametrize("method", [wire.PREDICT_METHOD, wire.STATUS_METHOD])
+def test_bytes_that_are_no_message(channel, method):
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(method)(b"\xff\xff", timeout=30)
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    assert caught.value.details() == "the request is no such message"
 
 
 def test_a_long_message_is_cut(prediction):
