@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from trainer import features
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
     """The answer for one image."""
 
     class_name: str
-    """Class name of the greatest probability."""
+    """Class name of the greatest probability; `unknown` where the model isn't sure."""
     score: float
     """The greatest probability, in [0, 1]."""
     model_version: int
@@ -19,6 +21,14 @@ class Prediction:
     """One per class, in the order of the label map; they sum to 1."""
     class_names: tuple[str, ...] = field(default=(), repr=False)
     """Class names in the order of `probabilities`; empty if the model tells none."""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the model isn't sure enough to name a class."""
+        return (
+            self.class_name == features.UNKNOWN_LABEL
+            and self.class_name not in self.class_names
+        )
 
     def top(self, count: int) -> list[tuple[str, float]]:
         """Return the `count` most probable (class name, probability), best first.

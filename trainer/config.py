@@ -320,6 +320,14 @@ class TrainingConfig(StrictModel):
     tensorboard: bool = Field(
         True, description="Write TensorBoard's event files beside the history."
     )
+    unknown_share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of `eval`, its least certain images, that the exported "
+        "model answers `unknown`: it does so below their greatest probability. Empty: "
+        "it always names a class.",
+    )
     seed: int = Field(0, ge=0, description="Of weights, order and augmentation.")
     deterministic: bool = Field(
         False, description="Ask for deterministic kernels (slower on a GPU)."

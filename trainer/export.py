@@ -38,6 +38,8 @@ class ServingModel(tf.Module):
         backbone: Preprocessed pixels (N, H, W, 3) to features.
         head: Features to logits.
         class_names: The label map, in the order of the labels.
+        unknown_threshold: Greatest probability below which an image's label is
+            `features.UNKNOWN_LABEL`, as `calibrate_threshold` gives it; None: never.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class ServingModel(tf.Module):
         backbone: keras.Model,
         head: keras.Model,
         class_names: Sequence[str],
+        unknown_threshold: float | None = None,
     ) -> None:
         super().__init__(name="graft")
         self._transform = transform
@@ -59,6 +62,7 @@ class ServingModel(tf.Module):
             for variable in model.variables
         ]
         self._class_names = tf.constant(list(class_names))
+        self._unknown_threshold = unknown_threshold
         self._blank = tf.constant(_blank_image(8))
 
     def probabilities_of(self, encoded: tf.Tensor) -> tf.Tensor:
@@ -162,12 +166,11 @@ class ServingModel(tf.Module):
         return self._named(self.probabilities_of(encoded))
 
     def _named(self, scores: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {
-            features.PROBABILITIES_OUTPUT: scores,
-            features.LABEL_OUTPUT: tf.gather(
-                self._class_names, tf.argmax(scores, axis=1)
-            ),
-        }
+        labels = tf.gather(self._class_names, tf.argmax(scores, axis=1))
+        if self._unknown_threshold is not None:
+            is_sure = tf.reduce_max(scores, axis=1) >= self._unknown_threshold
+            labels = tf.where(is_sure, labels, features.UNKNOWN_LABEL)
+        return {features.PROBABILITIES_OUTPUT: scores, features.LABEL_OUTPUT: labels}
 
 
 def _images_of(examples: tf.Tensor) -> tf.Tensor:
@@ -202,8 +205,8 @@ def export_model(model: ServingModel, folder: str) -> None:
 
     Args:
         model: What to export.
-        folder: Where to; `assets.extra` holds the label map, `class_names.txt`, and
-            warm-up requests for TensorFlow Serving beside it.
+        folder: Where to; `assets.extra` holds the label map, `class_names.txt`, the
+            threshold of `unknown`, if any, and warm-up requests for TensorFlow Serving.
     """
     tf.saved_model.save(
         model,
@@ -223,6 +226,10 @@ def export_model(model: ServingModel, folder: str) -> None:
         os.path.join(extra, features.CLASS_NAMES_ASSET), "w"
     ) as file:
         file.write("".join(f"{name}\n" for name in names))
+    if model._unknown_threshold is not None:
+        threshold_path = os.path.join(extra, features.UNKNOWN_THRESHOLD_FILE)
+        with tf.io.gfile.GFile(threshold_path, "w") as file:
+            file.write(f"{model._unknown_threshold!r}\n")
     with tf.io.TFRecordWriter(os.path.join(extra, WARMUP_FILE)) as writer:
         for request in warmup_requests():
             log = prediction_log_pb2.PredictLog(request=request)

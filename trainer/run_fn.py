@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -29,8 +30,10 @@ from trainer.event_files import EventFiles
 from trainer.export import ServingModel, export_model
 from trainer.head import build_head
 from trainer.input_fn import files_digest, image_stream, load_features
+from trainer.objective import probabilities
 from trainer.training import Fitted, fit_end_to_end, fit_head
 from trainer.training_loop import OnEpoch, fingerprint_of
+from trainer.unknown import calibrate_threshold
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -44,6 +47,9 @@ def run_fn(fn_args: FnArgs) -> None:
             strategies in `STORED_FEATURES_STRATEGIES`, raw examples for the others;
             `custom_config` holds `MODEL_KEY` and `TRAINING_KEY`, and may hold
             `CHECKPOINTS_KEY` and `CODE_FINGERPRINT_KEY`.
+
+    Raises:
+        UserError: The config doesn't fit the data, or itself.
     """
     config: dict[str, Any] = fn_args.custom_config
     model = ModelConfig.model_validate_json(config[MODEL_KEY])
@@ -78,17 +84,52 @@ def run_fn(fn_args: FnArgs) -> None:
     history_path = os.path.join(fn_args.model_run_dir, HISTORY_FILE)
     with tf.io.gfile.GFile(history_path, "w") as file:
         json.dump(fitted.history, file)
+    threshold = None
+    if training.unknown_share is not None:
+        scores = _eval_probabilities(
+            fn_args, training, transform, backbone, fitted.head, class_names
+        )
+        threshold = calibrate_threshold(scores, training.unknown_share, class_names)
     export_model(
         ServingModel(
             transform=transform,
             backbone=backbone,
             head=fitted.head,
             class_names=class_names,
+            unknown_threshold=threshold,
         ),
         fn_args.serving_model_dir,
     )
     if checkpoints is not None:
         forget(checkpoints)
+
+
+def _eval_probabilities(  # noqa: PLR0917
+    fn_args: FnArgs,
+    training: TrainingConfig,
+    transform: Callable[..., Any],
+    backbone: keras.Model,
+    head: keras.Model,
+    class_names: Sequence[str],
+) -> np.ndarray:
+    """Return what the fitted network says of `eval`, float32 (N, K)."""
+    if training.strategy in STORED_FEATURES_STRATEGIES:
+        stored, _ = load_features(fn_args.eval_files)
+        stored = stored.reshape(-1, *backbone.output_shape[1:])
+        batches = tf.data.Dataset.from_tensor_slices(stored).batch(training.batch_size)
+        network = head
+    else:
+        stream = image_stream(fn_args.eval_files, transform, class_names)
+        batches = stream.batches(
+            stream.records, training.batch_size, len(class_names)
+        ).map(lambda pixels, _: pixels)
+        network = keras.Model(backbone.inputs, head(backbone.outputs[0]))
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def predict(batch: tf.Tensor) -> tf.Tensor:
+        return probabilities(network(batch, training=False))
+
+    return np.concatenate([predict(batch).numpy() for batch in batches])
 
 
 def _checkpoints(

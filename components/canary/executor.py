@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tfx.components.infra_validator import executor as infra_validator
 from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
 from components.artifact_files import exported_model, split_files
 from components.canary.config import CanaryConfig
-from components.canary.trial import Expected, try_model
 from components.gate.predictions import PREDICTIONS_FILE, Predictions
-from components.report.pictures import find_images
-from trainer.features import TEST_SPLIT
+from trainer.features import TEST_SPLIT, UNKNOWN_THRESHOLD_FILE
 
 MODEL_KEY = "model"
 EXAMPLES_KEY = "examples"
@@ -28,6 +27,13 @@ CODE_FINGERPRINT_KEY = "code_fingerprint"
 
 RESULT_FILE = "canary.json"
 """File of the InfraBlessing that holds a `TrialResult`."""
+
+_BLESSED_FILE = "INFRA_BLESSED"
+_NOT_BLESSED_FILE = "INFRA_NOT_BLESSED"
+_BLESSED_PROPERTY = "blessed"
+
+if TYPE_CHECKING:
+    from components.canary.trial import Expected
 
 logger = logging.getLogger(__name__)
 
@@ -52,30 +58,45 @@ class Executor(base_executor.BaseExecutor):
             read
                 by TFX's cache alone.
         """
+        # gRPC and Pillow: wiring the pipeline need not wait for them.
+        from components.canary.trial import try_model
+
         config = CanaryConfig.model_validate_json(exec_properties[CANARY_KEY])
         evaluation = artifact_utils.get_single_instance(input_dict[EVALUATION_KEY])
         blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])
-        result = try_model(
-            exported_model(input_dict[MODEL_KEY]),
-            _choose_images(input_dict[EXAMPLES_KEY], evaluation.uri, config.num_images),
-            config,
+        model_path = exported_model(input_dict[MODEL_KEY])
+        expected = _choose_images(
+            input_dict[EXAMPLES_KEY], evaluation.uri, config.num_images
         )
+        threshold = _read_unknown_threshold(model_path)
+        expected = [
+            dataclasses.replace(each, unknown_threshold=threshold) for each in expected
+        ]
+        result = try_model(model_path, expected, config)
         for check in result.checks:
             logger.info("%s: %s: %s", check.name, check.passed, check.message)
         io_utils.write_string_file(
             os.path.join(blessing.uri, RESULT_FILE), result.to_json()
         )
         # What TFX's own InfraValidator writes, for Pusher to obey.
-        if result.passed:
-            infra_validator._mark_blessed(blessing)
-        else:
-            infra_validator._mark_not_blessed(blessing)
+        name = _BLESSED_FILE if result.passed else _NOT_BLESSED_FILE
+        io_utils.write_string_file(os.path.join(blessing.uri, name), "")
+        blessing.set_int_custom_property(_BLESSED_PROPERTY, int(result.passed))
+
+
+def _read_unknown_threshold(model_path: str) -> float:
+    """Return below which probability the model says `unknown`; 0: it never does."""
+    path = os.path.join(model_path, "assets.extra", UNKNOWN_THRESHOLD_FILE)
+    return float(io_utils.read_string_file(path)) if fileio.exists(path) else 0.0
 
 
 def _choose_images(
     examples: list[artifact.Artifact], evaluation_uri: str, count: int
 ) -> list[Expected]:
     """Return images of `test`, spread over the split, with the evaluation's answers."""
+    from components.canary.trial import Expected
+    from components.report.pictures import find_images
+
     predictions = Predictions.load(os.path.join(evaluation_uri, PREDICTIONS_FILE))
     hashes = predictions.images.content_hashes
     rows = np.unique(

@@ -82,11 +82,14 @@ class Expected:
         image: Encoded bytes.
         class_names: The label map.
         probabilities: float32 (K,), in its order.
+        unknown_threshold: Below which greatest probability the model's answer is
+            `unknown`; 0: never.
     """
 
     image: bytes
     class_names: tuple[str, ...]
     probabilities: np.ndarray
+    unknown_threshold: float = 0.0
 
 
 def try_model(
@@ -183,13 +186,25 @@ def _compare(
     difference = float(np.abs(given - each.probabilities).max())
     if not difference <= tolerance:
         return f"a probability differs by {difference:.3g}", difference
-    # Between two classes that are equally probable, either name is right.
-    name = each.class_names[int(given.argmax())]
+    return _compare_names(each, answer, tolerance), difference
+
+
+def _compare_names(each: Expected, answer: Prediction, tolerance: float) -> str:
+    """Return what is wrong with an answer's class name, or "".
+
+    Either of two names is right where they are equally probable, and at the threshold
+    `unknown` is as right as a name.
+    """
     best = float(each.probabilities.max())
-    chosen = each.probabilities[each.class_names.index(answer.class_name)]
-    if answer.class_name != name and best - chosen > 2 * tolerance:
-        return f"the class is {answer.class_name!r}, not {name!r}", difference
-    return "", difference
+    right = set()
+    if best >= each.unknown_threshold - tolerance:
+        is_best = best - each.probabilities <= 2 * tolerance
+        right.update(np.array(each.class_names)[is_best].tolist())
+    if best < each.unknown_threshold + tolerance and each.unknown_threshold:
+        right.add(features.UNKNOWN_LABEL)
+    if answer.class_name in right:
+        return ""
+    return f"the class is {answer.class_name!r}, not {' or '.join(sorted(right))!r}"
 
 
 def _time_images(client: PredictionClient, expected: Sequence[Expected]) -> list[float]:

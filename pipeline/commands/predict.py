@@ -175,17 +175,26 @@ def _write_json(found: Found, top: int) -> None:
 
 def _write_csv(found: Found, top: int) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["image", "rank", "class_name", "score", "model_version"])
+    writer.writerow(["image", "rank", "class_name", "score", "model_version", "answer"])
     for path, prediction in found:
         for rank, (name, score) in enumerate(prediction.top(top), 1):
             writer.writerow(
-                [path, rank, name, f"{score:.6f}", prediction.model_version]
+                [
+                    path,
+                    rank,
+                    name,
+                    f"{score:.6f}",
+                    prediction.model_version,
+                    prediction.class_name,
+                ]
             )
 
 
 def _write_table(found: Found, top: int) -> None:
     for path, prediction in found:
         answers = ", ".join(f"{name} {s:.3f}" for name, s in prediction.top(top))
+        if prediction.is_unknown:
+            answers = f"{prediction.class_name} ({answers})"
         sys.stdout.write(f"{path}  {answers}\n")
 
 

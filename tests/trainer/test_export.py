@@ -287,6 +287,36 @@ def test_each_image_may_be_bad(signatures):
 
 
 # --- In a server ----------------------------------------------------------------------
+def test_below_its_threshold_a_model_says_unknown(
+    transform_output, network, images, expected, tmp_path
+):
+    greatest = expected.max(1)
+    threshold = float(np.sort(greatest)[2])
+    backbone, head = network
+    model = ServingModel(
+        transform=transform_output.transform_features_layer(),
+        backbone=backbone,
+        head=head,
+        class_names=_NAMES,
+        unknown_threshold=threshold - _TOLERANCE,
+    )
+    export_model(model, str(tmp_path))
+    answer = load_exported(str(tmp_path)).signatures[features.EACH_SIGNATURE](
+        images=tf.constant(images)
+    )
+    labels = [label.decode() for label in answer[features.LABEL_OUTPUT].numpy()]
+    assert labels.count(features.UNKNOWN_LABEL) == 2
+    assert labels == [
+        _NAMES[row.argmax()] if row.max() >= threshold else features.UNKNOWN_LABEL
+        for row in expected
+    ]
+    np.testing.assert_allclose(
+        answer[features.PROBABILITIES_OUTPUT], expected, atol=_TOLERANCE
+    )
+    file = tmp_path / "assets.extra" / features.UNKNOWN_THRESHOLD_FILE
+    assert float(file.read_text()) == threshold - _TOLERANCE
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
