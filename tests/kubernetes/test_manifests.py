@@ -297,10 +297,15 @@ def test_rendered_names_fit_together(rendered, name):
     namespace = "kubeflow" if name == "standalone" else "graft"
     for kind, found in by_kind.items():
         for item in found.values():
-            if kind in ("Namespace", "PriorityClass"):
+            if kind in ("Namespace", "PriorityClass", "StorageClass"):
                 continue
             assert item["metadata"]["namespace"] == namespace
             assert item["metadata"]["labels"]["app.kubernetes.io/part-of"] == "graft"
+    for claim in by_kind["PersistentVolumeClaim"].values():
+        storage_class = claim["spec"].get("storageClassName")
+        # GKE comes with its class.
+        known = {None, "standard-rwx", *by_kind.get("StorageClass", ())}
+        assert storage_class in known
     for binding in by_kind["RoleBinding"].values():
         for subject in binding["subjects"]:
             assert subject["name"] in by_kind["ServiceAccount"]
