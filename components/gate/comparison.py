@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
 
 from components.gate.config import ComparisonConfig
 
@@ -89,6 +88,9 @@ def compare(
             f"image, of at least one. Received: shapes {is_candidate_right.shape} and "
             f"{is_baseline_right.shape}"
         )
+    # Its import takes a second, which a first run, that compares nothing, is spared.
+    from scipy import stats
+
     n = int(is_candidate_right.size)
     gained = int(np.sum(is_candidate_right & ~is_baseline_right))
     lost = int(np.sum(~is_candidate_right & is_baseline_right))
@@ -154,6 +156,8 @@ def power_to_notice(
         significance: Of the test.
         tolerance: A loss that is no greater than this is never called worse.
     """
+    from scipy import stats
+
     share = max(disagreement + 0.5 / num_images, loss)
     probability_lost = (share + loss) / (2 * share)
     few, many = stats.binom.ppf([_NEGLIGIBLE, 1 - _NEGLIGIBLE], num_images, share)
@@ -170,6 +174,8 @@ def power_to_notice(
 
 def _images_needed(disagreement: float, n: int, config: ComparisonConfig) -> int:
     """Return the number of images for the power asked for, by the normal law."""
+    from scipy import stats
+
     loss = config.margin
     share = max(disagreement + 0.5 / n, loss)
     z_test = float(stats.norm.isf(config.significance))

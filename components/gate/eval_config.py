@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
-from tensorflow_model_analysis import constants
-from tensorflow_model_analysis import version as tfma_version
+from tensorflow_model_analysis.constants import METRICS_KEY, PLOTS_KEY
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 from tensorflow_model_analysis.proto import config_pb2
+from tensorflow_model_analysis.version import VERSION
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer
 from tfx.utils import io_utils
 
@@ -113,14 +113,14 @@ def write_analysis(
         plots.append((key, _only(found, metric_types.PlotKey)))
     writer = metrics_plots_and_validations_writer
     for kind, convert, values in (
-        (constants.METRICS_KEY, writer.convert_slice_metrics_to_proto, metrics),
-        (constants.PLOTS_KEY, writer.convert_slice_plots_to_proto, plots),
+        (METRICS_KEY, writer.convert_slice_metrics_to_proto, metrics),
+        (PLOTS_KEY, writer.convert_slice_plots_to_proto, plots),
     ):
         path = os.path.join(output_path, _ONE_SHARD.format(kind))
         with tf.io.TFRecordWriter(path) as file:
             for value in values:
                 file.write(convert(value, None).SerializeToString())
-    run = config_pb2.EvalRun(eval_config=config, version=tfma_version.VERSION)
+    run = config_pb2.EvalRun(eval_config=config, version=VERSION)
     io_utils.write_string_file(
         os.path.join(output_path, EVAL_CONFIG_FILE), json_format.MessageToJson(run)
     )

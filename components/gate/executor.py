@@ -19,7 +19,6 @@ from components.data_quality.artifacts import PROFILE_FILE
 from components.data_quality.profile import Profile
 from components.gate.asking import AskedModel, first_example, predict
 from components.gate.config import GateConfig
-from components.gate.eval_config import write_analysis
 from components.gate.predictions import PREDICTIONS_FILE, Predictions
 from components.gate.rules import Baseline, Measured, judge
 from components.gate.signatures import Signatures, read_signatures
@@ -70,6 +69,9 @@ class Executor(base_executor.BaseExecutor):
             exec_properties: `gate`, a `GateConfig` as JSON; `example_splits`, names of
                 splits as a JSON list; `code_fingerprint`, read by TFX's cache alone.
         """
+        # TFMA's import takes two seconds, which wiring the pipeline need not wait for.
+        from components.gate.eval_config import write_analysis
+
         gate = GateConfig.model_validate_json(exec_properties[GATE_KEY])
         splits = json.loads(exec_properties[EXAMPLE_SPLITS_KEY])
         evaluation = artifact_utils.get_single_instance(output_dict[EVALUATION_KEY])
