@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 _COMMANDS = {
     "run": ("run", "run"),
+    "tune": ("tune", "tune"),
     "predict": ("predict", "predict"),
     "serve": ("serve", "serve"),
     "load-test": ("load_test", "load_test"),

@@ -16,6 +16,11 @@ import tensorflow as tf
 from trainer.training_loop import History
 
 _EVAL_PREFIX = "eval_"
+# `tf.summary.scalar` would be this, if TensorBoard were installed beside TensorFlow.
+_SCALAR = tf.compat.v1.SummaryMetadata(
+    plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"),
+    data_class="DATA_CLASS_SCALAR",
+)
 
 
 class EventFiles:
@@ -39,7 +44,7 @@ class EventFiles:
                 name = key.removeprefix(_EVAL_PREFIX)
                 split = "eval" if key.startswith(_EVAL_PREFIX) else "train"
                 with self._writers[split].as_default(step=step):
-                    tf.summary.scalar(name, values[row])
+                    tf.summary.write(name, values[row], metadata=_SCALAR)
         for writer in self._writers.values():
             writer.flush()
 

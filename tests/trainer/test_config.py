@@ -20,6 +20,13 @@ _BAD_TRAININGS = {
     "augmented features": ({"augmentation": {"zoom": 0.2}}, "needs strategy `frozen`"),
     "lbfgs in the loop": ({"strategy": "frozen", "optimizer": "lbfgs"}, "stored"),
     "linear by adam": ({"strategy": "linear", "optimizer": "adam"}, "solved by"),
+    "ridge in the loop": ({"strategy": "frozen", "optimizer": "ridge"}, "stored"),
+    "smoothed squares": (
+        {"optimizer": "ridge", "label_smoothing": 0.1},
+        "squares for its loss",
+    ),
+    "one fold": ({"cross_validation_folds": 1}, "greater than or equal to 2"),
+    "a format that is none": ({"mixed_precision": "int8"}, "'bfloat16'"),
     "a penalty of 0": ({"regularization": [0.0]}, "positive"),
     "no epochs": ({"epochs": 0}, "greater than 0"),
     "warm-up before a plateau": (

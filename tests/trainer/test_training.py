@@ -18,6 +18,7 @@ from trainer.config import (
     ModelConfig,
     TrainingConfig,
 )
+from trainer.devices import dtype_policy
 from trainer.errors import DataError, TrainingError, UserError
 from trainer.image_epochs import ImageStream
 from trainer.objective import probabilities
@@ -33,6 +34,24 @@ def _blobs(num_examples: int, num_classes: int, seed: int) -> Arrays:
     labels = np.arange(num_examples) % num_classes
     noise = rng.normal(size=(num_examples, 12)) * 0.5
     return (centres[labels] + noise).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("optimizer", ["ridge", "lbfgs"])
+@pytest.mark.parametrize(("output", "num_classes"), [("softmax", 3), ("sigmoid", 2)])
+def test_linear_head_by_cross_validation(
+    optimizer: str, output: str, num_classes: int
+) -> None:
+    test = _blobs(200, num_classes, 3)
+    fitted = fit_head(
+        _blobs(60, num_classes, 1),
+        _blobs(30, num_classes, 2),
+        model=ModelConfig(output=output),
+        training=TrainingConfig(optimizer=optimizer, cross_validation_folds=3),
+        num_classes=num_classes,
+    )
+    scores = np.asarray(probabilities(fitted.head(test[0])))
+    assert np.mean(scores.argmax(1) == test[1]) > 0.95
+    assert len(fitted.history["penalty"]) > 1
 
 
 @pytest.mark.parametrize("head", [(), _MLP], ids=["linear", "mlp"])
@@ -184,6 +203,56 @@ def test_nan_in_stored_features() -> None:
         )
 
 
+def test_loss_that_diverges_on_stored_features(tmp_path: Path) -> None:
+    """The step is named, and the last good checkpoint stays."""
+    features, labels = _blobs(64, 2, 1)
+
+    def fit(epochs: int, learning_rate: float) -> Fitted:
+        return fit_head(
+            (features * 1e3, labels),
+            _blobs(40, 2, 2),
+            model=ModelConfig(head=_MLP),
+            training=TrainingConfig(
+                epochs=epochs,
+                optimizer="sgd",
+                schedule="constant",
+                learning_rate=learning_rate,
+                batch_size=16,
+                standardize=False,
+            ),
+            num_classes=2,
+            checkpoint_dir=str(tmp_path),
+        )
+
+    with pytest.raises(TrainingError, match=r"(nan|inf) at step [2-9] \(epoch [12]\)"):
+        fit(3, 1e30)
+
+
+def test_class_of_eval_that_train_lacks() -> None:
+    """Transform gives such an image the label -1."""
+    features, labels = _blobs(60, 3, 2)
+    labels[7] = -1
+    with pytest.raises(DataError, match="1 images of `eval` are of classes that"):
+        fit_head(
+            _blobs(60, 3, 1),
+            (features, labels),
+            model=ModelConfig(),
+            training=TrainingConfig(),
+            num_classes=3,
+        )
+
+
+def test_empty_split() -> None:
+    with pytest.raises(DataError, match="60 in `train`, 0 in `eval`"):
+        fit_head(
+            _blobs(60, 3, 1),
+            _blobs(0, 3, 1),
+            model=ModelConfig(),
+            training=TrainingConfig(),
+            num_classes=3,
+        )
+
+
 def test_class_missing_from_train() -> None:
     with pytest.raises(DataError, match=r"\[3\]"):
         fit_head(
@@ -295,6 +364,19 @@ def test_killed_fine_tuning_with_augmentation_resumes_exactly(tmp_path: Path) ->
     resumed, again = _fit_stripes(training, str(tmp_path))
     assert not _changed(backbone, again)
     assert not _changed(unbroken.head, resumed.head)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_learns_in_float32_weights(policy: str) -> None:
+    """EMA and discriminative rates get along with float16's scaling of the loss."""
+    training = _FINE_TUNE.model_copy(update={"ema_momentum": 0.5})
+    with dtype_policy(policy):
+        fitted, backbone = _fit_stripes(training)
+        assert backbone.get_layer("block2_conv").compute_dtype == policy[6:]
+    assert {w.dtype.name for w in map(np.asarray, fitted.head.get_weights())} == {
+        "float32"
+    }
+    assert fitted.history["eval_accuracy"][-1] > 0.95
 
 
 @pytest.mark.parametrize(

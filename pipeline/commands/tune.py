@@ -1,0 +1,227 @@
+"""`graft tune`: search for a better head on the features that a run stored."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+import yaml
+
+from pipeline.commands.config import ConfigPath, DataOption, OutputOption, SetOption
+from pipeline.config import PipelineConfig, load_config
+from trainer.custom_config import STORED_FEATURES_STRATEGIES
+from trainer.errors import UserError
+
+if TYPE_CHECKING:
+    import optuna
+
+    from trainer.tuning import Problem, Score
+
+_SHOWN = 5
+TABLE_FILE = "trials.csv"
+JSON_FILE = "trials.json"
+BEST_FILE = "best.yaml"
+
+
+def tune(  # noqa: PLR0917 - options of a command
+    config: ConfigPath = None,
+    data: DataOption = None,
+    output: OutputOption = None,
+    overrides: SetOption = None,
+    trials: Annotated[
+        int,
+        typer.Option("--trials", min=1, help="Heads to try, earlier ones too."),
+    ] = 50,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0, help="Begin none after so many.")
+    ] = None,
+    metric: Annotated[
+        Literal["loss", "accuracy"],
+        typer.Option("--metric", help="What decides, on `eval`."),
+    ] = "loss",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the proposals.")] = 0,
+    best: Annotated[
+        Path | None, typer.Option("--best", help="Where the best config is written.")
+    ] = None,
+) -> None:
+    """Search for a better head on the features that `graft run` stored.
+
+    Head, optimizer, rate, penalties and label smoothing are chosen on `eval`; `test` is
+    never read. The best config, a table of the trials and the search itself are kept in
+    the pipeline's folder: the same command goes on where it ended, or was killed.
+    """
+    from components.image_example_gen.fingerprint import fingerprint
+
+    loaded = load_config(config, data=data, output=output, overrides=overrides or ())
+    if loaded.training.strategy not in STORED_FEATURES_STRATEGIES:
+        raise UserError(
+            "`graft tune` searches on stored features: `training.strategy` must be one "
+            f"of {list(STORED_FEATURES_STRATEGIES)}. "
+            f"Received: {loaded.training.strategy!r}"
+        )
+    from pipeline.stored_features import find_stored_features
+
+    stored = find_stored_features(loaded, fingerprint(loaded.data))
+    typer.echo("Loading TensorFlow and the features ...")
+    problem, digest = _problem(loaded, stored.train, stored.evaluation, metric)
+    folder = Path(loaded.pipeline_folder) / "tuning"
+    folder.mkdir(parents=True, exist_ok=True)
+    _search(
+        loaded,
+        problem,
+        digest,
+        folder,
+        num_trials=trials,
+        seconds=seconds,
+        seed=seed,
+        best_path=best or folder / BEST_FILE,
+    )
+
+
+def _problem(
+    config: PipelineConfig,
+    train_files: str,
+    eval_files: str,
+    metric: Literal["loss", "accuracy"],
+) -> tuple[Problem, str]:
+    """Load the features; return the problem and a hash of all that it is about."""
+    from trainer.input_fn import load_features
+    from trainer.training_loop import fingerprint_of
+    from trainer.tuning import SEARCH_VERSION, Problem
+
+    train, evaluation = load_features([train_files]), load_features([eval_files])
+    shape: tuple[int, ...] = train[0].shape[1:]
+    if config.model.pooling == "none":
+        from trainer.backbone import build_backbone
+
+        shape = build_backbone(config.model).output_shape[1:]
+    problem = Problem(
+        train=train,
+        evaluation=evaluation,
+        model=config.model,
+        training=config.training,
+        num_classes=int(train[1].max()) + 1,
+        feature_shape=shape,
+        metric=metric,
+    )
+    digest = hashlib.sha256()
+    for array in (*train, *evaluation):
+        digest.update(array.tobytes())
+    about = fingerprint_of(config.model, config.training, SEARCH_VERSION, metric)
+    digest.update(about.encode())
+    return problem, digest.hexdigest()
+
+
+def _search(
+    config: PipelineConfig,
+    problem: Problem,
+    digest: str,
+    folder: Path,
+    *,
+    num_trials: int,
+    seconds: float | None,
+    seed: int,
+    best_path: Path,
+) -> None:
+    from trainer import tuning
+
+    started = time.monotonic()
+    storage = f"sqlite:///{os.path.abspath(folder / 'study.sqlite')}"
+    study = tuning.open_study(storage, f"{digest[:16]}-{seed}", seed)
+    num_before = len(tuning.finished_trials(study))
+    if num_before:
+        typer.echo(f"Going on with {num_before} trials of the same search.")
+    now = problem.fit(None)
+    typer.echo(f"The config as it is: {_words(now)}")
+    least = [min([now.value(problem.metric), *_values(study)])]
+
+    def on_trial(trial: optuna.trial.FrozenTrial) -> None:
+        if trial.value is not None and trial.state.name == "COMPLETE":
+            if trial.value < least[0]:
+                least[0] = trial.value
+                score = _words(tuning.score_of(trial))
+                typer.echo(f"Trial {trial.number + 1}: {score}")
+
+    tuning.search(
+        study, problem, num_trials=num_trials, seconds=seconds, on_trial=on_trial
+    )
+    rows = tuning.table(tuning.finished_trials(study))
+    _write_table(folder, rows)
+    _show(rows, time.monotonic() - started, num_before)
+    done = [t for t in tuning.finished_trials(study) if t.state.name == "COMPLETE"]
+    winner = min(done, key=lambda trial: trial.value or 0.0, default=None)
+    if winner is None or (winner.value or 0.0) >= now.value(problem.metric):
+        typer.echo("No trial was better than the config as it is: nothing to change.")
+        return
+    header = (
+        f"# Written by `graft tune`: trial {winner.number + 1} of {len(rows)}, "
+        f"chosen by its {problem.metric} on `eval`.\n"
+        f"#   {_words(tuning.score_of(winner))}\n"
+        f"#   before: {_words(now)}\n"
+    )
+    proposal = tuning.proposal_of(winner)
+    text = header + _best_config(config, proposal.head, proposal.training)
+    best_path.parent.mkdir(parents=True, exist_ok=True)
+    partial = best_path.with_name(f"{best_path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(best_path)
+    typer.echo(f"Best config: {best_path}\nNext:        graft run {best_path}")
+
+
+def _values(study: optuna.Study) -> list[float]:
+    return [t.value for t in study.trials if t.value is not None]
+
+
+def _words(score: Score) -> str:
+    return f"accuracy {score.accuracy:.4f}, log-loss {score.loss:.4f} on eval"
+
+
+def _best_config(
+    config: PipelineConfig, head: list[dict[str, Any]], training: dict[str, Any]
+) -> str:
+    """Return the user's own keys, and the trial's in their place, as YAML."""
+    values = config.model_dump(mode="json", exclude_unset=True)
+    values.setdefault("model", {})["head"] = head
+    values.setdefault("training", {}).update(training)
+    PipelineConfig.model_validate(values)
+    text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _write_table(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the trials as CSV, for people, and as JSON."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with (folder / TABLE_FILE).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    (folder / JSON_FILE).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+def _show(rows: list[dict[str, Any]], seconds: float, num_before: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("Trial", "Eval loss", "Eval accuracy", "Seconds", "Kind"):
+        table.add_column(title, justify="left" if title == "Kind" else "right")
+    done = [row for row in rows if row["eval_loss"] is not None]
+    for row in sorted(done, key=lambda row: float(row["eval_loss"]))[:_SHOWN]:
+        table.add_row(
+            str(row["trial"] + 1),
+            f"{row['eval_loss']:.4f}",
+            f"{row['eval_accuracy']:.4f}",
+            f"{row['seconds']:.1f}",
+            str(row["kind"]),
+        )
+    Console(highlight=False).print(table)
+    typer.echo(
+        f"{len(rows) - num_before} trials in {seconds:.0f} s, "
+        f"{len(rows) - len(done)} of all given up early."
+    )
