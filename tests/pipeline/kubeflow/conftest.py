@@ -212,6 +212,10 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 
 # --- The stub of the API
+QUERIES = {
+    *("namespace", "page_token", "page_size", "sort_by", "filter", "experiment_id"),
+    *("name", "pipelineid", "display_name"),
+}
 NOW = "2026-11-22T03:00:00Z"
 
 
@@ -290,6 +294,8 @@ class Handler(BaseHTTPRequestHandler):
     def _route(self, method, path, query, raw):
         stub = self.stub
         path = path.removeprefix("/apis/v2beta1")
+        if strangers := set(query) - QUERIES:
+            raise ValueError(f"unknown query parameters {strangers}")
         if path == "/pipelines/upload_version" and method == "POST":
             assert set(query) <= {"name", "pipelineid", "display_name"}, query
             text = self._multipart(raw)

@@ -298,6 +298,41 @@ def test_volumes_secrets_and_environment(spec):
     assert config["securityContext"] == {"runAsNonRoot": True}
 
 
+def test_affinity_and_more_gpus_for_one_step(spec):
+    pool = {
+        "node_selector": {"pool": "gpu"},
+        "tolerations": [{"key": "nvidia.com/gpu"}],
+        "affinity": [
+            {"requirements": [{"key": "zone", "values": ["a", "b"]}]},
+            {
+                "requirements": [{"key": "spot", "operator": "Exists"}],
+                "weight": 10,
+            },
+        ],
+    }
+    file = process(
+        spec,
+        gpu_pool=pool,
+        steps={"Trainer": {"gpu_count": 4}, "Evaluator": {"pool": "gpu"}},
+    )
+    config = kubernetes(file)["Trainer"]
+    demanded, preferred = config["nodeAffinity"]
+    assert demanded == {
+        "matchExpressions": [{"key": "zone", "operator": "In", "values": ["a", "b"]}]
+    }
+    assert preferred["weight"] == 10
+    counts = {
+        name: container["resources"].get("accelerator", {}).get("resourceCount")
+        for name, container in containers(file).items()
+    }
+    assert (counts["Trainer"], counts["Evaluator"], counts["Pusher"]) == (
+        "4",
+        "1",
+        None,
+    )
+    assert "nodeAffinity" not in kubernetes(file)["Pusher"]
+
+
 def test_service_account_is_told_to_whoever_starts_a_run(spec):
     file = process(spec, service_account="runner", annotations={"a": "b"})
     config = kubernetes(file)["Trainer"]
