@@ -10,6 +10,8 @@ from components.report.charts import share_bar
 
 _TIMINGS = re.compile("<!-- timings -->.*<!-- end of timings -->", re.DOTALL)
 
+_UNKNOWN = "<p>Not known to the node that wrote this page.</p>"
+
 
 def timings_table(timings: Mapping[str, float]) -> str:
     """Return a table of seconds per node, between marks by which it can be replaced."""
@@ -25,8 +27,24 @@ def timings_table(timings: Mapping[str, float]) -> str:
             f"</tr></thead><tbody>{rows}</tbody></table>"
         )
     else:
-        body = "<p>Not known to the node that wrote this page.</p>"
+        body = _UNKNOWN
     return f"<!-- timings -->{body}<!-- end of timings -->"
+
+
+def fill_in_timings(path: str, timings: Mapping[str, float]) -> None:
+    """Write a run's timings into its page, if nobody has done so yet.
+
+    A page that came from the cache keeps those of the run that made it.
+
+    Args:
+        path: The page.
+        timings: Seconds per node.
+    """
+    with open(path, encoding="utf-8") as file:
+        page = file.read()
+    if _UNKNOWN in page and timings:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(with_timings(page, timings))
 
 
 def with_timings(page: str, timings: Mapping[str, float]) -> str:

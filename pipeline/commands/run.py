@@ -76,14 +76,17 @@ def _run(
             from pipeline.local_runner import run_locally
 
             try:
-                run_locally(config, data_fingerprint, display.on_event)
+                timings = run_locally(config, data_fingerprint, display.on_event)
             except UserError as error:
                 raise UserError(f"{error}\nLog: {log_path}") from None
             except Exception as error:
                 raise _failure(error, display.failed_node, log_path) from error
+            from components.report.timings import fill_in_timings
             from pipeline.run_result import read_result
 
             result = read_result(config)
+            if result.report_path:
+                fill_in_timings(result.report_path, timings)
     from pipeline.summary import print_summary
 
     print_summary(config, result, seconds=time.monotonic() - start, log_path=log_path)

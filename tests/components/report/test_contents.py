@@ -15,7 +15,7 @@ from components.report.contents import (
     most_confused,
     worst_mistakes,
 )
-from components.report.timings import timings_table, with_timings
+from components.report.timings import fill_in_timings, timings_table, with_timings
 
 NAMES = ("cat", "dog", "fox")
 
@@ -86,3 +86,13 @@ def test_timings_are_filled_in_and_replaced() -> None:
     assert "13.0" in twice
     assert "Pu&lt;sher" in twice
     assert twice.endswith("<h2>Next</h2>")
+
+
+def test_a_page_keeps_the_timings_of_the_run_that_made_it(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text(f"<h2>Timings</h2>{timings_table({})}", encoding="utf-8")
+    fill_in_timings(str(page), {"Trainer": 12.0})
+    assert "12.0" in page.read_text(encoding="utf-8")
+    # The next run finds the page in its cache.
+    fill_in_timings(str(page), {"Trainer": 0.1})
+    assert "12.0" in page.read_text(encoding="utf-8")
