@@ -91,9 +91,12 @@ def _problem(
     metric: Literal["loss", "accuracy"],
 ) -> tuple[Problem, str]:
     """Load the features; return the problem and a hash of all that it is about."""
-    from trainer.input_fn import load_features
-    from trainer.training_loop import fingerprint_of
-    from trainer.tuning import SEARCH_VERSION, Problem
+    from pipeline.run_log import native_greetings_hidden
+
+    with native_greetings_hidden():
+        from trainer.input_fn import load_features
+        from trainer.training_loop import fingerprint_of
+        from trainer.tuning import SEARCH_VERSION, Problem
 
     train, evaluation = load_features([train_files]), load_features([eval_files])
     shape: tuple[int, ...] = train[0].shape[1:]

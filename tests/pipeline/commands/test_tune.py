@@ -1,0 +1,162 @@
+"""`graft tune` on features of a run, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from typer.testing import CliRunner, Result
+
+from components.image_example_gen.fingerprint import fingerprint
+from pipeline.cli import app
+from pipeline.config import PipelineConfig, load_config
+from trainer import features
+from trainer.errors import UserError
+
+_WIDTH = 4
+
+
+def _store_features(config: PipelineConfig) -> None:
+    """Leave behind what a run does: metadata, and features of rings of two classes."""
+    folder = Path(config.pipeline_folder)
+    folder.mkdir(parents=True)
+    connection = mlmd.ConnectionConfig()
+    connection.sqlite.filename_uri = str(folder / "metadata.sqlite")
+    connection.sqlite.connection_mode = 3
+    store = MetadataStore(connection)
+    artifact_type = store.put_artifact_type(mlmd.ArtifactType(name="Examples"))
+    node_type = store.put_context_type(mlmd.ContextType(name="node"))
+    uri = folder / "features"
+    for seed, split in enumerate(("train", "eval")):
+        (uri / f"Split-{split}").mkdir(parents=True)
+        _write(uri / f"Split-{split}" / "data", seed)
+    for node, properties, output in (
+        ("ImageExampleGen", {"data_fingerprint": fingerprint(config.data)}, None),
+        (
+            "BottleneckFeatures",
+            {"model": config.model.model_dump_json(exclude={"head", "output"})},
+            "features",
+        ),
+    ):
+        execution = mlmd.Execution(
+            type_id=store.put_execution_type(mlmd.ExecutionType(name=node)),
+            last_known_state=mlmd.Execution.COMPLETE,
+        )
+        for key, value in properties.items():
+            execution.custom_properties[key].string_value = value
+        pairs = []
+        if output is not None:
+            event = mlmd.Event(type=mlmd.Event.OUTPUT)
+            event.path.steps.add().key = output
+            pairs = [(mlmd.Artifact(type_id=artifact_type, uri=str(uri)), event)]
+        context = mlmd.Context(type_id=node_type, name=f"{config.name}.{node}")
+        store.put_execution(execution, pairs, [context])
+
+
+def _write(path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for index in range(120):
+            label = index % 2
+            point = rng.normal(size=_WIDTH)
+            point *= (1 + label + rng.normal() * 0.1) / np.linalg.norm(point)
+            example = tf.train.Example()
+            feature = example.features.feature
+            feature[features.FEATURES_KEY].float_list.value.extend(point)
+            feature[features.LABEL_KEY].int64_list.value.append(label)
+            writer.write(example.SerializeToString())
+
+
+@pytest.fixture
+def config_path(tmp_path: Path) -> Path:
+    values = {
+        "name": "rings",
+        "output": str(tmp_path / "out"),
+        "data": {"path": "sklearn:digits"},
+        "training": {"epochs": 8},
+    }
+    path = tmp_path / "rings.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def _tune(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["tune", *arguments])
+
+
+@pytest.mark.timeout(600)
+def test_best_config_and_table_and_going_on(config_path: Path) -> None:
+    config = load_config(config_path)
+    _store_features(config)
+    first = _tune(str(config_path), "--trials", "4", "--seed", "1")
+    assert first.exit_code == 0, first.output
+    assert "The config as it is: accuracy 0." in first.output
+    second = _tune(str(config_path), "--trials", "7", "--seed", "1")
+    assert second.exit_code == 0, second.output
+    assert "Going on with 4 trials" in second.output
+    folder = Path(config.pipeline_folder) / "tuning"
+    with (folder / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 7
+    # Rings are nothing for the linear head of the config: some trial must beat it.
+    best = load_config(folder / "best.yaml")
+    assert best.model.head
+    assert best.data == config.data
+    assert best.output == config.output
+    losses = [float(row["eval_loss"]) for row in rows if row["eval_loss"]]
+    text = (folder / "best.yaml").read_text()
+    assert f"log-loss {min(losses):.4f}" in text.partition("before:")[0]
+
+
+def _change_model(config_path: Path) -> list[str]:
+    _store_features(load_config(config_path))
+    return ["--set", "model.preset=efficientnet_lite1"]
+
+
+def _lose_features(config_path: Path) -> list[str]:
+    config = load_config(config_path)
+    _store_features(config)
+    folder = Path(config.pipeline_folder)
+    (folder / "features").rename(folder / "moved")
+    return []
+
+
+_BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
+    "no run yet": (lambda path: [], "No features are stored.*`graft run`"),
+    "another backbone": (_change_model, "of another `model`.*`graft run`"),
+    "features gone": (_lose_features, "are gone.*`graft run`"),
+    "backbone in the loop": (
+        lambda path: ["--set", "training.strategy=frozen"],
+        "`training.strategy` must be one of.*'frozen'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("prepare", "message"), _BAD.values(), ids=_BAD)
+def test_refusals(
+    prepare: Callable[[Path], list[str]], message: str, config_path: Path
+) -> None:
+    arguments = prepare(config_path)
+    result = _tune(str(config_path), *arguments)
+    assert result.exit_code != 0
+    with pytest.raises(UserError, match=message):
+        raise result.exception or AssertionError("nothing was refused")
+
+
+def test_other_data_are_refused(config_path: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    _store_features(load_config(config_path))
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name / "1.png")
+    result = _tune(str(config_path), "--data", str(tmp_path / "photos"))
+    assert isinstance(result.exception, UserError)
+    assert "of other data" in str(result.exception)
