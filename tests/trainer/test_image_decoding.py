@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import resource
+import struct
 
 import numpy as np
 import pytest
@@ -160,6 +162,34 @@ def test_a_large_jpeg_is_decoded_at_a_smaller_scale(encode, size, target, decode
 def test_sniff_says_why_bytes_are_no_image(encoded, reason):
     with pytest.raises(ValueError, match=reason):
         sniff(encoded)
+
+
+def _with_frames(encode, count: int, size: tuple[int, int] = (1000, 1000)) -> bytes:
+    """Return a GIF of `count` red frames; `size` is written over the true one."""
+    encoded = encode(Image.new("RGB", (1000, 1000), (200, 10, 10)), "GIF")
+    true_size = struct.pack("<HH", 1000, 1000)
+    start = encoded.index(b",\0\0\0\0" + true_size)
+    frames = encoded[:start] + encoded[start:-1] * count + b";"
+    return frames.replace(true_size, struct.pack("<HH", *size))
+
+
+def test_the_other_frames_of_a_gif_take_no_memory(encode):
+    # All unpacked they are 3.2 GB.
+    encoded = tf.constant(_with_frames(encode, 800))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert (_decode(encoded).numpy() == [200, 10, 10]).all()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+def test_a_gif_that_says_to_be_huge_is_refused(encode):
+    encoded = tf.constant(_with_frames(encode, 1, size=(60_000, 60_000)))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="GIF is too large"):
+        _decode(encoded)
+
+
+def test_a_gif_that_ends_in_its_second_frame_is_read(encode):
+    encoded = _with_frames(encode, 2)
+    assert _decoded(encoded[:-500]).shape == (1000, 1000, 3)
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
