@@ -56,11 +56,15 @@ class Preset:
     fine_tune_from: tuple[str, ...]
     """The blocks that fine-tuning unfreezes when the config names none."""
     top1: float | None
-    """ImageNet top-1 accuracy as published."""
+    """ImageNet top-1 accuracy as published: https://keras.io/api/applications, and for
+    EfficientNet-Lite its authors' table in tensorflow/tpu, of the original weights."""
     num_parameters: int | None
     """Parameters of the backbone without its ImageNet head."""
     licence: str
-    """SPDX name of the weights' licence."""
+    """SPDX name of the weights' licence: for EfficientNet-Lite that of the package, for
+    VGG (its version apart) and ResNet-50 what Keras's documentation said; for the
+    others that of the code they were published with, which is not a statement on the
+    weights."""
     paper: str
     """Where the architecture was published."""
     package: str | None = None
@@ -82,13 +86,13 @@ _EFFICIENTNET_BLOCKS = (
     "block7",
     "top",
 )
-# Chosen on held-out parts of handwritten digits, CIFAR-10, and cats and dogs: far
-# better than the last layer where images differ from ImageNet's, and no worse
-# elsewhere.
+# Far better than the last layer where images differ from ImageNet's, and no worse
+# elsewhere; chosen on images that no figure is reported on:
+# docs/decisions/0040-feature-layers.md.
 _EFFICIENTNET_LITE_CUT = (
-    "block4c_expand_activation",
+    "block4c_activation",
     "block5c_expand_activation",
-    "block6b_expand_activation",
+    "block6b_activation",
     "top_activation",
 )
 _EFFICIENTNET_BOUNDARY = ("block6", "block7", "top")
