@@ -6,12 +6,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-import tensorflow_data_validation as tfdv
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.pusher.component import Pusher
 from tfx.components.schema_gen.component import SchemaGen
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
-from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
 from tfx.dsl.components.base import executor_spec
@@ -25,6 +22,8 @@ from components.canary.component import Canary
 from components.code_fingerprint import code_fingerprint
 from components.data_quality.component import DataQuality
 from components.data_validation.anomaly_check import AnomalyCheck
+from components.data_validation.curated_schema import CuratedSchema, schema_fingerprint
+from components.data_validation.statistics import StatisticsGen
 from components.gate.component import Evaluator
 from components.image_example_gen.component import ImageExampleGen
 from components.publishing import executor as publishing
@@ -96,14 +95,21 @@ def create_pipeline(
     )
     nodes.append(example_gen)
 
+    validation_code = code_fingerprint("components.data_validation")
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["metadata"],
-        stats_options=tfdv.StatsOptions(feature_allowlist=list(_STATISTICS_KEYS)),
+        feature_names=_STATISTICS_KEYS,
+        code_fingerprint=validation_code,
     )
     nodes.append(statistics_gen)
 
-    if config.data_validation.schema_path:
-        schema_gen = ImportSchemaGen(schema_file=config.data_validation.schema_path)
+    schema_path = config.data_validation.schema_path
+    if schema_path:
+        schema_gen = CuratedSchema(
+            path=schema_path,
+            content_fingerprint=schema_fingerprint(schema_path),
+            code_fingerprint=validation_code,
+        )
     else:
         schema_gen = SchemaGen(statistics=statistics_gen.outputs["statistics"])
     nodes.append(schema_gen)
@@ -116,7 +122,7 @@ def create_pipeline(
 
     anomaly_check = AnomalyCheck(
         anomalies=example_validator.outputs["anomalies"],
-        code_fingerprint=code_fingerprint("components.data_validation"),
+        code_fingerprint=validation_code,
     )
     nodes.append(anomaly_check)
 

@@ -7,6 +7,7 @@ extraction, evaluation and the exported model all take it. Nothing repeats it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -85,7 +86,6 @@ def preprocess_images(encoded: tf.Tensor, spec: PreprocessingSpec) -> tf.Tensor:
     return normalise_pixels(resized, spec.scaling)
 
 
-@tf.autograph.experimental.do_not_convert
 def resize_image(encoded: tf.Tensor, spec: PreprocessingSpec) -> tf.Tensor:
     """Decode one image and bring it to the input size.
 
@@ -96,21 +96,42 @@ def resize_image(encoded: tf.Tensor, spec: PreprocessingSpec) -> tf.Tensor:
     Returns:
         float32 (spec.height, spec.width, 3), values in [0, 255].
     """
+    return _resize_function(spec)(encoded)
+
+
+@functools.lru_cache(maxsize=8)
+def _resize_function(spec: PreprocessingSpec) -> tf.types.experimental.ConcreteFunction:
+    """Build the graph of `resize_image`, once in a process.
+
+    Transform builds its graph four times, the export once for each signature: what they
+    share is a call to this one.
+    """
     size = (spec.height, spec.width)
-    pixels = decode_image(encoded, target_size=size)
 
-    def resize(antialias: bool) -> tf.Tensor:
-        resized = tf.image.resize(pixels, size, spec.interpolation, antialias=antialias)
-        return tf.ensure_shape(tf.cast(resized, tf.float32), [*size, 3])
+    def resize_one(encoded: tf.Tensor) -> tf.Tensor:
+        pixels = decode_image(encoded, target_size=size)
 
-    if spec.antialias:
-        # Enlarging drops no pixels, and the plain kernel takes a third of the time.
-        is_enlarged = tf.reduce_all(tf.shape(pixels)[:2] <= size)
-        resized = tf.cond(is_enlarged, lambda: resize(False), lambda: resize(True))
-    else:
-        resized = resize(False)
-    # Bicubic and Lanczos overshoot at edges; a camera never would.
-    return tf.clip_by_value(resized, 0.0, 255.0)
+        def resize(antialias: bool) -> tf.Tensor:
+            resized = tf.image.resize(
+                pixels, size, spec.interpolation, antialias=antialias
+            )
+            return tf.ensure_shape(tf.cast(resized, tf.float32), [*size, 3])
+
+        if spec.antialias:
+            # Enlarging drops no pixels, and the plain kernel takes a third of the time.
+            is_enlarged = tf.reduce_all(tf.shape(pixels)[:2] <= size)
+            resized = tf.cond(is_enlarged, lambda: resize(False), lambda: resize(True))
+        else:
+            resized = resize(False)
+        # Bicubic and Lanczos overshoot at edges; a camera never would.
+        return tf.clip_by_value(resized, 0.0, 255.0)
+
+    function = tf.function(
+        resize_one, input_signature=[tf.TensorSpec([], tf.string)], autograph=False
+    )
+    # Outside of the graph that happens to be built: that one may be gone tomorrow.
+    with tf.init_scope():
+        return function.get_concrete_function()
 
 
 def normalise_pixels(pixels: tf.Tensor, scaling: Scaling) -> tf.Tensor:
@@ -208,7 +229,8 @@ def _canonical_graph(graph: tf.compat.v1.GraphDef) -> bytes:
         for node in nodes:
             inputs = " ".join(anonymous(edge) for edge in node.input)
             lines.append(f"{node.op}({inputs})")
-            for key in sorted(node.attr):
+            # How many devices the process saw is no part of what is computed.
+            for key in sorted(set(node.attr) - {"config_proto"}):
                 attribute = tf.compat.v1.AttrValue()
                 attribute.CopyFrom(node.attr[key])
                 if attribute.HasField("func"):

@@ -149,13 +149,15 @@ def find_label_errors(
     if len(names) < 2 or np.bincount(labels).min() < _NUM_FOLDS:
         return
     values = np.stack([features_by_hash[each.content_hash] for each in known])
+    # The axes know no labels, so that all folds may share them.
     size = min(_NUM_COMPONENTS, values.shape[1], len(known) // 2)
-    classifier = make_pipeline(
+    axes = make_pipeline(
         StandardScaler(),
         PCA(size, svd_solver="randomized", random_state=_SEED),
         StandardScaler(),
-        LogisticRegression(C=0.1, max_iter=300),
     )
+    values = axes.fit_transform(values)
+    classifier = LogisticRegression(C=0.1, max_iter=300)
     folds = StratifiedKFold(_NUM_FOLDS, shuffle=True, random_state=_SEED)
     probabilities = cross_val_predict(
         classifier, values, labels, cv=folds, method="predict_proba"

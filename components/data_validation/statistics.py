@@ -1,0 +1,145 @@
+"""StatisticsGen without a Beam job, where the records fit in memory.
+
+What is counted is the metadata of the images, some 150 bytes each: setting up the job
+took 4 seconds, counting two thousand records a fifth of one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import tensorflow as tf
+import tensorflow_data_validation as tfdv
+from tensorflow_data_validation.statistics import stats_impl
+from tfx.components.statistics_gen import executor
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import (
+    artifact_utils,
+    channel,
+    component_spec,
+    standard_artifacts,
+    standard_component_specs,
+)
+from tfx_bsl.coders import example_coder
+
+MAX_BYTES_IN_MEMORY = 1 << 28
+"""Records above this many bytes, compressed, go through Beam as ever."""
+
+
+CODE_FINGERPRINT_KEY = "code_fingerprint"
+
+
+class Executor(executor.Executor):
+    """Counts in memory what is small, and leaves the rest to TFX's own executor."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[Any]],
+        output_dict: dict[str, list[Any]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Write the statistics of every split.
+
+        Args:
+            input_dict: `examples`: TFRecord files of tf.Example, GZIP, by split.
+            output_dict: `statistics`: per split a FeatureStats.pb.
+            exec_properties: `stats_options_json`, as StatisticsGen writes it.
+        """
+        examples = artifact_utils.get_single_instance(
+            input_dict[standard_component_specs.EXAMPLES_KEY]
+        )
+        files = {
+            split: tf.io.gfile.glob(
+                os.path.join(artifact_utils.get_split_uri([examples], split), "*")
+            )
+            for split in artifact_utils.decode_split_names(examples.split_names)
+        }
+        total = sum(
+            tf.io.gfile.stat(path).length for paths in files.values() for path in paths
+        )
+        if total > MAX_BYTES_IN_MEMORY:
+            super().Do(input_dict, output_dict, exec_properties)
+            return
+        options = tfdv.StatsOptions.from_json(
+            exec_properties[standard_component_specs.STATS_OPTIONS_JSON_KEY]
+        )
+        statistics = artifact_utils.get_single_instance(
+            output_dict[standard_component_specs.STATISTICS_KEY]
+        )
+        statistics.split_names = examples.split_names
+        statistics.span = examples.span
+        for split, paths in files.items():
+            folder = artifact_utils.get_split_uri([statistics], split)
+            tf.io.gfile.makedirs(folder)
+            path = os.path.join(folder, executor.DEFAULT_FILE_NAME)
+            with tf.io.gfile.GFile(path, "wb") as file:
+                file.write(_count(paths, options).SerializeToString())
+
+
+def _count(paths: list[str], options: tfdv.StatsOptions) -> Any:
+    """Return the DatasetFeatureStatisticsList of GZIP files of tf.Examples."""
+    records = list(tf.data.TFRecordDataset(sorted(paths), "GZIP").as_numpy_iterator())
+    batch = example_coder.ExamplesToRecordBatchDecoder().DecodeBatch(records)
+    return stats_impl.generate_statistics_in_memory(batch, options)
+
+
+class StatisticsGenSpec(component_spec.ComponentSpec):
+    """TFX's, and a fingerprint of the code."""
+
+    PARAMETERS: ClassVar[dict[str, component_spec.ExecutionParameter]] = {
+        standard_component_specs.STATS_OPTIONS_JSON_KEY: (
+            component_spec.ExecutionParameter(type=str)
+        ),
+        CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
+        standard_component_specs.EXAMPLES_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.Examples
+        ),
+    }
+    OUTPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
+        standard_component_specs.STATISTICS_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.ExampleStatistics
+        ),
+    }
+
+
+class StatisticsGen(base_beam_component.BaseBeamComponent):
+    """Count the values of the metadata, per split.
+
+    Component `outputs` contains:
+      - `statistics`: Channel of `standard_artifacts.ExampleStatistics`.
+    """
+
+    SPEC_CLASS = StatisticsGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        examples: channel.BaseChannel,
+        feature_names: Sequence[str],
+        code_fingerprint: str,
+    ) -> None:
+        """Declare the node.
+
+        Args:
+            examples: The `metadata` of ImageExampleGen.
+            feature_names: The features that are counted.
+            code_fingerprint: Hash of the code behind this node, for TFX's cache.
+        """
+        options = tfdv.StatsOptions(feature_allowlist=list(feature_names))
+        super().__init__(
+            spec=StatisticsGenSpec(
+                **{
+                    standard_component_specs.EXAMPLES_KEY: examples,
+                    standard_component_specs.STATS_OPTIONS_JSON_KEY: options.to_json(),
+                    CODE_FINGERPRINT_KEY: code_fingerprint,
+                    standard_component_specs.STATISTICS_KEY: channel.Channel(
+                        type=standard_artifacts.ExampleStatistics
+                    ),
+                }
+            )
+        )
