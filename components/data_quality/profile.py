@@ -22,6 +22,7 @@ _EDGES: dict[str, tuple[float, ...]] = {
     "contrast": (0, 16, 32, 48, 64, 80, 96),
     "sharpness": (0, 10, 30, 100, 300, 1000, 3000, 10000),
 }
+_NORMAL_99 = 2.3263
 _CATEGORIES = ("class", "format")
 
 
@@ -56,8 +57,8 @@ class Shift:
         name: Of the property.
         divergence: Jensen-Shannon divergence of the two distributions, in bits: 0 for
             equal ones, 1 for those that have nothing in common.
-        chance: What it would be on average between two draws of so many images from
-            the same source.
+        chance: What it would exceed in 1 of 100 cases, were both a draw of so many
+            images from the same source.
         value: The value or range whose share has changed most.
         before: Its share then, in [0, 1].
         after: Its share now; the difference is the L-infinity distance.
@@ -124,7 +125,7 @@ def shifts(before: Mapping[str, Mapping[str, int]], after: Profile) -> list[Shif
             Shift(
                 name=name,
                 divergence=_divergence(old_shares, new_shares),
-                chance=(len(values) - 1)
+                chance=_chi_square_bound(len(values) - 1)
                 * (1 / sum(old) + 1 / sum(new))
                 / (8 * math.log(2)),
                 value=values[place],
@@ -141,6 +142,17 @@ def _divergence(first: Sequence[float], second: Sequence[float]) -> float:
         middle = (p + q) / 2
         total += sum(x * math.log2(x / middle) / 2 for x in (p, q) if x > 0)
     return max(0.0, total)
+
+
+def _chi_square_bound(degrees: int) -> float:
+    """Return the 99th percentile of chi-square, near enough.
+
+    Wilson and Hilferty, "The Distribution of Chi-Square", PNAS 17 (1931).
+    """
+    if not degrees:
+        return 0.0
+    spread = 2 / (9 * degrees)
+    return degrees * (1 - spread + _NORMAL_99 * math.sqrt(spread)) ** 3
 
 
 def _range_of(number: float, edges: tuple[float, ...]) -> str:

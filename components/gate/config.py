@@ -101,12 +101,12 @@ class GateConfig(StrictModel):
         None, gt=0, description="Greatest median time of one image, in milliseconds."
     )
     max_drift: float = Field(
-        0.1,
+        0.03,
         gt=0,
         le=1,
-        description="Greatest divergence (Jensen-Shannon, in bits, beyond what chance "
-        "would give) of the data's classes, formats, sizes or looks from those of the "
-        "model in production; beyond it they have drifted.",
+        description="Greatest divergence (Jensen-Shannon, in bits) of the classes, formats, "
+        "sizes or looks of the data from those of the model in production; beyond it, "
+        "and beyond what chance would give, they have drifted.",
     )
     when_drifted: Literal["note", "refuse"] = Field(
         "note", description="The data have drifted: say so, or refuse the model."

@@ -96,6 +96,7 @@ def judge(
         else {"version": baseline.version, "files_hash": baseline.files_hash},
         drift=tuple(drift),
         data_profile=data_profile,
+        baseline_data_profile=None if baseline is None else baseline.data_profile,
     )
 
 
@@ -374,7 +375,7 @@ def _drift(
         return []
     return [
         asdict(shift)
-        | {"is_drifted": shift.divergence - shift.chance > config.max_drift}
+        | {"is_drifted": shift.divergence > max(config.max_drift, shift.chance)}
         for shift in shifts(baseline.data_profile, data_profile)
     ]
 

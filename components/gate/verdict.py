@@ -53,6 +53,7 @@ class Verdict:
         drift: Per property of the data, how far it is from those of the model in
             production: `components.data_quality.profile.Shift`, and `is_drifted`.
         data_profile: What the data of this run look like, in counts.
+        baseline_data_profile: The same of the model in production.
     """
 
     is_blessed: bool
@@ -64,6 +65,7 @@ class Verdict:
     baseline: dict[str, Any] | None = None
     drift: tuple[dict[str, Any], ...] = ()
     data_profile: dict[str, dict[str, int]] | None = None
+    baseline_data_profile: dict[str, dict[str, int]] | None = None
     format_version: int = field(default=VERDICT_VERSION)
 
     @property

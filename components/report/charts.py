@@ -173,7 +173,9 @@ def confusion_matrix(names: Sequence[str], counts: np.ndarray) -> str:
                 )
     return (
         f'<svg class="matrix" role="img" aria-label="confusion matrix" '
-        f'viewBox="0 0 {size} {size}" width="{size}" height="{size}">'
+        f'viewBox="0 0 {size} {size}" width="{size}" height="{size}" '
+        # It shrinks to the page, but no further than numbers can be read.
+        f'style="min-width:{round(0.55 * size)}px">'
         f"{''.join(parts)}</svg>"
     )
 
@@ -184,6 +186,20 @@ def share_bar(share: float) -> str:
         '<svg class="share" viewBox="0 0 100 8" preserveAspectRatio="none" '
         'aria-hidden="true"><rect class="track" width="100" height="8"/>'
         f'<rect class="bar" width="{100 * share:.1f}" height="8"/></svg>'
+    )
+
+
+def share_pair(now: float, before: float | None) -> str:
+    """Draw a share in [0, 1], and below it, fainter, what it was before."""
+    earlier = (
+        ""
+        if before is None
+        else f'<rect class="earlier" y="6" width="{100 * before:.1f}" height="4"/>'
+    )
+    return (
+        '<svg class="share pair" viewBox="0 0 100 10" preserveAspectRatio="none" '
+        f'aria-hidden="true"><rect class="bar" width="{100 * now:.1f}" height="5"/>'
+        f"{earlier}</svg>"
     )
 
 

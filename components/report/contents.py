@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from tfx.dsl.io import fileio
 
+from components.data_quality.profile import values_of
 from components.gate.calibration import ReliabilityBin, reliability
 from components.gate.predictions import PREDICTIONS_FILE, Predictions
 from components.gate.verdict import VERDICT_FILE, Verdict
@@ -21,6 +22,7 @@ MOST_MISTAKES = 24
 MOST_QUARANTINED = 24
 MOST_CONFUSIONS = 12
 MOST_CLASSES_IN_MATRIX = 40
+MOST_VALUES = 12
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,31 @@ class QuarantinedImage:
 
 
 @dataclass(frozen=True)
+class Distribution:
+    """How the values of one property of the data are spread.
+
+    Attributes:
+        name: Of the property, as `brightness`.
+        rows: Value or range, its share now, and its share in the data of the model in
+            production (None where that is not known).
+        num_hidden: Values that are not among the rows.
+        is_drifted: Whether the gate found that it has moved.
+        divergence: How far; None where it is not known.
+    """
+
+    name: str
+    rows: tuple[tuple[str, float, float | None], ...]
+    num_hidden: int = 0
+    is_drifted: bool = False
+    divergence: float | None = None
+
+    @property
+    def greatest(self) -> float:
+        """The greatest share of all, which bars are drawn in proportion to."""
+        return max((max(now, before or 0.0) for _, now, before in self.rows), default=1)
+
+
+@dataclass(frozen=True)
 class ReportContents:
     """Everything that the page shows.
 
@@ -87,6 +114,7 @@ class ReportContents:
         anomalies: What ExampleValidator found, a sentence each.
         history: Metric name to values per epoch or penalty.
         quality: `quality.json` of DataQuality, or None.
+        distributions: What the data look like as a whole, now and then.
         config: The run's config.
         provenance: Code, data and environment, by name.
     """
@@ -107,6 +135,7 @@ class ReportContents:
     config: dict[str, Any]
     provenance: dict[str, Any]
     quality: dict[str, Any] | None = None
+    distributions: tuple[Distribution, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
 
 
@@ -136,6 +165,44 @@ def load_json(uri: str | None, name: str) -> dict[str, Any]:
         return {}
     values: dict[str, Any] = json.loads(_read(os.path.join(uri, name)) or "{}")
     return values
+
+
+def describe_data(verdict: Verdict) -> tuple[Distribution, ...]:
+    """Return how the data are spread, beside those of the model in production."""
+    drift = {shift["name"]: shift for shift in verdict.drift}
+    earlier = verdict.baseline_data_profile or {}
+    found = []
+    for name, counts in (verdict.data_profile or {}).items():
+        before = earlier.get(name)
+        values = values_of(name, {*counts, *(before or {})})
+        now_total = max(sum(counts.values()), 1)
+        rows = [
+            (
+                value,
+                counts.get(value, 0) / now_total,
+                None
+                if before is None
+                else before.get(value, 0) / max(sum(before.values()), 1),
+            )
+            for value in values
+        ]
+        # Of many classes, those that have moved most, or are the most frequent.
+        chosen = sorted(rows, key=_interest, reverse=True)[:MOST_VALUES]
+        found.append(
+            Distribution(
+                name=name,
+                rows=tuple(row for row in rows if row in chosen),
+                num_hidden=len(rows) - len(chosen),
+                is_drifted=bool(drift.get(name, {}).get("is_drifted")),
+                divergence=drift.get(name, {}).get("divergence"),
+            )
+        )
+    return tuple(found)
+
+
+def _interest(row: tuple[str, float, float | None]) -> tuple[float, float]:
+    _, now, before = row
+    return (0.0 if before is None else abs(now - before), now)
 
 
 def load_quarantine(uri: str | None, data_path: str) -> tuple[QuarantinedImage, ...]:

@@ -94,8 +94,10 @@ def gather(
     mistakes, num_mistakes, encoded = read.worst_mistakes(predictions, files)
     mistakes = _with_heat(mistakes, encoded, input_dict[MODEL_KEY])
     quarantine = _uri(input_dict, QUARANTINE_KEY)
+    verdict = read.load_verdict(evaluation)
     return read.ReportContents(
-        verdict=read.load_verdict(evaluation),
+        verdict=verdict,
+        distributions=read.describe_data(verdict),
         canary=read.load_json(_uri(input_dict, INFRA_BLESSING_KEY), CANARY_FILE)
         or None,
         published=_published(input_dict[PUSHED_MODEL_KEY]),

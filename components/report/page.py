@@ -15,6 +15,7 @@ from components.report.charts import (
     line_chart,
     reliability_diagram,
     share_bar,
+    share_pair,
 )
 from components.report.contents import MOST_CLASSES_IN_MATRIX, ReportContents
 from components.report.timings import timings_table
@@ -38,6 +39,7 @@ def render_page(contents: ReportContents) -> str:
             reliability=reliability_diagram(contents.bins),
             curves=curves(contents.history),
             share_bar=share_bar,
+            share_pair=share_pair,
             timings=timings_table(contents.timings),
         )
     )

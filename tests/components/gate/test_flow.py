@@ -146,7 +146,9 @@ def test_a_good_first_model_gets_to_production_and_is_reported(
     model = save_model("good")
     served = flow.served()
     assert served.get_int_custom_property("resolved_count") == 0
-    evaluation, blessing, verdict = flow.evaluate(model, GateConfig(), served)
+    evaluation, blessing, verdict = flow.evaluate(
+        model, GateConfig(), served, {"brightness": {"32 to 64": 60}}
+    )
     assert verdict.is_blessed
     assert verdict.metrics["accuracy"] == 1.0
     assert (Path(blessing.uri) / "BLESSED").exists()
@@ -208,6 +210,9 @@ def test_a_good_first_model_gets_to_production_and_is_reported(
     assert "The gate passed this model" in page
     assert f"Pushed as version {version.number}" in page
     assert "every test image is right" in page
+    assert "It served as it should: 11 of 11 checks passed" in page
+    assert "32 to 64" in page
+    assert "The next run will be compared with these." in page
     card = Path(outputs["model_card"][0].uri).read_text()
     assert "| Accuracy | 1.0000 |" in card
 

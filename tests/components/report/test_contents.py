@@ -9,8 +9,10 @@ import numpy as np
 from PIL import Image
 
 from components.gate.predictions import Answers, EvaluatedImages, Predictions
+from components.gate.verdict import Verdict
 from components.report.contents import (
     count_confusion,
+    describe_data,
     load_quarantine,
     most_confused,
     worst_mistakes,
@@ -96,3 +98,31 @@ def test_a_page_keeps_the_timings_of_the_run_that_made_it(tmp_path: Path) -> Non
     # The next run finds the page in its cache.
     fill_in_timings(str(page), {"Trainer": 0.1})
     assert "12.0" in page.read_text(encoding="utf-8")
+
+
+def test_data_are_described_beside_those_of_production() -> None:
+    now = {"brightness": {"32 to 64": 30, "0 to 32": 10}, "class": {"a": 1}}
+    then = {"brightness": {"32 to 64": 5, "224 and more": 5}}
+    drift = ({"name": "brightness", "divergence": 0.4, "is_drifted": True},)
+    verdict = Verdict(
+        True, (), {}, drift=drift, data_profile=now, baseline_data_profile=then
+    )
+    brightness, classes = describe_data(verdict)
+    assert brightness.rows == (
+        ("0 to 32", 0.25, 0.0),
+        ("32 to 64", 0.75, 0.5),
+        ("224 and more", 0.0, 0.5),
+    )
+    assert (brightness.is_drifted, brightness.divergence) == (True, 0.4)
+    assert brightness.greatest == 0.75
+    assert classes.rows == (("a", 1.0, None),)
+    assert (classes.is_drifted, classes.divergence) == (False, None)
+
+
+def test_of_many_classes_those_that_moved_most_are_shown() -> None:
+    now = {"class": {f"c{index:02d}": 10 for index in range(30)}}
+    then = {"class": {**now["class"], "c17": 500}}
+    verdict = Verdict(True, (), {}, data_profile=now, baseline_data_profile=then)
+    (classes,) = describe_data(verdict)
+    assert "c17" in [name for name, _, _ in classes.rows]
+    assert len(classes.rows) + classes.num_hidden == 30
