@@ -104,7 +104,7 @@ class GateConfig(StrictModel):
         0.03,
         gt=0,
         le=1,
-        description="Greatest divergence (Jensen-Shannon, in bits) of the classes, formats, "
+        description="Greatest divergence (Jensen-Shannon, bits) of classes, formats, "
         "sizes or looks of the data from those of the model in production; beyond it, "
         "and beyond what chance would give, they have drifted.",
     )
