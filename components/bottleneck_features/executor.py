@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -17,12 +18,17 @@ from tfx.types import artifact, artifact_utils
 
 from components import progress
 from components.bottleneck_features.extraction import (
+    COMPUTED,
+    DAMAGED,
+    FROM_STORE,
+    METRICS_NAMESPACE,
     Extraction,
     ExtractShard,
     Shard,
     release_workers,
 )
 from trainer import features
+from trainer.feature_engine import engine_label, resolve_engine
 
 EXAMPLES_KEY = "examples"
 METADATA_KEY = "metadata"
@@ -34,6 +40,8 @@ ENGINE_KEY = "engine"
 PRECISION_KEY = "precision"
 CACHE_DIR_KEY = "cache_dir"
 CODE_FINGERPRINT_KEY = "code_fingerprint"
+
+logger = logging.getLogger(__name__)
 
 FEATURE_SPLITS = (features.TRAIN_SPLIT, features.EVAL_SPLIT)
 """`test` has none: the gate asks the exported model, which takes images."""
@@ -55,7 +63,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 the same without images; `transform_graph`, for its label map.
             output_dict: `features`, an `Examples` artifact with splits `train` and
                 `eval`; each record holds `features`, float32 of the backbone's output,
-                and `image/class/label`, `image/key`, `image/filename`.
+                and `image/class/label`, `image/key`, `image/filename`. Its custom
+                properties tell the `engine` and the numbers of images `from_store` and
+                `computed`, and of the store's `damaged_files`.
             exec_properties: `model`, a `ModelConfig` as JSON; `preprocessing`, the
                 `PreprocessingSpec` that Transform applies, as JSON; `engine` and
                 `precision`, see `trainer.feature_engine`; `cache_dir`, folder of the
@@ -103,10 +113,41 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                     | "Spread" >> beam.Reshuffle()
                     | "Extract" >> beam.ParDo(ExtractShard(extraction))
                 )
+            _tell(pipeline.result, extraction, output)
         finally:
             release_workers()
         if not exec_properties[CACHE_DIR_KEY]:
             fileio.rmtree(store)
+
+
+def _tell(
+    result: beam.runners.runner.PipelineResult,
+    extraction: Extraction,
+    output: artifact.Artifact,
+) -> None:
+    """Say in the log and on the artifact what was computed, and by which engine."""
+    engine = engine_label(resolve_engine(extraction.engine), extraction.precision)
+    found = result.metrics().query(
+        beam.metrics.MetricsFilter().with_namespace(METRICS_NAMESPACE)
+    )
+    counts = dict.fromkeys((FROM_STORE, COMPUTED, DAMAGED), 0)
+    for counter in found["counters"]:
+        counts[counter.key.metric.name] += counter.committed or counter.attempted
+    output.set_string_custom_property("engine", engine)
+    for name, count in counts.items():
+        output.set_int_custom_property(name, count)
+    logger.info(
+        "Features of %d images from the store, of %d computed by %s.",
+        counts[FROM_STORE],
+        counts[COMPUTED],
+        engine,
+    )
+    if counts[DAMAGED]:
+        logger.warning(
+            "%d damaged files of the store %s were set aside and computed anew.",
+            counts[DAMAGED],
+            extraction.store_folder,
+        )
 
 
 def _num_records(shards: Sequence[Shard]) -> int:

@@ -7,48 +7,40 @@ work.
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import tensorflow as tf
 
 from components import progress
+from components.bottleneck_features.feature_records import (
+    labels_of,
+    read_records,
+    write_features,
+)
+from components.bottleneck_features.image_batches import (
+    image_batches,
+    trace_preparation,
+)
 from components.bottleneck_features.store import FeatureStore
-from trainer import features
 from trainer.backbone import backbone_fingerprint, build_backbone
 from trainer.config import ModelConfig
-from trainer.errors import DataError
 from trainer.feature_engine import (
     FeatureEngine,
     build_engine,
     engine_label,
     resolve_engine,
 )
-from trainer.preprocessing import (
-    PreprocessingSpec,
-    normalise_pixels,
-    preprocessing_fingerprint,
-    resize_image,
-)
+from trainer.preprocessing import PreprocessingSpec, preprocessing_fingerprint
 
-BATCH_SIZE = 32
-PUT_EVERY = 1024
-"""Images per file of the store: what a kill can cost, and 5 MiB for 1,280 features."""
+FILE_BYTES = 16 << 20
+"""Features per file of the store: a kill costs the time to compute so many."""
 
-_RECORD = {
-    features.CONTENT_HASH_KEY: tf.io.FixedLenFeature([], tf.string),
-    features.FILENAME_KEY: tf.io.FixedLenFeature([], tf.string),
-    features.CLASS_NAME_KEY: tf.io.FixedLenFeature([], tf.string),
-}
-_IMAGE = {
-    features.CONTENT_HASH_KEY: tf.io.FixedLenFeature([], tf.string),
-    features.IMAGE_KEY: tf.io.FixedLenFeature([], tf.string),
-}
+METRICS_NAMESPACE = "graft.BottleneckFeatures"
+FROM_STORE, COMPUTED, DAMAGED = "from_store", "computed", "damaged_files"
 
 
 @dataclass(frozen=True)
@@ -95,9 +87,10 @@ class _Worker:
         self.spec = PreprocessingSpec.from_json(extraction.preprocessing_json)
         self.extraction = extraction
         self.store = FeatureStore(extraction.store_folder, self._parts()).open()
+        self.prepare = trace_preparation(self.spec)
         self._engine: FeatureEngine | None = None
+        self._num_damaged_told = 0
         self.lock = threading.Lock()
-        self.labels = {name: label for label, name in enumerate(extraction.class_names)}
 
     @property
     def engine(self) -> FeatureEngine:
@@ -109,6 +102,12 @@ class _Worker:
                 self.extraction.precision,
             )
         return self._engine
+
+    def count_damaged(self) -> int:
+        """Return how many files were found damaged since the last call."""
+        number = len(self.store.damaged) - self._num_damaged_told
+        self._num_damaged_told += number
+        return number
 
     def _parts(self) -> dict[str, str]:
         return {
@@ -148,11 +147,13 @@ class ExtractShard(beam.DoFn):
 
     def __init__(self, extraction: Extraction) -> None:
         self._extraction = extraction
-        self.num_cached = beam.metrics.Metrics.counter("graft", "features_from_store")
-        self.num_computed = beam.metrics.Metrics.counter("graft", "features_computed")
+        self._num_from_store, self._num_computed, self._num_damaged = (
+            beam.metrics.Metrics.counter(METRICS_NAMESPACE, name)
+            for name in (FROM_STORE, COMPUTED, DAMAGED)
+        )
 
     def setup(self) -> None:
-        """Load the backbone and the store's index."""
+        """Open the store; the backbone is loaded when something is missing in it."""
         self._worker = _worker_for(self._extraction)
 
     def process(self, shard: Shard) -> Iterator[int]:
@@ -162,132 +163,45 @@ class ExtractShard(beam.DoFn):
             DataError: A class name has no image in the training split.
         """
         worker = self._worker
-        records = list(_read_records(shard.metadata))
-        keys = [bytes.fromhex(record[features.CONTENT_HASH_KEY]) for record in records]
+        records = read_records(shard.metadata)
+        labels = labels_of(records, self._extraction.class_names)
         # One shard at a time: the engine uses every core by itself.
         with worker.lock:
-            missing = {key for key in keys if key not in worker.store}
-            self.num_cached.inc(len(keys) - len(missing))
-            self.num_computed.inc(len(missing))
-            progress.advance("images", len(keys) - len(missing))
+            if any(key not in worker.store for key in records.keys):
+                # Another run may have computed some in the meantime.
+                worker.store.refresh()
+            missing = {key for key in records.keys if key not in worker.store}
+            num_known = sum(key not in missing for key in records.keys)
+            self._num_from_store.inc(num_known)
+            self._num_computed.inc(len(records.keys) - num_known)
+            self._num_damaged.inc(worker.count_damaged())
+            progress.advance("images", num_known)
             if missing:
                 self._compute(shard.images, missing)
-            _write(shard.target, records, keys, worker)
-        yield len(records)
+            write_features(shard.target, records, labels, worker.store.read)
+        yield len(records.keys)
 
     def _compute(self, images: str, missing: set[bytes]) -> None:
         worker = self._worker
-        batch_keys: list[Sequence[bytes]] = []
+        keys: list[bytes] = []
 
         def pixels() -> Iterator[np.ndarray]:
-            for batch in _image_batches(images, missing, worker.spec):
-                batch_keys.append(
-                    [bytes.fromhex(key.decode()) for key in batch["keys"].tolist()]
-                )
-                yield batch["pixels"]
+            for batch in image_batches(images, missing, worker.prepare):
+                keys.extend(batch.keys)
+                yield batch.pixels
 
-        pending_keys: list[bytes] = []
-        pending_values: list[np.ndarray] = []
+        pending: list[np.ndarray] = []
 
         def put() -> None:
-            if pending_keys:
-                worker.store.put(pending_keys, np.concatenate(pending_values))
-            pending_keys.clear()
-            pending_values.clear()
+            if pending:
+                values = np.concatenate(pending)
+                worker.store.put(keys[: len(values)], values)
+                del keys[: len(values)]
+                pending.clear()
 
-        for index, values in enumerate(worker.engine.run(pixels())):
-            pending_keys += batch_keys[index]
-            pending_values.append(values.reshape(len(values), -1))
+        for values in worker.engine.run(pixels()):
+            pending.append(values.reshape(len(values), -1))
             progress.advance("images", len(values))
-            if len(pending_keys) >= PUT_EVERY:
+            if sum(part.nbytes for part in pending) >= FILE_BYTES:
                 put()
         put()
-
-
-def _compression(path: str) -> str:
-    return "GZIP" if path.endswith(".gz") else ""
-
-
-def _read_records(path: str) -> Iterator[dict[str, str]]:
-    dataset = tf.data.TFRecordDataset(path, compression_type=_compression(path))
-    parsed = dataset.batch(1024).map(lambda batch: tf.io.parse_example(batch, _RECORD))
-    for batch in parsed.as_numpy_iterator():
-        columns = {
-            key: [value.decode("utf-8", "surrogateescape") for value in batch[key]]
-            for key in _RECORD
-        }
-        for index in range(len(batch[features.CONTENT_HASH_KEY])):
-            yield {key: column[index] for key, column in columns.items()}
-
-
-def _image_batches(
-    path: str, missing: set[bytes], spec: PreprocessingSpec
-) -> Iterator[Mapping[str, np.ndarray]]:
-    """Yield preprocessed images whose key is in `missing`, in the order of the file.
-
-    Reading, decoding and resizing run in TensorFlow's threads while the engine
-    computes; a few batches are in memory, whatever the size of the file.
-    """
-    wanted = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(
-            tf.constant([key.hex() for key in missing]),
-            tf.ones([len(missing)], tf.int64),
-        ),
-        default_value=0,
-    )
-    dataset = (
-        tf.data.TFRecordDataset(path, compression_type=_compression(path))
-        .map(lambda record: tf.io.parse_single_example(record, _IMAGE))
-        .filter(lambda row: wanted.lookup(row[features.CONTENT_HASH_KEY]) > 0)
-        .map(
-            lambda row: {
-                "keys": row[features.CONTENT_HASH_KEY],
-                "pixels": resize_image(row[features.IMAGE_KEY], spec),
-            },
-            num_parallel_calls=os.cpu_count(),
-            deterministic=True,
-        )
-        .batch(BATCH_SIZE)
-        .map(
-            lambda batch: {
-                "keys": batch["keys"],
-                "pixels": normalise_pixels(batch["pixels"], spec.scaling),
-            }
-        )
-        .prefetch(2)
-    )
-    yield from dataset.as_numpy_iterator()
-
-
-def _write(
-    target: str,
-    records: Sequence[Mapping[str, str]],
-    keys: Sequence[bytes],
-    worker: _Worker,
-) -> None:
-    temporary = f"{target}.{os.getpid()}.partial"
-    with tf.io.TFRecordWriter(temporary, _compression(target)) as writer:
-        for record, key in zip(records, keys, strict=True):
-            writer.write(_example(record, worker.store.get(key), worker.labels))
-    tf.io.gfile.rename(temporary, target, overwrite=True)
-
-
-def _example(
-    record: Mapping[str, str], value: np.ndarray, labels: Mapping[str, int]
-) -> bytes:
-    name = record[features.CLASS_NAME_KEY]
-    if name not in labels:
-        raise DataError(
-            f"Class {name!r} has images to evaluate but none in the `train` split. "
-            "Add images of it, or leave the class out."
-        )
-    example = tf.train.Example()
-    feature = example.features.feature
-    feature[features.FEATURES_KEY].float_list.value.extend(value)
-    feature[features.LABEL_KEY].int64_list.value.append(labels[name])
-    for key in (features.CONTENT_HASH_KEY, features.FILENAME_KEY):
-        feature[key].bytes_list.value.append(
-            record[key].encode("utf-8", "surrogateescape")
-        )
-    serialized: bytes = example.SerializeToString()
-    return serialized

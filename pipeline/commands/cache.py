@@ -48,9 +48,9 @@ def prune(
     ] = 30,
 ) -> None:
     """Remove damaged files, torn writes and what was long out of use."""
-    from components.bottleneck_features import store
+    from components.bottleneck_features import store_upkeep
 
-    removed = store.prune(_existing(folder), unused_days * 24 * 3600)
+    removed = store_upkeep.prune(_existing(folder), unused_days * 24 * 3600)
     for path in removed:
         typer.echo(f"removed {os.path.relpath(path, folder)}")
     typer.echo(f"{len(removed)} removed.")
@@ -58,7 +58,7 @@ def prune(
 
 def _print(folder: Path) -> int:
     """Print a line per namespace and return the number of damaged files."""
-    from components.bottleneck_features.store import summarise
+    from components.bottleneck_features.store_upkeep import summarise
 
     num_damaged = 0
     for summary in summarise(_existing(folder)):
