@@ -125,7 +125,7 @@ ROWS = {
     "cifar10_1000": Row(
         "CIFAR-10, 1,000 training images: accuracy on 10,000 others",
         "cifar10_train.tar.xz",
-        "cifar10.yaml",
+        "cifar10_few_images.yaml",
         0.78,
         thousand,
     ),
