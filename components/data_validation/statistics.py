@@ -43,7 +43,7 @@ class Executor(executor.Executor):
         """Write the statistics of every split.
 
         Args:
-            input_dict: `examples`: TFRecord files of tf.Example, GZIP, by split.
+            input_dict: `examples`: TFRecord files of tf.Example, by split.
             output_dict: `statistics`: per split a FeatureStats.pb.
             exec_properties: `stats_options_json`, as StatisticsGen writes it.
         """
@@ -79,8 +79,12 @@ class Executor(executor.Executor):
 
 
 def _count(paths: list[str], options: tfdv.StatsOptions) -> Any:
-    """Return the DatasetFeatureStatisticsList of GZIP files of tf.Examples."""
-    records = list(tf.data.TFRecordDataset(sorted(paths), "GZIP").as_numpy_iterator())
+    """Return the DatasetFeatureStatisticsList of TFRecord files of tf.Examples."""
+    records: list[bytes] = []
+    for path in sorted(paths):
+        # As Beam does: by the file's name.
+        compression = "GZIP" if path.endswith(".gz") else ""
+        records += tf.data.TFRecordDataset(path, compression).as_numpy_iterator()
     batch = example_coder.ExamplesToRecordBatchDecoder().DecodeBatch(records)
     return stats_impl.generate_statistics_in_memory(batch, options)
 

@@ -34,8 +34,8 @@ def _record(index: int) -> bytes:
     return tf.train.Example(features=features).SerializeToString()
 
 
-@pytest.fixture
-def examples(tmp_path) -> standard_artifacts.Examples:
+@pytest.fixture(params=["", "GZIP"], ids=["plain", "gzip"])
+def examples(tmp_path, request) -> standard_artifacts.Examples:
     artifact = standard_artifacts.Examples()
     artifact.uri = str(tmp_path / "examples")
     artifact.split_names = '["train", "eval"]'
@@ -43,8 +43,8 @@ def examples(tmp_path) -> standard_artifacts.Examples:
     for split, numbers in (("train", range(NUM_RECORDS)), ("eval", range(20))):
         folder = tmp_path / "examples" / f"Split-{split}"
         folder.mkdir(parents=True)
-        options = tf.io.TFRecordOptions(compression_type="GZIP")
-        path = str(folder / "metadata-00000-of-00001.gz")
+        options = tf.io.TFRecordOptions(compression_type=request.param)
+        path = str(folder / f"records-00000{'.gz' if request.param else ''}")
         with tf.io.TFRecordWriter(path, options) as writer:
             for number in numbers:
                 writer.write(_record(number))
