@@ -13,6 +13,7 @@ from google.protobuf import text_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow.core.example import example_pb2
 from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -26,6 +27,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving import wire
+from serving.embedded.status import StatusError
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 MISSING = grpc.StatusCode.NOT_FOUND
@@ -223,6 +225,25 @@ def test_predict_errors(prediction, text, code, message):
         prediction.Predict(predict(text))
     assert caught.value.code() == code
     assert caught.value.details().startswith(message)
+
+
+def test_a_default_stands_in_for_a_missing_input():
+    from serving.embedded.inference import _read_inputs
+
+    signature = parse(
+        meta_graph_pb2.SignatureDef,
+        'inputs { key: "a" value { name: "a:0" } } '
+        'inputs { key: "b" value { name: "b:0" } } '
+        f'defaults {{ key: "b" value {{ {FLOATS} }} }}',
+    )
+    sent = predict(A).inputs
+    feeds = _read_inputs(signature, sent)
+    assert {name: array.tolist() for name, array in feeds.items()} == {
+        "a:0": [1, 2],
+        "b:0": [1, 2],
+    }
+    with pytest.raises(StatusError, match="input size does not match signature: 3!=2"):
+        _read_inputs(signature, dict.fromkeys("abq", sent["a"]))
 
 
 def test_a_wrong_shape_fails_in_the_graph(prediction):

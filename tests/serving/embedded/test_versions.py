@@ -259,5 +259,20 @@ def test_labels_at_the_start_need_their_flag(base, run_server, publish):
         assert server.process.wait(60) == 1
         assert "Failed to start server. Error: FAILED_PRECONDITION" in log.read_text()
     allow = "--allow_version_labels_for_unavailable_models"
-    with run_server(log, *flags, allow) as server:
+    polled = "--model_config_file_poll_wait_seconds=0.2"
+    with run_server(log, *flags, allow, polled) as server:
         assert ask(server, label="stable") == (1, 4)
+        # What a call changes holds until the file is read again.
+        reload(server, config_of(base))
+        wait_for(lambda: label_of(server, "stable") == (1, 4))
+        publish(base, 2)
+        moved = entry.replace("value: 1", "value: 2")
+        config.write_text(f"model_config_list {{ {moved} }}")
+        wait_for(lambda: label_of(server, "stable") == (2, 8))
+
+
+def label_of(server, label):
+    try:
+        return ask(server, label=label)
+    except grpc.RpcError:
+        return None

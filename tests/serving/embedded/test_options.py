@@ -1,0 +1,66 @@
+"""The flags: names and defaults of the binary."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest.importorskip("tensorflow_serving")
+from serving.embedded.options import parse_flags
+from serving.embedded.status import StatusError
+
+DEFAULTS = {
+    "port": 8500,
+    "rest_api_port": 0,
+    "grpc_socket_path": "",
+    "model_name": "default",
+    "model_config_file": None,
+    "model_config_file_poll_wait_seconds": 0,
+    "file_system_poll_wait_seconds": 1,
+    "max_num_load_retries": 5,
+    "load_retry_interval_micros": 60_000_000,
+    "batching": None,
+    "monitoring_path": None,
+    "rest_api_timeout_in_ms": 30_000,
+    "ssl": None,
+    "enable_model_warmup": True,
+    "enable_grpc_healthcheck_service": False,
+    "allow_version_labels_for_unavailable_models": False,
+    "grpc_channel_arguments": (),
+}
+
+
+def test_defaults_are_those_of_the_binary():
+    options, unknown = parse_flags(["--model_base_path=/m"])
+    assert {name: getattr(options, name) for name in DEFAULTS} == DEFAULTS
+    assert options.grpc_max_threads == 4 * (os.cpu_count() or 1)
+    assert unknown == []
+
+
+def test_what_is_unknown_is_handed_back():
+    _, unknown = parse_flags(["--model_base_path=/m", "--xla_cpu_jit", "stray"])
+    assert unknown == ["--xla_cpu_jit", "stray"]
+
+
+def test_batching_has_the_defaults_of_the_binary():
+    options, _ = parse_flags(["--model_base_path=/m", "--enable_batching"])
+    batching = options.batching
+    assert batching is not None
+    assert batching.max_batch_size == 1000
+    assert batching.batch_timeout_seconds == 0
+    assert batching.max_enqueued_batches == 10
+    assert batching.num_batch_threads == (os.cpu_count() or 1)
+    assert batching.allowed_batch_sizes == ()
+    assert not batching.pad_variable_length_inputs
+
+
+def test_channel_arguments_are_numbers_or_texts():
+    flag = "--grpc_channel_arguments=grpc.max_connection_age_ms=5000,grpc.a=b"
+    options, _ = parse_flags(["--model_base_path=/m", flag])
+    assert options.grpc_channel_arguments == (
+        ("grpc.max_connection_age_ms", 5000),
+        ("grpc.a", "b"),
+    )
+    with pytest.raises(StatusError, match="must be name=value pairs"):
+        parse_flags(["--model_base_path=/m", "--grpc_channel_arguments=a"])
