@@ -39,6 +39,7 @@ from trainer import features
 
 NAME = "benchmark"
 NUM_CLIENTS = 32
+NUM_SWAPS = 3
 BATCHING = (
     "max_batch_size { value: 32 } batch_timeout_micros { value: 2000 }\n"
     "max_enqueued_batches { value: 100 } num_batch_threads { value: 1 }"
@@ -48,6 +49,7 @@ BATCHING = (
 # reads commands, a line each, and answers each with a line of JSON.
 _IN_PROCESS = """
 import json, sys, time
+from concurrent.futures import ThreadPoolExecutor
 from serving import tensorflow_runtime
 tensorflow_runtime.load_lean()
 import numpy as np
@@ -67,12 +69,30 @@ def call(size, offset):
     return time.perf_counter() - begin
 def single(count):
     return [call(1, n) for n in range(int(count))]
+def rate(work):
+    begin, cpu = time.perf_counter(), time.process_time()
+    count = work()
+    cpu = time.process_time() - cpu
+    return count / (time.perf_counter() - begin), cpu / count * 1e3
 def batch(seconds):
-    begin, count = time.perf_counter(), 0
-    while time.perf_counter() - begin < seconds:
-        call(32, count)
-        count += 32
-    return count / (time.perf_counter() - begin)
+    def work():
+        end, count = time.perf_counter() + seconds, 0
+        while time.perf_counter() < end:
+            call(32, count)
+            count += 32
+        return count
+    return rate(work)
+def threads(seconds):
+    def client(number):
+        end, count = time.perf_counter() + seconds, 0
+        while time.perf_counter() < end:
+            call(1, number + count)
+            count += 1
+        return count
+    def work():
+        with ThreadPoolExecutor(32) as pool:
+            return sum(pool.map(client, range(32)))
+    return rate(work)
 def memory(_):
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
     return int(status["VmRSS"].split()[0]) / 1024
@@ -133,13 +153,17 @@ class Server:
     port: int
     rest_port: int
     ready_seconds: float
-    ready_cpu_seconds: float
-    """Processor time until then: what a machine that does nothing else would need."""
 
     @property
     def target(self) -> str:
         """`HOST:PORT` of its gRPC."""
         return f"localhost:{self.port}"
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the process has used, in seconds."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii")
+        fields = stat.split()
+        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
     def memory_mib(self) -> float:
         """Return the resident memory in MiB."""
@@ -169,10 +193,7 @@ def serve(base_path: Path, *flags: str) -> Iterator[Server]:
             if process.poll() is not None:
                 raise RuntimeError("the server ended before it was ready")
             time.sleep(0.01)
-        ready_seconds = time.perf_counter() - started
-        usage = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").split()
-        cpu_seconds = (int(usage[13]) + int(usage[14])) / os.sysconf("SC_CLK_TCK")
-        yield Server(process, port, rest_port, ready_seconds, cpu_seconds)
+        yield Server(process, port, rest_port, time.perf_counter() - started)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
@@ -225,14 +246,18 @@ def _single_rest(server: Server, images: Sequence[bytes], count: int) -> list[fl
 
 async def _closed_loop(
     server: Server, images: Sequence[bytes], seconds: float
-) -> float:
-    """Return images per second of 32 clients that each send one image at a time."""
+) -> tuple[float, float]:
+    """Return what 32 clients get that each send one image at a time.
+
+    Images per second, and the server's processor time an image in milliseconds.
+    """
     choice = wire.ModelChoice(name=NAME)
     requests = [
         wire.images_request(choice, [image]).SerializeToString() for image in images
     ]
     options = wire.channel_options(max_attempts=1)
     count = 0
+    cpu_seconds = server.cpu_seconds()
     begin = time.perf_counter()
     async with grpc.aio.insecure_channel(server.target, options=options) as channel:
         call = channel.unary_unary(wire.PREDICT_METHOD)
@@ -244,24 +269,26 @@ async def _closed_loop(
                 count += 1
 
         await asyncio.gather(*(client(number) for number in range(NUM_CLIENTS)))
-    return count / (time.perf_counter() - begin)
+    cpu_seconds = server.cpu_seconds() - cpu_seconds
+    return count / (time.perf_counter() - begin), cpu_seconds / count * 1e3
 
 
 async def _swap(
-    server: Server, base_path: Path, images: Sequence[bytes], rate: float
-) -> dict[str, Any]:
+    server: Server, base_path: Path, number: int, images: Sequence[bytes], rate: float
+) -> dict[str, float]:
     """Publish a version in the middle of a steady load."""
     duration = 24.0
     plan = LoadPlan(rate_per_second=rate, duration_seconds=duration, concurrency=128)
 
     async def publish() -> float:
         """Publish half-way, and return the seconds until the new version serves."""
-        await asyncio.sleep(duration / 2)
         prepared = base_path.parent / "prepared"
-        await asyncio.to_thread(prepared.rename, base_path / "2")
+        await asyncio.to_thread(shutil.copytree, base_path / "1", prepared)
+        await asyncio.sleep(duration / 2)
+        await asyncio.to_thread(prepared.rename, base_path / str(number))
         begin = time.perf_counter()
         async with AsyncPredictionClient(server.target, name=NAME) as client:
-            while (await client.model_status()).get(2) != wire.AVAILABLE:
+            while (await client.model_status()).get(number) != wire.AVAILABLE:
                 await asyncio.sleep(0.1)
         return time.perf_counter() - begin
 
@@ -319,7 +346,6 @@ def run_benchmark(
             subprocess.run(  # noqa: S603 - our own program, no shell
                 [sys.executable, "-c", _WRITE_WARM_UP, warm_up, paths[0]], check=True
             )
-        shutil.copytree(base_path / "1", folder / "prepared")
         batching = folder / "batching.config"
         batching.write_text(BATCHING, encoding="ascii")
         flags = ("--enable_batching", f"--batching_parameters_file={batching}")
@@ -327,7 +353,7 @@ def run_benchmark(
         plain = stack.enter_context(serve(base_path))
         figures: dict[str, Any] = {
             "start_to_ready_seconds": plain.ready_seconds,
-            "start_to_ready_cpu_seconds": plain.ready_cpu_seconds,
+            "start_to_ready_cpu_seconds": plain.cpu_seconds(),
         }
         gathering = stack.enter_context(serve(base_path, *flags))
         alone = _InProcess(version_path, paths)
@@ -340,7 +366,16 @@ def run_benchmark(
         figures["server_memory_mib"] = gathering.memory_mib()
         figures["memory_ratio"] = gathering.memory_mib() / alone.ask("memory")
         rate = figures["batched_per_second"] / 2
-        figures.update(asyncio.run(_swap(gathering, base_path, images, rate)))
+        swaps = [
+            asyncio.run(_swap(gathering, base_path, 2 + number, images, rate))
+            for number in range(NUM_SWAPS)
+        ]
+        figures["swap_p99_ratios"] = [each["swap_p99_ratio"] for each in swaps]
+        for name in swaps[0]:
+            figures[name] = statistics.median(each[name] for each in swaps)
+        figures["swap_failed_requests"] = sum(
+            each["swap_failed_requests"] for each in swaps
+        )
     return figures
 
 
@@ -350,9 +385,10 @@ def _round(
     single = statistics.median(alone.ask("single", 20))
     by_grpc = statistics.median(_single_grpc(plain, images, 20))
     by_rest = statistics.median(_single_rest(plain, images, 20))
-    batch = alone.ask("batch", 3)
-    batched = asyncio.run(_closed_loop(gathering, images, 3))
-    unbatched = asyncio.run(_closed_loop(plain, images, 3))
+    batch, batch_cpu = alone.ask("batch", 3)
+    threads, threads_cpu = alone.ask("threads", 3)
+    batched, batched_cpu = asyncio.run(_closed_loop(gathering, images, 3))
+    unbatched, unbatched_cpu = asyncio.run(_closed_loop(plain, images, 3))
     return {
         "in_process_p50_ms": single * 1e3,
         "grpc_p50_ms": by_grpc * 1e3,
@@ -362,6 +398,12 @@ def _round(
         "in_process_batch_32_per_second": batch,
         "batched_per_second": batched,
         "unbatched_per_second": unbatched,
+        "in_process_32_threads_per_second": threads,
+        "in_process_batch_32_cpu_ms_per_image": batch_cpu,
+        "in_process_32_threads_cpu_ms_per_image": threads_cpu,
+        "batched_cpu_ms_per_image": batched_cpu,
+        "unbatched_cpu_ms_per_image": unbatched_cpu,
+        "in_process_batch_32_over_32_threads": batch / threads,
         "batched_over_unbatched": batched / unbatched,
         "batched_over_in_process": batched / batch,
     }
@@ -376,7 +418,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     figures = run_benchmark(options.version, list(find_images(options.images)))
     for name, value in figures.items():
-        sys.stdout.write(f"{name:32} {value:10.3f}\n")
+        text = value if isinstance(value, list) else f"{value:10.3f}"
+        sys.stdout.write(f"{name:40} {text}\n")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2), encoding="utf-8")
 
