@@ -111,7 +111,10 @@ class ImageEpochs:
             ]
             records = tf.data.Dataset.sample_from_datasets(parts, seed=seed)
             records = records.take(self._num_examples)
-        records = records.shuffle(_SHUFFLE_BUFFER, seed=seed)
+        # The order is that of the seed, however often and wherever it is iterated.
+        records = records.shuffle(
+            _SHUFFLE_BUFFER, seed=seed, reshuffle_each_iteration=False
+        )
         batches = self._stream.batches(records, size, self._num_classes)
         batches = mix_batches(batches, training.augmentation, seed)
         num_steps = -(-self._num_examples // size)

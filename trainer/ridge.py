@@ -11,9 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trainer.linear import LinearSolution
 
+_LARGE_PROBLEM = 1e11
+"""Multiplications of the decomposition from which several BLAS threads pay."""
 _LOG_FACTORS = (0.0, 7.0)
 """Bounds of the logarithm of the factor on the scores."""
 _SMALLEST_EIGENVALUE = 1e-6
@@ -48,6 +51,22 @@ def fit_ridge(
     Returns:
         The solution that has the least log-loss on `evaluation`.
     """
+    # BLAS threads that wait for each other cost more than they bring to a small one.
+    is_small = train[0].size * min(train[0].shape) < _LARGE_PROBLEM
+    with threadpool_limits(1 if is_small else None):
+        return _fit(
+            train, evaluation, penalties, num_classes, class_weights, standardize
+        )
+
+
+def _fit(  # noqa: PLR0917
+    train: tuple[np.ndarray, np.ndarray],
+    evaluation: tuple[np.ndarray, np.ndarray],
+    penalties: Sequence[float],
+    num_classes: int,
+    class_weights: Sequence[float] | None,
+    standardize: bool,
+) -> LinearSolution:
     features, labels = train
     targets = np.eye(num_classes, dtype=np.float32)[labels]
     weights = np.ones(len(labels), np.float32)

@@ -8,6 +8,7 @@ run with its values gives the same head.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ from trainer.training import fit_head
 
 Metric = Literal["loss", "accuracy"]
 
-SEARCH_VERSION = "1"
+SEARCH_VERSION = "2"
 """Raise it when `propose` changes: a study of another one is not gone on with."""
 _STARTUP_TRIALS = 10
 _EPOCHS_BEFORE_PRUNING = 3
@@ -114,18 +115,21 @@ def propose(trial: optuna.Trial, strategy: str, *, is_vector: bool) -> Proposal:
         strategy: `linear` allows linear heads alone.
         is_vector: Whether the features are pooled; maps are pooled or flattened first.
     """
-    kinds = ["lbfgs", "ridge"] if is_vector else []
+    if is_vector and trial.number == 0:
+        # In closed form for every penalty at once: one trial is all that there is.
+        return Proposal([], {"optimizer": "ridge", "label_smoothing": 0.0})
+    kinds = ["lbfgs"] if is_vector else []
     if strategy != "linear":
         kinds.append("dense")
-    kind = trial.suggest_categorical("kind", kinds)
-    if kind != "dense":
-        penalty = trial.suggest_float(f"{kind}_penalty", 1e-4, 30.0, log=True)
-        training: dict[str, Any] = {"optimizer": kind, "regularization": [penalty]}
-        if kind == "lbfgs":
-            training["label_smoothing"] = trial.suggest_float("lbfgs_smoothing", 0, 0.2)
-        else:
-            training["label_smoothing"] = 0.0
-        return Proposal([], training)
+    if trial.suggest_categorical("kind", kinds) == "lbfgs":
+        return Proposal(
+            [],
+            {
+                "optimizer": "lbfgs",
+                "regularization": [trial.suggest_float("penalty", 1e-4, 30, log=True)],
+                "label_smoothing": trial.suggest_float("linear_smoothing", 0.0, 0.2),
+            },
+        )
     head: list[dict[str, Any]] = []
     if not is_vector:
         match trial.suggest_categorical("reduction", ["avg", "max", "flatten"]):
@@ -262,7 +266,7 @@ def proposal_of(trial: optuna.trial.FrozenTrial) -> Proposal:
 
 
 def table(trials: Sequence[optuna.trial.FrozenTrial]) -> list[dict[str, Any]]:
-    """Return one row per trial: number, state, score, seconds and drawn values."""
+    """Return one row per trial: number, state, score, seconds and values."""
     return [
         {
             "trial": trial.number,
@@ -270,7 +274,13 @@ def table(trials: Sequence[optuna.trial.FrozenTrial]) -> list[dict[str, Any]]:
             _LOSS: trial.user_attrs.get(_LOSS),
             _ACCURACY: trial.user_attrs.get(_ACCURACY),
             "seconds": trial.duration.total_seconds() if trial.duration else None,
-            **trial.params,
+            "layers": sum(row["type"] == "dense" for row in proposal_of(trial).head),
+            **{
+                key: value
+                for key, value in proposal_of(trial).training.items()
+                if key != "early_stopping_patience"
+            },
+            "head": json.dumps(proposal_of(trial).head),
         }
         for trial in trials
     ]

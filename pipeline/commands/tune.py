@@ -212,8 +212,8 @@ def _show(rows: list[dict[str, Any]], seconds: float, num_before: int) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for title in ("Trial", "Eval loss", "Eval accuracy", "Seconds", "Kind"):
-        table.add_column(title, justify="left" if title == "Kind" else "right")
+    for title in ("Trial", "Eval loss", "Eval accuracy", "Seconds", "Head"):
+        table.add_column(title, justify="left" if title == "Head" else "right")
     done = [row for row in rows if row["eval_loss"] is not None]
     for row in sorted(done, key=lambda row: float(row["eval_loss"]))[:_SHOWN]:
         table.add_row(
@@ -221,7 +221,7 @@ def _show(rows: list[dict[str, Any]], seconds: float, num_before: int) -> None:
             f"{row['eval_loss']:.4f}",
             f"{row['eval_accuracy']:.4f}",
             f"{row['seconds']:.1f}",
-            str(row["kind"]),
+            f"{row['layers']} dense, {row['optimizer']}",
         )
     Console(highlight=False).print(table)
     typer.echo(
