@@ -88,7 +88,8 @@ def fit_head(
     _set_seed(training)
     shape = tuple(feature_shape or train[0].shape[1:])
     train, evaluation = (
-        (x.reshape(-1, *shape), np.asarray(y, np.int64)) for x, y in (train, evaluation)
+        (x.reshape(len(x), *shape), np.asarray(y, np.int64))
+        for x, y in (train, evaluation)
     )
     for name, (x, _) in (("train", train), ("eval", evaluation)):
         broken = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(1))

@@ -39,7 +39,7 @@ _SIZE = 32
 _CUT = "block2b_add"
 """Shallow, so that nothing takes long."""
 _FEATURES = 24
-_DEADLINE_SECONDS = 200
+_DEADLINE_SECONDS = 400
 _MODEL = {
     "preset": "efficientnet_lite0",
     "cut": _CUT,
@@ -204,7 +204,7 @@ class _Trainings:
         return history
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1000)
 @pytest.mark.parametrize(
     ("training", "phase", "epoch"),
     [(_STORED, "head", 10), (_IN_THE_LOOP, "fine_tune", 2)],
@@ -220,9 +220,9 @@ def test_killed_training_ends_like_an_unbroken_one(
 ) -> None:
     trainings = _Trainings(tmp_path, transform_graph, training)
     request.addfinalizer(trainings.end)
-    unbroken = trainings.start("unbroken", "others")
     killed = trainings.start("killed", "checkpoints")
     trainings.kill_after(killed, "checkpoints", phase, epoch)
+    unbroken = trainings.start("unbroken", "others")
     resumed = trainings.start("resumed", "checkpoints")
     trainings.finish("unbroken", unbroken)
     trainings.finish("resumed", resumed)
