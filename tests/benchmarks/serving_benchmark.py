@@ -1,0 +1,119 @@
+"""The embedded server against the bare model, over a real export, in one run.
+
+    python tests/benchmarks/serving_benchmark.py [--requests 1000000]
+
+EfficientNet-Lite0 with its ImageNet weights and a new head of two classes, photographs
+of cats and dogs. `--requests` adds so many tiny requests, and what they do to memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NUM_IMAGES = 64
+CLASS_NAMES = ("cat", "dog")
+
+
+def main() -> None:
+    """Export a model, and measure servers that serve it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=0)
+    arguments = parser.parse_args()
+    named = os.environ.get("GRAFT_TEST_DATA")
+    data = Path(named) if named else ROOT.parent / "shared" / "data"
+    archive = data / "cats_vs_dogs.tar"
+    if not archive.is_file():
+        sys.exit(
+            f"{archive} is not here: set GRAFT_TEST_DATA to the folder of real images"
+        )
+    with tempfile.TemporaryDirectory(prefix="graft-bench-") as scratch:
+        folder = Path(scratch)
+        images = extract_photographs(archive, folder / "photographs")
+        version = folder / "model" / "1"
+        export(version, images[:4], folder)
+        measure("serving.benchmark", version, *images)
+        if arguments.requests:
+            measure("serving.soak", version, "--requests", str(arguments.requests))
+
+
+def measure(module: str, *arguments: str | Path) -> None:
+    """Run a measuring module, whose figures go to standard output."""
+    subprocess.run([sys.executable, "-m", module, *arguments], check=True, cwd=ROOT)
+
+
+def extract_photographs(archive: Path, folder: Path) -> list[Path]:
+    """Extract the first photographs of cats and of dogs, as many of each."""
+    with tarfile.open(archive) as tar:
+        members = [each for each in tar.getmembers() if each.name.endswith(".jpg")]
+        chosen = [
+            each
+            for name in CLASS_NAMES
+            for each in [one for one in members if f"/{name}/" in one.name][
+                : NUM_IMAGES // len(CLASS_NAMES)
+            ]
+        ]
+        tar.extractall(folder, chosen, filter="data")
+    return [folder / each.name for each in chosen]
+
+
+def export(version: Path, images: list[Path], scratch: Path) -> None:
+    """Export the backbone with a new head, as the Trainer does.
+
+    Args:
+        version: Folder to write.
+        images: What Transform analyses; it learns nothing from them but the label map.
+        scratch: Folder for Transform's graph.
+    """
+    import tensorflow as tf
+    import tensorflow_transform as tft
+    from tensorflow_transform import beam as tft_beam
+
+    from components.transform import PREPROCESSING_KEY, preprocessing_fn
+    from pipeline.beam_settings import keep_beam_local
+    from trainer import features
+    from trainer.backbone import build_backbone
+    from trainer.config import ModelConfig
+    from trainer.export import ServingModel, export_model
+    from trainer.head import build_head
+    from trainer.preprocessing import PreprocessingSpec
+
+    keep_beam_local()
+    rows = [
+        {features.IMAGE_KEY: path.read_bytes(), features.CLASS_NAME_KEY: name.encode()}
+        for path, name in zip(images, CLASS_NAMES * len(images), strict=False)
+    ]
+    metadata = tft.DatasetMetadata.from_feature_spec(
+        {key: tf.io.FixedLenFeature([], tf.string) for key in rows[0]}
+    )
+    spec = PreprocessingSpec(height=224, width=224, scaling="lite")
+    function = functools.partial(
+        preprocessing_fn, custom_config={PREPROCESSING_KEY: spec.to_json()}
+    )
+    with tft_beam.Context(temp_dir=str(scratch / "beam")):
+        graph = (rows, metadata) | tft_beam.AnalyzeDataset(function)
+        graph | tft_beam.WriteTransformFn(str(scratch / "transform"))
+    output = tft.TFTransformOutput(str(scratch / "transform"))
+    model = ModelConfig()
+    backbone = build_backbone(model)
+    export_model(
+        ServingModel(
+            transform=output.transform_features_layer(),
+            backbone=backbone,
+            head=build_head(model, backbone.output_shape[1:], len(CLASS_NAMES)),
+            class_names=CLASS_NAMES,
+        ),
+        str(version),
+    )
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main()
