@@ -14,6 +14,9 @@ from trainer.features import TRAIN_SPLIT
 _NUM_FOLDS = 5
 _NUM_COMPONENTS = 64
 _SEED = 0
+# Fewer distances do not tell what is usual.
+_FEWEST_NEIGHBOURS = 20
+_NEIGHBOUR_CHUNK = 512
 
 TITLES = {
     "leaks": "Near-copies in different splits",
@@ -116,6 +119,66 @@ def find_pairs(
             message = f"in {example.split} and in {other.split}; {apart}"
             found["leaks"].append(Finding(example, message, other))
     return found
+
+
+def find_feature_copies(
+    examples: Sequence[Example],
+    features_by_hash: dict[str, np.ndarray],
+    config: DataQualityConfig,
+) -> Iterator[Finding]:
+    """Yield training images that are copies of held-out ones to the backbone's eye.
+
+    So a mirrored or cropped copy is found, too, whose pixels are elsewhere. How far
+    images are apart depends on what they show: the nearest neighbours of digits are
+    ten times closer than those of photographs. So a pair counts as copies by
+    its distance as a share of the usual distance of a held-out image to its nearest
+    training image.
+
+    Args:
+        examples: All images.
+        features_by_hash: Content hash to stored features, float32 (F,).
+        config: `leaks` and `max_feature_distance`.
+    """
+    known = [each for each in examples if each.content_hash in features_by_hash]
+    train = [each for each in known if each.split == TRAIN_SPLIT]
+    held_out = [each for each in known if each.split != TRAIN_SPLIT]
+    if config.leaks == "off" or not train or len(held_out) < _FEWEST_NEIGHBOURS:
+        return
+    nearest, distances = _nearest(
+        _unit_features(held_out, features_by_hash),
+        _unit_features(train, features_by_hash),
+    )
+    usual = float(np.median(distances))
+    for index, distance in enumerate(distances):
+        if distance >= config.max_feature_distance * usual:
+            continue
+        other = held_out[index]
+        yield Finding(
+            train[nearest[index]],
+            f"in {TRAIN_SPLIT} and in {other.split}; features are {distance:.4f} apart "
+            f"(cosine), usual is {usual:.4f}",
+            other,
+        )
+
+
+def _unit_features(
+    examples: Sequence[Example], features_by_hash: dict[str, np.ndarray]
+) -> np.ndarray:
+    values = np.stack([features_by_hash[each.content_hash] for each in examples])
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    unit: np.ndarray = values / np.maximum(lengths, 1e-12)
+    return unit
+
+
+def _nearest(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return index and cosine distance of each row's nearest neighbour."""
+    places, distances = [], []
+    for start in range(0, len(rows), _NEIGHBOUR_CHUNK):
+        similar = rows[start : start + _NEIGHBOUR_CHUNK] @ others.T
+        place = similar.argmax(axis=1)
+        places.append(place)
+        distances.append(1 - similar[np.arange(len(place)), place])
+    return np.concatenate(places), np.concatenate(distances)
 
 
 def find_label_errors(

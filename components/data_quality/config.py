@@ -37,6 +37,14 @@ class DataQualityConfig(StrictModel):
         description="Near-copies differ by less than this on average, in grey levels "
         "of 255, at 32 by 32 pixels.",
     )
+    max_feature_distance: float = Field(
+        0.35,
+        ge=0,
+        lt=1,
+        description="A training image is a near-copy of one in `eval`, too, if its "
+        "stored features are closer than this share of the usual distance to the "
+        "nearest training image; 0 switches it off.",
+    )
     min_contrast: float = Field(
         2.0, ge=0, description="An image is blank below this deviation of grey levels."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,6 +24,7 @@ from components.data_quality.checks import (
     TITLES,
     Example,
     Finding,
+    find_feature_copies,
     find_label_errors,
     find_pairs,
     find_poor_images,
@@ -80,8 +81,12 @@ class Executor(base_executor.BaseExecutor):
         examples = [example for example, _ in seen]
         found = find_pairs(examples, config) | find_poor_images(examples, config)
         found["label_errors"] = []
-        if config.label_errors != "off":
+        if config.label_errors != "off" or config.leaks != "off":
             stored = _read_features(training)
+            found["leaks"] += _new_pairs(
+                find_feature_copies(examples, stored, config), found["leaks"]
+            )
+        if config.label_errors != "off":
             found["label_errors"] = list(find_label_errors(examples, stored))
         quality = artifact_utils.get_single_instance(output_dict[QUALITY_KEY])
         dropped = _dropped(found, config)
@@ -154,11 +159,14 @@ def _all_records(raw: artifact.Artifact) -> Iterator[tuple[str, bytes]]:
 
 
 def _read_features(training: artifact.Artifact) -> dict[str, np.ndarray]:
-    """Return the features of `train` by content hash; none for raw examples."""
+    """Return the features by content hash, of all splits; none for raw examples."""
     stored: dict[str, np.ndarray] = {}
-    for record in records(
-        split_files([training], features.TRAIN_SPLIT)
-    ).as_numpy_iterator():
+    files = [
+        file
+        for split in artifact_utils.decode_split_names(training.split_names)
+        for file in split_files([training], split)
+    ]
+    for record in records(files).as_numpy_iterator():
         found = tf.train.Example.FromString(record).features.feature
         if features.FEATURES_KEY not in found:
             break
@@ -166,6 +174,17 @@ def _read_features(training: artifact.Artifact) -> dict[str, np.ndarray]:
         values = found[features.FEATURES_KEY].float_list.value
         stored[key] = np.array(values, np.float32)
     return stored
+
+
+def _new_pairs(findings: Iterable[Finding], known: Sequence[Finding]) -> list[Finding]:
+    """Return the findings whose pair is not among the known ones."""
+    seen = {_pair_of(each) for each in known}
+    return [each for each in findings if _pair_of(each) not in seen]
+
+
+def _pair_of(finding: Finding) -> tuple[str, str]:
+    other = finding.other
+    return finding.example.content_hash, "" if other is None else other.content_hash
 
 
 def _dropped(found: dict[str, list[Finding]], config: DataQualityConfig) -> set[str]:

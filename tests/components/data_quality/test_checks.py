@@ -10,6 +10,7 @@ from PIL import Image, ImageFilter
 
 from components.data_quality.checks import (
     Example,
+    find_feature_copies,
     find_label_errors,
     find_pairs,
     find_poor_images,
@@ -126,3 +127,27 @@ def test_swapped_labels_are_found_and_right_ones_are_not() -> None:
         for e in examples
     ]
     assert list(find_label_errors(held_out, stored)) == []
+
+
+def test_copies_are_found_by_their_features_too() -> None:
+    rng = np.random.default_rng(0)
+    look = look_at(encode(scene(0)))
+    examples, stored = [], {}
+    for index in range(200):
+        split = "eval" if index % 4 == 0 else "train"
+        examples.append(Example(str(index), f"{index}.png", "a", split, look))
+        stored[str(index)] = np.abs(rng.normal(size=64)).astype(np.float32)
+    # 1 is a mirrored copy of 0: nearly the same features, at another scale.
+    stored["1"] = 3 * stored["0"] + rng.normal(size=64) * 0.1
+    (finding,) = find_feature_copies(examples, stored, DEFAULTS)
+    assert finding.other is not None
+    assert (finding.example.content_hash, finding.other.content_hash) == ("1", "0")
+    assert "in train and in eval" in finding.message
+    for config in (
+        DataQualityConfig(leaks="off"),
+        DataQualityConfig(max_feature_distance=0),
+    ):
+        assert not list(find_feature_copies(examples, stored, config))
+    few = [each for each in examples if int(each.content_hash) < 40]
+    assert not list(find_feature_copies(few, stored, DEFAULTS))
+    assert not list(find_feature_copies(examples, {}, DEFAULTS))
