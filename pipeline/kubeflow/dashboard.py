@@ -103,7 +103,7 @@ def _roc(is_true: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
     if not len(right) or not len(wrong):
         return []
     # Dense where the right answers are, which is where the curve bends.
-    inner = np.quantile(right, np.linspace(1, 0, NUM_ROC_POINTS - 2))
+    inner = np.unique(np.quantile(right, np.linspace(0, 1, NUM_ROC_POINTS - 2)))[::-1]
     points = []
     for threshold in (1.0 + 1e-6, *inner.tolist(), 0.0):
         points.append(
