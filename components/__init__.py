@@ -10,7 +10,10 @@ import importlib
 from typing import Any
 
 _ARTIFACTS = {
+    "DataQualityReport": "components.data_quality.artifacts",
     "ImageQuarantine": "components.image_example_gen.artifacts",
+    "ModelCard": "components.report.artifacts",
+    "RunReport": "components.report.artifacts",
 }
 
 
