@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from trainer.backbone import build_backbone
 from trainer.config import ModelConfig
 from trainer.feature_engine import build_engine, engine_label, resolve_engine
+from trainer.image_decoding import decode_image
+from trainer.preprocessing import PreprocessingSpec, normalise_pixels, preprocess_images
 
 RELATIVE = 1e-4
+SCALE_TOLERANCE = 0.1
+"""Of the length of the difference to that of the features; docs/decisions/0004."""
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +70,66 @@ def test_auto_is_resolved_and_an_unknown_engine_is_named():
     assert engine_label("tensorflow", "bfloat16") == "tensorflow-float32"
     with pytest.raises(ValueError, match="Received: engine='onnx'"):
         resolve_engine("onnx")  # type: ignore[arg-type]
+
+
+# --- Real photographs -----------------------------------------------------------------
+NUM_PHOTOGRAPHS = 8
+SPEC = PreprocessingSpec(height=224, width=224, scaling="lite")
+
+
+@pytest.fixture(scope="module")
+def full_size_backbone():
+    return build_backbone(ModelConfig())
+
+
+def _photographs(archive, least_edge: int) -> list[bytes]:
+    """Return the first photographs that are so large, in the archive's order."""
+    found: list[bytes] = []
+    with tarfile.open(archive) as file:
+        for member in file:
+            content = file.extractfile(member) if member.isfile() else None
+            if content is None:
+                continue
+            encoded = content.read()
+            with Image.open(io.BytesIO(encoded)) as image:
+                is_large = min(image.size) >= least_edge
+            if is_large and image.format == "JPEG":
+                found.append(encoded)
+            if len(found) == NUM_PHOTOGRAPHS:
+                break
+    return found
+
+
+def _features(engine, pixels) -> np.ndarray:
+    (values,) = engine.run([np.asarray(pixels)])
+    return values
+
+
+@pytest.mark.parametrize("archive", ["santa.tar", "cats_vs_dogs.tar"])
+def test_engines_agree_on_real_photographs(real_data, full_size_backbone, archive):
+    encoded = _photographs(real_data / archive, 200)
+    pixels = preprocess_images(tf.constant(encoded), SPEC)
+    expected = _features(build_engine(full_size_backbone, "tensorflow"), pixels)
+    found = _features(build_engine(full_size_backbone, "openvino"), pixels)
+    error = np.abs(found - expected).max() / np.abs(expected).max()
+    assert error < RELATIVE
+
+
+def test_a_smaller_scale_of_decoding_stays_within_its_tolerance(
+    real_data, full_size_backbone
+):
+    """Large photographs, decoded at full scale and at a smaller one."""
+    encoded = _photographs(real_data / "santa.tar", 4 * 224)
+
+    def at_full_scale(image: bytes) -> tf.Tensor:
+        pixels = tf.image.resize(
+            decode_image(tf.constant(image)), (224, 224), "bicubic", antialias=True
+        )
+        return normalise_pixels(tf.clip_by_value(pixels, 0.0, 255.0), "lite")
+
+    engine = build_engine(full_size_backbone, "openvino")
+    expected = _features(engine, tf.stack([at_full_scale(each) for each in encoded]))
+    found = _features(engine, preprocess_images(tf.constant(encoded), SPEC))
+    error = np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)
+    assert (error > 0).all()  # every one was decoded at a smaller scale
+    assert error.max() < SCALE_TOLERANCE
