@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import logging
 import os
 import time
 from pathlib import Path
@@ -98,6 +99,8 @@ def _problem(
         from trainer.training_loop import fingerprint_of
         from trainer.tuning import SEARCH_VERSION, Problem
 
+    # Every trial is a graph of its own, which TensorFlow warns of.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     train, evaluation = load_features([train_files]), load_features([eval_files])
     shape: tuple[int, ...] = train[0].shape[1:]
     if config.model.pooling == "none":
