@@ -91,6 +91,11 @@ def fit_head(
         (x.reshape(len(x), *shape), np.asarray(y, np.int64))
         for x, y in (train, evaluation)
     )
+    weights = _check_labels(
+        count_labels(train[1], num_classes),
+        count_labels(evaluation[1], num_classes),
+        training,
+    )
     for name, (x, _) in (("train", train), ("eval", evaluation)):
         broken = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(1))
         if len(broken):
@@ -98,11 +103,6 @@ def fit_head(
                 f"{len(broken)} of {len(x)} features of `{name}` are not finite: "
                 f"compute them again. Received: the first is example {broken[0]}"
             )
-    weights = _check_labels(
-        count_labels(train[1], num_classes),
-        count_labels(evaluation[1], num_classes),
-        training,
-    )
     is_linear = not model.head and len(shape) == 1
     if training.optimizer in SOLVERS or training.strategy == "linear":
         if not is_linear:
