@@ -279,7 +279,8 @@ def _ask_integers(target: str) -> None:
             response_deserializer=pb.PredictResponse.FromString,
         )
         try:
-            call(request, timeout=30)
+            # A busy machine takes its time to refuse; only a hang takes this long.
+            call(request, timeout=120)
         except grpc.RpcError as error:
             raise CallError(error.code().name, error.details() or "") from error
 
