@@ -53,14 +53,29 @@ class ServingModel(tf.Module):
     ) -> None:
         super().__init__(name="graft")
         self._transform = transform
-        self._backbone = fold_batch_norms(backbone)
-        self._head = head
-        # Keras models keep variables behind their own type: name them to tf.Module.
+        backbone = fold_batch_norms(backbone)
+        # Keras models keep variables behind their own type: name them to tf.Module. The
+        # models themselves stay out, with the thousand objects that they are made of.
         self._tracked = [
-            variable.value
-            for model in (self._backbone, head)
-            for variable in model.variables
+            variable.value for model in (backbone, head) for variable in model.variables
         ]
+
+        def classify_pixels(pixels: tf.Tensor) -> tf.Tensor:
+            return probabilities(head(backbone(pixels, training=False), training=False))
+
+        # Functions of their own, so that all signatures share one graph of each.
+        self._classify_pixels = tf.function(
+            classify_pixels,
+            input_signature=[tf.TensorSpec(backbone.input_shape, tf.float32)],
+            autograph=False,
+        )
+        self._pixels_of = tf.function(
+            lambda encoded: transform({features.IMAGE_KEY: encoded})[
+                features.PIXELS_KEY
+            ],
+            input_signature=[tf.TensorSpec(_BATCH, tf.string)],
+            autograph=False,
+        )
         self._class_names = tf.constant(list(class_names))
         self._unknown_threshold = unknown_threshold
         self._blank = tf.constant(_blank_image(8))
@@ -73,13 +88,6 @@ class ServingModel(tf.Module):
                 the message names the positions in the batch.
         """
         return self._classify_pixels(self._pixels_of(_check_images(encoded)))
-
-    def _pixels_of(self, encoded: tf.Tensor) -> tf.Tensor:
-        return self._transform({features.IMAGE_KEY: encoded})[features.PIXELS_KEY]
-
-    def _classify_pixels(self, pixels: tf.Tensor) -> tf.Tensor:
-        bottleneck = self._backbone(pixels, training=False)
-        return probabilities(self._head(bottleneck, training=False))
 
     @tf.function(
         input_signature=[tf.TensorSpec(_BATCH, tf.string, features.IMAGES_INPUT)],

@@ -18,7 +18,7 @@ from components.gate.predictions import Answers, EvaluatedImages
 from trainer import features
 from trainer.errors import DataError
 
-_BATCH_SIZE = 64
+_BATCH_SIZE = 32
 _NUM_TIMED_CALLS = 15
 _SIZE_EDGES = (64, 128, 256, 512, 1024, 2048)
 
