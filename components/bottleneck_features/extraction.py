@@ -186,7 +186,8 @@ class ExtractShard(beam.DoFn):
         keys: list[bytes] = []
 
         def pixels() -> Iterator[np.ndarray]:
-            for batch in image_batches(images, missing, worker.prepare):
+            size = worker.engine.batch_size
+            for batch in image_batches(images, missing, worker.prepare, size):
                 keys.extend(batch.keys)
                 yield batch.pixels
 

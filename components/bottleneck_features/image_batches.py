@@ -17,7 +17,6 @@ import tensorflow as tf
 from trainer import features
 from trainer.preprocessing import PreprocessingSpec, normalise_pixels, resize_image
 
-BATCH_SIZE = 32
 _BATCHES_AHEAD = 2
 
 _IMAGE = {
@@ -57,7 +56,7 @@ def trace_preparation(spec: PreprocessingSpec) -> Prepare:
 
 
 def image_batches(
-    path: str, wanted: set[bytes], prepare: Prepare
+    path: str, wanted: set[bytes], prepare: Prepare, batch_size: int
 ) -> Iterator[ImageBatch]:
     """Yield the images whose key is in `wanted`, in the order of the file.
 
@@ -65,6 +64,7 @@ def image_batches(
         path: TFRecord of raw examples.
         wanted: SHA-256 of images, 32 bytes each.
         prepare: Made by `trace_preparation`.
+        batch_size: What the engine likes.
     """
     table = tf.lookup.StaticHashTable(
         tf.lookup.KeyValueTensorInitializer(
@@ -92,7 +92,7 @@ def image_batches(
         .map(parse)
         .filter(is_wanted)
         .map(load, num_parallel_calls=os.cpu_count(), deterministic=True)
-        .batch(BATCH_SIZE)
+        .batch(batch_size)
         .prefetch(_BATCHES_AHEAD)
     )
     for keys, pixels in dataset:

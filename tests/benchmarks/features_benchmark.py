@@ -103,7 +103,7 @@ def _compare(
     ready = [
         batch.pixels
         for shard, wanted in zip(shards, keys, strict=True)
-        for batch in image_batches(shard[1], set(wanted), prepare)
+        for batch in image_batches(shard[1], set(wanted), prepare, engine.batch_size)
     ]
 
     def run_component() -> None:

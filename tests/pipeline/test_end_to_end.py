@@ -81,7 +81,7 @@ def test_the_last_screens_command_answers(first_run):
     """As printed, in the folder of the run, with no environment activated."""
     command = re.search(r"Ask it +(.*)", first_run.stdout).group(1)
     assert " predict " in command
-    done = subprocess.run(  # noqa: S603 (a command that graft printed)
+    done = subprocess.run(
         shlex.split(command), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr

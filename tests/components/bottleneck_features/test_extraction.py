@@ -20,7 +20,6 @@ from apache_beam.testing import test_pipeline
 
 from components import progress
 from components.bottleneck_features import extraction as extraction_module
-from components.bottleneck_features import image_batches as image_batches_module
 from components.bottleneck_features.extraction import (
     COMPUTED,
     DAMAGED,
@@ -29,9 +28,10 @@ from components.bottleneck_features.extraction import (
     ExtractShard,
     release_workers,
 )
-from components.bottleneck_features.image_batches import BATCH_SIZE, image_batches
+from components.bottleneck_features.image_batches import image_batches
 from trainer.backbone import build_backbone
 from trainer.errors import DataError
+from trainer.feature_engine import OpenVinoEngine
 
 PROGRAM = Path(__file__).with_name("run_extraction.py")
 ROOT = Path(__file__).resolve().parents[3]
@@ -126,7 +126,8 @@ def test_a_damaged_file_is_computed_anew_and_reported(
             beam.metrics.MetricsFilter().with_namespace(METRICS_NAMESPACE)
         )["counters"]
     }
-    assert counts == {FROM_STORE: 64, COMPUTED: 32, DAMAGED: 1}
+    lost = OpenVinoEngine.batch_size
+    assert counts == {FROM_STORE: len(pictures) - lost, COMPUTED: lost, DAMAGED: 1}
     assert f"{victim} is damaged; its features are computed anew" in caplog.text
     assert Path(f"{victim}.damaged").exists()
     _same(extract(extraction, shard), expected)
@@ -172,7 +173,7 @@ def test_a_kill_in_the_middle_loses_the_unfinished_file_alone(
     assert not Path(shard.target).exists()
 
     found = extract(extraction, shard)
-    assert found.num_computed == len(pictures) - 2 * BATCH_SIZE
+    assert found.num_computed == len(pictures) - 2 * OpenVinoEngine.batch_size
     _same(found, extract(make_extraction(store=str(tmp_path / "other")), shard))
 
 
@@ -230,16 +231,16 @@ def test_a_process_loads_the_backbone_once_and_only_for_what_is_new(
         release_workers()
 
 
-def test_a_waiting_engine_stops_the_reader(pictures, write_shard, monkeypatch):
+def test_a_waiting_engine_stops_the_reader(pictures, write_shard):
     decoded = tf.Variable(0)
 
     def prepare(encoded: tf.Tensor) -> tf.Tensor:
         with tf.control_dependencies([decoded.assign_add(1)]):
             return tf.zeros([2, 2, 3])
 
-    monkeypatch.setattr(image_batches_module, "BATCH_SIZE", 2)
     shard = write_shard(pictures)
-    batches = image_batches(shard.images, {each.key for each in pictures}, prepare)
+    wanted = {each.key for each in pictures}
+    batches = image_batches(shard.images, wanted, prepare, batch_size=2)
     assert len(next(batches).keys) == 2
     _wait_until_still(decoded)
     # What was taken, the batches ahead, one being filled, and an image per thread.
