@@ -26,6 +26,7 @@ from components.bottleneck_features.image_batches import (
     trace_preparation,
 )
 from components.bottleneck_features.store import FeatureStore
+from components.bottleneck_features.store_files import is_remote
 from trainer.backbone import backbone_fingerprint, build_backbone
 from trainer.config import ModelConfig
 from trainer.feature_engine import (
@@ -96,10 +97,12 @@ class _Worker:
     def engine(self) -> FeatureEngine:
         """The engine, built at the first image that is new: often there is none."""
         if self._engine is None:
+            is_local = not is_remote(self.extraction.store_folder)
             self._engine = build_engine(
-                build_backbone(self.model),
+                lambda: build_backbone(self.model),
                 self.extraction.engine,
                 self.extraction.precision,
+                keep_in=self.store.namespace_folder if is_local else None,
             )
         return self._engine
 

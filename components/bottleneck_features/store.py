@@ -3,6 +3,7 @@
     <folder>/<namespace>/
         namespace.json          what the namespace stands for, for people
         <sha256>.arrow          features of some images; the name is the file's own hash
+        openvino-<version>.zip  the backbone's graph, see `trainer.feature_engine`
 
 A namespace is everything that decides a feature but the image: preprocessing, weights,
 cut, pooling, engine and precision. An image is its SHA-256, so relabelling or moving a

@@ -44,7 +44,7 @@ def expected(backbone, batches) -> list[np.ndarray]:
 def test_every_engine_gives_the_features_of_the_keras_model_in_order(
     backbone, batches, expected, name
 ):
-    engine = build_engine(backbone, name)
+    engine = build_engine(lambda: backbone, name)
     found = list(engine.run(iter(batches)))
     assert engine.name == f"{name}-float32"
     assert len(found) == len(expected)
@@ -55,14 +55,43 @@ def test_every_engine_gives_the_features_of_the_keras_model_in_order(
 
 def test_bfloat16_stays_near(backbone, batches, expected):
     """Only the size: a processor without bfloat16 computes in float32."""
-    found = list(build_engine(backbone, "openvino", "bfloat16").run(iter(batches)))
+    found = list(
+        build_engine(lambda: backbone, "openvino", "bfloat16").run(iter(batches))
+    )
     for values, reference in zip(found, expected, strict=True):
         difference = np.abs(values - reference).mean() / np.abs(reference).mean()
         assert difference < 0.1
 
 
 def test_no_batches_give_no_features(backbone):
-    assert list(build_engine(backbone, "openvino").run(iter([]))) == []
+    assert list(build_engine(lambda: backbone, "openvino").run(iter([]))) == []
+
+
+def test_a_kept_graph_is_read_and_a_damaged_one_built_anew(
+    backbone, batches, tmp_path, caplog
+):
+    built = []
+
+    def make():
+        built.append(1)
+        return backbone
+
+    def features_now() -> list[np.ndarray]:
+        engine = build_engine(make, "openvino", keep_in=str(tmp_path))
+        return list(engine.run(iter(batches)))
+
+    first = features_now()
+    for values, again in zip(first, features_now(), strict=True):
+        np.testing.assert_array_equal(values, again)
+    assert len(built) == 1
+    (kept,) = tmp_path.iterdir()
+    content = bytearray(kept.read_bytes())
+    content[len(content) // 2] ^= 1
+    kept.write_bytes(content)
+    for values, again in zip(first, features_now(), strict=True):
+        np.testing.assert_array_equal(values, again)
+    assert len(built) == 2
+    assert f"{kept} is built anew" in caplog.text
 
 
 def test_auto_is_resolved_and_an_unknown_engine_is_named():
@@ -109,8 +138,8 @@ def _features(engine, pixels) -> np.ndarray:
 def test_engines_agree_on_real_photographs(real_data, full_size_backbone, archive):
     encoded = _photographs(real_data / archive, 200)
     pixels = preprocess_images(tf.constant(encoded), SPEC)
-    expected = _features(build_engine(full_size_backbone, "tensorflow"), pixels)
-    found = _features(build_engine(full_size_backbone, "openvino"), pixels)
+    expected = _features(build_engine(lambda: full_size_backbone, "tensorflow"), pixels)
+    found = _features(build_engine(lambda: full_size_backbone, "openvino"), pixels)
     error = np.abs(found - expected).max() / np.abs(expected).max()
     assert error < RELATIVE
 
@@ -127,7 +156,7 @@ def test_a_smaller_scale_of_decoding_stays_within_its_tolerance(
         )
         return normalise_pixels(tf.clip_by_value(pixels, 0.0, 255.0), "lite")
 
-    engine = build_engine(full_size_backbone, "openvino")
+    engine = build_engine(lambda: full_size_backbone, "openvino")
     expected = _features(engine, tf.stack([at_full_scale(each) for each in encoded]))
     found = _features(engine, preprocess_images(tf.constant(encoded), SPEC))
     error = np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)
