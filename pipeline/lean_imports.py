@@ -107,7 +107,8 @@ def install() -> None:
     _import_without("tensorflow", _OPTIONAL_TO_KERAS)
     _import_without("apache_beam", _OPTIONAL_TO_BEAM)
     for name in _RARELY_USED:
-        _import_lazily(name)
+        if name not in sys.modules:
+            sys.modules[name] = _Unexecuted(name)
     import tfx
 
     for name, kind in (
@@ -141,14 +142,3 @@ def _import_without(package: str, companions: tuple[str, ...]) -> None:
         for name in hidden:
             if modules.get(name) is None:
                 modules.pop(name, None)
-
-
-def _import_lazily(name: str) -> None:
-    """Let a module run when one of its names is asked for."""
-    spec = None if name in sys.modules else importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
-        return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
