@@ -25,7 +25,12 @@ _OPTIONAL_TO_KERAS = ("sklearn", "pandas", "matplotlib")
 """Keras imports these where it finds them, for wrappers that no step uses."""
 _OPTIONAL_TO_BEAM = ("ipywidgets", "google.cloud.pubsub")
 """Beam imports these where it finds them: a notebook's bars, a source of no node's."""
-_RARELY_USED = ("nltk", "rouge_score.rouge_scorer")
+_RARELY_USED = (
+    "nltk",
+    "rouge_score.rouge_scorer",
+    "rouge_score.scoring",
+    "rouge_score.tokenizers",
+)
 """TFMA imports these for a metric of texts: they run when it is computed."""
 
 
