@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.publishing.config import PushConfig
 from pipeline.kubeflow.cronjob import CronJobSettings, cronjob
 from pipeline.kubeflow.profile import load_profile
 
@@ -48,24 +49,25 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
     return compare
 
 
-@pytest.fixture(scope="module")
-def rendered():
-    """Each overlay as one YAML text, by the kustomize within kubectl."""
+def render(folder: Path) -> str:
+    """Render an overlay by the kustomize within kubectl, or by itself."""
     if shutil.which("kubectl"):
         command = ["kubectl", "kustomize"]
     elif shutil.which("kustomize"):
         command = ["kustomize", "build"]
     else:
         pytest.skip("neither kubectl nor kustomize is installed")
-    return {
-        name: subprocess.run(
-            [*command, str(FOLDER / "overlays" / name)],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        for name in OVERLAYS
-    }
+    done = subprocess.run(
+        [*command, str(folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def rendered():
+    """Each overlay as one YAML text."""
+    return {name: render(FOLDER / "overlays" / name) for name in OVERLAYS}
 
 
 # --- Structure: always
@@ -82,7 +84,8 @@ def test_no_package_shadows_the_kubernetes_client():
 def test_every_resource_of_a_kustomization_exists_and_none_is_left_out(path):
     (kustomization,) = documents(path)
     listed = {path.parent / name for name in kustomization["resources"]}
-    assert all(item.exists() for item in listed)
+    components = {path.parent / name for name in kustomization.get("components", ())}
+    assert all(item.exists() for item in listed | components)
     listed |= {
         path.parent / patch["path"]
         for patch in kustomization.get("patches", ())
@@ -321,6 +324,120 @@ def test_rendered_names_fit_together(rendered, name):
             assert {m["name"] for m in container["volumeMounts"]} <= volumes
 
 
+def servers(text: str) -> list[dict]:
+    items = [item for item in yaml.safe_load_all(text) if item]
+    return [item for item in items if item["kind"] == "Deployment"]
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_server_reads_what_the_pipeline_pushes(rendered, name):
+    (deployment,) = servers(rendered[name])
+    pod = deployment["spec"]["template"]["spec"]
+    (server,) = pod["containers"]
+    profile = load_profile("cpu")
+    model_folder = f"{profile.model_store}/{PushConfig().model_name}"
+    (config_file,) = [
+        item["value"] for item in server["env"] if item["name"] == "MODEL_CONFIG_FILE"
+    ]
+    assert config_file == f"{model_folder}/models.config"
+    path = server["readinessProbe"]["httpGet"]["path"]
+    assert path == f"/v1/models/{PushConfig().model_name}/metadata"
+    mounted = {
+        volume["persistentVolumeClaim"]["claimName"]: mount["mountPath"]
+        for volume in pod["volumes"]
+        for mount in server["volumeMounts"]
+        if "persistentVolumeClaim" in volume and mount["name"] == volume["name"]
+    }
+    claims = {mount.claim: mount.path for mount in profile.mounts}
+    assert mounted.items() <= claims.items()
+    assert list(mounted.values()) == [profile.model_store]
+
+
+def selects(selector: dict, labels: dict) -> bool:
+    """Whether a label selector picks a pod, as far as ours need it."""
+    for rule in selector.get("matchExpressions", ()):
+        assert rule["operator"] == "NotIn"
+        if labels.get(rule["key"]) in rule["values"]:
+            return False
+    return selector.get("matchLabels", {}).items() <= labels.items()
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_no_policy_widens_that_of_the_servers(rendered, name):
+    """What several policies allow adds up."""
+    (deployment,) = servers(rendered[name])
+    pods_of = {
+        "servers": deployment["spec"]["template"]["metadata"]["labels"],
+        "steps": load_profile("cpu").labels,
+    }
+    found: dict[str, set[str]] = {whose: set() for whose in pods_of}
+    for item in yaml.safe_load_all(rendered[name]):
+        if item["kind"] == "NetworkPolicy":
+            for whose, labels in pods_of.items():
+                if selects(item["spec"]["podSelector"], labels):
+                    found[whose].add(item["metadata"]["name"])
+    assert found == {
+        "servers": {"graft-serving"},
+        "steps": {"graft-no-ingress", "graft-egress"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "serving"),
+    [("gke", "gpu"), ("gke", "gcs"), ("eks", "gpu"), ("eks", "s3-sync")],
+)
+def test_another_way_to_serve_takes_one_line(tmp_path, name, serving):
+    """The line that the comment in the overlay speaks of; a bucket, two."""
+    copy = tmp_path / "kubernetes"
+    shutil.copytree(FOLDER, copy)
+    path = copy / "overlays" / name / "kustomization.yaml"
+    text = path.read_text()
+    assert f"or {serving} in the place of cpu" in text or f"; {serving} or" in text
+    text = text.replace("serving/overlays/cpu", f"serving/overlays/{serving}")
+    reads_bucket = serving in ("gcs", "s3-sync")
+    if reads_bucket:
+        assert f"Not with {serving}" in text
+        text = text.replace("  - ../../serving/components/follow-labels\n", "  []\n")
+    path.write_text(text)
+    text = render(path.parent)
+    (deployment,) = servers(text)
+    assert deployment["metadata"]["namespace"] == "graft"
+    assert ("claimName: graft-models" in yaml.safe_dump(deployment)) != reads_bucket
+    assert ("nvidia.com/gpu" in yaml.safe_dump(deployment)) == (serving == "gpu")
+    for version in VERSIONS:
+        check_schemas(text, version)
+
+
+def test_overlay_of_ones_own_names_images_and_asks_for_alerts(tmp_path):
+    """The one of docs/kubeflow.md, with digests and without a path of its own."""
+    guide = (FOLDER.parent / "docs" / "kubeflow.md").read_text(encoding="utf-8")
+    (block,) = [
+        block
+        for block in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+        if "kind: Kustomization" in block
+    ]
+    shutil.copytree(FOLDER, tmp_path / "graft" / "kubernetes")
+    (tmp_path / "mine").mkdir()
+    digest = "sha256:" + "0" * 64
+    block = re.sub(r"sha256:\.\.\.", digest, block)
+    (tmp_path / "mine" / "kustomization.yaml").write_text(block)
+    text = render(tmp_path / "mine")
+    images = re.findall(r"image: (\S+)", text)
+    assert set(images) == {
+        f"REGISTRY/graft@{digest}",
+        f"tensorflow/serving@{digest}",
+    }
+    (monitor,) = [
+        item for item in yaml.safe_load_all(text) if item["kind"] == "ServiceMonitor"
+    ]
+    (service,) = [
+        item for item in yaml.safe_load_all(text) if item["kind"] == "Service"
+    ]
+    wanted = monitor["spec"]["selector"]["matchLabels"]
+    assert wanted.items() <= service["metadata"]["labels"].items()
+    assert monitor["metadata"]["namespace"] == service["metadata"]["namespace"]
+
+
 def test_job_shows_who_it_is_where_there_are_users(rendered):
     for name in OVERLAYS:
         (job,) = [
@@ -332,12 +449,17 @@ def test_job_shows_who_it_is_where_there_are_users(rendered):
         assert has_token == (name != "standalone")
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", OVERLAYS)
-def test_rendered_overlay_fits_the_schemas(rendered, name, version):
+def check_schemas(text: str, version: str) -> None:
     validate = pytest.importorskip(
         "kubernetes_validate",
         reason="the schemas are in the package kubernetes-validate",
     )
-    for item in yaml.safe_load_all(rendered[name]):
+    for item in yaml.safe_load_all(text):
         validate.validate(item, version, strict=True)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_rendered_overlay_fits_the_schemas(rendered, name, version):
+    """All of it: what needs another's kinds is a component that one adds by choice."""
+    check_schemas(rendered[name], version)

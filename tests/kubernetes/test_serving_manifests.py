@@ -51,6 +51,15 @@ def base(name: str) -> dict:
     return item
 
 
+def of_prometheus() -> list[dict]:
+    """What the component for the Prometheus Operator holds."""
+    folder = FOLDER / "components" / "prometheus-operator"
+    (kustomization,) = documents(folder / "kustomization.yaml")
+    return [
+        item for name in kustomization["resources"] for item in documents(folder / name)
+    ]
+
+
 def pod_files() -> list[Path]:
     """Every file that holds a pod's containers, whole or as a patch."""
     return [
@@ -109,7 +118,7 @@ def test_a_file_holds_one_resource_and_is_named_after_its_kind(path):
 @pytest.mark.parametrize("path", sorted(FOLDER.rglob("kustomization.yaml")), ids=str)
 def test_every_file_is_listed(path):
     (kustomization,) = documents(path)
-    listed = set(kustomization["resources"])
+    listed = set(kustomization.get("resources", ()))
     listed |= {
         item["path"] for item in kustomization.get("patches", ()) if "path" in item
     }
@@ -129,8 +138,11 @@ def test_base_has_what_a_server_in_production_needs():
         "pod-disruption-budget",
         "service",
         "service-account",
-        "service-monitor",
     }
+    assert [item["kind"] for item in of_prometheus()] == [
+        "ServiceMonitor",
+        "PrometheusRule",
+    ]
 
 
 @each_container
@@ -179,8 +191,11 @@ def test_base_labels_everything():
     (labels,) = kustomization["labels"]
     assert labels == {"includeTemplates": True, "pairs": LABELS}
     chosen = {"app.kubernetes.io/name": LABELS["app.kubernetes.io/name"]}
-    for name in ("deployment", "pod-disruption-budget", "service-monitor"):
+    for name in ("deployment", "pod-disruption-budget"):
         assert base(name)["spec"]["selector"] == {"matchLabels": chosen}
+    monitor, rule = of_prometheus()
+    assert monitor["spec"]["selector"] == {"matchLabels": chosen}
+    assert monitor["metadata"]["labels"] == rule["metadata"]["labels"] == LABELS
     assert base("network-policy")["spec"]["podSelector"] == {"matchLabels": chosen}
     assert base("service")["spec"]["selector"] == chosen
 
@@ -452,11 +467,9 @@ def test_rendered_names_fit_together(rendered, name):
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_rendered_overlay_fits_the_schemas(rendered, name, version):
-    """All but the kinds of the Prometheus Operator, which no such schema knows."""
     validate = pytest.importorskip(
         "kubernetes_validate",
         reason="the schemas are in the package kubernetes-validate",
     )
     for item in yaml.safe_load_all(rendered[name]):
-        if not item["apiVersion"].startswith("monitoring.coreos.com/"):
-            validate.validate(item, version, strict=True)
+        validate.validate(item, version, strict=True)
