@@ -3,7 +3,7 @@
 `tfx.components` imports every component in its `__init__`, and
 `tfx.types.standard_component_specs` imports TensorFlow Model Analysis for the name of
 one message. A container that runs one step, and the compiler, which runs none, need
-neither; a local run does without Kubernetes' client and the toolkit for ROUGE scores.
+neither; a local run imports TFMA when it evaluates, and never Kubernetes' client.
 `install` puts packages into `sys.modules` whose `__init__` has not run: submodules are
 imported as ever, and whoever asks for another name gets the real thing, then.
 """
@@ -25,13 +25,6 @@ _OPTIONAL_TO_KERAS = ("sklearn", "pandas", "matplotlib")
 """Keras imports these where it finds them, for wrappers that no step uses."""
 _OPTIONAL_TO_BEAM = ("ipywidgets", "google.cloud.pubsub")
 """Beam imports these where it finds them: a notebook's bars, a source of no node's."""
-_RARELY_USED = (
-    "nltk",
-    "rouge_score.rouge_scorer",
-    "rouge_score.scoring",
-    "rouge_score.tokenizers",
-)
-"""TFMA imports these for a metric of texts: they run when it is computed."""
 
 
 class _Unexecuted(ModuleType):
@@ -111,9 +104,6 @@ def install() -> None:
     """Let TFX and TFMA be imported in parts, where they are not imported already."""
     _import_without("tensorflow", _OPTIONAL_TO_KERAS)
     _import_without("apache_beam", _OPTIONAL_TO_BEAM)
-    for name in _RARELY_USED:
-        if name not in sys.modules:
-            sys.modules[name] = _Unexecuted(name)
     import tfx
 
     for name, kind in (
