@@ -6,6 +6,7 @@ import os
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -40,15 +41,8 @@ class AskedModel:
     def __init__(self, path: str) -> None:
         self.path = path
         self.class_names = read_class_names(path)
-        options = tf.compat.v1.ConfigProto()
-        # Rewriting the graph takes longer than it saves on the images of one split.
-        options.graph_options.rewrite_options.disable_meta_optimizer = True
-        graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph, config=options)
-        with graph.as_default():
-            loader = loader_impl.SavedModelLoader(path)
-            signatures = loader.load(self._session, [tf.saved_model.SERVING])
-        signature = signatures.signature_def[features.SERVING_SIGNATURE]
+        self._session, meta_graph = open_session(path)
+        signature = meta_graph.signature_def[features.SERVING_SIGNATURE]
         self._ask = self._session.make_callable(
             signature.outputs[features.PROBABILITIES_OUTPUT].name,
             [signature.inputs[features.EXAMPLES_INPUT].name],
@@ -74,6 +68,25 @@ class AskedModel:
     def close(self) -> None:
         """Free the session and its variables."""
         self._session.close()
+
+
+def open_session(path: str) -> tuple[tf.compat.v1.Session, Any]:
+    """Load a SavedModel as a graph with its variables: a session and a MetaGraphDef."""
+    graph = tf.Graph()
+    session = tf.compat.v1.Session(graph=graph, config=session_config())
+    with graph.as_default():
+        loader = loader_impl.SavedModelLoader(path)
+        return session, loader.load(session, [tf.saved_model.SERVING])
+
+
+def session_config() -> tf.compat.v1.ConfigProto:
+    """Return options for a graph that is asked about the images of one split.
+
+    Rewriting it would take longer than it saves on so few.
+    """
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    return config
 
 
 def read_class_names(model_path: str) -> tuple[str, ...]:

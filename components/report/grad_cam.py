@@ -1,8 +1,8 @@
 """Grad-CAM of an exported model: what in an image the answer rests on.
 
 The page is written from what was exported, without the code that built it: the
-SavedModel is flattened into one graph, whose last feature map, as seen from the
-probabilities, is the layer that is explained.
+SavedModel's functions are flattened into one graph, whose last feature map, as seen
+from the probabilities, is the layer that is explained.
 
 Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
 Localization", ICCV 2017.
@@ -18,10 +18,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.framework.convert_to_constants import (
-    convert_variables_to_constants_v2,
+    disable_lower_using_switch_merge,
 )
+from tensorflow.python.grappler import tf_optimizer
 
+from components.gate.asking import open_session, session_config
 from components.report.pictures import THUMBNAIL_PIXELS, data_uri
 from trainer import features
 
@@ -41,21 +44,17 @@ class Explainer:
     """
 
     def __init__(self, model_path: str) -> None:
-        loaded: Any = tf.saved_model.load(model_path)
-        frozen = convert_variables_to_constants_v2(
-            loaded.signatures[features.IMAGES_SIGNATURE],
-            lower_control_flow=False,
-            aggressive_inlining=True,
-        )
-        (images,) = [each for each in frozen.inputs if each.dtype == tf.string]
-        # Outputs lose their names: the label is a string, the probabilities are floats.
-        (probabilities,) = [each for each in frozen.outputs if each.dtype.is_floating]
-        self._graph = tf.Graph()
-        with self._graph.as_default():
-            tf.graph_util.import_graph_def(_without_order(frozen.graph), name="")
-            tensor = self._graph.get_tensor_by_name
-            self._images = tensor(images.name)
-            self._probabilities = tensor(probabilities.name)
+        self._session, meta_graph = open_session(model_path)
+        signature = meta_graph.signature_def[features.IMAGES_SIGNATURE]
+        images = signature.inputs[features.IMAGES_INPUT].name
+        probabilities = signature.outputs[features.PROBABILITIES_OUTPUT].name
+        with self._session.graph.as_default():
+            # Beside the loaded graph, whose variables it finds by their shared names.
+            self._images, self._probabilities = tf.graph_util.import_graph_def(
+                _flatten(meta_graph, probabilities),
+                name="explained",
+                return_elements=[images, probabilities],
+            )
             self._map = _last_feature_map(self._probabilities)
             score = tf.reduce_sum(
                 tf.math.log(tf.reduce_max(self._probabilities, axis=1) + 1e-12)
@@ -63,7 +62,6 @@ class Explainer:
             (self._gradients,) = tf.gradients(score, self._map)
         if self._gradients is None:
             raise LookupError("the probabilities do not depend on the feature map")
-        self._session = tf.compat.v1.Session(graph=self._graph)
 
     def heat(self, encoded: Sequence[bytes]) -> np.ndarray:
         """Return how much each place counts, float32 (N, h, w) in [0, 1].
@@ -110,17 +108,47 @@ def overlay(encoded: bytes, heat: np.ndarray) -> str:
     return data_uri(Image.fromarray(mixed.astype(np.uint8)))
 
 
-def _without_order(graph: tf.Graph) -> Any:
-    """Return a graph's definition without control inputs: mere order, and checks.
+def _flatten(meta_graph: Any, output: str) -> Any:
+    """Return the GraphDef of one output, the bodies of functions in their calls' place.
 
-    Among it is the look-up of a label that nobody gives, in a table that is not there.
+    Without control inputs: mere order, and checks.
+
+    Args:
+        meta_graph: A MetaGraphDef that is loaded into the graph which the result is to
+            be imported into.
+        output: Name of a tensor.
     """
-    definition = graph.as_graph_def()
-    for node in definition.node:
+    wanted = meta_graph_pb2.MetaGraphDef(meta_info_def=meta_graph.meta_info_def)
+    used = tf.compat.v1.graph_util.extract_sub_graph(
+        meta_graph.graph_def, [output.partition(":")[0]]
+    )
+    # Loops stay single nodes: taken apart, they'd need the order.
+    wanted.graph_def.CopyFrom(disable_lower_using_switch_merge(used))
+    # Grappler takes for outputs what it finds here.
+    wanted.collection_def["train_op"].node_list.value.append(output)
+    config = config_pb2.ConfigProto()
+    rewriting = config.graph_options.rewrite_options
+    rewriting.optimizers.append("function")
+    rewriting.meta_optimizer_iterations = rewriting.ONE
+    rewriting.function_optimization = rewriting.AGGRESSIVE
+    rewriting.min_graph_nodes = -1
+    flat = tf_optimizer.OptimizeGraph(config, wanted)
+    for node in flat.node:
         kept = [name for name in node.input if not name.startswith("^")]
         del node.input[:]
         node.input.extend(kept)
-    return definition
+        # Of another shape than what import infers, where a function was specialised.
+        node.attr.pop("_output_shapes", None)
+        # What is left of calls brings a config of its own, and would be rewritten.
+        if "config_proto" in node.attr:
+            node.attr["config_proto"].s = session_config().SerializeToString()
+    loaded = {each.signature.name for each in meta_graph.graph_def.library.function}
+    added = [
+        each for each in flat.library.function if each.signature.name not in loaded
+    ]
+    del flat.library.function[:]
+    flat.library.function.extend(added)
+    return flat
 
 
 def _last_feature_map(output: tf.Tensor) -> tf.Tensor:
