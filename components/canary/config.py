@@ -31,3 +31,9 @@ class CanaryConfig(StrictModel):
     start_timeout_seconds: float = Field(
         180, gt=0, description="Time to load the model and answer the first request."
     )
+    request_timeout_seconds: float = Field(
+        120,
+        gt=0,
+        description="Time that one request may take. Generous: on a busy machine a "
+        "good model is slow, too; only a hang takes so long.",
+    )

@@ -122,13 +122,20 @@ def _ask(
         )
     ]
     latencies: list[float] = []
+    timeout_seconds = config.request_timeout_seconds
     with PredictionClient(
-        server.target, name=MODEL_NAME, batch_size=8, max_attempts=1
+        server.target,
+        name=MODEL_NAME,
+        batch_size=8,
+        max_attempts=1,
+        deadline_seconds=timeout_seconds,
     ) as client:
         try:
             checks.append(_check_answers(client, expected, config.tolerance))
             latencies = _time_images(client, expected)
-            checks += _check_bad_requests(server, client, expected[0].image)
+            checks += _check_bad_requests(
+                server, client, expected[0].image, timeout_seconds
+            )
             checks.append(_check_after(client, expected[0], config.tolerance))
         except CallError as error:
             checks.append(Check("answers", False, f"a request failed: {error}"))
@@ -219,7 +226,10 @@ def _time_images(client: PredictionClient, expected: Sequence[Expected]) -> list
 
 
 def _check_bad_requests(
-    server: ServerProcess, client: PredictionClient, good: bytes
+    server: ServerProcess,
+    client: PredictionClient,
+    good: bytes,
+    timeout_seconds: float,
 ) -> Iterator[Check]:
     """Ask about what is no image; the server must say so, and live on."""
     for name, content in (
@@ -231,7 +241,9 @@ def _check_bad_requests(
     yield _describe_refusal(
         "huge", lambda: client.predict([_huge_image()]), may_answer=True
     )
-    yield _describe_refusal("wrong dtype", lambda: _ask_integers(server.target))
+    yield _describe_refusal(
+        "wrong dtype", lambda: _ask_integers(server.target, timeout_seconds)
+    )
 
 
 def _describe_refusal(name: str, ask: Any, *, may_answer: bool = False) -> Check:
@@ -261,7 +273,7 @@ def _huge_image() -> bytes:
     return buffer.getvalue()
 
 
-def _ask_integers(target: str) -> None:
+def _ask_integers(target: str, timeout_seconds: float) -> None:
     """Send int64 where strings are wanted, past the client's own types."""
     tensor = pb.Tensor(
         dtype=_DT_INT64,
@@ -279,8 +291,7 @@ def _ask_integers(target: str) -> None:
             response_deserializer=pb.PredictResponse.FromString,
         )
         try:
-            # A busy machine takes its time to refuse; only a hang takes this long.
-            call(request, timeout=120)
+            call(request, timeout=timeout_seconds)
         except grpc.RpcError as error:
             raise CallError(error.code().name, error.details() or "") from error
 

@@ -10,7 +10,8 @@ import bisect
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 Profile = dict[str, dict[str, int]]
 """Property, as `class`, to each of its values or ranges and its count."""
@@ -134,6 +135,25 @@ def shifts(before: Mapping[str, Mapping[str, int]], after: Profile) -> list[Shif
             )
         )
     return sorted(found, key=lambda shift: -shift.divergence)
+
+
+def drift(
+    before: Profile | None, after: Profile | None, max_drift: float
+) -> list[dict[str, Any]]:
+    """Return the shifts between two profiles, each with `is_drifted`.
+
+    Args:
+        before: The earlier data; None where nobody looked at them, then nothing is
+            compared.
+        after: The later data, or None.
+        max_drift: Divergence which, if it is also beyond chance, makes a drift.
+    """
+    if before is None or after is None:
+        return []
+    return [
+        asdict(shift) | {"is_drifted": shift.divergence > max(max_drift, shift.chance)}
+        for shift in shifts(before, after)
+    ]
 
 
 def _divergence(first: Sequence[float], second: Sequence[float]) -> float:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from components.data_quality.profile import Profile, shifts
+from components.data_quality.profile import Profile, drift
 from components.gate.calibration import expected_calibration_error, reliability
 from components.gate.comparison import FLOAT_NOISE, Comparison, compare, is_refused
 from components.gate.config import GateConfig
@@ -82,8 +82,9 @@ def judge(
     rules += _slice_rules(slices, config)
     rules += _limit_rules(metrics, config)
     rules += _baseline_rules(predictions, measured, baseline, comparison, config)
-    drift = _drift(data_profile, baseline, config)
-    rules += _drift_rules(drift, baseline, config)
+    earlier = None if baseline is None else baseline.data_profile
+    moved = drift(earlier, data_profile, config.max_drift)
+    rules += _drift_rules(moved, baseline, config)
     return Verdict(
         is_blessed=all(rule.outcome != "refuse" for rule in rules),
         rules=tuple(rules),
@@ -94,9 +95,9 @@ def judge(
         baseline=None
         if baseline is None
         else {"version": baseline.version, "files_hash": baseline.files_hash},
-        drift=tuple(drift),
+        drift=tuple(moved),
         data_profile=data_profile,
-        baseline_data_profile=None if baseline is None else baseline.data_profile,
+        baseline_data_profile=earlier,
     )
 
 
@@ -368,24 +369,12 @@ def _label_rule(
         )
 
 
-def _drift(
-    data_profile: Profile | None, baseline: Baseline | None, config: GateConfig
-) -> list[dict[str, Any]]:
-    if data_profile is None or baseline is None or baseline.data_profile is None:
-        return []
-    return [
-        asdict(shift)
-        | {"is_drifted": shift.divergence > max(config.max_drift, shift.chance)}
-        for shift in shifts(baseline.data_profile, data_profile)
-    ]
-
-
 def _drift_rules(
-    drift: list[dict[str, Any]], baseline: Baseline | None, config: GateConfig
+    moved: list[dict[str, Any]], baseline: Baseline | None, config: GateConfig
 ) -> Iterator[RuleResult]:
-    if not drift or baseline is None:
+    if not moved or baseline is None:
         return
-    for shift in drift:
+    for shift in moved:
         if not shift["is_drifted"]:
             continue
         yield RuleResult(
@@ -399,8 +388,8 @@ def _drift_rules(
             f"images and has {shift['after']:.1%} (divergence "
             f"{shift['divergence']:.3f}, limit {config.max_drift:g})",
         )
-    if not any(shift["is_drifted"] for shift in drift):
-        most = drift[0]
+    if not any(shift["is_drifted"] for shift in moved):
+        most = moved[0]
         yield RuleResult(
             rule="drift",
             subject="overall",

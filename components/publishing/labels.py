@@ -67,13 +67,13 @@ def write_labels(model_folder: str, labels: dict[str, int], numbers: list[int]) 
             for label, number in sorted(labels.items())
         ),
     )
-    _replace(
+    replace_text(
         os.path.join(model_folder, LABELS_NAME), json.dumps(labels, sort_keys=True)
     )
-    _replace(os.path.join(model_folder, SERVING_CONFIG_NAME), config)
+    replace_text(os.path.join(model_folder, SERVING_CONFIG_NAME), config)
 
 
-def _replace(path: str, text: str) -> None:
+def replace_text(path: str, text: str) -> None:
     """Write a file so that a reader sees the old or the new one, whole."""
     if is_remote(path):
         with files.open_file(path, "w") as file:

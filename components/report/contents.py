@@ -15,6 +15,7 @@ from components.data_quality.profile import values_of
 from components.gate.calibration import ReliabilityBin, reliability
 from components.gate.predictions import PREDICTIONS_FILE, Predictions
 from components.gate.verdict import VERDICT_FILE, Verdict
+from components.report.last_run import LastRun
 from components.report.pictures import find_images, thumbnail
 from trainer.custom_config import HISTORY_FILE
 
@@ -115,6 +116,9 @@ class ReportContents:
         history: Metric name to values per epoch or penalty.
         quality: `quality.json` of DataQuality, or None.
         distributions: What the data look like as a whole, now and then.
+        last_run: The run before this one; None for the first.
+        moved: How far each property is from the data of the last run: as
+            `Verdict.drift`.
         config: The run's config.
         provenance: Code, data and environment, by name.
     """
@@ -136,6 +140,8 @@ class ReportContents:
     provenance: dict[str, Any]
     quality: dict[str, Any] | None = None
     distributions: tuple[Distribution, ...] = ()
+    last_run: LastRun | None = None
+    moved: tuple[dict[str, Any], ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
 
 

@@ -16,10 +16,13 @@ from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
 from components.artifact_files import exported_model, split_files
+from components.data_quality.profile import drift
+from components.gate.verdict import Verdict
 from components.publishing.executor import REASON_PROPERTY
 from components.publishing.provenance import describe_environment
 from components.report import contents as read
 from components.report.grad_cam import Explainer, overlay
+from components.report.last_run import LastRun, remember_run
 from components.report.page import render_card, render_page
 from trainer.features import TEST_SPLIT
 
@@ -71,6 +74,8 @@ class Executor(base_executor.BaseExecutor):
                 each is the file itself.
             exec_properties: `config`, the run's config as JSON; `data_fingerprint`;
                 `code_fingerprint`, read by TFX's cache alone.
+
+        The model store's `graft_last_runs.json` is read, and gets a line of this run.
         """
         contents = gather(input_dict, exec_properties)
         for key, name, text in (
@@ -95,9 +100,18 @@ def gather(
     mistakes = _with_heat(mistakes, encoded, input_dict[MODEL_KEY])
     quarantine = _uri(input_dict, QUARANTINE_KEY)
     verdict = read.load_verdict(evaluation)
+    last_run = _last_run(config, evaluation, verdict, exec_properties)
     return read.ReportContents(
         verdict=verdict,
         distributions=read.describe_data(verdict),
+        last_run=last_run,
+        moved=tuple(
+            drift(
+                None if last_run is None else last_run.data_profile,
+                verdict.data_profile,
+                config["gate"]["max_drift"],
+            )
+        ),
         canary=read.load_json(_uri(input_dict, INFRA_BLESSING_KEY), CANARY_FILE)
         or None,
         published=_published(input_dict[PUSHED_MODEL_KEY]),
@@ -119,6 +133,29 @@ def gather(
             **describe_environment(),
         },
     )
+
+
+def _last_run(
+    config: dict[str, Any],
+    evaluation: str,
+    verdict: Verdict,
+    exec_properties: dict[str, Any],
+) -> LastRun | None:
+    """Return the run before this one, and note this one down for the next."""
+    push = config["push"]
+    store = push["destination"] or os.path.join(config["output"], "serving")
+    try:
+        return remember_run(
+            os.path.join(store, push["model_name"]),
+            pipeline=config["name"],
+            evaluation=evaluation,
+            data_fingerprint=exec_properties[DATA_FINGERPRINT_KEY],
+            data_profile=verdict.data_profile,
+        )
+    except (OSError, ValueError, TypeError):
+        # A note that is lost or damaged is no reason for a run to fail.
+        logger.warning("Nothing is known of the last run", exc_info=True)
+        return None
 
 
 def _with_heat(

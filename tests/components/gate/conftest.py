@@ -82,11 +82,12 @@ def save_model(tmp_path: Path) -> Callable[..., Path]:
     return save
 
 
-def encode_example(name: str, seed: int) -> bytes:
+def encode_example(name: str, seed: int, brightness: int = 0) -> bytes:
     """Return a tf.Example of an image of one colour with noise."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 90, (12, 10, 3))
     pixels[..., ("red", "green", "blue").index(name)] += 120
+    pixels = np.minimum(pixels + brightness, 255)
     buffer = io.BytesIO()
     Image.fromarray(pixels.astype(np.uint8)).save(buffer, "PNG")
     image = buffer.getvalue()
@@ -104,6 +105,7 @@ def encode_example(name: str, seed: int) -> bytes:
         features.CLASS_NAME_KEY: text(name),
         features.CONTENT_HASH_KEY: text(hashlib.sha256(image).hexdigest()),
         features.FILENAME_KEY: text(f"{name}/{seed}.png"),
+        features.FORMAT_KEY: text("png"),
         features.SOURCE_KEY: text("front" if seed % 2 else "back"),
         features.HEIGHT_KEY: number(12),
         features.WIDTH_KEY: number(10),
@@ -113,12 +115,23 @@ def encode_example(name: str, seed: int) -> bytes:
 
 
 @pytest.fixture
-def examples_folder(tmp_path: Path) -> Path:
-    """An Examples artifact whose `test` split has 60 images of three colours."""
-    folder = tmp_path / "examples"
-    (folder / "Split-test").mkdir(parents=True)
-    path = folder / "Split-test" / "data-00000-of-00001"
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for seed in range(60):
-            writer.write(encode_example(("red", "green", "blue")[seed % 3], seed))
-    return folder
+def save_examples(tmp_path: Path) -> Callable[..., Path]:
+    """Save an Examples artifact: its `test` split has 60 images of three colours."""
+
+    def save(name: str, brightness: int = 0) -> Path:
+        folder = tmp_path / name
+        (folder / "Split-test").mkdir(parents=True)
+        path = folder / "Split-test" / "data-00000-of-00001"
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for seed in range(60):
+                colour = ("red", "green", "blue")[seed % 3]
+                writer.write(encode_example(colour, seed, brightness))
+        return folder
+
+    return save
+
+
+@pytest.fixture
+def examples_folder(save_examples: Callable[..., Path]) -> Path:
+    """Return the folder of such an artifact."""
+    return save_examples("examples")

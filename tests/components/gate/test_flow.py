@@ -15,7 +15,9 @@ from tfx.utils import json_utils
 
 from components.canary import executor as canary
 from components.canary.config import CanaryConfig
+from components.data_quality import executor as data_quality
 from components.data_quality.artifacts import DataQualityReport
+from components.data_quality.config import DataQualityConfig
 from components.gate import executor as gate
 from components.gate.config import GateConfig
 from components.gate.predictions import Predictions
@@ -134,6 +136,66 @@ class Flow:
         )
         return pushed
 
+    def look_at(self) -> dict[str, dict[str, int]]:
+        """Run DataQuality on the examples; return its profile."""
+        quality = artifact(DataQualityReport, self.folder / "looked")
+        checked = artifact(standard_artifacts.Examples, self.folder / "checked")
+        data_quality.Executor().Do(
+            {"examples": [self.examples], "training_examples": [self.examples]},
+            {"quality": [quality], "checked_examples": [checked]},
+            {"config": DataQualityConfig().model_dump_json()},
+        )
+        return json.loads((Path(quality.uri) / "profile.json").read_text())
+
+    def report(
+        self,
+        model: Path,
+        evaluation: Any,
+        pushed: Any,
+        infra: Any | None = None,
+        fingerprint: str = "d",
+    ) -> tuple[str, str]:
+        """Run Report; return the page and the model card."""
+        quarantine = artifact(ImageQuarantine, self.folder / "quarantine")
+        anomalies = artifact(
+            standard_artifacts.ExampleAnomalies, self.folder / "anomalies"
+        )
+        anomalies.split_names = "[]"
+        run = artifact(standard_artifacts.ModelRun, self.folder / "run")
+        (Path(run.uri) / "history.json").write_text(
+            json.dumps({"loss": [0.5, 0.2], "eval_loss": [0.6, 0.3]})
+        )
+        outputs = {
+            "report": [artifact(RunReport, self.folder / "report")],
+            "model_card": [artifact(ModelCard, self.folder / "card")],
+        }
+        config = {
+            "name": "flow",
+            "data": {"path": "colours"},
+            "gate": {"max_drift": 0.03},
+            "model": {"preset": "tiny"},
+            "training": {"strategy": "none"},
+            "push": {"destination": str(self.store), "model_name": "colours"},
+        }
+        inputs = {
+            "examples": [self.examples],
+            "evaluation": [evaluation],
+            "model": [artifact(standard_artifacts.Model, model)],
+            "model_run": [run],
+            "pushed_model": [pushed],
+            "quarantine": [quarantine],
+            "anomalies": [anomalies],
+        }
+        if infra is not None:
+            inputs["infra_blessing"] = [infra]
+        report.Executor().Do(
+            inputs,
+            outputs,
+            {"config": json.dumps(config), "data_fingerprint": fingerprint},
+        )
+        page, card = (outputs[key][0].uri for key in ("report", "model_card"))
+        return Path(page).read_text(), Path(card).read_text()
+
 
 @pytest.fixture
 def flow(tmp_path: Path, examples_folder: Path) -> Flow:
@@ -173,39 +235,7 @@ def test_a_good_first_model_gets_to_production_and_is_reported(
     assert version.manifest["verdict"]["is_blessed"]
     assert version.manifest["environment_sha256"]
 
-    quarantine = artifact(ImageQuarantine, flow.folder / "quarantine")
-    anomalies = artifact(standard_artifacts.ExampleAnomalies, flow.folder / "anomalies")
-    anomalies.split_names = "[]"
-    run = artifact(standard_artifacts.ModelRun, flow.folder / "run")
-    (Path(run.uri) / "history.json").write_text(
-        json.dumps({"loss": [0.5, 0.2], "eval_loss": [0.6, 0.3]})
-    )
-    outputs = {
-        "report": [artifact(RunReport, flow.folder / "report")],
-        "model_card": [artifact(ModelCard, flow.folder / "card")],
-    }
-    config = {
-        "name": "flow",
-        "data": {"path": "colours"},
-        "model": {"preset": "tiny"},
-        "training": {"strategy": "none"},
-        "push": {"model_name": "colours"},
-    }
-    report.Executor().Do(
-        {
-            "examples": [flow.examples],
-            "evaluation": [evaluation],
-            "model": [artifact(standard_artifacts.Model, model)],
-            "model_run": [run],
-            "pushed_model": [pushed],
-            "infra_blessing": [infra],
-            "quarantine": [quarantine],
-            "anomalies": [anomalies],
-        },
-        outputs,
-        {"config": json.dumps(config), "data_fingerprint": "d"},
-    )
-    page = Path(outputs["report"][0].uri).read_text()
+    page, card = flow.report(model, evaluation, pushed, infra)
     HTMLParser().feed(page)
     assert "The gate passed this model" in page
     assert f"Pushed as version {version.number}" in page
@@ -213,7 +243,7 @@ def test_a_good_first_model_gets_to_production_and_is_reported(
     assert "It served as it should: 11 of 11 checks passed" in page
     assert "32 to 64" in page
     assert "The next run will be compared with these." in page
-    card = Path(outputs["model_card"][0].uri).read_text()
+    assert "the first run that this model store knows of" in page
     assert "| Accuracy | 1.0000 |" in card
 
 
@@ -260,6 +290,40 @@ def test_drift_since_the_model_in_production_is_told_and_kept(
     (version,) = list_versions(str(flow.store / "colours"))
     assert version.manifest["data_profile"] == {"class": {"red": 90, "blue": 10}}
     assert record_of(verdict)["verdict"]["drift"][0]["name"] == "class"
+
+
+def test_drift_since_the_last_run_is_on_the_page_though_nothing_is_served(
+    flow: Flow, save_model: SaveModel, save_examples: Callable[..., Path]
+) -> None:
+    model = save_model("good")
+    refusing = GateConfig(class_floors={"yellow": 0.5}, when_slice_is_small="refuse")
+
+    def run(examples: Path, name: str) -> str:
+        flow.folder = examples.parent / name
+        flow.examples.uri = str(examples)
+        evaluation, blessing, verdict = flow.evaluate(
+            model, refusing, flow.served(), flow.look_at()
+        )
+        assert not verdict.is_blessed
+        assert not verdict.drift
+        pushed = flow.push(model, blessing)
+        page, _ = flow.report(model, evaluation, pushed, fingerprint=examples.name)
+        (section,) = page.split("Since the last run</h3>")[1:]
+        return section.split("<h3>")[0]
+
+    dark, bright = save_examples("dark"), save_examples("bright", brightness=110)
+    first = run(dark, "run 1")
+    assert "the first run that this model store knows of" in first
+    assert "drifted" not in first
+    changed = run(bright, "run 2")
+    (row,) = [row for row in changed.split("<tr>") if ">brightness<" in row]
+    assert ">drifted<" in row
+    assert "192 to 224" in row or "160 to 192" in row, row
+    (row,) = [row for row in changed.split("<tr>") if ">class<" in row]
+    assert ">as before<" in row
+    # The very run again, as after a crash: its own record is not the last run.
+    assert ">drifted<" in run(bright, "run 2")
+    assert "The data are those of the last run" in run(bright, "run 3")
 
 
 @pytest.mark.parametrize("harm", ["graph", "manifest"])
