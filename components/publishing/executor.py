@@ -14,6 +14,7 @@ from tfx.utils import json_utils
 
 from components.gate.verdict import VERDICT_FILE, Verdict
 from components.publishing.config import PushConfig
+from components.publishing.drift import write_drift
 from components.publishing.provenance import describe_environment, record_of
 from components.publishing.store import publish
 from trainer.errors import UserError
@@ -40,7 +41,7 @@ class Executor(pusher_executor.Executor):
         output_dict: dict[str, list[artifact.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Push the model if it is blessed.
+        """Push the model if it is blessed, and say whether the data have drifted.
 
         Args:
             input_dict: `model`, a `Model`; `model_blessing` and `infra_blessing`, which
@@ -50,37 +51,57 @@ class Executor(pusher_executor.Executor):
                 `pushed_destination` and `pushed_version`, or `not_pushed_reason`.
             exec_properties: `custom_config`, see the keys of this module.
         """
-        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
-        for who, key in _JUDGES.items():
-            if not self.CheckBlessing({key: input_dict.get(key, [])}):
-                self._refuse(pushed, f"the {who} refused the model")
-                return
         config = json_utils.loads(exec_properties["custom_config"])
         push = PushConfig.model_validate_json(config[PUSH_KEY])
         if push.destination is None:
             raise ValueError("`push.destination` must be resolved before the run")
-        record = {
-            **json.loads(config[RECORD_KEY]),
-            **describe_environment(),
-            **read_verdict(input_dict.get("model_blessing")),
-        }
+        model_folder = os.path.join(push.destination, push.model_name)
+        record = json.loads(config[RECORD_KEY])
+        verdict = read_verdict(input_dict.get("model_blessing"))
+        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        is_pushed = self._push(input_dict, pushed, model_folder, push, record, verdict)
+        write_drift(
+            model_folder,
+            verdict,
+            is_production=is_pushed and push.label == "stable",
+            data_fingerprint=record.get("data_fingerprint"),
+        )
+
+    def _push(  # noqa: PLR0917 - what a push is about
+        self,
+        input_dict: dict[str, list[artifact.Artifact]],
+        pushed: artifact.Artifact,
+        model_folder: str,
+        push: PushConfig,
+        record: dict[str, Any],
+        verdict: Verdict | None,
+    ) -> bool:
+        for who, key in _JUDGES.items():
+            if not self.CheckBlessing({key: input_dict.get(key, [])}):
+                self._refuse(pushed, f"the {who} refused the model")
+                return False
         try:
             version = publish(
                 self.GetModelPath(input_dict),
-                os.path.join(push.destination, push.model_name),
-                record,
+                model_folder,
+                {
+                    **record,
+                    **describe_environment(),
+                    **({} if verdict is None else record_of(verdict)),
+                },
                 keep_versions=push.keep_versions,
                 label=push.label,
             )
         except UserError as error:
             self._refuse(pushed, str(error))
-            return
+            return False
         logger.info("Version %d is at %s", version.number, version.path)
         self._MarkPushed(
             pushed,
             pushed_destination=version.path,
             pushed_version=str(version.number),
         )
+        return True
 
     def _refuse(self, pushed: artifact.Artifact, reason: str) -> None:
         logger.warning("Not pushed: %s", reason)
@@ -88,12 +109,12 @@ class Executor(pusher_executor.Executor):
         pushed.set_string_custom_property(REASON_PROPERTY, reason)
 
 
-def read_verdict(blessings: list[artifact.Artifact] | None) -> dict[str, Any]:
-    """Return `metrics` and `verdict` for the manifest; empty without a verdict."""
+def read_verdict(blessings: list[artifact.Artifact] | None) -> Verdict | None:
+    """Return the gate's verdict, which lies beside its blessing; None without one."""
     if not blessings:
-        return {}
+        return None
     path = os.path.join(blessings[0].uri, VERDICT_FILE)
     if not fileio.exists(path):
-        return {}
+        return None
     with fileio.open(path, "r") as file:
-        return record_of(Verdict.from_json(file.read()))
+        return Verdict.from_json(file.read())

@@ -10,6 +10,7 @@
     graft_audit.jsonl           who changed what, and why
     graft_labels.json           version labels
     models.config               the same for TensorFlow Serving
+    drift.json                  whether production knows today's data
 
 A folder is a version if its name is a number and it holds `saved_model.pb`.
 """

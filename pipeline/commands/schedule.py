@@ -73,8 +73,8 @@ def create(  # noqa: PLR0917 - options of a command
         str | None,
         typer.Option(
             "--drift-report",
-            help="cronjob: file on a mount that reports drift; drift.json in "
-            "the model store, if empty.",
+            help="cronjob: a further file, on a mount, that reports drift, beside the "
+            "drift.json in the model's folder.",
         ),
     ] = None,
     output: Annotated[

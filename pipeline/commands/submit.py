@@ -120,8 +120,9 @@ def submit(  # noqa: PLR0917 - options of a command
         Path | None,
         typer.Option(
             "--drift-report",
-            help="With --if-changed: a file that is written anew when data drift; JSON "
-            'with {"has_drifted": false} in it says that there is none.',
+            help="With --if-changed: a further file that reports drift, beside the "
+            "drift.json in the model's folder, which each run writes; JSON with "
+            '{"has_drifted": false} in it says that there is none.',
         ),
     ] = None,
     force: Annotated[
@@ -158,19 +159,23 @@ def submit(  # noqa: PLR0917 - options of a command
         f"{spec['pipelineInfo']['name']}, version {uploaded.version_name} ({news})"
     )
     if if_changed and not force:
-        reported_at = due.drift_reported_at(drift_report)
+        paths = [due.drift_path(spec, values), drift_report]
+        found = [due.read_drift_report(path) for path in paths if path is not None]
+        drift = [report for report in found if report is not None]
         try:
             reason = due.reason_to_run(
                 submission.list_runs(api, limit=100),
                 uploaded,
                 values,
-                drift_reported_at=reported_at,
+                drift=drift,
             )
         except due.OverlapError as error:
             typer.echo(f"Nothing submitted: {error}")
             return
         if reason is None:
             typer.echo("Nothing submitted: nothing changed since the last good run.")
+            for report in drift:
+                typer.echo(f"{report.path}: {report.message or 'drift'}")
             return
         typer.echo(f"Due: {reason}.")
     run_id = submission.start_run(

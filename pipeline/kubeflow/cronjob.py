@@ -39,8 +39,8 @@ class CronJobSettings:
         is_multi_user: Whether the installation knows users; the job then gets a token.
         host: URL of Kubeflow's API.
         parameters: Values for the pipeline's parameters.
-        drift_report: File on one of the profile's mounts that reports drift (`due.py`);
-            None: `drift.json` in the model store.
+        drift_report: A further file that reports drift, on one of the profile's mounts;
+            `drift.json` in the model's folder is looked at anyhow (`due.py`).
     """
 
     name: str
@@ -176,15 +176,17 @@ def _metadata(settings: CronJobSettings, name: str) -> dict[str, Any]:
     return {**metadata, "labels": _labels(settings)}
 
 
-def _drift_report(settings: CronJobSettings, profile: Profile) -> str:
-    path = settings.drift_report or f"{profile.model_store}/drift.json"
+def _drift_report(settings: CronJobSettings, profile: Profile) -> list[str]:
+    path = settings.drift_report
+    if path is None:
+        return []
     folders = [mount.path for mount in profile.mounts]
     if not any(path.startswith(f"{folder}/") for folder in folders):
         raise CompileError(
             f"`--drift-report` must lie in one of the profile's mounts {folders}, for "
             f"the job to find it. Received: {path!r}"
         )
-    return path
+    return [f"--drift-report={path}"]
 
 
 def _pod(
@@ -212,7 +214,7 @@ def _pod(
         f"{PIPELINE_FOLDER}/pipeline.yaml",
         f"--host={settings.host}",
         "--if-changed",
-        f"--drift-report={_drift_report(settings, profile)}",
+        *_drift_report(settings, profile),
         "--no-follow",
     ]
     if settings.is_multi_user:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.publishing.drift import DRIFT_FILE
+from components.publishing.files import is_remote
+from components.publishing.store import served_version
 from pipeline.kubeflow.runtime_parameters import FINGERPRINT_PARAMETER
 from pipeline.kubeflow.submission import UNDER_WAY, Uploaded
 from trainer.errors import UserError
@@ -19,12 +23,37 @@ class OverlapError(UserError):
     """A run of the same pipeline is under way."""
 
 
+@dataclass(frozen=True)
+class DriftReport:
+    """Somebody says that the data have drifted.
+
+    Attributes:
+        path: The file.
+        written_at: When, in seconds since the epoch.
+        data_fingerprint: Of the data that a run of ours reports on; None: not a run's.
+        message: What it says, for people; may be empty.
+    """
+
+    path: Path
+    written_at: float
+    data_fingerprint: str | None = None
+    message: str = ""
+
+    def is_answered(self, parameters: Mapping[str, Any]) -> bool:
+        """Return whether a run with these parameters is the one that reported.
+
+        The same data, code and config would make the same model, which was not pushed.
+        """
+        ours = self.data_fingerprint
+        return ours is not None and ours == parameters.get(FINGERPRINT_PARAMETER)
+
+
 def reason_to_run(
     runs: list[Any],
     uploaded: Uploaded,
     parameters: Mapping[str, Any],
     *,
-    drift_reported_at: float | None = None,
+    drift: Sequence[DriftReport] = (),
 ) -> str | None:
     """Say why a run is due, or None where the newest one already answers.
 
@@ -32,7 +61,8 @@ def reason_to_run(
         runs: The pipeline's runs, the newest first.
         uploaded: The version that would run; another code or config is another version.
         parameters: The parameters that it would run with, the fingerprint among them.
-        drift_reported_at: When drift was reported last, in seconds since the epoch.
+        drift: Who reports drift. Each report is a reason for one run, unless it comes
+            from a run on the same data.
 
     Returns:
         A few words, or None.
@@ -62,15 +92,45 @@ def reason_to_run(
     if dict(before) != dict(parameters):
         return "the parameters changed"
     started_at = newest.created_at.timestamp() if newest.created_at else 0.0
-    has_drifted = drift_reported_at is not None and drift_reported_at > started_at
-    return "drift was reported" if has_drifted else None
+    new = [
+        report
+        for report in drift
+        if report.written_at > started_at and not report.is_answered(parameters)
+    ]
+    return f"drift was reported ({new[0].path})" if new else None
 
 
-def drift_reported_at(path: Path | None) -> float | None:
-    """Return when a file reported drift, in seconds since the epoch; None: no drift.
+def drift_path(spec: Mapping[str, Any], parameters: Mapping[str, Any]) -> Path | None:
+    """Return where runs of a pipeline report drift, beside the versions they push.
+
+    Args:
+        spec: The compiled pipeline.
+        parameters: The run's parameters; `push_destination` among them counts.
+
+    Returns:
+        The file; None where the pipeline pushes nothing, or to object storage.
+    """
+    from pipeline.kubeflow.post_processing import all_tasks, constants_of
+
+    for _, _, _, task in all_tasks(spec):
+        custom_config = constants_of(task).get("custom_config")
+        push = json.loads(custom_config).get("push") if custom_config else None
+        if push is None:
+            continue
+        config = json.loads(push)
+        store = parameters.get("push_destination", config["destination"])
+        if not store or is_remote(store):
+            return None
+        return Path(store) / str(config["model_name"]) / DRIFT_FILE
+    return None
+
+
+def read_drift_report(path: Path) -> DriftReport | None:
+    """Return what a file says about drift; None: there is none.
 
     JSON with one of `DRIFT_KEYS` is taken at its word: true, or a list or an object
     that is not empty, is drift. Any other file is a mark: that it is there is drift.
+    A report on another version than the one that is served beside it does not count.
 
     Args:
         path: The file, which need not exist.
@@ -78,8 +138,6 @@ def drift_reported_at(path: Path | None) -> float | None:
     Raises:
         UserError: It exists and can't be read.
     """
-    if path is None:
-        return None
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
         written_at = path.stat().st_mtime
@@ -87,17 +145,24 @@ def drift_reported_at(path: Path | None) -> float | None:
         return None
     except OSError as error:
         raise UserError(
-            f"`--drift-report` can't be read: {str(path)!r}: {error.strerror}"
+            f"The drift report {str(path)!r} can't be read: {error.strerror}"
         ) from error
     try:
         report = json.loads(text)
     except ValueError:
-        return written_at
-    if isinstance(report, dict):
-        said = [report[key] for key in DRIFT_KEYS if key in report]
-        if said and not any(said):
-            return None
-    return written_at
+        return DriftReport(path, written_at)
+    if not isinstance(report, dict):
+        return DriftReport(path, written_at)
+    said = [report[key] for key in DRIFT_KEYS if key in report]
+    if said and not any(said):
+        return None
+    version = report.get("production_version")
+    served = served_version(str(path.parent)) if version is not None else None
+    if served is not None and served.number != version:
+        return None
+    return DriftReport(
+        path, written_at, report.get("data_fingerprint"), str(report.get("message", ""))
+    )
 
 
 def compute_fingerprint(spec: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:

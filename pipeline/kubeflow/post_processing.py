@@ -131,7 +131,7 @@ def all_tasks(
 ) -> Iterator[tuple[str, dict[str, Any], str, dict[str, Any]]]:
     """Yield (DAG's name, its component, task's name, task) of all but sub-DAGs."""
     dags = {"root": spec["root"]}
-    dags |= {name: c for name, c in spec["components"].items() if "dag" in c}
+    dags |= {name: c for name, c in spec.get("components", {}).items() if "dag" in c}
     for dag_name, component in dags.items():
         for name, task in component["dag"]["tasks"].items():
             if task["componentRef"]["name"] not in dags:

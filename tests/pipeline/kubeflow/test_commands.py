@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
 import typer
 import yaml
@@ -129,6 +132,47 @@ def test_submit_if_changed_submits_once(stub, pipeline_file):
     assert "nothing changed" in third.output
     assert len(stub.runs) == 1
     CliRunner().invoke(app, [*arguments, "--force"])
+    assert len(stub.runs) == 2
+
+
+def with_pusher(pipeline_file, store):
+    """Add a step that pushes a model `m` to a store."""
+    spec = yaml.safe_load(pipeline_file.read_text())
+    push = json.dumps({"destination": str(store), "model_name": "m"})
+    constant = {"constant": json.dumps({"push": push})}
+    spec["root"]["dag"]["tasks"]["Pusher"] = {
+        "taskInfo": {"name": "Pusher"},
+        "componentRef": {"name": "Pusher"},
+        "inputs": {"parameters": {"custom_config": {"runtimeValue": constant}}},
+    }
+    spec["components"] = {"Pusher": {"executorLabel": "Pusher"}}
+    pipeline_file.write_text(yaml.safe_dump(spec))
+
+
+@pytest.mark.parametrize("where", ["model store", "further file"])
+def test_drift_leads_to_one_run(stub, pipeline_file, tmp_path, where):
+    with_pusher(pipeline_file, tmp_path / "store")
+    app = typer.Typer()
+    app.command()(submit)
+    arguments = [str(pipeline_file), "--host", stub.host, "--if-changed", "--no-follow"]
+    report = tmp_path / "store" / "m" / "drift.json"
+    if where == "further file":
+        report = tmp_path / "watch" / "drift.json"
+        arguments.append(f"--drift-report={report}")
+    report.parent.mkdir(parents=True)
+    CliRunner().invoke(app, arguments)
+    stub.runs[0]["state"] = "SUCCEEDED"
+    assert "nothing changed" in CliRunner().invoke(app, arguments).output
+    report.write_text('{"has_drifted": true, "message": "darker"}')
+    os.utime(report, (4e9, 4e9))
+    result = CliRunner().invoke(app, arguments)
+    assert "Due: drift was reported" in result.output, result
+    assert len(stub.runs) == 2
+    stub.runs[-1]["state"] = stub.runs[0]["state"] = "SUCCEEDED"
+    os.utime(report, (1e9, 1e9))  # older than the run that it led to
+    result = CliRunner().invoke(app, arguments)
+    assert "nothing changed" in result.output
+    assert "darker" in result.output  # who looks is told that it still stands
     assert len(stub.runs) == 2
 
 

@@ -95,12 +95,15 @@ def test_bad_settings_are_refused():
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [(None, "/mnt/models/drift.json"), ("/mnt/data/drift", "/mnt/data/drift")],
+    [(None, []), ("/mnt/data/drift", ["--drift-report=/mnt/data/drift"])],
 )
-def test_job_looks_at_a_drift_report_that_it_can_see(given, expected):
+def test_job_looks_at_a_further_drift_report_that_it_can_see(given, expected):
     pod = pod_of(manifests(drift_report=given))
     arguments = pod["containers"][0]["args"]
-    assert f"--drift-report={expected}" in arguments
+    assert [item for item in arguments if "drift" in item] == expected
+    # That of the runs lies in the model store, which is mounted.
+    mounts = {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert PROFILE.model_store in mounts
 
 
 def test_command_of_the_job_exists():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -48,16 +49,22 @@ def test_reason_to_run(runs, reason):
 
 
 @pytest.mark.parametrize(
-    ("reported_at", "reason"), [(0, None), (4e9, "drift was reported")]
+    ("written_at", "fingerprint", "is_due"),
+    [
+        (0, None, False),  # a run has answered it
+        (4e9, None, True),  # a monitor's
+        (4e9, "g", True),  # of a run on other data
+        (4e9, "f", False),  # of this run: it would make the same model once more
+    ],
 )
-def test_drift_that_was_reported_since_is_a_reason(reported_at, reason):
+def test_drift_is_a_reason_for_one_run_on_other_data(written_at, fingerprint, is_due):
     found = due.reason_to_run(
         [past_run()],
         UPLOADED,
         {"data_fingerprint": "f"},
-        drift_reported_at=reported_at,
+        drift=[due.DriftReport(Path("drift.json"), written_at, fingerprint)],
     )
-    assert found == reason
+    assert found == ("drift was reported (drift.json)" if is_due else None)
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "PENDING", None])
@@ -84,8 +91,42 @@ def test_drift_report(tmp_path, text, is_drift):
     if text is not None:
         path.write_text(text)
         os.utime(path, (1000, 2000))
-    assert due.drift_reported_at(path) == (2000 if is_drift else None)
-    assert due.drift_reported_at(None) is None
+    found = due.read_drift_report(path)
+    assert found == (due.DriftReport(path, 2000) if is_drift else None)
+
+
+@pytest.mark.parametrize(("version", "counts"), [(17, True), (16, False)])
+def test_report_on_a_version_that_is_not_served_does_not_count(
+    tmp_path, version, counts
+):
+    """As after a push, a rollback, or a model that was blessed by force."""
+    (tmp_path / "17").mkdir()
+    (tmp_path / "17" / "saved_model.pb").touch()
+    path = tmp_path / "drift.json"
+    path.write_text(json.dumps({"has_drifted": True, "production_version": version}))
+    assert (due.read_drift_report(path) is not None) == counts
+
+
+def pusher_spec(**push):
+    custom_config = json.dumps({"push": json.dumps({"model_name": "m", **push})})
+    parameters = {"custom_config": {"runtimeValue": {"constant": custom_config}}}
+    task = {"componentRef": {"name": "A"}, "inputs": {"parameters": parameters}}
+    return {"root": {"dag": {"tasks": {"A": task}}}, "components": {"A": {}}}
+
+
+@pytest.mark.parametrize(
+    ("destination", "parameters", "expected"),
+    [
+        ("/mnt/models", {}, Path("/mnt/models/m/drift.json")),
+        ("/mnt/models", {"push_destination": "/a"}, Path("/a/m/drift.json")),
+        ("gs://bucket/models", {}, None),
+    ],
+)
+def test_runs_report_beside_the_versions_that_they_push(
+    destination, parameters, expected
+):
+    spec = pusher_spec(destination=destination)
+    assert due.drift_path(spec, parameters) == expected
 
 
 def test_fingerprint_is_of_the_path_that_the_run_reads(tmp_path):
