@@ -61,6 +61,6 @@ def AnomalyCheck(
         raise DataError(
             "The data does not fit the schema:\n"
             + "\n".join(lines)
-            + "\nMend the data, or allow it in the schema (`data_validation.schema`)."
+            + "\nMend the data, or allow it in the schema (`data_validation.schema_path`)."
         )
     checked.value = "no errors"
