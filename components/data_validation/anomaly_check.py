@@ -61,6 +61,7 @@ def AnomalyCheck(
         raise DataError(
             "The data does not fit the schema:\n"
             + "\n".join(lines)
-            + "\nMend the data, or allow it in the schema (`data_validation.schema_path`)."
+            + "\nMend the data, or allow it in a schema of yours, which "
+            "`data_validation.schema_path` names."
         )
     checked.value = "no errors"
