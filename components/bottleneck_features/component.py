@@ -40,7 +40,7 @@ class BottleneckFeaturesSpec(component_spec.ComponentSpec):
 
 
 class BottleneckFeatures(base_beam_component.BaseBeamComponent):
-    """Run the frozen backbone over each image of `train` and `eval` once."""
+    """Run the frozen backbone over each image once."""
 
     SPEC_CLASS = BottleneckFeaturesSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)

@@ -43,9 +43,6 @@ CODE_FINGERPRINT_KEY = "code_fingerprint"
 
 logger = logging.getLogger(__name__)
 
-FEATURE_SPLITS = (features.TRAIN_SPLIT, features.EVAL_SPLIT)
-"""`test` has none: the gate asks the exported model, which takes images."""
-
 
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Write one shard of features beside each shard of raw examples."""
@@ -56,16 +53,20 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[artifact.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Extract the features of `train` and `eval`.
+        """Extract the features of all splits.
+
+        Those of `test` are for DataQuality alone, which looks for copies of training
+        images: nothing is trained on them, and the gate asks the exported model.
 
         Args:
             input_dict: `examples`, one `Examples` artifact of raw examples; `metadata`,
                 the same without images; `transform_graph`, for its label map.
-            output_dict: `features`, an `Examples` artifact with splits `train` and
-                `eval`; each record holds `features`, float32 of the backbone's output,
-                and `image/class/label`, `image/key`, `image/filename`. Its custom
-                properties tell the `engine` and the numbers of images `from_store` and
-                `computed`, and of the store's `damaged_files`.
+            output_dict: `features`, an `Examples` artifact with all splits; each record
+                holds `features`, float32 of the backbone's output, `image/class/label`
+                (-1 for a class of `test` that has no training image), `image/key` and
+                `image/filename`. Its custom properties tell the `engine`, the numbers
+                of images `from_store` and `computed`, and of the store's
+                `damaged_files`.
             exec_properties: `model`, a `ModelConfig` as JSON; `preprocessing`, the
                 `PreprocessingSpec` that Transform applies, as JSON; `engine` and
                 `precision`, see `trainer.feature_engine`; `cache_dir`, folder of the
@@ -76,18 +77,22 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         metadata = artifact_utils.get_single_instance(input_dict[METADATA_KEY])
         graph = artifact_utils.get_single_instance(input_dict[TRANSFORM_GRAPH_KEY])
         output = artifact_utils.get_single_instance(output_dict[FEATURES_KEY])
-        output.split_names = artifact_utils.encode_split_names(list(FEATURE_SPLITS))
+        output.split_names = artifact_utils.encode_split_names(list(features.SPLITS))
         examples_utils.set_payload_format(output, example_gen_pb2.FORMAT_TF_EXAMPLE)
         output.span = examples.span
         shards = []
-        for split in FEATURE_SPLITS:
+        for split in features.SPLITS:
             source = artifact_utils.get_split_uri([metadata], split)
             images = artifact_utils.get_split_uri([examples], split)
             target = artifact_utils.get_split_uri([output], split)
             fileio.makedirs(target)
             shards += [
                 Shard(
-                    *(os.path.join(folder, name) for folder in (source, images, target))
+                    metadata=os.path.join(source, name),
+                    images=os.path.join(images, name),
+                    target=os.path.join(target, name),
+                    # The gate has a verdict for such a class.
+                    may_be_unknown=split == features.TEST_SPLIT,
                 )
                 for name in sorted(fileio.listdir(source))
             ]

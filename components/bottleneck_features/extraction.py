@@ -52,11 +52,13 @@ class Shard:
         metadata: TFRecord of the examples without their images.
         images: TFRecord of the same examples with them; read only for what is new.
         target: TFRecord to write; appears whole or not at all.
+        may_be_unknown: Whether classes may lack training images; their label is -1.
     """
 
     metadata: str
     images: str
     target: str
+    may_be_unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,9 @@ class ExtractShard(beam.DoFn):
         """
         worker = self._worker
         records = read_records(shard.metadata)
-        labels = labels_of(records, self._extraction.class_names)
+        labels = labels_of(
+            records, self._extraction.class_names, may_be_unknown=shard.may_be_unknown
+        )
         # One shard at a time: the engine uses every core by itself.
         with worker.lock:
             if any(key not in worker.store for key in records.keys):

@@ -59,17 +59,23 @@ def read_records(path: str) -> Records:
     )
 
 
-def labels_of(records: Records, class_names: Sequence[str]) -> np.ndarray:
+def labels_of(
+    records: Records, class_names: Sequence[str], *, may_be_unknown: bool = False
+) -> np.ndarray:
     """Return the label of each record, int64 (N,).
 
     Args:
         records: The examples of a shard.
         class_names: The label map.
+        may_be_unknown: Give -1 to what the label map lacks, instead of an error.
 
     Raises:
         DataError: A class has no image in the training split.
     """
     labels = {name.encode(): label for label, name in enumerate(class_names)}
+    if may_be_unknown:
+        found = [labels.get(name, -1) for name in records.class_names]
+        return np.array(found, np.int64)
     for name in records.class_names:
         if name not in labels:
             raise DataError(

@@ -11,8 +11,10 @@ import pytest
 from tfx.types import standard_artifacts
 
 from components.bottleneck_features import executor
+from components.bottleneck_features.feature_records import Records, labels_of
 from trainer import features
 from trainer.config import ModelConfig
+from trainer.errors import DataError
 from trainer.preprocessing import PreprocessingSpec
 
 
@@ -72,26 +74,35 @@ def test_what_was_computed_is_told_and_damage_too(run, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     store = tmp_path / "store"
     output = run(str(store))
-    assert _told(output) == (0, 32, 0)
+    assert _told(output) == (0, 48, 0)
     engine = output.get_string_custom_property("engine")
     assert engine in ("openvino-float32", "tensorflow-float32")
-    assert f"Features of 0 images from the store, of 32 computed by {engine}." in (
+    assert f"Features of 0 images from the store, of 48 computed by {engine}." in (
         caplog.text
     )
-    assert sorted(os.listdir(output.uri)) == ["Split-eval", "Split-train"]
+    assert sorted(os.listdir(output.uri)) == ["Split-eval", "Split-test", "Split-train"]
 
-    assert _told(run(str(store))) == (32, 0, 0)
+    assert _told(run(str(store))) == (48, 0, 0)
 
     victim = next(store.glob("*/*.arrow"))
     victim.write_bytes(victim.read_bytes()[:-100])
-    assert _told(run(str(store))) == (16, 16, 1)
+    assert _told(run(str(store))) == (32, 16, 1)
     assert "1 damaged files of the store" in caplog.text
 
 
 def test_without_a_store_nothing_is_left_beside_the_features(run):
     output = run("")
-    assert _told(output) == (0, 32, 0)
+    assert _told(output) == (0, 48, 0)
     assert sorted(path.name for path in Path(output.uri).iterdir()) == [
         "Split-eval",
+        "Split-test",
         "Split-train",
     ]
+
+
+def test_only_the_test_split_may_have_a_class_of_its_own():
+    names = [b"cat", b"emu"]
+    records = Records(keys=[], filenames=[], class_names=names)
+    assert labels_of(records, ["cat"], may_be_unknown=True).tolist() == [0, -1]
+    with pytest.raises(DataError, match="'emu' has images to evaluate"):
+        labels_of(records, ["cat"])
