@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 
 import grpc
-import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow_serving")
 from google.protobuf import text_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow.core.example import example_pb2
-from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -495,35 +494,3 @@ def test_health_of_anything_else_is_not_found(channel):
     with pytest.raises(grpc.RpcError) as caught:
         stub.Check(health_pb2.HealthCheckRequest(service="tensorflow.Session"))
     assert caught.value.code() == MISSING
-
-
-# --- Tensors, type by type ------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "array",
-    [
-        np.array([[1.5, -2], [0, 3]], np.float32),
-        np.array([1.5], np.float64),
-        np.array([-1, 2], np.int32),
-        np.array([-1, 2], np.int8),
-        np.array([1, 65535], np.uint16),
-        np.array([2**62], np.int64),
-        np.array([2**63], np.uint64),
-        np.array([True, False]),
-        np.array([1.5, -2], np.float16),
-        np.array([1 + 2j], np.complex64),
-        np.array([b"a\0b", b""], object),
-        np.array(2.5, np.float32),
-        np.zeros((0, 3), np.float32),
-    ],
-    ids=lambda array: f"{array.dtype}-{array.shape}",
-)
-def test_a_tensor_survives_the_way_there_and_back(array):
-    from serving.embedded.tensors import to_array, to_proto
-
-    proto = tensor_pb2.TensorProto.FromString(to_proto(array).SerializeToString())
-    assert not proto.tensor_content
-    back = to_array(proto, "x")
-    assert back.dtype == array.dtype
-    np.testing.assert_array_equal(back, array)
