@@ -43,12 +43,11 @@ class Executor(base_executor.BaseExecutor):
         with open(page.uri, "w") as file:
             file.write("<p>")
         outputs["value"][0].value = 3
-        loaded = [
-            name
-            for name in ("tensorflow_model_analysis.evaluators", "kfp.client")
-            if name in sys.modules
-        ]
-        assert not loaded, loaded
+        slow = {
+            "tensorflow_model_analysis.evaluators", "kfp.client", "kubernetes",
+            "keras_tuner", "matplotlib", "nltk", "sklearn",
+        }
+        assert not slow & set(sys.modules), slow & set(sys.modules)
 
 class BadExecutor(base_executor.BaseExecutor):
     def Do(self, inputs, outputs, properties):
@@ -199,9 +198,8 @@ def test_step_of_ours_from_json_to_json(tmp_path):
     assert local(tmp_path, f"{RUN}/Step/1/value").read_text() == "3"
     assert "executor-logs" not in found
     assert "model: 1 bytes" in done.stderr
-    # Start to executor: at most 8 s; of processor time, for machines that are busy.
-    (seconds,) = re.findall(r"executor begins after .* s, (\S+) s of", done.stderr)
-    assert float(seconds) <= 8, done.stderr
+    # The time itself is no test's business; what costs it is looked for in the step.
+    assert re.search(r"executor begins after \S+ s, \S+ s of processor", done.stderr)
 
 
 EVALUATING_STEP = """
