@@ -245,7 +245,17 @@ def test_a_killed_run_completes_and_gives_the_same_model(
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "node",
-    ["ImageExampleGen", "StatisticsGen", "Transform", "Trainer", "Evaluator", "Pusher"],
+    [
+        "ImageExampleGen",
+        "StatisticsGen",
+        "Transform",
+        "DataQuality",
+        "Trainer",
+        "Evaluator",
+        "Canary",
+        "Pusher",
+        "Report",
+    ],
 )
 def test_a_kill_at_any_node_is_survived(
     first_run, kill_graft_at, run_graft, digit_folder, output, tmp_path, small, node
