@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ml_metadata import errors as mlmd_errors
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.io import fileio
@@ -14,10 +13,9 @@ from tfx.orchestration import metadata
 from components.gate.verdict import VERDICT_FILE, Verdict
 from components.publishing.executor import REASON_PROPERTY
 from pipeline.config import PipelineConfig
+from pipeline.latest_execution import latest_execution
 from pipeline.local_runner import metadata_path
 from pipeline.sample_image import sample_image
-
-_DONE = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 
 
 @dataclass(frozen=True)
@@ -87,20 +85,9 @@ def latest_output(
     store: MetadataStore, pipeline_name: str, node: str, key: str
 ) -> mlmd.Artifact | None:
     """Return what a node's latest finished execution put out under `key`."""
-    try:
-        context = store.get_context_by_type_and_name("node", f"{pipeline_name}.{node}")
-    except mlmd_errors.NotFoundError:
+    latest = latest_execution(store, pipeline_name, node)
+    if latest is None:
         return None
-    if context is None:
-        return None
-    done = [
-        execution
-        for execution in store.get_executions_by_context(context.id)
-        if execution.last_known_state in _DONE
-    ]
-    if not done:
-        return None
-    latest = max(done, key=lambda execution: execution.id)
     outputs = [
         event.artifact_id
         for event in store.get_events_by_execution_ids([latest.id])

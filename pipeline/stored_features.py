@@ -6,15 +6,13 @@ import json
 import os
 from dataclasses import dataclass
 
-from ml_metadata import errors
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.config import PipelineConfig
+from pipeline.latest_execution import latest_execution
 from trainer import features
 from trainer.errors import UserError
-
-_DONE = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def _check(
 ) -> str:
     """Compare a property of a node's latest execution; return its output's place."""
     again = "`graft run` with the same config, --data and --output stores them."
-    execution = _latest_execution(store, config.name, node)
+    execution = latest_execution(store, config.name, node)
     if execution is None:
         raise UserError(
             f"No features are stored in {config.pipeline_folder!r}: no run got as far "
@@ -123,23 +121,6 @@ def _check(
             f"{again}"
         )
     return str(uris[0])
-
-
-def _latest_execution(
-    store: MetadataStore, pipeline_name: str, node: str
-) -> mlmd.Execution | None:
-    try:
-        context = store.get_context_by_type_and_name("node", f"{pipeline_name}.{node}")
-    except errors.NotFoundError:
-        return None
-    if context is None:
-        return None
-    done = [
-        execution
-        for execution in store.get_executions_by_context(context.id)
-        if execution.last_known_state in _DONE
-    ]
-    return max(done, key=lambda execution: execution.id, default=None)
 
 
 def _parsed(text: str) -> object:
