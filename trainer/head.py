@@ -18,6 +18,7 @@ from trainer.config import (
     ModelConfig,
     PoolingLayer,
 )
+from trainer.convolution import SmallMapConv2D
 from trainer.errors import UserError
 from trainer.objective import num_logits
 
@@ -142,7 +143,7 @@ def _layer(spec: HeadLayer) -> keras.layers.Layer:  # noqa: PLR0911
                 kernel_regularizer=_l2(spec.l2),
             )
         case Conv2DLayer():
-            return keras.layers.Conv2D(
+            return SmallMapConv2D(
                 spec.filters,
                 spec.kernel_size,
                 strides=spec.strides,
