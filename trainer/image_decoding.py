@@ -20,6 +20,10 @@ import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 
 from trainer.features import IMAGE_FORMATS
+from trainer.gif_decoding import decode_gif
+from trainer.graph_code import first_bytes, not_inlined
+from trainer.jpeg_decoding import decode_jpeg
+from trainer.transparency import on_white_paper
 
 _FORMAT_OF_PIL = {
     "JPEG": "jpeg",
@@ -34,14 +38,10 @@ _JPEG, _PNG, _GIF, _BMP, _WEBP, UNKNOWN_FORMAT = range(len(IMAGE_FORMATS) + 1)
 """Formats as `format_index` numbers them."""
 
 _EXIF_ORIENTATION_TAG = 274
-_EXIF_BYTES = 1 << 16
-_EXIF_SEGMENTS = 8
-_EXIF_ENTRIES = 64
 
-_JPEG_SCALES = (1, 2, 4, 8)
-
-_MAX_GIF_PIXELS = 2**29 // 3
-"""What TensorFlow's decoders of JPEG and PNG files keep to by themselves."""
+_PREFIXES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"RIFF", b"WEBP")
+_POSITIONS = (0, 0, 0, 0, 0, 8)
+"""How files of these formats begin, in their order; WebP's have two marks."""
 
 _warnings_lock = threading.Lock()
 
@@ -152,11 +152,8 @@ def decode_image(
 
     Args:
         encoded: string (), the bytes of a JPEG, PNG, GIF, BMP or WebP file.
-        target_size: (height, width) in pixels to which the caller will resize. A JPEG
-            file that is at least four times as large is decoded at a half, a quarter or
-            an eighth of its scale, whichever leaves at least twice the target; libjpeg
-            then averages exact blocks of pixels, at a fraction of the time. None
-            decodes at full scale.
+        target_size: (height, width) in pixels to which the caller will resize, see
+            `decode_jpeg`. None decodes at full scale.
 
     Returns:
         uint8 (H, W, 3).
@@ -164,15 +161,14 @@ def decode_image(
     Raises:
         tf.errors.InvalidArgumentError: When executed on bytes that are no such image.
     """
-    image_format = format_index(encoded)
     pixels = tf.switch_case(
-        image_format,
+        format_index(encoded),
         {
-            _JPEG: lambda: _decode_jpeg(encoded, target_size),
-            _PNG: lambda: _on_white_paper(tf.io.decode_png(encoded)),
-            _GIF: lambda: _decode_gif(encoded),
+            _JPEG: lambda: decode_jpeg(encoded, target_size),
+            _PNG: lambda: on_white_paper(tf.io.decode_png(encoded)),
+            _GIF: lambda: not_inlined(decode_gif)(encoded),
             _BMP: lambda: _bmp_to_rgb(tf.io.decode_bmp(encoded)),
-            _WEBP: lambda: _on_white_paper(_decode_webp(encoded)),
+            _WEBP: lambda: not_inlined(_decode_webp)(encoded),
         },
         default=lambda: _refuse(encoded),
     )
@@ -188,28 +184,14 @@ def format_index(encoded: tf.Tensor) -> tf.Tensor:
     Returns:
         int32 of the same shape; `UNKNOWN_FORMAT` for what is no image.
     """
-    head = _head(encoded, 16)
-
-    def starts(prefix: bytes, position: int = 0) -> tf.Tensor:
-        return tf.equal(tf.strings.substr(head, position, len(prefix)), prefix)
-
-    index = tf.constant(UNKNOWN_FORMAT)
-    tests = [
-        (_JPEG, starts(b"\xff\xd8\xff")),
-        (_PNG, starts(b"\x89PNG\r\n\x1a\n")),
-        (_GIF, starts(b"GIF8")),
-        (_BMP, starts(b"BM")),
-        (_WEBP, starts(b"RIFF") & starts(b"WEBP", 8)),
-    ]
-    for value, is_it in tests:
-        index = tf.where(is_it, value, index)
-    return index
-
-
-def _head(encoded: tf.Tensor, num_bytes: int) -> tf.Tensor:
-    """Return the first bytes, string (); zeros where there are fewer."""
-    start = tf.strings.substr(encoded, 0, num_bytes)
-    return tf.strings.join([start, b"\0" * num_bytes])
+    heads = first_bytes(tf.reshape(encoded, [-1, 1]), 12)
+    parts = tf.strings.substr(heads, _POSITIONS, [len(part) for part in _PREFIXES])
+    found = tf.equal(parts, _PREFIXES)
+    is_webp = found[:, _WEBP] & found[:, _WEBP + 1]
+    is_it = tf.stack([*tf.unstack(found[:, :_WEBP], axis=1), is_webp], axis=1)
+    # The first that is true counts, and behind them all stands the unknown.
+    index = tf.argmax(tf.pad(is_it, [[0, 0], [0, 1]], constant_values=True), axis=1)
+    return tf.reshape(tf.cast(index, tf.int32), tf.shape(encoded))
 
 
 def _refuse(encoded: tf.Tensor) -> tf.Tensor:
@@ -221,104 +203,15 @@ def _refuse(encoded: tf.Tensor) -> tf.Tensor:
         return tf.zeros([0, 0, 3], tf.uint8)
 
 
-def _on_white_paper(pixels: tf.Tensor) -> tf.Tensor:
-    """Bring uint8 (H, W, 1 to 4), greyscale or RGB, perhaps with alpha, to (H, W, 3).
-
-    The decoders are asked for the channels that the file has: TensorFlow's PNG decoder
-    adds a wrong alpha channel to images of fewer than 8 bits when it is asked for four.
-    """
-    num_channels = tf.shape(pixels)[-1]
-    has_alpha = tf.equal(num_channels % 2, 0)
-    colour = tf.cond(
-        num_channels <= 2,
-        lambda: tf.repeat(pixels[..., :1], 3, axis=-1),
-        lambda: pixels[..., :3],
-    )
-
-    def blend() -> tf.Tensor:
-        opacity = tf.cast(pixels[..., -1:], tf.float32) / 255.0
-        blended = tf.cast(colour, tf.float32) * opacity + 255.0 * (1.0 - opacity)
-        return tf.cast(tf.round(blended), tf.uint8)
-
-    return tf.cond(has_alpha, blend, lambda: colour)
-
-
-def _decode_gif(encoded: tf.Tensor) -> tf.Tensor:
-    """Decode the first frame of a GIF, uint8 (H, W, 3).
-
-    The decoder unpacks all frames that it is given, whatever it is asked for: a file of
-    0.7 MB with 400 frames took 1.6 GB of memory. So it is given the first one.
-    """
-    end, num_pixels = _walk_to_frame_end(tf.io.decode_raw(encoded, tf.uint8))
-    check = tf.debugging.Assert(
-        num_pixels < _MAX_GIF_PIXELS, ["The GIF is too large; pixels:", num_pixels]
-    )
-    with tf.control_dependencies([check] if check is not None else []):
-        first = tf.strings.join([tf.strings.substr(encoded, 0, end), b";"])
-    return tf.io.decode_image(first, channels=3, expand_animations=False)
-
-
-def _walk_to_frame_end(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Find where the first frame of a GIF, uint8 (N,), ends, and its number of pixels.
-
-    Walks extensions, and the frame's sub-blocks of at most 255 bytes each: GIF89a
-    specification, sections 15 and 18 to 24.
-    """
-    size = tf.size(data)
-    at_block, in_extension, in_frame, at_end = range(4)
-
-    def byte(position: tf.Tensor) -> tf.Tensor:
-        return tf.cast(data[tf.minimum(position, size - 1)], tf.int64)
-
-    def short(position: tf.Tensor) -> tf.Tensor:
-        return byte(position) + 256 * byte(position + 1)
-
-    def palette_bytes(packed: tf.Tensor) -> tf.Tensor:
-        length = 3 * tf.bitwise.left_shift(tf.constant(2, tf.int64), packed % 8)
-        return tf.cast(tf.where(packed >= 128, length, 0), tf.int32)
-
-    def begin_block(position: tf.Tensor, pixels: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        kind = byte(position)
-        is_frame, is_extension = tf.equal(kind, 0x2C), tf.equal(kind, 0x21)
-        frame_step = 11 + palette_bytes(byte(position + 9))
-        step = tf.where(is_frame, frame_step, tf.where(is_extension, 2, 0))
-        state = tf.where(is_extension, in_extension, at_end)
-        area = short(position + 5) * short(position + 7)
-        return (
-            position + step,
-            tf.where(is_frame, in_frame, state),
-            tf.where(is_frame, tf.maximum(pixels, area), pixels),
-        )
-
-    def go_on(
-        position: tf.Tensor, state: tf.Tensor, pixels: tf.Tensor
-    ) -> tuple[tf.Tensor, ...]:
-        length = tf.cast(byte(position), tf.int32)
-        following = tf.where(tf.equal(state, in_frame), at_end, at_block)
-        return position + 1 + length, tf.where(length > 0, state, following), pixels
-
-    position, _, pixels = tf.while_loop(
-        lambda position, state, _: (state < at_end) & (position < size),
-        lambda position, state, pixels: tf.cond(
-            tf.equal(state, at_block),
-            lambda: begin_block(position, pixels),
-            lambda: go_on(position, state, pixels),
-        ),
-        (13 + palette_bytes(byte(tf.constant(10))), at_block, short(6) * short(8)),
-        parallel_iterations=1,
-    )
-    return position, pixels
-
-
 def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
-    """Decode a still WebP, uint8 (H, W, 3 or 4).
+    """Decode a still WebP, uint8 (H, W, 3).
 
     TensorFlow 2.21 frees memory twice when it is asked for the channels of an
     animation, which ends the process: animations are refused before it sees them, and
     the channels are read here. Layout of the file: RFC 9649, sections 2.5 to 2.7, and
     3.4.
     """
-    start = _head(encoded, 32)
+    start = first_bytes(encoded, 32)
     kind = tf.strings.substr(start, 12, 4)
     is_extended, is_lossless = tf.equal(kind, b"VP8X"), tf.equal(kind, b"VP8L")
     flags = tf.gather(tf.io.decode_raw(start, tf.uint8), [20, 20, 24])
@@ -332,11 +225,12 @@ def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
         ~is_animation, ["An animated WebP can't be decoded; send its first frame."]
     )
     with tf.control_dependencies([check] if check is not None else []):
-        return tf.cond(
+        pixels = tf.cond(
             has_alpha,
             lambda: tf.io.decode_webp(encoded, channels=4)[0],
             lambda: tf.io.decode_webp(encoded, channels=3)[0],
         )
+    return on_white_paper(pixels)
 
 
 def _bmp_to_rgb(pixels: tf.Tensor) -> tf.Tensor:
@@ -346,115 +240,3 @@ def _bmp_to_rgb(pixels: tf.Tensor) -> tf.Tensor:
         lambda: tf.repeat(pixels, 3, axis=-1),
         lambda: pixels[..., :3],
     )
-
-
-def _decode_jpeg(encoded: tf.Tensor, target_size: tuple[int, int] | None) -> tf.Tensor:
-    orientation = _jpeg_orientation(encoded)
-
-    def decode_at(scale: int) -> tf.Tensor:
-        return tf.io.decode_jpeg(encoded, channels=3, ratio=scale)
-
-    if target_size is None:
-        return _turn_upright(decode_at(1), orientation)
-    size = tf.image.extract_jpeg_shape(encoded)[:2]
-    is_turned = orientation >= 5
-    target = tf.where(is_turned, target_size[::-1], target_size)
-    room = tf.reduce_min(size // (2 * target))
-    choice = tf.reduce_sum(
-        tf.cast(room >= tf.constant(_JPEG_SCALES[1:]), tf.int32),
-    )
-    pixels = tf.switch_case(
-        choice, [lambda scale=scale: decode_at(scale) for scale in _JPEG_SCALES]
-    )
-    return _turn_upright(pixels, orientation)
-
-
-def _turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Apply an EXIF orientation, int32 () in 1..8, to pixels (H, W, C)."""
-
-    def transposed(image: tf.Tensor) -> tf.Tensor:
-        return tf.transpose(image, [1, 0, 2])
-
-    return tf.switch_case(
-        orientation - 1,
-        [
-            lambda: pixels,
-            lambda: pixels[:, ::-1],
-            lambda: pixels[::-1, ::-1],
-            lambda: pixels[::-1],
-            lambda: transposed(pixels),
-            lambda: transposed(pixels)[:, ::-1],
-            lambda: transposed(pixels)[::-1, ::-1],
-            lambda: transposed(pixels)[::-1],
-        ],
-    )
-
-
-def _jpeg_orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """Read a JPEG file's EXIF orientation, int32 () in 1..8; 1 where there is none.
-
-    A file whose only application segment is a plain JFIF header, as most small images
-    have, is told by three comparisons; the walk takes 0.9 ms.
-    """
-    head = _head(encoded, 24)
-    is_plain = tf.equal(tf.strings.substr(head, 2, 4), b"\xff\xe0\x00\x10") & tf.equal(
-        tf.strings.substr(head, 20, 2), b"\xff\xdb"
-    )
-    return tf.cond(
-        is_plain, lambda: tf.constant(1), lambda: _walk_to_orientation(encoded)
-    )
-
-
-def _walk_to_orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """Find the orientation in the file's segments, int32 () in 1..8.
-
-    Walks the application segments at the file's head to APP1 "Exif", then the entries
-    of the first image file directory: JEITA CP-3451 (Exif 2.32), sections 4.5 and 4.6.
-    """
-    padding = b"\0" * (16 + 12 * _EXIF_ENTRIES)
-    head = tf.strings.join([tf.strings.substr(encoded, 0, _EXIF_BYTES), padding])
-    limit = tf.strings.length(head) - len(padding)
-
-    def read(position: tf.Tensor, num_bytes: int) -> tf.Tensor:
-        return tf.strings.substr(head, tf.clip_by_value(position, 0, limit), num_bytes)
-
-    def shorts(position: tf.Tensor, count: int, *, is_little: bool) -> tf.Tensor:
-        raw = read(position, 2 * count)
-        return tf.cast(tf.io.decode_raw(raw, tf.uint16, is_little), tf.int32)
-
-    def is_exif(position: tf.Tensor) -> tf.Tensor:
-        is_app1 = tf.equal(read(position, 2), b"\xff\xe1")
-        return is_app1 & tf.equal(read(position + 4, 6), b"Exif\0\0")
-
-    def is_on_the_way(position: tf.Tensor) -> tf.Tensor:
-        marker = shorts(position, 1, is_little=False)[0]
-        is_application = (marker >= 0xFFE0) & (marker <= 0xFFEF)
-        is_comment = tf.equal(marker, 0xFFFE)
-        return (is_application | is_comment) & ~is_exif(position) & (position < limit)
-
-    (position,) = tf.while_loop(
-        is_on_the_way,
-        lambda position: (position + 2 + shorts(position + 2, 1, is_little=False)[0],),
-        (tf.constant(2),),
-        maximum_iterations=_EXIF_SEGMENTS,
-    )
-
-    def read_directory() -> tf.Tensor:
-        tiff = position + 10
-        is_little = tf.equal(read(tiff, 1), b"I")
-
-        def either(at: tf.Tensor, count: int) -> tf.Tensor:
-            little = shorts(at, count, is_little=True)
-            return tf.where(is_little, little, shorts(at, count, is_little=False))
-
-        # Offsets beyond 64 KiB can't lie in one segment: the low half is enough.
-        offset = either(tiff + 4, 2)
-        directory = tiff + tf.where(is_little, offset[0], offset[1])
-        num_entries = either(directory, 1)[0]
-        entries = tf.reshape(either(directory + 2, 6 * _EXIF_ENTRIES), [-1, 6])
-        is_it = tf.equal(entries[:, 0], _EXIF_ORIENTATION_TAG)
-        is_it &= tf.range(_EXIF_ENTRIES) < num_entries
-        value = tf.reduce_max(tf.where(is_it, entries[:, 4], 0))
-        return tf.where((value >= 1) & (value <= 8), value, 1)
-
-    return tf.cond(is_exif(position), read_directory, lambda: tf.constant(1))

@@ -17,9 +17,9 @@ from typing import Literal
 import tensorflow as tf
 
 from trainer.image_decoding import decode_image
+from trainer.resizing import Interpolation, resize_pixels
 
 Scaling = Literal["caffe", "tf", "torch", "lite", "none"]
-Interpolation = Literal["bilinear", "bicubic", "area", "nearest", "lanczos3"]
 
 # ImageNet's channel statistics. Caffe: Simonyan and Zisserman, arXiv:1409.1556, mean of
 # BGR on the 0..255 scale. Torch: He et al.'s recipe, on the 0..1 scale, RGB.
@@ -110,19 +110,9 @@ def _resize_function(spec: PreprocessingSpec) -> tf.types.experimental.ConcreteF
 
     def resize_one(encoded: tf.Tensor) -> tf.Tensor:
         pixels = decode_image(encoded, target_size=size)
-
-        def resize(antialias: bool) -> tf.Tensor:
-            resized = tf.image.resize(
-                pixels, size, spec.interpolation, antialias=antialias
-            )
-            return tf.ensure_shape(tf.cast(resized, tf.float32), [*size, 3])
-
-        if spec.antialias:
-            # Enlarging drops no pixels, and the plain kernel takes a third of the time.
-            is_enlarged = tf.reduce_all(tf.shape(pixels)[:2] <= size)
-            resized = tf.cond(is_enlarged, lambda: resize(False), lambda: resize(True))
-        else:
-            resized = resize(False)
+        resized = resize_pixels(
+            pixels, size, spec.interpolation, antialias=spec.antialias
+        )
         # Bicubic and Lanczos overshoot at edges; a camera never would.
         return tf.clip_by_value(resized, 0.0, 255.0)
 

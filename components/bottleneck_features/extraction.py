@@ -22,7 +22,7 @@ from components.bottleneck_features.feature_records import (
     write_features,
 )
 from components.bottleneck_features.image_batches import (
-    image_batches,
+    ImageReader,
     trace_preparation,
 )
 from components.bottleneck_features.store import FeatureStore
@@ -90,8 +90,8 @@ class _Worker:
         self.spec = PreprocessingSpec.from_json(extraction.preprocessing_json)
         self.extraction = extraction
         self.store = FeatureStore(extraction.store_folder, self._parts()).open()
-        self.prepare = trace_preparation(self.spec)
         self._engine: FeatureEngine | None = None
+        self._reader: ImageReader | None = None
         self._num_damaged_told = 0
         self.lock = threading.Lock()
 
@@ -107,6 +107,14 @@ class _Worker:
                 keep_in=self.store.namespace_folder if is_local else None,
             )
         return self._engine
+
+    @property
+    def reader(self) -> ImageReader:
+        """The reader of images, built when they are needed."""
+        if self._reader is None:
+            prepare = trace_preparation(self.spec)
+            self._reader = ImageReader(prepare, self.engine.batch_size)
+        return self._reader
 
     def count_damaged(self) -> int:
         """Return how many files were found damaged since the last call."""
@@ -193,8 +201,7 @@ class ExtractShard(beam.DoFn):
         keys: list[bytes] = []
 
         def pixels() -> Iterator[np.ndarray]:
-            size = worker.engine.batch_size
-            for batch in image_batches(images, missing, worker.prepare, size):
+            for batch in worker.reader.read(images, missing):
                 keys.extend(batch.keys)
                 yield batch.pixels
 

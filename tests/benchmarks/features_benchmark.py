@@ -85,7 +85,6 @@ def _compare(
     from components.bottleneck_features import extraction as component
     from components.bottleneck_features.extraction import ExtractShard, Shard
     from components.bottleneck_features.feature_records import read_records
-    from components.bottleneck_features.image_batches import image_batches
     from trainer.backbone import build_backbone
     from trainer.config import ModelConfig
 
@@ -99,11 +98,14 @@ def _compare(
         do_fn.setup()
         do_fn._worker._engine = engine
         workers.append(do_fn)
-    prepare = workers[0]._worker.prepare
+    # So is what a process builds once, and keeps: engine and reader.
+    reader = workers[0]._worker.reader
+    for do_fn in workers:
+        do_fn._worker._reader = reader
     ready = [
         batch.pixels
         for shard, wanted in zip(shards, keys, strict=True)
-        for batch in image_batches(shard[1], set(wanted), prepare, engine.batch_size)
+        for batch in reader.read(shard[1], set(wanted))
     ]
 
     def run_component() -> None:

@@ -148,7 +148,7 @@ def test_a_smaller_scale_of_decoding_stays_within_its_tolerance(
     real_data, full_size_backbone
 ):
     """Large photographs, decoded at full scale and at a smaller one."""
-    encoded = _photographs(real_data / "santa.tar", 4 * 224)
+    encoded = _photographs(real_data / "santa.tar", 3 * 224)
 
     def at_full_scale(image: bytes) -> tf.Tensor:
         pixels = tf.image.resize(

@@ -99,6 +99,26 @@ def test_transparency_becomes_white_paper(encode, image_format):
     assert (pixels[4:] == 255).all()
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_every_shade_of_transparency_is_blended(encode, mode):
+    # All pairs of a shade and an opacity; more rows than are blended at once.
+    shade, alpha = np.meshgrid(np.arange(256), np.arange(256))
+    channels = [shade, 255 - shade, shade // 2] if mode == "RGBA" else [shade]
+    image = np.stack([*channels, alpha], axis=-1).astype(np.uint8)
+    pixels = _decoded(encode(Image.fromarray(image, mode), "PNG"))
+    colour = np.broadcast_to(image[..., :-1], (256, 256, 3)).astype(float)
+    opacity = image[..., -1:] / 255
+    exact = colour * opacity + 255 * (1 - opacity)
+    assert np.abs(pixels - exact).max() <= 0.5 + 1e-3
+
+
+def test_an_opaque_alpha_channel_changes_nothing(picture, encode):
+    with_alpha = picture.convert("RGBA")
+    np.testing.assert_array_equal(
+        _decoded(encode(with_alpha, "PNG")), np.asarray(picture.convert("RGB"))
+    )
+
+
 def test_the_first_frame_of_an_animated_gif_counts(picture, encode):
     frames = {"save_all": True, "append_images": [ImageOps.invert(picture)]}
     encoded = encode(picture, "GIF", **frames)
@@ -139,6 +159,8 @@ def test_a_webp_with_alpha_lies_on_white_paper(picture, encode, is_lossless):
     ("size", "target", "decoded"),
     [
         ((400, 400), 224, (400, 400)),
+        ((671, 700), 224, (700, 671)),
+        ((672, 700), 224, (350, 336)),
         ((900, 900), 224, (450, 450)),
         ((1800, 900), 224, (450, 900)),
         ((2000, 2000), 224, (500, 500)),

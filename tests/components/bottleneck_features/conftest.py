@@ -13,13 +13,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.bottleneck_features import extraction as extraction_module
 from components.bottleneck_features.extraction import (
     Extraction,
     ExtractShard,
     Shard,
     release_workers,
 )
+from components.bottleneck_features.image_batches import ImageReader
 from trainer import features
 from trainer.config import ModelConfig
 from trainer.preprocessing import PreprocessingSpec
@@ -167,7 +167,7 @@ def extract(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Extracted]:
     def run(extraction: Extraction, shard: Shard) -> Extracted:
         release_workers()
         computed = 0
-        original = extraction_module.image_batches
+        original = ImageReader.read
 
         def counted(*arguments):
             nonlocal computed
@@ -176,7 +176,7 @@ def extract(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Extracted]:
                 yield batch
 
         with monkeypatch.context() as patch:
-            patch.setattr(extraction_module, "image_batches", counted)
+            patch.setattr(ImageReader, "read", counted)
             do_fn = ExtractShard(extraction)
             do_fn.setup()
             list(do_fn.process(shard))

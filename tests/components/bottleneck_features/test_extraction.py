@@ -28,7 +28,7 @@ from components.bottleneck_features.extraction import (
     ExtractShard,
     release_workers,
 )
-from components.bottleneck_features.image_batches import image_batches
+from components.bottleneck_features.image_batches import ImageReader
 from trainer.backbone import build_backbone
 from trainer.errors import DataError
 from trainer.feature_engine import OpenVinoEngine
@@ -240,7 +240,7 @@ def test_a_waiting_engine_stops_the_reader(pictures, write_shard):
 
     shard = write_shard(pictures)
     wanted = {each.key for each in pictures}
-    batches = image_batches(shard.images, wanted, prepare, batch_size=2)
+    batches = ImageReader(prepare, batch_size=2).read(shard.images, wanted)
     assert len(next(batches).keys) == 2
     _wait_until_still(decoded)
     # What was taken, the batches ahead, one being filled, and an image per thread.
@@ -248,6 +248,29 @@ def test_a_waiting_engine_stops_the_reader(pictures, write_shard):
     rest = sum(len(batch.keys) for batch in batches)
     assert rest == len(pictures) - 2
     assert decoded.numpy() == len(pictures)
+
+
+def test_a_reader_reads_shard_after_shard(pictures, write_shard):
+    reader = ImageReader(lambda encoded: tf.zeros([2, 2, 3]), batch_size=2)
+    first, second = write_shard(pictures[:5]), write_shard(pictures[5:])
+
+    def keys_of(shard, wanted):
+        batches = reader.read(shard.images, wanted)
+        return [key for batch in batches for key in batch.keys]
+
+    wanted = {each.key for each in pictures}
+    assert keys_of(first, wanted) == [each.key for each in pictures[:5]]
+    # What was wanted of one shard is not of the next.
+    last = pictures[-1].key
+    assert keys_of(second, {last}) == [last]
+    assert keys_of(second, set()) == []
+    # A reader that stops half-way, or before it began, leaves nothing for the next.
+    next(reader.read(first.images, wanted))
+    reader.read(first.images, wanted).close()
+    assert keys_of(second, wanted) == [each.key for each in pictures[5:]]
+    with pytest.raises(tf.errors.NotFoundError):
+        keys_of(replace(first, images=first.images + "-missing"), wanted)
+    assert keys_of(first, {last, pictures[0].key}) == [pictures[0].key]
 
 
 def _wait_until_still(number: tf.Variable) -> None:

@@ -1,0 +1,26 @@
+"""Small parts of which image decoding in graph code is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+
+def first_bytes(encoded: tf.Tensor, num_bytes: int) -> tf.Tensor:
+    """Return the first bytes, of the same shape; zeros where there are fewer."""
+    start = tf.strings.substr(encoded, 0, num_bytes)
+    return tf.strings.join([start, b"\0" * num_bytes])
+
+
+def not_inlined(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """Make a function of tensors a function of the graph, which stays a call.
+
+    TensorFlow inlines what is called in a branch, and then visits every operation of
+    every branch not taken, as "dead": for a small image that takes longer than decoding
+    it. A call that is not taken is one operation.
+    """
+    made: Callable[..., tf.Tensor] = tf.function(
+        function, autograph=False, experimental_attributes={"_noinline": True}
+    )
+    return made
