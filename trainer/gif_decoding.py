@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from trainer.graph_code import not_inlined
+
 _MAX_PIXELS = 2**29 // 3
 """What TensorFlow's decoders of JPEG and PNG files keep to by themselves."""
 
 
+@not_inlined
 def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
     """Decode the first frame of a GIF, uint8 (H, W, 3).
 

@@ -166,9 +166,9 @@ def decode_image(
         {
             _JPEG: lambda: decode_jpeg(encoded, target_size),
             _PNG: lambda: on_white_paper(tf.io.decode_png(encoded)),
-            _GIF: lambda: not_inlined(decode_gif)(encoded),
+            _GIF: lambda: decode_gif(encoded),
             _BMP: lambda: _bmp_to_rgb(tf.io.decode_bmp(encoded)),
-            _WEBP: lambda: not_inlined(_decode_webp)(encoded),
+            _WEBP: lambda: _decode_webp(encoded),
         },
         default=lambda: _refuse(encoded),
     )
@@ -203,6 +203,7 @@ def _refuse(encoded: tf.Tensor) -> tf.Tensor:
         return tf.zeros([0, 0, 3], tf.uint8)
 
 
+@not_inlined
 def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     """Decode a still WebP, uint8 (H, W, 3).
 

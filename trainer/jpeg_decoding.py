@@ -49,10 +49,11 @@ def decode_jpeg(
     return tf.cond(
         tf.equal(orientation, 1),
         lambda: pixels,
-        lambda: not_inlined(_turn_upright)(pixels, orientation),
+        lambda: _turn_upright(pixels, orientation),
     )
 
 
+@not_inlined
 def _turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Apply an EXIF orientation, int32 () in 1..8, to pixels (H, W, C)."""
 
@@ -84,11 +85,10 @@ def _orientation(encoded: tf.Tensor) -> tf.Tensor:
     is_plain = tf.equal(tf.strings.substr(head, 2, 4), b"\xff\xe0\x00\x10") & tf.equal(
         tf.strings.substr(head, 20, 2), b"\xff\xdb"
     )
-    return tf.cond(
-        is_plain, lambda: 1, lambda: not_inlined(_walk_to_orientation)(encoded)
-    )
+    return tf.cond(is_plain, lambda: 1, lambda: _walk_to_orientation(encoded))
 
 
+@not_inlined
 def _walk_to_orientation(encoded: tf.Tensor) -> tf.Tensor:
     """Find the orientation in the file's segments, int32 () in 1..8.
 

@@ -26,20 +26,20 @@ def on_white_paper(pixels: tf.Tensor) -> tf.Tensor:
         tf.shape(pixels)[-1] - 1,
         [
             lambda: tf.gather(pixels, [0, 0, 0], axis=-1),
-            lambda: not_inlined(_blend)(tf.gather(pixels, [0, 0, 0, 1], axis=-1)),
+            lambda: _blend(tf.gather(pixels, [0, 0, 0, 1], axis=-1)),
             lambda: pixels,
-            lambda: not_inlined(_blend)(pixels),
+            lambda: _blend(tf.ensure_shape(pixels, [None, None, 4])),
         ],
     )
 
 
+@not_inlined
 def _blend(pixels: tf.Tensor) -> tf.Tensor:
     """Blend uint8 (H, W, 4) with white to uint8 (H, W, 3).
 
     By bands of rows, which stay in the processor's cache: a drawing of 53 million
     pixels would otherwise take gigabytes in float32.
     """
-    pixels = tf.ensure_shape(pixels, [None, None, 4])
     height = tf.shape(pixels)[0]
     num_bands = -(-height // _ROWS_AT_ONCE)
 
