@@ -37,6 +37,44 @@ class LinearSolution:
     """Per penalty tried: penalty, loss, accuracy, eval_loss, eval_accuracy."""
 
 
+@dataclass(frozen=True)
+class Axes:
+    """Standardised features along their principal axes, which every penalty shares."""
+
+    mean: np.ndarray
+    """Of the features, float32 (F,)."""
+    directions: np.ndarray
+    """float32 (F, R), standardisation folded in."""
+    variances: np.ndarray
+    """Along each axis, float32 (R,)."""
+    train: np.ndarray
+    """float32 (N, R)."""
+    evaluation: np.ndarray | None
+    """The same for choosing."""
+
+
+def principal_axes(
+    train: np.ndarray, evaluation: np.ndarray | None, *, standardize: bool = True
+) -> Axes:
+    """Bring features, float32 (N, F), to the axes that `train` has any variance along.
+
+    Args:
+        train: Features.
+        evaluation: Features for choosing.
+        standardize: Whether to bring them to mean 0 and variance 1 first.
+    """
+    mean, scale = _moments(train, standardize=standardize)
+    basis, variances = _basis((train - mean) * scale)
+    directions = scale[:, None] * basis
+    return Axes(
+        mean,
+        directions,
+        variances,
+        (train - mean) @ directions,
+        None if evaluation is None else (evaluation - mean) @ directions,
+    )
+
+
 def fit_logistic_regression(
     train: tuple[np.ndarray, np.ndarray],
     evaluation: tuple[np.ndarray, np.ndarray] | None,
@@ -46,6 +84,7 @@ def fit_logistic_regression(
     class_weights: Sequence[float] | None = None,
     label_smoothing: float = 0.0,
     standardize: bool = True,
+    axes: Axes | None = None,
 ) -> LinearSolution:
     """Fit a softmax regression and choose its L2 penalty.
 
@@ -61,41 +100,41 @@ def fit_logistic_regression(
         class_weights: Weight of each class, K numbers.
         label_smoothing: Share of the target spread over all classes.
         standardize: Whether to bring features to mean 0 and variance 1 first.
+        axes: From `principal_axes` of the same features, where there are more fits to
+            them.
 
     Returns:
         The solution that has the least log-loss on `evaluation`.
     """
+    if axes is None:
+        judged = None if evaluation is None else evaluation[0]
+        axes = principal_axes(train[0], judged, standardize=standardize)
     # BLAS threads that wait for each other cost more than they bring where a step is
     # short.
     is_small = train[0].size * num_classes < _LARGE_PROBLEM
     with threadpool_limits(1 if is_small else None):
         return _fit_path(
-            train,
-            evaluation,
+            axes,
+            train[1],
+            None if evaluation is None else evaluation[1],
             penalties=penalties,
             num_classes=num_classes,
             class_weights=class_weights,
             label_smoothing=label_smoothing,
-            standardize=standardize,
         )
 
 
 def _fit_path(
-    train: tuple[np.ndarray, np.ndarray],
-    evaluation: tuple[np.ndarray, np.ndarray] | None,
+    axes: Axes,
+    labels: np.ndarray,
+    eval_labels: np.ndarray | None,
     *,
     penalties: Sequence[float],
     num_classes: int,
     class_weights: Sequence[float] | None,
     label_smoothing: float,
-    standardize: bool,
 ) -> LinearSolution:
-    features, labels = train
-    mean, scale = _moments(features, standardize=standardize)
-    basis, variances = _principal_axes((features - mean) * scale)
-    to_axes = scale[:, None] * basis
-    x = (features - mean) @ to_axes
-    evaluated = None if evaluation is None else (evaluation[0] - mean) @ to_axes
+    x = axes.train
     targets = np.eye(num_classes, dtype=np.float32)[labels]
     weights = (
         np.ones(len(labels), np.float32)
@@ -103,7 +142,7 @@ def _fit_path(
         else np.asarray(class_weights, np.float32)[labels]
     )
     smoothed = targets * (1 - label_smoothing) + label_smoothing / num_classes
-    problem = _Problem(x, smoothed, weights / weights.sum(), variances)
+    problem = _Problem(x, smoothed, weights / weights.sum(), axes.variances)
     solution = np.zeros((x.shape[1] + 1, num_classes), np.float32)
     best: tuple[float, float, np.ndarray] | None = None
     since_best = 0
@@ -112,9 +151,9 @@ def _fit_path(
         solution = problem.solve(penalty, solution)
         row = {"penalty": float(penalty)}
         row["loss"], row["accuracy"] = _score(x, labels, solution)
-        if evaluation is not None and evaluated is not None:
+        if axes.evaluation is not None and eval_labels is not None:
             row["eval_loss"], row["eval_accuracy"] = _score(
-                evaluated, evaluation[1], solution
+                axes.evaluation, eval_labels, solution
             )
         path.append(row)
         score = row.get("eval_loss", 0.0)
@@ -122,12 +161,12 @@ def _fit_path(
             best, since_best = (score, penalty, solution), 0
         else:
             since_best += 1
-        if evaluation is None or since_best == _PATIENCE:
+        if eval_labels is None or since_best == _PATIENCE:
             break
     if best is None:
         raise ValueError(f"`penalties` must not be empty. Received: {penalties!r}")
-    kernel = to_axes @ best[2][:-1]
-    bias = best[2][-1] - mean @ kernel
+    kernel = axes.directions @ best[2][:-1]
+    bias = best[2][-1] - axes.mean @ kernel
     logger.info("Took the L2 penalty %g of %d tried", best[1], len(path))
     return LinearSolution(kernel, bias, float(best[1]), path)
 
@@ -147,7 +186,7 @@ def _moments(
     )
 
 
-def _principal_axes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _basis(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the axes of centred features, float32 (N, F), that hold any variance.
 
     The kernel lies in their span whatever the penalty, so nothing is lost; there are no

@@ -21,7 +21,12 @@ from trainer.errors import DataError, TrainingError, UserError
 from trainer.fine_tuning import rate_factors, unfreeze
 from trainer.head import build_head, signed_power
 from trainer.image_epochs import ImageEpochs, ImageStream
-from trainer.linear import LinearSolution, fit_logistic_regression
+from trainer.linear import (
+    Axes,
+    LinearSolution,
+    fit_logistic_regression,
+    principal_axes,
+)
 from trainer.objective import Objective, build_objective, resolve_class_weights
 from trainer.optimizer import build_optimizer
 from trainer.presets import get_preset
@@ -59,6 +64,7 @@ def fit_head(
     feature_shape: Sequence[int | None] | None = None,
     checkpoint_dir: str | None = None,
     on_epoch: OnEpoch | None = None,
+    axes: Axes | None = None,
 ) -> Fitted:
     """Train a head on stored features.
 
@@ -75,6 +81,7 @@ def fit_head(
         feature_shape: Shape of one example's features, if they are stored flattened.
         checkpoint_dir: Folder to save to after each epoch and to resume from.
         on_epoch: What to tell about every epoch, for instance `EventFiles`.
+        axes: From `linear_axes` of the same data, where several heads are fitted.
 
     Returns:
         The head, its history and the time it took.
@@ -112,7 +119,9 @@ def fit_head(
                 f"Received: head={model.head!r}, feature shape {shape}"
             )
     if is_linear and training.optimizer in ("auto", *SOLVERS):
-        head, history = _solve(train, evaluation, model, training, num_classes, weights)
+        head, history = _solve(
+            train, evaluation, model, training, num_classes, weights, axes
+        )
         if on_epoch:
             on_epoch("head", history)
         return Fitted(head, history, time.monotonic() - started)
@@ -262,6 +271,7 @@ def _solve(  # noqa: PLR0917
     training: TrainingConfig,
     num_classes: int,
     class_weights: Sequence[float] | None,
+    axes: Axes | None,
 ) -> tuple[keras.Model, History]:
     """Fit a linear head as a whole; one logit is the difference of two."""
     power = training.feature_power
@@ -279,6 +289,8 @@ def _solve(  # noqa: PLR0917
             seed=training.seed,
         )
         penalties = [penalty]
+    # Folds have axes of their own, all of `train` has these.
+    fit = _solver(training, num_classes, class_weights, axes)
     solution = fit(train, evaluation, penalties)
     kernel, bias = solution.kernel, solution.bias
     if model.output == "sigmoid":
@@ -288,8 +300,21 @@ def _solve(  # noqa: PLR0917
     return head, {key: [row[key] for row in rows] for key in rows[0]}
 
 
+def linear_axes(train: Arrays, evaluation: Arrays, training: TrainingConfig) -> Axes:
+    """Return what all fits of `lbfgs` to the same pooled features share."""
+    power = training.feature_power
+    return principal_axes(
+        signed_power(train[0], power),
+        signed_power(evaluation[0], power),
+        standardize=training.standardize is not False,
+    )
+
+
 def _solver(
-    training: TrainingConfig, num_classes: int, class_weights: Sequence[float] | None
+    training: TrainingConfig,
+    num_classes: int,
+    class_weights: Sequence[float] | None,
+    axes: Axes | None = None,
 ) -> Callable[[Arrays, Arrays, Sequence[float]], LinearSolution]:
     standardize = training.standardize is not False
     if training.optimizer == "ridge":
@@ -309,6 +334,7 @@ def _solver(
         class_weights=class_weights,
         label_smoothing=training.label_smoothing,
         standardize=standardize,
+        axes=axes,
     )
 
 

@@ -8,6 +8,8 @@ run with its values gives the same head.
 
 from __future__ import annotations
 
+import functools
+import gc
 import json
 import logging
 import time
@@ -22,8 +24,9 @@ import optuna
 from trainer.array_epochs import Arrays
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.errors import TrainingError
+from trainer.linear import Axes
 from trainer.objective import probabilities
-from trainer.training import fit_head
+from trainer.training import fit_head, linear_axes
 
 Metric = Literal["loss", "accuracy"]
 
@@ -74,6 +77,11 @@ class Problem:
     feature_shape: tuple[int, ...]
     metric: Metric
 
+    @functools.cached_property
+    def _axes(self) -> Axes:
+        """What all heads by L-BFGS share, most of the time that one takes."""
+        return linear_axes(self.train, self.evaluation, self.training)
+
     def fit(
         self, proposal: Proposal | None, on_epoch: Callable[..., None] | None = None
     ) -> Score:
@@ -95,6 +103,7 @@ class Problem:
             num_classes=self.num_classes,
             feature_shape=self.feature_shape,
             on_epoch=on_epoch,
+            axes=self._axes if training.optimizer == "lbfgs" else None,
         )
         features, labels = self.evaluation
         logits = fitted.head.predict(
@@ -222,6 +231,10 @@ def search(
     """
     started = time.monotonic()
     is_vector = len(problem.feature_shape) == 1
+    # Each trial collects the garbage of the one before, and need not look at all that
+    # was imported.
+    gc.collect()
+    gc.freeze()
 
     def run(trial: optuna.Trial) -> float:
         proposal = propose(trial, problem.training.strategy, is_vector=is_vector)
@@ -253,6 +266,7 @@ def search(
             break
         study.optimize(run, n_trials=1)
         on_trial(study.get_trials(deepcopy=False)[-1])
+    gc.unfreeze()
 
 
 def score_of(trial: optuna.trial.FrozenTrial) -> Score:

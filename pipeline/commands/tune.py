@@ -99,9 +99,11 @@ def _problem(
         from trainer.training_loop import fingerprint_of
         from trainer.tuning import SEARCH_VERSION, Problem
 
+        # TensorFlow looks for GPUs at the first operation, and complains of finding
+        # none.
+        train, evaluation = load_features([train_files]), load_features([eval_files])
     # Every trial is a graph of its own, which TensorFlow warns of.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    train, evaluation = load_features([train_files]), load_features([eval_files])
     shape: tuple[int, ...] = train[0].shape[1:]
     if config.model.pooling == "none":
         from trainer.backbone import build_backbone

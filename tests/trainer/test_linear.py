@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from trainer.linear import fit_logistic_regression
+from trainer.linear import fit_logistic_regression, principal_axes
 
 
 def _blobs(num_examples: int, width: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -55,3 +55,25 @@ def test_constant_feature_does_no_harm() -> None:
     solution = fit_logistic_regression((x, y), None, penalties=[0.1], num_classes=3)
     assert np.isfinite(solution.kernel).all()
     np.testing.assert_allclose(solution.kernel[2], 0, atol=1e-3)
+
+
+def test_shared_axes_give_the_same_head() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(90, 7)).astype(np.float32) * np.arange(1, 8, dtype=np.float32)
+    y = (x[:, 0] + rng.normal(size=90) > 0).astype(np.int64)
+    train, evaluation = (x[:60], y[:60]), (x[60:], y[60:])
+    for standardize in (True, False):
+        axes = principal_axes(train[0], evaluation[0], standardize=standardize)
+        one, other = (
+            fit_logistic_regression(
+                train,
+                evaluation,
+                penalties=[0.1, 0.01],
+                num_classes=2,
+                standardize=standardize,
+                axes=given,
+            )
+            for given in (axes, None)
+        )
+        np.testing.assert_array_equal(one.kernel, other.kernel)
+        assert one.path == other.path
