@@ -40,10 +40,18 @@ from trainer import features
 NAME = "benchmark"
 NUM_CLIENTS = 32
 NUM_SWAPS = 3
+NUM_TURNS = 8
+"""Of the single calls in a round."""
+TURN_CALLS = 5
+"""Calls one after another in a turn; the first of each is left out: it finds the
+processor's caches full of what another process computed."""
 BATCHING = (
-    "max_batch_size { value: 32 } batch_timeout_micros { value: 2000 }\n"
-    "max_enqueued_batches { value: 100 } num_batch_threads { value: 1 }"
+    "max_batch_size { value: 8 } batch_timeout_micros { value: 2000 }\n"
+    "max_enqueued_batches { value: 100 } num_batch_threads { value: %d }"
 )
+"""With as many threads as cores."""
+ONE_CORE_FLAG = "--tensorflow_intra_op_parallelism=1"
+"""Each op runs on one core: many requests at a time keep all of them busy anyhow."""
 
 # Runs in a process of its own: the model alone, as the server's runner calls it. It
 # reads commands, a line each, and answers each with a line of JSON.
@@ -347,7 +355,7 @@ def run_benchmark(
                 [sys.executable, "-c", _WRITE_WARM_UP, warm_up, paths[0]], check=True
             )
         batching = folder / "batching.config"
-        batching.write_text(BATCHING, encoding="ascii")
+        batching.write_text(BATCHING % (os.cpu_count() or 1), encoding="ascii")
         flags = ("--enable_batching", f"--batching_parameters_file={batching}")
 
         plain = stack.enter_context(serve(base_path))
@@ -355,10 +363,14 @@ def run_benchmark(
             "start_to_ready_seconds": plain.ready_seconds,
             "start_to_ready_cpu_seconds": plain.cpu_seconds(),
         }
-        gathering = stack.enter_context(serve(base_path, *flags))
+        single_core = stack.enter_context(serve(base_path, ONE_CORE_FLAG))
+        gathering = stack.enter_context(serve(base_path, ONE_CORE_FLAG, *flags))
         alone = _InProcess(version_path, paths)
         stack.callback(alone.close)
-        found = [_round(alone, plain, gathering, images) for _ in range(rounds + 1)]
+        found = [
+            _round(alone, plain, single_core, gathering, images)
+            for _ in range(rounds + 1)
+        ]
         # The first warms everything up.
         for name in found[0]:
             figures[name] = statistics.median(each[name] for each in found[1:])
@@ -380,15 +392,25 @@ def run_benchmark(
 
 
 def _round(
-    alone: _InProcess, plain: Server, gathering: Server, images: Sequence[bytes]
+    alone: _InProcess,
+    plain: Server,
+    single_core: Server,
+    gathering: Server,
+    images: Sequence[bytes],
 ) -> dict[str, float]:
-    single = statistics.median(alone.ask("single", 20))
-    by_grpc = statistics.median(_single_grpc(plain, images, 20))
-    by_rest = statistics.median(_single_rest(plain, images, 20))
+    singles: list[float] = []
+    by_grpcs: list[float] = []
+    by_rests: list[float] = []
+    for _ in range(NUM_TURNS):
+        singles += alone.ask("single", TURN_CALLS + 1)[1:]
+        by_grpcs += _single_grpc(plain, images, TURN_CALLS + 1)[1:]
+        by_rests += _single_rest(plain, images, TURN_CALLS + 1)[1:]
+    single, by_grpc, by_rest = map(statistics.median, (singles, by_grpcs, by_rests))
     batch, batch_cpu = alone.ask("batch", 3)
     threads, threads_cpu = alone.ask("threads", 3)
     batched, batched_cpu = asyncio.run(_closed_loop(gathering, images, 3))
     unbatched, unbatched_cpu = asyncio.run(_closed_loop(plain, images, 3))
+    one_core, one_core_cpu = asyncio.run(_closed_loop(single_core, images, 3))
     return {
         "in_process_p50_ms": single * 1e3,
         "grpc_p50_ms": by_grpc * 1e3,
@@ -398,13 +420,16 @@ def _round(
         "in_process_batch_32_per_second": batch,
         "batched_per_second": batched,
         "unbatched_per_second": unbatched,
+        "unbatched_one_core_per_second": one_core,
         "in_process_32_threads_per_second": threads,
         "in_process_batch_32_cpu_ms_per_image": batch_cpu,
         "in_process_32_threads_cpu_ms_per_image": threads_cpu,
         "batched_cpu_ms_per_image": batched_cpu,
         "unbatched_cpu_ms_per_image": unbatched_cpu,
+        "unbatched_one_core_cpu_ms_per_image": one_core_cpu,
         "in_process_batch_32_over_32_threads": batch / threads,
         "batched_over_unbatched": batched / unbatched,
+        "batched_over_unbatched_one_core": batched / one_core,
         "batched_over_in_process": batched / batch,
     }
 

@@ -8,13 +8,14 @@ TensorFlow Serving does neither, and leaves both to the graph.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
-from tensorflow.core.protobuf import config_pb2
+from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 from tensorflow.python.client import pywrap_tf_session as tf_session
 from tensorflow.python.client import session
 from tensorflow.python.framework import errors, ops
@@ -64,9 +65,9 @@ class SavedModel:
         try:
             with graph.as_default():
                 loader = loader_impl.SavedModelLoader(str(path))
-                _refuse_missing_variables(
-                    path, loader.get_meta_graph_def_from_tags(list(tags))
-                )
+                found = loader.get_meta_graph_def_from_tags(list(tags))
+                _refuse_missing_variables(path, found)
+                _rewrite_functions_once(found.graph_def)
                 meta_graph = loader.load(self._session, list(tags))
             # The call in `run` doesn't do so itself, and nothing changes from here.
             self._session._extend_graph()
@@ -88,6 +89,8 @@ class SavedModel:
         feeds: Mapping[str, Array],
         fetches: Sequence[str],
         timeout_seconds: float | None = None,
+        *,
+        on_this_thread: bool = False,
     ) -> list[Array]:
         """Run the graph once.
 
@@ -95,15 +98,21 @@ class SavedModel:
             feeds: Array by tensor name, as `serving_default_images:0`.
             fetches: Names of the tensors to return.
             timeout_seconds: Time after which the run is cancelled.
+            on_this_thread: Prepare the graph and run its ops on the calling thread,
+                whose priority then counts, and not on the threads that all models
+                share. What an op splits up is still done by several.
 
         Raises:
             StatusError: With the code and text of the op that failed.
         """
         options = None
         try:
+            run_options = config_pb2.RunOptions()
             if timeout_seconds is not None:
-                milliseconds = max(1, int(timeout_seconds * 1000))
-                run_options = config_pb2.RunOptions(timeout_in_ms=milliseconds)
+                run_options.timeout_in_ms = max(1, int(timeout_seconds * 1000))
+            if on_this_thread:
+                run_options.inter_op_thread_pool = -1
+            if timeout_seconds is not None or on_this_thread:
                 options = tf_session.TF_NewBufferFromString(
                     run_options.SerializeToString()
                 )
@@ -155,6 +164,26 @@ def session_config(intra_op_threads: int = 0, inter_op_threads: int = 0) -> Any:
     )
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     return config
+
+
+def _rewrite_functions_once(graph: Any) -> None:
+    """Let Grappler go over each function of a GraphDef once, in place.
+
+    A function is rewritten as its calls say, whatever the session's config, when it is
+    first called. That fuses convolutions with what follows them, 16.1 to 12.3 ms of
+    processor time an image, and does so in one pass: the second, and the optimizer on
+    MLIR, took 0.35 of the 0.9 s of an EfficientNet-Lite0's first call, and saved
+    nothing after.
+    """
+    functions = [function.node_def for function in graph.library.function]
+    for node in itertools.chain(graph.node, *functions):
+        if node.op not in ("PartitionedCall", "StatefulPartitionedCall"):
+            continue
+        config = config_pb2.ConfigProto.FromString(node.attr["config_proto"].s)
+        rewrites = config.graph_options.rewrite_options
+        rewrites.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
+        rewrites.disable_tfg_optimizer = True
+        node.attr["config_proto"].s = config.SerializeToString()
 
 
 def _refuse_missing_variables(path: Path, meta_graph: Any) -> None:

@@ -27,12 +27,17 @@ class DirectRunner:
 
     Args:
         model: The loaded model.
-        pool: Threads that wait for the session; it computes on threads of its own.
+        pool: Threads that wait for the session.
+        computes_on_pool: Whether they also compute, at their priority; else the threads
+            that all models share do.
     """
 
-    def __init__(self, model: SavedModel, pool: Executor) -> None:
+    def __init__(
+        self, model: SavedModel, pool: Executor, *, computes_on_pool: bool = False
+    ) -> None:
         self._model = model
         self._pool = pool
+        self._computes_on_pool = computes_on_pool
 
     async def run(
         self, feeds: Mapping[str, Array], fetches: Sequence[str], deadline: float | None
@@ -52,7 +57,9 @@ class DirectRunner:
     ) -> list[Array]:
         # The event loop's clock; waiting for a thread counts.
         timeout_seconds = seconds_left(time.monotonic(), deadline)
-        return self._model.run(feeds, fetches, timeout_seconds)
+        return self._model.run(
+            feeds, fetches, timeout_seconds, on_this_thread=self._computes_on_pool
+        )
 
 
 class Servable:

@@ -124,9 +124,10 @@ class EmbeddedServer:
         model = await loop.run_in_executor(
             self._load_pool, SavedModel, path, options.saved_model_tags, config
         )
-        # Warmed up on a thread of its own: a first run takes seconds, and the threads
-        # of the version that serves meanwhile are for its requests.
-        runner = DirectRunner(model, self._warm_up_pool)
+        # Warmed up on a thread of its own, which also computes: TensorFlow prepares a
+        # graph in its first run, for a second, and on the threads that all models share
+        # that would leave one of two to the requests.
+        runner = DirectRunner(model, self._warm_up_pool, computes_on_pool=True)
         servable = Servable(name, number, model, runner)
         try:
             if options.enable_model_warmup:
