@@ -89,8 +89,14 @@ class Checkpoint:
 
     @property
     def place(self) -> str:
-        """Where the checkpoint lies, for a message."""
-        return self._folder or "nowhere (no folder was given)"
+        """Where the last saved weights lie, for a message."""
+        if self._folder is None:
+            return "nowhere (no folder was given)"
+        path = str(self._path(self._state_name))
+        if not tf.io.gfile.exists(path):
+            return f"nowhere (no epoch of {self._phase} was finished)"
+        with tf.io.gfile.GFile(path) as file:
+            return str(self._path(json.load(file)["file"]))
 
     def restore(self, model: keras.Model) -> LoopState | None:
         """Bring a model back to its last saved epoch; None when none matches."""

@@ -144,7 +144,7 @@ def _stopped(
     return TrainingError(
         f"the loss became {error.loss} at step {step} (epoch {epoch + 1}) of "
         f"{phase.name}: lower `learning_rate`, set `gradient_clip_norm`, or look for "
-        f"broken inputs. The last good checkpoint is in {place}"
+        f"broken inputs. The last good checkpoint is {place}"
     )
 
 

@@ -20,10 +20,11 @@ from trainer.config import (
 )
 from trainer.devices import dtype_policy
 from trainer.errors import DataError, TrainingError, UserError
+from trainer.head import build_head
 from trainer.image_epochs import ImageStream
-from trainer.objective import probabilities
+from trainer.objective import build_objective, probabilities
 from trainer.training import Fitted, fit_end_to_end, fit_head
-from trainer.training_loop import OnEpoch
+from trainer.training_loop import History, OnEpoch
 
 _MLP = (DenseLayer(units=16), DropoutLayer(rate=0.3))
 
@@ -178,7 +179,7 @@ def test_nan_stops_and_names_the_step(tmp_path: Path) -> None:
     images = ImageStream(
         _stripes(64, 1).records, lambda pixels: tf.where(pixels > 2.6, np.nan, pixels)
     )
-    with pytest.raises(TrainingError, match=r"nan at step \d.*last good checkpoint"):
+    with pytest.raises(TrainingError, match=r"nan at step \d.*no epoch of frozen was"):
         fit_end_to_end(
             images,
             _stripes(32, 2),
@@ -204,7 +205,6 @@ def test_nan_in_stored_features() -> None:
 
 
 def test_loss_that_diverges_on_stored_features(tmp_path: Path) -> None:
-    """The step is named, and the last good checkpoint stays."""
     features, labels = _blobs(64, 2, 1)
 
     def fit(epochs: int, learning_rate: float) -> Fitted:
@@ -226,6 +226,45 @@ def test_loss_that_diverges_on_stored_features(tmp_path: Path) -> None:
 
     with pytest.raises(TrainingError, match=r"(nan|inf) at step [2-9] \(epoch [12]\)"):
         fit(3, 1e30)
+
+
+def test_the_last_good_weights_lie_where_the_message_says(tmp_path: Path) -> None:
+    features, labels = _blobs(64, 2, 1)
+    evaluation = _blobs(40, 2, 2)
+    model = ModelConfig(head=_MLP)
+    seen: list[float] = []
+
+    def fit(scale: float, on_epoch: OnEpoch | None = None) -> Fitted:
+        return fit_head(
+            (features * np.float32(scale), labels),
+            evaluation,
+            model=model,
+            training=TrainingConfig(
+                optimizer="sgd", learning_rate=0.01, batch_size=16, standardize=False
+            ),
+            num_classes=2,
+            checkpoint_dir=str(tmp_path),
+            on_epoch=on_epoch,
+        )
+
+    def stop_in_the_fourth(_: str, history: History) -> None:
+        seen[:] = history["eval_loss"]
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(1.0, stop_in_the_fourth)
+    # It goes on with the fourth epoch, on images that are broken by now.
+    with pytest.raises(TrainingError, match=r"\(epoch 4\) of head") as caught:
+        fit(1e30)
+    path = Path(str(caught.value).rpartition("checkpoint is ")[2])
+    assert path.parent == tmp_path
+    head = build_head(model, features.shape[1:], 2)
+    head.compile(keras.optimizers.SGD(momentum=0.9))
+    head.load_weights(path)
+    objective = build_objective(TrainingConfig())
+    loss = objective.eval_loss(np.eye(2)[evaluation[1]], head(evaluation[0]))
+    assert float(loss) == pytest.approx(seen[2], rel=1e-5)
 
 
 def test_class_of_eval_that_train_lacks() -> None:
