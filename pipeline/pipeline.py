@@ -40,8 +40,13 @@ from trainer.presets import get_preset
 _TRAINER_CODE = ("trainer",)
 _PREPROCESSING_CODE = (
     "trainer.features",
+    "trainer.gif_decoding",
+    "trainer.graph_code",
     "trainer.image_decoding",
+    "trainer.jpeg_decoding",
     "trainer.preprocessing",
+    "trainer.resizing",
+    "trainer.transparency",
 )
 _FEATURES_CODE = (
     *_PREPROCESSING_CODE,
@@ -147,6 +152,7 @@ def create_pipeline(
     nodes.append(transform_node)
 
     training_examples = example_gen.outputs["examples"]
+    stored_features = None
     if config.training.strategy in custom_config.STORED_FEATURES_STRATEGIES:
         bottleneck_features = BottleneckFeatures(
             examples=example_gen.outputs["examples"],
@@ -160,7 +166,8 @@ def create_pipeline(
             code_fingerprint=code_fingerprint(*_FEATURES_CODE),
         )
         nodes.append(bottleneck_features)
-        training_examples = bottleneck_features.outputs["features"]
+        stored_features = bottleneck_features.outputs["features"]
+        training_examples = stored_features
 
     data_quality = DataQuality(
         examples=example_gen.outputs["examples"],
@@ -253,6 +260,7 @@ def create_pipeline(
         pushed_model=pusher.outputs["pushed_model"],
         infra_blessing=infra_blessing,
         quality=data_quality.outputs["quality"],
+        features=stored_features,
         config_json=config.model_dump_json(),
         data_fingerprint=data_fingerprint,
         code_fingerprint=code_fingerprint(

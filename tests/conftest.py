@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,3 +39,34 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real images are not here: set GRAFT_TEST_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def analyse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Transform's output for images and their classes, as its node writes it."""
+
+    def run(images: Sequence[bytes], class_names: Sequence[str], spec: Any) -> Any:
+        import tensorflow as tf
+        import tensorflow_transform as tft
+        from tensorflow_transform import beam as tft_beam
+
+        from components.transform import PREPROCESSING_KEY, preprocessing_fn
+        from trainer import features
+
+        rows = [
+            {features.IMAGE_KEY: image, features.CLASS_NAME_KEY: name.encode()}
+            for image, name in zip(images, class_names, strict=True)
+        ]
+        metadata = tft.DatasetMetadata.from_feature_spec(
+            {key: tf.io.FixedLenFeature([], tf.string) for key in rows[0]}
+        )
+        function = functools.partial(
+            preprocessing_fn, custom_config={PREPROCESSING_KEY: spec.to_json()}
+        )
+        folder = str(tmp_path_factory.mktemp("transform"))
+        with tft_beam.Context(temp_dir=str(tmp_path_factory.mktemp("beam"))):
+            graph = (rows, metadata) | tft_beam.AnalyzeDataset(function)
+            graph | tft_beam.WriteTransformFn(folder)
+        return tft.TFTransformOutput(folder)
+
+    return run

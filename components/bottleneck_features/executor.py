@@ -18,14 +18,17 @@ from tfx.types import artifact, artifact_utils
 
 from components import progress
 from components.bottleneck_features.extraction import (
-    COMPUTED,
-    DAMAGED,
-    FROM_STORE,
     METRICS_NAMESPACE,
     Extraction,
     ExtractShard,
     Shard,
     release_workers,
+)
+from components.bottleneck_features.output_properties import (
+    COMPUTED,
+    DAMAGED,
+    ENGINE,
+    FROM_STORE,
 )
 from trainer import features
 from trainer.feature_engine import engine_label, resolve_engine
@@ -138,7 +141,7 @@ def _tell(
     counts = dict.fromkeys((FROM_STORE, COMPUTED, DAMAGED), 0)
     for counter in found["counters"]:
         counts[counter.key.metric.name] += counter.committed or counter.attempted
-    output.set_string_custom_property("engine", engine)
+    output.set_string_custom_property(ENGINE, engine)
     for name, count in counts.items():
         output.set_int_custom_property(name, count)
     logger.info(

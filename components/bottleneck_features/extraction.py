@@ -25,6 +25,11 @@ from components.bottleneck_features.image_batches import (
     ImageReader,
     trace_preparation,
 )
+from components.bottleneck_features.output_properties import (
+    COMPUTED,
+    DAMAGED,
+    FROM_STORE,
+)
 from components.bottleneck_features.store import FeatureStore
 from components.bottleneck_features.store_files import is_remote
 from trainer.backbone import backbone_fingerprint, build_backbone
@@ -41,7 +46,6 @@ FILE_BYTES = 16 << 20
 """Features per file of the store: a kill costs the time to compute so many."""
 
 METRICS_NAMESPACE = "graft.BottleneckFeatures"
-FROM_STORE, COMPUTED, DAMAGED = "from_store", "computed", "damaged_files"
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,9 @@ class ReportSpec(component_spec.ComponentSpec):
         executor.QUALITY_KEY: component_spec.ChannelParameter(
             type=DataQualityReport, optional=True
         ),
+        executor.FEATURES_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.Examples, optional=True
+        ),
     }
     OUTPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
         executor.REPORT_KEY: component_spec.ChannelParameter(type=RunReport),
@@ -80,8 +83,8 @@ class Report(base_component.BaseComponent):
             data_fingerprint: Identifies the data.
             code_fingerprint: Hash of the code behind this node, for TFX's cache.
             **inputs: `examples`, `evaluation`, `model`, `model_run`, `pushed_model`,
-                `quarantine`, `anomalies`, and, if there are any, `infra_blessing` and
-                `quality`.
+                `quarantine`, `anomalies`, and, if there are any, `infra_blessing`,
+                `quality` and `features`.
         """
         super().__init__(
             spec=ReportSpec(

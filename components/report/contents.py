@@ -97,6 +97,23 @@ class Distribution:
 
 
 @dataclass(frozen=True)
+class StoredFeatures:
+    """How the features that the head was trained on were come by.
+
+    Attributes:
+        engine: What computed them, with its precision.
+        num_from_store: Images whose features were there already.
+        num_computed: Images that had to go through the backbone.
+        num_damaged_files: Files of the store that were set aside and computed anew.
+    """
+
+    engine: str
+    num_from_store: int
+    num_computed: int
+    num_damaged_files: int
+
+
+@dataclass(frozen=True)
 class ReportContents:
     """Everything that the page shows.
 
@@ -115,6 +132,7 @@ class ReportContents:
         anomalies: What ExampleValidator found, a sentence each.
         history: Metric name to values per epoch or penalty.
         quality: `quality.json` of DataQuality, or None.
+        features: Where the features of the head came from; None without stored ones.
         distributions: What the data look like as a whole, now and then.
         last_run: The run before this one; None for the first.
         moved: How far each property is from the data of the last run: as
@@ -139,6 +157,7 @@ class ReportContents:
     config: dict[str, Any]
     provenance: dict[str, Any]
     quality: dict[str, Any] | None = None
+    features: StoredFeatures | None = None
     distributions: tuple[Distribution, ...] = ()
     last_run: LastRun | None = None
     moved: tuple[dict[str, Any], ...] = ()

@@ -16,6 +16,12 @@ from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
 from components.artifact_files import exported_model, split_files
+from components.bottleneck_features.output_properties import (
+    COMPUTED,
+    DAMAGED,
+    ENGINE,
+    FROM_STORE,
+)
 from components.data_quality.profile import drift
 from components.gate.verdict import Verdict
 from components.publishing.executor import REASON_PROPERTY
@@ -35,6 +41,7 @@ INFRA_BLESSING_KEY = "infra_blessing"
 QUARANTINE_KEY = "quarantine"
 ANOMALIES_KEY = "anomalies"
 QUALITY_KEY = "quality"
+FEATURES_KEY = "features"
 REPORT_KEY = "report"
 CARD_KEY = "model_card"
 CONFIG_KEY = "config"
@@ -68,7 +75,7 @@ class Executor(base_executor.BaseExecutor):
                 with `history.json`; `pushed_model`, a `PushedModel`; `infra_blessing`,
                 the canary's, may be absent; `quarantine`, an `ImageQuarantine`;
                 `anomalies`, an `ExampleAnomalies`; `quality`, a `DataQualityReport`,
-                may be absent.
+                and `features`, the output of BottleneckFeatures, may be absent.
             output_dict: `report`, a `RunReport`; `model_card`, a `ModelCard`: the URI
             of
                 each is the file itself.
@@ -126,6 +133,7 @@ def gather(
         anomalies=_anomalies(input_dict[ANOMALIES_KEY]),
         history=read.load_history(_uri(input_dict, MODEL_RUN_KEY)),
         quality=read.load_json(_uri(input_dict, QUALITY_KEY), "quality.json") or None,
+        features=_features(input_dict.get(FEATURES_KEY)),
         config=config,
         provenance={
             "written_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -187,6 +195,19 @@ def _with_heat(
 def _uri(input_dict: Artifacts, key: str) -> str | None:
     artifacts = input_dict.get(key)
     return str(artifacts[0].uri) if artifacts else None
+
+
+def _features(artifacts: list[artifact.Artifact] | None) -> read.StoredFeatures | None:
+    """Return what BottleneckFeatures says of its work; None where it did not run."""
+    if not artifacts:
+        return None
+    stored = artifact_utils.get_single_instance(artifacts)
+    return read.StoredFeatures(
+        engine=str(stored.get_custom_property(ENGINE)),
+        num_from_store=int(stored.get_custom_property(FROM_STORE) or 0),
+        num_computed=int(stored.get_custom_property(COMPUTED) or 0),
+        num_damaged_files=int(stored.get_custom_property(DAMAGED) or 0),
+    )
 
 
 def _published(artifacts: list[artifact.Artifact]) -> dict[str, Any]:

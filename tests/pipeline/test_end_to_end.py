@@ -88,6 +88,15 @@ def test_the_last_screens_command_answers(first_run):
     assert "digit" in done.stdout
 
 
+def test_the_page_says_what_computed_the_features(first_run):
+    path = re.search(r"Report +(.*\.html)", first_run.stdout).group(1)
+    page = Path(path).read_text(encoding="utf-8")
+    counts = r"Features of (\d+) images came from the store, and of (\d+) were"
+    # 180 digits in three splits.
+    assert sum(map(int, re.search(counts, page).groups())) == 180
+    assert re.search(r"computed by <code>(openvino|tensorflow)-float32</code>", page)
+
+
 def test_the_logs_of_tfx_and_tensorflow_stay_off_the_terminal(first_run):
     assert "absl" not in first_run.stderr
     assert "WARNING" not in first_run.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import functools
 import hashlib
 import json
 import os
@@ -29,10 +28,8 @@ import tensorflow_transform as tft
 from PIL import Image, ImageOps
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_serving.apis import prediction_log_pb2
-from tensorflow_transform import beam as tft_beam
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-from components.transform import PREPROCESSING_KEY, preprocessing_fn
 from trainer import features
 from trainer.backbone import build_backbone
 from trainer.config import ModelConfig
@@ -81,22 +78,8 @@ def spec() -> PreprocessingSpec:
 
 
 @pytest.fixture(scope="module")
-def transform_output(images, spec, tmp_path_factory) -> tft.TFTransformOutput:
-    rows = [
-        {features.IMAGE_KEY: image, features.CLASS_NAME_KEY: name.encode()}
-        for image, name in zip(images, [*_NAMES, *reversed(_NAMES)], strict=True)
-    ]
-    metadata = tft.DatasetMetadata.from_feature_spec(
-        {key: tf.io.FixedLenFeature([], tf.string) for key in rows[0]}
-    )
-    function = functools.partial(
-        preprocessing_fn, custom_config={PREPROCESSING_KEY: spec.to_json()}
-    )
-    folder = str(tmp_path_factory.mktemp("transform"))
-    with tft_beam.Context(temp_dir=str(tmp_path_factory.mktemp("beam"))):
-        graph = (rows, metadata) | tft_beam.AnalyzeDataset(function)
-        graph | tft_beam.WriteTransformFn(folder)
-    return tft.TFTransformOutput(folder)
+def transform_output(images, spec, analyse) -> tft.TFTransformOutput:
+    return analyse(images, [*_NAMES, *reversed(_NAMES)], spec)
 
 
 @pytest.fixture(scope="module")

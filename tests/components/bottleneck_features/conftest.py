@@ -85,6 +85,12 @@ def make_pictures() -> Callable[..., list[Picture]]:
 
 
 @pytest.fixture(scope="session")
+def make_picture() -> type[Picture]:
+    """Make a file of a data set: `make_picture(filename, class_name, encoded)`."""
+    return Picture
+
+
+@pytest.fixture(scope="session")
 def write_shard(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Shard]:
     """Write a data set as a shard of examples: `write_shard(pictures)`."""
 
