@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 _LARGE_PROBLEM = 1e8
 """Multiplications of one step from which several BLAS threads pay."""
 _MAX_ITERATIONS = 200
+_ROUGH, _EXACT = 1e-6, 1e-8
+"""Relative progress of a step below which a solution is taken: on the path, where its
+log-loss on `eval` is right to 1e-4, and for the penalty that is chosen."""
 _PATIENCE = 2
 """Penalties without progress on `eval` before the path ends."""
 
@@ -148,7 +151,7 @@ def _fit_path(
     since_best = 0
     path = []
     for penalty in sorted(penalties, reverse=True):
-        solution = problem.solve(penalty, solution)
+        solution = problem.solve(penalty, solution, _ROUGH)
         row = {"penalty": float(penalty)}
         row["loss"], row["accuracy"] = _score(x, labels, solution)
         if axes.evaluation is not None and eval_labels is not None:
@@ -165,8 +168,9 @@ def _fit_path(
             break
     if best is None:
         raise ValueError(f"`penalties` must not be empty. Received: {penalties!r}")
-    kernel = axes.directions @ best[2][:-1]
-    bias = best[2][-1] - axes.mean @ kernel
+    solution = problem.solve(best[1], best[2], _EXACT)
+    kernel = axes.directions @ solution[:-1]
+    bias = solution[-1] - axes.mean @ kernel
     logger.info("Took the L2 penalty %g of %d tried", best[1], len(path))
     return LinearSolution(kernel, bias, float(best[1]), path)
 
@@ -236,7 +240,7 @@ class _Problem:
         self.weights = weights[:, None]
         self.variances = variances
 
-    def solve(self, penalty: float, start: np.ndarray) -> np.ndarray:
+    def solve(self, penalty: float, start: np.ndarray, progress: float) -> np.ndarray:
         """Minimise by L-BFGS from `start`, float32 (R + 1, K), the bias last.
 
         The unknowns are scaled by the root of the curvature that the loss has along
@@ -252,7 +256,7 @@ class _Problem:
             (start / steps).ravel(),
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": _MAX_ITERATIONS, "ftol": 1e-8, "gtol": 1e-6},
+            options={"maxiter": _MAX_ITERATIONS, "ftol": progress, "gtol": 1e-6},
         )
         return np.asarray(result.x.reshape(start.shape) * steps, np.float32)
 
