@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -46,6 +47,8 @@ CODE_FINGERPRINT_KEY = "code_fingerprint"
 
 MOST_SHOWN = 12
 _MOST_IN_MESSAGE = 10
+_IMAGES_AT_ONCE = 32
+_FEATURES_AT_ONCE = 256
 
 logger = logging.getLogger(__name__)
 
@@ -148,14 +151,20 @@ def _read_examples(raw: artifact.Artifact) -> list[tuple[Example, Traits]]:
         )
         return Example(content_hash, filename, class_name, split, look), traits
 
+    found: list[tuple[Example, Traits]] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return [each for each in pool.map(read, _all_records(raw)) if each is not None]
+        # A pool takes all that it is given at once: no more than this lies in memory.
+        for part in _parts(raw):
+            found += [each for each in pool.map(read, part) if each is not None]
+    return found
 
 
-def _all_records(raw: artifact.Artifact) -> Iterator[tuple[str, bytes]]:
+def _parts(raw: artifact.Artifact) -> Iterator[list[tuple[str, bytes]]]:
+    """Yield split and record of a few images at a time."""
     for split in artifact_utils.decode_split_names(raw.split_names):
-        for record in records(split_files([raw], split)).as_numpy_iterator():
-            yield split, record
+        batches = records(split_files([raw], split)).batch(_IMAGES_AT_ONCE)
+        for batch in batches.as_numpy_iterator():
+            yield [(split, record) for record in batch]
 
 
 def _read_features(training: artifact.Artifact) -> dict[str, np.ndarray]:
@@ -166,7 +175,8 @@ def _read_features(training: artifact.Artifact) -> dict[str, np.ndarray]:
         for split in artifact_utils.decode_split_names(training.split_names)
         for file in split_files([training], split)
     ]
-    for record in records(files).as_numpy_iterator():
+    batches = records(files).batch(_FEATURES_AT_ONCE).as_numpy_iterator()
+    for record in itertools.chain.from_iterable(batches):
         found = tf.train.Example.FromString(record).features.feature
         if features.FEATURES_KEY not in found:
             break
