@@ -92,7 +92,8 @@ def select_classes(listing: Listing, config: DataConfig) -> list[ImageRef]:
         )
     for name in empty:
         counts[name] = 0
-    _require_enough(counts, config)
+    # Whether they can be decoded is not known yet.
+    _require_enough(counts, config, "image files")
     return [ref for ref in listing.refs if ref.class_name in counts]
 
 
@@ -198,7 +199,7 @@ def require_usable(
     totals = Counter[str]()
     for by_class in summary.counts.values():
         totals.update(by_class)
-    _require_enough(totals, config)
+    _require_enough(totals, config, "usable images")
     for split in SPLITS:
         if summary.splits[split] == 0 and config.splits.of(split) > 0:
             raise DataError(
@@ -215,12 +216,12 @@ def require_usable(
         )
 
 
-def _require_enough(counts: Counter[str], config: DataConfig) -> None:
+def _require_enough(counts: Counter[str], config: DataConfig, what: str) -> None:
     few = {name: n for name, n in counts.items() if n < config.min_images_per_class}
     if few:
         shown = [f"{name} ({n})" for name, n in sorted(few.items())]
         raise DataError(
             "Each class needs at least `min_images_per_class` = "
-            f"{config.min_images_per_class} usable images. Received: {some_of(shown)}. "
+            f"{config.min_images_per_class} {what}. Received: {some_of(shown)}. "
             "Add images to these classes, or leave them out by `class_names`."
         )

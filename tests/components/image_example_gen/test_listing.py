@@ -117,7 +117,7 @@ def _file(root: Path) -> None:
             {},
             r"Only one class, 'pets'.*'cat', 'dog'.*give.*pets'",
         ),
-        (_small_class, {}, r"`min_images_per_class` = 3 .*Received: 'emu \(2\)'"),
+        (_small_class, {}, r"_class` = 3 image files. Received: 'emu \(2\)'"),
         (_empty_class, {}, r"Received: 'emu \(0\)'"),
         (_no_class_folders, {}, r"No class folders: 2 files lie directly in"),
         (_only_sidecars, {}, r"No images were found"),
