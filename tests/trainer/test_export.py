@@ -79,7 +79,7 @@ def spec() -> PreprocessingSpec:
 
 @pytest.fixture(scope="module")
 def transform_output(images, spec, analyse) -> tft.TFTransformOutput:
-    return analyse(images, [*_NAMES, *reversed(_NAMES)], spec)
+    return tft.TFTransformOutput(analyse(images, [*_NAMES, *reversed(_NAMES)], spec))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ Killed for good: a process of its own, and SIGKILL.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import signal
@@ -17,10 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_transform as tft
-from tensorflow_transform import beam as tft_beam
 
-from components.transform import PREPROCESSING_KEY, preprocessing_fn
 from trainer import features
 from trainer.checkpoint import checkpoint_folder, forget
 from trainer.config import ModelConfig, TrainingConfig
@@ -97,27 +93,10 @@ def _write(path: Path, *, num_examples: int, seed: int, is_stored: bool) -> None
 
 
 @pytest.fixture(scope="module")
-def transform_graph(tmp_path_factory: pytest.TempPathFactory) -> str:
+def transform_graph(analyse) -> str:
     """Write the Transform graph that the pipeline would."""
-    rows = [
-        {
-            features.IMAGE_KEY: _image(label, 0),
-            features.CLASS_NAME_KEY: _NAMES[label].encode(),
-        }
-        for label in (0, 1)
-    ]
-    metadata = tft.DatasetMetadata.from_feature_spec(
-        {key: tf.io.FixedLenFeature([], tf.string) for key in rows[0]}
-    )
     spec = PreprocessingSpec(height=_SIZE, width=_SIZE, scaling="lite")
-    function = functools.partial(
-        preprocessing_fn, custom_config={PREPROCESSING_KEY: spec.to_json()}
-    )
-    folder = str(tmp_path_factory.mktemp("transform"))
-    with tft_beam.Context(temp_dir=str(tmp_path_factory.mktemp("beam"))):
-        graph = (rows, metadata) | tft_beam.AnalyzeDataset(function)
-        graph | tft_beam.WriteTransformFn(folder)
-    return folder
+    return analyse([_image(label, 0) for label in (0, 1)], _NAMES[:2], spec)
 
 
 class _Trainings:

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_transform as tft
 
 from trainer import features
 from trainer.backbone import build_backbone
@@ -39,10 +40,10 @@ def test_the_export_answers_as_the_head_does_on_stored_features(
     backbone = build_backbone(model)
     head = build_head(model, backbone.output_shape[1:], len(NAMES))
     images = [each.encoded for each in pictures]
-    output = analyse(images, [each.class_name for each in pictures], spec)
+    folder = analyse(images, [each.class_name for each in pictures], spec)
     export_model(
         ServingModel(
-            transform=output.transform_features_layer(),
+            transform=tft.TFTransformOutput(folder).transform_features_layer(),
             backbone=backbone,
             head=head,
             class_names=NAMES,
