@@ -5,9 +5,18 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from trainer import array_epochs
 from trainer.array_epochs import ArrayEpochs, order_of_epoch
-from trainer.config import DenseLayer, ModelConfig, TrainingConfig
+from trainer.config import (
+    Conv2DLayer,
+    DenseLayer,
+    HeadLayer,
+    ModelConfig,
+    PoolingLayer,
+    TrainingConfig,
+)
 from trainer.head import build_head
 from trainer.objective import build_objective
 from trainer.optimizer import build_optimizer
@@ -17,19 +26,27 @@ _TRAINING = TrainingConfig(
     batch_size=16, learning_rate=0.01, label_smoothing=0.1, optimizer="adamw"
 )
 _WEIGHTS = (1.5, 0.5)
+_DENSE = (DenseLayer(units=5, activation="tanh", l2=0.01),)
+_CONVOLUTION = (
+    Conv2DLayer(filters=4, kernel_size=2, activation="relu", l2=0.01),
+    PoolingLayer(method="avg"),
+)
 
 
-def _blobs(num_examples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _blobs(
+    num_examples: int, seed: int, shape: tuple[int, ...] = (6,)
+) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     labels = np.arange(num_examples) % 2
-    noise = rng.normal(size=(num_examples, 6)) + labels[:, None]
-    return noise.astype(np.float32), labels
+    noise = rng.normal(size=(*shape, num_examples)) + labels
+    return np.moveaxis(noise, -1, 0).astype(np.float32), labels
 
 
-def _head(width: int = 6) -> keras.Model:
+def _head(
+    shape: tuple[int, ...] = (6,), layers: tuple[HeadLayer, ...] = _DENSE
+) -> keras.Model:
     keras.utils.set_random_seed(1)
-    layers = (DenseLayer(units=5, activation="tanh", l2=0.01),)
-    head = build_head(ModelConfig(head=layers), (width,), 2)
+    head = build_head(ModelConfig(head=layers), shape, 2)
     optimizer = build_optimizer(
         _TRAINING, learning_rate=0.01, warmup_epochs=0, epochs=3, steps_per_epoch=4
     )
@@ -39,10 +56,29 @@ def _head(width: int = 6) -> keras.Model:
     return head
 
 
-def test_an_epoch_is_that_of_fit() -> None:
-    """Also of a last batch that is not full: 50 examples, 16 at a time."""
-    train, evaluation = _blobs(50, 1), _blobs(30, 2)
-    ours, theirs = _head(), _head()
+@pytest.mark.parametrize(
+    ("shape", "layers", "most_values"),
+    [
+        ((6,), _DENSE, 0),
+        ((3, 3, 2), _CONVOLUTION, 50 * 3 * 3 * 2),
+        ((3, 3, 2), _CONVOLUTION, 50 * 3 * 3 * 2 - 1),
+        ((6, 6, 2), _CONVOLUTION, 10**6),
+    ],
+    ids=["dense", "values of maps", "too many values", "large maps"],
+)
+def test_an_epoch_is_that_of_fit(
+    shape: tuple[int, ...],
+    layers: tuple[HeadLayer, ...],
+    most_values: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also of a last batch that is not full, 50 examples, 16 at a time, and of an
+    `eval` that is judged in parts.
+    """
+    monkeypatch.setattr(array_epochs, "_MOST_VALUES", most_values)
+    monkeypatch.setattr(array_epochs, "_EVALUATED_AT_ONCE", 13)
+    train, evaluation = _blobs(50, 1, shape), _blobs(30, 2, shape)
+    ours, theirs = _head(shape, layers), _head(shape, layers)
     epochs = ArrayEpochs(
         ours,
         build_objective(_TRAINING, _WEIGHTS),
@@ -73,6 +109,29 @@ def test_an_epoch_is_that_of_fit() -> None:
     received = epochs.evaluate()
     assert received["loss"] == pytest.approx(scores["eval_loss"], rel=1e-5)
     assert received["accuracy"] == pytest.approx(scores["accuracy"])
+
+
+def test_maps_are_transformed_once_for_all_epochs() -> None:
+    """No step has the constant matrix that does it."""
+    shape = (5, 5, 3)
+    epochs = ArrayEpochs(
+        _head(shape, _CONVOLUTION),
+        build_objective(_TRAINING),
+        _blobs(20, 1, shape),
+        _blobs(10, 2, shape),
+        training=_TRAINING,
+        num_classes=2,
+    )
+    graph = tf.function(epochs._scores, autograph=False).get_concrete_function(
+        tf.TensorSpec([None], tf.int64)
+    )
+    constants = [
+        tuple(operation.outputs[0].shape)
+        for operation in graph.graph.get_operations()
+        if operation.type == "Const"
+    ]
+    assert (25, 4) in constants
+    assert (25, 25) not in constants
 
 
 def test_the_first_step_that_is_not_finite_is_named() -> None:

@@ -58,6 +58,16 @@ def test_values_and_gradients_are_those_of_keras(
         np.testing.assert_allclose(received, wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_values_that_are_known_give_the_same(padding: str) -> None:
+    maps = _MAPS[:, :3, :3]
+    ours, theirs = _both(maps, kernel_size=2, padding=padding, activation="relu")
+    values = ours.values(maps)
+    assert len(values) == ours.num_points(maps.shape[1:])
+    result = ours.call_on_values(values[:, 1:], maps.shape[1:])
+    np.testing.assert_allclose(result, theirs(maps)[1:], atol=1e-5)
+
+
 def test_maps_of_any_size_go_the_way_of_keras() -> None:
     ours, theirs = _both(_MAPS, kernel_size=2)
     maps = keras.Input((None, None, _MAPS.shape[-1]))
