@@ -41,32 +41,40 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def analyse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+def write_transform_output(
+    images: Sequence[bytes], class_names: Sequence[str], spec: Any, scratch: Path
+) -> str:
     """Write Transform's output for images, as its node does; return its folder."""
+    import tensorflow as tf
+    import tensorflow_transform as tft
+    from tensorflow_transform import beam as tft_beam
+
+    from components.transform import PREPROCESSING_KEY, preprocessing_fn
+    from trainer import features
+
+    rows = [
+        {features.IMAGE_KEY: image, features.CLASS_NAME_KEY: name.encode()}
+        for image, name in zip(images, class_names, strict=True)
+    ]
+    metadata = tft.DatasetMetadata.from_feature_spec(
+        {key: tf.io.FixedLenFeature([], tf.string) for key in rows[0]}
+    )
+    function = functools.partial(
+        preprocessing_fn, custom_config={PREPROCESSING_KEY: spec.to_json()}
+    )
+    folder = str(scratch / "transform")
+    with tft_beam.Context(temp_dir=str(scratch / "beam")):
+        graph = (rows, metadata) | tft_beam.AnalyzeDataset(function)
+        graph | tft_beam.WriteTransformFn(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def analyse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """`write_transform_output` to a folder of its own: images, class names, spec."""
 
     def run(images: Sequence[bytes], class_names: Sequence[str], spec: Any) -> str:
-        import tensorflow as tf
-        import tensorflow_transform as tft
-        from tensorflow_transform import beam as tft_beam
-
-        from components.transform import PREPROCESSING_KEY, preprocessing_fn
-        from trainer import features
-
-        rows = [
-            {features.IMAGE_KEY: image, features.CLASS_NAME_KEY: name.encode()}
-            for image, name in zip(images, class_names, strict=True)
-        ]
-        metadata = tft.DatasetMetadata.from_feature_spec(
-            {key: tf.io.FixedLenFeature([], tf.string) for key in rows[0]}
-        )
-        function = functools.partial(
-            preprocessing_fn, custom_config={PREPROCESSING_KEY: spec.to_json()}
-        )
-        folder = str(tmp_path_factory.mktemp("transform"))
-        with tft_beam.Context(temp_dir=str(tmp_path_factory.mktemp("beam"))):
-            graph = (rows, metadata) | tft_beam.AnalyzeDataset(function)
-            graph | tft_beam.WriteTransformFn(folder)
-        return folder
+        scratch = tmp_path_factory.mktemp("analysed")
+        return write_transform_output(images, class_names, spec, scratch)
 
     return run

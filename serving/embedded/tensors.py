@@ -84,7 +84,10 @@ def _to_strings(proto: Any, shape: list[int], size: int, malformed: Exception) -
         values += [values[-1] if values else b""] * (size - len(values))
     array: Array = np.empty(size, object)
     array[:] = values
-    return array.reshape(shape)
+    try:
+        return array.reshape(shape)
+    except ValueError as error:  # No value at all, and lengths that overflow.
+        raise malformed from error
 
 
 def to_proto(array: Array) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 from tensorflow.python.framework import errors
 from tensorflow.python.lib.io import tf_record
+from tensorflow.python.util import deprecation
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.embedded import inference
@@ -34,7 +35,9 @@ async def replay(servable: Servable, path: Path) -> int:
         return 0
     count = 0
     try:
-        for record in tf_record.tf_record_iterator(str(file)):
+        with deprecation.silence():  # What is to be used instead needs eager execution.
+            records = tf_record.tf_record_iterator(str(file))
+        for record in records:
             count += 1
             if count > MAX_RECORDS:
                 raise invalid(

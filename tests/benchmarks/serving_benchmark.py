@@ -9,7 +9,6 @@ of cats and dogs. `--requests` adds so many tiny requests, and what they do to m
 from __future__ import annotations
 
 import argparse
-import functools
 import os
 import subprocess
 import sys
@@ -72,13 +71,10 @@ def export(version: Path, images: list[Path], scratch: Path) -> None:
         images: What Transform analyses; it learns nothing from them but the label map.
         scratch: Folder for Transform's graph.
     """
-    import tensorflow as tf
     import tensorflow_transform as tft
-    from tensorflow_transform import beam as tft_beam
+    from conftest import write_transform_output
 
-    from components.transform import PREPROCESSING_KEY, preprocessing_fn
     from pipeline.beam_settings import keep_beam_local
-    from trainer import features
     from trainer.backbone import build_backbone
     from trainer.config import ModelConfig
     from trainer.export import ServingModel, export_model
@@ -86,21 +82,15 @@ def export(version: Path, images: list[Path], scratch: Path) -> None:
     from trainer.preprocessing import PreprocessingSpec
 
     keep_beam_local()
-    rows = [
-        {features.IMAGE_KEY: path.read_bytes(), features.CLASS_NAME_KEY: name.encode()}
-        for path, name in zip(images, CLASS_NAMES * len(images), strict=False)
-    ]
-    metadata = tft.DatasetMetadata.from_feature_spec(
-        {key: tf.io.FixedLenFeature([], tf.string) for key in rows[0]}
-    )
     spec = PreprocessingSpec(height=224, width=224, scaling="lite")
-    function = functools.partial(
-        preprocessing_fn, custom_config={PREPROCESSING_KEY: spec.to_json()}
+    output = tft.TFTransformOutput(
+        write_transform_output(
+            [path.read_bytes() for path in images],
+            [CLASS_NAMES[number % 2] for number in range(len(images))],
+            spec,
+            scratch,
+        )
     )
-    with tft_beam.Context(temp_dir=str(scratch / "beam")):
-        graph = (rows, metadata) | tft_beam.AnalyzeDataset(function)
-        graph | tft_beam.WriteTransformFn(str(scratch / "transform"))
-    output = tft.TFTransformOutput(str(scratch / "transform"))
     model = ModelConfig()
     backbone = build_backbone(model)
     export_model(
@@ -115,5 +105,5 @@ def export(version: Path, images: list[Path], scratch: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     main()

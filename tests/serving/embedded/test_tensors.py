@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("tensorflow_serving")
 from tensorflow.core.framework import tensor_pb2
 
+from serving.embedded.status import StatusError
 from serving.embedded.tensors import to_array, to_proto
 
 
@@ -36,3 +37,11 @@ def test_a_tensor_survives_the_way_there_and_back(array):
     back = to_array(proto, "x")
     assert back.dtype == array.dtype
     np.testing.assert_array_equal(back, array)
+
+
+def test_no_strings_in_a_shape_that_overflows_are_malformed():
+    proto = tensor_pb2.TensorProto(dtype=7)
+    for size in (0, 2**62, 2**62):
+        proto.tensor_shape.dim.add(size=size)
+    with pytest.raises(StatusError, match="tensor parsing error: x"):
+        to_array(proto, "x")
