@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import os
@@ -49,6 +48,15 @@ MOST_SHOWN = 12
 _MOST_IN_MESSAGE = 10
 _IMAGES_AT_ONCE = 32
 _FEATURES_AT_ONCE = 256
+# Two threads take 0.4 ms a file of 0.9 kB, for Python's lock, where one takes 0.2; and
+# 1.2 ms a file of 22 kB where one takes 1.7.
+_BYTES_WORTH_A_THREAD = 8 << 10
+_FEATURES = {
+    features.CONTENT_HASH_KEY: tf.io.FixedLenFeature([], tf.string),
+    features.FEATURES_KEY: tf.io.FixedLenSequenceFeature(
+        [], tf.float32, allow_missing=True
+    ),
+}
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +163,9 @@ def _read_examples(raw: artifact.Artifact) -> list[tuple[Example, Traits]]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         # A pool takes all that it is given at once: no more than this lies in memory.
         for part in _parts(raw):
-            found += [each for each in pool.map(read, part) if each is not None]
+            size = sum(len(record) for _, record in part) / len(part)
+            read_all = pool.map if size >= _BYTES_WORTH_A_THREAD else map
+            found += [each for each in read_all(read, part) if each is not None]
     return found
 
 
@@ -175,14 +185,13 @@ def _read_features(training: artifact.Artifact) -> dict[str, np.ndarray]:
         for split in artifact_utils.decode_split_names(training.split_names)
         for file in split_files([training], split)
     ]
-    batches = records(files).batch(_FEATURES_AT_ONCE).as_numpy_iterator()
-    for record in itertools.chain.from_iterable(batches):
-        found = tf.train.Example.FromString(record).features.feature
-        if features.FEATURES_KEY not in found:
+    for batch in records(files).batch(_FEATURES_AT_ONCE):
+        parsed = tf.io.parse_example(batch, _FEATURES)
+        values = parsed[features.FEATURES_KEY].numpy()
+        if not values.shape[1]:
             break
-        key = found[features.CONTENT_HASH_KEY].bytes_list.value[0].decode()
-        values = found[features.FEATURES_KEY].float_list.value
-        stored[key] = np.array(values, np.float32)
+        keys = (key.decode() for key in parsed[features.CONTENT_HASH_KEY].numpy())
+        stored.update(zip(keys, values, strict=True))
     return stored
 
 
