@@ -7,11 +7,12 @@ head and label map. A client sends the bytes of an image file and repeats nothin
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
+import tensorflow_transform as tft
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from trainer import features
@@ -45,7 +46,7 @@ class ServingModel(tf.Module):
     def __init__(
         self,
         *,
-        transform: Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]],
+        transform: tft.TransformFeaturesLayer,
         backbone: keras.Model,
         head: keras.Model,
         class_names: Sequence[str],
@@ -63,14 +64,15 @@ class ServingModel(tf.Module):
         def classify_pixels(pixels: tf.Tensor) -> tf.Tensor:
             return probabilities(head(backbone(pixels, training=False), training=False))
 
-        # Functions of their own, so that all signatures share one graph of each.
+        # Functions of their own, so that all signatures share one graph of each. The
+        # layer's `call`: one called as a layer would be saved with a graph of its own.
         self._classify_pixels = tf.function(
             classify_pixels,
             input_signature=[tf.TensorSpec(backbone.input_shape, tf.float32)],
             autograph=False,
         )
         self._pixels_of = tf.function(
-            lambda encoded: transform({features.IMAGE_KEY: encoded})[
+            lambda encoded: transform.call({features.IMAGE_KEY: encoded})[
                 features.PIXELS_KEY
             ],
             input_signature=[tf.TensorSpec(_BATCH, tf.string)],

@@ -22,10 +22,10 @@ from trainer.fine_tuning import rate_factors, unfreeze
 from trainer.head import build_head, signed_power
 from trainer.image_epochs import ImageEpochs, ImageStream
 from trainer.linear import (
-    Axes,
     LinearSolution,
+    Prepared,
     fit_logistic_regression,
-    principal_axes,
+    prepare,
 )
 from trainer.objective import Objective, build_objective, resolve_class_weights
 from trainer.optimizer import build_optimizer
@@ -64,7 +64,7 @@ def fit_head(
     feature_shape: Sequence[int | None] | None = None,
     checkpoint_dir: str | None = None,
     on_epoch: OnEpoch | None = None,
-    axes: Axes | None = None,
+    prepared: Prepared | None = None,
 ) -> Fitted:
     """Train a head on stored features.
 
@@ -81,7 +81,7 @@ def fit_head(
         feature_shape: Shape of one example's features, if they are stored flattened.
         checkpoint_dir: Folder to save to after each epoch and to resume from.
         on_epoch: What to tell about every epoch, for instance `EventFiles`.
-        axes: From `linear_axes` of the same data, where several heads are fitted.
+        prepared: From `prepare_linear` of the same data, where more heads are fitted.
 
     Returns:
         The head, its history and the time it took.
@@ -120,7 +120,7 @@ def fit_head(
             )
     if is_linear and training.optimizer in ("auto", *SOLVERS):
         head, history = _solve(
-            train, evaluation, model, training, num_classes, weights, axes
+            train, evaluation, model, training, num_classes, weights, prepared
         )
         if on_epoch:
             on_epoch("head", history)
@@ -271,7 +271,7 @@ def _solve(  # noqa: PLR0917
     training: TrainingConfig,
     num_classes: int,
     class_weights: Sequence[float] | None,
-    axes: Axes | None,
+    prepared: Prepared | None,
 ) -> tuple[keras.Model, History]:
     """Fit a linear head as a whole; one logit is the difference of two."""
     power = training.feature_power
@@ -289,8 +289,8 @@ def _solve(  # noqa: PLR0917
             seed=training.seed,
         )
         penalties = [penalty]
-    # Folds have axes of their own, all of `train` has these.
-    fit = _solver(training, num_classes, class_weights, axes)
+    # Folds are prepared on their own, all of `train` has been.
+    fit = _solver(training, num_classes, class_weights, prepared)
     solution = fit(train, evaluation, penalties)
     kernel, bias = solution.kernel, solution.bias
     if model.output == "sigmoid":
@@ -300,10 +300,12 @@ def _solve(  # noqa: PLR0917
     return head, {key: [row[key] for row in rows] for key in rows[0]}
 
 
-def linear_axes(train: Arrays, evaluation: Arrays, training: TrainingConfig) -> Axes:
+def prepare_linear(
+    train: Arrays, evaluation: Arrays, training: TrainingConfig
+) -> Prepared:
     """Return what all fits of `lbfgs` to the same pooled features share."""
     power = training.feature_power
-    return principal_axes(
+    return prepare(
         signed_power(train[0], power),
         signed_power(evaluation[0], power),
         standardize=training.standardize is not False,
@@ -314,7 +316,7 @@ def _solver(
     training: TrainingConfig,
     num_classes: int,
     class_weights: Sequence[float] | None,
-    axes: Axes | None = None,
+    prepared: Prepared | None = None,
 ) -> Callable[[Arrays, Arrays, Sequence[float]], LinearSolution]:
     standardize = training.standardize is not False
     if training.optimizer == "ridge":
@@ -334,7 +336,7 @@ def _solver(
         class_weights=class_weights,
         label_smoothing=training.label_smoothing,
         standardize=standardize,
-        axes=axes,
+        prepared=prepared,
     )
 
 

@@ -24,9 +24,9 @@ import optuna
 from trainer.array_epochs import Arrays
 from trainer.config import ModelConfig, TrainingConfig
 from trainer.errors import TrainingError
-from trainer.linear import Axes
+from trainer.linear import Prepared
 from trainer.objective import probabilities
-from trainer.training import fit_head, linear_axes
+from trainer.training import fit_head, prepare_linear
 
 Metric = Literal["loss", "accuracy"]
 
@@ -78,9 +78,9 @@ class Problem:
     metric: Metric
 
     @functools.cached_property
-    def _axes(self) -> Axes:
+    def _prepared(self) -> Prepared:
         """What all heads by L-BFGS share, most of the time that one takes."""
-        return linear_axes(self.train, self.evaluation, self.training)
+        return prepare_linear(self.train, self.evaluation, self.training)
 
     def fit(
         self, proposal: Proposal | None, on_epoch: Callable[..., None] | None = None
@@ -103,7 +103,7 @@ class Problem:
             num_classes=self.num_classes,
             feature_shape=self.feature_shape,
             on_epoch=on_epoch,
-            axes=self._axes if training.optimizer == "lbfgs" else None,
+            prepared=self._prepared if training.optimizer == "lbfgs" else None,
         )
         features, labels = self.evaluation
         logits = fitted.head.predict(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from trainer.linear import fit_logistic_regression, principal_axes
+from trainer.linear import fit_logistic_regression, prepare
 
 
 def _blobs(num_examples: int, width: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -17,9 +17,9 @@ def _blobs(num_examples: int, width: int, seed: int) -> tuple[np.ndarray, np.nda
     return (centres[labels] + noise).astype(np.float32), labels
 
 
-@pytest.mark.parametrize(("num_examples", "width"), [(200, 20), (60, 150)])
+@pytest.mark.parametrize(("num_examples", "width"), [(200, 20), (60, 150), (300, 200)])
 def test_optimum_is_that_of_scikit_learn(num_examples: int, width: int) -> None:
-    """With more examples than features, and with fewer."""
+    """With more examples than features, with fewer, and beyond the known axes."""
     x, y = _blobs(num_examples, width, 1)
     penalty = 0.03
     solution = fit_logistic_regression((x, y), None, penalties=[penalty], num_classes=3)
@@ -49,6 +49,47 @@ def test_penalty_is_chosen_on_eval() -> None:
     assert solution.penalty == min(losses, key=lambda penalty: losses[penalty])
 
 
+def test_the_path_does_not_change_the_solution() -> None:
+    """What a penalty gives does not depend on those before it, nor on the run."""
+    train, evaluation = _blobs(150, 200, 1), _blobs(300, 200, 2)
+    alone = fit_logistic_regression(
+        train, evaluation, penalties=[0.1], num_classes=3
+    ).path[0]
+    one, other = (
+        fit_logistic_regression(
+            train, evaluation, penalties=[10.0, 1.0, 0.1], num_classes=3
+        )
+        for _ in range(2)
+    )
+    assert one.path[-1] == pytest.approx(alone, abs=1e-3)
+    np.testing.assert_array_equal(one.kernel, other.kernel)
+    assert one.path == other.path
+
+
+def test_weights_of_classes_and_smoothing_change_the_objective() -> None:
+    """The solution has no slope in the objective as it is written down."""
+    x, y = _blobs(200, 20, 1)
+    weights, smoothing, penalty = np.array([1.0, 2.0, 0.5]), 0.2, 0.05
+    solution = fit_logistic_regression(
+        (x, y),
+        None,
+        penalties=[penalty],
+        num_classes=3,
+        class_weights=weights.tolist(),
+        label_smoothing=smoothing,
+        standardize=False,
+    )
+    logits = (x @ solution.kernel + solution.bias).astype(np.float64)
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    targets = np.eye(3)[y] * (1 - smoothing) + smoothing / 3
+    share = weights[y] / weights[y].sum()
+    residual = share[:, None] * (p - targets)
+    slope = (x - x.mean(0)).T @ residual + penalty * solution.kernel
+    np.testing.assert_allclose(slope, 0, atol=2e-3)
+    np.testing.assert_allclose(residual.sum(0), 0, atol=2e-3)
+
+
 def test_constant_feature_does_no_harm() -> None:
     x, y = _blobs(100, 5, 1)
     x[:, 2] = 4.0
@@ -57,13 +98,13 @@ def test_constant_feature_does_no_harm() -> None:
     np.testing.assert_allclose(solution.kernel[2], 0, atol=1e-3)
 
 
-def test_shared_axes_give_the_same_head() -> None:
+def test_prepared_features_give_the_same_head() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(90, 7)).astype(np.float32) * np.arange(1, 8, dtype=np.float32)
     y = (x[:, 0] + rng.normal(size=90) > 0).astype(np.int64)
     train, evaluation = (x[:60], y[:60]), (x[60:], y[60:])
     for standardize in (True, False):
-        axes = principal_axes(train[0], evaluation[0], standardize=standardize)
+        prepared = prepare(train[0], evaluation[0], standardize=standardize)
         one, other = (
             fit_logistic_regression(
                 train,
@@ -71,9 +112,9 @@ def test_shared_axes_give_the_same_head() -> None:
                 penalties=[0.1, 0.01],
                 num_classes=2,
                 standardize=standardize,
-                axes=given,
+                prepared=given,
             )
-            for given in (axes, None)
+            for given in (prepared, None)
         )
         np.testing.assert_array_equal(one.kernel, other.kernel)
         assert one.path == other.path
