@@ -2,7 +2,9 @@
 
 Its graph is the one definition of preprocessing that feature extraction, training,
 evaluation and the exported model share. Decoded pixels are never materialised: 224 x
-224 float32 pixels take 600 kB where a small JPEG takes 2 kB.
+224 float32 pixels take 600 kB where a small JPEG takes 2 kB. The analysis needs class
+names alone, and reads no image, since no operation on images has a state (see
+`trainer.graph_code.checked`).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from PIL import Image, UnidentifiedImageError
 
 from trainer.features import IMAGE_FORMATS
 from trainer.gif_decoding import decode_gif
-from trainer.graph_code import first_bytes, not_inlined
+from trainer.graph_code import checked, first_bytes, not_inlined
 from trainer.jpeg_decoding import decode_jpeg
 from trainer.transparency import on_white_paper
 
@@ -195,12 +195,13 @@ def format_index(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _refuse(encoded: tf.Tensor) -> tf.Tensor:
+    size = tf.strings.length(encoded)
     message = (
-        "The bytes are no image. JPEG, PNG, GIF, BMP and WebP can be decoded; size:"
+        "The bytes are no image. JPEG, PNG, GIF, BMP and WebP can be decoded; size: "
     )
-    refusal = tf.debugging.Assert(False, [message, tf.strings.length(encoded)])
-    with tf.control_dependencies([refusal] if refusal is not None else []):
-        return tf.zeros([0, 0, 3], tf.uint8)
+    text = tf.strings.join([message, tf.strings.as_string(size)])
+    # Never fine; a constant would be tried when the graph is built.
+    return tf.zeros([0, 0, checked(tf.constant(3), size < 0, text)], tf.uint8)
 
 
 @not_inlined
@@ -222,15 +223,16 @@ def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     )
     is_animation = is_extended & animated
     has_alpha = (is_extended & alpha) | (is_lossless & lossless_alpha)
-    check = tf.debugging.Assert(
-        ~is_animation, ["An animated WebP can't be decoded; send its first frame."]
+    encoded = checked(
+        encoded,
+        ~is_animation,
+        "An animated WebP can't be decoded; send its first frame",
     )
-    with tf.control_dependencies([check] if check is not None else []):
-        pixels = tf.cond(
-            has_alpha,
-            lambda: tf.io.decode_webp(encoded, channels=4)[0],
-            lambda: tf.io.decode_webp(encoded, channels=3)[0],
-        )
+    pixels = tf.cond(
+        has_alpha,
+        lambda: tf.io.decode_webp(encoded, channels=4)[0],
+        lambda: tf.io.decode_webp(encoded, channels=3)[0],
+    )
     return on_white_paper(pixels)
 
 
