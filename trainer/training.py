@@ -17,7 +17,8 @@ from trainer.checkpoint import Checkpoint
 from trainer.config import SOLVERS, AugmentationConfig, ModelConfig, TrainingConfig
 from trainer.cross_validation import choose_penalty
 from trainer.devices import PLAIN_POLICY, dtype_policy
-from trainer.errors import DataError, TrainingError, UserError
+from trainer.early_checks import check_solver
+from trainer.errors import DataError, TrainingError
 from trainer.fine_tuning import rate_factors, unfreeze
 from trainer.head import build_head, signed_power
 from trainer.image_epochs import ImageEpochs, ImageStream
@@ -111,13 +112,7 @@ def fit_head(
                 f"compute them again. Received: the first is example {broken[0]}"
             )
     is_linear = not model.head and len(shape) == 1
-    if training.optimizer in SOLVERS or training.strategy == "linear":
-        if not is_linear:
-            raise UserError(
-                "`lbfgs` and `ridge` solve a linear head over pooled features: leave "
-                "`head` empty and `pooling` 'avg' or 'max'. "
-                f"Received: head={model.head!r}, feature shape {shape}"
-            )
+    check_solver(model, training, is_pooled=len(shape) == 1)
     if is_linear and training.optimizer in ("auto", *SOLVERS):
         head, history = _solve(
             train, evaluation, model, training, num_classes, weights, prepared

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -190,14 +191,40 @@ def _load_keras_file(network: keras.Model, path: Path) -> None:
         if rows is None:
             network.load_weights(str(path))
             return
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except OSError as error:
+        raise WeightsError(f"the weights {path} are damaged: {error}") from error
+    except (KeyError, ValueError, TypeError) as error:
         raise WeightsError(
-            f"the weights {path} are damaged or of another architecture: {error}"
+            f"the weights {path} are of another architecture: "
+            f"{_first_misfit(network, path) or error}"
         ) from error
     _assign_in_order(network, rows, path)
 
 
+def _first_misfit(network: keras.Model, path: Path) -> str:
+    """Say which layer a file of Keras 3's format doesn't fit, if that can be told.
+
+    Keras lists a hundred layers in its message, and the values of an array.
+    """
+    try:
+        for weight in network.weights:
+            weight.assign(np.full(weight.shape, np.nan, np.float32))
+        network.load_weights(str(path), skip_mismatch=True)
+    except Exception:
+        return ""
+    for layer in network.layers:
+        if any(np.isnan(array).any() for array in layer.get_weights()):
+            shapes = [tuple(weight.shape) for weight in layer.weights]
+            return (
+                f"the first layer that does not fit is `{layer.name}`, which wants "
+                f"shapes {shapes}"
+            )
+    return ""
+
+
 def _read_archive(path: Path) -> list[tuple[str, list[np.ndarray]]]:
+    if not zipfile.is_zipfile(path):
+        raise OSError("its end, the archive's table of contents, is missing")
     model = keras.models.load_model(path, compile=False)
     return [
         (layer.name, layer.get_weights())

@@ -78,10 +78,12 @@ def _run(
             gc.disable()
             lean_imports.install()
             from pipeline.local_runner import run_locally
+            from trainer.early_checks import check_network
 
             gc.freeze()
             gc.enable()
             try:
+                check_network(config.model, config.training)
                 timings = run_locally(config, data_fingerprint, display.on_event)
             except UserError as error:
                 raise UserError(f"{error}\nLog: {log_path}") from None

@@ -76,6 +76,29 @@ def test_truncated_file(vgg: keras.Model, tmp_path: Path) -> None:
         build_backbone(ModelConfig(**_VGG, weights=str(path)))
 
 
+@pytest.mark.parametrize("suffix", ["weights.h5", "keras"])
+def test_truncated_file_of_keras_3(
+    vgg: keras.Model, suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"cut.{suffix}"
+    (vgg.save_weights if suffix == "weights.h5" else vgg.save)(path)
+    path.write_bytes(path.read_bytes()[:-100_000])
+    with pytest.raises(WeightsError, match=r"are damaged: (?!.*not found)"):
+        build_backbone(ModelConfig(**_VGG, weights=str(path)))
+
+
+def test_other_architecture_of_keras_3_names_the_first_layer(tmp_path: Path) -> None:
+    path = tmp_path / "vgg19.weights.h5"
+    keras.applications.VGG19(
+        include_top=False, weights=None, input_shape=(32, 32, 3)
+    ).save_weights(path)
+    with pytest.raises(WeightsError) as caught:
+        build_backbone(ModelConfig(**_VGG, weights=str(path)))
+    message = str(caught.value)
+    assert "first layer that does not fit is `block4_conv1`" in message
+    assert len(message) < 400
+
+
 def test_file_that_holds_no_weights(tmp_path: Path) -> None:
     path = tmp_path / "page.h5"
     path.write_text("<html>404</html>")
