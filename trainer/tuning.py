@@ -261,12 +261,14 @@ def search(
         trial.set_user_attr(_ACCURACY, score.accuracy)
         return score.value(problem.metric)
 
-    while len(finished_trials(study)) < num_trials:
-        if seconds is not None and time.monotonic() - started > seconds:
-            break
-        study.optimize(run, n_trials=1)
-        on_trial(study.get_trials(deepcopy=False)[-1])
-    gc.unfreeze()
+    try:
+        while len(finished_trials(study)) < num_trials:
+            if seconds is not None and time.monotonic() - started > seconds:
+                break
+            study.optimize(run, n_trials=1)
+            on_trial(study.get_trials(deepcopy=False)[-1])
+    finally:
+        gc.unfreeze()
 
 
 def score_of(trial: optuna.trial.FrozenTrial) -> Score:
