@@ -145,8 +145,9 @@ class SavedModel:
         return handle
 
     def close(self) -> None:
-        """Free the session and its variables."""
+        """Free the session, its variables and the graph."""
         self._session.close()
+        self._session = self._graph = None
         self._handles.clear()
 
 

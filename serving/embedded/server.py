@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -205,6 +206,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     sys.setswitchinterval(_SWITCH_SECONDS)
+    # What was imported stays: the garbage collector, for which all threads wait, is
+    # spared it.
+    gc.freeze()
     try:
         options, unknown = parse_flags(sys.argv[1:] if arguments is None else arguments)
         for argument in unknown:

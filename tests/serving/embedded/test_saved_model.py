@@ -6,6 +6,8 @@ import asyncio
 import shutil
 import threading
 import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from serving.embedded import inference, warmup
 from serving.embedded.options import Options
 from serving.embedded.saved_model import SavedModel
+from serving.embedded.servable import DirectRunner, Servable
 from serving.embedded.server import EmbeddedServer
 
 
@@ -97,3 +100,11 @@ def test_warm_up_computes_on_its_own_thread_and_requests_do_not(
 
     asyncio.run(serve_once())
     assert runs == [("warm-up_0", True), ("session-run_0", False)]
+
+
+def test_a_version_that_is_freed_leaves_no_graph_behind(model_versions):
+    with ThreadPoolExecutor(1) as pool:
+        model = SavedModel(model_versions[0])
+        graph = weakref.ref(model._graph)
+        Servable("m", 1, model, DirectRunner(model, pool)).close()
+    assert graph() is None
