@@ -18,6 +18,8 @@ from trainer import features
 from trainer.preprocessing import PreprocessingSpec, normalise_pixels, resize_image
 
 _BATCHES_AHEAD = 2
+# One by one they cost 0.06 ms more each; they may be large, so they are not many.
+_RECORDS_AT_ONCE = 8
 
 _IMAGE = {
     features.CONTENT_HASH_KEY: tf.io.FixedLenFeature([], tf.string),
@@ -117,13 +119,12 @@ class _Stream:
             return path, compression
 
         @no_conversion
-        def parse(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            parsed = tf.io.parse_single_example(record, _IMAGE)
-            return parsed[features.CONTENT_HASH_KEY], parsed[features.IMAGE_KEY]
-
-        @no_conversion
-        def is_wanted(key: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
-            return self.wanted.lookup(key) > 0
+        def parse(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            parsed = tf.io.parse_example(records, _IMAGE)
+            keys = parsed[features.CONTENT_HASH_KEY]
+            is_wanted = tf.ensure_shape(self.wanted.lookup(keys) > 0, [None])
+            encoded = tf.boolean_mask(parsed[features.IMAGE_KEY], is_wanted)
+            return tf.boolean_mask(keys, is_wanted), encoded
 
         @no_conversion
         def load(key: tf.Tensor, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -133,8 +134,9 @@ class _Stream:
         def read_shard(path: tf.Tensor, compression: tf.Tensor) -> tf.data.Dataset:
             batches = (
                 tf.data.TFRecordDataset(path, compression_type=compression)
+                .batch(_RECORDS_AT_ONCE)
                 .map(parse)
-                .filter(is_wanted)
+                .unbatch()
                 .map(load, num_parallel_calls=os.cpu_count(), deterministic=True)
                 .batch(batch_size)
                 .prefetch(_BATCHES_AHEAD)

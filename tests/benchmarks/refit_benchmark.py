@@ -1,0 +1,92 @@
+"""A retrain after one class more: what it costs against the first run.
+
+    python tests/benchmarks/refit_benchmark.py [--images 5040] [--new 100]
+
+Nine classes of CIFAR-10, so many images in all, through the whole `graft run` with its
+default config; then a tenth class of so few images is added, and `graft run` again. The
+second run takes the old images' features from the store. It asks the model in
+production about the test images, too, which the first run had not. "Orchestration" is
+what is not inside a node: start of the process, imports, Beam, metadata, the summary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from features_benchmark import ROOT, read_cifar, say
+
+_NODE = re.compile(r"^\S (\w+) +(\d+(?:\.\d+)?) s\b", re.MULTILINE)
+_ACCURACY = re.compile(r"^Test accuracy +(\S+)", re.MULTILINE)
+_NUM_CLASSES = 10
+
+
+def main() -> None:
+    """Run the pipeline twice and print the seconds of each node."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=5040)
+    parser.add_argument("--new", type=int, default=100)
+    arguments = parser.parse_args()
+    a_class = -(-arguments.images // (_NUM_CLASSES - 1))
+    images = read_cifar(_NUM_CLASSES * max(a_class, arguments.new))
+    names = sorted({name for name, _ in images})
+    new = names[-1]
+    with tempfile.TemporaryDirectory(prefix="graft-bench-") as folder:
+        data, output = Path(folder, "data"), Path(folder, "output")
+        for name in names[:-1]:
+            write_class(data / name, images, a_class)
+        first = run(data, output)
+        write_class(data / new, images, arguments.new)
+        refit = run(data, output)
+    say(f"Refit: {a_class * len(names[:-1])} images, then {arguments.new} of {new!r}")
+    for node in first:
+        say(f"  {node:20}{first[node]:8.1f} s{refit[node]:8.1f} s")
+    say(f"  refit / first run: {refit['all'] / first['all']:.0%}")
+
+
+def write_class(folder: Path, images: Iterable[tuple[str, bytes]], number: int) -> None:
+    """Write the first images of the class that the folder is named after."""
+    folder.mkdir(parents=True)
+    of_class = (encoded for name, encoded in images if name == folder.name)
+    for index, encoded in enumerate(itertools.islice(of_class, number)):
+        (folder / f"{index:04d}.jpg").write_bytes(encoded)
+
+
+def run(data: Path, output: Path) -> dict[str, float]:
+    """Run `graft run`; return the seconds of each node, of what is none, and of all."""
+    command = [sys.executable, "-m", "pipeline.cli", "run"]
+    start = time.monotonic()
+    finished = subprocess.run(
+        [*command, "--data", str(data), "--output", str(output)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    seconds = time.monotonic() - start
+    accuracy = _ACCURACY.search(finished.stdout)
+    if finished.returncode != 0 or accuracy is None:
+        sys.exit(f"graft run failed:\n{finished.stdout}")
+    nodes = {node: float(took) for node, took in _NODE.findall(finished.stdout)}
+    say(f"accuracy {accuracy[1]}, {seconds:.1f} s")
+    return {
+        **nodes,
+        "orchestration": seconds - sum(nodes.values()),
+        "all": seconds,
+    }
+
+
+if __name__ == "__main__":
+    main()
