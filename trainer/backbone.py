@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import difflib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
+from keras.src.backend.common import global_state
 
 from trainer.config import ModelConfig
 from trainer.efficientnet_lite import build_efficientnet_lite
@@ -17,6 +20,8 @@ from trainer.weights import RANDOM_WEIGHTS, load_weights, weights_digest
 
 _ARCHITECTURE_VERSION = 1
 """Raise it when a change here changes features, so that stored ones are not reused."""
+_NUMBERS = "object_name_uids"
+"""Where Keras keeps how many layers of a name it has built."""
 
 
 def image_size_of(config: ModelConfig) -> int:
@@ -50,7 +55,8 @@ def build_backbone(config: ModelConfig) -> keras.Model:
         WeightsError: The weights are missing, damaged, or of another architecture.
     """
     preset = get_preset(config.preset)
-    network = _build_architecture(preset, image_size_of(config))
+    with _numbered_from_zero():
+        network = _build_architecture(preset, image_size_of(config))
     outputs = _cut(network, _resolve_cut(preset, config))
     load_weights(network, preset, config)
     features = _pool(outputs, config)
@@ -80,6 +86,24 @@ def backbone_fingerprint(config: ModelConfig) -> str:
         "pooling": config.pooling,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def _numbered_from_zero() -> Iterator[None]:
+    """Name layers as a process does that has built none before.
+
+    Keras numbers layers that have no name of their own, such as InceptionV3's
+    `conv2d_3`, on and on: a cut would be another layer, or none, after other models.
+    """
+    before = global_state.get_global_attribute(_NUMBERS, {})
+    global_state.set_global_attribute(_NUMBERS, collections.defaultdict(int))
+    try:
+        yield
+    finally:
+        numbers = global_state.get_global_attribute(_NUMBERS)
+        # Layers to come differ in name from these, with which they may share a model.
+        for name, number in before.items():
+            numbers[name] = max(numbers[name], number)
 
 
 def _build_architecture(preset: Preset, size: int) -> keras.Model:

@@ -33,6 +33,17 @@ def test_several_layers_are_pooled_and_joined() -> None:
     )
 
 
+def test_a_numbered_layer_is_the_same_whatever_was_built_before() -> None:
+    inception = {"preset": "inception_v3", "weights": "none", "image_size": 150}
+    numbered = ModelConfig(**inception, cut=("conv2d_3",), pooling="none")
+    for _ in range(2):
+        backbone = build_backbone(numbered)
+        assert backbone.output_shape[1:] == (35, 35, 80)
+        # Another layer on top is no namesake of those below.
+        on_top = keras.layers.Conv2D(1, 1)(backbone.layers[-1].output)
+        keras.Model(backbone.inputs, on_top)
+
+
 def test_pooling_agrees_with_the_map() -> None:
     cut = ("block5c_add",)
     kept = build_backbone(ModelConfig(**_SMALL, cut=cut, pooling="none"))(_IMAGE)
