@@ -218,24 +218,25 @@ def _is_open(port: int) -> bool:
         return probe.connect_ex(("localhost", port)) == 0
 
 
-def _single_grpc(server: Server, images: Sequence[bytes], count: int) -> list[float]:
+def _single_grpc(
+    channel: grpc.Channel, images: Sequence[bytes], count: int
+) -> list[float]:
     """Return the seconds that each of some calls took, one after another."""
     seconds = []
     choice = wire.ModelChoice(name=NAME)
-    options = wire.channel_options(max_attempts=1)
-    with grpc.insecure_channel(server.target, options=options) as channel:
-        call = channel.unary_unary(wire.PREDICT_METHOD)
-        for image in itertools.islice(itertools.cycle(images), count):
-            request = wire.images_request(choice, [image]).SerializeToString()
-            begin = time.perf_counter()
-            call(request, timeout=60)
-            seconds.append(time.perf_counter() - begin)
+    call = channel.unary_unary(wire.PREDICT_METHOD)
+    for image in itertools.islice(itertools.cycle(images), count):
+        request = wire.images_request(choice, [image]).SerializeToString()
+        begin = time.perf_counter()
+        call(request, timeout=60)
+        seconds.append(time.perf_counter() - begin)
     return seconds
 
 
-def _single_rest(server: Server, images: Sequence[bytes], count: int) -> list[float]:
+def _single_rest(
+    connection: http.client.HTTPConnection, images: Sequence[bytes], count: int
+) -> list[float]:
     seconds = []
-    connection = http.client.HTTPConnection("localhost", server.rest_port, timeout=60)
     for image in itertools.islice(itertools.cycle(images), count):
         value = {"b64": base64.b64encode(image).decode("ascii")}
         body = json.dumps(
@@ -248,7 +249,6 @@ def _single_rest(server: Server, images: Sequence[bytes], count: int) -> list[fl
         seconds.append(time.perf_counter() - begin)
         if reply.status != http.client.OK:
             raise RuntimeError(f"REST answered {reply.status}: {text[:200]!r}")
-    connection.close()
     return seconds
 
 
@@ -404,10 +404,17 @@ def _round(
     singles: list[float] = []
     by_grpcs: list[float] = []
     by_rests: list[float] = []
-    for _ in range(NUM_TURNS):
-        singles += alone.ask("single", TURN_CALLS + 1)[1:]
-        by_grpcs += _single_grpc(plain, images, TURN_CALLS + 1)[1:]
-        by_rests += _single_rest(plain, images, TURN_CALLS + 1)[1:]
+    options = wire.channel_options(max_attempts=1)
+    connection = http.client.HTTPConnection("localhost", plain.rest_port, timeout=60)
+    # A client keeps its connection.
+    with (
+        grpc.insecure_channel(plain.target, options=options) as channel,
+        contextlib.closing(connection),
+    ):
+        for _ in range(NUM_TURNS):
+            singles += alone.ask("single", TURN_CALLS + 1)[1:]
+            by_grpcs += _single_grpc(channel, images, TURN_CALLS + 1)[1:]
+            by_rests += _single_rest(connection, images, TURN_CALLS + 1)[1:]
     single, by_grpc, by_rest = map(statistics.median, (singles, by_grpcs, by_rests))
     batch, batch_cpu = alone.ask("batch", 3)
     threads, threads_cpu = alone.ask("threads", 3)

@@ -1,22 +1,25 @@
 """Dynamic batching: requests that wait for a thread run together.
 
-The scheduling of TensorFlow Serving's shared batch scheduler, on one event loop: tasks
-gather in the newest batch of their queue; a batch is ready when it is full or its first
-task has waited long enough; a free thread takes the oldest ready batch. With a waiting
-time of 0 a batch is simply what came in while all threads were busy.
+The scheduling of TensorFlow Serving's shared batch scheduler: tasks gather in the
+newest batch of their queue; a batch is ready when it is full or its first task has
+waited long enough; a free thread takes the oldest ready batch. With a waiting time of 0
+a batch is simply what came in while all threads were busy.
 """
 
 from __future__ import annotations
 
-import asyncio
+import logging
+import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from serving.embedded.saved_model import SavedModel
+from serving.embedded.servable import Caller
 from serving.embedded.status import (
     StatusError,
     exhausted,
@@ -26,6 +29,8 @@ from serving.embedded.status import (
     unavailable,
 )
 from serving.embedded.tensors import Array
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +88,7 @@ class _Task:
     feeds: Mapping[str, Array]
     size: int
     deadline: float | None
-    done: asyncio.Future[list[Array]]
+    answer: Future[list[Array]]
 
 
 @dataclass(slots=True)
@@ -94,12 +99,113 @@ class _Batch:
     is_closed: bool = False
 
 
-@dataclass(slots=True)
-class _Queue:
-    """Batches of one combination of feeds and fetches."""
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What the tasks of a queue have in common."""
 
-    key: tuple[tuple[str, ...], tuple[str, ...]]
-    batches: deque[_Batch] = field(default_factory=deque)
+    runner: BatchingRunner
+    feed_names: tuple[str, ...]
+    fetches: tuple[str, ...]
+
+
+class BatchScheduler:
+    """Holds the batches of all models, and runs them on threads of its own.
+
+    Args:
+        options: How to gather.
+    """
+
+    def __init__(self, options: BatchingOptions) -> None:
+        self.options = options
+        self._queues: dict[_Key, deque[_Batch]] = {}
+        self._is_closed = False
+        # Notified when a batch has been opened, or is full.
+        self._changed = threading.Condition()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"batch_{number}", daemon=True)
+            for number in range(options.num_batch_threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def add(self, key: _Key, task: _Task) -> None:
+        """Put a task into the newest batch of its queue, or into a new one.
+
+        Raises:
+            StatusError: UNAVAILABLE, if too many batches wait, or after `close`.
+        """
+        options = self.options
+        with self._changed:
+            if self._is_closed:
+                raise unavailable("The server is stopping")
+            batches = self._queues.setdefault(key, deque())
+            last = batches[-1] if batches else None
+            if (
+                last is None
+                or last.is_closed
+                or last.size + task.size > options.max_batch_size
+            ):
+                if len(batches) >= options.max_enqueued_batches:
+                    raise unavailable(
+                        "The batch scheduling queue to which this task was submitted "
+                        f"is full; currently {len(batches)} batches enqueued and "
+                        f"max_enqueued_batches is {options.max_enqueued_batches}"
+                    )
+                if last is not None:
+                    last.is_closed = True
+                last = _Batch(time.monotonic())
+                batches.append(last)
+                self._changed.notify()
+            last.tasks.append(task)
+            last.size += task.size
+            if last.size >= options.max_batch_size:
+                last.is_closed = True
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Refuse what waits, and return when what runs is done."""
+        with self._changed:
+            self._is_closed = True
+            waiting = [batch for queue in self._queues.values() for batch in queue]
+            self._queues.clear()
+            self._changed.notify_all()
+        for task in [task for batch in waiting for task in batch.tasks]:
+            if task.answer.set_running_or_notify_cancel():
+                task.answer.set_exception(unavailable("The server is stopping"))
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        """Run ready batches, oldest first, on this thread."""
+        while (taken := self._take()) is not None:
+            key, batch = taken
+            key.runner.run_batch(batch.tasks, key.fetches)
+            del taken, key, batch  # Or an unloaded model would stay until the next.
+
+    def _take(self) -> tuple[_Key, _Batch] | None:
+        with self._changed:
+            while not self._is_closed:
+                wait_seconds = None
+                if self._queues:
+                    # The first of equals is the queue that was opened first.
+                    key = min(self._queues, key=self._ready_at)
+                    wait_seconds = self._ready_at(key) - time.monotonic()
+                    if wait_seconds <= 0:
+                        batches = self._queues[key]
+                        batch = batches.popleft()
+                        if not batches:  # Or any order of fetches would stay for ever.
+                            del self._queues[key]
+                        if self._queues:  # This thread may have waited for them, too.
+                            self._changed.notify()
+                        return key, batch
+                self._changed.wait(wait_seconds)
+        return None
+
+    def _ready_at(self, key: _Key) -> float:
+        batch = self._queues[key][0]
+        if batch.is_closed:
+            return batch.opened
+        return batch.opened + self.options.batch_timeout_seconds
 
 
 class BatchingRunner:
@@ -107,23 +213,16 @@ class BatchingRunner:
 
     Args:
         model: The loaded model.
-        options: How to gather.
-        pool: Threads for the runs, `options.num_batch_threads` or more.
+        scheduler: Runs the batches.
     """
 
-    def __init__(
-        self, model: SavedModel, options: BatchingOptions, pool: ThreadPoolExecutor
-    ) -> None:
+    def __init__(self, model: SavedModel, scheduler: BatchScheduler) -> None:
         self._model = model
-        self._options = options
-        self._pool = pool
-        self._queues: dict[tuple[tuple[str, ...], tuple[str, ...]], _Queue] = {}
-        self._num_running = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._runs: set[asyncio.Task[None]] = set()
+        self._scheduler = scheduler
+        self._options = scheduler.options
 
-    async def run(
-        self, feeds: Mapping[str, Array], fetches: Sequence[str], deadline: float | None
+    def run(
+        self, feeds: Mapping[str, Array], fetches: Sequence[str], caller: Caller
     ) -> list[Array]:
         """Run the graph together with whatever waits at that moment.
 
@@ -131,89 +230,37 @@ class BatchingRunner:
             StatusError: UNAVAILABLE if the queue is full, RESOURCE_EXHAUSTED if the
                 deadline passes there, INVALID_ARGUMENT if the request can't be batched,
                 else as the model fails.
+            CancelledError: If the caller goes while the request waits.
         """
-        loop = asyncio.get_running_loop()
         size = _num_rows(feeds)
-        options = self._options
-        if size > options.max_batch_size:
+        if size > self._options.max_batch_size:
             raise invalid(
                 f"Task size {size} is larger than maximum input batch size "
-                f"{options.max_batch_size}"
+                f"{self._options.max_batch_size}"
             )
-        key = (tuple(sorted(feeds)), tuple(fetches))
-        queue = self._queues.setdefault(key, _Queue(key))
-        task = _Task(feeds, size, deadline, loop.create_future())
-        last = queue.batches[-1] if queue.batches else None
-        if last is None or last.is_closed or last.size + size > options.max_batch_size:
-            if len(queue.batches) >= options.max_enqueued_batches:
-                raise unavailable(
-                    "The batch scheduling queue to which this task was submitted is "
-                    f"full; currently {len(queue.batches)} batches enqueued and "
-                    f"max_enqueued_batches is {options.max_enqueued_batches}"
-                )
-            if last is not None:
-                last.is_closed = True
-            last = _Batch(loop.time())
-            queue.batches.append(last)
-        last.tasks.append(task)
-        last.size += size
-        last.is_closed = last.size >= options.max_batch_size
-        self._dispatch(loop)
-        return await task.done
+        task = _Task(feeds, size, caller.deadline, Future())
+        key = _Key(self, tuple(sorted(feeds)), tuple(fetches))
+        self._scheduler.add(key, task)
+        caller.when_gone(task.answer.cancel)
+        return task.answer.result()
 
-    def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Give ready batches to free threads, oldest first."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        while self._num_running < self._options.num_batch_threads:
-            waiting = [queue for queue in self._queues.values() if queue.batches]
-            if not waiting:
-                return
-            ready_at, _, queue = min(
-                (self._ready_at(queue.batches[0]), number, queue)
-                for number, queue in enumerate(waiting)
-            )
-            if ready_at > loop.time():
-                self._timer = loop.call_at(ready_at, self._dispatch, loop)
-                return
-            batch = queue.batches.popleft()
-            if not queue.batches:  # Or any order of fetches would stay for ever.
-                del self._queues[queue.key]
-            self._num_running += 1
-            run = loop.create_task(self._run_batch(batch, queue.key[1]))
-            self._runs.add(run)
-            run.add_done_callback(self._runs.discard)
-
-    def _ready_at(self, batch: _Batch) -> float:
-        if batch.is_closed:
-            return batch.opened
-        return batch.opened + self._options.batch_timeout_seconds
-
-    async def _run_batch(self, batch: _Batch, fetches: tuple[str, ...]) -> None:
-        loop = asyncio.get_running_loop()
-        tasks = _drop_late(batch.tasks, loop.time())
+    def run_batch(self, tasks: Sequence[_Task], fetches: tuple[str, ...]) -> None:
+        """Answer the tasks of a batch; whatever happens, each of them."""
+        awaited = _drop_late(tasks, time.monotonic())
+        if not awaited:
+            return
         try:
-            if tasks:
-                timeout_seconds = _longest_wait(tasks, loop.time())
-                answers = await loop.run_in_executor(
-                    self._pool, self._compute, tasks, fetches, timeout_seconds
-                )
-                for task, answer in zip(tasks, answers, strict=True):
-                    if not task.done.done():
-                        task.done.set_result(answer)
+            timeout_seconds = _longest_wait(awaited, time.monotonic())
+            answers = self._compute(awaited, fetches, timeout_seconds)
+            for task, answer in zip(awaited, answers, strict=True):
+                task.answer.set_result(answer)
         except StatusError as error:
-            for task in tasks:
-                if not task.done.done():
-                    task.done.set_exception(StatusError(error.code, error.message))
+            for task in awaited:
+                task.answer.set_exception(StatusError(error.code, error.message))
         except Exception:
-            for task in tasks:
-                if not task.done.done():
-                    task.done.set_exception(internal("the batch failed"))
-            raise
-        finally:
-            self._num_running -= 1
-            self._dispatch(loop)
+            logger.exception("A batch failed")
+            for task in awaited:
+                task.answer.set_exception(internal("the batch failed"))
 
     def _compute(
         self, tasks: list[_Task], fetches: tuple[str, ...], timeout: float | None
@@ -272,14 +319,14 @@ def _num_rows(feeds: Mapping[str, Array]) -> int:
     return int(sizes.pop())
 
 
-def _drop_late(tasks: list[_Task], now: float) -> list[_Task]:
+def _drop_late(tasks: Sequence[_Task], now: float) -> list[_Task]:
     """Answer the tasks whose time is over, and return those that are still awaited."""
     awaited = []
     for task in tasks:
-        if task.done.done():
+        if not task.answer.set_running_or_notify_cancel():
             continue  # The client has gone.
         if task.deadline is not None and task.deadline <= now:
-            task.done.set_exception(
+            task.answer.set_exception(
                 exhausted("Run() timeout exceeded while waiting in batching queue")
             )
         else:
@@ -287,7 +334,7 @@ def _drop_late(tasks: list[_Task], now: float) -> list[_Task]:
     return awaited
 
 
-def _longest_wait(tasks: list[_Task], now: float) -> float | None:
+def _longest_wait(tasks: Sequence[_Task], now: float) -> float | None:
     deadlines = [task.deadline for task in tasks]
     latest = max((each for each in deadlines if each is not None), default=None)
     if latest is None or None in deadlines:

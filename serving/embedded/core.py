@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
 from serving.embedded import inference
 from serving.embedded.manager import Manager
 from serving.embedded.metrics import Metrics
-from serving.embedded.servable import Servable
+from serving.embedded.servable import Caller, Servable
 from serving.embedded.status import (
     StatusError,
     exhausted,
@@ -22,11 +23,11 @@ from serving.embedded.status import (
 
 logger = logging.getLogger(__name__)
 
-Handler = Callable[[Servable, Any, float | None], Awaitable[Any]]
+Handler = Callable[[Servable, Any, Caller], Any]
 
 
 class Core:
-    """Answers requests, whatever transport they came by.
+    """Answers requests, whatever transport they came by, on the thread that calls.
 
     Args:
         manager: Knows the versions.
@@ -39,40 +40,32 @@ class Core:
         self.manager = manager
         self.metrics = metrics
         self._max_calls = max_calls
-        self._num_grpc_calls = 0
+        self._grpc_calls = threading.Semaphore(max_calls)
 
-    async def predict(
-        self, request: Any, entrypoint: str, seconds: float | None
-    ) -> Any:
-        """Answer a PredictRequest within so many seconds."""
+    def predict(self, request: Any, entrypoint: str, caller: Caller) -> Any:
+        """Answer a PredictRequest."""
         spec = _spec(request)
         with self._account(spec.name, "Predict", entrypoint):
-            return await self._infer(inference.predict, spec, request, seconds)
+            return self._infer(inference.predict, spec, request, caller)
 
-    async def classify(
-        self, request: Any, entrypoint: str, seconds: float | None
-    ) -> Any:
-        """Answer a ClassificationRequest within so many seconds."""
+    def classify(self, request: Any, entrypoint: str, caller: Caller) -> Any:
+        """Answer a ClassificationRequest."""
         spec = _spec(request)
         with self._account(spec.name, "Classify", entrypoint):
-            return await self._infer(inference.classify, spec, request, seconds)
+            return self._infer(inference.classify, spec, request, caller)
 
-    async def regress(
-        self, request: Any, entrypoint: str, seconds: float | None
-    ) -> Any:
-        """Answer a RegressionRequest within so many seconds."""
+    def regress(self, request: Any, entrypoint: str, caller: Caller) -> Any:
+        """Answer a RegressionRequest."""
         spec = _spec(request)
         with self._account(spec.name, "Regress", entrypoint):
-            return await self._infer(inference.regress, spec, request, seconds)
+            return self._infer(inference.regress, spec, request, caller)
 
-    async def multi_inference(
-        self, request: Any, entrypoint: str, seconds: float | None
-    ) -> Any:
-        """Answer a MultiInferenceRequest within so many seconds."""
+    def multi_inference(self, request: Any, entrypoint: str, caller: Caller) -> Any:
+        """Answer a MultiInferenceRequest."""
         inference.check_multi_inference(request)
         spec = request.tasks[0].model_spec
         with self._account(spec.name, "MultiInference", entrypoint):
-            return await self._infer(inference.multi_inference, spec, request, seconds)
+            return self._infer(inference.multi_inference, spec, request, caller)
 
     def metadata(self, request: Any) -> Any:
         """Answer a GetModelMetadataRequest."""
@@ -81,23 +74,18 @@ class Core:
         with self.manager.hold(spec) as servable:
             return inference.metadata(servable, request)
 
-    async def _infer(
-        self, handler: Handler, spec: Any, request: Any, seconds: float | None
-    ) -> Any:
-        deadline = None
-        if seconds is not None:
-            deadline = asyncio.get_running_loop().time() + seconds
+    def _infer(self, handler: Handler, spec: Any, request: Any, caller: Caller) -> Any:
         with self.manager.hold(spec) as servable:
-            return await handler(servable, request, deadline)
+            return handler(servable, request, caller)
 
     @contextmanager
     def _account(self, model_name: str, api: str, entrypoint: str) -> Iterator[None]:
-        if entrypoint == "GRPC" and self._num_grpc_calls >= self._max_calls:
+        is_grpc = entrypoint == "GRPC"
+        if is_grpc and not self._grpc_calls.acquire(blocking=False):
             self._count(model_name, api, entrypoint, "RESOURCE_EXHAUSTED", 0.0)
             raise exhausted(
                 f"Too many calls at once; --grpc_max_threads is {self._max_calls}"
             )
-        self._num_grpc_calls += entrypoint == "GRPC"
         started = time.perf_counter()
         status = "OK"
         try:
@@ -105,7 +93,7 @@ class Core:
         except StatusError as error:
             status = error.code.name
             raise
-        except asyncio.CancelledError:
+        except CancelledError:
             status = "CANCELLED"
             raise
         except Exception as error:
@@ -113,7 +101,8 @@ class Core:
             logger.exception("%s of model %s failed", api, model_name)
             raise internal("internal error; the server's log has more") from error
         finally:
-            self._num_grpc_calls -= entrypoint == "GRPC"
+            if is_grpc:
+                self._grpc_calls.release()
             self._count(
                 model_name, api, entrypoint, status, time.perf_counter() - started
             )
@@ -122,7 +111,7 @@ class Core:
         self, model_name: str, api: str, entrypoint: str, status: str, seconds: float
     ) -> None:
         # Only names that are configured: any other would fill the memory on request.
-        if model_name in self.manager.model_names:
+        if self.manager.is_configured(model_name):
             self.metrics.record(model_name, api, entrypoint, status, seconds)
 
 

@@ -1,9 +1,15 @@
-"""gRPC: PredictionService, ModelService and health, over one core."""
+"""gRPC: PredictionService, ModelService and health, over one core.
+
+On grpcio's threads, not on its asyncio server: a call is read, computed and answered
+without the event loop. docs/decisions/0011 has the figures, and what it costs.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import grpc
@@ -21,11 +27,17 @@ from tensorflow_serving.apis import (
 
 from serving.embedded.core import Core
 from serving.embedded.options import Options
+from serving.embedded.servable import Caller
 from serving.embedded.status import StatusError, internal, invalid
 
 logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 2**31 - 1
+SILENT_CALLS = 512
+"""Most calls at the same time, beside those that are answered, whose message is on its
+way: each holds a thread, of 45 KB. More get RESOURCE_EXHAUSTED."""
+_FOREVER_SECONDS = 1e8
+"""A call without a deadline has so long at least, as grpcio says it."""
 PREDICTION_REQUESTS = {
     "Predict": predict_pb2.PredictRequest,
     "Classify": classification_pb2.ClassificationRequest,
@@ -40,23 +52,12 @@ MODEL_REQUESTS = {
 HEALTH_SERVICES = ("", "ModelService", "PredictionService")
 
 
-async def _answer(context: Any, work: Awaitable[Any]) -> Any:
-    """Await the answer; end the call with the status of whatever goes wrong."""
-    try:
-        return await work
-    except StatusError as error:
-        await _abort(context, error)
-    except Exception:
-        logger.exception("A call failed")
-        await _abort(context, internal("internal error; the server's log has more"))
-
-
-async def _abort(context: Any, error: StatusError) -> NoReturn:
-    await context.abort(error.code, error.short_message)
+def _abort(context: Any, error: StatusError) -> NoReturn:
+    context.abort(error.code, error.short_message)
     raise AssertionError("abort() doesn't return")
 
 
-Method = Callable[[Any, str, float | None], Awaitable[Any]]
+Method = Callable[[Any, str, Caller], Any]
 
 
 class Unreadable:
@@ -83,10 +84,18 @@ def _handlers(service: Any, requests: Mapping[str, Any]) -> Any:
     def handler(name: str, message: Any) -> Any:
         method = getattr(service, name)
 
-        async def answer(request: Any, context: Any) -> Any:
+        def answer(request: Any, context: Any) -> Any:
             if isinstance(request, Unreadable):
-                await _abort(context, internal("the request is no such message"))
-            return await method(request, context)
+                _abort(context, internal("the request is no such message"))
+            try:
+                return method(request, context)
+            except StatusError as error:
+                _abort(context, error)
+            except CancelledError:
+                _abort(context, StatusError(grpc.StatusCode.CANCELLED, "Cancelled"))
+            except Exception:
+                logger.exception("A call failed")
+                _abort(context, internal("internal error; the server's log has more"))
 
         return grpc.unary_unary_rpc_method_handler(
             answer,
@@ -110,32 +119,36 @@ class PredictionService:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    async def Predict(self, request: Any, context: Any) -> Any:
+    def Predict(self, request: Any, context: Any) -> Any:
         """Run any signature."""
-        return await self._infer(self._core.predict, request, context)
+        return self._core.predict(request, "GRPC", _caller(context))
 
-    async def Classify(self, request: Any, context: Any) -> Any:
+    def Classify(self, request: Any, context: Any) -> Any:
         """Run a signature of examples to classes and scores."""
-        return await self._infer(self._core.classify, request, context)
+        return self._core.classify(request, "GRPC", _caller(context))
 
-    async def Regress(self, request: Any, context: Any) -> Any:
+    def Regress(self, request: Any, context: Any) -> Any:
         """Run a signature of examples to values."""
-        return await self._infer(self._core.regress, request, context)
+        return self._core.regress(request, "GRPC", _caller(context))
 
-    async def MultiInference(self, request: Any, context: Any) -> Any:
+    def MultiInference(self, request: Any, context: Any) -> Any:
         """Run several signatures on the same examples."""
-        return await self._infer(self._core.multi_inference, request, context)
+        return self._core.multi_inference(request, "GRPC", _caller(context))
 
-    async def GetModelMetadata(self, request: Any, context: Any) -> Any:
+    def GetModelMetadata(self, request: Any, context: Any) -> Any:
         """Tell a version's signatures."""
+        return self._core.metadata(request)
 
-        async def work() -> Any:
-            return self._core.metadata(request)
 
-        return await _answer(context, work())
+def _caller(context: Any) -> Caller:
+    def when_gone(callback: Callable[[], object]) -> None:
+        if not context.add_callback(callback):
+            callback()
 
-    async def _infer(self, method: Method, request: Any, context: Any) -> Any:
-        return await _answer(context, method(request, "GRPC", context.time_remaining()))
+    seconds = context.time_remaining()
+    if seconds is None or seconds > _FOREVER_SECONDS:
+        return Caller(when_gone=when_gone)
+    return Caller(time.monotonic() + seconds, when_gone)
 
 
 class ModelService:
@@ -148,32 +161,24 @@ class ModelService:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    async def GetModelStatus(self, request: Any, context: Any) -> Any:
+    def GetModelStatus(self, request: Any, context: Any) -> Any:
         """Tell the states of a model's versions."""
+        return model_status(self._core, request)
 
-        async def work() -> Any:
-            return model_status(self._core, request)
-
-        return await _answer(context, work())
-
-    async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:
+    def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:
         """Replace the list of models."""
-
-        async def work() -> Any:
-            response = model_management_pb2.ReloadConfigResponse()
-            try:
-                if request.config.WhichOneof("config") != "model_config_list":
-                    raise invalid(
-                        "ServerModelConfig type not supported by HandleReloadConfig."
-                    )
-                await self._core.manager.configure(request.config)
-            except StatusError as error:
-                logger.error("ReloadConfig failed: %s", error)
-                raise
-            response.status.error_code = 0
-            return response
-
-        return await _answer(context, work())
+        response = model_management_pb2.ReloadConfigResponse()
+        try:
+            if request.config.WhichOneof("config") != "model_config_list":
+                raise invalid(
+                    "ServerModelConfig type not supported by HandleReloadConfig."
+                )
+            self._core.manager.configure_from_thread(request.config)
+        except StatusError as error:
+            logger.error("ReloadConfig failed: %s", error)
+            raise
+        response.status.error_code = 0
+        return response
 
 
 def model_status(core: Core, request: Any) -> Any:
@@ -196,8 +201,18 @@ def model_status(core: Core, request: Any) -> Any:
     return response
 
 
-def build_server(core: Core, options: Options) -> Any:
+def max_open_calls(options: Options) -> int:
+    """Return how many calls may be open at the same time, and need a thread each."""
+    return options.grpc_max_threads + SILENT_CALLS
+
+
+def build_server(core: Core, options: Options, pool: ThreadPoolExecutor) -> Any:
     """Return a gRPC server that is bound to its port but not started.
+
+    Args:
+        core: Answers what the requests contain.
+        options: The server's options.
+        pool: `max_open_calls(options)` threads.
 
     Raises:
         StatusError: INVALID_ARGUMENT, if the port is taken or the TLS texts are wrong.
@@ -209,7 +224,11 @@ def build_server(core: Core, options: Options) -> Any:
         ("grpc.so_reuseport", 0),
         *options.grpc_channel_arguments,
     ]
-    server = grpc.aio.server(options=arguments)
+    server = grpc.server(
+        pool,
+        options=arguments,
+        maximum_concurrent_rpcs=max_open_calls(options),
+    )
     server.add_generic_rpc_handlers(
         (
             _handlers(PredictionService(core), PREDICTION_REQUESTS),
@@ -217,9 +236,9 @@ def build_server(core: Core, options: Options) -> Any:
         )
     )
     if options.enable_grpc_healthcheck_service:
-        servicer = health.aio.HealthServicer()
+        servicer = health.HealthServicer()
         for service in HEALTH_SERVICES:
-            servicer._server_status[service] = health_pb2.HealthCheckResponse.SERVING
+            servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     addresses = []
     if options.port:

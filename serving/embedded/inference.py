@@ -1,7 +1,8 @@
 """Predict, Classify, Regress, MultiInference and GetModelMetadata on one servable.
 
-Each takes a servable and a request and returns a reply; choosing the servable, metrics
-and transport are elsewhere, so gRPC, REST and warm-up share these functions.
+Each takes a servable and a request and returns a reply, on the calling thread; choosing
+the servable, metrics and transport are elsewhere, so gRPC, REST and warm-up share these
+functions.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.embedded.servable import Servable
+from serving.embedded.servable import PATIENT, Caller, Servable
 from serving.embedded.status import failed_precondition, invalid, unimplemented
 from serving.embedded.tensors import Array, to_array, to_proto
 
@@ -27,9 +28,7 @@ CLASSIFY_METHOD = "tensorflow/serving/classify"
 REGRESS_METHOD = "tensorflow/serving/regress"
 
 
-async def predict(
-    servable: Servable, request: Any, deadline: float | None = None
-) -> Any:
+def predict(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
     """Answer a PredictRequest.
 
     Raises:
@@ -42,11 +41,11 @@ async def predict(
     feeds = _read_inputs(signature, request.inputs)
     aliases = _choose_outputs(signature, request.output_filter)
     fetches = [signature.outputs[alias].name for alias in aliases]
-    outputs = await servable.runner.run(feeds, fetches, deadline)
+    outputs = servable.runner.run(feeds, fetches, caller)
     response = predict_pb2.PredictResponse()
     _fill_spec(response.model_spec, servable, name)
     for alias, output in zip(aliases, outputs, strict=True):
-        response.outputs[alias].CopyFrom(to_proto(np.asarray(output)))
+        to_proto(np.asarray(output), response.outputs[alias])
     return response
 
 
@@ -90,9 +89,7 @@ def _choose_outputs(signature: Any, output_filter: Sequence[str]) -> list[str]:
     return list(output_filter)
 
 
-async def classify(
-    servable: Servable, request: Any, deadline: float | None = None
-) -> Any:
+def classify(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
     """Answer a ClassificationRequest.
 
     Raises:
@@ -102,7 +99,7 @@ async def classify(
     signature = _example_signature(servable, name)
     feed, fetches = _classify_tensors(signature)
     examples = _read_examples(request.input)
-    outputs = await servable.runner.run({feed: examples}, fetches, deadline)
+    outputs = servable.runner.run({feed: examples}, fetches, caller)
     response = classification_pb2.ClassificationResponse()
     _fill_spec(response.model_spec, servable, name)
     found = dict(zip(fetches, outputs, strict=True))
@@ -110,9 +107,7 @@ async def classify(
     return response
 
 
-async def regress(
-    servable: Servable, request: Any, deadline: float | None = None
-) -> Any:
+def regress(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
     """Answer a RegressionRequest.
 
     Raises:
@@ -122,7 +117,7 @@ async def regress(
     signature = _example_signature(servable, name)
     feed, fetches = _regress_tensors(signature)
     examples = _read_examples(request.input)
-    outputs = await servable.runner.run({feed: examples}, fetches, deadline)
+    outputs = servable.runner.run({feed: examples}, fetches, caller)
     response = regression_pb2.RegressionResponse()
     _fill_spec(response.model_spec, servable, name)
     _fill_regressions(response.result, outputs[0], len(examples))
@@ -146,9 +141,7 @@ def check_multi_inference(request: Any) -> None:
         )
 
 
-async def multi_inference(
-    servable: Servable, request: Any, deadline: float | None = None
-) -> Any:
+def multi_inference(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
     """Answer a MultiInferenceRequest with one run of the graph.
 
     Raises:
@@ -179,7 +172,7 @@ async def multi_inference(
             raise invalid("Input tensor must be the same for all Signatures.")
         fetches.extend(each for each in names if each not in fetches)
     examples = _read_examples(request.input)
-    outputs = await servable.runner.run({feeds.pop(): examples}, fetches, deadline)
+    outputs = servable.runner.run({feeds.pop(): examples}, fetches, caller)
     found = dict(zip(fetches, outputs, strict=True))
     response = inference_pb2.MultiInferenceResponse()
     for task in request.tasks:

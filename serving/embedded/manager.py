@@ -1,7 +1,9 @@
 """The life of versions: found, loaded, served, replaced without a gap, unloaded.
 
-Everything here runs on the event loop; loading itself runs on a thread. A model's
-folder is polled, the policy says which versions should be served ("aspired"), and:
+All changes happen on the event loop; loading itself runs on a thread. Requests come on
+threads of their own: they choose, hold and let go of a version under a lock, and so do
+changes to what they see. A model's folder is polled, the policy says which versions
+should be served ("aspired"), and:
 
 - an aspired version is loaded while the old one goes on serving;
 - a version that is no longer aspired is unloaded once an aspired one serves, or when
@@ -15,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +102,9 @@ class Manager:
         self._changed = asyncio.Event()
         self._loading = asyncio.Lock()
         self._configuring = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        # Guards what requests see: the models, their versions, labels and states.
+        self._lock = threading.RLock()
 
     # --- Choosing a version ----------------------------------------------------------
 
@@ -106,19 +112,26 @@ class Manager:
     def hold(self, spec: Any) -> Iterator[Servable]:
         """Give the servable that a ModelSpec names; it stays loaded meanwhile.
 
+        On any thread.
+
         Raises:
             StatusError: INVALID_ARGUMENT or NOT_FOUND, as TensorFlow Serving says it.
         """
-        version = self._find(spec)
-        version.num_requests += 1
+        with self._lock:
+            version = self._find(spec)
+            version.num_requests += 1
         try:
             if version.servable is None:
                 raise internal("an available version has no servable")
             yield version.servable
         finally:
-            version.num_requests -= 1
-            if not version.num_requests:
-                self._notify()
+            with self._lock:
+                version.num_requests -= 1
+                is_awaited = (
+                    not version.num_requests and version.state is State.UNLOADING
+                )
+            if is_awaited:
+                self._loop.call_soon_threadsafe(self._notify)
 
     def _find(self, spec: Any) -> Version:
         name = spec.name
@@ -150,11 +163,14 @@ class Manager:
     def statuses(self, name: str, number: int | None = None) -> list[Version]:
         """Return the versions of a model that were ever seen, newest first.
 
+        On any thread.
+
         Raises:
             StatusError: NOT_FOUND, if there is none.
         """
-        model = self._models.get(name)
-        versions = model.versions if model else {}
+        with self._lock:
+            model = self._models.get(name)
+            versions = dict(model.versions) if model else {}
         if number is not None:
             if number not in versions:
                 raise not_found(f"Could not find version {number} of model {name}")
@@ -163,10 +179,10 @@ class Manager:
             raise not_found(f"Could not find any versions of model {name}")
         return [versions[each] for each in sorted(versions, reverse=True)]
 
-    @property
-    def model_names(self) -> set[str]:
-        """Names of the configured models."""
-        return {name for name, model in self._models.items() if not model.is_removed}
+    def is_configured(self, name: str) -> bool:
+        """Return whether there is such a model; on any thread."""
+        model = self._models.get(name)
+        return model is not None and not model.is_removed
 
     # --- Configuring -----------------------------------------------------------------
 
@@ -185,19 +201,31 @@ class Manager:
                 {name: model.labels for name, model in self._models.items()},
                 allows_unavailable=self._options.allows_labels_for_unavailable,
             )
-            for name, model in self._models.items():
-                if name not in configs:
-                    model.is_removed = True
-                    model.aspired = {}
-                    model.labels = {}
-                    self._reconcile(model)
-            for name, entry in configs.items():
-                known = self._models.setdefault(name, _Model(entry))
-                known.config = entry
-                known.is_removed = False
-                known.labels = dict(entry.labels)
+            with self._lock:
+                self._replace_models(configs)
             await self.poll()
             await self._wait_until_available(set(configs))
+
+    def configure_from_thread(self, config: Any) -> None:
+        """Do the same for another thread than the event loop's.
+
+        Raises:
+            StatusError: As `configure` does.
+        """
+        asyncio.run_coroutine_threadsafe(self.configure(config), self._loop).result()
+
+    def _replace_models(self, configs: Mapping[str, ModelConfig]) -> None:
+        for name, model in self._models.items():
+            if name not in configs:
+                model.is_removed = True
+                model.aspired = {}
+                model.labels = {}
+                self._reconcile(model)
+        for name, entry in configs.items():
+            known = self._models.setdefault(name, _Model(entry))
+            known.config = entry
+            known.is_removed = False
+            known.labels = dict(entry.labels)
 
     async def _wait_until_available(self, names: set[str]) -> None:
         while True:
@@ -271,28 +299,31 @@ class Manager:
 
     def _reconcile(self, model: _Model) -> None:
         """Start loading what is aspired, and unloading what isn't and may go."""
-        for number, version in model.versions.items():
-            if number not in model.aspired:
-                version.is_gone = True
-        for number, path in sorted(model.aspired.items()):
-            known = model.versions.get(number)
-            if known is None or (known.state is State.END and known.is_gone):
-                known = Version(number, path)
-                model.versions[number] = known
-                known.task = self._start(self._load_version(model, known))
-            elif known.state is not State.END:
-                known.is_gone = False
-        serves_aspired = any(number in model.aspired for number in _available(model))
-        for number, version in model.versions.items():
-            if number in model.aspired:
-                continue
-            if version.state in (State.START, State.LOADING) and version.task:
-                version.task.cancel()
-            elif version.state is State.AVAILABLE and (
-                serves_aspired or not model.aspired
-            ):
-                version.state = State.UNLOADING
-                self._start(self._unload_version(model, version))
+        with self._lock:
+            for number, version in model.versions.items():
+                if number not in model.aspired:
+                    version.is_gone = True
+            for number, path in sorted(model.aspired.items()):
+                known = model.versions.get(number)
+                if known is None or (known.state is State.END and known.is_gone):
+                    known = Version(number, path)
+                    model.versions[number] = known
+                    known.task = self._start(self._load_version(model, known))
+                elif known.state is not State.END:
+                    known.is_gone = False
+            serves_aspired = any(
+                number in model.aspired for number in _available(model)
+            )
+            for number, version in model.versions.items():
+                if number in model.aspired:
+                    continue
+                if version.state in (State.START, State.LOADING) and version.task:
+                    version.task.cancel()
+                elif version.state is State.AVAILABLE and (
+                    serves_aspired or not model.aspired
+                ):
+                    version.state = State.UNLOADING
+                    self._start(self._unload_version(model, version))
 
     async def _load_version(self, model: _Model, version: Version) -> None:
         name = model.config.name

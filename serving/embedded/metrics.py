@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections import Counter
 from collections.abc import Iterator
 
@@ -24,11 +26,19 @@ class _RequestCount(Collector):
     name = ":tensorflow:serving:request_count"
 
     def __init__(self) -> None:
-        self.counts: Counter[tuple[str, str]] = Counter()
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._lock = threading.Lock()
+
+    def count(self, model_name: str, status: str) -> None:
+        """Count one request."""
+        with self._lock:
+            self._counts[model_name, status] += 1
 
     def collect(self) -> Iterator[Metric]:
         metric = Metric(self.name, "The total number of requests.", "unknown")
-        for (model_name, status), count in sorted(self.counts.items()):
+        with self._lock:
+            counts = sorted(self._counts.items())
+        for (model_name, status), count in counts:
             labels = {"model_name": model_name, "status": status}
             metric.add_sample(self.name, labels, count)
         yield metric
@@ -48,6 +58,7 @@ class Metrics:
             buckets=_LATENCY_BUCKETS,
             registry=self._registry,
         )
+        self._series = functools.cache(self._latency.labels)
 
     def record(
         self, model_name: str, api: str, entrypoint: str, status: str, seconds: float
@@ -61,9 +72,9 @@ class Metrics:
             status: Name of the status, as `OK`.
             seconds: How long it took.
         """
-        self._requests.counts[model_name, status] += 1
+        self._requests.count(model_name, status)
         if status == "OK":
-            self._latency.labels(model_name, api, entrypoint).observe(seconds * 1e6)
+            self._series(model_name, api, entrypoint).observe(seconds * 1e6)
 
     def render(self) -> bytes:
         """Return the exposition text."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,14 +26,13 @@ from serving.embedded.grpc_server import model_status
 from serving.embedded.json_values import dump, parse_object
 from serving.embedded.metrics import CONTENT_TYPE
 from serving.embedded.options import Options
+from serving.embedded.servable import Caller
 from serving.embedded.status import StatusError, deadline_exceeded, invalid
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 2**29
 """Of a request, unpacked: what is larger gets 413, a gzip bomb too."""
-_LARGE_BODY_BYTES = 2**16
-"""A larger body is parsed on a thread, to let others pass."""
 _IDLE_SECONDS = 75.0
 """Longest silence between two requests on a connection, where the time-out allows."""
 
@@ -56,13 +57,14 @@ class RestApi:
     Args:
         core: Answers what the requests contain.
         options: The server's options.
+        pool: `options.rest_api_num_threads` threads, which read bodies and answer.
     """
 
-    def __init__(self, core: Core, options: Options) -> None:
+    def __init__(self, core: Core, options: Options, pool: ThreadPoolExecutor) -> None:
         self._core = core
         self._seconds = options.rest_api_timeout_in_ms / 1000
         self._metrics_path = options.monitoring_path
-        self._turn = asyncio.Semaphore(options.rest_api_num_threads)
+        self._pool = pool
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; whatever happens, with a status that fits."""
@@ -95,21 +97,23 @@ class RestApi:
             body = await asyncio.wait_for(request.read(), self._seconds)
         except asyncio.TimeoutError:
             raise deadline_exceeded("The body didn't arrive in time") from None
-        async with self._turn:
-            return _json(200, await self._route(request.method, path, body))
+        loop = asyncio.get_running_loop()
+        return _json(
+            200,
+            await loop.run_in_executor(
+                self._pool, self._route, request.method, path, body
+            ),
+        )
 
-    async def _route(self, method: str, path: str, body: bytes) -> str:
+    def _route(self, method: str, path: str, body: bytes) -> str:
         inference_match = _INFER_PATH.fullmatch(path)
         # The path may be in any case; the verb may not.
         if method == "POST" and inference_match and inference_match["verb"].islower():
             verb = inference_match["verb"]
-            if len(body) > _LARGE_BODY_BYTES:
-                document = await asyncio.to_thread(parse_object, body)
-            else:
-                document = parse_object(body)
+            document = parse_object(body)
             if verb == "predict":
-                return await self._predict(inference_match, document)
-            return await self._examples(verb, inference_match, document)
+                return self._predict(inference_match, document)
+            return self._examples(verb, inference_match, document)
         status_match = _STATUS_PATH.fullmatch(path)
         if method == "GET" and status_match:
             if not status_match["model"]:
@@ -119,7 +123,7 @@ class RestApi:
             return self._status(status_match)
         raise invalid(f"Malformed request: {method} {path}")
 
-    async def _predict(self, match: re.Match[str], document: dict[str, Any]) -> str:
+    def _predict(self, match: re.Match[str], document: dict[str, Any]) -> str:
         request = predict_pb2.PredictRequest()
         _fill_spec(match, request.model_spec)
         json_tensors.fill_signature(document, request.model_spec)
@@ -133,10 +137,10 @@ class RestApi:
                 f'Serving signature name: "{name}" not found in signature def'
             )
         is_rows = json_tensors.fill_predict(document, signature.inputs, request)
-        response = await self._core.predict(request, "REST", self._seconds)
+        response = self._core.predict(request, "REST", self._caller())
         return dump(json_tensors.predict_reply(response, is_rows=is_rows))
 
-    async def _examples(
+    def _examples(
         self, verb: str, match: re.Match[str], document: dict[str, Any]
     ) -> str:
         is_classify = verb == "classify"
@@ -149,10 +153,13 @@ class RestApi:
         json_tensors.fill_signature(document, request.model_spec)
         json_tensors.fill_examples(document, request.input)
         if is_classify:
-            response = await self._core.classify(request, "REST", self._seconds)
+            response = self._core.classify(request, "REST", self._caller())
             return dump(json_tensors.classify_reply(response))
-        response = await self._core.regress(request, "REST", self._seconds)
+        response = self._core.regress(request, "REST", self._caller())
         return dump(json_tensors.regress_reply(response))
+
+    def _caller(self) -> Caller:
+        return Caller(time.monotonic() + self._seconds)
 
     def _status(self, match: re.Match[str]) -> str:
         request = get_model_status_pb2.GetModelStatusRequest()
@@ -197,13 +204,20 @@ def _json(status: int, text: str) -> web.Response:
     return web.Response(status=status, text=text, content_type="application/json")
 
 
-async def start_site(core: Core, options: Options) -> web.ServerRunner:
+async def start_site(
+    core: Core, options: Options, pool: ThreadPoolExecutor
+) -> web.ServerRunner:
     """Listen on the REST port, and return what is to be cleaned up at the end.
+
+    Args:
+        core: Answers what the requests contain.
+        options: The server's options.
+        pool: `options.rest_api_num_threads` threads.
 
     Raises:
         StatusError: INVALID_ARGUMENT, if the port is taken.
     """
-    api = RestApi(core, options)
+    api = RestApi(core, options, pool)
 
     def build_request(
         message: Any, payload: Any, protocol: Any, writer: Any, task: Any

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from serving.embedded.saved_model import SavedModel
@@ -14,52 +13,58 @@ from serving.embedded.status import deadline_exceeded
 from serving.embedded.tensors import Array
 
 
+def _stays(callback: Callable[[], object]) -> None:
+    """Take note of nothing: this caller doesn't go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever waits for an answer."""
+
+    deadline: float | None = None
+    """Until when, in seconds of `time.monotonic`; None for any time."""
+    when_gone: Callable[[Callable[[], object]], None] = _stays
+    """Takes a function to call once nobody waits any more, on any thread; at once if
+    that is so already."""
+
+
+PATIENT = Caller()
+"""Waits as long as it takes."""
+
+
 class Runner(Protocol):
     """Something that runs a graph for one request: at once, or gathered with others."""
 
-    async def run(
-        self, feeds: Mapping[str, Array], fetches: Sequence[str], deadline: float | None
+    def run(
+        self, feeds: Mapping[str, Array], fetches: Sequence[str], caller: Caller
     ) -> list[Array]:
-        """Run the graph; `deadline` is a time of the event loop's clock, in seconds."""
+        """Run the graph, and return when it is done; on any thread but the loop's."""
 
 
 class DirectRunner:
-    """Runs each request by itself, on a thread of a pool.
+    """Runs each request by itself, for the thread that calls.
 
     Args:
         model: The loaded model.
-        pool: Threads that wait for the session.
-        computes_on_pool: Whether they also compute, at their priority; else the threads
-            that all models share do.
+        on_this_thread: Whether that thread also computes, at its priority; else the
+            threads that all models share do.
     """
 
-    def __init__(
-        self, model: SavedModel, pool: Executor, *, computes_on_pool: bool = False
-    ) -> None:
+    def __init__(self, model: SavedModel, *, on_this_thread: bool = False) -> None:
         self._model = model
-        self._pool = pool
-        self._computes_on_pool = computes_on_pool
+        self._on_this_thread = on_this_thread
 
-    async def run(
-        self, feeds: Mapping[str, Array], fetches: Sequence[str], deadline: float | None
+    def run(
+        self, feeds: Mapping[str, Array], fetches: Sequence[str], caller: Caller
     ) -> list[Array]:
         """Run the graph.
 
         Raises:
             StatusError: With the code and text of the op that failed.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._pool, self._compute, feeds, fetches, deadline
-        )
-
-    def _compute(
-        self, feeds: Mapping[str, Array], fetches: Sequence[str], deadline: float | None
-    ) -> list[Array]:
-        # The event loop's clock; waiting for a thread counts.
-        timeout_seconds = seconds_left(time.monotonic(), deadline)
+        timeout_seconds = seconds_left(time.monotonic(), caller.deadline)
         return self._model.run(
-            feeds, fetches, timeout_seconds, on_this_thread=self._computes_on_pool
+            feeds, fetches, timeout_seconds, on_this_thread=self._on_this_thread
         )
 
 

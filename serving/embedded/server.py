@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.embedded import grpc_server, rest, warmup
-from serving.embedded.batching import BatchingRunner
+from serving.embedded.batching import BatchingRunner, BatchScheduler
 from serving.embedded.core import Core
 from serving.embedded.manager import Manager, ManagerOptions
 from serving.embedded.metrics import Metrics
@@ -46,12 +46,14 @@ class EmbeddedServer:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        num_threads = options.grpc_max_threads + options.rest_api_num_threads
-        if options.batching is not None:
-            num_threads = options.batching.num_batch_threads
-        self._pool = ThreadPoolExecutor(num_threads, "session-run")
+        # Threads come when they are needed.
+        self._grpc_pool = ThreadPoolExecutor(
+            grpc_server.max_open_calls(options), "grpc"
+        )
+        self._rest_pool = ThreadPoolExecutor(options.rest_api_num_threads, "rest")
         self._load_pool = ThreadPoolExecutor(1, "load")
         self._warm_up_pool = ThreadPoolExecutor(1, "warm-up")
+        self._batches = BatchScheduler(options.batching) if options.batching else None
         self.manager = Manager(
             self._load,
             ManagerOptions(
@@ -82,13 +84,13 @@ class EmbeddedServer:
         if options.model_config_file and options.model_config_file_poll_wait_seconds:
             self._poll(self._poll_config(options.model_config_file_poll_wait_seconds))
         if options.port or options.grpc_socket_path:
-            self._grpc = grpc_server.build_server(self._core, options)
-            await self._grpc.start()
+            self._grpc = grpc_server.build_server(self._core, options, self._grpc_pool)
+            self._grpc.start()
             logger.info(
                 "Running gRPC ModelServer at %s:%d ...", options.host, options.port
             )
         if options.rest_api_port:
-            self._rest = await rest.start_site(self._core, options)
+            self._rest = await rest.start_site(self._core, options, self._rest_pool)
             logger.info(
                 "Exporting HTTP/REST API at:%s:%d ...",
                 options.host,
@@ -128,11 +130,13 @@ class EmbeddedServer:
         # Warmed up on a thread of its own, which also computes: TensorFlow prepares a
         # graph in its first run, for a second, and on the threads that all models share
         # that would leave one of two to the requests.
-        runner = DirectRunner(model, self._warm_up_pool, computes_on_pool=True)
+        runner = DirectRunner(model, on_this_thread=True)
         servable = Servable(name, number, model, runner)
         try:
             if options.enable_model_warmup:
-                count = await warmup.replay(servable, path)
+                count = await loop.run_in_executor(
+                    self._warm_up_pool, warmup.replay, servable, path
+                )
                 logger.info("%d warm-up requests for %s %d", count, name, number)
         except BaseException:
             servable.close()
@@ -141,10 +145,9 @@ class EmbeddedServer:
         return servable
 
     def _runner(self, model: SavedModel) -> Runner:
-        batching = self._options.batching
-        if batching is None:
-            return DirectRunner(model, self._pool)
-        return BatchingRunner(model, batching, self._pool)
+        if self._batches is None:
+            return DirectRunner(model)
+        return BatchingRunner(model, self._batches)
 
     async def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
         """Accept nothing new, let requests end, and free the models."""
@@ -152,14 +155,20 @@ class EmbeddedServer:
             poller.cancel()
         await asyncio.gather(*self._pollers, return_exceptions=True)
         if self._grpc is not None:
-            await self._grpc.stop(drain_seconds)
+            await asyncio.to_thread(self._grpc.stop(drain_seconds).wait)
         if self._rest is not None:
             await self._rest.shutdown()
             await self._rest.cleanup()
         await self.manager.close()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._load_pool.shutdown(wait=True, cancel_futures=True)
-        self._warm_up_pool.shutdown(wait=True, cancel_futures=True)
+        if self._batches is not None:
+            await asyncio.to_thread(self._batches.close)
+        for pool in (
+            self._grpc_pool,
+            self._rest_pool,
+            self._load_pool,
+            self._warm_up_pool,
+        ):
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _yield_to_requests() -> None:

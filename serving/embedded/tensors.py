@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow.python.framework import dtypes, tensor_util
 
-from serving.embedded.status import internal, invalid
+from serving.embedded.status import StatusError, internal, invalid
 
 Array = npt.NDArray[Any]
 
@@ -50,36 +51,39 @@ def to_array(proto: Any, name: str) -> Array:
     Raises:
         StatusError: INVALID_ARGUMENT, if the message contradicts itself.
     """
-    malformed = invalid(f"tensor parsing error: {name}")
     field = _VALUE_FIELDS.get(proto.dtype)
     shape = [dim.size for dim in proto.tensor_shape.dim]
     if field is None or proto.tensor_shape.unknown_rank or min(shape, default=0) < 0:
-        raise malformed
+        raise _malformed(name)
     size = 1
     for length in shape:
         size *= length
     if field == "string_val":
-        return _to_strings(proto, shape, size, malformed)
+        return _to_strings(proto, shape, size, name)
     dtype = dtypes.as_dtype(proto.dtype).as_numpy_dtype
     num_bytes = size * np.dtype(dtype).itemsize
     if proto.tensor_content:
         if len(proto.tensor_content) != num_bytes:
-            raise malformed
+            raise _malformed(name)
         return np.frombuffer(proto.tensor_content, dtype).reshape(shape)
     num_sent = len(getattr(proto, field)) // _VALUES_PER_ELEMENT.get(proto.dtype, 1)
     if num_sent < size and num_bytes > MAX_EXPANDED_BYTES:
-        raise malformed
+        raise _malformed(name)
     try:
         array: Array = tensor_util.MakeNdarray(proto)
     except (ValueError, TypeError, OverflowError, MemoryError) as error:
-        raise malformed from error
+        raise _malformed(name) from error
     return array
 
 
-def _to_strings(proto: Any, shape: list[int], size: int, malformed: Exception) -> Array:
+def _malformed(name: str) -> StatusError:
+    return invalid(f"tensor parsing error: {name}")
+
+
+def _to_strings(proto: Any, shape: list[int], size: int, name: str) -> Array:
     values = list(proto.string_val[:size])
     if proto.tensor_content or size * 8 > MAX_EXPANDED_BYTES:
-        raise malformed
+        raise _malformed(name)
     if len(values) < size:
         values += [values[-1] if values else b""] * (size - len(values))
     array: Array = np.empty(size, object)
@@ -87,23 +91,32 @@ def _to_strings(proto: Any, shape: list[int], size: int, malformed: Exception) -
     try:
         return array.reshape(shape)
     except ValueError as error:  # No value at all, and lengths that overflow.
-        raise malformed from error
+        raise _malformed(name) from error
 
 
-def to_proto(array: Array) -> Any:
+@functools.lru_cache(maxsize=64)
+def _number(dtype: np.dtype[Any]) -> int:
+    if dtype.hasobject or dtype.kind in "SU":
+        return int(types_pb2.DT_STRING)
+    return int(dtypes.as_dtype(dtype).as_datatype_enum)
+
+
+def to_proto(array: Array, into: Any = None) -> Any:
     """Return a TensorProto with the values in the typed field, as many clients expect.
+
+    Args:
+        array: Of any shape.
+        into: An empty TensorProto to fill and return; a new one if None.
 
     Raises:
         StatusError: INTERNAL, for a data type that has no such field.
     """
-    if array.dtype == object or array.dtype.kind in "SU":
-        number = types_pb2.DT_STRING
-    else:
-        number = dtypes.as_dtype(array.dtype).as_datatype_enum
+    number = _number(array.dtype)
     field = _VALUE_FIELDS.get(number)
     if field is None:
         raise internal(f"an output of type {array.dtype} can't be sent")
-    proto = tensor_pb2.TensorProto(dtype=number)
+    proto = tensor_pb2.TensorProto() if into is None else into
+    proto.dtype = number
     for length in array.shape:
         proto.tensor_shape.dim.add(size=length)
     values = array.ravel()

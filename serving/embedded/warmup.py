@@ -18,7 +18,7 @@ WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000
 
 
-async def replay(servable: Servable, path: Path) -> int:
+def replay(servable: Servable, path: Path) -> int:
     """Send the requests that a version carries with it, and return how many.
 
     The model's name and version in the records aren't looked at.
@@ -44,7 +44,7 @@ async def replay(servable: Servable, path: Path) -> int:
                     "Number of warmup records exceeds the maximum "
                     f"({MAX_RECORDS}) at {file}"
                 )
-            await _send(servable, prediction_log_pb2.PredictionLog.FromString(record))
+            _send(servable, prediction_log_pb2.PredictionLog.FromString(record))
     except (DecodeError, errors.OpError) as error:
         raise invalid(f"Failed to parse warmup record {count} of {file}") from error
     except StatusError as error:
@@ -54,15 +54,15 @@ async def replay(servable: Servable, path: Path) -> int:
     return count
 
 
-async def _send(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
+def _send(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
-        await inference.predict(servable, log.predict_log.request)
+        inference.predict(servable, log.predict_log.request)
     elif kind == "classify_log":
-        await inference.classify(servable, log.classify_log.request)
+        inference.classify(servable, log.classify_log.request)
     elif kind == "regress_log":
-        await inference.regress(servable, log.regress_log.request)
+        inference.regress(servable, log.regress_log.request)
     elif kind == "multi_inference_log":
-        await inference.multi_inference(servable, log.multi_inference_log.request)
+        inference.multi_inference(servable, log.multi_inference_log.request)
     else:
         raise invalid(f"Unsupported log_type for warmup: {kind}")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
+import functools
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow_serving")
-from serving.embedded.batching import BatchingOptions, BatchingRunner
+from serving.embedded.batching import BatchingOptions, BatchingRunner, BatchScheduler
 from serving.embedded.saved_model import SavedModel
+from serving.embedded.servable import Caller
 from serving.embedded.status import StatusError
 
 
@@ -44,10 +46,18 @@ def watched(model):
 
 @pytest.fixture
 def runner(watched):
-    with ThreadPoolExecutor(2) as pool:
-        yield lambda **options: BatchingRunner(
-            watched, BatchingOptions(**options), pool
-        )
+    with contextlib.ExitStack() as stack:
+
+        def start(**options):
+            scheduler = BatchScheduler(BatchingOptions(**options))
+            stack.callback(scheduler.close)
+            return BatchingRunner(watched, scheduler)
+
+        yield start
+
+
+def ask(batching, feeds, fetches, deadline=None):
+    return functools.partial(batching.run, feeds, fetches, Caller(deadline))
 
 
 def floats(*values):
@@ -59,18 +69,19 @@ def names(model, signature):
 
 
 def gather(*runs):
-    async def work():
-        return await asyncio.gather(*runs, return_exceptions=True)
-
-    return asyncio.run(work())
+    """Return what calls of a runner return or raise; each begins after the last."""
+    with ThreadPoolExecutor(len(runs)) as pool:
+        begun = []
+        for run in runs:
+            begun.append(pool.submit(run))
+            time.sleep(0.002)
+        return [each.exception() or each.result() for each in begun]
 
 
 def test_what_waits_together_runs_together(watched, runner):
     batching = runner(max_batch_size=8, batch_timeout_seconds=0.2)
     fetches = names(watched, "line")
-    answers = gather(
-        *(batching.run(floats(n, n + 100), fetches, None) for n in range(6))
-    )
+    answers = gather(*(ask(batching, floats(n, n + 100), fetches) for n in range(6)))
     assert [each[0].tolist() for each in answers] == [
         [4 * n, 4 * (n + 100)] for n in range(6)
     ]
@@ -81,13 +92,13 @@ def test_without_a_waiting_time_the_first_goes_at_once(watched, runner):
     watched.delay_seconds = 0.2
     batching = runner(max_batch_size=100)
     fetches = names(watched, "line")
-    gather(*(batching.run(floats(n), fetches, None) for n in range(10)))
+    gather(*(ask(batching, floats(n), fetches) for n in range(10)))
     assert watched.sizes == [1, 9]
 
 
 def test_batches_are_padded_to_allowed_sizes(watched, runner):
     batching = runner(max_batch_size=8, allowed_batch_sizes=(2, 8))
-    (answer,) = gather(batching.run(floats(1, 2, 3), names(watched, "line"), None))
+    (answer,) = gather(ask(batching, floats(1, 2, 3), names(watched, "line")))
     assert watched.sizes == [8]
     assert answer[0].tolist() == [4, 8, 12]
 
@@ -96,7 +107,7 @@ def test_a_full_queue_refuses(watched, runner):
     watched.delay_seconds = 0.3
     batching = runner(max_batch_size=1, max_enqueued_batches=2)
     fetches = names(watched, "line")
-    answers = gather(*(batching.run(floats(n), fetches, None) for n in range(5)))
+    answers = gather(*(ask(batching, floats(n), fetches) for n in range(5)))
     refused = [each for each in answers if isinstance(each, StatusError)]
     assert [each.code.name for each in refused] == ["UNAVAILABLE"] * 2
     assert refused[0].message == (
@@ -122,7 +133,7 @@ def test_a_full_queue_refuses(watched, runner):
 )
 def test_what_cannot_be_batched_is_invalid(watched, runner, feeds, message):
     batching = runner(max_batch_size=8)
-    (error,) = gather(batching.run(feeds, names(watched, "line"), None))
+    (error,) = gather(ask(batching, feeds, names(watched, "line")))
     assert error.code.name == "INVALID_ARGUMENT"
     assert message in error.message
 
@@ -135,7 +146,7 @@ def test_different_inner_shapes_do_not_mix(watched, runner):
     batching = runner(max_batch_size=4, batch_timeout_seconds=0.2)
     fetches = names(watched, "rows")
     errors = gather(
-        batching.run(rows(1, 2), fetches, None), batching.run(rows(1, 3), fetches, None)
+        ask(batching, rows(1, 2), fetches), ask(batching, rows(1, 3), fetches)
     )
     assert [each.code.name for each in errors] == ["FAILED_PRECONDITION"] * 2
 
@@ -146,7 +157,7 @@ def test_different_inner_shapes_are_padded_on_demand(watched, runner):
     )
     fetches = names(watched, "rows")
     answers = gather(
-        batching.run(rows(1, 1), fetches, None), batching.run(rows(1, 2), fetches, None)
+        ask(batching, rows(1, 1), fetches), ask(batching, rows(1, 2), fetches)
     )
     assert [each[0].tolist() for each in answers] == [[2], [2]]
 
@@ -157,19 +168,55 @@ def test_a_deadline_may_pass_in_the_queue(watched, runner):
     fetches = names(watched, "line")
     soon = time.monotonic() + 0.1
     first, late = gather(
-        batching.run(floats(1), fetches, None), batching.run(floats(2), fetches, soon)
+        ask(batching, floats(1), fetches), ask(batching, floats(2), fetches, soon)
     )
     assert first[0].tolist() == [4]
     assert late.code.name == "RESOURCE_EXHAUSTED"
     assert late.message == "Run() timeout exceeded while waiting in batching queue"
 
 
+def test_a_caller_that_goes_is_left_out(watched, runner):
+    watched.delay_seconds = 0.3
+    batching = runner(max_batch_size=1)
+    fetches = names(watched, "line")
+    gone = []
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask(batching, floats(1), fetches))
+        time.sleep(0.1)
+        second = pool.submit(
+            batching.run, floats(2), fetches, Caller(when_gone=gone.append)
+        )
+        time.sleep(0.1)
+        gone[0]()
+        assert isinstance(second.exception(0.1), CancelledError)
+        assert first.result()[0].tolist() == [4]
+    (third,) = gather(ask(batching, floats(3), fetches))
+    assert third[0].tolist() == [12]
+    assert watched.sizes == [1, 1]
+
+
+def test_at_the_end_what_runs_is_answered_and_what_waits_refused(watched):
+    watched.delay_seconds = 0.3
+    scheduler = BatchScheduler(BatchingOptions(max_batch_size=1))
+    batching = BatchingRunner(watched, scheduler)
+    fetches = names(watched, "line")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask(batching, floats(1), fetches))
+        time.sleep(0.1)
+        second = pool.submit(ask(batching, floats(2), fetches))
+        time.sleep(0.1)
+        scheduler.close()
+        assert first.result(0.1)[0].tolist() == [4]
+        assert second.exception().code.name == "UNAVAILABLE"
+    (late,) = gather(ask(batching, floats(3), fetches))
+    assert late.code.name == "UNAVAILABLE"
+    assert watched.sizes == [1]
+
+
 def test_an_output_without_rows_is_refused(watched, runner):
     batching = runner(max_batch_size=4)
     (error,) = gather(
-        batching.run(
-            {"whole_x:0": np.ones(2, np.float32)}, names(watched, "whole"), None
-        )
+        ask(batching, {"whole_x:0": np.ones(2, np.float32)}, names(watched, "whole"))
     )
     assert error.code.name == "FAILED_PRECONDITION"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -19,6 +20,7 @@ import pytest
 
 from serving import wire
 from serving.client import PredictionClient
+from serving.errors import CallError
 from serving.protos import serving_pb2 as pb
 
 METHODS = ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata")
@@ -270,6 +272,54 @@ def test_slow_loris(server, colours):
     finally:
         for connection in loris:
             connection.close()
+
+
+def test_calls_without_a_message(tmp_path, publish, run_server, colours):
+    """Each holds a thread: many hold up nobody, too many are refused, and at once."""
+    publish(tmp_path / "colours", 1)
+    flags = ("--model_name=colours", f"--model_base_path={tmp_path / 'colours'}")
+    with (
+        run_server(tmp_path / "log", *flags, "--grpc_max_threads=4") as server,
+        silent_calls(server.target) as add,
+    ):
+        add(500)
+        still_serves(server, colours)
+        add(40)
+        with pytest.raises(CallError, match="RESOURCE_EXHAUSTED"):
+            still_serves(server, colours)
+        add(-100)
+        still_serves(server, colours)
+
+
+@contextlib.contextmanager
+def silent_calls(target):
+    """Give a function that begins so many calls without a message, or ends them."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    calls = []
+
+    async def change(number):
+        if not calls:
+            calls.append(grpc.aio.insecure_channel(target))
+        method = calls[0].stream_unary(wire.PREDICT_METHOD)
+        for _ in range(number):
+            calls.append(method())
+        for _ in range(-number):
+            calls.pop().cancel()
+        await asyncio.sleep(1)
+
+    def add(number):
+        asyncio.run_coroutine_threadsafe(change(number), loop).result()
+
+    try:
+        yield add
+    finally:
+        add(1 - len(calls))
+        asyncio.run_coroutine_threadsafe(calls[0].close(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def test_a_request_that_never_ends_is_cut_off(tmp_path, publish, run_server, colours):
