@@ -33,8 +33,8 @@ DRAIN_SECONDS = 30.0
 _WARM_UP_NICENESS = 10
 """Of the thread that warms up while others serve. On Linux each thread has its own."""
 _SWITCH_SECONDS = 0.001
-"""How long a thread may keep Python's lock while the event loop wants it: loading a
-graph is much Python, and requests go on meanwhile. Python's own value is 0.005."""
+"""How long a thread may keep Python's lock while another wants it: loading a graph is
+much Python, and requests go on meanwhile. Python's own value is 0.005."""
 
 
 class EmbeddedServer:

@@ -489,6 +489,13 @@ def test_health(channel, service):
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
+def test_health_can_be_watched(channel):
+    stub = health_pb2_grpc.HealthStub(channel)
+    watching = stub.Watch(health_pb2.HealthCheckRequest(), timeout=30)
+    assert next(watching).status == health_pb2.HealthCheckResponse.SERVING
+    watching.cancel()
+
+
 def test_health_of_anything_else_is_not_found(channel):
     stub = health_pb2_grpc.HealthStub(channel)
     with pytest.raises(grpc.RpcError) as caught:
