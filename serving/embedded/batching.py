@@ -195,8 +195,6 @@ class BatchScheduler:
                         batch = batches.popleft()
                         if not batches:  # Or any order of fetches would stay for ever.
                             del self._queues[key]
-                        if self._queues:  # This thread may have waited for them, too.
-                            self._changed.notify()
                         return key, batch
                 self._changed.wait(wait_seconds)
         return None

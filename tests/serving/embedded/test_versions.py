@@ -130,6 +130,24 @@ def test_a_hot_swap_fails_no_request(base, serve, publish):
             ask(server)
 
 
+def test_a_version_stays_until_its_last_request_is_answered(base, serve, publish):
+    publish(base, 1)
+    slow = text_format.Parse(LINE, predict_pb2.PredictRequest())
+    slow.model_spec.signature_name = "slow"
+    slow.inputs["x"].float_val[0] = 16000
+    with serve(base) as server, grpc.insecure_channel(server.target) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        running = stub.Predict.future(slow, timeout=100)
+        time.sleep(0.2)
+        publish(base, 2)
+        wait_for(lambda: states(server).get(2, ("", ""))[0] == "AVAILABLE")
+        assert ask(server) == (2, 8)
+        assert states(server)[1][0] == "UNLOADING"
+        assert not running.done()
+        assert running.result().model_spec.version.value == 1
+        wait_for(lambda: states(server)[1] == ("END", "OK"))
+
+
 @pytest.mark.parametrize(
     ("damage", "code"),
     [
