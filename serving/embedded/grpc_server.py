@@ -57,14 +57,11 @@ def _abort(context: Any, error: StatusError) -> NoReturn:
     raise AssertionError("abort() doesn't return")
 
 
-Method = Callable[[Any, str, Caller], Any]
-
-
 class Unreadable:
     """Stands for a request whose bytes are no message; its call ends with INTERNAL.
 
-    That is what gRPC's C++ servers do. grpcio by itself ends it with UNKNOWN, and logs
-    a stack trace for each.
+    That is what gRPC's C++ servers do. grpcio does so by itself, but logs a stack trace
+    for each.
     """
 
 

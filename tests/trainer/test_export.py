@@ -26,6 +26,7 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
 from PIL import Image, ImageOps
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
@@ -337,6 +338,16 @@ def _post(url: str, signature: str, batch: list[bytes]) -> tuple[int, dict]:
             return reply.status, json.load(reply)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
+
+
+def test_no_layer_is_saved_with_a_graph_of_its_own(saved_model):
+    """Only signatures are: tracing and saving the Transform layer's took 1.5 s."""
+    file = Path(saved_model) / "saved_model.pb"
+    loaded = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    functions = loaded.meta_graphs[0].graph_def.library.function
+    names = [function.signature.name for function in functions]
+    assert any("decode" in name for name in names)
+    assert not [name for name in names if "layer" in name or "call_fn" in name]
 
 
 def test_warm_up_asks_both_signatures_for_one_and_for_a_few(saved_model):
