@@ -212,10 +212,20 @@ class BatchingRunner:
     Args:
         model: The loaded model.
         scheduler: Runs the batches.
+        on_this_thread: Whether the thread that took a batch also runs its ops, else the
+            threads that all models share do. Right where an op has one core, and each
+            batch thread one, too: a batch isn't handed from core to core then.
     """
 
-    def __init__(self, model: SavedModel, scheduler: BatchScheduler) -> None:
+    def __init__(
+        self,
+        model: SavedModel,
+        scheduler: BatchScheduler,
+        *,
+        on_this_thread: bool = False,
+    ) -> None:
         self._model = model
+        self._on_this_thread = on_this_thread
         self._scheduler = scheduler
         self._options = scheduler.options
 
@@ -270,7 +280,9 @@ class BatchingRunner:
             name: self._merge([task.feeds[name] for task in tasks], padded - size)
             for name in tasks[0].feeds
         }
-        outputs = self._model.run(feeds, fetches, timeout)
+        outputs = self._model.run(
+            feeds, fetches, timeout, on_this_thread=self._on_this_thread
+        )
         for name, output in zip(fetches, outputs, strict=True):
             if not output.ndim or output.shape[0] != padded:
                 raise failed_precondition(

@@ -147,7 +147,11 @@ class EmbeddedServer:
     def _runner(self, model: SavedModel) -> Runner:
         if self._batches is None:
             return DirectRunner(model)
-        return BatchingRunner(model, self._batches)
+        return BatchingRunner(
+            model,
+            self._batches,
+            on_this_thread=self._options.intra_op_parallelism == 1,
+        )
 
     async def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
         """Accept nothing new, let requests end, and free the models."""

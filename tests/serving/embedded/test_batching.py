@@ -33,10 +33,12 @@ class Watched:
         self.sizes = []
         self.delay_seconds = 0.0
 
-    def run(self, feeds, fetches, timeout_seconds=None):
+    def run(self, feeds, fetches, timeout_seconds=None, *, on_this_thread=False):
         self.sizes.append(len(next(iter(feeds.values()))))
         time.sleep(self.delay_seconds)
-        return self._model.run(feeds, fetches, timeout_seconds)
+        return self._model.run(
+            feeds, fetches, timeout_seconds, on_this_thread=on_this_thread
+        )
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tensorflow.python.lib.io import tf_record
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.embedded import inference, warmup
+from serving.embedded.batching import BatchingOptions
 from serving.embedded.options import Options
 from serving.embedded.saved_model import SavedModel
 from serving.embedded.servable import DirectRunner, Servable
@@ -63,8 +64,20 @@ def test_each_function_is_rewritten_once_and_not_by_mlir(model_versions):
         assert rewrites.disable_tfg_optimizer
 
 
-def test_warm_up_computes_on_its_own_thread_and_requests_do_not(
-    model_versions, tmp_path, monkeypatch
+@pytest.mark.parametrize(
+    ("settings", "asked_on"),
+    [
+        ({}, ("MainThread", False)),
+        ({"batching": BatchingOptions()}, ("batch_0", False)),
+        (
+            {"batching": BatchingOptions(), "intra_op_parallelism": 1},
+            ("batch_0", True),
+        ),
+    ],
+    ids=["direct", "batched", "batched-one-core"],
+)
+def test_on_which_thread_warm_up_and_requests_compute(
+    model_versions, tmp_path, monkeypatch, settings, asked_on
 ):
     base_path = tmp_path / "m"
     shutil.copytree(model_versions[0], base_path / "1")
@@ -88,7 +101,7 @@ def test_warm_up_computes_on_its_own_thread_and_requests_do_not(
     monkeypatch.setattr(SavedModel, "run", watched)
 
     async def serve_once():
-        options = Options(port=0, model_name="m", model_base_path=base_path)
+        options = Options(port=0, model_name="m", model_base_path=base_path, **settings)
         server = EmbeddedServer(options)
         await server.start()
         try:
@@ -98,7 +111,7 @@ def test_warm_up_computes_on_its_own_thread_and_requests_do_not(
             await server.stop()
 
     asyncio.run(serve_once())
-    assert runs == [("warm-up_0", True), ("MainThread", False)]
+    assert runs == [("warm-up_0", True), asked_on]
 
 
 def test_a_version_that_is_freed_leaves_no_graph_behind(model_versions):
