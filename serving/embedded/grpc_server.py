@@ -170,7 +170,7 @@ class ModelService:
                 raise invalid(
                     "ServerModelConfig type not supported by HandleReloadConfig."
                 )
-            self._core.manager.configure_from_thread(request.config)
+            self._core.manager.configure_from_thread(request.config, _caller(context))
         except StatusError as error:
             logger.error("ReloadConfig failed: %s", error)
             raise

@@ -30,7 +30,7 @@ from serving.embedded.model_config import (
     find_versions,
     read_models,
 )
-from serving.embedded.servable import Servable
+from serving.embedded.servable import Caller, Servable
 from serving.embedded.status import (
     StatusError,
     internal,
@@ -206,13 +206,17 @@ class Manager:
             await self.poll()
             await self._wait_until_available(set(configs))
 
-    def configure_from_thread(self, config: Any) -> None:
+    def configure_from_thread(self, config: Any, caller: Caller) -> None:
         """Do the same for another thread than the event loop's.
 
         Raises:
             StatusError: As `configure` does.
+            CancelledError: If the caller goes: a model may wait for its first version
+                for ever, and the next configuration would wait with it.
         """
-        asyncio.run_coroutine_threadsafe(self.configure(config), self._loop).result()
+        done = asyncio.run_coroutine_threadsafe(self.configure(config), self._loop)
+        caller.when_gone(done.cancel)
+        done.result()
 
     def _replace_models(self, configs: Mapping[str, ModelConfig]) -> None:
         for name, model in self._models.items():

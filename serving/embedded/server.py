@@ -172,7 +172,8 @@ class EmbeddedServer:
             self._load_pool,
             self._warm_up_pool,
         ):
-            pool.shutdown(wait=True, cancel_futures=True)
+            # The loop goes on: what these threads do may end on it.
+            await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
 
 
 def _yield_to_requests() -> None:

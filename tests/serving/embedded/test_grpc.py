@@ -485,13 +485,9 @@ def test_reload_errors_change_nothing(models, prediction, text):
 @pytest.mark.parametrize("service", ["", "ModelService", "PredictionService"])
 def test_health(channel, service):
     stub = health_pb2_grpc.HealthStub(channel)
-    answer = stub.Check(health_pb2.HealthCheckRequest(service=service))
-    assert answer.status == health_pb2.HealthCheckResponse.SERVING
-
-
-def test_health_can_be_watched(channel):
-    stub = health_pb2_grpc.HealthStub(channel)
-    watching = stub.Watch(health_pb2.HealthCheckRequest(), timeout=30)
+    request = health_pb2.HealthCheckRequest(service=service)
+    assert stub.Check(request).status == health_pb2.HealthCheckResponse.SERVING
+    watching = stub.Watch(request, timeout=30)
     assert next(watching).status == health_pb2.HealthCheckResponse.SERVING
     watching.cancel()
 

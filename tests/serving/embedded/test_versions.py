@@ -213,14 +213,14 @@ def config_of(base, extra="", name="m"):
     )
 
 
-def reload(server, text):
+def reload(server, text, timeout=20):
     request = text_format.Parse(
         f"config {{ model_config_list {{ {text} }} }}",
         model_management_pb2.ReloadConfigRequest(),
     )
     with grpc.insecure_channel(server.target) as channel:
         stub = model_service_pb2_grpc.ModelServiceStub(channel)
-        return stub.HandleReloadConfigRequest(request, timeout=60)
+        return stub.HandleReloadConfigRequest(request, timeout=timeout)
 
 
 def test_config_file_policies_labels_and_reload(base, run_server, publish):
@@ -264,6 +264,20 @@ def test_config_file_policies_labels_and_reload(base, run_server, publish):
         wait_for(lambda: {state for state, _ in states(server).values()} == {"END"})
         with pytest.raises(grpc.RpcError, match=r"Latest\(m\)"):
             ask(server)
+
+
+def test_a_reload_that_waits_for_ever_ends_with_its_caller(base, run_server, publish):
+    publish(base, 1)
+    nowhere = base.parent / "nowhere"
+    flags = ("--model_name=m", f"--model_base_path={base}", *FAST)
+    with run_server(base.parent / "server.log", *flags) as server:
+        with pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
+            reload(server, config_of(nowhere, name="n"), timeout=1)
+        assert reload(server, config_of(base)).status.error_code == 0
+        assert ask(server) == (1, 4)
+        with pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
+            reload(server, config_of(nowhere, name="n"), timeout=1)
+        assert server.stop() == 0
 
 
 def test_labels_at_the_start_need_their_flag(base, run_server, publish):
