@@ -36,7 +36,7 @@ check: setup  ## Check style, types, layers, spelling and locks; edits nothing
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
-	$(BIN)/python -m pipeline.environment.lock --check
+	$(BIN)/python -m graft.pipeline.environment.lock --check
 
 goldens: setup  ## Write the golden files of the tests anew
 	@$(BIN)/python -m pytest -m "large or not large" --update-goldens $(TESTS)
@@ -52,7 +52,7 @@ results: setup  ## Measure the README's table of results on real photographs (lo
 	@$(BIN)/python tests/benchmarks/epoch_benchmark.py
 
 lock: setup  ## Resolve setup.py into the lock files (UPGRADE=1 for newer versions)
-	@$(BIN)/python -m pipeline.environment.lock $(if $(UPGRADE),--upgrade)
+	@$(BIN)/python -m graft.pipeline.environment.lock $(if $(UPGRADE),--upgrade)
 
 clean:  ## Remove .venv and caches; keeps graft_output
 	@test ! -e $(VENV) || test -e $(VENV)/made-by-graft \

@@ -67,8 +67,12 @@ DEVELOPMENT = [
 
 GPU = ["tensorflow[and-cuda]>=2.21,<2.22"]
 
+# The folders at the top of the repository are the sub-packages of `graft`.
+FOLDERS = ["contract", "trainer", "components", "serving", "pipeline"]
+
 setup(
-    name="graft",
+    # `graft` is another project's name on PyPI.
+    name="graft-tfx",
     version=VERSION,
     description="Production transfer learning: labelled images in, a gated image "
     "classifier in TensorFlow Serving out, on a schedule.",
@@ -76,21 +80,21 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=find_packages(
-        include=[
-            f"{name}{suffix}"
-            for name in ("pipeline", "components", "trainer", "serving")
-            for suffix in ("", ".*")
-        ]
-    ),
+    packages=[
+        f"graft.{package}"
+        for folder in FOLDERS
+        for package in find_packages(include=[folder, f"{folder}.*"])
+    ],
+    package_dir={f"graft.{folder}": folder for folder in FOLDERS},
     package_data={
-        "pipeline": ["configs/*.yaml", "kubeflow/profiles/*.yaml"],
-        "components": ["*/templates/*"],
+        **{f"graft.{folder}": ["py.typed"] for folder in FOLDERS},
+        "graft.pipeline": ["py.typed", "configs/*.yaml", "kubeflow/profiles/*.yaml"],
+        "graft.components": ["py.typed", "*/templates/*"],
     },
     install_requires=REQUIREMENTS,
     extras_require={
         "gpu": GPU,
         "dev": DEVELOPMENT,
     },
-    entry_points={"console_scripts": ["graft = pipeline.cli:main"]},
+    entry_points={"console_scripts": ["graft = graft.pipeline.cli:main"]},
 )

@@ -4,7 +4,7 @@ Its graph is the one definition of preprocessing that feature extraction, traini
 evaluation and the exported model share. Decoded pixels are never materialised: 224 x
 224 float32 pixels take 600 kB where a small JPEG takes 2 kB. The analysis needs class
 names alone, and reads no image, since no operation on images has a state (see
-`trainer.graph_code.checked`).
+`graft.trainer.decoding.graph_code.checked`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_transform import beam as tft_beam
 
-from trainer import features
-from trainer.preprocessing import PreprocessingSpec, preprocess_images
+from graft.contract import example_keys
+from graft.trainer.preprocessing.image_preprocessing import (
+    PreprocessingSpec,
+    preprocess_images,
+)
 
 PREPROCESSING_KEY = "preprocessing"
 """Key of `custom_config` that holds a `PreprocessingSpec` as JSON."""
@@ -35,7 +38,7 @@ class SortedNames(tft_beam.experimental.PTransformAnalyzer):
     def expand(self, batches: beam.PCollection[tuple[np.ndarray]]) -> Any:
         """Map batches of string arrays to the path of the file, a scalar string."""
         folder = self.base_temp_dir
-        path = os.path.join(folder, features.CLASS_NAMES_VOCABULARY)
+        path = os.path.join(folder, example_keys.CLASS_NAMES_VOCABULARY)
 
         def write(names: Iterable[bytes]) -> np.ndarray:
             tf.io.gfile.makedirs(folder)
@@ -68,19 +71,21 @@ def preprocessing_fn(
         class name that no training image has.
     """
     spec = PreprocessingSpec.from_json(custom_config[PREPROCESSING_KEY])
-    encoded = tf.reshape(inputs[features.IMAGE_KEY], [-1])
-    names = tf.reshape(inputs[features.CLASS_NAME_KEY], [-1])
+    encoded = tf.reshape(inputs[example_keys.IMAGE_KEY], [-1])
+    names = tf.reshape(inputs[example_keys.CLASS_NAME_KEY], [-1])
     (path,) = tft.experimental.ptransform_analyzer(
         inputs=[names],
         ptransform=SortedNames(),
         output_dtypes=[tf.string],
         output_shapes=[[]],
         output_asset_default_values=[b"graft: not analysed yet"],
-        name=features.CLASS_NAMES_VOCABULARY,
+        name=example_keys.CLASS_NAMES_VOCABULARY,
     )
-    tft.annotate_asset(features.CLASS_NAMES_VOCABULARY, features.CLASS_NAMES_VOCABULARY)
+    tft.annotate_asset(
+        example_keys.CLASS_NAMES_VOCABULARY, example_keys.CLASS_NAMES_VOCABULARY
+    )
     labels = tft.apply_vocabulary(names, path, default_value=-1)
     return {
-        features.PIXELS_KEY: preprocess_images(encoded, spec),
-        features.LABEL_KEY: tf.cast(labels, tf.int64),
+        example_keys.PIXELS_KEY: preprocess_images(encoded, spec),
+        example_keys.LABEL_KEY: tf.cast(labels, tf.int64),
     }

@@ -1,6 +1,6 @@
 """The `graft` command line.
 
-Each command is a module of `pipeline.commands`, imported here without anything heavy:
+Each command is a module of `graft.pipeline.commands`, imported without anything heavy:
 help and mistakes in a config are answered before TFX would have been imported.
 """
 
@@ -48,7 +48,7 @@ class _LazyGroup(TyperGroup):
         if cmd_name not in _COMMANDS:
             return None
         module_name, attribute = _COMMANDS[cmd_name]
-        module = importlib.import_module(f"pipeline.commands.{module_name}")
+        module = importlib.import_module(f"graft.pipeline.commands.{module_name}")
         target = getattr(module, attribute)
         if isinstance(target, typer.Typer):
             command: Any = typer.main.get_group(target)
@@ -81,13 +81,13 @@ def _version(
     if version:
         from importlib import metadata
 
-        typer.echo(metadata.version("graft"))
+        typer.echo(metadata.version("graft-tfx"))
         raise typer.Exit
 
 
 def main() -> None:
     """Run the command line; a user's mistake ends it with one message and status 1."""
-    from trainer.errors import UserError
+    from graft.contract.errors import UserError
 
     # TensorFlow's greetings are no answer to any command.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -11,16 +11,16 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from components.bottleneck_features.config import FeaturesConfig
-from components.canary.config import CanaryConfig
-from components.data_quality.config import DataQualityConfig
-from components.data_validation.config import DataValidationConfig
-from components.gate.config import GateConfig
-from components.image_example_gen.config import DataConfig
-from components.publishing.config import PushConfig
-from trainer.config import ModelConfig, TrainingConfig
-from trainer.errors import UserError
-from trainer.strict_model import StrictModel
+from graft.components.canary.config import CanaryConfig
+from graft.components.evaluation.config import GateConfig
+from graft.components.features.config import FeaturesConfig
+from graft.components.ingestion.config import DataConfig
+from graft.components.publishing.config import PushConfig
+from graft.components.quality.config import DataQualityConfig
+from graft.components.validation.config import DataValidationConfig
+from graft.contract.errors import UserError
+from graft.contract.strict_model import StrictModel
+from graft.trainer.config import ModelConfig, TrainingConfig
 
 
 class ConfigError(UserError):

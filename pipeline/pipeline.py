@@ -16,54 +16,45 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 
-from components import transform
-from components.bottleneck_features.component import BottleneckFeatures
-from components.canary.component import Canary
-from components.code_fingerprint import code_fingerprint
-from components.data_quality.component import DataQuality
-from components.data_validation.anomaly_check import AnomalyCheck
-from components.data_validation.curated_schema import CuratedSchema, schema_fingerprint
-from components.data_validation.statistics import StatisticsGen
-from components.gate.component import Evaluator
-from components.image_example_gen.component import ImageExampleGen
-from components.publishing import executor as publishing
-from components.publishing import run_view
-from components.publishing.run_view import StoreView
-from components.publishing.served_model import SERVED_NOW, ServedModel
-from components.report.component import Report
-from pipeline.config import PipelineConfig
-from trainer import custom_config, features
-from trainer.backbone import image_size_of
-from trainer.preprocessing import PreprocessingSpec
-from trainer.presets import get_preset
+from graft.components import transform
+from graft.components.canary.component import Canary
+from graft.components.code_fingerprint import code_fingerprint
+from graft.components.evaluation.component import Evaluator
+from graft.components.features.component import BottleneckFeatures
+from graft.components.ingestion.component import ImageExampleGen
+from graft.components.publishing import executor as publishing
+from graft.components.publishing import run_view
+from graft.components.publishing.run_view import StoreView
+from graft.components.publishing.served_model import SERVED_NOW, ServedModel
+from graft.components.quality.component import DataQuality
+from graft.components.report.component import Report
+from graft.components.validation.anomaly_check import AnomalyCheck
+from graft.components.validation.curated_schema import CuratedSchema, schema_fingerprint
+from graft.components.validation.statistics import StatisticsGen
+from graft.contract import example_keys, split_names
+from graft.pipeline.config import PipelineConfig
+from graft.trainer import custom_config
+from graft.trainer.backbones.backbone import image_size_of
+from graft.trainer.backbones.presets import get_preset
+from graft.trainer.preprocessing.image_preprocessing import PreprocessingSpec
 
-_TRAINER_CODE = ("trainer",)
+_TRAINER_CODE = ("graft.trainer",)
 _PREPROCESSING_CODE = (
-    "trainer.features",
-    "trainer.gif_decoding",
-    "trainer.graph_code",
-    "trainer.image_decoding",
-    "trainer.jpeg_decoding",
-    "trainer.preprocessing",
-    "trainer.resizing",
-    "trainer.transparency",
+    "graft.contract",
+    "graft.trainer.decoding",
+    "graft.trainer.preprocessing",
 )
 _FEATURES_CODE = (
     *_PREPROCESSING_CODE,
-    "components.bottleneck_features",
-    "trainer.backbone",
-    "trainer.efficientnet_lite",
-    "trainer.feature_engine",
-    "trainer.presets",
-    "trainer.torch_checkpoint",
-    "trainer.weights",
+    "graft.components.features",
+    "graft.trainer.backbones",
 )
 _STATISTICS_KEYS = (
-    features.CLASS_NAME_KEY,
-    features.FORMAT_KEY,
-    features.HEIGHT_KEY,
-    features.WIDTH_KEY,
-    features.SOURCE_KEY,
+    example_keys.CLASS_NAME_KEY,
+    example_keys.FORMAT_KEY,
+    example_keys.HEIGHT_KEY,
+    example_keys.WIDTH_KEY,
+    example_keys.SOURCE_KEY,
 )
 
 
@@ -79,7 +70,7 @@ def create_pipeline(
 
     Args:
         config: The run's config.
-        data_fingerprint: `components.image_example_gen.fingerprint.fingerprint`: a
+        data_fingerprint: `graft.components.ingestion.fingerprint.fingerprint`: a
             changed one makes ingestion run again.
         store: What the run sees of the model store, from `view_store`; None: the nodes
             look when they run.
@@ -95,12 +86,14 @@ def create_pipeline(
         data_config=config.data,
         data_fingerprint=data_fingerprint,
         code_fingerprint=code_fingerprint(
-            "components.image_example_gen", "trainer.features", "trainer.image_decoding"
+            "graft.components.ingestion",
+            "graft.contract",
+            "graft.trainer.decoding.images",
         ),
     )
     nodes.append(example_gen)
 
-    validation_code = code_fingerprint("components.data_validation")
+    validation_code = code_fingerprint("graft.components.validation")
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["metadata"],
         feature_names=_STATISTICS_KEYS,
@@ -137,13 +130,13 @@ def create_pipeline(
         # have no statistics.
         schema=example_gen.outputs["schema"],
         preprocessing_fn=f"{transform.__name__}.{transform.preprocessing_fn.__name__}",
-        splits_config=transform_pb2.SplitsConfig(analyze=[features.TRAIN_SPLIT]),
+        splits_config=transform_pb2.SplitsConfig(analyze=[split_names.TRAIN_SPLIT]),
         materialize=False,
         disable_statistics=True,
         custom_config={
             transform.PREPROCESSING_KEY: preprocessing_spec(config).to_json(),
             "code_fingerprint": code_fingerprint(
-                "components.transform", *_PREPROCESSING_CODE
+                "graft.components.transform", *_PREPROCESSING_CODE
             ),
         },
     )
@@ -173,7 +166,7 @@ def create_pipeline(
         examples=example_gen.outputs["examples"],
         training_examples=training_examples,
         config=config.data_quality,
-        code_fingerprint=code_fingerprint("components.data_quality"),
+        code_fingerprint=code_fingerprint("graft.components.quality"),
     )
     nodes.append(data_quality)
     if config.data_quality.drops:
@@ -183,8 +176,8 @@ def create_pipeline(
         run_fn=custom_config.RUN_FN,
         examples=training_examples,
         transform_graph=transform_node.outputs["transform_graph"],
-        train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN_SPLIT]),
-        eval_args=trainer_pb2.EvalArgs(splits=[features.EVAL_SPLIT]),
+        train_args=trainer_pb2.TrainArgs(splits=[split_names.TRAIN_SPLIT]),
+        eval_args=trainer_pb2.EvalArgs(splits=[split_names.EVAL_SPLIT]),
         custom_config={
             custom_config.MODEL_KEY: config.model.model_dump_json(),
             custom_config.TRAINING_KEY: config.training.model_dump_json(
@@ -202,7 +195,7 @@ def create_pipeline(
         destination=config.push_destination,
         model_name=config.push.model_name,
         version=store.baseline_version if store else SERVED_NOW,
-        code_fingerprint=code_fingerprint("components.publishing"),
+        code_fingerprint=code_fingerprint("graft.components.publishing"),
     )
     nodes.append(served_model)
 
@@ -213,10 +206,10 @@ def create_pipeline(
         quality=data_quality.outputs["quality"],
         gate=config.gate,
         code_fingerprint=code_fingerprint(
-            "components.artifact_files",
-            "components.data_quality",
-            "components.gate",
-            "trainer.features",
+            "graft.components.artifact_files",
+            "graft.components.quality",
+            "graft.components.evaluation",
+            "graft.contract",
         ),
     )
     nodes.append(evaluator)
@@ -228,7 +221,9 @@ def create_pipeline(
             examples=example_gen.outputs["examples"],
             evaluation=evaluator.outputs["evaluation"],
             canary=config.canary,
-            code_fingerprint=code_fingerprint("components.canary", "serving"),
+            code_fingerprint=code_fingerprint(
+                "graft.components.canary", "graft.serving"
+            ),
         )
         nodes.append(canary)
         infra_blessing = canary.outputs["blessing"]
@@ -245,7 +240,7 @@ def create_pipeline(
             publishing.RECORD_KEY: json.dumps(
                 _manifest_record(config, data_fingerprint, store)
             ),
-            "code_fingerprint": code_fingerprint("components.publishing"),
+            "code_fingerprint": code_fingerprint("graft.components.publishing"),
         },
     )
     nodes.append(pusher)
@@ -264,7 +259,9 @@ def create_pipeline(
         config_json=config.model_dump_json(),
         data_fingerprint=data_fingerprint,
         code_fingerprint=code_fingerprint(
-            "components.gate", "components.publishing", "components.report"
+            "graft.components.evaluation",
+            "graft.components.publishing",
+            "graft.components.report",
         ),
     )
     nodes.append(report)
@@ -293,10 +290,10 @@ def candidate_key(config: PipelineConfig, data_fingerprint: str) -> str:
         exclude={"training": {"checkpoints"}},
     )
     code = code_fingerprint(
-        "components.image_example_gen",
-        "components.transform",
-        "components.bottleneck_features",
-        "components.data_quality",
+        "graft.components.ingestion",
+        "graft.components.transform",
+        "graft.components.features",
+        "graft.components.quality",
         *_TRAINER_CODE,
     )
     return hashlib.sha256(f"{data_fingerprint} {code} {decisive}".encode()).hexdigest()

@@ -1,6 +1,6 @@
 """The embedded server's figures, as ratios that one run on one machine gives.
 
-    python -m serving.benchmark graft_output/serving/graft/1 photos/ --json figures.json
+    python -m graft.serving.benchmark VERSION photos/ --json figures.json
 
 Every figure stands beside the same model called in a process of its own, on the same
 bytes.
@@ -31,11 +31,11 @@ from typing import Any
 
 import grpc
 
-from serving import wire
-from serving.client import AsyncPredictionClient
-from serving.image_files import find_images
-from serving.load import LoadPlan, measure, percentile
-from trainer import features
+from graft.contract import signature_names
+from graft.serving import wire
+from graft.serving.client import AsyncPredictionClient
+from graft.serving.image_files import find_images
+from graft.serving.load import LoadPlan, measure, percentile
 
 NAME = "benchmark"
 NUM_CLIENTS = 32
@@ -58,15 +58,15 @@ ONE_CORE_FLAG = "--tensorflow_intra_op_parallelism=1"
 _IN_PROCESS = """
 import json, sys, time
 from concurrent.futures import ThreadPoolExecutor
-from serving import tensorflow_runtime
+from graft.serving import tensorflow_runtime
 tensorflow_runtime.load_lean()
 import numpy as np
 from pathlib import Path
-from serving.embedded.saved_model import SavedModel
-from trainer import features
+from graft.serving.embedded.loading.saved_model import SavedModel
+from graft.contract import signature_names
 model = SavedModel(Path(sys.argv[1]))
-signature = model.signatures[features.IMAGES_SIGNATURE]
-feed = signature.inputs[features.IMAGES_INPUT].name
+signature = model.signatures[signature_names.IMAGES_SIGNATURE]
+feed = signature.inputs[signature_names.IMAGES_INPUT].name
 fetches = [info.name for _, info in sorted(signature.outputs.items())]
 images = [Path(name).read_bytes() for name in sys.argv[2:]]
 def call(size, offset):
@@ -112,12 +112,12 @@ for line in sys.stdin:
 # Gives a version warm-up requests, as an export has them; in a process of its own.
 _WRITE_WARM_UP = """
 import sys
-from serving import tensorflow_runtime
+from graft.serving import tensorflow_runtime
 tensorflow_runtime.load_lean()
 from pathlib import Path
 from tensorflow.python.lib.io import tf_record
 from tensorflow_serving.apis import prediction_log_pb2
-from serving import wire
+from graft.serving import wire
 file, images = Path(sys.argv[1]), [Path(name).read_bytes() for name in sys.argv[2:]]
 file.parent.mkdir(exist_ok=True)
 with tf_record.TFRecordWriter(str(file)) as writer:
@@ -187,7 +187,7 @@ def serve(base_path: Path, *flags: str) -> Iterator[Server]:
     started = time.perf_counter()
     process = subprocess.Popen(  # noqa: S603 - our own module, no shell
         [
-            *(sys.executable, "-m", "serving.embedded", "--host=localhost"),
+            *(sys.executable, "-m", "graft.serving.embedded", "--host=localhost"),
             *(f"--port={port}", f"--rest_api_port={rest_port}"),
             *(f"--model_name={NAME}", f"--model_base_path={base_path}"),
             *("--grpc_max_threads=128", "--file_system_poll_wait_seconds=0.2"),
@@ -240,7 +240,7 @@ def _single_rest(
     for image in itertools.islice(itertools.cycle(images), count):
         value = {"b64": base64.b64encode(image).decode("ascii")}
         body = json.dumps(
-            {"signature_name": features.IMAGES_SIGNATURE, "instances": [value]}
+            {"signature_name": signature_names.IMAGES_SIGNATURE, "instances": [value]}
         )
         begin = time.perf_counter()
         connection.request("POST", f"/v1/models/{NAME}:predict", body)

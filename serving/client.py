@@ -26,11 +26,11 @@ from typing import Any, cast
 
 import grpc
 
-from serving import wire
-from serving.errors import CallError, PredictionError
-from serving.prediction import Prediction
-from serving.protos import serving_pb2 as pb
-from trainer import features
+from graft.contract import signature_names
+from graft.serving import wire
+from graft.serving.errors import CallError, PredictionError
+from graft.serving.prediction import Prediction
+from graft.serving.protos import serving_pb2 as pb
 
 DEFAULT_PORT = 8500
 MAX_ATTEMPTS = 5
@@ -132,7 +132,7 @@ class _Client:
         reply = yield wire.images_request(self._choice, chunk.images)
         if isinstance(reply, CallError) and self._may_ask_for_each(reply):
             each = yield wire.images_request(
-                self._choice, chunk.images, features.EACH_SIGNATURE
+                self._choice, chunk.images, signature_names.EACH_SIGNATURE
             )
             if isinstance(each, CallError) and each.code == _NO_SIGNATURE:
                 self._asks_for_each = False

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from serving import tensorflow_runtime, wire
-from serving.errors import PredictionError, ServingError
-from serving.prediction import Prediction
-from trainer import features
+from graft.contract import signature_names
+from graft.serving import tensorflow_runtime, wire
+from graft.serving.errors import PredictionError, ServingError
+from graft.serving.prediction import Prediction
 
 _BATCH_SIZE = 32
 _BATCH_BYTES = 64 * 2**20
@@ -30,25 +30,25 @@ class LocalModel:
 
     def __init__(self, version: int, path: Path) -> None:
         tensorflow_runtime.load_lean()
-        from serving.embedded.saved_model import SavedModel
-        from serving.embedded.status import StatusError
+        from graft.serving.embedded.contract.status import StatusError
+        from graft.serving.embedded.loading.saved_model import SavedModel
 
         self._refusal = StatusError
         try:
             self._model = SavedModel(path)
         except StatusError as error:
             raise ServingError(f"{path} can't be loaded: {error.message}") from error
-        if features.IMAGES_SIGNATURE not in self._model.signatures:
+        if signature_names.IMAGES_SIGNATURE not in self._model.signatures:
             raise ServingError(
-                f"{path} has no signature {features.IMAGES_SIGNATURE!r}; did graft "
-                "export it?"
+                f"{path} has no signature {signature_names.IMAGES_SIGNATURE!r}; "
+                "did graft export it?"
             )
         self._version = version
         self.class_names = _read_class_names(path)
         # The first run prepares the graph, and writes to standard error about it: here,
         # where a command that minds can keep it from the user.
         with contextlib.suppress(StatusError):
-            self._outcomes(wire.Chunk(0, []), features.IMAGES_SIGNATURE)
+            self._outcomes(wire.Chunk(0, []), signature_names.IMAGES_SIGNATURE)
 
     def predict_each(
         self, images: Iterable[bytes]
@@ -59,10 +59,10 @@ class LocalModel:
 
     def _predict_chunk(self, chunk: wire.Chunk) -> list[Prediction | PredictionError]:
         try:
-            return self._outcomes(chunk, features.IMAGES_SIGNATURE)
+            return self._outcomes(chunk, signature_names.IMAGES_SIGNATURE)
         except self._refusal as error:
-            if features.EACH_SIGNATURE in self._model.signatures:
-                return self._outcomes(chunk, features.EACH_SIGNATURE)
+            if signature_names.EACH_SIGNATURE in self._model.signatures:
+                return self._outcomes(chunk, signature_names.EACH_SIGNATURE)
             if len(chunk.images) == 1:
                 code = error.code.name
                 return [PredictionError(chunk.start, code, error.message)]
@@ -76,11 +76,11 @@ class LocalModel:
         array = np.empty(len(chunk.images), object)
         array[:] = chunk.images
         names = sorted(signature.outputs)
-        feeds = {signature.inputs[features.IMAGES_INPUT].name: array}
+        feeds = {signature.inputs[signature_names.IMAGES_INPUT].name: array}
         fetches = [signature.outputs[name].name for name in names]
         found = dict(zip(names, self._model.run(feeds, fetches), strict=True))
-        probabilities = found[features.PROBABILITIES_OUTPUT]
-        errors = found.get(features.ERROR_OUTPUT, [b""] * len(array))
+        probabilities = found[signature_names.PROBABILITIES_OUTPUT]
+        errors = found.get(signature_names.ERROR_OUTPUT, [b""] * len(array))
         fits = len(self.class_names) == probabilities.shape[1]
         return [
             Prediction(
@@ -97,7 +97,12 @@ class LocalModel:
                 error.decode("utf-8", "replace"),
             )
             for index, (row, label, error) in enumerate(
-                zip(probabilities, found[features.LABEL_OUTPUT], errors, strict=True)
+                zip(
+                    probabilities,
+                    found[signature_names.LABEL_OUTPUT],
+                    errors,
+                    strict=True,
+                )
             )
         ]
 
@@ -108,7 +113,7 @@ class LocalModel:
 
 def _read_class_names(path: Path) -> tuple[str, ...]:
     for folder in ("assets", "assets.extra"):
-        file = path / folder / features.CLASS_NAMES_ASSET
+        file = path / folder / signature_names.CLASS_NAMES_ASSET
         if file.is_file():
             return tuple(file.read_text(encoding="utf-8").splitlines())
     return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from serving.errors import ModelNotFoundError
+from graft.serving.errors import ModelNotFoundError
 
 DEFAULT_FOLDER = Path("graft_output") / "serving"
 DEFAULT_NAME = "graft"

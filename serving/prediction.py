@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trainer import features
+from graft.contract import signature_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Prediction:
     def is_unknown(self) -> bool:
         """Whether the model isn't sure enough to name a class."""
         return (
-            self.class_name == features.UNKNOWN_LABEL
+            self.class_name == signature_names.UNKNOWN_LABEL
             and self.class_name not in self.class_names
         )
 

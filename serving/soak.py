@@ -1,6 +1,6 @@
 """Tiny requests by the million: does the server's memory stay flat?
 
-    python -m serving.soak graft_output/serving/graft/1 --requests 1000000
+    python -m graft.serving.soak graft_output/serving/graft/1 --requests 1000000
 
 The requests ask graft's own export for the labels of empty examples, which runs the
 graph but no image's decoding: what is measured is the server, not the network.
@@ -21,10 +21,10 @@ from typing import Any
 
 import grpc
 
-from serving import wire
-from serving.benchmark import NAME, Server, serve
-from serving.protos import serving_pb2 as pb
-from trainer import features
+from graft.contract import example_keys, signature_names
+from graft.serving import wire
+from graft.serving.benchmark import NAME, Server, serve
+from graft.serving.protos import serving_pb2 as pb
 
 _IN_FLIGHT = 32
 _NUM_SAMPLES = 20
@@ -34,12 +34,14 @@ def tiny_request() -> bytes:
     """Return a request of some 100 bytes that a graft export answers at once."""
     feature = pb.Example.Feature(bytes_list=pb.Example.BytesList(value=[b"none"]))
     example = pb.Example(
-        features=pb.Example.Features(feature={features.CLASS_NAME_KEY: feature})
+        features=pb.Example.Features(feature={example_keys.CLASS_NAME_KEY: feature})
     )
     request = pb.PredictRequest(
-        model_spec=wire.ModelChoice(name=NAME).spec(features.LABELS_SIGNATURE),
+        model_spec=wire.ModelChoice(name=NAME).spec(signature_names.LABELS_SIGNATURE),
         inputs={
-            features.EXAMPLES_INPUT: wire.string_tensor([example.SerializeToString()])
+            signature_names.EXAMPLES_INPUT: wire.string_tensor(
+                [example.SerializeToString()]
+            )
         },
     )
     data: bytes = request.SerializeToString()

@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from serving.errors import CallError, PredictionError
-from serving.prediction import Prediction
-from serving.protos import serving_pb2 as pb
-from trainer import features
+from graft.contract import example_keys, signature_names
+from graft.serving.errors import CallError, PredictionError
+from graft.serving.prediction import Prediction
+from graft.serving.protos import serving_pb2 as pb
 
 PREDICT_METHOD = "/tensorflow.serving.PredictionService/Predict"
 STATUS_METHOD = "/tensorflow.serving.ModelService/GetModelStatus"
@@ -122,7 +122,7 @@ def string_tensor(values: Sequence[bytes]) -> pb.Tensor:
 def images_request(
     choice: ModelChoice,
     images: Sequence[bytes],
-    signature: str = features.IMAGES_SIGNATURE,
+    signature: str = signature_names.IMAGES_SIGNATURE,
 ) -> pb.PredictRequest:
     """Return a request for the probabilities of encoded images.
 
@@ -133,7 +133,7 @@ def images_request(
     """
     return pb.PredictRequest(
         model_spec=choice.spec(signature),
-        inputs={features.IMAGES_INPUT: string_tensor(images)},
+        inputs={signature_names.IMAGES_INPUT: string_tensor(images)},
     )
 
 
@@ -141,11 +141,11 @@ def names_request(name: str, version: int) -> pb.PredictRequest:
     """Return a request for a version's class names, by its classify signature."""
     feature = pb.Example.Feature(bytes_list=pb.Example.BytesList(value=[_ANY_IMAGE]))
     example = pb.Example(
-        features=pb.Example.Features(feature={features.IMAGE_KEY: feature})
+        features=pb.Example.Features(feature={example_keys.IMAGE_KEY: feature})
     )
     choice = ModelChoice(name=name, version=version)
     return pb.PredictRequest(
-        model_spec=choice.spec(features.CLASSIFY_SIGNATURE),
+        model_spec=choice.spec(signature_names.CLASSIFY_SIGNATURE),
         inputs={"inputs": string_tensor([example.SerializeToString()])},
         output_filter=["classes"],
     )
@@ -166,11 +166,11 @@ def parse_outcomes(
         CallError: If the model's outputs aren't those of the contract.
     """
     count = len(chunk.images)
-    probabilities = response.outputs[features.PROBABILITIES_OUTPUT].float_val
-    labels = response.outputs[features.LABEL_OUTPUT].string_val
+    probabilities = response.outputs[signature_names.PROBABILITIES_OUTPUT].float_val
+    labels = response.outputs[signature_names.LABEL_OUTPUT].string_val
     errors: Sequence[bytes] = [b""] * count
-    if features.ERROR_OUTPUT in response.outputs:
-        errors = response.outputs[features.ERROR_OUTPUT].string_val
+    if signature_names.ERROR_OUTPUT in response.outputs:
+        errors = response.outputs[signature_names.ERROR_OUTPUT].string_val
     is_whole = len(labels) == count == len(errors)
     if not is_whole or not probabilities or len(probabilities) % count:
         raise CallError(

@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _beam_stays_local() -> None:
     """Tests of Beam take the runner that `graft run` takes, and download none."""
     if "apache_beam" in sys.modules:
-        from pipeline.beam_settings import keep_beam_local
+        from graft.pipeline.beam_settings import keep_beam_local
 
         keep_beam_local()
 
@@ -49,11 +49,11 @@ def write_transform_output(
     import tensorflow_transform as tft
     from tensorflow_transform import beam as tft_beam
 
-    from components.transform import PREPROCESSING_KEY, preprocessing_fn
-    from trainer import features
+    from graft.components.transform import PREPROCESSING_KEY, preprocessing_fn
+    from graft.contract import example_keys
 
     rows = [
-        {features.IMAGE_KEY: image, features.CLASS_NAME_KEY: name.encode()}
+        {example_keys.IMAGE_KEY: image, example_keys.CLASS_NAME_KEY: name.encode()}
         for image, name in zip(images, class_names, strict=True)
     ]
     metadata = tft.DatasetMetadata.from_feature_spec(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from trainer.strict_model import StrictModel
+from graft.contract.strict_model import StrictModel
 
 Activation = Literal[
     "linear", "relu", "relu6", "elu", "selu", "gelu", "silu", "tanh", "sigmoid"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-RUN_FN = "trainer.run_fn.run_fn"
+RUN_FN = "graft.trainer.run_fn.run_fn"
 """Dotted path of the function that Trainer calls."""
 MODEL_KEY = "model"
 """A `ModelConfig` as JSON."""

@@ -12,11 +12,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from trainer import features
-from trainer.backbone import backbone_fingerprint, build_backbone
-from trainer.checkpoint import checkpoint_folder, forget
-from trainer.config import ModelConfig, TrainingConfig
-from trainer.custom_config import (
+from graft.contract import example_keys
+from graft.trainer.backbones.backbone import backbone_fingerprint, build_backbone
+from graft.trainer.config import ModelConfig, TrainingConfig
+from graft.trainer.custom_config import (
     CHECKPOINTS_KEY,
     CODE_FINGERPRINT_KEY,
     HISTORY_FILE,
@@ -25,15 +24,16 @@ from trainer.custom_config import (
     TENSORBOARD_FOLDER,
     TRAINING_KEY,
 )
-from trainer.devices import training_devices
-from trainer.event_files import EventFiles
-from trainer.export import ServingModel, export_model
-from trainer.head import build_head
-from trainer.input_fn import files_digest, image_stream, load_features
-from trainer.objective import probabilities
-from trainer.training import Fitted, fit_end_to_end, fit_head
-from trainer.training_loop import OnEpoch, fingerprint_of
-from trainer.unknown import calibrate_threshold
+from graft.trainer.export.saved_model import ServingModel, export_model
+from graft.trainer.export.unknown import calibrate_threshold
+from graft.trainer.heads.head import build_head
+from graft.trainer.heads.objective import probabilities
+from graft.trainer.loops.checkpoint import checkpoint_folder, forget
+from graft.trainer.loops.devices import training_devices
+from graft.trainer.loops.event_files import EventFiles
+from graft.trainer.loops.input_fn import files_digest, image_stream, load_features
+from graft.trainer.loops.training import Fitted, fit_end_to_end, fit_head
+from graft.trainer.loops.training_loop import OnEpoch, fingerprint_of
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -55,7 +55,7 @@ def run_fn(fn_args: FnArgs) -> None:
     model = ModelConfig.model_validate_json(config[MODEL_KEY])
     training = TrainingConfig.model_validate_json(config[TRAINING_KEY])
     output = tft.TFTransformOutput(fn_args.transform_graph_path)
-    names = output.vocabulary_by_name(features.CLASS_NAMES_VOCABULARY)
+    names = output.vocabulary_by_name(example_keys.CLASS_NAMES_VOCABULARY)
     class_names = [name.decode() for name in names]
     transform = output.transform_features_layer()
     events = None

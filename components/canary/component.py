@@ -7,8 +7,8 @@ from typing import ClassVar
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components.canary import executor
-from components.canary.config import CanaryConfig
+from graft.components.canary import executor
+from graft.components.canary.config import CanaryConfig
 
 
 class CanarySpec(component_spec.ComponentSpec):

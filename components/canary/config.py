@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from trainer.strict_model import StrictModel
+from graft.contract.strict_model import StrictModel
 
 
 class CanaryConfig(StrictModel):

@@ -13,10 +13,11 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
-from components.artifact_files import exported_model, split_files
-from components.canary.config import CanaryConfig
-from components.gate.predictions import PREDICTIONS_FILE, Predictions
-from trainer.features import TEST_SPLIT, UNKNOWN_THRESHOLD_FILE
+from graft.components.artifact_files import exported_model, split_files
+from graft.components.canary.config import CanaryConfig
+from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
+from graft.contract.signature_names import UNKNOWN_THRESHOLD_FILE
+from graft.contract.split_names import TEST_SPLIT
 
 MODEL_KEY = "model"
 EXAMPLES_KEY = "examples"
@@ -33,7 +34,7 @@ _NOT_BLESSED_FILE = "INFRA_NOT_BLESSED"
 _BLESSED_PROPERTY = "blessed"
 
 if TYPE_CHECKING:
-    from components.canary.trial import Expected
+    from graft.components.canary.trial import Expected
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Executor(base_executor.BaseExecutor):
                 by TFX's cache alone.
         """
         # gRPC and Pillow: wiring the pipeline need not wait for them.
-        from components.canary.trial import try_model
+        from graft.components.canary.trial import try_model
 
         config = CanaryConfig.model_validate_json(exec_properties[CANARY_KEY])
         evaluation = artifact_utils.get_single_instance(input_dict[EVALUATION_KEY])
@@ -94,8 +95,8 @@ def _choose_images(
     examples: list[artifact.Artifact], evaluation_uri: str, count: int
 ) -> list[Expected]:
     """Return images of `test`, spread over the split, with the evaluation's answers."""
-    from components.canary.trial import Expected
-    from components.report.pictures import find_images
+    from graft.components.canary.trial import Expected
+    from graft.components.pictures import find_images
 
     predictions = Predictions.load(os.path.join(evaluation_uri, PREDICTIONS_FILE))
     hashes = predictions.images.content_hashes

@@ -15,14 +15,13 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from serving.client import PredictionClient
-from serving.errors import CallError
-from serving.wire import AVAILABLE
+from graft.serving.client import PredictionClient
+from graft.serving.errors import CallError
+from graft.serving.wire import AVAILABLE
 
 BINARY = "tensorflow_model_server"
 MODEL_NAME = "candidate"
 
-_ROOT = Path(__file__).resolve().parents[2]
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 20
 _MOST_LOG_LINES = 15
@@ -60,7 +59,7 @@ class ServerProcess:
         binary = shutil.which(BINARY)
         if binary:
             self.engine = BINARY
-        start = [binary] if binary else [sys.executable, "-m", "serving.embedded"]
+        start = [binary] if binary else [sys.executable, "-m", "graft.serving.embedded"]
         command = [
             *start,
             f"--port={port}",
@@ -68,12 +67,10 @@ class ServerProcess:
             f"--model_name={MODEL_NAME}",
             f"--model_base_path={base_path}",
         ]
-        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         started = time.monotonic()
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - a command of our own
-                command, stdout=log, stderr=log, env=environment
+                command, stdout=log, stderr=log
             )
         try:
             self._wait()

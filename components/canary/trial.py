@@ -14,14 +14,18 @@ import grpc
 import numpy as np
 from PIL import Image
 
-from components.canary.config import CanaryConfig
-from components.canary.server_process import MODEL_NAME, ServerError, ServerProcess
-from serving import wire
-from serving.client import PredictionClient
-from serving.errors import CallError, PredictionError
-from serving.prediction import Prediction
-from serving.protos import serving_pb2 as pb
-from trainer import features
+from graft.components.canary.config import CanaryConfig
+from graft.components.canary.server_process import (
+    MODEL_NAME,
+    ServerError,
+    ServerProcess,
+)
+from graft.contract import signature_names
+from graft.serving import wire
+from graft.serving.client import PredictionClient
+from graft.serving.errors import CallError, PredictionError
+from graft.serving.prediction import Prediction
+from graft.serving.protos import serving_pb2 as pb
 
 _HUGE_EDGE = 5000
 _DT_INT64 = 9
@@ -208,7 +212,7 @@ def _compare_names(each: Expected, answer: Prediction, tolerance: float) -> str:
         is_best = best - each.probabilities <= 2 * tolerance
         right.update(np.array(each.class_names)[is_best].tolist())
     if best < each.unknown_threshold + tolerance and each.unknown_threshold:
-        right.add(features.UNKNOWN_LABEL)
+        right.add(signature_names.UNKNOWN_LABEL)
     if answer.class_name in right:
         return ""
     return f"the class is {answer.class_name!r}, not {' or '.join(sorted(right))!r}"
@@ -281,8 +285,10 @@ def _ask_integers(target: str, timeout_seconds: float) -> None:
         tensor_content=np.array([7], np.int64).tobytes(),
     )
     request = pb.PredictRequest(
-        model_spec=wire.ModelChoice(name=MODEL_NAME).spec(features.IMAGES_SIGNATURE),
-        inputs={features.IMAGES_INPUT: tensor},
+        model_spec=wire.ModelChoice(name=MODEL_NAME).spec(
+            signature_names.IMAGES_SIGNATURE
+        ),
+        inputs={signature_names.IMAGES_INPUT: tensor},
     )
     with grpc.insecure_channel(target) as channel:
         call = channel.unary_unary(

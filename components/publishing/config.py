@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainer.strict_model import StrictModel
+from graft.contract.strict_model import StrictModel
 
 
 class PushConfig(StrictModel):

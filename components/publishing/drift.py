@@ -1,7 +1,7 @@
 """`drift.json` beside the versions: whether production's model knows today's data.
 
 Every run that compares writes it, pushed or refused; so may whoever else watches the
-model. `graft submit --if-changed` reads it (pipeline/kubeflow/due.py). Keys:
+model. `graft submit --if-changed` reads it (pipeline/kubeflow/cluster/due.py). Keys:
 
     has_drifted         bool: the data have moved, and production was trained before
     production_version  number of the version that is meant
@@ -19,9 +19,9 @@ import os
 from datetime import datetime, timezone
 from typing import Any
 
-from components.gate.verdict import Verdict
-from components.publishing.labels import replace_text
-from components.publishing.store import served_version
+from graft.components.evaluation.verdict import Verdict
+from graft.components.publishing.labels import replace_text
+from graft.components.publishing.store import served_version
 
 DRIFT_FILE = "drift.json"
 _KEYS = ("name", "divergence", "value", "before", "after")

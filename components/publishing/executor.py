@@ -12,18 +12,18 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import json_utils
 
-from components.gate.verdict import VERDICT_FILE, Verdict
-from components.publishing.config import PushConfig
-from components.publishing.drift import write_drift
-from components.publishing.provenance import describe_environment, record_of
-from components.publishing.store import publish
-from trainer.errors import UserError
+from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
+from graft.components.publishing.config import PushConfig
+from graft.components.publishing.drift import write_drift
+from graft.components.publishing.provenance import describe_environment, record_of
+from graft.components.publishing.store import publish
+from graft.contract.errors import UserError
 
 PUSH_KEY = "push"
 """Key of `custom_config` that holds a `PushConfig` as JSON, with a destination."""
 RECORD_KEY = "record"
 """Key of `custom_config`: JSON for the manifest: `config`, `pipeline`,
-`data_fingerprint`, and the keys of `components.publishing.run_view`."""
+`data_fingerprint`, and the keys of `graft.components.publishing.run_view`."""
 REASON_PROPERTY = "not_pushed_reason"
 """Custom property of the `PushedModel` that says why nothing was pushed."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-from components.publishing import files
-from components.publishing.files import is_remote
+from graft.components.publishing import files
+from graft.components.publishing.files import is_remote
 
 LABELS_NAME = "graft_labels.json"
 SERVING_CONFIG_NAME = "models.config"

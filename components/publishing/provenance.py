@@ -8,10 +8,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from components.gate.verdict import Verdict
+from graft.components.evaluation.verdict import Verdict
 
 _ROOT = Path(__file__).resolve().parents[2]
-_DISTRIBUTION = "graft"
+_DISTRIBUTION = "graft-tfx"
 
 
 def describe_environment() -> dict[str, Any]:

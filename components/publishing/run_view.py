@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.publishing.served_model import NO_VERSION
-from components.publishing.store import served_version
-from components.publishing.versions import hash_of, list_versions
+from graft.components.publishing.served_model import NO_VERSION
+from graft.components.publishing.store import served_version
+from graft.components.publishing.versions import hash_of, list_versions
 
 CANDIDATE_KEY = "candidate_key"
 BASELINE_VERSION = "baseline_version"

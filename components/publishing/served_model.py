@@ -16,8 +16,8 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
-from components.publishing.store import served_version
-from components.publishing.versions import (
+from graft.components.publishing.store import served_version
+from graft.components.publishing.versions import (
     MANIFEST_NAME,
     Version,
     find_damage,

@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-from components.publishing import files
-from components.publishing.files import is_remote
-from components.publishing.labels import read_labels, write_labels
-from components.publishing.versions import (
+from graft.components.publishing import files
+from graft.components.publishing.files import is_remote
+from graft.components.publishing.labels import read_labels, write_labels
+from graft.components.publishing.versions import (
     CHUNK_BYTES,
     GRAPH_NAME,
     MANIFEST_NAME,
@@ -31,7 +31,7 @@ from components.publishing.versions import (
     hash_of,
     list_versions,
 )
-from trainer.errors import UserError
+from graft.contract.errors import UserError
 
 AUDIT_NAME = "graft_audit.jsonl"
 

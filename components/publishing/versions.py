@@ -24,7 +24,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import Any
 
-from components.publishing import files
+from graft.components.publishing import files
 
 MANIFEST_NAME = "graft_manifest.json"
 GRAPH_NAME = "saved_model.pb"

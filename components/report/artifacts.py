@@ -9,7 +9,7 @@ class RunReport(artifact.Artifact):
     * File structure: `{uri}` is one HTML file that needs no other file and no network.
     """
 
-    TYPE_NAME = "components.RunReport"
+    TYPE_NAME = "graft.RunReport"
     DASHBOARD_TYPE = "system.HTML"
 
 
@@ -19,5 +19,5 @@ class ModelCard(artifact.Artifact):
     * File structure: `{uri}` is one Markdown file.
     """
 
-    TYPE_NAME = "components.ModelCard"
+    TYPE_NAME = "graft.ModelCard"
     DASHBOARD_TYPE = "system.Markdown"

@@ -12,7 +12,7 @@ from html import escape
 
 import numpy as np
 
-from components.gate.calibration import ReliabilityBin
+from graft.components.evaluation.calibration import ReliabilityBin
 
 _WIDTH, _HEIGHT = 480, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 42

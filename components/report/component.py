@@ -7,10 +7,10 @@ from typing import ClassVar
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components.data_quality.artifacts import DataQualityReport
-from components.image_example_gen.artifacts import ImageQuarantine
-from components.report import executor
-from components.report.artifacts import ModelCard, RunReport
+from graft.components.ingestion.artifacts import ImageQuarantine
+from graft.components.quality.artifacts import DataQualityReport
+from graft.components.report import executor
+from graft.components.report.artifacts import ModelCard, RunReport
 
 
 class ReportSpec(component_spec.ComponentSpec):

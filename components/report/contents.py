@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from tfx.dsl.io import fileio
 
-from components.data_quality.profile import values_of
-from components.gate.calibration import ReliabilityBin, reliability
-from components.gate.predictions import PREDICTIONS_FILE, Predictions
-from components.gate.verdict import VERDICT_FILE, Verdict
-from components.report.last_run import LastRun
-from components.report.pictures import find_images, thumbnail
-from trainer.custom_config import HISTORY_FILE
+from graft.components.evaluation.calibration import ReliabilityBin, reliability
+from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
+from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
+from graft.components.pictures import find_images, thumbnail
+from graft.components.quality.profile import values_of
+from graft.components.report.last_run import LastRun
+from graft.trainer.custom_config import HISTORY_FILE
 
 MOST_MISTAKES = 24
 MOST_QUARANTINED = 24

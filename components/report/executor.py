@@ -15,22 +15,22 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
-from components.artifact_files import exported_model, split_files
-from components.bottleneck_features.output_properties import (
+from graft.components.artifact_files import exported_model, split_files
+from graft.components.evaluation.verdict import Verdict
+from graft.components.features.output_properties import (
     COMPUTED,
     DAMAGED,
     ENGINE,
     FROM_STORE,
 )
-from components.data_quality.profile import drift
-from components.gate.verdict import Verdict
-from components.publishing.executor import REASON_PROPERTY
-from components.publishing.provenance import describe_environment
-from components.report import contents as read
-from components.report.grad_cam import Explainer, overlay
-from components.report.last_run import LastRun, remember_run
-from components.report.page import render_card, render_page
-from trainer.features import TEST_SPLIT
+from graft.components.publishing.executor import REASON_PROPERTY
+from graft.components.publishing.provenance import describe_environment
+from graft.components.quality.profile import drift
+from graft.components.report import contents as read
+from graft.components.report.grad_cam import Explainer, overlay
+from graft.components.report.last_run import LastRun, remember_run
+from graft.components.report.page import render_card, render_page
+from graft.contract.split_names import TEST_SPLIT
 
 EXAMPLES_KEY = "examples"
 EVALUATION_KEY = "evaluation"

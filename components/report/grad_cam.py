@@ -24,9 +24,9 @@ from tensorflow.python.framework.convert_to_constants import (
 )
 from tensorflow.python.grappler import tf_optimizer
 
-from components.gate.asking import open_session, session_config
-from components.report.pictures import THUMBNAIL_PIXELS, data_uri
-from trainer import features
+from graft.components.evaluation.inference import open_session, session_config
+from graft.components.pictures import THUMBNAIL_PIXELS, data_uri
+from graft.contract import signature_names
 
 _MAP_RANK = 4
 _OPACITY = 0.55
@@ -36,7 +36,7 @@ class Explainer:
     """Tells what the most probable class of an image rests on.
 
     Args:
-        model_path: A SavedModel of `trainer.export`.
+        model_path: A SavedModel of `graft.trainer.export`.
 
     Raises:
         LookupError: The model has no feature map, that is a tensor (N, H, W, C) between
@@ -45,9 +45,9 @@ class Explainer:
 
     def __init__(self, model_path: str) -> None:
         self._session, meta_graph = open_session(model_path)
-        signature = meta_graph.signature_def[features.IMAGES_SIGNATURE]
-        images = signature.inputs[features.IMAGES_INPUT].name
-        probabilities = signature.outputs[features.PROBABILITIES_OUTPUT].name
+        signature = meta_graph.signature_def[signature_names.IMAGES_SIGNATURE]
+        images = signature.inputs[signature_names.IMAGES_INPUT].name
+        probabilities = signature.outputs[signature_names.PROBABILITIES_OUTPUT].name
         with self._session.graph.as_default():
             # Beside the loaded graph, whose variables it finds by their shared names.
             self._images, self._probabilities = tf.graph_util.import_graph_def(

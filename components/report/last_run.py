@@ -11,9 +11,9 @@ import os
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 
-from components.data_quality.profile import Profile
-from components.publishing import files
-from components.publishing.labels import replace_text
+from graft.components.publishing import files
+from graft.components.publishing.labels import replace_text
+from graft.components.quality.profile import Profile
 
 LAST_RUNS_FILE = "graft_last_runs.json"
 _MOST_RUNS = 20

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 import yaml
 
-from components.report.charts import (
+from graft.components.report.charts import (
     Series,
     confusion_matrix,
     line_chart,
@@ -17,8 +17,8 @@ from components.report.charts import (
     share_bar,
     share_pair,
 )
-from components.report.contents import MOST_CLASSES_IN_MATRIX, ReportContents
-from components.report.timings import timings_table
+from graft.components.report.contents import MOST_CLASSES_IN_MATRIX, ReportContents
+from graft.components.report.timings import timings_table
 
 TEMPLATES = Path(__file__).parent / "templates"
 _PENALTY = "penalty"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from html import escape
 
-from components.report.charts import share_bar
+from graft.components.report.charts import share_bar
 
 _TIMINGS = re.compile("<!-- timings -->.*<!-- end of timings -->", re.DOTALL)
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.commands.runs import (
+from graft.contract.errors import UserError
+from graft.pipeline.commands.runs import (
     DEFAULT_OUTPUT,
     OutputOption,
     PipelineOption,
@@ -18,7 +19,6 @@ from pipeline.commands.runs import (
     find_metadata,
     list_runs,
 )
-from trainer.errors import UserError
 
 
 def bless(
@@ -79,9 +79,9 @@ def publish_run(run: Run, output: Path, refusals: list[str], reason: str) -> int
         refusals: Why it was refused.
         reason: Why it is published nonetheless; empty if it was not refused.
     """
-    from components.publishing.config import PushConfig
-    from components.publishing.provenance import describe_environment, record_of
-    from components.publishing.store import publish
+    from graft.components.publishing.config import PushConfig
+    from graft.components.publishing.provenance import describe_environment, record_of
+    from graft.components.publishing.store import publish
 
     push = PushConfig.model_validate(run.config["push"])
     destination = push.destination or str(output / "serving")

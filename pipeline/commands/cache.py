@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trainer.errors import UserError
+from graft.contract.errors import UserError
 
 app = typer.Typer(help="Look after the store of bottleneck features.")
 
@@ -48,7 +48,7 @@ def prune(
     ] = 30,
 ) -> None:
     """Remove damaged files, torn writes and what was long out of use."""
-    from components.bottleneck_features import store_upkeep
+    from graft.components.features import store_upkeep
 
     removed = store_upkeep.prune(_existing(folder), unused_days * 24 * 3600)
     for path in removed:
@@ -58,7 +58,7 @@ def prune(
 
 def _print(folder: Path) -> int:
     """Print a line per namespace and return the number of damaged files."""
-    from components.bottleneck_features.store_upkeep import summarise
+    from graft.components.features.store_upkeep import summarise
 
     num_damaged = 0
     for summary in summarise(_existing(folder)):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.config import ConfigPath, DataOption, SetOption
+from graft.pipeline.commands.config import ConfigPath, DataOption, SetOption
 
 ProfileOption = Annotated[
     str,
@@ -47,19 +47,19 @@ def compile_(  # noqa: PLR0917 - options of a command
     ] = False,
 ) -> None:
     """Compile the pipeline for Kubeflow Pipelines v2, or for Vertex AI."""
-    from trainer.errors import UserError
+    from graft.contract.errors import UserError
 
     if target not in ("kubeflow", "vertex"):
         raise UserError(f"`--target` must be kubeflow or vertex. Received: {target!r}")
-    from pipeline.config import load_config
-    from pipeline.kubeflow.profile import load_profile
+    from graft.pipeline.config import load_config
+    from graft.pipeline.kubeflow.compilation.profile import load_profile
 
     loaded = load_config(config, data=data, overrides=overrides or ())
     chosen = load_profile(profile)
     if image is not None:
         chosen = chosen.model_copy(update={"image": image, "gpu_image": None})
     path = output or Path("pipeline.json" if target == "vertex" else "pipeline.yaml")
-    from pipeline.kubeflow import compiler
+    from graft.pipeline.kubeflow.compilation import compiler
 
     if target == "vertex":
         text = compiler.compile_for_vertex(loaded, chosen)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.config import PipelineConfig, dump_config, load_config
+from graft.pipeline.config import PipelineConfig, dump_config, load_config
 
 app = typer.Typer(help="Look at a config: all its values, its mistakes, its keys.")
 

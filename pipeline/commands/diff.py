@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.commands.runs import (
+from graft.pipeline.commands.runs import (
     DEFAULT_OUTPUT,
     OutputOption,
     PipelineOption,
@@ -18,7 +18,7 @@ from pipeline.commands.runs import (
 )
 
 if TYPE_CHECKING:
-    from components.gate.comparison import Comparison
+    from graft.components.evaluation.comparison import Comparison
 
 
 def diff(
@@ -89,9 +89,9 @@ def compare_runs(first: Run, second: Run) -> Comparison | None:
     """Compare two runs' answers on the images that both were asked about."""
     import numpy as np
 
-    from components.gate.comparison import compare
-    from components.gate.config import ComparisonConfig
-    from components.gate.predictions import PREDICTIONS_FILE, Predictions
+    from graft.components.evaluation.comparison import compare
+    from graft.components.evaluation.config import ComparisonConfig
+    from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
 
     right = []
     for run in (first, second):

@@ -22,8 +22,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipeline.environment import host, install, lock
-from trainer.presets import PRESETS, Preset
+from graft.pipeline.environment import host, install, lock
+from graft.trainer.backbones.presets import PRESETS, Preset
 
 State = Literal["fine", "note", "missing"]
 

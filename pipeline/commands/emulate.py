@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.submit import ParameterOption, parse_parameters
+from graft.pipeline.commands.submit import ParameterOption, parse_parameters
 
 
 def emulate(
@@ -36,8 +36,8 @@ def emulate(
     from rich.console import Console
     from rich.table import Table
 
-    from pipeline.kubeflow.emulated_backend import EmulatedBackend, Hooks
-    from trainer.errors import UserError
+    from graft.contract.errors import UserError
+    from graft.pipeline.kubeflow.emulation.backend import EmulatedBackend, Hooks
 
     folders = {}
     for text in mounts or ():

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from serving.image_files import find_images
-from serving.model_store import DEFAULT_NAME
-from trainer.errors import UserError
+from graft.contract.errors import UserError
+from graft.serving.image_files import find_images
+from graft.serving.model_store import DEFAULT_NAME
 
 
 def load_test(
@@ -45,7 +45,7 @@ def load_test(
 
     import grpc
 
-    from serving.load import LoadPlan, measure
+    from graft.serving.load import LoadPlan, measure
 
     try:
         plan = LoadPlan(

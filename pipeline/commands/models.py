@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from serving.errors import ModelNotFoundError
-from serving.model_store import DEFAULT_FOLDER, find_model
-from trainer.errors import UserError
+from graft.contract.errors import UserError
+from graft.serving.errors import ModelNotFoundError
+from graft.serving.model_store import DEFAULT_FOLDER, find_model
 
 ModelDirOption = Annotated[
     Path, typer.Option(help="Folder of pushed models, or of one model's versions.")
@@ -35,9 +35,9 @@ def models(
     ] = False,
 ) -> None:
     """List the published versions; the served one is marked."""
-    from components.publishing import store
-    from components.publishing.labels import read_labels
-    from components.publishing.versions import find_damage, list_versions
+    from graft.components.publishing import store
+    from graft.components.publishing.labels import read_labels
+    from graft.components.publishing.versions import find_damage, list_versions
 
     folder = find_folder(model_dir, model)
     if promote is not None:

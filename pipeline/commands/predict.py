@@ -14,16 +14,16 @@ from typing import Annotated, Any
 
 import typer
 
-from serving.errors import PredictionError, ServingError
-from serving.image_files import find_images
-from serving.model_store import (
+from graft.contract.errors import UserError
+from graft.serving.errors import PredictionError, ServingError
+from graft.serving.image_files import find_images
+from graft.serving.model_store import (
     DEFAULT_FOLDER,
     DEFAULT_NAME,
     find_model,
     newest_version,
 )
-from serving.prediction import Prediction
-from trainer.errors import UserError
+from graft.serving.prediction import Prediction
 
 Outcome = Prediction | PredictionError
 Predict = Callable[[Iterable[bytes]], Iterator[Outcome]]
@@ -72,7 +72,7 @@ def predict(
         try:
             paths = list(find_images(images))
             if server is not None:
-                from serving.client import PredictionClient
+                from graft.serving.client import PredictionClient
 
                 client = PredictionClient(
                     server,
@@ -85,8 +85,8 @@ def predict(
                 predict_each: Predict = client.predict_each
             else:
                 version, path = newest_version(find_model(model_dir, model))
-                from pipeline.run_log import native_greetings_hidden
-                from serving.local_model import LocalModel
+                from graft.pipeline.local.run_log import native_greetings_hidden
+                from graft.serving.local_model import LocalModel
 
                 with native_greetings_hidden():
                     local = LocalModel(version, path)

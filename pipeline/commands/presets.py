@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from trainer.presets import PRESETS, Preset
-from trainer.weight_files import find_local_weights
+from graft.trainer.backbones.presets import PRESETS, Preset
+from graft.trainer.backbones.weight_files import find_local_weights
 
 _BATCH = 32
 _ROUNDS = 4
@@ -65,8 +65,8 @@ def _measure_speed(preset: Preset) -> float:
     import numpy as np
     import tensorflow as tf
 
-    from trainer.backbone import build_backbone
-    from trainer.config import ModelConfig
+    from graft.trainer.backbones.backbone import build_backbone
+    from graft.trainer.config import ModelConfig
 
     backbone = build_backbone(ModelConfig(preset=preset.name, weights="none"))
     extract = tf.function(lambda pixels: backbone(pixels, training=False))

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.runs import (
+from graft.contract.errors import UserError
+from graft.pipeline.commands.runs import (
     DEFAULT_OUTPUT,
     OutputOption,
     PipelineOption,
@@ -15,7 +16,6 @@ from pipeline.commands.runs import (
     find_metadata,
     list_runs,
 )
-from trainer.errors import UserError
 
 
 def report(
@@ -30,7 +30,7 @@ def report(
     ] = False,
 ) -> None:
     """Print where a run's report is, timings filled in; --open shows it."""
-    from components.report.timings import with_timings
+    from graft.components.report.timings import with_timings
 
     chosen = choose_run(list_runs(find_metadata(output, pipeline)), run)
     path = Path(chosen.artifacts.get("Report.report", ""))

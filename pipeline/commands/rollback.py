@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.models import ModelDirOption, ModelOption, find_folder
-from serving.model_store import DEFAULT_FOLDER
+from graft.pipeline.commands.models import ModelDirOption, ModelOption, find_folder
+from graft.serving.model_store import DEFAULT_FOLDER
 
 
 def rollback(
@@ -25,7 +25,7 @@ def rollback(
     The model that is left behind is not pushed again by the next run; `graft bless
     --force` does so nonetheless.
     """
-    from components.publishing.store import roll_back
+    from graft.components.publishing.store import roll_back
 
     new = roll_back(find_folder(model_dir, model), version, reason)
     rolled = new.manifest["rollback"]

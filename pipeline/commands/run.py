@@ -10,9 +10,14 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.config import ConfigPath, DataOption, OutputOption, SetOption
-from pipeline.config import PipelineConfig, load_config
-from trainer.errors import UserError
+from graft.contract.errors import UserError
+from graft.pipeline.commands.config import (
+    ConfigPath,
+    DataOption,
+    OutputOption,
+    SetOption,
+)
+from graft.pipeline.config import PipelineConfig, load_config
 
 EXIT_REFUSED = 3
 """Exit status when the pipeline ran and the gate refused the model."""
@@ -33,7 +38,7 @@ def run(
     earlier run already answered is taken from its cache. The exit status is 0 when the
     model was pushed, 3 when the gate refused it, 1 when the run failed.
     """
-    from components.image_example_gen.fingerprint import fingerprint
+    from graft.components.ingestion.fingerprint import fingerprint
 
     loaded = load_config(config, data=data, output=output, overrides=overrides or ())
     # Before TFX is imported: data that are not there are told of at once.
@@ -63,22 +68,22 @@ def _make_folder(folder: Path) -> None:
 def _run(
     config: PipelineConfig, data_fingerprint: str, log_path: Path, *, verbose: bool
 ) -> bool:
-    from pipeline.progress_display import ProgressDisplay
-    from pipeline.run_log import logs_to_file
+    from graft.pipeline.local.progress_display import ProgressDisplay
+    from graft.pipeline.local.run_log import logs_to_file
 
     start = time.monotonic()
     with logs_to_file(log_path, verbose=verbose) as terminal:
         display = ProgressDisplay(terminal, animate=not verbose)
         with display:
             display.say("Loading TFX")
-            from pipeline import lean_imports
+            from graft.pipeline import lean_imports
 
             # Imports make millions of objects and no garbage: looking for some among
             # them takes seconds, now and in every later collection.
             gc.disable()
             lean_imports.install()
-            from pipeline.local_runner import run_locally
-            from trainer.early_checks import check_network
+            from graft.pipeline.local.runner import run_locally
+            from graft.trainer.loops.early_checks import check_network
 
             gc.freeze()
             gc.enable()
@@ -89,13 +94,13 @@ def _run(
                 raise UserError(f"{error}\nLog: {log_path}") from None
             except Exception as error:
                 raise _failure(error, display.failed_node, log_path) from error
-            from components.report.timings import fill_in_timings
-            from pipeline.run_result import read_result
+            from graft.components.report.timings import fill_in_timings
+            from graft.pipeline.local.run_result import read_result
 
             result = read_result(config)
             if result.report_path:
                 fill_in_timings(result.report_path, timings)
-    from pipeline.summary import print_summary
+    from graft.pipeline.local.summary import print_summary
 
     print_summary(config, result, seconds=time.monotonic() - start, log_path=log_path)
     return result.is_blessed

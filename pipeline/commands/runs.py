@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.commands import submit
-from trainer.errors import UserError
+from graft.contract.errors import UserError
+from graft.pipeline.commands import submit
 
 if TYPE_CHECKING:
-    from components.gate.verdict import Verdict
+    from graft.components.evaluation.verdict import Verdict
 
 DEFAULT_OUTPUT = Path("graft_output")
 OutputOption = Annotated[
@@ -54,7 +54,7 @@ class Run:
 
     def verdict(self) -> Verdict | None:
         """Return the gate's decision; None if the run did not get that far."""
-        from components.gate.verdict import VERDICT_FILE, Verdict
+        from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 
         uri = self.artifacts.get("Evaluator.evaluation")
         path = None if uri is None else Path(uri) / VERDICT_FILE

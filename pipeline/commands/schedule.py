@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.submit import (
+from graft.pipeline.commands.submit import (
     DEFAULT_HOST,
     CookieFileOption,
     HostOption,
@@ -83,15 +83,15 @@ def create(  # noqa: PLR0917 - options of a command
     ] = None,
 ) -> None:
     """Create a schedule: one run at a time, missed times are not made up for."""
-    from trainer.errors import UserError
+    from graft.contract.errors import UserError
 
     if engine not in ("kubeflow", "cronjob"):
         raise UserError(f"`--engine` must be kubeflow or cronjob. Received: {engine!r}")
-    from pipeline.kubeflow.cron import in_utc, six_fields
+    from graft.pipeline.kubeflow.cluster.cron import in_utc, six_fields
 
     values = parse_parameters(parameters)
     if engine == "kubeflow":
-        from pipeline.kubeflow import schedules
+        from graft.pipeline.kubeflow.cluster import schedules
 
         expression = in_utc(six_fields(cron), timezone)
         if expression != cron:
@@ -109,9 +109,15 @@ def create(  # noqa: PLR0917 - options of a command
         )
         typer.echo(f"Schedule {name}: {made}; it runs the newest version each time.")
         return
-    from pipeline.kubeflow.cronjob import CronJobSettings, cronjob_manifests
-    from pipeline.kubeflow.pipeline_file import check_parameters, read_pipeline_file
-    from pipeline.kubeflow.profile import load_profile
+    from graft.pipeline.kubeflow.cluster.cronjob import (
+        CronJobSettings,
+        cronjob_manifests,
+    )
+    from graft.pipeline.kubeflow.compilation.pipeline_file import (
+        check_parameters,
+        read_pipeline_file,
+    )
+    from graft.pipeline.kubeflow.compilation.profile import load_profile
 
     path = Path(pipeline)
     spec, _ = read_pipeline_file(path)
@@ -147,7 +153,7 @@ def list_(
     from rich.console import Console
     from rich.table import Table
 
-    from pipeline.kubeflow import schedules
+    from graft.pipeline.kubeflow.cluster import schedules
 
     table = Table("schedule", "status", "cron (UTC)", "id")
     for item in schedules.list_schedules(
@@ -169,7 +175,7 @@ def _add_verb(verb: str, text: str, method: str, done: str) -> None:
     Args:
         verb: The command.
         text: Its help.
-        method: Function of `pipeline.kubeflow.schedules` that does it.
+        method: Function of `graft.pipeline.kubeflow.cluster.schedules` that does it.
         done: What is said about the schedule afterwards.
     """
 
@@ -181,7 +187,7 @@ def _add_verb(verb: str, text: str, method: str, done: str) -> None:
         token_file: TokenFileOption = None,
         cookie_file: CookieFileOption = None,
     ) -> None:
-        from pipeline.kubeflow import schedules
+        from graft.pipeline.kubeflow.cluster import schedules
 
         api = connect(host, namespace, token_file, cookie_file)
         getattr(schedules, method)(api, name)

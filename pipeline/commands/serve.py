@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from serving.errors import ModelNotFoundError
-from serving.model_store import DEFAULT_FOLDER, find_model
-from trainer.errors import UserError
+from graft.contract.errors import UserError
+from graft.serving.errors import ModelNotFoundError
+from graft.serving.model_store import DEFAULT_FOLDER, find_model
 
 BINARY = "tensorflow_model_server"
 
@@ -96,7 +96,7 @@ def serve_command(
             "`--engine embedded`, which answers the same requests."
         )
     if engine is Engine.EMBEDDED or binary is None:
-        command = [sys.executable, "-m", "serving.embedded"]
+        command = [sys.executable, "-m", "graft.serving.embedded"]
     else:
         command = [binary]
     command += [f"--port={port}", f"--rest_api_port={rest_port}"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from pipeline.kubeflow.api import Api
-    from pipeline.kubeflow.submission import RunState
+    from graft.pipeline.kubeflow.cluster.api import Api
+    from graft.pipeline.kubeflow.cluster.submission import RunState
 
 DEFAULT_HOST = "http://localhost:8888"
 """Where a port-forward to Kubeflow's API listens."""
@@ -58,7 +58,7 @@ def connect(
     """Return the API behind the options; secrets come from files or the environment."""
     import os
 
-    from pipeline.kubeflow.api import Api, Connection
+    from graft.pipeline.kubeflow.cluster.api import Api, Connection
 
     return Api(
         Connection(
@@ -74,7 +74,7 @@ def parse_parameters(texts: list[str] | None) -> dict[str, Any]:
     """Return the values of `--param NAME=VALUE`."""
     import yaml
 
-    from trainer.errors import UserError
+    from graft.contract.errors import UserError
 
     values = {}
     for text in texts or ():
@@ -135,13 +135,15 @@ def submit(  # noqa: PLR0917 - options of a command
     1 otherwise. Where the pipeline demands a fingerprint of its data, it is computed
     here, from the path that the run would read.
     """
-    from pipeline.kubeflow import due, submission
-    from pipeline.kubeflow.pipeline_file import (
+    from graft.pipeline.kubeflow.cluster import due, submission
+    from graft.pipeline.kubeflow.compilation.pipeline_file import (
         check_parameters,
         read_pipeline_file,
         service_account_of,
     )
-    from pipeline.kubeflow.runtime_parameters import FINGERPRINT_PARAMETER
+    from graft.pipeline.kubeflow.compilation.runtime_parameters import (
+        FINGERPRINT_PARAMETER,
+    )
 
     spec, configs = read_pipeline_file(pipeline)
     values = parse_parameters(parameters)
@@ -203,7 +205,7 @@ def runs(
     from rich.console import Console
     from rich.table import Table
 
-    from pipeline.kubeflow import submission
+    from graft.pipeline.kubeflow.cluster import submission
 
     api = connect(host, namespace, token_file, cookie_file)
     table = Table("run", "state", "started", "id")
@@ -220,7 +222,7 @@ def _follow(api: Api, run_id: str) -> RunState:
     from rich.live import Live
     from rich.table import Table
 
-    from pipeline.kubeflow import submission
+    from graft.pipeline.kubeflow.cluster import submission
 
     def table_of(state: RunState) -> Table:
         table = Table(
@@ -243,7 +245,7 @@ def _follow(api: Api, run_id: str) -> RunState:
 
 
 def _secret(path: Path | None, value: str) -> str:
-    from trainer.errors import UserError
+    from graft.contract.errors import UserError
 
     if path is None:
         return value

@@ -14,15 +14,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 import yaml
 
-from pipeline.commands.config import ConfigPath, DataOption, OutputOption, SetOption
-from pipeline.config import PipelineConfig, load_config
-from trainer.custom_config import STORED_FEATURES_STRATEGIES
-from trainer.errors import UserError
+from graft.contract.errors import UserError
+from graft.pipeline.commands.config import (
+    ConfigPath,
+    DataOption,
+    OutputOption,
+    SetOption,
+)
+from graft.pipeline.config import PipelineConfig, load_config
+from graft.trainer.custom_config import STORED_FEATURES_STRATEGIES
 
 if TYPE_CHECKING:
     import optuna
 
-    from trainer.tuning import Problem, Score
+    from graft.trainer.loops.tuning import Problem, Score
 
 _SHOWN = 5
 TABLE_FILE = "trials.csv"
@@ -57,7 +62,7 @@ def tune(  # noqa: PLR0917 - options of a command
     never read. The best config, a table of the trials and the search itself are kept in
     the pipeline's folder: the same command goes on where it ended, or was killed.
     """
-    from components.image_example_gen.fingerprint import fingerprint
+    from graft.components.ingestion.fingerprint import fingerprint
 
     loaded = load_config(config, data=data, output=output, overrides=overrides or ())
     if loaded.training.strategy not in STORED_FEATURES_STRATEGIES:
@@ -66,7 +71,7 @@ def tune(  # noqa: PLR0917 - options of a command
             f"of {list(STORED_FEATURES_STRATEGIES)}. "
             f"Received: {loaded.training.strategy!r}"
         )
-    from pipeline.stored_features import find_stored_features
+    from graft.pipeline.local.stored_features import find_stored_features
 
     stored = find_stored_features(loaded, fingerprint(loaded.data))
     typer.echo("Loading TensorFlow and the features ...")
@@ -92,12 +97,12 @@ def _problem(
     metric: Literal["loss", "accuracy"],
 ) -> tuple[Problem, str]:
     """Load the features; return the problem and a hash of all that it is about."""
-    from pipeline.run_log import native_greetings_hidden
+    from graft.pipeline.local.run_log import native_greetings_hidden
 
     with native_greetings_hidden():
-        from trainer.input_fn import load_features
-        from trainer.training_loop import fingerprint_of
-        from trainer.tuning import SEARCH_VERSION, Problem
+        from graft.trainer.loops.input_fn import load_features
+        from graft.trainer.loops.training_loop import fingerprint_of
+        from graft.trainer.loops.tuning import SEARCH_VERSION, Problem
 
         # TensorFlow looks for GPUs at the first operation, and complains of finding
         # none.
@@ -106,7 +111,7 @@ def _problem(
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     shape: tuple[int, ...] = train[0].shape[1:]
     if config.model.pooling == "none":
-        from trainer.backbone import build_backbone
+        from graft.trainer.backbones.backbone import build_backbone
 
         shape = build_backbone(config.model).output_shape[1:]
     problem = Problem(
@@ -137,7 +142,7 @@ def _search(
     seed: int,
     best_path: Path,
 ) -> None:
-    from trainer import tuning
+    from graft.trainer.loops import tuning
 
     started = time.monotonic()
     storage = f"sqlite:///{os.path.abspath(folder / 'study.sqlite')}"

@@ -19,7 +19,7 @@ import sysconfig
 from pathlib import Path
 from typing import List, Optional
 
-from pipeline.environment import host
+from . import host
 
 RELEASE = "trixie"
 PACKAGES = ("libc6", "libstdc++6", "libgcc-s1")

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Dict, List, Optional, Union
 
-from pipeline.environment import glibc, host
+from . import glibc, host
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
@@ -133,6 +133,18 @@ def child_environment(pip_settings: str = "") -> Dict[str, str]:
         if name:
             environment.setdefault(name, value.strip("'\""))
     return environment
+
+
+def link_packages() -> None:
+    """Link the folders of graft's packages by their import names, for mypy.
+
+    An editable install maps `graft.trainer` to the folder `trainer` by an import hook,
+    which mypy does not follow.
+    """
+    links = VENV / "typing" / "graft"
+    links.mkdir(parents=True, exist_ok=True)
+    for marker in ROOT.glob("*/py.typed"):
+        (links / marker.parent.name).symlink_to(marker.parent, target_is_directory=True)
 
 
 class _Builder:
@@ -249,6 +261,7 @@ class _Builder:
             [*install, "--no-build-isolation", "--editable", str(ROOT)],
             "installing graft itself",
         )
+        link_packages()
         content = json.dumps(fingerprint(gpu), indent=1)
         STAMP.write_text(content, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""`python -m serving.embedded`, with the flags of `tensorflow_model_server`."""
+"""`python -m graft.serving.embedded`, with the flags of `tensorflow_model_server`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 
 def main() -> None:
     """Serve until SIGTERM."""
-    from serving import tensorflow_runtime
+    from graft.serving import tensorflow_runtime
 
     tensorflow_runtime.load_lean()
-    from serving.embedded import server
+    from graft.serving.embedded import server
 
     status = server.main()
     sys.stdout.flush()

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from google.protobuf import text_format
 
-from serving.embedded.batching import BatchingOptions
-from serving.embedded.metrics import DEFAULT_PATH
-from serving.embedded.status import StatusError, invalid
-from serving.protos import server_config_pb2
+from graft.serving.embedded.contract.status import StatusError, invalid
+from graft.serving.embedded.loading.batching import BatchingOptions
+from graft.serving.embedded.transport.metrics import DEFAULT_PATH
+from graft.serving.protos import server_config_pb2
 
 Message = TypeVar("Message")
 
@@ -115,7 +115,7 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Options, list[str]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m serving.embedded", allow_abbrev=False, description=__doc__
+        prog="python -m graft.serving.embedded", allow_abbrev=False, description=__doc__
     )
 
     def add(name: str, kind: Any, default: Any) -> None:

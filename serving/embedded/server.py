@@ -15,16 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from serving.embedded import grpc_server, rest, warmup
-from serving.embedded.batching import BatchingRunner, BatchScheduler
-from serving.embedded.core import Core
-from serving.embedded.manager import Manager, ManagerOptions
-from serving.embedded.metrics import Metrics
-from serving.embedded.model_config import read_config_file, single_model
-from serving.embedded.options import Options, parse_flags
-from serving.embedded.saved_model import SavedModel, session_config
-from serving.embedded.servable import DirectRunner, Runner, Servable
-from serving.embedded.status import StatusError
+from graft.serving.embedded.contract.status import StatusError
+from graft.serving.embedded.loading import warmup
+from graft.serving.embedded.loading.batching import BatchingRunner, BatchScheduler
+from graft.serving.embedded.loading.manager import Manager, ManagerOptions
+from graft.serving.embedded.loading.model_config import read_config_file, single_model
+from graft.serving.embedded.loading.saved_model import SavedModel, session_config
+from graft.serving.embedded.loading.servable import DirectRunner, Runner, Servable
+from graft.serving.embedded.options import Options, parse_flags
+from graft.serving.embedded.transport import grpc_server, rest
+from graft.serving.embedded.transport.core import Core
+from graft.serving.embedded.transport.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 

@@ -21,12 +21,15 @@ import numpy as np
 import tensorflow as tf
 from results import ROOT, Image, data_folder, read_images
 
-from pipeline.config import PipelineConfig, load_config
-from pipeline.pipeline import preprocessing_spec
-from trainer.backbone import build_backbone
-from trainer.image_epochs import ImageStream
-from trainer.preprocessing import normalise_pixels, resize_image
-from trainer.training import fit_end_to_end, fit_head
+from graft.pipeline.config import PipelineConfig, load_config
+from graft.pipeline.pipeline import preprocessing_spec
+from graft.trainer.backbones.backbone import build_backbone
+from graft.trainer.loops.image_epochs import ImageStream
+from graft.trainer.loops.training import fit_end_to_end, fit_head
+from graft.trainer.preprocessing.image_preprocessing import (
+    normalise_pixels,
+    resize_image,
+)
 
 _NUM_CLASSES = 10
 _EPOCHS_IN_THE_LOOP = 2

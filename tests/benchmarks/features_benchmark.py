@@ -83,11 +83,11 @@ def _compare(
     with_engine: bool,
 ) -> None:
     sys.path.insert(0, str(ROOT))
-    from components.bottleneck_features import extraction as component
-    from components.bottleneck_features.extraction import ExtractShard, Shard
-    from components.bottleneck_features.feature_records import read_records
-    from trainer.backbone import build_backbone
-    from trainer.config import ModelConfig
+    from graft.components.features import extraction as component
+    from graft.components.features.extraction import ExtractShard, Shard
+    from graft.components.features.feature_records import read_records
+    from graft.trainer.backbones.backbone import build_backbone
+    from graft.trainer.config import ModelConfig
 
     keys = [read_records(metadata).keys for metadata, _, _ in shards]
     keras_model = build_backbone(ModelConfig())
@@ -172,9 +172,9 @@ def measure_memory(arguments: argparse.Namespace, folder: Path) -> None:
 # --- Ways of computing features -------------------------------------------------------
 def extraction(store: str):
     """Describe what the pipeline asks for by default."""
-    from components.bottleneck_features.extraction import Extraction
-    from trainer.config import ModelConfig
-    from trainer.preprocessing import PreprocessingSpec
+    from graft.components.features.extraction import Extraction
+    from graft.trainer.config import ModelConfig
+    from graft.trainer.preprocessing.image_preprocessing import PreprocessingSpec
 
     return Extraction(
         model_json=ModelConfig().model_dump_json(),
@@ -192,12 +192,12 @@ def plain_dataset(files: Sequence[str]):
     """Decode and resize as tutorials do."""
     import tensorflow as tf
 
-    from trainer import features
+    from graft.contract import example_keys
 
-    spec = {features.IMAGE_KEY: tf.io.FixedLenFeature([], tf.string)}
+    spec = {example_keys.IMAGE_KEY: tf.io.FixedLenFeature([], tf.string)}
 
     def load(record):
-        encoded = tf.io.parse_single_example(record, spec)[features.IMAGE_KEY]
+        encoded = tf.io.parse_single_example(record, spec)[example_keys.IMAGE_KEY]
         pixels = tf.io.decode_jpeg(encoded, channels=3)
         return (tf.image.resize(pixels, [SIZE, SIZE], "bicubic") - 127.0) / 128.0
 
@@ -216,7 +216,7 @@ def run_child(shards: Sequence[tuple[str, ...]], store: Path) -> Cost:
     output = subprocess.run(
         [sys.executable, str(Path(__file__)), CHILD, str(tasks)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"},
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
         stdout=subprocess.PIPE,
         check=True,
     ).stdout
@@ -227,8 +227,8 @@ def child(tasks: str) -> None:
     """Extract the shards on Beam, and print what the work took, imports left out."""
     import apache_beam as beam
 
-    from components.bottleneck_features.extraction import ExtractShard, Shard
-    from pipeline.beam_settings import keep_beam_local
+    from graft.components.features.extraction import ExtractShard, Shard
+    from graft.pipeline.beam_settings import keep_beam_local
 
     keep_beam_local()
     task = json.loads(Path(tasks).read_text())
@@ -297,7 +297,7 @@ def write_shards(
     """Write examples as ImageExampleGen does; return metadata, images and target."""
     import tensorflow as tf
 
-    from trainer import features
+    from graft.contract import example_keys
 
     folder.mkdir(parents=True)
     shards = []
@@ -316,13 +316,16 @@ def write_shards(
                 example = tf.train.Example()
                 feature = example.features.feature
                 for key, value in (
-                    (features.CONTENT_HASH_KEY, hashlib.sha256(encoded).hexdigest()),
-                    (features.FILENAME_KEY, f"{name}/{number}.jpg"),
-                    (features.CLASS_NAME_KEY, name),
+                    (
+                        example_keys.CONTENT_HASH_KEY,
+                        hashlib.sha256(encoded).hexdigest(),
+                    ),
+                    (example_keys.FILENAME_KEY, f"{name}/{number}.jpg"),
+                    (example_keys.CLASS_NAME_KEY, name),
                 ):
                     feature[key].bytes_list.value.append(value.encode())
                 metadata.write(example.SerializeToString())
-                feature[features.IMAGE_KEY].bytes_list.value.append(encoded)
+                feature[example_keys.IMAGE_KEY].bytes_list.value.append(encoded)
                 whole.write(example.SerializeToString())
     return shards
 

@@ -56,7 +56,7 @@ def main() -> None:
         )
         graft = measure(
             [
-                *(sys.executable, "-m", "pipeline.cli", "run"),
+                *(sys.executable, "-m", "graft.pipeline.cli", "run"),
                 *("--data", str(data), "--output", str(folder / "graft")),
             ],
             folder / "graft",
@@ -113,7 +113,6 @@ def measure(command: list[str], output: Path) -> Cost:
             cwd=ROOT,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - start

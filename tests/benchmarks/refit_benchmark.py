@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import re
 import subprocess
 import sys
@@ -64,12 +63,11 @@ def write_class(folder: Path, images: Iterable[tuple[str, bytes]], number: int) 
 
 def run(data: Path, output: Path) -> dict[str, float]:
     """Run `graft run`; return the seconds of each node, of what is none, and of all."""
-    command = [sys.executable, "-m", "pipeline.cli", "run"]
+    command = [sys.executable, "-m", "graft.pipeline.cli", "run"]
     start = time.monotonic()
     finished = subprocess.run(
         [*command, "--data", str(data), "--output", str(output)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -4,10 +4,10 @@
 
 Every row is a config of `pipeline/configs/`, trained by the functions that `graft run`
 calls: features come out of BottleneckFeatures' store, heads out of
-`trainer.training.fit_head`. A seed decides which images are held out or which are
-learnt from (`Row.hold_out`), and which of these are `eval`. Nothing is chosen on an
-image that is held out: recipes come from images that no seed holds out
-(docs/results.md), penalties from each seed's own training images.
+`graft.trainer.loops.training.fit_head`. A seed decides which images are held out or
+which are learnt from (`Row.hold_out`), and which of these are `eval`.
+Nothing is chosen on an image that is held out: recipes come from images that no seed
+holds out (docs/results.md), penalties from each seed's own training images.
 
 The images come from the folder that GRAFT_TEST_DATA names (see tests/conftest.py).
 """
@@ -28,17 +28,17 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from components.bottleneck_features.extraction import (
+from graft.components.features.extraction import (
     Extraction,
     ExtractShard,
     Shard,
     release_workers,
 )
-from pipeline.config import PipelineConfig, load_config
-from pipeline.pipeline import preprocessing_spec
-from trainer import features
-from trainer.input_fn import load_features
-from trainer.training import fit_head
+from graft.contract import example_keys
+from graft.pipeline.config import PipelineConfig, load_config
+from graft.pipeline.pipeline import preprocessing_spec
+from graft.trainer.loops.input_fn import load_features
+from graft.trainer.loops.training import fit_head
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = (1, 2, 3)
@@ -284,10 +284,10 @@ def stored_features(
 def _example(image: Image) -> bytes:
     example = tf.train.Example()
     for key, value in (
-        (features.CONTENT_HASH_KEY, image.key.encode()),
-        (features.FILENAME_KEY, image.name.encode()),
-        (features.CLASS_NAME_KEY, image.class_name.encode()),
-        (features.IMAGE_KEY, image.content),
+        (example_keys.CONTENT_HASH_KEY, image.key.encode()),
+        (example_keys.FILENAME_KEY, image.name.encode()),
+        (example_keys.CLASS_NAME_KEY, image.class_name.encode()),
+        (example_keys.IMAGE_KEY, image.content),
     ):
         example.features.feature[key].bytes_list.value.append(value)
     return bytes(example.SerializeToString())

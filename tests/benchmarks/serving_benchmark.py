@@ -38,9 +38,11 @@ def main() -> None:
         images = extract_photographs(archive, folder / "photographs")
         version = folder / "model" / "1"
         export(version, images[:4], folder)
-        measure("serving.benchmark", version, *images)
+        measure("graft.serving.benchmark", version, *images)
         if arguments.requests:
-            measure("serving.soak", version, "--requests", str(arguments.requests))
+            measure(
+                "graft.serving.soak", version, "--requests", str(arguments.requests)
+            )
 
 
 def measure(module: str, *arguments: str | Path) -> None:
@@ -74,12 +76,12 @@ def export(version: Path, images: list[Path], scratch: Path) -> None:
     import tensorflow_transform as tft
     from conftest import write_transform_output
 
-    from pipeline.beam_settings import keep_beam_local
-    from trainer.backbone import build_backbone
-    from trainer.config import ModelConfig
-    from trainer.export import ServingModel, export_model
-    from trainer.head import build_head
-    from trainer.preprocessing import PreprocessingSpec
+    from graft.pipeline.beam_settings import keep_beam_local
+    from graft.trainer.backbones.backbone import build_backbone
+    from graft.trainer.config import ModelConfig
+    from graft.trainer.export.saved_model import ServingModel, export_model
+    from graft.trainer.heads.head import build_head
+    from graft.trainer.preprocessing.image_preprocessing import PreprocessingSpec
 
     keep_beam_local()
     spec = PreprocessingSpec(height=224, width=224, scaling="lite")

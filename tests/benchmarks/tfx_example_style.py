@@ -37,8 +37,8 @@ def preprocessing_fn(inputs):
 
 def run_fn(fn_args):
     """Train a head with the frozen backbone in the loop."""
-    from trainer.backbone import build_backbone
-    from trainer.config import ModelConfig
+    from graft.trainer.backbones.backbone import build_backbone
+    from graft.trainer.config import ModelConfig
 
     output = tft.TFTransformOutput(fn_args.transform_graph_path)
     spec = output.transformed_feature_spec()

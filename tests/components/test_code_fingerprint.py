@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.code_fingerprint import code_fingerprint
+from graft.components.code_fingerprint import code_fingerprint
 
 
 @pytest.fixture

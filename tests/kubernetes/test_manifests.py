@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.publishing.config import PushConfig
-from pipeline.kubeflow.cronjob import CronJobSettings, cronjob
-from pipeline.kubeflow.profile import load_profile
+from graft.components.publishing.config import PushConfig
+from graft.pipeline.kubeflow.cluster.cronjob import CronJobSettings, cronjob
+from graft.pipeline.kubeflow.compilation.profile import load_profile
 
 FOLDER = Path(__file__).resolve().parents[2] / "kubernetes"
 OVERLAYS = ("standalone", "gke", "eks")
@@ -29,7 +29,7 @@ CRON_JOB_HEAD = """\
 #   kubectl create configmap graft-pipeline --from-file=pipeline.yaml
 #   kubectl patch cronjob graft-retrain -p '{"spec": {"suspend": false}}'
 #
-# Written by `make goldens` from pipeline/kubeflow/cronjob.py: the command
+# Written by `make goldens` from pipeline/kubeflow/cluster/cronjob.py: the command
 # `graft schedule create --engine cronjob` makes the same for a pipeline of yours.
 """
 

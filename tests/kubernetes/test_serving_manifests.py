@@ -22,8 +22,8 @@ import yaml
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from pipeline.kubeflow.profile import load_profile
-from serving.embedded.options import parse_flags
+from graft.pipeline.kubeflow.compilation.profile import load_profile
+from graft.serving.embedded.options import parse_flags
 
 FOLDER = Path(__file__).resolve().parents[2] / "kubernetes" / "serving"
 OVERLAYS = ("cpu", "gpu", "s3-sync", "gcs")

@@ -53,7 +53,7 @@ def run_graft() -> RunGraft:
         *arguments: object, timeout: float = 280
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
+            [sys.executable, "-m", "graft.pipeline.cli", *map(str, arguments)],
             capture_output=True,
             text=True,
             check=False,
@@ -70,7 +70,7 @@ def kill_graft_at() -> Callable[..., None]:
     def kill(node: str, output: Path, *arguments: object) -> None:
         before = set(output.glob("pipelines/*/logs/*.log"))
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
+            [sys.executable, "-m", "graft.pipeline.cli", *map(str, arguments)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.config import ConfigError, PipelineConfig, dump_config, load_config
+from graft.pipeline.config import ConfigError, PipelineConfig, dump_config, load_config
 
 CONFIGS = sorted(
     (Path(__file__).resolve().parents[2] / "pipeline" / "configs").glob("*.yaml")
@@ -119,7 +119,7 @@ def test_every_key_has_a_description():
 
 def _graft(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *arguments],
+        [sys.executable, "-m", "graft.pipeline.cli", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -152,7 +152,7 @@ def test_help_and_checks_import_nothing_heavy(arguments):
     program = (
         "import sys\n"
         f"sys.argv = ['graft', *{arguments!r}]\n"
-        "from pipeline.cli import main\n"
+        "from graft.pipeline.cli import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         f"heavy = [name for name in {_HEAVY!r} if name in sys.modules]\n"
         "assert not heavy, heavy\n"

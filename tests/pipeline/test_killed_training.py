@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainer.custom_config import HISTORY_FILE
+from graft.trainer.custom_config import HISTORY_FILE
 
 _EPOCHS = 8
 _TRAINING = {
@@ -98,7 +98,7 @@ def test_same_weights_and_metrics_as_an_unbroken_run(
         return ["run", *data, *small, *overrides]
 
     killed, unbroken = tmp_path / "killed", tmp_path / "unbroken"
-    command = [sys.executable, "-m", "pipeline.cli", *arguments(killed)]
+    command = [sys.executable, "-m", "graft.pipeline.cli", *arguments(killed)]
     _kill_in_training(command, killed)
     assert not _versions(killed)
     outcomes = []

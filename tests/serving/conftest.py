@@ -23,7 +23,7 @@ CLASS_NAMES = ("red", "green", "blue")
 BUILD = '''
 import sys
 import tensorflow as tf
-from trainer import features
+from graft.contract import example_keys, signature_names
 
 NAMES = ["red", "green", "blue"]
 
@@ -43,12 +43,12 @@ class Colours(tf.Module):
 
     def answer(self, images):
         scores = self.scores(images)
-        return {features.PROBABILITIES_OUTPUT: scores,
-                features.LABEL_OUTPUT: tf.gather(NAMES, tf.argmax(scores, -1))}
+        return {signature_names.PROBABILITIES_OUTPUT: scores,
+                signature_names.LABEL_OUTPUT: tf.gather(NAMES, tf.argmax(scores, -1))}
 
     def images_of(self, examples):
-        spec = {features.IMAGE_KEY: tf.io.FixedLenFeature([], tf.string)}
-        return tf.io.parse_example(examples, spec)[features.IMAGE_KEY]
+        spec = {example_keys.IMAGE_KEY: tf.io.FixedLenFeature([], tf.string)}
+        return tf.io.parse_example(examples, spec)[example_keys.IMAGE_KEY]
 
 def strings(name):
     return tf.TensorSpec([None], tf.string, name)
@@ -63,20 +63,20 @@ def build(path, slope):
             return tf.function(body, input_signature=specs)
         return wrap
 
-    @function(strings(features.EXAMPLES_INPUT))
+    @function(strings(signature_names.EXAMPLES_INPUT))
     def serving_default(examples):
         return module.answer(module.images_of(examples))
 
-    @function(strings(features.IMAGES_INPUT))
+    @function(strings(signature_names.IMAGES_INPUT))
     def predict_images(images):
         return module.answer(images)
 
-    @function(strings(features.IMAGES_INPUT))
+    @function(strings(signature_names.IMAGES_INPUT))
     def predict_images_each(images):
         is_png = tf.equal(tf.strings.substr(images, 0, 4), b"\\x89PNG")
         grey = tf.io.encode_png(tf.fill([2, 2, 3], tf.constant(127, tf.uint8)))
         return {**module.answer(tf.where(is_png, images, grey)),
-                features.ERROR_OUTPUT: tf.where(is_png, "", "no PNG")}
+                signature_names.ERROR_OUTPUT: tf.where(is_png, "", "no PNG")}
 
     @function(strings("inputs"))
     def classify(inputs):
@@ -201,12 +201,12 @@ def _is_open(port: int) -> bool:
 
 @contextlib.contextmanager
 def _run_server(log: Path, *flags: str, wait: bool = True) -> Iterator[RunningServer]:
-    """Start `python -m serving.embedded` on free ports, and stop it at the end."""
+    """Start `python -m graft.serving.embedded` on free ports; stop it at the end."""
     port, rest_port = _free_port(), _free_port()
     command = [
         sys.executable,
         "-m",
-        "serving.embedded",
+        "graft.serving.embedded",
         f"--port={port}",
         f"--rest_api_port={rest_port}",
         "--host=localhost",

@@ -12,12 +12,12 @@ from pathlib import Path
 import grpc
 import pytest
 
-from serving import wire
-from serving.client import AsyncPredictionClient, PredictionClient
-from serving.errors import CallError, PredictionError
-from serving.prediction import Prediction
-from serving.protos import serving_pb2 as pb
-from trainer import features
+from graft.contract import signature_names
+from graft.serving import wire
+from graft.serving.client import AsyncPredictionClient, PredictionClient
+from graft.serving.errors import CallError, PredictionError
+from graft.serving.prediction import Prediction
+from graft.serving.protos import serving_pb2 as pb
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("red", "green", "blue")
@@ -146,7 +146,7 @@ class FailingServer:
         self.sizes.append(count)
         signature = request.model_spec.signature_name
         self.signatures.append(signature)
-        asks_for_each = signature == features.EACH_SIGNATURE
+        asks_for_each = signature == signature_names.EACH_SIGNATURE
         if asks_for_each and not self._has_each:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "no such signature")
         if b"bad" in images and not asks_for_each:
@@ -235,7 +235,10 @@ def test_one_more_request_tells_a_bad_image_apart():
     check_bad_among_good(outcomes)
     assert outcomes[8].message == "no image"
     assert failing.sizes == [16, 16]
-    assert failing.signatures == [features.IMAGES_SIGNATURE, features.EACH_SIGNATURE]
+    assert failing.signatures == [
+        signature_names.IMAGES_SIGNATURE,
+        signature_names.EACH_SIGNATURE,
+    ]
 
 
 def test_a_model_without_that_signature_is_asked_by_halves():
@@ -243,7 +246,7 @@ def test_a_model_without_that_signature_is_asked_by_halves():
         with PredictionClient(f"localhost:{failing.port}", name="m") as client:
             outcomes = list(client.predict_each(BAD_AMONG_GOOD))
     check_bad_among_good(outcomes)
-    assert failing.signatures.count(features.EACH_SIGNATURE) == 1
+    assert failing.signatures.count(signature_names.EACH_SIGNATURE) == 1
 
 
 def test_the_deadline_ends_a_call():
@@ -273,7 +276,7 @@ def test_images_are_read_only_as_far_as_requests_are_in_flight():
 
 def test_the_client_needs_no_tensorflow():
     program = (
-        "import sys, serving.client\n"
+        "import sys, graft.serving.client\n"
         "heavy = {'tensorflow', 'tensorflow_serving', 'keras', 'numpy'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

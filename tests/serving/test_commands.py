@@ -15,10 +15,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys, typer
-from pipeline.commands.load_test import load_test
-from pipeline.commands.predict import predict
-from pipeline.commands.serve import serve
-from trainer.errors import UserError
+from graft.pipeline.commands.load_test import load_test
+from graft.pipeline.commands.predict import predict
+from graft.pipeline.commands.serve import serve
+from graft.contract.errors import UserError
 
 app = typer.Typer()
 app.command("serve")(serve)

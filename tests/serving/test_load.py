@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from serving.load import LoadPlan, LoadResult, measure, percentile
+from graft.serving.load import LoadPlan, LoadResult, measure, percentile
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from serving.errors import ModelNotFoundError
-from serving.model_store import find_model, newest_version
+from graft.serving.errors import ModelNotFoundError
+from graft.serving.model_store import find_model, newest_version
 
 
 @pytest.fixture

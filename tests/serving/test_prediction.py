@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands.predict import _write_table
-from serving.prediction import Prediction
+from graft.pipeline.commands.predict import _write_table
+from graft.serving.prediction import Prediction
 
 
 def prediction(class_name: str, class_names: tuple[str, ...]) -> Prediction:

@@ -15,11 +15,11 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from trainer.backbone import build_backbone, image_size_of
-from trainer.config import FineTuneConfig, ModelConfig, TrainingConfig
-from trainer.fine_tuning import unfreeze
-from trainer.head import build_head
-from trainer.presets import get_preset
+from graft.trainer.backbones.backbone import build_backbone, image_size_of
+from graft.trainer.backbones.presets import get_preset
+from graft.trainer.config import FineTuneConfig, ModelConfig, TrainingConfig
+from graft.trainer.heads.head import build_head
+from graft.trainer.loops.fine_tuning import unfreeze
 
 _CONFIGS = Path(__file__).resolve().parents[2] / "pipeline" / "configs"
 

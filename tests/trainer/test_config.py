@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from trainer.config import FineTuneConfig, ModelConfig, TrainingConfig
+from graft.trainer.config import FineTuneConfig, ModelConfig, TrainingConfig
 
 _BAD_MODELS = {
     "unknown key": ({"presset": "vgg16"}, "presset"),

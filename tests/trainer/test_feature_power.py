@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from trainer.config import ModelConfig, TrainingConfig
-from trainer.head import signed_power
-from trainer.training import fit_head
+from graft.trainer.config import ModelConfig, TrainingConfig
+from graft.trainer.heads.head import signed_power
+from graft.trainer.loops.training import fit_head
 
 
 def _classes(seed: int) -> tuple[np.ndarray, np.ndarray]:

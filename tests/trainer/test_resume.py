@@ -17,17 +17,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import features
-from trainer.checkpoint import checkpoint_folder, forget
-from trainer.config import ModelConfig, TrainingConfig
-from trainer.custom_config import (
+from graft.contract import example_keys
+from graft.trainer.config import ModelConfig, TrainingConfig
+from graft.trainer.custom_config import (
     CHECKPOINTS_KEY,
     CODE_FINGERPRINT_KEY,
     HISTORY_FILE,
     MODEL_KEY,
     TRAINING_KEY,
 )
-from trainer.preprocessing import PreprocessingSpec
+from graft.trainer.loops.checkpoint import checkpoint_folder, forget
+from graft.trainer.preprocessing.image_preprocessing import PreprocessingSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 _NAMES = ["falling", "rising"]
@@ -59,7 +59,7 @@ _IN_THE_LOOP = {
 _RUN = """
 import json, logging, sys, types
 logging.basicConfig(level=logging.INFO)
-from trainer.run_fn import run_fn
+from graft.trainer.run_fn import run_fn
 run_fn(types.SimpleNamespace(**json.loads(sys.argv[1])))
 """
 
@@ -82,13 +82,13 @@ def _write(path: Path, *, num_examples: int, seed: int, is_stored: bool) -> None
             feature = example.features.feature
             if is_stored:
                 values = rng.normal(size=_FEATURES) + label * 0.1
-                feature[features.FEATURES_KEY].float_list.value.extend(values)
-                feature[features.LABEL_KEY].int64_list.value.append(label)
+                feature[example_keys.FEATURES_KEY].float_list.value.extend(values)
+                feature[example_keys.LABEL_KEY].int64_list.value.append(label)
             else:
                 image = _image(label, 1000 * seed + index)
-                feature[features.IMAGE_KEY].bytes_list.value.append(image)
+                feature[example_keys.IMAGE_KEY].bytes_list.value.append(image)
                 name = _NAMES[label].encode()
-                feature[features.CLASS_NAME_KEY].bytes_list.value.append(name)
+                feature[example_keys.CLASS_NAME_KEY].bytes_list.value.append(name)
             writer.write(example.SerializeToString())
 
 

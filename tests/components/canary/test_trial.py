@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.canary.trial import Expected, _compare
-from serving.prediction import Prediction
+from graft.components.canary.trial import Expected, _compare
+from graft.serving.prediction import Prediction
 
 TOLERANCE = 1e-3
 NAMES = ("cat", "dog")

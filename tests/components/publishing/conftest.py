@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.publishing import store
+from graft.components.publishing import store
 
 MakeModel = Callable[[str], str]
 

@@ -10,11 +10,11 @@ import pytest
 from tfx.types import standard_artifacts
 from tfx.utils import json_utils
 
-from components.gate.verdict import VERDICT_FILE, Verdict
-from components.publishing.config import PushConfig
-from components.publishing.drift import DRIFT_FILE, write_drift
-from components.publishing.executor import PUSH_KEY, RECORD_KEY, Executor
-from components.publishing.store import publish
+from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
+from graft.components.publishing.config import PushConfig
+from graft.components.publishing.drift import DRIFT_FILE, write_drift
+from graft.components.publishing.executor import PUSH_KEY, RECORD_KEY, Executor
+from graft.components.publishing.store import publish
 
 SHIFT = {
     "name": "brightness",

@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = '''
 import os, random, shutil, signal, sys, time
 from pathlib import Path
-from components.publishing import store
-from components.publishing.versions import find_damage, list_versions, read_manifest
+from graft.components.publishing import store
+from graft.components.publishing.versions import (
+    find_damage, list_versions, read_manifest)
 
 root, num_kills = Path(sys.argv[1]), int(sys.argv[2])
 folder = str(root / "store" / "digits")

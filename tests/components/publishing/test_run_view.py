@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from components.publishing import store
-from components.publishing.run_view import StoreView, view_store
+from graft.components.publishing import store
+from graft.components.publishing.run_view import StoreView, view_store
 
 MakeModel = Callable[[str], str]
 

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from components.publishing import store
-from components.publishing.labels import read_labels
-from components.publishing.versions import find_damage, list_versions, read_manifest
-from trainer.errors import UserError
+from graft.components.publishing import store
+from graft.components.publishing.labels import read_labels
+from graft.components.publishing.versions import (
+    find_damage,
+    list_versions,
+    read_manifest,
+)
+from graft.contract.errors import UserError
 
 MakeModel = Callable[[str], str]
 
@@ -217,7 +221,10 @@ def test_a_canary_is_not_production_until_it_is_promoted(
 def test_serving_reads_the_config_that_is_written(
     make_model: MakeModel, folder: str
 ) -> None:
-    from serving.embedded.model_config import read_config_file, read_models
+    from graft.serving.embedded.loading.model_config import (
+        read_config_file,
+        read_models,
+    )
 
     push(make_model, folder, "a")
     config = read_config_file(Path(folder) / "models.config")
@@ -242,7 +249,7 @@ def test_an_audit_line_that_a_kill_prevented_is_written_later(
 def test_on_object_storage_the_graph_is_written_last(
     make_model: MakeModel, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from components.publishing import labels
+    from graft.components.publishing import labels
 
     for module in (store, labels):
         monkeypatch.setattr(module, "is_remote", lambda path: True)

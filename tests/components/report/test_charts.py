@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from components.gate.calibration import reliability
-from components.report.charts import (
+from graft.components.evaluation.calibration import reliability
+from graft.components.report.charts import (
     Series,
     confusion_matrix,
     line_chart,

@@ -8,16 +8,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from components.gate.predictions import Answers, EvaluatedImages, Predictions
-from components.gate.verdict import Verdict
-from components.report.contents import (
+from graft.components.evaluation.predictions import (
+    Answers,
+    EvaluatedImages,
+    Predictions,
+)
+from graft.components.evaluation.verdict import Verdict
+from graft.components.report.contents import (
     count_confusion,
     describe_data,
     load_quarantine,
     most_confused,
     worst_mistakes,
 )
-from components.report.timings import fill_in_timings, timings_table, with_timings
+from graft.components.report.timings import fill_in_timings, timings_table, with_timings
 
 NAMES = ("cat", "dog", "fox")
 

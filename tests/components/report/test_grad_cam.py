@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.report.grad_cam import Explainer
-from trainer import features
+from graft.components.report.grad_cam import Explainer
+from graft.contract import signature_names
 
 
 class Nested(tf.Module):
@@ -49,7 +49,10 @@ class Nested(tf.Module):
         tf.debugging.assert_greater(tf.size(images), 0)
         scores = self.classify(self.pixels_of(images))
         labels = tf.gather(tf.constant(["a", "b", "c"]), tf.argmax(scores, 1))
-        return {features.PROBABILITIES_OUTPUT: scores, features.LABEL_OUTPUT: labels}
+        return {
+            signature_names.PROBABILITIES_OUTPUT: scores,
+            signature_names.LABEL_OUTPUT: labels,
+        }
 
 
 def encode(seed: int) -> bytes:
@@ -63,7 +66,7 @@ def encode(seed: int) -> bytes:
 
 def save(module: tf.Module, folder: Path, signature: tf.types.experimental.Callable):
     tf.saved_model.save(
-        module, str(folder), signatures={features.IMAGES_SIGNATURE: signature}
+        module, str(folder), signatures={signature_names.IMAGES_SIGNATURE: signature}
     )
     return str(folder)
 
@@ -94,7 +97,7 @@ def test_a_model_without_a_feature_map_is_told(tmp_path: Path) -> None:
     def count_bytes(images: tf.Tensor) -> dict[str, tf.Tensor]:
         size = tf.cast(tf.strings.length(images), tf.float32)[:, tf.newaxis]
         scores = tf.nn.softmax(size * network.weights[:1])
-        return {features.PROBABILITIES_OUTPUT: scores}
+        return {signature_names.PROBABILITIES_OUTPUT: scores}
 
     with pytest.raises(LookupError, match="no feature map"):
         Explainer(save(network, tmp_path, count_bytes))

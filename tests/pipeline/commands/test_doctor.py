@@ -8,9 +8,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pipeline.commands import doctor as module
-from pipeline.environment import host
-from trainer.presets import PRESETS
+from graft.pipeline.commands import doctor as module
+from graft.pipeline.environment import host
+from graft.trainer.backbones.presets import PRESETS
 
 
 @pytest.fixture
@@ -29,7 +29,8 @@ def test_sound_environment(run):
 
 def test_answers_without_large_packages():
     program = (
-        "import sys\nfrom pipeline.commands.doctor import findings\nlist(findings())\n"
+        "import sys\nfrom graft.pipeline.commands.doctor import findings\n"
+        "list(findings())\n"
         "sys.exit(str({'tensorflow', 'tfx', 'keras', 'openvino'} & set(sys.modules)))"
     )
     result = subprocess.run(

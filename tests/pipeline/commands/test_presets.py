@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from pipeline.commands.presets import presets
-from trainer.presets import PRESETS
+from graft.pipeline.commands.presets import presets
+from graft.trainer.backbones.presets import PRESETS
 
 
 def test_every_preset_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,7 +28,7 @@ def test_speed_is_measured_on_request(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_listing_imports_no_tensorflow() -> None:
     code = (
-        "import sys; from pipeline.commands.presets import presets; presets();"
+        "import sys; from graft.pipeline.commands.presets import presets; presets();"
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -14,11 +14,11 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from typer.testing import CliRunner, Result
 
-from components.image_example_gen.fingerprint import fingerprint
-from pipeline.cli import app
-from pipeline.config import PipelineConfig, load_config
-from trainer import features
-from trainer.errors import UserError
+from graft.components.ingestion.fingerprint import fingerprint
+from graft.contract import example_keys
+from graft.contract.errors import UserError
+from graft.pipeline.cli import app
+from graft.pipeline.config import PipelineConfig, load_config
 
 _WIDTH = 4
 
@@ -69,8 +69,8 @@ def _write(path: Path, seed: int) -> None:
             point *= (1 + label + rng.normal() * 0.1) / np.linalg.norm(point)
             example = tf.train.Example()
             feature = example.features.feature
-            feature[features.FEATURES_KEY].float_list.value.extend(point)
-            feature[features.LABEL_KEY].int64_list.value.append(label)
+            feature[example_keys.FEATURES_KEY].float_list.value.extend(point)
+            feature[example_keys.LABEL_KEY].int64_list.value.append(label)
             writer.write(example.SerializeToString())
 
 

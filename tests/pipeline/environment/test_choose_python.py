@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.environment import host
+from graft.pipeline.environment import host
 
 SCRIPT = Path(__file__).resolve().parents[3] / "pipeline/environment/choose_python.sh"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.environment import glibc
+from graft.pipeline.environment import glibc
 
 
 @pytest.fixture

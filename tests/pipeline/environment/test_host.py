@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.environment import host
+from graft.pipeline.environment import host
 
 Version = namedtuple("Version", "major minor micro releaselevel serial")
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pipeline.environment import lock
+from graft.pipeline.environment import lock
 
 LOCKS = [lock.lock_path(extra) for extra in ("", *lock.EXTRAS)]
 

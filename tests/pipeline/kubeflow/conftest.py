@@ -22,8 +22,8 @@ import kfp_server_api
 import pytest
 import yaml
 
-from pipeline.kubeflow import submission
-from pipeline.kubeflow.api import Api, Connection
+from graft.pipeline.kubeflow.cluster import submission
+from graft.pipeline.kubeflow.cluster.api import Api, Connection
 
 IMAGE = "registry.example.org/graft@sha256:" + "0" * 64
 EXAMPLES = "title: tfx.Examples\ntype: object\n"
@@ -91,7 +91,7 @@ def container(name: str, **more: Any) -> dict[str, Any]:
     return {
         "container": {
             "image": "graft:set-afterwards",
-            "command": ["python", "-m", "pipeline.kubeflow.entrypoint"],
+            "command": ["python", "-m", "graft.pipeline.kubeflow.container.entrypoint"],
             "args": [
                 "--executor_class_path",
                 f"components.{name}",
@@ -111,7 +111,7 @@ SPEC: dict[str, Any] = {
         "ImageExampleGen": component(
             "ImageExampleGen",
             {},
-            {"examples": EXAMPLES, "quarantine": "title: components.ImageQuarantine\n"},
+            {"examples": EXAMPLES, "quarantine": "title: graft.ImageQuarantine\n"},
             ("data_config", "data_fingerprint"),
         ),
         "Trainer": component(
@@ -132,7 +132,7 @@ SPEC: dict[str, Any] = {
         "Report": component(
             "Report",
             {"model": MODEL},
-            {"page": "title: components.ReportPage\n"},
+            {"page": "title: graft.ReportPage\n"},
             ("title",),
         ),
     },

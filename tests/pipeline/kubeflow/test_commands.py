@@ -10,11 +10,11 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from pipeline.commands.compile import compile_
-from pipeline.commands.emulate import emulate
-from pipeline.commands.schedule import app as schedule_app
-from pipeline.commands.submit import submit
-from trainer.errors import UserError
+from graft.contract.errors import UserError
+from graft.pipeline.commands.compile import compile_
+from graft.pipeline.commands.emulate import emulate
+from graft.pipeline.commands.schedule import app as schedule_app
+from graft.pipeline.commands.submit import submit
 
 IMAGE = "registry.example.org/graft:1.0"
 

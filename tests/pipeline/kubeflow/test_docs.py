@@ -1,4 +1,4 @@
-"""The pages on Kubeflow: the tests that they name and the commands that they show."""
+"""The pages on Kubeflow: the files that they name and the commands that they show."""
 
 from __future__ import annotations
 
@@ -9,45 +9,16 @@ from pathlib import Path
 import pytest
 import typer
 
-from pipeline.cli import app
+from graft.pipeline.cli import app
 
 ROOT = Path(__file__).resolve().parents[3]
-HERE = Path(__file__).parent
 FACTS = (ROOT / "docs" / "kubeflow-facts.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "kubeflow.md").read_text(encoding="utf-8")
-NUM_FACTS = 37
 COMMANDS = [
     line
     for block in re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)
     for line in block.replace("\\\n", " ").splitlines()
 ]
-
-
-def rows():
-    return [
-        [cell.strip() for cell in line.strip("|").split(" | ")]
-        for line in FACTS.splitlines()
-        if re.match(r"\| \d", line)
-    ]
-
-
-def test_every_fact_has_its_row():
-    numbers = [int(row[0].strip("| ")) for row in rows()]
-    assert numbers == list(range(1, NUM_FACTS + 1))
-
-
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row[0].strip("| "))
-def test_fact_names_tests_that_exist(row):
-    names = re.findall(r"`([\w/]+\.py(?:::\w+)?)`", row[-1])
-    assert names, "no test, and no line that says why not"
-    for name in names:
-        file, _, test = name.partition("::")
-        path = ROOT / file if file.startswith("tests/") else HERE / file
-        assert path.is_file(), name
-        if test:
-            assert f"\ndef {test}(" in path.read_text(encoding="utf-8"), name
-    # Every other word in the cell would be a test that the pattern did not see.
-    assert "..." not in row[-1]
 
 
 def command_of(words: list[str]) -> tuple[object, list[str]]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline.kubeflow.emulated_backend import EmulatedBackend, Hooks
+from graft.pipeline.kubeflow.emulation.backend import EmulatedBackend, Hooks
 
 CONFIG = "pipeline/configs/digits.yaml"
 ROOT = Path(__file__).resolve().parents[3]
@@ -22,7 +22,7 @@ SETTINGS = ["--set", "data.class_names=['0','1','2','3']"]
 
 def graft(*arguments: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "pipeline.cli", *arguments],
+        [sys.executable, "-W", "ignore", "-m", "graft.pipeline.cli", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline.kubeflow import nested_json
+from graft.pipeline.kubeflow import nested_json
 
 TEXT = json.dumps({"training": json.dumps({"epochs": 30, "l": [1, {"a": "b"}]})})
 

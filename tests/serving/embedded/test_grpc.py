@@ -25,8 +25,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving import wire
-from serving.embedded.status import StatusError
+from graft.serving import wire
+from graft.serving.embedded.contract.status import StatusError
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 MISSING = grpc.StatusCode.NOT_FOUND
@@ -227,7 +227,7 @@ def test_predict_errors(prediction, text, code, message):
 
 
 def test_a_default_stands_in_for_a_missing_input():
-    from serving.embedded.inference import _read_inputs
+    from graft.serving.embedded.contract.inference import _read_inputs
 
     signature = parse(
         meta_graph_pb2.SignatureDef,

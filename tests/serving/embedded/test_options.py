@@ -7,8 +7,8 @@ import os
 import pytest
 
 pytest.importorskip("tensorflow_serving")
-from serving.embedded.options import parse_flags
-from serving.embedded.status import StatusError
+from graft.serving.embedded.contract.status import StatusError
+from graft.serving.embedded.options import parse_flags
 
 DEFAULTS = {
     "port": 8500,

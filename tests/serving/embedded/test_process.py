@@ -13,7 +13,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from serving.client import PredictionClient
+from graft.serving.client import PredictionClient
 
 pytest.importorskip("tensorflow_serving")
 ROOT = Path(__file__).resolve().parents[3]
@@ -101,7 +101,7 @@ def test_a_first_version_that_fails_ends_the_process(base, serve):
     ids=["no-model", "batching-off", "relative", "no-file"],
 )
 def test_wrong_flags_are_an_error(flags, message, capsys, monkeypatch):
-    from serving.embedded import server
+    from graft.serving.embedded import server
 
     monkeypatch.setattr(sys, "setswitchinterval", lambda seconds: None)
     assert server.main(["--port=0", *flags]) == 1
@@ -121,8 +121,8 @@ def test_it_imports_no_keras_and_no_pipeline():
         "import sys\n"
         "from serving import tensorflow_runtime\n"
         "tensorflow_runtime.load_lean()\n"
-        "import serving.embedded.server\n"
-        "heavy = {'keras', 'tfx', 'apache_beam', 'trainer.errors', 'sklearn'}\n"
+        "import graft.serving.embedded.server\n"
+        "heavy = {'keras', 'tfx', 'apache_beam', 'graft.contract.errors', 'sklearn'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -1,0 +1,133 @@
+"""What models answered on the `test` split: kept for everybody after.
+
+No TensorFlow here: whoever only reads the answers need not wait for it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from graft.components.publishing import files
+
+PREDICTIONS_FILE = "predictions.npz"
+"""File of the evaluation artifact that holds `Predictions`."""
+
+
+@dataclass(frozen=True)
+class EvaluatedImages:
+    """The images that were asked about, in one order for every model.
+
+    Attributes:
+        class_names: The true class, str (N,).
+        content_hashes: SHA-256 of the encoded bytes, str (N,).
+        filenames: Path relative to the data set's root, str (N,).
+        slices: Feature key to its value per image, str (N,).
+    """
+
+    class_names: np.ndarray
+    content_hashes: np.ndarray
+    filenames: np.ndarray
+    slices: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one model answered.
+
+    Attributes:
+        class_names: The model's label map.
+        probabilities: float32 (N, K), in the order of the label map.
+    """
+
+    class_names: tuple[str, ...]
+    probabilities: np.ndarray
+
+    def is_right(self, true_names: np.ndarray) -> np.ndarray:
+        """Return bool (N,): whether the most probable class is the true one."""
+        return np.asarray(self.predicted_names() == true_names)
+
+    def predicted_names(self) -> np.ndarray:
+        """Return the most probable class of each image, str (N,)."""
+        names = np.asarray(self.class_names)
+        return np.asarray(names[self.probabilities.argmax(axis=1)])
+
+    def confidences(self) -> np.ndarray:
+        """Return the greatest probability of each image, float32 (N,)."""
+        best: np.ndarray = self.probabilities.max(axis=1)
+        return best
+
+    def in_order_of(self, class_names: Sequence[str]) -> np.ndarray:
+        """Return float32 (N, K') for another label map; a class it lacks gets 0."""
+        columns = np.zeros((len(self.probabilities), len(class_names)), np.float32)
+        place = {name: index for index, name in enumerate(self.class_names)}
+        for index, name in enumerate(class_names):
+            if name in place:
+                columns[:, index] = self.probabilities[:, place[name]]
+        return columns
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The answers of the candidate and, if there is one to ask, of the baseline."""
+
+    images: EvaluatedImages
+    candidate: Answers
+    baseline: Answers | None = None
+
+    def save(self, path: str) -> None:
+        """Write everything to one .npz, without pickles."""
+        arrays = {
+            "class_names": self.images.class_names,
+            "content_hashes": self.images.content_hashes,
+            "filenames": self.images.filenames,
+            "candidate_class_names": np.asarray(self.candidate.class_names),
+            "candidate_probabilities": self.candidate.probabilities,
+        }
+        for key, values in self.images.slices.items():
+            arrays[f"slice:{key}"] = values
+        if self.baseline is not None:
+            arrays["baseline_class_names"] = np.asarray(self.baseline.class_names)
+            arrays["baseline_probabilities"] = self.baseline.probabilities
+        # In memory first: a file of TensorFlow's can't seek while it is written.
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        with files.open_file(path, "wb") as file:
+            file.write(buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str) -> Predictions:
+        """Read what `save` wrote."""
+        with files.open_file(path, "rb") as file:
+            buffer = io.BytesIO(file.read())
+        with np.load(buffer, allow_pickle=False) as data:
+            arrays = {key: data[key] for key in data.files}
+        baseline = None
+        if "baseline_class_names" in arrays:
+            baseline = Answers(
+                tuple(map(str, arrays["baseline_class_names"])),
+                arrays["baseline_probabilities"],
+            )
+        return cls(
+            images=EvaluatedImages(
+                class_names=arrays["class_names"],
+                content_hashes=arrays["content_hashes"],
+                filenames=arrays["filenames"],
+                slices={
+                    key.partition(":")[2]: values
+                    for key, values in arrays.items()
+                    if key.startswith("slice:")
+                },
+            ),
+            candidate=Answers(
+                tuple(map(str, arrays["candidate_class_names"])),
+                arrays["candidate_probabilities"],
+            ),
+            baseline=baseline,
+        )

@@ -1,0 +1,67 @@
+"""What a client may ask a SavedModel, read without loading it."""
+
+from __future__ import annotations
+
+import os
+
+from tensorflow.core.protobuf import saved_model_pb2
+from tfx.dsl.io import fileio
+
+from graft.contract import signature_names
+
+CLIENT_SIGNATURES = (
+    signature_names.SERVING_SIGNATURE,
+    signature_names.IMAGES_SIGNATURE,
+    signature_names.CLASSIFY_SIGNATURE,
+)
+"""Signatures that clients call; others are ours alone."""
+
+Signatures = dict[str, dict[str, str]]
+"""Signature to tensor, as `input images`, to what it is, as `DT_STRING of rank 1`."""
+
+
+def read_signatures(model_path: str) -> Signatures:
+    """Return inputs and outputs of the signatures that clients call."""
+    with fileio.open(os.path.join(model_path, "saved_model.pb"), "rb") as file:
+        saved = saved_model_pb2.SavedModel.FromString(file.read())
+    found: Signatures = {}
+    for name, signature in saved.meta_graphs[0].signature_def.items():
+        if name not in CLIENT_SIGNATURES:
+            continue
+        found[name] = {
+            f"{side} {tensor}": _describe(info)
+            for side, tensors in (
+                ("input", signature.inputs),
+                ("output", signature.outputs),
+            )
+            for tensor, info in tensors.items()
+        }
+    return found
+
+
+def broken_promises(candidate: Signatures, baseline: Signatures) -> list[str]:
+    """Return what clients of `baseline` would miss in `candidate`, in words."""
+    missing = []
+    for name, tensors in sorted(baseline.items()):
+        if name not in candidate:
+            missing.append(f"signature {name!r} is gone")
+            continue
+        for tensor, kind in sorted(tensors.items()):
+            new = candidate[name].get(tensor)
+            if new is None:
+                missing.append(f"{tensor!r} of signature {name!r} is gone")
+            elif new != kind:
+                missing.append(f"{tensor!r} of signature {name!r} is {new}, was {kind}")
+        for tensor in sorted(set(candidate[name]) - set(tensors)):
+            if tensor.startswith("input "):
+                missing.append(f"signature {name!r} wants a new {tensor!r}")
+    return missing
+
+
+def _describe(info: object) -> str:
+    from tensorflow.core.framework import types_pb2
+
+    kind = types_pb2.DataType.Name(info.dtype)  # type: ignore[attr-defined]
+    shape = info.tensor_shape  # type: ignore[attr-defined]
+    rank = "unknown rank" if shape.unknown_rank else f"rank {len(shape.dim)}"
+    return f"{kind} of {rank}"

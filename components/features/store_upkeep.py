@@ -1,0 +1,112 @@
+"""What `graft cache` does with a feature store: tell, verify, prune."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from graft.components.features.store import keys_of
+from graft.components.features.store_files import (
+    DAMAGED_SUFFIX,
+    FILE_SUFFIX,
+    NAMESPACE_FILE,
+    TORN_SUFFIX,
+    read_verified,
+)
+
+_TORN_AFTER_SECONDS = 3600.0  # a younger partial file may be a write under way
+
+
+@dataclass(frozen=True)
+class NamespaceSummary:
+    """What `graft cache` tells of a namespace.
+
+    Attributes:
+        name: The namespace's folder.
+        parts: What it stands for.
+        num_files: Files of features.
+        num_images: Images whose features are in them; -1 where nothing was counted.
+        num_bytes: Size of the files.
+        num_damaged: Files whose content is not what their name says.
+    """
+
+    name: str
+    parts: dict[str, Any]
+    num_files: int
+    num_images: int
+    num_bytes: int
+    num_damaged: int
+
+
+def summarise(folder: str) -> Iterable[NamespaceSummary]:
+    """Yield what each namespace of a store holds; every file's checksum is verified.
+
+    Args:
+        folder: Folder of the store. One that does not exist holds nothing.
+    """
+    if not tf.io.gfile.exists(folder):
+        return
+    for name in sorted(tf.io.gfile.listdir(folder)):
+        path = os.path.join(folder, name.rstrip("/"))
+        readme = os.path.join(path, NAMESPACE_FILE)
+        if not tf.io.gfile.exists(readme):
+            continue
+        with tf.io.gfile.GFile(readme, "r") as file:
+            parts = json.loads(file.read())
+        files = [
+            os.path.join(path, entry)
+            for entry in tf.io.gfile.listdir(path)
+            if entry.endswith(FILE_SUFFIX)
+        ]
+        keys: set[bytes] = set()
+        num_bytes = num_damaged = 0
+        for entry in files:
+            try:
+                content = read_verified(entry)
+            except FileNotFoundError:
+                continue  # a run has set it aside
+            if content is None:
+                num_damaged += 1
+                continue
+            num_bytes += len(content)
+            keys.update(keys_of(content))
+        yield NamespaceSummary(
+            os.path.basename(path), parts, len(files), len(keys), num_bytes, num_damaged
+        )
+
+
+def prune(folder: str, unused_seconds: float) -> list[str]:
+    """Remove what no run needs: damaged files, torn writes, namespaces out of use.
+
+    Args:
+        folder: Local folder of the store.
+        unused_seconds: Remove namespaces that no run opened for so long.
+
+    Returns:
+        What was removed.
+    """
+    now = time.time()
+    removed = []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        readme = os.path.join(entry.path, NAMESPACE_FILE)
+        if not os.path.exists(readme):
+            continue
+        if now - os.path.getmtime(readme) > unused_seconds:
+            shutil.rmtree(entry.path)
+            removed.append(entry.path)
+            continue
+        for file in sorted(os.scandir(entry.path), key=lambda file: file.name):
+            is_torn = file.name.endswith(TORN_SUFFIX) and (
+                now - file.stat().st_mtime > _TORN_AFTER_SECONDS
+            )
+            if is_torn or file.name.endswith(DAMAGED_SUFFIX):
+                os.unlink(file.path)
+                removed.append(file.path)
+    return removed

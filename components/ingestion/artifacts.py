@@ -1,0 +1,21 @@
+"""The custom artifact of ImageExampleGen."""
+
+from tfx.types import artifact
+
+
+class ImageQuarantine(artifact.Artifact):
+    """What became of the images that did not get into the examples, and all counts.
+
+    * File structure:
+       - `{uri}/`
+          - `quarantine.jsonl`: one line per unreadable image: `filename`, `class_name`,
+            `reason`, `bytes` (size; null where unknown).
+          - `duplicates.jsonl`: one line per image that exists more than once: `kind`
+            ("duplicate", "leak" or "label_conflict"), `content_hash`, `labels`, `kept`
+            and `dropped` (file names).
+          - `summary.json`: see `summary.Summary`.
+
+    The name has one dot and is importable, which Kubeflow's TFX container relies on.
+    """
+
+    TYPE_NAME = "graft.ImageQuarantine"

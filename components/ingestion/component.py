@@ -1,0 +1,78 @@
+"""The declaration of ImageExampleGen."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+
+from graft.components.ingestion import executor
+from graft.components.ingestion.artifacts import ImageQuarantine
+from graft.components.ingestion.config import DataConfig
+
+
+class ImageExampleGenSpec(types.ComponentSpec):
+    """Inputs, outputs and execution properties of ImageExampleGen."""
+
+    PARAMETERS: ClassVar[dict[str, component_spec.ExecutionParameter]] = {
+        executor.DATA_CONFIG_KEY: component_spec.ExecutionParameter(type=str),
+        executor.DATA_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
+        executor.CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {}
+    OUTPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
+        executor.EXAMPLES_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.Examples
+        ),
+        executor.METADATA_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.Examples
+        ),
+        executor.SCHEMA_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.Schema
+        ),
+        executor.QUARANTINE_KEY: component_spec.ChannelParameter(type=ImageQuarantine),
+    }
+
+
+class ImageExampleGen(base_beam_component.BaseBeamComponent):
+    """Ingest labelled images: check, split by content, quarantine what is unreadable.
+
+    Component `outputs` contains:
+      - `examples`: Channel of `standard_artifacts.Examples` with the splits train, eval
+        and test; the keys are those of `graft.contract`.
+      - `metadata`: Channel of `standard_artifacts.Examples`, the same without the
+        images' bytes, for statistics at little cost.
+      - `schema`: Channel of `standard_artifacts.Schema`, the contract of an example.
+      - `quarantine`: Channel of `ImageQuarantine`.
+
+    Example:
+        config = DataConfig(path="photos")
+        gen = ImageExampleGen(config, fingerprint(config), code_fingerprint="1f2e")
+    """
+
+    SPEC_CLASS = ImageExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.ImageExampleGenExecutor)
+
+    def __init__(
+        self, data_config: DataConfig, data_fingerprint: str, code_fingerprint: str
+    ) -> None:
+        """Declare the component.
+
+        Args:
+            data_config: The data.
+            data_fingerprint: `fingerprint(data_config)`: a changed one runs it again.
+            code_fingerprint: Identifies the code, which the orchestrator does not see.
+        """
+        super().__init__(
+            spec=ImageExampleGenSpec(
+                data_config=data_config.model_dump_json(),
+                data_fingerprint=data_fingerprint,
+                code_fingerprint=code_fingerprint,
+                examples=types.Channel(type=standard_artifacts.Examples),
+                metadata=types.Channel(type=standard_artifacts.Examples),
+                schema=types.Channel(type=standard_artifacts.Schema),
+                quarantine=types.Channel(type=ImageQuarantine),
+            )
+        )

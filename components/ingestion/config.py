@@ -1,0 +1,128 @@
+"""What a user may say about the data: where it lies, how to split, what to tolerate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from graft.contract import example_keys, split_names
+
+Percentage = Annotated[float, Field(ge=0, le=100)]
+
+
+class SplitPercentages(BaseModel):
+    """Shares of the three splits, in percent; they add up to 100."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train: Percentage = Field(80, description="Share that fits weights, in percent.")
+    eval: Percentage = Field(
+        10, description="Share that stops training early and tunes, in percent."
+    )
+    test: Percentage = Field(
+        10, description="Share that only the gate and the report read, in percent."
+    )
+
+    @model_validator(mode="after")
+    def _check_sum(self) -> SplitPercentages:
+        total = self.train + self.eval + self.test
+        if abs(total - 100) > 1e-6 or self.train <= 0:
+            raise ValueError(
+                "`splits` must add up to 100 with train above 0. "
+                f"Received: train={self.train!r}, eval={self.eval!r}, "
+                f"test={self.test!r} (sum {total:g})"
+            )
+        return self
+
+    def of(self, split: str) -> float:
+        """Return the percentage of `split`, one of `split_names.SPLITS`."""
+        return {
+            split_names.TRAIN_SPLIT: self.train,
+            split_names.EVAL_SPLIT: self.eval,
+            split_names.TEST_SPLIT: self.test,
+        }[split]
+
+
+class DataConfig(BaseModel):
+    """The labelled images, and how they become the splits train, eval and test."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = Field(
+        min_length=1,
+        description="A folder, a manifest (.csv, .jsonl), TFRecord files (a file, a "
+        "folder or a glob pattern), `keras:NAME` (cifar10, cifar100, mnist, "
+        "fashion_mnist) or `sklearn:digits`. Local, gs:// or another file system that "
+        "Apache Beam knows.",
+    )
+    format: Literal[
+        "auto", "folders", "pre_split", "csv", "jsonl", "tfrecord", "keras", "sklearn"
+    ] = Field(
+        "auto",
+        description="The data's layout. `folders`: one folder per class; `pre_split`: "
+        "folders train, validation (or val), test that hold class folders; `auto` "
+        "looks.",
+    )
+    splits: SplitPercentages = Field(
+        default_factory=SplitPercentages,
+        description="Shares of the splits among images whose split is not given.",
+    )
+    validation_becomes: Literal["auto", "eval", "test"] = Field(
+        "auto",
+        description="The split that a given validation set becomes. `auto`: `eval` "
+        "where a test set is given too; otherwise `test`, because it is the set that "
+        "figures are reported on, and `eval` is taken out of train.",
+    )
+    class_names: tuple[str, ...] | None = Field(
+        None,
+        description="Use these classes alone; by default all that are found.",
+    )
+    min_images_per_class: int = Field(
+        3, ge=1, description="A class with fewer usable images stops the run."
+    )
+    max_bad_fraction: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Share of unreadable images beyond which the run stops.",
+    )
+    duplicate_label_policy: Literal["fail", "drop", "keep"] = Field(
+        "fail",
+        description="The same image under two labels: stop, drop all its copies, or "
+        "keep one copy under each label (all in the same split).",
+    )
+    leak_policy: Literal["drop_from_train", "fail"] = Field(
+        "drop_from_train",
+        description="The same image in two given splits: keep only the copy that is "
+        "held out furthest (test, then eval, then train), or stop.",
+    )
+    max_pixels: int = Field(
+        100_000_000,
+        ge=1,
+        description="Largest height times width of an image, in pixels; a larger one "
+        "is taken for a decompression bomb and never decoded.",
+    )
+    max_file_bytes: int = Field(
+        256 * 2**20,
+        ge=1,
+        description="Largest size of an image file, in bytes; a larger one is not "
+        "read.",
+    )
+    path_column: str = Field(
+        "path", description="Manifest column with the image's path."
+    )
+    label_column: str = Field(
+        "label", description="Manifest column with the class name."
+    )
+    split_column: str = Field(
+        "split",
+        description="Manifest column with the split; it may be absent or blank.",
+    )
+    tfrecord_image_key: str = Field(
+        example_keys.IMAGE_KEY, description="Key of the encoded image in a tf.Example."
+    )
+    tfrecord_label_key: str = Field(
+        example_keys.CLASS_NAME_KEY,
+        description="Key of the class in a tf.Example: its name, or an integer.",
+    )

@@ -1,0 +1,149 @@
+"""Exact copies of one image: found by hash, counted once, never in two splits.
+
+Only images of the same size in bytes can be copies, so of large photographs next to
+none have to be read for this.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.image_ref import ImageRef, printable
+from graft.contract.errors import DataError
+from graft.contract.split_names import EVAL_SPLIT, TEST_SPLIT
+
+_MOST_GROUPS_IN_A_MESSAGE = 5
+_MOST_COPIES_IN_A_MESSAGE = 4
+
+
+class CopyGroup(NamedTuple):
+    """The copies of one image.
+
+    Attributes:
+        kind: "duplicate" (one label, one split), "leak" (one label, several given
+            splits), or "label_conflict" (several labels).
+        content_hash: SHA-256 of the bytes.
+        labels: The class names, sorted.
+        kept: Names of the copies that go on; at most one per label.
+        dropped: Names of the others.
+    """
+
+    kind: Literal["duplicate", "leak", "label_conflict"]
+    content_hash: str
+    labels: list[str]
+    kept: list[str]
+    dropped: list[str]
+
+
+def copy_candidates(refs: Iterable[ImageRef]) -> list[int]:
+    """Return the positions of the images that may be copies of another one."""
+    refs = list(refs)
+    sizes = Counter(ref.size for ref in refs)
+    is_any_unknown = sizes.pop(None, 0) > 0
+    return [
+        position
+        for position, ref in enumerate(refs)
+        # An empty file is no image, and a copy of every other empty file.
+        if ref.size != 0 and (is_any_unknown or sizes[ref.size] > 1)
+    ]
+
+
+def drop_copies(
+    refs: list[ImageRef], hashes: dict[int, str], config: DataConfig
+) -> tuple[list[ImageRef], list[CopyGroup]]:
+    """Keep one copy of each image.
+
+    Args:
+        refs: The images.
+        hashes: SHA-256 of the content by position in `refs`, for those that may be
+            copies and begin as an image does.
+        config: Holds `duplicate_label_policy` and `leak_policy`.
+
+    Returns:
+        The images that go on, in their order, and the groups of copies.
+
+    Raises:
+        DataError: A policy is "fail" and there is such a group; the message names them.
+    """
+    positions_by_hash: dict[str, list[int]] = defaultdict(list)
+    for position, content_hash in hashes.items():
+        positions_by_hash[content_hash].append(position)
+    groups: list[CopyGroup] = []
+    dropped: set[int] = set()
+    moved: dict[int, tuple[str, ...]] = {}
+    for content_hash, positions in sorted(positions_by_hash.items()):
+        if len(positions) == 1:
+            continue
+        positions.sort(key=lambda p: (_openness(refs[p].splits), refs[p].name))
+        splits = refs[positions[0]].splits
+        labels = sorted({refs[p].class_name for p in positions})
+        keep: dict[str, int] = {}
+        for position in positions:
+            keep.setdefault(refs[position].class_name, position)
+        if len(labels) > 1:
+            kind = "label_conflict"
+            if config.duplicate_label_policy != "keep":
+                keep = {}
+            moved.update((position, splits) for position in keep.values())
+        elif any(refs[p].splits != splits for p in positions):
+            kind = "leak"
+        else:
+            kind = "duplicate"
+        kept = set(keep.values())
+        dropped.update(p for p in positions if p not in kept)
+        groups.append(
+            CopyGroup(
+                kind,  # type: ignore[arg-type]
+                content_hash,
+                labels,
+                sorted(printable(refs[p].name) for p in kept),
+                sorted(printable(refs[p].name) for p in positions if p not in kept),
+            )
+        )
+    _apply_fail_policies(groups, config)
+    kept_refs = [
+        ref._replace(splits=moved.get(position, ref.splits))
+        for position, ref in enumerate(refs)
+        if position not in dropped
+    ]
+    return kept_refs, groups
+
+
+def _openness(splits: tuple[str, ...]) -> int:
+    """Rank an image's splits: test first, then eval, then those that train can get."""
+    if splits in ((TEST_SPLIT,), (EVAL_SPLIT,)):
+        return 0 if splits[0] == TEST_SPLIT else 1
+    return 1 + len(splits)
+
+
+def _apply_fail_policies(groups: list[CopyGroup], config: DataConfig) -> None:
+    conflicts = [group for group in groups if group.kind == "label_conflict"]
+    if conflicts and config.duplicate_label_policy == "fail":
+        raise DataError(
+            f"{len(conflicts)} images exist under more than one label: "
+            f"{_described(conflicts)}. Delete the wrong copies, or set "
+            "`duplicate_label_policy` to 'drop' (use none of them) or 'keep' (use one "
+            "under each label)."
+        )
+    leaks = [group for group in groups if group.kind == "leak"]
+    if leaks and config.leak_policy == "fail":
+        raise DataError(
+            f"{len(leaks)} images exist in more than one given split: "
+            f"{_described(leaks)}. Delete the copies, or set `leak_policy` to "
+            "'drop_from_train'."
+        )
+
+
+def _described(groups: list[CopyGroup]) -> str:
+    shown = []
+    for group in groups[:_MOST_GROUPS_IN_A_MESSAGE]:
+        names = sorted(group.kept + group.dropped)
+        text = " = ".join(repr(name) for name in names[:_MOST_COPIES_IN_A_MESSAGE])
+        more = len(names) - _MOST_COPIES_IN_A_MESSAGE
+        shown.append(text + (f" and {more} more" if more > 0 else ""))
+    if len(groups) > len(shown):
+        shown.append(f"{len(groups) - len(shown)} more")
+    return "; ".join(shown)

@@ -1,0 +1,66 @@
+"""A fingerprint of the data: it changes when an image is added, removed or replaced.
+
+It needs no TensorFlow and no Beam (but for remote folders) and reads no image: names,
+sizes and times of change are enough, and the content of manifests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+from graft.components.ingestion import file_system
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.layout import detect_format, record_files, require_files
+from graft.components.ingestion.manifests import read_rows
+
+
+def fingerprint(config: DataConfig) -> str:
+    """Return a fingerprint of the data that `config` names.
+
+    Args:
+        config: Where the data lies.
+
+    Returns:
+        64 hexadecimal digits. Equal for equal names, sizes and times of change of all
+        files (relative to the data's folder); of a manifest, its content and the state
+        of the local files that it names; of a built-in data set, its name.
+
+    Raises:
+        DataError: There is no such data.
+    """
+    digest = hashlib.sha256()
+    path = file_system.local_path(config.path)
+    layout = detect_format(config)
+    if layout in ("keras", "sklearn"):
+        digest.update(config.path.encode())
+        return digest.hexdigest()
+    if layout in ("csv", "jsonl"):
+        entries = _manifest_entries(path, layout, config)
+    elif layout == "tfrecord":
+        entries = record_files(path)
+    else:
+        tree = file_system.list_tree(path)
+        require_files(tree, config)
+        entries = tree.files
+        digest.update(json.dumps(tree.folders).encode())
+    for entry in entries:
+        # JSON escapes what a file name may hold, surrogates included.
+        line = json.dumps((entry.name, entry.size, entry.modified))
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _manifest_entries(
+    path: str, layout: str, config: DataConfig
+) -> list[file_system.FileEntry]:
+    entries = []
+    folder = path.rsplit("/", 1)[0] if "/" in path else "."
+    for _, row in read_rows(path, layout, config):
+        entries.append(file_system.FileEntry("", json.dumps(row, default=str), 0, 0))
+        name = str(row.get(config.path_column) or "")
+        image_path = file_system.join(folder, name)
+        if name and not file_system.is_remote(image_path):
+            entries.append(file_system.stat_file(os.path.abspath(image_path), name))
+    return entries

@@ -1,0 +1,279 @@
+"""All of ingestion but TFX: list, find copies, read, check, write, judge."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import tensorflow as tf
+from google.protobuf import text_format
+
+from graft.components import progress
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.contract import SCHEMA_FILE_NAME, example_schema
+from graft.components.ingestion.deduplication import (
+    CopyGroup,
+    copy_candidates,
+    drop_copies,
+)
+from graft.components.ingestion.image_ref import ImageRef
+from graft.components.ingestion.listing import list_images
+from graft.components.ingestion.summary import (
+    Summary,
+    require_usable,
+    select_classes,
+    summarise,
+)
+from graft.components.ingestion.transforms import (
+    QUARANTINED_TAG,
+    HashImages,
+    Quarantined,
+    ShardCounts,
+    ShardTask,
+    WriteJson,
+    WriteShards,
+)
+from graft.contract.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+QUARANTINE_FILE_NAME = "quarantine.jsonl"
+DUPLICATES_FILE_NAME = "duplicates.jsonl"
+SUMMARY_FILE_NAME = "summary.json"
+
+_WORK_FOLDER = "work"
+_SHARD_BYTES = 128 * 2**20
+_SHARD_IMAGES = 20_000
+
+
+class OutputFolders(NamedTuple):
+    """Where the outputs go: paths of folders, local or remote.
+
+    Attributes:
+        examples: Whole examples.
+        metadata: The same without the images' bytes.
+        schema: The contract of an example.
+        quarantine: What could not be used, and all counts; see `ImageQuarantine`.
+    """
+
+    examples: str
+    metadata: str
+    schema: str
+    quarantine: str
+
+
+def ingest(
+    config: DataConfig,
+    outputs: OutputFolders,
+    make_pipeline: Callable[[], beam.Pipeline],
+) -> Summary:
+    """Turn labelled images into checked examples in three splits.
+
+    Args:
+        config: The data.
+        outputs: Where to write; what a killed run left there is removed first, and
+            what this one wrote if it fails.
+        make_pipeline: Makes a Beam pipeline; it is called up to twice.
+
+    Returns:
+        The summary that was written.
+
+    Raises:
+        DataError: The data can't be used; the message says what to do.
+        UserError: The disk is full.
+    """
+    # Beside the splits: all that lies in a split's folder is read as data.
+    work_folder = os.path.join(outputs.examples, _WORK_FOLDER)
+    for folder in outputs:
+        _empty_folder(folder)
+    try:
+        tf.io.gfile.makedirs(work_folder)
+        return _Ingestion(config, outputs, work_folder, make_pipeline).run()
+    except Exception as error:
+        for folder in outputs:
+            _empty_folder(folder)
+        if _is_disk_full(error):
+            raise UserError(
+                "No space is left where the pipeline writes "
+                f"({outputs.examples!r}). Free some, or choose another output."
+            ) from error
+        raise
+    finally:
+        if tf.io.gfile.exists(work_folder):
+            tf.io.gfile.rmtree(work_folder)
+
+
+class _Ingestion:
+    def __init__(
+        self,
+        config: DataConfig,
+        outputs: OutputFolders,
+        work_folder: str,
+        make_pipeline: Callable[[], beam.Pipeline],
+    ) -> None:
+        self._config = config
+        self._outputs = outputs
+        self._work_folder = work_folder
+        self._make_pipeline = make_pipeline
+
+    def run(self) -> Summary:
+        config, outputs, work_folder = self._config, self._outputs, self._work_folder
+        listing = list_images(config, work_folder)
+        refs = select_classes(listing, config)
+        refs, groups = self._without_copies(refs)
+        # Sorted by a hash of the name: every shard, and every part of one, mixes
+        # classes.
+        refs.sort(key=_shuffle_key)
+        logger.info("Reading %d images of %d listed.", len(refs), len(listing.refs))
+        progress.expect("images", len(refs))
+        tasks = _write_lists(refs, work_folder, "images")
+        counts_path = os.path.join(work_folder, "counts.json")
+        quarantined_path = os.path.join(work_folder, "quarantined.json")
+        with self._make_pipeline() as pipeline:
+            shards = (
+                pipeline
+                | "Shards" >> beam.Create(tasks)
+                | WriteShards(config, outputs.examples, outputs.metadata, work_folder)
+            )
+            shards.counts | "Counts" >> WriteJson(counts_path)
+            shards[QUARANTINED_TAG] | "Quarantined" >> WriteJson(quarantined_path)
+        quarantined = sorted(
+            (Quarantined(*row) for row in _read_json(quarantined_path)),
+            key=lambda image: image.filename,
+        )
+        summary = summarise(
+            listing,
+            refs,
+            (ShardCounts(*row) for row in _read_json(counts_path)),
+            quarantined,
+            groups,
+        )
+        for warning in summary.warnings:
+            logger.warning("%s", warning)
+        require_usable(summary, quarantined, config)
+        _write_text(
+            os.path.join(outputs.schema, SCHEMA_FILE_NAME),
+            text_format.MessageToString(example_schema()),
+        )
+        _write_quarantine(outputs.quarantine, summary, quarantined, groups)
+        return summary
+
+    def _without_copies(
+        self, refs: list[ImageRef]
+    ) -> tuple[list[ImageRef], list[CopyGroup]]:
+        candidates = copy_candidates(refs)
+        if not candidates:
+            return refs, []
+        config, work_folder = self._config, self._work_folder
+        progress.expect("files compared", len(candidates))
+        tasks = _write_lists([refs[c] for c in candidates], work_folder, "copies")
+        hashes_path = os.path.join(work_folder, "hashes.json")
+        with self._make_pipeline() as pipeline:
+            (
+                pipeline
+                | "Lists" >> beam.Create(tasks)
+                | HashImages(config)
+                | "Hashes" >> WriteJson(hashes_path)
+            )
+        hashes = {
+            candidates[position]: content_hash
+            for found in _read_json(hashes_path)
+            for position, content_hash in found
+            if content_hash is not None
+        }
+        return drop_copies(refs, hashes, config)
+
+
+def _shuffle_key(ref: ImageRef) -> bytes:
+    return hashlib.sha256(json.dumps(ref.name).encode()).digest()
+
+
+def _write_lists(
+    refs: Sequence[ImageRef], work_folder: str, what: str
+) -> list[ShardTask]:
+    """Cut a list into about equal parts, one file each."""
+    num_bytes = sum(ref.size or 0 for ref in refs)
+    total = max(
+        1, math.ceil(num_bytes / _SHARD_BYTES), math.ceil(len(refs) / _SHARD_IMAGES)
+    )
+    total = min(total, max(1, len(refs)))
+    tasks = []
+    for index in range(total):
+        begin, end = (len(refs) * i // total for i in (index, index + 1))
+        path = os.path.join(work_folder, f"{what}-{index:05d}.jsonl")
+        _write_text(path, "".join(ref.to_json() + "\n" for ref in refs[begin:end]))
+        tasks.append(ShardTask(path, begin, index, total))
+    return tasks
+
+
+def _read_json(path: str) -> Any:
+    with tf.io.gfile.GFile(path, "r") as file:
+        return json.load(file)
+
+
+def _write_text(path: str, text: str) -> None:
+    """Write a file that appears whole or not at all."""
+    tf.io.gfile.makedirs(os.path.dirname(path))
+    unfinished = f"{path}.unfinished"
+    with tf.io.gfile.GFile(unfinished, "w") as file:
+        file.write(text)
+    tf.io.gfile.rename(unfinished, path, overwrite=True)
+
+
+def _write_quarantine(
+    uri: str,
+    summary: Summary,
+    quarantined: list[Quarantined],
+    groups: list[CopyGroup],
+) -> None:
+    bad_lines = [
+        json.dumps(
+            {
+                "filename": image.filename,
+                "class_name": image.class_name,
+                "reason": image.reason,
+                "bytes": image.num_bytes,
+            }
+        )
+        for image in quarantined
+    ]
+    copy_lines = [json.dumps(group._asdict()) for group in groups]
+    for name, lines in (
+        (QUARANTINE_FILE_NAME, bad_lines),
+        (DUPLICATES_FILE_NAME, copy_lines),
+    ):
+        _write_text(os.path.join(uri, name), "".join(line + "\n" for line in lines))
+    # Last: where it is, all is.
+    _write_text(
+        os.path.join(uri, SUMMARY_FILE_NAME),
+        json.dumps(summary.to_dict(), indent=2, ensure_ascii=False) + "\n",
+    )
+
+
+def _empty_folder(folder: str) -> None:
+    """Remove what a killed run left."""
+    if not tf.io.gfile.exists(folder):
+        return
+    for name in tf.io.gfile.listdir(folder):
+        path = os.path.join(folder, name.rstrip("/"))
+        if tf.io.gfile.isdir(path):
+            tf.io.gfile.rmtree(path)
+        else:
+            tf.io.gfile.remove(path)
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    """Tell whether a full disk is behind an error; Beam keeps only the text."""
+    while error is not None:
+        if isinstance(error, tf.errors.ResourceExhaustedError):
+            return True
+        if "No space left on device" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,0 +1,116 @@
+"""How a data set lies: told by its name and its top folder, without reading images."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from graft.components.ingestion import file_system
+from graft.components.ingestion.config import DataConfig
+from graft.contract.errors import DataError
+
+_GLOB_CHARACTERS = re.compile(r"[*?\[]")
+_RECORD_NAME = re.compile(r"tf_?record", re.IGNORECASE)
+
+
+def detect_format(config: DataConfig) -> str:  # noqa: PLR0911
+    """Tell the data's layout by its name; "folders" stands for "pre_split" as well.
+
+    Raises:
+        DataError: `config.path` has nothing behind it.
+    """
+    if config.format != "auto":
+        return config.format
+    path = file_system.local_path(config.path)
+    scheme, _, _ = path.partition(":")
+    if scheme in ("keras", "sklearn"):
+        return scheme
+    lower = path.lower()
+    if lower.endswith(".csv"):
+        return "csv"
+    if lower.endswith((".jsonl", ".ndjson")):
+        return "jsonl"
+    if is_record_name(path) or (
+        _GLOB_CHARACTERS.search(path) and not os.path.isdir(path)
+    ):
+        return "tfrecord"
+    require_folder(path)
+    if not file_system.is_remote(path):
+        with os.scandir(path) as entries:
+            names = [entry for entry in entries if not entry.name.startswith(".")]
+        has_folders = any(entry.is_dir() for entry in names)
+        if not has_folders and any(is_record_name(e.name) for e in names):
+            return "tfrecord"
+        if any(entry.name == "Split-train" for entry in names):
+            return "tfrecord"
+    return "folders"
+
+
+def record_files(path: str) -> list[file_system.FileEntry]:
+    """Return the TFRecord files that `path` names: a file, a folder or a glob pattern.
+
+    Raises:
+        DataError: There are none.
+    """
+    if file_system.is_folder(path):
+        found = file_system.list_tree(path).files
+    elif _GLOB_CHARACTERS.search(path):
+        found = file_system.glob(path)
+    elif file_system.is_file(path):
+        found = [file_system.stat_file(path, os.path.basename(path))]
+    else:
+        found = []
+    if not found:
+        raise DataError(
+            f"No TFRecord file is at `data.path`. Received: path={path!r}. Give a "
+            "file, a folder of such files, or a pattern such as 'records/train-*'."
+        )
+    return found
+
+
+def is_record_name(path: str) -> bool:
+    """Tell whether a file's name says that it holds TFRecords."""
+    return bool(_RECORD_NAME.search(path.rsplit("/", 1)[-1]))
+
+
+def require_file(path: str, layout: str) -> None:
+    """Raise DataError unless `path` is a file, for a manifest of kind `layout`."""
+    if not file_system.is_file(path):
+        raise DataError(
+            f"`data.path` names no file. Received: path={path!r}. A {layout.upper()} "
+            "manifest with the columns path and label is expected there."
+        )
+
+
+def require_folder(path: str) -> None:
+    """Raise DataError unless `path` is a folder."""
+    if file_system.is_folder(path):
+        return
+    if file_system.is_file(path):
+        raise DataError(
+            f"`data.path` is a file of unknown kind. Received: path={path!r}. Allowed: "
+            "a folder of class folders, a .csv or .jsonl manifest, a .tfrecord file."
+        )
+    remedy = "Check the spelling"
+    if not file_system.is_remote(path):
+        parent = os.path.abspath(path)
+        while not os.path.isdir(parent):
+            parent = os.path.dirname(parent)
+        remedy += f"; {parent!r} is the last folder on the way that exists"
+    raise DataError(
+        f"`data.path` must name an existing folder, manifest or data set. "
+        f"Received: path={path!r}. {remedy}."
+    )
+
+
+def require_files(tree: file_system.Tree, config: DataConfig) -> None:
+    """Check that a folder holds any file at all.
+
+    Raises:
+        DataError: It holds none.
+    """
+    if not tree.files:
+        raise DataError(
+            f"The folder {config.path!r} is empty. Put one folder per class into it, "
+            "each with at least a few images."
+        )

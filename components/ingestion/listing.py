@@ -1,0 +1,49 @@
+"""From a data config to references of all its images, whatever the data's layout."""
+
+from __future__ import annotations
+
+from graft.components.ingestion import (
+    built_in,
+    file_system,
+    folders,
+    manifests,
+    records,
+)
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.layout import (
+    detect_format,
+    record_files,
+    require_file,
+    require_files,
+    require_folder,
+)
+from graft.components.ingestion.source import Listing
+
+
+def list_images(config: DataConfig, work_folder: str) -> Listing:
+    """List the images; one pass over the data set's names.
+
+    Args:
+        config: Where the data lies and how.
+        work_folder: A folder for bytes that exist in no file that can be read from the
+            middle: images of a Keras data set, of gzipped TFRecords.
+
+    Returns:
+        The references, in a fixed order, and what was left aside.
+
+    Raises:
+        DataError: There is nothing there, or it isn't what `config` says.
+    """
+    path = file_system.local_path(config.path)
+    layout = detect_format(config)
+    if layout in ("keras", "sklearn"):
+        return built_in.list_images(config, work_folder)
+    if layout in ("csv", "jsonl"):
+        require_file(path, layout)
+        return manifests.list_images(path, layout, config)
+    if layout == "tfrecord":
+        return records.list_images(record_files(path), config, work_folder)
+    require_folder(path)
+    tree = file_system.list_tree(path)
+    require_files(tree, config)
+    return folders.list_images(tree, path, config)

@@ -1,0 +1,59 @@
+"""What every kind of source returns: references, and what was left aside on the way."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass, field
+
+from graft.components.ingestion.image_ref import ImageRef, printable
+from graft.contract.errors import DataError
+
+_MOST_NAMES_IN_A_MESSAGE = 5
+
+
+@dataclass
+class Listing:
+    """The images of a data set.
+
+    Attributes:
+        layout: The layout found: "folders", "pre_split", "csv" and so on.
+        refs: The images, in a fixed order.
+        empty_classes: Classes that were announced (a folder) but hold nothing.
+        ignored: Files that are no images by their names: how many by extension.
+        warnings: Sentences for the user.
+    """
+
+    layout: str
+    refs: list[ImageRef] = field(default_factory=list)
+    empty_classes: list[str] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+
+
+def class_name_of(text: str, where: str) -> str:
+    """Return a class name in Unicode's composed form, the same on every system.
+
+    Args:
+        text: A folder's name or a manifest's cell.
+        where: What to call the place in a message.
+
+    Raises:
+        DataError: It is blank, has control characters, or is no UTF-8.
+    """
+    name = unicodedata.normalize("NFC", text.strip())
+    is_printable = all(unicodedata.category(letter)[0] != "C" for letter in name)
+    if not name or not is_printable:
+        raise DataError(
+            "A class name must be UTF-8 text without line breaks or other control "
+            f"characters, and not blank. Received: {printable(text)!r} ({where}). "
+            "Rename it."
+        )
+    return name
+
+
+def some_of(names: list[str]) -> str:
+    """Return the first few names for a message, and how many more there are."""
+    shown = ", ".join(repr(printable(n)) for n in names[:_MOST_NAMES_IN_A_MESSAGE])
+    more = len(names) - _MOST_NAMES_IN_A_MESSAGE
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,0 +1,368 @@
+"""The Beam transforms: hash what may be copies; read, check and write whole shards.
+
+What flows between workers are names of list files, counts and bad news. An image's
+bytes never leave the worker that read them, so memory stays flat whatever the data's
+size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext
+from typing import Any, NamedTuple, TypeVar
+
+import apache_beam as beam
+import tensorflow as tf
+
+from graft.components import progress
+from graft.components.ingestion import file_system
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.image_ref import ImageRef, printable, read_bytes
+from graft.components.ingestion.readability import (
+    check_decodable,
+    examine,
+    has_image_signature,
+)
+from graft.components.ingestion.splitting import choose_split
+from graft.contract import example_keys
+from graft.contract.split_names import SPLITS
+from graft.trainer.decoding import images
+
+METRICS_NAMESPACE = "graft.ImageExampleGen"
+SHARD_NAME = "data_tfrecord-{number:05d}-of-{total:05d}"
+
+QUARANTINED_TAG = "quarantined"
+
+# Waiting for a disk or a network, not computing.
+_NUM_REMOTE_THREADS = 16
+_MOST_LOCAL_THREADS = 8
+_IN_FLIGHT_PER_THREAD = 2
+_IN_FLIGHT_BYTES = 64 * 2**20
+# A thread gets several small images at once, or it would wait more than work.
+_CHUNK_IMAGES = 32
+_CHUNK_BYTES = 2 * 2**20
+# 5,140 files of 0.9 kB take two threads, which wait for Python's lock, 5.0 s, and one
+# 3.4 s.
+_BYTES_WORTH_A_THREAD = 8 << 10
+_UNKNOWN_BYTES = 2**20
+# Larger images are decoded one at a time: a hundred megapixels are 300 MB.
+_LARGE_IMAGE_PIXELS = 16_000_000
+
+Result = TypeVar("Result")
+
+
+class ShardTask(NamedTuple):
+    """A piece of work: one list of images.
+
+    Attributes:
+        list_path: File of one `ImageRef` per line.
+        begin: Position of its first line in the list of all images.
+        number: Number of the shard, from 0.
+        total: How many shards there are.
+    """
+
+    list_path: str
+    begin: int
+    number: int
+    total: int
+
+
+class Quarantined(NamedTuple):
+    """An image that can't be used.
+
+    Attributes:
+        filename: Its name in the data set, printable.
+        class_name: Its class name.
+        reason: Why.
+        num_bytes: Its size; None where unknown.
+    """
+
+    filename: str
+    class_name: str
+    reason: str
+    num_bytes: int | None
+
+
+class ShardCounts(NamedTuple):
+    """What one shard got.
+
+    Attributes:
+        images: Split, class name, and number of images.
+        num_bytes: Size of the encoded images.
+    """
+
+    images: list[tuple[str, str, int]]
+    num_bytes: int
+
+
+class CheckedImage(NamedTuple):
+    """A readable image."""
+
+    encoded: bytes
+    content_hash: str
+    header: images.ImageHeader
+
+
+class HashImages(beam.PTransform):
+    """Hash images: ShardTasks in; lists of (position among all, SHA-256 or None) out.
+
+    None stands for a file that can't be read or does not begin as an image does: two of
+    these are no copies of one image.
+    """
+
+    def __init__(self, config: DataConfig) -> None:
+        super().__init__()
+        self._config = config
+
+    def expand(self, tasks: beam.PCollection) -> beam.PCollection:
+        """Apply it to a collection of `ShardTask`."""
+        return tasks | "Hash" >> beam.ParDo(_HashImagesFn(self._config))
+
+
+class WriteShards(beam.PTransform):
+    """Read, check and write images: ShardTasks in; ShardCounts and Quarantined out.
+
+    Each task becomes one file in every split of two folders: with and without the
+    images' bytes. A file appears under its name when it is whole.
+
+    Example:
+        shards = tasks | WriteShards(config, examples, metadata, work)
+        counts, bad = shards.counts, shards[QUARANTINED_TAG]
+    """
+
+    def __init__(
+        self, config: DataConfig, examples_uri: str, metadata_uri: str, work_folder: str
+    ) -> None:
+        super().__init__()
+        self._fn = _WriteShardFn(config, examples_uri, metadata_uri, work_folder)
+
+    def expand(self, tasks: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
+        """Apply it to a collection of `ShardTask`."""
+        return tasks | "ReadCheckWrite" >> beam.ParDo(self._fn).with_outputs(
+            QUARANTINED_TAG, main="counts"
+        )
+
+
+def read_list(path: str) -> Iterator[ImageRef]:
+    """Read the images of a list file."""
+    with tf.io.gfile.GFile(path, "rb") as file:
+        for line in file:
+            yield ImageRef.from_json(line)
+
+
+class WriteJson(beam.PTransform):
+    """Write the few elements of a collection as one JSON list, in no fixed order."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def expand(self, values: beam.PCollection) -> beam.PCollection:
+        """Apply it to a collection of JSON values."""
+        return (
+            values
+            | "Gather" >> beam.combiners.ToList()
+            | "Write" >> beam.Map(_write_json, self._path)
+        )
+
+
+def to_example(image: CheckedImage, ref: ImageRef) -> tuple[bytes, bytes]:
+    """Serialize an image as a tf.Example, with and without its bytes.
+
+    Returns:
+        The whole example, and the same without `example_keys.IMAGE_KEY`.
+    """
+    example = tf.train.Example()
+    feature = example.features.feature
+    for key, text in (
+        (example_keys.FORMAT_KEY, image.header.format),
+        (example_keys.FILENAME_KEY, printable(ref.name)),
+        (example_keys.CLASS_NAME_KEY, ref.class_name),
+        (example_keys.CONTENT_HASH_KEY, image.content_hash),
+        (example_keys.SOURCE_KEY, printable(ref.source)),
+        *(
+            (example_keys.COLUMN_PREFIX + column, value)
+            for column, value in ref.columns
+        ),
+    ):
+        feature[key].bytes_list.value.append(text.encode())
+    feature[example_keys.HEIGHT_KEY].int64_list.value.append(image.header.height)
+    feature[example_keys.WIDTH_KEY].int64_list.value.append(image.header.width)
+    metadata = example.SerializeToString(deterministic=True)
+    feature[example_keys.IMAGE_KEY].bytes_list.value.append(image.encoded)
+    return example.SerializeToString(deterministic=True), metadata
+
+
+class _PooledFn(beam.DoFn):
+    """A DoFn with a pool of threads: files and TensorFlow's ops let others run."""
+
+    def __init__(self, config: DataConfig) -> None:
+        self._config = config
+        self._pool: ThreadPoolExecutor | None = None
+
+    def setup(self) -> None:
+        self._large = threading.Lock()
+        self._is_remote = file_system.is_remote(self._config.path)
+        num_threads = (
+            _NUM_REMOTE_THREADS
+            if self._is_remote
+            else min(_MOST_LOCAL_THREADS, os.cpu_count() or 1)
+        )
+        self._num_in_flight = _IN_FLIGHT_PER_THREAD * num_threads
+        self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="ingest")
+
+    def teardown(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _in_order(
+        self, function: Callable[[ImageRef], Result], refs: Iterable[ImageRef]
+    ) -> Iterator[tuple[ImageRef, Result | ValueError]]:
+        """Apply `function` in threads; yield in the order of `refs`, few in flight."""
+        if self._pool is None:
+            raise RuntimeError("setup() comes before process()")
+        waiting: deque[tuple[int, Future[list[tuple[ImageRef, Any]]]]] = deque()
+        num_bytes = 0
+        for chunk, chunk_bytes in _chunks(refs):
+            num_bytes += chunk_bytes
+            while waiting and (
+                len(waiting) >= self._num_in_flight or num_bytes > _IN_FLIGHT_BYTES
+            ):
+                done_bytes, future = waiting.popleft()
+                num_bytes -= done_bytes
+                yield from future.result()
+            is_small = chunk_bytes < _BYTES_WORTH_A_THREAD * len(chunk)
+            at_once = is_small and not self._is_remote
+            submit = _at_once if at_once else self._pool.submit
+            waiting.append((chunk_bytes, submit(_apply, function, chunk)))
+        for _, future in waiting:
+            yield from future.result()
+
+
+def _at_once(function: Callable[..., Result], *arguments: Any) -> Future[Result]:
+    """Call a function here and now, and return what a pool would."""
+    future: Future[Result] = Future()
+    future.set_result(function(*arguments))
+    return future
+
+
+def _chunks(refs: Iterable[ImageRef]) -> Iterator[tuple[list[ImageRef], int]]:
+    """Cut a list into pieces worth a thread's while; yield them and their bytes."""
+    chunk: list[ImageRef] = []
+    num_bytes = 0
+    for ref in refs:
+        chunk.append(ref)
+        num_bytes += ref.size if ref.size is not None else _UNKNOWN_BYTES
+        if len(chunk) >= _CHUNK_IMAGES or num_bytes >= _CHUNK_BYTES:
+            yield chunk, num_bytes
+            chunk, num_bytes = [], 0
+    if chunk:
+        yield chunk, num_bytes
+
+
+def _apply(
+    function: Callable[[ImageRef], Result], refs: list[ImageRef]
+) -> list[tuple[ImageRef, Result | ValueError]]:
+    """Apply a function; the reason why an image is bad is a result too."""
+    results: list[tuple[ImageRef, Result | ValueError]] = []
+    for ref in refs:
+        try:
+            results.append((ref, function(ref)))
+        except ValueError as error:
+            results.append((ref, error))
+    return results
+
+
+class _HashImagesFn(_PooledFn):
+    def process(self, task: ShardTask) -> Iterator[list[tuple[int, str | None]]]:
+        found: list[tuple[int, str | None]] = []
+        results = self._in_order(self._hash, read_list(task.list_path))
+        for position, (_, result) in enumerate(results, start=task.begin):
+            found.append((position, None if isinstance(result, ValueError) else result))
+            progress.advance("files compared")
+        yield found
+
+    def _hash(self, ref: ImageRef) -> str:
+        encoded = read_bytes(ref, self._config.max_file_bytes)
+        if not has_image_signature(encoded):
+            raise ValueError("not an image")
+        return hashlib.sha256(encoded).hexdigest()
+
+
+class _WriteShardFn(_PooledFn):
+    def __init__(
+        self, config: DataConfig, examples_uri: str, metadata_uri: str, work_folder: str
+    ) -> None:
+        super().__init__(config)
+        self._uris = {"examples": examples_uri, "metadata": metadata_uri}
+        self._work_folder = work_folder
+        self._num_written = beam.metrics.Metrics.counter(
+            METRICS_NAMESPACE, "images_written"
+        )
+        self._num_quarantined = beam.metrics.Metrics.counter(
+            METRICS_NAMESPACE, "images_quarantined"
+        )
+
+    def process(self, task: ShardTask) -> Iterator[Any]:
+        images: Counter[tuple[str, str]] = Counter()
+        num_bytes = 0
+        shard = SHARD_NAME.format(number=task.number, total=task.total)
+        places = {
+            (kind, split): (
+                os.path.join(self._work_folder, f"{kind}-{split}-{shard}"),
+                os.path.join(uri, f"Split-{split}", shard),
+            )
+            for kind, uri in self._uris.items()
+            for split in SPLITS
+        }
+        with ExitStack() as stack:
+            writers = {
+                key: stack.enter_context(tf.io.TFRecordWriter(written))
+                for key, (written, _) in places.items()
+            }
+            for ref, image in self._in_order(self._check, read_list(task.list_path)):
+                progress.advance("images")
+                if isinstance(image, ValueError):
+                    self._num_quarantined.inc()
+                    yield beam.pvalue.TaggedOutput(
+                        QUARANTINED_TAG,
+                        Quarantined(
+                            printable(ref.name), ref.class_name, str(image), ref.size
+                        ),
+                    )
+                    continue
+                split = choose_split(
+                    image.content_hash, ref.splits, self._config.splits
+                )
+                whole, metadata = to_example(image, ref)
+                writers["examples", split].write(whole)
+                writers["metadata", split].write(metadata)
+                self._num_written.inc()
+                images[split, ref.class_name] += 1
+                num_bytes += len(image.encoded)
+        for written, final in places.values():
+            tf.io.gfile.makedirs(os.path.dirname(final))
+            tf.io.gfile.rename(written, final, overwrite=True)
+        counts = [(split, name, number) for (split, name), number in images.items()]
+        yield ShardCounts(sorted(counts), num_bytes)
+
+    def _check(self, ref: ImageRef) -> CheckedImage:
+        encoded = read_bytes(ref, self._config.max_file_bytes)
+        header, num_pixels = examine(encoded, self._config.max_pixels)
+        with self._large if num_pixels > _LARGE_IMAGE_PIXELS else nullcontext():
+            check_decodable(encoded, header.format)
+        return CheckedImage(encoded, hashlib.sha256(encoded).hexdigest(), header)
+
+
+def _write_json(value: object, path: str) -> None:
+    """Write a value as a JSON file that appears whole or not at all."""
+    unfinished = f"{path}.unfinished"
+    with tf.io.gfile.GFile(unfinished, "w") as file:
+        file.write(json.dumps(value))
+    tf.io.gfile.rename(unfinished, path, overwrite=True)

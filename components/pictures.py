@@ -1,0 +1,66 @@
+"""Small pictures inside the page: thumbnails of examples and of files."""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from collections.abc import Collection, Sequence
+
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from graft.components.evaluation.inference import records
+from graft.contract import example_keys
+
+THUMBNAIL_PIXELS = 160
+_JPEG_QUALITY = 78
+
+
+def thumbnail(encoded: bytes) -> str | None:
+    """Return a `data:` URI of an image, its longer edge `THUMBNAIL_PIXELS` at most.
+
+    Returns:
+        None for what Pillow can't read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(encoded)) as opened:
+                picture = ImageOps.exif_transpose(opened).convert("RGB")
+    except Exception:
+        # Quarantined files are broken in every way there is; a page can do without one.
+        return None
+    if max(picture.size) < THUMBNAIL_PIXELS // 2:
+        # Small images grow by whole factors, so that their pixels stay square.
+        factor = THUMBNAIL_PIXELS // max(picture.size)
+        picture = picture.resize(
+            (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
+        )
+    picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    return data_uri(picture)
+
+
+def data_uri(picture: Image.Image) -> str:
+    """Return an image as a `data:` URI, JPEG."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def find_images(
+    example_files: Sequence[str], content_hashes: Collection[str]
+) -> dict[str, bytes]:
+    """Return the encoded images of examples by their content hash."""
+    wanted = {each.encode() for each in content_hashes}
+    found: dict[str, bytes] = {}
+    if not wanted:
+        return found
+    for record in records(example_files).as_numpy_iterator():
+        example = tf.train.Example.FromString(record).features.feature
+        key = example[example_keys.CONTENT_HASH_KEY].bytes_list.value[0]
+        if key in wanted:
+            found[key.decode()] = example[example_keys.IMAGE_KEY].bytes_list.value[0]
+            if len(found) == len(wanted):
+                break
+    return found

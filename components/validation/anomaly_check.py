@@ -1,0 +1,67 @@
+"""AnomalyCheck: end the run when ExampleValidator found an anomaly of severity error.
+
+No `from __future__ import annotations` here: TFX reads the types of the function.
+"""
+
+import logging
+import os
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx.dsl.component.experimental.annotations import (
+    InputArtifact,
+    OutputArtifact,
+    Parameter,
+)
+from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils, standard_artifacts
+
+from graft.contract.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+
+def describe_errors(anomalies: anomalies_pb2.Anomalies) -> list[str]:
+    """Return one line per anomaly of severity error, and none for warnings."""
+    lines = []
+    for feature, info in sorted(anomalies.anomaly_info.items()):
+        if info.severity == anomalies_pb2.AnomalyInfo.ERROR:
+            lines.append(f"{feature}: {info.short_description}. {info.description}")
+    if anomalies.HasField("dataset_anomaly_info"):
+        info = anomalies.dataset_anomaly_info
+        if info.severity == anomalies_pb2.AnomalyInfo.ERROR:
+            lines.append(f"{info.short_description}. {info.description}")
+    return lines
+
+
+@component
+def AnomalyCheck(
+    anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
+    checked: OutputArtifact[standard_artifacts.String],
+    code_fingerprint: Parameter[str] = "",
+) -> None:
+    """Pass when no split has an anomaly of severity error; raise otherwise.
+
+    Args:
+        anomalies: What ExampleValidator found.
+        checked: A value file, written when all is well; it carries no meaning.
+        code_fingerprint: Read by TFX's cache alone.
+
+    Raises:
+        DataError: With the anomalies of every split.
+    """
+    del code_fingerprint
+    lines = []
+    for split in artifact_utils.decode_split_names(anomalies.split_names):
+        path = os.path.join(anomalies.uri, f"Split-{split}", "SchemaDiff.pb")
+        with fileio.open(path, "rb") as file:
+            found = anomalies_pb2.Anomalies.FromString(file.read())
+        lines += [f"  {split}: {line}" for line in describe_errors(found)]
+    if lines:
+        raise DataError(
+            "The data does not fit the schema:\n"
+            + "\n".join(lines)
+            + "\nMend the data, or allow it in a schema of yours, which "
+            "`data_validation.schema_path` names."
+        )
+    checked.value = "no errors"

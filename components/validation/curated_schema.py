@@ -1,0 +1,70 @@
+"""CuratedSchema: the schema that a user wrote, taken anew when its content changes.
+
+TFX's ImportSchemaGen is keyed by the path alone: a changed file would go unnoticed.
+
+No `from __future__ import annotations` here: TFX reads the types of the function.
+"""
+
+import hashlib
+import os
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.io import fileio
+from tfx.types import standard_artifacts
+
+from graft.contract.errors import DataError
+
+FILE_NAME = "schema.pbtxt"
+
+
+def schema_fingerprint(path: str) -> str:
+    """Return a hash of the schema's text; empty where the path can't be read.
+
+    The machine that compiles for Kubeflow need not see the cluster's files.
+    """
+    if not fileio.exists(path):
+        return ""
+    with fileio.open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+@component
+def CuratedSchema(
+    schema: OutputArtifact[standard_artifacts.Schema],
+    path: Parameter[str],
+    content_fingerprint: Parameter[str] = "",
+    code_fingerprint: Parameter[str] = "",
+) -> None:
+    """Copy the schema into the run, if it is one.
+
+    Args:
+        schema: Receives schema.pbtxt.
+        path: A schema in protobuf's text format.
+        content_fingerprint: Read by TFX's cache alone.
+        code_fingerprint: Read by TFX's cache alone.
+
+    Raises:
+        DataError: There is no such file, or it holds no schema.
+    """
+    del content_fingerprint, code_fingerprint
+    if not fileio.exists(path):
+        raise DataError(
+            f"`data_validation.schema_path` must name an existing file. Received: "
+            f"{path!r}"
+        )
+    with fileio.open(path, "r") as file:
+        text = file.read()
+    try:
+        text_format.Parse(text, schema_pb2.Schema())
+    except text_format.ParseError as error:
+        raise DataError(
+            "`data_validation.schema_path` must name a schema in protobuf's text "
+            f"format, such as the one that SchemaGen leaves in the artifacts. {path}: "
+            f"{error}"
+        ) from None
+    fileio.makedirs(schema.uri)
+    with fileio.open(os.path.join(schema.uri, FILE_NAME), "w") as file:
+        file.write(text)

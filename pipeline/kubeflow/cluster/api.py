@@ -1,0 +1,194 @@
+"""Kubeflow's API, with one clear message for each way in which a call can fail."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graft.contract.errors import UserError
+
+TOKEN_PATH = "/var/run/secrets/kubeflow/pipelines/token"  # noqa: S105 - a path
+"""Where a pod finds its projected token."""
+AUDIENCE = "pipelines.kubeflow.org"
+IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
+RETRIED_STATUSES = (429, 500, 502, 503, 504)
+
+
+class ApiError(UserError):
+    """Kubeflow refused a call, or can't be reached.
+
+    Attributes:
+        status: HTTP status; 0 where there was no answer.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How Kubeflow is reached.
+
+    Attributes:
+        host: URL of the API, such as http://localhost:8888 behind a port-forward.
+        namespace: Profile namespace of a multi-user installation; empty: standalone.
+        token: Bearer token; empty: the pod's projected one where it exists.
+        cookies: Value of the Cookie header, for a gateway's session.
+        ca_file: Certificate authority of the host; empty: the system's.
+        attempts: How often a call that may be repeated is made, at most.
+        pause_seconds: Wait before the second attempt; doubled each time.
+        timeout_seconds: Longest wait for one answer.
+    """
+
+    host: str
+    namespace: str = ""
+    token: str = ""
+    cookies: str = ""
+    ca_file: str = ""
+    attempts: int = 4
+    pause_seconds: float = 1.0
+    timeout_seconds: float = 30.0
+
+
+class Api:
+    """The services of the generated client, behind one way to call them."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Prepare the client; nothing is sent yet.
+
+        Raises:
+            ApiError: `host` is no URL.
+        """
+        import kfp_server_api as server
+
+        if not connection.host.startswith(("http://", "https://")):
+            raise ApiError(
+                "`--host` must be a URL such as http://localhost:8888. "
+                f"Received: {connection.host!r}"
+            )
+        configuration = server.Configuration(host=connection.host.rstrip("/"))
+        # Repeating is decided here, call by call.
+        configuration.retries = False
+        if connection.ca_file:
+            configuration.ssl_ca_cert = connection.ca_file
+        token = connection.token or _projected_token()
+        if token:
+            configuration.api_key["authorization"] = token
+            configuration.api_key_prefix["authorization"] = "Bearer"
+        client = server.ApiClient(configuration, cookie=connection.cookies or None)
+        self.connection = connection
+        self._client = client
+        self.pipelines = server.PipelineServiceApi(client)
+        self.uploads = server.PipelineUploadServiceApi(client)
+        self.runs = server.RunServiceApi(client)
+        self.recurring_runs = server.RecurringRunServiceApi(client)
+        self.experiments = server.ExperimentServiceApi(client)
+        self.models = server
+
+    def call(
+        self,
+        method: Callable[..., Any],
+        *args: Any,
+        may_repeat: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """Call a method of a service.
+
+        Args:
+            method: The service's method.
+            *args: Its arguments.
+            may_repeat: Whether a second call does no harm after one whose answer was
+                lost.
+            **kwargs: Its arguments by name; those that are None are left out.
+
+        Returns:
+            What the service answered, as the generated client's model.
+
+        Raises:
+            ApiError: Refused, or no answer after all attempts.
+        """
+        import urllib3
+        from kfp_server_api.exceptions import ApiException
+
+        given = {key: value for key, value in kwargs.items() if value is not None}
+        given["_request_timeout"] = self.connection.timeout_seconds
+        pause = self.connection.pause_seconds
+        attempt = 1
+        while True:
+            is_last = attempt >= self.connection.attempts or not may_repeat
+            try:
+                answer: Any = method(*args, **given)
+            except ApiException as error:
+                if is_last or error.status not in RETRIED_STATUSES:
+                    raise self._refusal(error) from None
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                if is_last:
+                    raise self._no_answer(error) from None
+            else:
+                # The generated client takes a login page for an empty message.
+                if "json" not in self._client.last_response.getheader(
+                    "Content-Type", ""
+                ):
+                    raise self._no_api()
+                return answer
+            time.sleep(pause)
+            pause *= 2
+            attempt += 1
+
+    def _refusal(self, error: Any) -> ApiError:
+        host, status = self.connection.host, int(error.status or 0)
+        said = _message_of(error)
+        if status in (301, 302, 303, 307):
+            return self._no_api()
+        if status == 401:
+            text = (
+                f"{host} does not know who you are (401): the token or cookie is "
+                f"missing "
+                "or expired. Get a new one (docs/kubeflow.md, access)."
+            )
+        elif status == 403:
+            text = (
+                f"{host} does not allow this (403) in namespace "
+                f"{self.connection.namespace!r}: the account lacks the role "
+                "kubeflow-pipelines-edit there, or --namespace is missing."
+            )
+        else:
+            text = f"{host} answered {status}: {said}"
+        return ApiError(text, status)
+
+    def _no_answer(self, error: Exception) -> ApiError:
+        reason = str(getattr(error, "reason", error)).splitlines()[0]
+        return ApiError(
+            f"{self.connection.host} does not answer ({type(error).__name__}: "
+            f"{reason}). "
+            "Is the port-forward running (docs/kubeflow.md, access)?"
+        )
+
+    def _no_api(self) -> ApiError:
+        return ApiError(
+            f"{self.connection.host} answers, but not as Kubeflow's API; a login page, "
+            "perhaps. Check --host, and the cookie or token."
+        )
+
+
+def _projected_token() -> str:
+    path = Path(os.environ.get("KF_PIPELINES_SA_TOKEN_PATH", TOKEN_PATH))
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def _message_of(error: Any) -> str:
+    import json
+
+    try:
+        body = json.loads(error.body)
+        return str(body.get("error") or body.get("message") or error.reason)
+    except (TypeError, ValueError, AttributeError):
+        return str(error.reason)

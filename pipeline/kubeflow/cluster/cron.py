@@ -1,0 +1,150 @@
+"""Cron expressions: Kubernetes takes five fields, Kubeflow six, seconds first."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import zoneinfo
+
+from graft.contract.errors import UserError
+
+_NAMES = {
+    "month": "jan feb mar apr may jun jul aug sep oct nov dec".split(),
+    "day of week": "sun mon tue wed thu fri sat".split(),
+}
+_FIELDS = (
+    ("second", 0, 59),
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day of month", 1, 31),
+    ("month", 1, 12),
+    ("day of week", 0, 7),
+)
+_SHORTHANDS = {
+    "@hourly": "0 0 * * * *",
+    "@daily": "0 0 0 * * *",
+    "@midnight": "0 0 0 * * *",
+    "@weekly": "0 0 0 * * 0",
+    "@monthly": "0 0 0 1 * *",
+}
+
+
+class CronError(UserError):
+    """The expression is no cron expression."""
+
+
+def six_fields(text: str) -> str:
+    """Return the expression with six fields, seconds first, as Kubeflow reads it.
+
+    Args:
+        text: Five or six fields, or a shorthand such as @daily.
+
+    Raises:
+        CronError: Naming the field and what is allowed.
+    """
+    text = _SHORTHANDS.get(text.strip().lower(), text)
+    parts = text.split()
+    if len(parts) == 5:
+        parts = ["0", *parts]
+    if len(parts) != 6:
+        raise CronError(
+            "`--cron` takes five fields (minute hour day month weekday), or six with "
+            f"the seconds first. Received: {text!r}"
+        )
+    for part, (name, low, high) in zip(parts, _FIELDS, strict=True):
+        _check(part, name, low, high, text)
+    return " ".join(parts)
+
+
+def five_fields(text: str) -> str:
+    """Return the expression with five fields, as Kubernetes reads it.
+
+    Raises:
+        CronError: No cron expression, or one that needs its seconds.
+    """
+    seconds, *rest = six_fields(text).split()
+    if seconds != "0":
+        raise CronError(
+            f"A CronJob can't start at a second of the minute. Received: {text!r}"
+        )
+    return " ".join(rest)
+
+
+def in_utc(expression: str, timezone: str) -> str:
+    """Return six fields in UTC for six fields in a zone; Kubeflow's API has no zone.
+
+    Raises:
+        CronError: The zone is unknown, or its clock changes over the year, or the day
+            would change with the hour.
+    """
+    zone = check_timezone(timezone)
+    offsets = {
+        datetime.datetime(2027, month, 1, tzinfo=zone).utcoffset()
+        for month in range(1, 13)
+    }
+    remedy = "Use --engine cronjob, which has time zones, or give the hours in UTC."
+    if len(offsets) != 1:
+        raise CronError(
+            f"The clocks of {timezone} change in the year, and a recurring run knows "
+            f"no "
+            f"time zones. {remedy}"
+        )
+    offset = offsets.pop()
+    seconds = int(offset.total_seconds()) if offset else 0
+    if seconds == 0:
+        return expression
+    second, minute, hour, *days = expression.split()
+    if seconds % 3600 or not re.fullmatch(r"\d+(,\d+)*", hour):
+        raise CronError(
+            f"The hours of {expression!r} in {timezone} can't be given in UTC. {remedy}"
+        )
+    hours = [int(part) - seconds // 3600 for part in hour.split(",")]
+    if days != ["*", "*", "*"] and not all(0 <= value < 24 for value in hours):
+        raise CronError(
+            f"The day of {expression!r} in {timezone} is another one in UTC. {remedy}"
+        )
+    shifted = ",".join(str(value) for value in sorted(value % 24 for value in hours))
+    return " ".join([second, minute, shifted, *days])
+
+
+def check_timezone(name: str) -> zoneinfo.ZoneInfo:
+    """Return the zone.
+
+    Raises:
+        CronError: There is none with this name.
+    """
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise CronError(
+            f"`--timezone` takes a name such as Europe/Berlin or UTC. Received: "
+            f"{name!r}"
+        ) from None
+
+
+def _check(part: str, name: str, low: int, high: int, text: str) -> None:
+    for item in part.split(","):
+        match = re.fullmatch(r"(\*|\?|[^-/]+(-[^-/]+)?)(/(\d+))?", item)
+        values = []
+        if match is not None and match[1] not in ("*", "?"):
+            values = [_number(word, name) for word in match[1].split("-")]
+        if (
+            match is None
+            or any(value is None or not low <= value <= high for value in values)
+            or (match[4] is not None and int(match[4]) == 0)
+            or (len(values) == 2 and (values[0] or 0) > (values[1] or 0))
+        ):
+            raise CronError(
+                f"The {name} of a cron expression is *, or numbers from {low} to "
+                f"{high} "
+                f"with , - and /. Received: {part!r} in {text!r}"
+            )
+
+
+def _number(word: str, name: str) -> int | None:
+    if word.isdecimal():
+        return int(word)
+    names = _NAMES.get(name, [])
+    if word.lower() in names:
+        return names.index(word.lower()) + (1 if name == "month" else 0)
+    return None

@@ -1,0 +1,309 @@
+"""Submit a compiled pipeline: upload it where it is new, run it, follow the run."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graft.pipeline.kubeflow.cluster.api import RETRIED_STATUSES, Api, ApiError
+from graft.pipeline.kubeflow.compilation.pipeline_file import (
+    check_parameters,
+    read_pipeline_file,
+)
+
+ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
+UNDER_WAY = ("PENDING", "RUNNING", "CANCELING", "PAUSED")
+DEFAULT_EXPERIMENT = "graft"
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A pipeline and one of its versions on the cluster.
+
+    Attributes:
+        pipeline_id: Id of the pipeline.
+        version_id: Id of the version.
+        version_name: Its name, a hash of the file: the same file is the same version.
+        is_new: Whether this call uploaded it.
+    """
+
+    pipeline_id: str
+    version_id: str
+    version_name: str
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run as the API shows it.
+
+    Attributes:
+        run_id: Id of the run.
+        name: Its display name.
+        state: KFP's state; empty while there is none yet.
+        tasks: Name of each step to its state.
+        error: What the API says about a failure.
+    """
+
+    run_id: str
+    name: str
+    state: str
+    tasks: dict[str, str]
+    error: str
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.state in ENDED
+
+
+def upload(api: Api, path: Path) -> Uploaded:
+    """Upload a compiled pipeline, as a new pipeline or a new version of a known one.
+
+    Args:
+        api: The cluster.
+        path: What `graft compile` wrote.
+
+    Returns:
+        The version, which an earlier call may have uploaded already.
+
+    Raises:
+        PipelineFileError: The file would be refused.
+        ApiError: The cluster refused a call.
+    """
+    spec, _ = read_pipeline_file(path)
+    name = spec["pipelineInfo"]["name"]
+    version = "v-" + hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    namespace = api.connection.namespace or None
+    pipeline_id = find_pipeline(api, name)
+    if pipeline_id is None:
+        try:
+            made = api.call(
+                api.pipelines.pipeline_service_create_pipeline,
+                api.models.V2beta1Pipeline(
+                    name=name, display_name=name, namespace=namespace
+                ),
+            )
+            pipeline_id = made.pipeline_id
+        except ApiError as error:
+            # Someone else was faster, or the answer to our first attempt was lost.
+            if error.status != 409:
+                raise
+            pipeline_id = find_pipeline(api, name)
+    if pipeline_id is None:
+        raise ApiError(f"The pipeline {name!r} exists, but can't be seen.", 409)
+    version_id = find_version(api, pipeline_id, version)
+    if version_id is not None:
+        return Uploaded(pipeline_id, version_id, version, is_new=False)
+    try:
+        made = api.call(
+            api.uploads.upload_pipeline_version,
+            str(path),
+            name=version,
+            pipelineid=pipeline_id,
+        )
+        return Uploaded(pipeline_id, made.pipeline_version_id, version, is_new=True)
+    except ApiError as error:
+        if error.status != 409:
+            raise
+    version_id = find_version(api, pipeline_id, version)
+    if version_id is None:
+        raise ApiError(f"Version {version!r} exists, but can't be seen.", 409)
+    return Uploaded(pipeline_id, version_id, version, is_new=False)
+
+
+def find_pipeline(api: Api, name: str) -> str | None:
+    """Return the id of the pipeline with this name, if there is one."""
+    try:
+        found = api.call(
+            api.pipelines.pipeline_service_get_pipeline_by_name,
+            name,
+            namespace=api.connection.namespace or None,
+        )
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+    return str(found.pipeline_id)
+
+
+def find_version(api: Api, pipeline_id: str, name: str) -> str | None:
+    """Return the id of the pipeline's version with this name, if there is one."""
+    for version in list_versions(api, pipeline_id):
+        if name in (version.display_name, version.name):
+            return str(version.pipeline_version_id)
+    return None
+
+
+def list_versions(api: Api, pipeline_id: str) -> list[Any]:
+    """Return the pipeline's versions, the newest first."""
+    token, versions = "", list[Any]()
+    while True:
+        page = api.call(
+            api.pipelines.pipeline_service_list_pipeline_versions,
+            pipeline_id,
+            page_size=100,
+            page_token=token,
+            sort_by="created_at desc",
+        )
+        versions += page.pipeline_versions or []
+        token = page.next_page_token or ""
+        if not token:
+            return versions
+
+
+def experiment_id(api: Api, name: str) -> str:
+    """Return the id of the experiment, which is made where it does not exist."""
+    condition = {"operation": "EQUALS", "key": "display_name", "string_value": name}
+    found = api.call(
+        api.experiments.experiment_service_list_experiments,
+        filter=json.dumps({"predicates": [condition]}),
+        namespace=api.connection.namespace or None,
+    )
+    if found.experiments:
+        return str(found.experiments[0].experiment_id)
+    made = api.call(
+        api.experiments.experiment_service_create_experiment,
+        api.models.V2beta1Experiment(
+            display_name=name, namespace=api.connection.namespace or None
+        ),
+    )
+    return str(made.experiment_id)
+
+
+def start_run(
+    api: Api,
+    path: Path,
+    uploaded: Uploaded,
+    parameters: Mapping[str, Any],
+    *,
+    experiment: str = DEFAULT_EXPERIMENT,
+    service_account: str | None = None,
+    pipeline_root: str | None = None,
+) -> str:
+    """Start a run and return its id; a lost answer starts no second one.
+
+    Args:
+        api: The cluster.
+        path: The compiled file, whose parameters are checked.
+        uploaded: Its version on the cluster.
+        parameters: Values for the pipeline's parameters.
+        experiment: Name of the experiment.
+        service_account: Of the pods; None: the installation's.
+        pipeline_root: Where artifacts go; None: the installation's.
+
+    Raises:
+        PipelineFileError: A parameter would be refused.
+        ApiError: The cluster refused a call.
+    """
+    spec, _ = read_pipeline_file(path)
+    check_parameters(spec, parameters)
+    stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+    name = f"{spec['pipelineInfo']['name']}-{stamp}-{uuid.uuid4().hex[:6]}"
+    run = api.models.V2beta1Run(
+        display_name=name,
+        experiment_id=experiment_id(api, experiment),
+        pipeline_version_reference=api.models.V2beta1PipelineVersionReference(
+            pipeline_id=uploaded.pipeline_id, pipeline_version_id=uploaded.version_id
+        ),
+        runtime_config=api.models.V2beta1RuntimeConfig(
+            parameters=dict(parameters), pipeline_root=pipeline_root
+        ),
+        service_account=service_account,
+    )
+    for attempt in range(api.connection.attempts):
+        try:
+            made = api.call(api.runs.run_service_create_run, run, may_repeat=False)
+            return str(made.run_id)
+        except ApiError as error:
+            is_last = attempt == api.connection.attempts - 1
+            if is_last or error.status not in (0, *RETRIED_STATUSES):
+                raise
+            time.sleep(api.connection.pause_seconds * 2**attempt)
+            started = _run_named(api, name)
+            if started is not None:
+                return started
+    raise AssertionError("unreachable")
+
+
+def _run_named(api: Api, name: str) -> str | None:
+    condition = {"operation": "EQUALS", "key": "display_name", "string_value": name}
+    found = api.call(
+        api.runs.run_service_list_runs,
+        filter=json.dumps({"predicates": [condition]}),
+        namespace=api.connection.namespace or None,
+    )
+    return str(found.runs[0].run_id) if found.runs else None
+
+
+def get_run(api: Api, run_id: str) -> RunState:
+    """Return the run with its steps."""
+    run = api.call(api.runs.run_service_get_run, run_id)
+    details = (run.run_details.task_details or []) if run.run_details else []
+    tasks = {
+        item.display_name: str(item.state or "")
+        for item in details
+        if item.display_name and not _is_plumbing(item.display_name)
+    }
+    return RunState(
+        run_id=str(run.run_id),
+        name=str(run.display_name),
+        state=str(run.state or ""),
+        tasks=tasks,
+        error=str(run.error.message) if run.error and run.error.message else "",
+    )
+
+
+def _is_plumbing(name: str) -> bool:
+    return name in ("root", "executor") or name.endswith(("-driver", "-dag-driver"))
+
+
+def follow(
+    api: Api,
+    run_id: str,
+    on_change: Callable[[RunState], None],
+    *,
+    poll_seconds: float = 10.0,
+) -> RunState:
+    """Wait for the end of a run.
+
+    Args:
+        api: The cluster.
+        run_id: The run.
+        on_change: Called with the run whenever a state in it changed.
+        poll_seconds: Time between two looks.
+
+    Returns:
+        The run as it ended.
+
+    Raises:
+        ApiError: The cluster no longer answers; the run goes on without us.
+    """
+    last: RunState | None = None
+    while True:
+        state = get_run(api, run_id)
+        if state != last:
+            on_change(state)
+            last = state
+        if state.has_ended:
+            return state
+        time.sleep(poll_seconds)
+
+
+def list_runs(api: Api, *, experiment: str | None = None, limit: int = 20) -> list[Any]:
+    """Return the newest runs as the API's models."""
+    found = api.call(
+        api.runs.run_service_list_runs,
+        experiment_id=experiment_id(api, experiment) if experiment else None,
+        namespace=api.connection.namespace or None,
+        page_size=limit,
+        sort_by="created_at desc",
+    )
+    return list(found.runs or [])

@@ -1,0 +1,1 @@
+"""From a config and a profile to the file that Kubeflow takes."""

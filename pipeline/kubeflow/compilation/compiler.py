@@ -1,0 +1,232 @@
+"""Compile the pipeline: config and profile to a file for Kubeflow, or for Vertex AI."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Literal
+
+from graft.pipeline.config import PipelineConfig
+from graft.pipeline.kubeflow.compilation import refusals
+from graft.pipeline.kubeflow.compilation.post_processing import (
+    ArtifactClasses,
+    PipelineFile,
+    post_process,
+)
+from graft.pipeline.kubeflow.compilation.profile import Profile
+
+Target = Literal["kubeflow", "vertex"]
+ENTRYPOINT_COMMAND = ("python", "-m", "graft.pipeline.kubeflow.container.entrypoint")
+NO_FINGERPRINT = "not computed"
+BUILT_IN_DATA = ("keras:", "sklearn:")
+
+
+def compile_pipeline(
+    config: PipelineConfig, profile: Profile, *, require_fingerprint: bool = False
+) -> PipelineFile:
+    """Compile for open-source Kubeflow Pipelines.
+
+    Args:
+        config: The run's config; its paths are those inside the containers.
+        profile: The cluster.
+        require_fingerprint: See `post_process`.
+
+    Returns:
+        The two documents.
+
+    Raises:
+        CompileError: The pipeline or the profile would fail on the cluster.
+    """
+    refusals.check_image(profile.image)
+    config = on_the_cluster(config, profile)
+    check_paths(config, profile)
+    job, classes = tfx_compile(config)
+    return post_process(
+        job["pipelineSpec"], profile, classes, require_fingerprint=require_fingerprint
+    )
+
+
+def on_the_cluster(config: PipelineConfig, profile: Profile) -> PipelineConfig:
+    """Fill in the folders that the config leaves to the profile.
+
+    Args:
+        config: The config as the user wrote it.
+        profile: The cluster.
+
+    Returns:
+        The config with a model store, a store of features and a folder for checkpoints
+        on the profile's mounts.
+    """
+    push = config.push.model_copy(
+        update={"destination": config.push.destination or profile.model_store}
+    )
+    features = config.features.model_copy(
+        update={"cache": config.features.cache or profile.feature_cache}
+    )
+    training = config.training.model_copy(
+        update={"checkpoints": config.training.checkpoints or profile.checkpoints}
+    )
+    return config.model_copy(
+        update={
+            "push": push,
+            "features": features,
+            "training": training,
+            "output": "/tmp/graft_output",  # noqa: S108
+        }
+    )
+
+
+def check_paths(config: PipelineConfig, profile: Profile) -> None:
+    """Refuse paths that no container would find.
+
+    Raises:
+        CompileError: Naming the key, the mounts and the value.
+    """
+    paths = {
+        "data.path": config.data.path,
+        "push.destination": config.push_destination,
+        "features.cache": config.feature_cache,
+        "training.checkpoints": config.checkpoint_folder,
+        "data_validation.schema_path": config.data_validation.schema_path or "",
+    }
+    for key, path in paths.items():
+        if not path or path.startswith((*BUILT_IN_DATA, "gs://")):
+            continue
+        if path.startswith(refusals.UNMOUNTED_SCHEMES):
+            raise refusals.CompileError(
+                f"`{key}` is a path, which no one downloads for the step: mount a "
+                f"volume "
+                f"and name the path in it. Received: {path!r}"
+            )
+        folders = [mount.path for mount in profile.mounts]
+        if not any(_lies_in(path, folder) for folder in folders):
+            raise refusals.CompileError(
+                f"`{key}` must lie in one of the profile's mounts {folders}, or on "
+                f"gs://, "
+                f"for the containers to find it. Received: {path!r}"
+            )
+
+
+def tfx_compile(config: PipelineConfig) -> tuple[dict[str, Any], ArtifactClasses]:
+    """Run TFX's compiler over the pipeline.
+
+    Args:
+        config: The config with the cluster's paths.
+
+    Returns:
+        The `PipelineJob` as a dict, and the classes behind its artifact types.
+    """
+    from graft.pipeline import lean_imports
+
+    lean_imports.install()
+    from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as runner
+
+    from graft.pipeline.pipeline import create_pipeline
+
+    pipeline = create_pipeline(
+        config, data_fingerprint=NO_FINGERPRINT, beam_args=config.beam_args
+    )
+    # The image is set step by step afterwards; TFX wants one.
+    runner_config = runner.KubeflowV2DagRunnerConfig(
+        default_image="graft:set-afterwards",
+        default_commands=list(ENTRYPOINT_COMMAND),
+        use_pipeline_spec_2_1=True,
+    )
+    job = runner.KubeflowV2DagRunner(runner_config).run(pipeline, write_out=False)
+    return job, artifact_classes(pipeline)
+
+
+def artifact_classes(pipeline: Any) -> ArtifactClasses:
+    """Collect the artifact classes of a TFX pipeline.
+
+    A class with an attribute `DASHBOARD_TYPE`, such as "system.HTML", is shown as that.
+    """
+    paths: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    for node in pipeline.components:
+        for channel in (*node.inputs.values(), *node.outputs.values()):
+            cls = channel.type
+            if not cls.__module__.startswith("tfx."):
+                paths[cls.TYPE_NAME] = f"{cls.__module__}.{cls.__qualname__}"
+            if hasattr(cls, "DASHBOARD_TYPE"):
+                shown[cls.TYPE_NAME] = cls.DASHBOARD_TYPE
+    return ArtifactClasses(class_paths=paths, dashboard_types=shown)
+
+
+def compile_for_vertex(config: PipelineConfig, profile: Profile) -> str:
+    """Compile for Vertex AI: the `PipelineJob` as JSON, with our entry point and image.
+
+    Mounts, pools and secrets of the profile have no meaning there; paths are gs://.
+
+    Raises:
+        CompileError: A path that Vertex AI's containers don't reach, or no GPU's name.
+    """
+    config = config.model_copy(
+        update={
+            "features": config.features
+            if config.features.cache
+            else config.features.model_copy(update={"cache": "none"}),
+        }
+    )
+    for key, path in (
+        ("data.path", config.data.path),
+        ("push.destination", config.push.destination or ""),
+    ):
+        if not path.startswith(("gs://", *BUILT_IN_DATA)):
+            raise refusals.CompileError(
+                f"`{key}` must be on gs:// for Vertex AI. Received: {path!r}"
+            )
+    job, classes = tfx_compile(config)
+    compiled = post_process(job["pipelineSpec"], profile, classes)
+    job["pipelineSpec"] = compiled.pipeline_spec
+    job["runtimeConfig"] = {"gcsOutputDirectory": ""}
+    for label, executor in compiled.pipeline_spec["deploymentSpec"][
+        "executors"
+    ].items():
+        container = executor.get("container")
+        if container is not None:
+            _to_vertex(label, container, profile)
+    return json.dumps(job, indent=1, sort_keys=True)
+
+
+def _to_vertex(label: str, container: dict[str, Any], profile: Profile) -> None:
+    container["args"] += ["--remote_files"]
+    resources = container["resources"]
+    # Vertex AI reads the numbers: cores, and memory in GB.
+    vertex: dict[str, Any] = {
+        "cpuLimit": _cores(resources["resourceCpuLimit"]),
+        "memoryLimit": _gigabytes(resources["resourceMemoryLimit"]),
+    }
+    accelerator = resources.get("accelerator")
+    if accelerator is not None:
+        pool = profile.gpu_pool
+        if pool is None or pool.vertex_accelerator is None:
+            raise refusals.CompileError(
+                f"{label} uses a GPU: name Vertex AI's kind in "
+                "`gpu_pool.vertex_accelerator`, such as NVIDIA_L4."
+            )
+        vertex["accelerator"] = {
+            "type": pool.vertex_accelerator,
+            "count": accelerator["resourceCount"],
+        }
+    container["resources"] = vertex
+
+
+def _cores(quantity: str) -> float:
+    if quantity.endswith("m"):
+        return int(quantity[:-1]) / 1000
+    return float(quantity)
+
+
+def _gigabytes(quantity: str) -> float:
+    units = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+    units |= {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+    for unit, factor in units.items():
+        if quantity.endswith(unit):
+            return round(float(quantity.removesuffix(unit)) * factor / 1e9, 3)
+    return float(quantity) / 1e9
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    path = os.path.normpath(path)
+    return path == folder or path.startswith(folder.rstrip("/") + "/")

@@ -1,0 +1,125 @@
+"""Read a compiled pipeline and check a run's parameters, as Kubeflow's API does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from graft.contract.errors import UserError
+from graft.pipeline.kubeflow.container.executor_input import unmounted_uris
+
+MAX_BYTES = 32 * 2**20
+"""Kubeflow's limit of an upload."""
+_TYPES: dict[str, tuple[type, ...]] = {
+    "STRING": (str,),
+    "NUMBER_INTEGER": (int,),
+    "NUMBER_DOUBLE": (int, float),
+    "BOOLEAN": (bool,),
+    "LIST": (list,),
+    "STRUCT": (dict,),
+}
+
+
+SERVICE_ACCOUNT_ANNOTATION = "graft.dev/service-account"
+"""On each pod: the profile's service account. The file has no field for it; who starts
+a run names it."""
+
+
+class PipelineFileError(UserError):
+    """The file or a parameter would be refused by Kubeflow."""
+
+
+def read_pipeline_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read both documents as the API server does.
+
+    Raises:
+        PipelineFileError: It would be refused at upload.
+    """
+    from google.protobuf import json_format
+    from kfp.pipeline_spec import pipeline_spec_pb2
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        documents = list(yaml.safe_load_all(text))
+    except OSError as error:
+        raise PipelineFileError(
+            f"{str(path)!r} can't be read: {error.strerror}"
+        ) from error
+    except yaml.YAMLError as error:
+        raise PipelineFileError(f"{str(path)!r} is no YAML: {error}") from error
+    if len(text.encode()) > MAX_BYTES:
+        raise PipelineFileError(f"{str(path)!r} is larger than Kubeflow's 32 MiB.")
+    if not documents or not isinstance(documents[0], dict):
+        raise PipelineFileError(
+            f"{str(path)!r} holds no pipeline; graft compile makes one."
+        )
+    spec = documents[0]
+    try:
+        json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+    except json_format.ParseError as error:
+        raise PipelineFileError(f"{str(path)!r} is no PipelineSpec: {error}") from error
+    if spec.get("schemaVersion") != "2.1.0":
+        raise PipelineFileError(
+            f"`schemaVersion` must be 2.1.0. Received: {spec.get('schemaVersion')!r}"
+        )
+    platform = documents[1] if len(documents) > 1 else {}
+    return spec, kubernetes_configs(platform)
+
+
+def kubernetes_configs(platform: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Kubernetes settings by executor of a `PlatformSpec`."""
+    kubernetes = platform.get("platforms", {}).get("kubernetes", {})
+    configs: dict[str, Any] = kubernetes.get("deploymentSpec", {}).get("executors", {})
+    return configs
+
+
+def service_account_of(configs: Mapping[str, Any]) -> str | None:
+    """Return the service account that the profile named; None: the backend's default.
+
+    Args:
+        configs: Kubernetes settings by executor, as `read_pipeline_file` returns them.
+    """
+    for config in configs.values():
+        annotations = config.get("podMetadata", {}).get("annotations", {})
+        if SERVICE_ACCOUNT_ANNOTATION in annotations:
+            return str(annotations[SERVICE_ACCOUNT_ANNOTATION])
+    return None
+
+
+def check_parameters(
+    spec: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return all parameters with their defaults.
+
+    Raises:
+        PipelineFileError: An unknown one, a missing one, or one of another type.
+    """
+    defined = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    values = {}
+    for name in given:
+        if name not in defined:
+            raise PipelineFileError(
+                f"The pipeline has no parameter {name!r}. Allowed: {sorted(defined)}"
+            )
+    for name, definition in defined.items():
+        if name in given:
+            value = given[name]
+        elif "defaultValue" in definition:
+            value = definition["defaultValue"]
+        else:
+            raise PipelineFileError(f"The parameter {name!r} needs a value.")
+        kind = definition["parameterType"]
+        if not isinstance(value, _TYPES[kind]) or (
+            isinstance(value, bool) and kind != "BOOLEAN"
+        ):
+            raise PipelineFileError(f"`{name}` must be a {kind}. Received: {value!r}")
+        for _, uri in unmounted_uris(value):
+            raise PipelineFileError(
+                f"`{name}` is a path, which no one downloads for the steps: name a "
+                f"mounted folder. Received: {uri!r}"
+            )
+        values[name] = value
+    return values

@@ -1,0 +1,1 @@
+"""What runs inside each container of a compiled pipeline."""

@@ -1,0 +1,172 @@
+"""What runs in each container of a compiled pipeline: one step, under KFP's launcher.
+
+    python -m graft.pipeline.kubeflow.container.entrypoint --executor_class_path ...
+
+The launcher hands over remote URIs whose files it has already put below /minio, /s3 or
+/gcs, and uploads what lies there afterwards. So no step needs credentials or a plug-in
+for any object store.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from graft.contract.errors import UserError
+from graft.pipeline.kubeflow.container import executor_input
+from graft.pipeline.kubeflow.container.executor_input import UriMap
+
+PREFIX_VARIABLE = "GRAFT_LAUNCHER_ROOT"
+"""For tests and the emulated backend: a folder above the launcher's mounts."""
+
+logger = logging.getLogger("graft.step")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the step that the arguments describe.
+
+    Args:
+        argv: Arguments without the program's name; what is not ours goes to Beam.
+
+    Returns:
+        0, or 1 when the user can mend what went wrong. Any other failure raises.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", force=True
+    )
+    start = time.monotonic()
+    # Imports make millions of objects and no garbage: to look for some takes a fifth of
+    # the start, and, at the end of the process, another second.
+    gc.disable()
+    args, beam_args = _parse(argv)
+    try:
+        _run(args, beam_args, start)
+    except UserError as error:
+        sys.stderr.write(f"graft: {args.component_id}: {error}\n")
+        return 1
+    finally:
+        gc.freeze()
+    return 0
+
+
+def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__)
+    add = parser.add_argument
+    add("--executor_class_path", required=True, help="Dotted path of the executor.")
+    add("--json_serialized_invocation_args", required=True, help="An ExecutorInput.")
+    add("--json_serialized_inputs_spec_args", default="{}", help="ComponentInputsSpec.")
+    add("--component_id", required=True, help="Name of the step, for logs.")
+    add("--graft_step", default="{}", help="What the compiler tells about the step.")
+    add("--remote_files", action="store_true", help="Vertex AI: leave URIs remote.")
+    args, rest = parser.parse_known_args(list(argv))
+    return args, rest
+
+
+def _run(args: argparse.Namespace, beam_args: list[str], start: float) -> None:
+    message = json.loads(args.json_serialized_invocation_args)
+    inputs_spec = json.loads(args.json_serialized_inputs_spec_args)
+    step: dict[str, Any] = json.loads(args.graft_step)
+    uris = UriMap(os.environ.get(PREFIX_VARIABLE, ""), is_remote=args.remote_files)
+    inputs = executor_input.rewrite_inputs(
+        message, inputs_spec, step.get("overrides", {}), uris
+    )
+    shown: dict[str, Any] = step.get("dashboard", {})
+    outputs = executor_input.rewrite_outputs(
+        message,
+        step.get("output_types", {}),
+        uris,
+        hidden=shown.get("outputs", ()),
+    )
+    if not uris.is_remote:
+        executor_input.make_folders(outputs)
+        # An input of metadata alone has no folder after its way through the store.
+        executor_input.make_folders(inputs)
+    _log_artifacts("input", inputs)
+
+    from graft.pipeline.kubeflow.container import step_execution
+
+    began: dict[str, float] = {}
+
+    def on_start() -> None:
+        gc.freeze()
+        gc.enable()
+        began["at"], began["processor"] = time.monotonic(), time.process_time()
+        logger.info(
+            "%s: executor begins after %.1f s, %.1f s of processor time",
+            args.component_id,
+            began["at"] - start,
+            began["processor"],
+        )
+
+    result = step_execution.execute(
+        args.executor_class_path,
+        {"inputs": inputs, "outputs": outputs},
+        inputs_spec,
+        step,
+        beam_args,
+        on_start=on_start,
+    )
+    executor_seconds = time.monotonic() - began["at"]
+    executor_processor_seconds = time.process_time() - began["processor"]
+    rewritten = executor_input.rewrite_result(result, message, uris)
+    if shown:
+        (evaluation,) = outputs["artifacts"][shown["evaluation"]]["artifacts"]
+        _add_dashboard(rewritten, message, evaluation["uri"])
+    output_file = message["outputs"]["outputFile"]
+    step_execution.write_text(output_file, json.dumps(rewritten))
+    _log_artifacts("output", {"artifacts": result.get("artifacts", {})})
+    logger.info(
+        "%s: done after %.1f s, %.1f s of it in the executor; "
+        "processor time %.1f s, %.1f s of it in the executor",
+        args.component_id,
+        time.monotonic() - start,
+        executor_seconds,
+        time.process_time(),
+        executor_processor_seconds,
+    )
+
+
+def _add_dashboard(
+    result: dict[str, Any], message: dict[str, Any], evaluation_path: str
+) -> None:
+    """Fill the outputs that Kubeflow's dashboard shows; no step fails for them."""
+    from graft.pipeline.kubeflow.container import dashboard
+
+    try:
+        found = dashboard.metadata_of(evaluation_path)
+    except (OSError, ValueError, KeyError, TypeError):
+        logger.exception("nothing for the dashboard")
+        return
+    for key, metadata in found.items():
+        entry = message["outputs"]["artifacts"].get(key)
+        if entry is not None:
+            (given,) = entry["artifacts"]
+            artifact = {"name": key, "uri": given["uri"], "metadata": metadata}
+            result["artifacts"][key] = {"artifacts": [artifact]}
+
+
+def _log_artifacts(kind: str, part: dict[str, Any]) -> None:
+    for key, artifact in executor_input.each_artifact(part):
+        logger.info("%s %s: %d bytes", kind, key, _size(artifact["uri"]))
+
+
+def _size(path: str) -> int:
+    """Return the bytes of a local file or folder; 0 for what is not local."""
+    if os.path.isfile(path):
+        return os.path.getsize(path)
+    return sum(
+        os.path.getsize(os.path.join(parent, name))
+        for parent, _, names in os.walk(path)
+        for name in names
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,317 @@
+"""Rewrite what Kubeflow's launcher says to a step, and what the step answers.
+
+The launcher speaks of remote URIs and untyped artifacts; TFX's executors know typed
+artifacts in local files. Everything here works on plain JSON; nothing imports TFX.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graft.contract.errors import UserError
+from graft.pipeline.kubeflow import nested_json
+
+MOUNTS = {"minio://": "/minio/", "s3://": "/s3/", "gs://": "/gcs/"}
+"""Where the launcher puts the files of each kind of store."""
+UNMOUNTED_SCHEMES = ("minio://", "s3://")
+LAUNCHER_OUTPUTS = ("executor-logs",)
+"""Outputs that the launcher handles itself; TFX knows no type for them."""
+ADDED_METADATA = ("display_name", "store_session_info")
+FILE_TITLES = frozenset(
+    f"tfx.{name}"
+    for name in ("Boolean", "Bytes", "File", "Float", "Integer", "JsonValue", "String")
+)
+"""Types whose URI is a file, not a folder."""
+ABSENT_KEY = "resolved_count"
+"""Metadata of an artifact that stands for "there is none" when it is 0."""
+
+
+class StepError(UserError):
+    """A step can't run with what it was given; the message says why."""
+
+
+@dataclass(frozen=True)
+class UriMap:
+    """The two-way map between remote URIs and the launcher's local paths.
+
+    Attributes:
+        prefix: Folder above the mounts; "" in a container, another one in tests.
+        is_remote: Leave URIs as they are (Vertex AI, where TFX reads gs:// itself).
+    """
+
+    prefix: str = ""
+    is_remote: bool = False
+
+    def to_local(self, text: str) -> str:
+        """Return the local path of a remote URI, and any other text as it is."""
+        if self.is_remote:
+            return text
+        for scheme, mount in MOUNTS.items():
+            if text.startswith(scheme):
+                return self.prefix + mount + text[len(scheme) :]
+        return text
+
+    def to_remote(self, text: str) -> str:
+        """Return the remote URI of a local path, and any other text as it is."""
+        if self.is_remote:
+            return text
+        for scheme, mount in MOUNTS.items():
+            if text.startswith(self.prefix + mount):
+                return scheme + text[len(self.prefix + mount) :]
+        return text
+
+
+def titled(artifact_type: Mapping[str, Any]) -> str:
+    """Return the title of a type, read from its two forms; "" where it has none."""
+    if artifact_type.get("schemaTitle"):
+        return str(artifact_type["schemaTitle"])
+    for line in str(artifact_type.get("instanceSchema", "")).splitlines():
+        if line.startswith("title:"):
+            return line.partition(":")[2].strip()
+    return ""
+
+
+def rewrite_inputs(
+    message: Mapping[str, Any],
+    inputs_spec: Mapping[str, Any],
+    overrides: Mapping[str, Sequence[Sequence[Any]]],
+    uris: UriMap,
+) -> dict[str, Any]:
+    """Return the `inputs` of an ExecutorInput as TFX's executors take them.
+
+    Args:
+        message: The launcher's ExecutorInput.
+        inputs_spec: The component's ComponentInputsSpec, for the types.
+        overrides: Input name to the places, `[property, key, ...]`, that it replaces.
+        uris: The map of URIs.
+
+    Returns:
+        `artifacts` with types, local URIs and unwrapped metadata, absent ones left out;
+        `parameterValues` with the overrides merged in.
+
+    Raises:
+        StepError: A parameter names a store that nobody downloads, or has no place.
+    """
+    inputs = message.get("inputs", {})
+    artifacts: dict[str, Any] = {}
+    for key, entry in inputs.get("artifacts", {}).items():
+        declared = inputs_spec.get("artifacts", {}).get(key, {}).get("artifactType")
+        present = [
+            _input_artifact(artifact, declared, uris)
+            for artifact in entry.get("artifacts", ())
+            if not _is_absent(artifact, uris)
+        ]
+        if present:
+            artifacts[key] = {"artifacts": present}
+    values = {
+        name: value
+        for name, value in inputs.get("parameterValues", {}).items()
+        if value is not None
+    }
+    for name, places in overrides.items():
+        if name in values:
+            _override(values, name, values.pop(name), places)
+    for name, value in values.items():
+        for path, uri in unmounted_uris(value):
+            raise StepError(
+                f"`{'.'.join([name, *map(str, path)])}` is a path, which no one "
+                f"downloads "
+                f"for the step: name a mounted folder. Received: {uri!r}"
+            )
+    return {"artifacts": artifacts, "parameterValues": values}
+
+
+def rewrite_outputs(
+    message: Mapping[str, Any],
+    output_types: Mapping[str, Any],
+    uris: UriMap,
+    *,
+    hidden: Collection[str] = (),
+) -> dict[str, Any]:
+    """Return the `outputs` of an ExecutorInput as TFX's executors take them.
+
+    Args:
+        message: The launcher's ExecutorInput.
+        output_types: Key of an output to TFX's type of it, where the file names one of
+            the dashboard's.
+        uris: The map of URIs.
+        hidden: Keys of outputs that TFX does not know.
+
+    Returns:
+        `outputs` with TFX's types and local URIs.
+    """
+    outputs = dict(message.get("outputs", {}))
+    artifacts: dict[str, Any] = {}
+    for key, entry in outputs.get("artifacts", {}).items():
+        if key in LAUNCHER_OUTPUTS or key in hidden:
+            continue
+        artifacts[key] = {
+            "artifacts": [
+                {
+                    **artifact,
+                    "uri": uris.to_local(artifact["uri"]),
+                    "type": output_types.get(key, artifact.get("type", {})),
+                }
+                for artifact in entry.get("artifacts", ())
+            ]
+        }
+    return {**outputs, "artifacts": artifacts}
+
+
+def make_folders(part: Mapping[str, Any]) -> None:
+    """Create the folder of each artifact; of a file, the folder around it."""
+    for _, artifact in each_artifact(part):
+        uri = artifact["uri"]
+        if "://" in uri or os.path.exists(uri):
+            continue
+        is_file = titled(artifact.get("type", {})) in FILE_TITLES
+        os.makedirs(os.path.dirname(uri) if is_file else uri, exist_ok=True)
+
+
+def rewrite_result(
+    result: Mapping[str, Any], message: Mapping[str, Any], uris: UriMap
+) -> dict[str, Any]:
+    """Return TFX's ExecutorOutput as the launcher takes it.
+
+    Args:
+        result: What the executor answered, with local URIs.
+        message: The launcher's ExecutorInput, which names where each output belongs.
+        uris: The map of URIs.
+
+    Returns:
+        `artifacts` with uri and metadata alone, without nulls; `parameterValues`.
+
+    Raises:
+        StepError: An output lies outside of the place that it was given.
+    """
+    given = message.get("outputs", {}).get("artifacts", {})
+    artifacts: dict[str, Any] = {}
+    for key, entry in result.get("artifacts", {}).items():
+        expected = given.get(key, {}).get("artifacts", ())
+        rewritten = []
+        for index, artifact in enumerate(entry.get("artifacts", ())):
+            uri = uris.to_remote(artifact["uri"])
+            place = expected[index]["uri"] if index < len(expected) else None
+            if place is not None and not _lies_in(uri, place):
+                raise StepError(
+                    f"Output {key!r} must lie below {place!r}: Kubeflow uploads "
+                    f"nothing "
+                    f"else. Received: {uri!r}"
+                )
+            metadata = {
+                name: _map_texts(value, uris.to_remote)
+                for name, value in artifact.get("metadata", {}).items()
+                if value is not None
+            }
+            shown_as = titled(expected[index].get("type", {})) if place else ""
+            if shown_as.startswith("system."):
+                metadata.pop("tfx_version", None)
+            rewritten.append(
+                {
+                    **({"name": artifact["name"]} if artifact.get("name") else {}),
+                    "uri": uri,
+                    "metadata": metadata,
+                }
+            )
+        artifacts[key] = {"artifacts": rewritten}
+    output: dict[str, Any] = {"artifacts": artifacts}
+    values = result.get("parameterValues", {})
+    if values:
+        output["parameterValues"] = {
+            name: value for name, value in values.items() if value is not None
+        }
+    return output
+
+
+def each_artifact(part: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield key and artifact of the `inputs` or `outputs` of an ExecutorInput."""
+    for key, entry in part.get("artifacts", {}).items():
+        for artifact in entry.get("artifacts", ()):
+            yield key, artifact
+
+
+def unmounted_uris(value: Any) -> Iterator[tuple[tuple[nested_json.Key, ...], str]]:
+    """Yield path and URI of each text in a property that names an unmounted store."""
+    if isinstance(value, str):
+        for path, text in nested_json.texts(value):
+            if text.startswith(UNMOUNTED_SCHEMES):
+                yield path, text
+
+
+def _is_absent(artifact: Mapping[str, Any], uris: UriMap) -> bool:
+    """Say whether an artifact stands for "none": marked so, or without any content.
+
+    Metadata is content: a PushedModel has no files, and an object store no empty
+    folders.
+    """
+    metadata = artifact.get("metadata", {})
+    count = metadata.get(ABSENT_KEY)
+    if count is not None and float(count) == 0:
+        return True
+    if set(metadata) - {*ADDED_METADATA, "tfx_version"}:
+        return False
+    return not uris.is_remote and not os.path.exists(uris.to_local(artifact["uri"]))
+
+
+def _input_artifact(
+    artifact: Mapping[str, Any], declared: Any, uris: UriMap
+) -> dict[str, Any]:
+    metadata = {
+        name: _map_texts(_unwrap(value), uris.to_local)
+        for name, value in artifact.get("metadata", {}).items()
+        if name not in ADDED_METADATA and value is not None
+    }
+    local = artifact.get("customPath") or uris.to_local(artifact["uri"])
+    result = {"uri": local, "metadata": metadata}
+    if artifact.get("name"):
+        result["name"] = artifact["name"]
+    own = artifact.get("type") or {}
+    result["type"] = declared if declared and not titled(own) else own
+    return result
+
+
+def _unwrap(value: Any) -> Any:
+    """Take a list or a struct out of the box in which the metadata store keeps it."""
+    if isinstance(value, dict) and len(value) == 1:
+        key, inner = next(iter(value.items()))
+        if (key == "list" and isinstance(inner, list)) or (
+            key == "struct" and isinstance(inner, dict)
+        ):
+            return inner
+    return value
+
+
+def _override(
+    values: dict[str, Any], name: str, value: Any, places: Sequence[Sequence[Any]]
+) -> None:
+    for property_name, *path in places:
+        if property_name not in values:
+            raise StepError(
+                f"{name!r} replaces a part of {property_name!r}, which was not given."
+            )
+        text = values[property_name]
+        old = nested_json.read(text, path)
+        new = value
+        if isinstance(old, int) and isinstance(value, float) and value.is_integer():
+            # JSON of a proto has one kind of number.
+            new = int(value)
+        values[property_name] = nested_json.replace(text, path, new)
+
+
+def _map_texts(value: Any, change: Any) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_map_texts(item, change) for item in value]
+    if isinstance(value, dict):
+        return {key: _map_texts(item, change) for key, item in value.items()}
+    return value
+
+
+def _lies_in(uri: str, place: str) -> bool:
+    normal = os.path.normpath(uri)
+    place = os.path.normpath(place)
+    return normal == place or normal.startswith(place.rstrip("/") + "/")

@@ -1,0 +1,175 @@
+"""Run one TFX executor in this process, from JSON to JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+STEPS_WITH_ANALYSIS = ("graft.components.evaluation.", "tfx.components.evaluator.")
+"""Executors that use TensorFlow Model Analysis; the others don't import it."""
+
+
+def execute(
+    executor_class_path: str,
+    message: dict[str, Any],
+    inputs_spec: Mapping[str, Any],
+    step: Mapping[str, Any],
+    beam_args: list[str],
+    *,
+    on_start: Callable[[], None],
+) -> dict[str, Any]:
+    """Run an executor.
+
+    Args:
+        executor_class_path: Dotted path of the executor's class.
+        message: ExecutorInput with typed artifacts and local URIs.
+        inputs_spec: ComponentInputsSpec of the component.
+        step: `--graft_step`: `artifact_classes`, `runs_file_driver`.
+        beam_args: Arguments for Beam.
+        on_start: Called when all is imported and the executor is about to work.
+
+    Returns:
+        ExecutorOutput as a dict, with local URIs.
+    """
+    # The KFP SDK is for authors of pipelines; its protos are all that is needed here.
+    os.environ.setdefault("_KFP_RUNTIME", "true")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    if not executor_class_path.startswith(STEPS_WITH_ANALYSIS):
+        from graft.pipeline import lean_imports
+
+        lean_imports.install()
+    if step.get("runs_file_driver"):
+        _run_file_driver(message, inputs_spec)
+
+    from google.protobuf import json_format
+    from kfp.pipeline_spec import pipeline_spec_pb2
+    from tfx.dsl.components.base import base_beam_executor, base_executor
+    from tfx.orchestration.kubeflow.v2 import compiler_utils
+    from tfx.orchestration.kubeflow.v2.container import (
+        kubeflow_v2_entrypoint_utils as tfx_json,
+    )
+    from tfx.utils import import_utils
+
+    # A custom type is known by its title alone; here is where its class lies.
+    compiler_utils.TITLE_TO_CLASS_PATH.update(step.get("artifact_classes", {}))
+    names: dict[int, str] = {}
+    parsed = json_format.ParseDict(
+        message, pipeline_spec_pb2.ExecutorInput(), ignore_unknown_fields=True
+    )
+    spec = json_format.ParseDict(
+        dict(inputs_spec),
+        pipeline_spec_pb2.ComponentInputsSpec(),
+        ignore_unknown_fields=True,
+    )
+    inputs = tfx_json.parse_raw_artifact_dict(parsed.inputs.artifacts, names)
+    outputs = tfx_json.parse_raw_artifact_dict(parsed.outputs.artifacts, names)
+    properties = tfx_json.parse_execution_properties(
+        parsed.inputs.parameter_values, parsed.inputs.parameters, spec
+    )
+    executor_class = import_utils.import_class_by_path(executor_class_path)
+    with tempfile.TemporaryDirectory(prefix="graft-step-") as scratch:
+        context: Any
+        if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
+            from graft.pipeline.beam_settings import keep_beam_local
+
+            keep_beam_local()
+            context = base_beam_executor.BaseBeamExecutor.Context(
+                beam_pipeline_args=beam_args, unique_id="step", tmp_dir=scratch
+            )
+        else:
+            context = base_executor.BaseExecutor.Context(
+                extra_flags=beam_args, unique_id="step", tmp_dir=scratch
+            )
+        on_start()
+        executor_class(context).Do(inputs, outputs, properties)
+    _tag_with_version(outputs)
+    _name_models_of_blessing(outputs, names)
+    result = pipeline_spec_pb2.ExecutorOutput()
+    for key, value in tfx_json.translate_executor_output(outputs, names).items():
+        result.artifacts[key].CopyFrom(value)
+    # A value that another step takes as a parameter is a file here; say it as a value
+    # too.
+    for key in message["outputs"].get("parameters", {}):
+        value = outputs[key][0].read()
+        json_format.ParseDict(value, result.parameter_values[key])
+    answer: dict[str, Any] = json_format.MessageToDict(result)
+    return answer
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a file so that it appears whole or not at all; a remote one through TFX."""
+    if "://" in path:
+        from tfx.dsl.io import fileio
+
+        with fileio.open(path, "w") as file:
+            file.write(text)
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    partial = f"{path}.partial"
+    with open(partial, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _run_file_driver(message: dict[str, Any], inputs_spec: Mapping[str, Any]) -> None:
+    """Put span, version and fingerprint of files into `message`, by TFX's driver.
+
+    On Vertex AI a hook of the container does it; the open-source backend has none.
+    """
+    from tfx.orchestration.kubeflow.v2.file_based_example_gen import driver
+
+    with tempfile.TemporaryDirectory(prefix="graft-driver-") as folder:
+        path = os.path.join(folder, "driver_output.json")
+        asked = {**message, "outputs": {**message["outputs"], "outputFile": path}}
+        driver.main(
+            argparse.Namespace(
+                json_serialized_invocation_args=json.dumps(asked),
+                json_serialized_inputs_spec_args=json.dumps(dict(inputs_spec)),
+            )
+        )
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    message["inputs"]["parameterValues"].update(found.get("parameterValues", {}))
+    for key, entry in found.get("artifacts", {}).items():
+        for artifact, ours in zip(
+            entry["artifacts"],
+            message["outputs"]["artifacts"][key]["artifacts"],
+            strict=True,
+        ):
+            known = {
+                k: v for k, v in artifact.get("metadata", {}).items() if v is not None
+            }
+            ours["metadata"] = {**ours.get("metadata", {}), **known}
+
+
+def _tag_with_version(outputs: Mapping[str, list[Any]]) -> None:
+    """Mark artifacts with TFX's version: by it readers know the folders' names."""
+    from tfx import version
+    from tfx.types import artifact_utils
+
+    key = artifact_utils.ARTIFACT_TFX_VERSION_CUSTOM_PROPERTY_KEY
+    for artifacts in outputs.values():
+        for artifact in artifacts:
+            if not artifact.has_custom_property(key):
+                artifact.set_string_custom_property(key, version.__version__)
+
+
+def _name_models_of_blessing(
+    outputs: Mapping[str, list[Any]], names: Mapping[int, str]
+) -> None:
+    """Say the ids of a blessing's models as Kubeflow does; TFX hashed them."""
+    for artifacts in outputs.values():
+        for artifact in artifacts:
+            if artifact.type_name != "ModelBlessing":
+                continue
+            for key in ("current_model_id", "baseline_model_id"):
+                if artifact.has_custom_property(key):
+                    number = artifact.get_int_custom_property(key)
+                    if number in names:
+                        artifact.set_string_custom_property(key, names[number])

@@ -1,0 +1,1 @@
+"""Kubeflow's backend, emulated on this machine: driver, launcher and stores."""

@@ -1,0 +1,108 @@
+"""The live display of a run: which node runs, how far it is, what remains."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from graft.components import progress
+
+if TYPE_CHECKING:
+    from graft.pipeline.local.runner import NodeEvent
+
+
+class ProgressDisplay:
+    """Shows a line per node; on a terminal the running one moves.
+
+    Args:
+        stream: Where to write.
+        animate: Whether to move at all; a stream that is no terminal never does.
+    """
+
+    def __init__(self, stream: TextIO, *, animate: bool) -> None:
+        self._console = Console(file=stream, highlight=False)
+        self._is_live = animate and self._console.is_terminal
+        self._live: Live | None = None
+        self._running: dict[str, float] = {}
+        self._message = ""
+        self._lock = threading.Lock()
+        self.failed_node: str | None = None
+
+    def __enter__(self) -> ProgressDisplay:
+        if self._is_live:
+            self._live = Live(
+                get_renderable=self._render, console=self._console, transient=True
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, message: str) -> None:
+        """Show what is done while no node runs."""
+        self._message = message
+        if not self._is_live:
+            self._console.print(f"{message} …")
+
+    def on_event(self, event: NodeEvent) -> None:
+        """Take note of a node that began, ended or failed."""
+        with self._lock:
+            self._message = ""
+            if event.state == "started":
+                self._running[event.node] = time.monotonic()
+                return
+            self._running.pop(event.node, None)
+        counts = _describe_counts(event.seconds)
+        if event.state == "failed":
+            self.failed_node = event.node
+            self._console.print(Text(f"✗ {event.node} failed", style="red"))
+            return
+        line = f"✓ {event.node:<20} {event.seconds:6.1f} s"
+        self._console.print(Text(f"{line}   {counts}".rstrip(), style="green"))
+
+    def _render(self) -> Group:
+        with self._lock:
+            running = list(self._running.items())
+        lines = [
+            Spinner("dots", Text(f"{node} {self._detail(start)}"))
+            for node, start in running
+        ]
+        if not lines:
+            lines = [Spinner("dots", Text(self._message or "…"))]
+        return Group(*lines)
+
+    @staticmethod
+    def _detail(start: float) -> str:
+        seconds = time.monotonic() - start
+        return f"{seconds:.0f} s  {_describe_counts(seconds)}".rstrip()
+
+
+def _describe_counts(seconds: float) -> str:
+    """Say per counter how many are done, at which rate, and what remains."""
+    parts = []
+    for what, count in progress.snapshot().items():
+        if not count.done:
+            continue
+        rate = count.done / max(seconds, 1e-3)
+        text = f"{count.done:,}"
+        if count.total is not None:
+            text += f" of {count.total:,}"
+        text += f" {what}, {rate:,.0f}/s"
+        if count.total is not None and count.done < count.total and rate > 0:
+            text += f", {(count.total - count.done) / rate:.0f} s left"
+        parts.append(text)
+    return "; ".join(parts)

@@ -1,0 +1,162 @@
+"""Run the pipeline on this machine: BeamDagRunner, metadata in SQLite."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import apache_beam as beam
+from tfx.orchestration import metadata
+from tfx.orchestration.beam import beam_dag_runner
+
+from graft.components import progress
+from graft.components.publishing.run_view import StoreView, view_store
+from graft.contract.errors import UserError
+from graft.pipeline.beam_settings import keep_beam_local
+from graft.pipeline.config import PipelineConfig
+from graft.pipeline.pipeline import candidate_key, create_pipeline
+
+
+@dataclass(frozen=True)
+class NodeEvent:
+    """A node began, ended or failed.
+
+    Attributes:
+        node: The node's id.
+        state: What happened.
+        seconds: How long the node took; 0 at the beginning.
+    """
+
+    node: str
+    state: Literal["started", "finished", "failed"]
+    seconds: float = 0.0
+
+
+@dataclass
+class _Watch:
+    """What the running nodes report to; one pipeline runs in a process at a time."""
+
+    on_event: Callable[[NodeEvent], None] = lambda event: None
+    failure: BaseException | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+_watch = _Watch()
+
+
+@beam.typehints.with_input_types(Any)
+@beam.typehints.with_output_types(Any)
+class _WatchedNode(beam_dag_runner.PipelineNodeAsDoFn):
+    """Runs a node and tells the watch about it."""
+
+    def _run_node(self) -> None:
+        progress.reset()
+        _watch.on_event(NodeEvent(self._node_id, "started"))
+        start = time.monotonic()
+        try:
+            super()._run_node()
+        except BaseException as error:
+            _watch.failure = error
+            _watch.on_event(
+                NodeEvent(self._node_id, "failed", time.monotonic() - start)
+            )
+            raise
+        _give_memory_back()
+        _watch.timings[self._node_id] = time.monotonic() - start
+        _watch.on_event(
+            NodeEvent(self._node_id, "finished", _watch.timings[self._node_id])
+        )
+
+
+def _give_memory_back() -> None:
+    """Return a node's memory to the system: graphs are cycles, and glibc keeps pages.
+
+    All nodes share a process: without this each one's peak is on top of the others'.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+class _WatchedRunner(beam_dag_runner.BeamDagRunner):
+    """BeamDagRunner whose nodes are watched."""
+
+    _PIPELINE_NODE_DO_FN_CLS = _WatchedNode
+
+
+def metadata_path(config: PipelineConfig) -> str:
+    """Return the path of the run's SQLite metadata store."""
+    return os.path.join(config.pipeline_folder, "metadata.sqlite")
+
+
+def run_locally(
+    config: PipelineConfig,
+    data_fingerprint: str,
+    on_event: Callable[[NodeEvent], None],
+) -> dict[str, float]:
+    """Run every node whose answer is not in TFX's cache.
+
+    Args:
+        config: The run's config.
+        data_fingerprint: See `create_pipeline`.
+        on_event: Called when a node begins, ends or fails, from the thread that runs
+        it.
+
+    Returns:
+        Seconds per node.
+
+    Raises:
+        UserError: A node met a mistake of the user's, or the output folder is no good.
+        Exception: What else a node raised.
+    """
+    global _watch  # noqa: PLW0603 - Beam pickles the nodes: they can't carry the watch
+    pipeline = create_pipeline(
+        config,
+        data_fingerprint=data_fingerprint,
+        store=_view_store(config, data_fingerprint),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(
+            metadata_path(config)
+        ),
+        beam_args=config.beam_args,
+    )
+    _watch = _Watch(on_event)
+    keep_beam_local()
+    try:
+        _WatchedRunner().run(pipeline)
+    except BaseException as error:
+        # Beam wraps what a node raised in errors of its own.
+        cause = user_error_behind(_watch.failure) or user_error_behind(error)
+        if cause is not None:
+            raise cause from None
+        if _watch.failure is not None:
+            raise _watch.failure from None
+        raise
+    return _watch.timings
+
+
+def user_error_behind(error: BaseException | None) -> UserError | None:
+    """Return the user's mistake that caused `error`, if one did."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, UserError):
+            return _without_beam_trailer(error)
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _without_beam_trailer(error: UserError) -> UserError:
+    """Drop the "[while running ...]" that Beam puts behind a message."""
+    text = str(error.args[0]) if error.args else str(error)
+    return type(error)(text.partition(" [while running '")[0])
+
+
+def _view_store(config: PipelineConfig, data_fingerprint: str) -> StoreView:
+    folder = os.path.join(config.push_destination, config.push.model_name)
+    return view_store(folder, candidate_key(config, data_fingerprint))

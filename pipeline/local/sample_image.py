@@ -1,0 +1,44 @@
+"""An image of the test split, for the command that asks the model about one."""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+
+from graft.contract import example_keys, split_names
+from graft.pipeline.config import PipelineConfig
+
+
+def sample_image(config: PipelineConfig, examples_uri: str) -> str | None:
+    """Return the path of an image that the model has not seen.
+
+    Args:
+        config: The run's config.
+        examples_uri: The `Examples` artifact of ImageExampleGen.
+
+    Returns:
+        The user's own file where there is one; otherwise the image is written below the
+        output folder. None when the test split is empty.
+    """
+    pattern = os.path.join(examples_uri, f"Split-{split_names.TEST_SPLIT}", "*")
+    for serialized in tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern))).take(
+        1
+    ):
+        feature = tf.train.Example.FromString(serialized.numpy()).features.feature
+
+        def text(key: str, feature: object = feature) -> str:
+            value: bytes = feature[key].bytes_list.value[0]  # type: ignore[index]
+            return value.decode("utf-8", errors="replace")
+
+        own = os.path.join(config.data.path, text(example_keys.FILENAME_KEY))
+        if os.path.isfile(own):
+            return own
+        folder = os.path.join(config.pipeline_folder, "sample")
+        os.makedirs(folder, exist_ok=True)
+        digest = text(example_keys.CONTENT_HASH_KEY)[:8]
+        path = os.path.join(folder, f"{digest}.{text(example_keys.FORMAT_KEY)}")
+        with open(path, "wb") as file:
+            file.write(feature[example_keys.IMAGE_KEY].bytes_list.value[0])
+        return path
+    return None

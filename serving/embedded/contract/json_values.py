@@ -1,0 +1,144 @@
+"""JSON as TensorFlow Serving reads and writes it, without a word on tensors."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from graft.serving.embedded.contract.status import invalid
+
+BASE64_KEY = "b64"
+
+_PARSE_ERRORS = (
+    ("Expecting property name", "Missing a name for object member."),
+    ("Expecting ':'", "Missing a colon after a name of object member."),
+    ("Expecting ','", "Missing a comma or } after an object member."),
+    ("Extra data", "The document root must not be followed by other values."),
+    ("Unterminated string", "Missing a closing quotation mark in string."),
+    ("Invalid \\", "Invalid escape character in string."),
+    ("Invalid control", "Invalid encoding in string."),
+)
+"""What Python's parser says, and what TensorFlow Serving's does."""
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Parse a request's body; `NaN` and `Infinity` may be unquoted.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if it isn't JSON, or no object.
+    """
+    if not body.strip():
+        raise invalid("JSON Parse error: The document is empty")
+    try:
+        document = json.loads(body.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise invalid(
+            f"JSON Parse error: Invalid encoding in string. at offset: {error.start}"
+        ) from error
+    except json.JSONDecodeError as error:
+        reason = next(
+            (ours for theirs, ours in _PARSE_ERRORS if error.msg.startswith(theirs)),
+            "Invalid value.",
+        )
+        message = f"JSON Parse error: {reason} at offset: {error.pos}"
+        raise invalid(message) from error
+    except (RecursionError, ValueError) as error:
+        # Nested too deep, or a number of thousands of digits.
+        raise invalid(
+            "JSON Parse error: Terminate parsing due to Handler error."
+        ) from (error)
+    if not isinstance(document, dict):
+        raise invalid(f"JSON Value: {show(document)} Is not object")
+    return document
+
+
+def type_name(value: Any) -> str:
+    """Return the name of a value's JSON type, as messages give it."""
+    if value is None:
+        return "Null"
+    if isinstance(value, bool):
+        return str(value)
+    for kind, name in ((dict, "Object"), (list, "Array"), (str, "String")):
+        if isinstance(value, kind):
+            return name
+    return "Number"
+
+
+def show(value: Any) -> str:
+    """Return a value's text for a message, cut where it gets long."""
+    if isinstance(value, float):
+        return format_float(value)
+    try:
+        text = json.dumps(value)
+    except RecursionError:
+        return "(nested too deep)"
+    return text if len(text) <= 500 else text[:500] + "..."
+
+
+def is_base64(value: Any) -> bool:
+    """Tell whether a value stands for bytes: an object with the key `b64` alone."""
+    return (
+        isinstance(value, dict)
+        and len(value) == 1
+        and isinstance(value.get(BASE64_KEY), str)
+    )
+
+
+def decode_base64(value: Any) -> bytes:
+    """Return the bytes of a `{"b64": "..."}`.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if it isn't one, or the alphabet is wrong.
+    """
+    if not is_base64(value):
+        raise invalid(
+            f"JSON Value: {show(value)} not formatted correctly for base64 data"
+        )
+    try:
+        return base64.b64decode(value[BASE64_KEY], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise invalid("Unable to base64 decode") from error
+
+
+def format_float(value: float, *, is_single: bool = False) -> str:
+    """Return a float's shortest faithful text: six digits if they do, else all.
+
+    Args:
+        value: The number.
+        is_single: Whether it is a float32, and its text need tell no more.
+    """
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    text = f"{value:.6g}"
+    if is_single:
+        if np.float32(text) != np.float32(value):
+            text = f"{value:.9g}"
+    elif float(text) != value:
+        text = f"{value:.17g}"
+    return text if "." in text or "e" in text else text + ".0"
+
+
+def dump(value: Any) -> str:
+    """Return the JSON text of nested dicts, lists and values.
+
+    Bytes are written as text; NumPy's float32 with as few digits as it needs.
+    """
+    if isinstance(value, dict):
+        items = (f"{json.dumps(key)}: {dump(each)}" for key, each in value.items())
+        return "{" + ", ".join(items) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(dump(each) for each in value) + "]"
+    if isinstance(value, np.float32):
+        return format_float(float(value), is_single=True)
+    if isinstance(value, float):
+        return format_float(value)
+    if isinstance(value, bytes):
+        return json.dumps(value.decode("utf-8", "replace"))
+    return json.dumps(value)

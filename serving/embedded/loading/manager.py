@@ -1,0 +1,420 @@
+"""The life of versions: found, loaded, served, replaced without a gap, unloaded.
+
+All changes happen on the event loop; loading itself runs on a thread. Requests come on
+threads of their own: they choose, hold and let go of a version under a lock, and so do
+changes to what they see. A model's folder is polled, the policy says which versions
+should be served ("aspired"), and:
+
+- an aspired version is loaded while the old one goes on serving;
+- a version that is no longer aspired is unloaded once an aspired one serves, or when
+  nothing is aspired any more, after its last request was answered;
+- a version that fails to load is tried again, and in the end stays failed until its
+  folder has been away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from graft.serving.embedded.contract.status import (
+    StatusError,
+    internal,
+    invalid,
+    not_found,
+)
+from graft.serving.embedded.loading.model_config import (
+    ModelConfig,
+    check_labels,
+    find_versions,
+    read_models,
+)
+from graft.serving.embedded.loading.servable import Caller, Servable
+
+logger = logging.getLogger(__name__)
+
+Load = Callable[[str, int, Path], Awaitable[Servable]]
+
+
+class State(enum.IntEnum):
+    """States of a version, numbered as TensorFlow Serving's API numbers them."""
+
+    START = 10
+    LOADING = 20
+    AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+@dataclass(slots=True)
+class Version:
+    """One version of a model, from when it is first seen."""
+
+    number: int
+    path: Path
+    state: State = State.START
+    error: StatusError | None = None
+    servable: Servable | None = None
+    num_requests: int = 0
+    is_gone: bool = False
+    """Whether its folder has been away since it failed or was unloaded."""
+    task: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class _Model:
+    config: ModelConfig
+    versions: dict[int, Version] = field(default_factory=dict)
+    aspired: dict[int, Path] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
+    is_removed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerOptions:
+    """How patient the manager is."""
+
+    max_num_load_retries: int = 5
+    load_retry_interval_seconds: float = 60.0
+    allows_labels_for_unavailable: bool = False
+
+
+class Manager:
+    """Serves the versions that the configured models' folders hold.
+
+    Args:
+        load: Loads and warms up one version: name, number, folder.
+        options: How patient to be.
+    """
+
+    def __init__(self, load: Load, options: ManagerOptions | None = None) -> None:
+        self._load = load
+        self._options = options or ManagerOptions()
+        self._models: dict[str, _Model] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._loading = asyncio.Lock()
+        self._configuring = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        # Guards what requests see: the models, their versions, labels and states.
+        self._lock = threading.RLock()
+
+    # --- Choosing a version ----------------------------------------------------------
+
+    @contextmanager
+    def hold(self, spec: Any) -> Iterator[Servable]:
+        """Give the servable that a ModelSpec names; it stays loaded meanwhile.
+
+        On any thread.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT or NOT_FOUND, as TensorFlow Serving says it.
+        """
+        with self._lock:
+            version = self._find(spec)
+            version.num_requests += 1
+        try:
+            if version.servable is None:
+                raise internal("an available version has no servable")
+            yield version.servable
+        finally:
+            with self._lock:
+                version.num_requests -= 1
+                is_awaited = (
+                    not version.num_requests and version.state is State.UNLOADING
+                )
+            if is_awaited:
+                self._loop.call_soon_threadsafe(self._notify)
+
+    def _find(self, spec: Any) -> Version:
+        name = spec.name
+        if not name:
+            raise invalid("ModelSpec has no name specified.")
+        model = self._models.get(name)
+        choice = spec.WhichOneof("version_choice")
+        if choice == "version_label":
+            labels = model.labels if model else {}
+            if spec.version_label not in labels:
+                raise invalid(
+                    f"Unrecognized servable version label: {spec.version_label}"
+                )
+            number = labels[spec.version_label]
+        elif choice == "version":
+            number = spec.version.value
+        else:
+            available = _available(model) if model else []
+            if not available:
+                raise not_found(f"Servable not found for request: Latest({name})")
+            number = max(available)
+        version = model.versions.get(number) if model else None
+        if version is None or version.state is not State.AVAILABLE:
+            raise not_found(
+                f"Servable not found for request: Specific({name}, {number})"
+            )
+        return version
+
+    def statuses(self, name: str, number: int | None = None) -> list[Version]:
+        """Return the versions of a model that were ever seen, newest first.
+
+        On any thread.
+
+        Raises:
+            StatusError: NOT_FOUND, if there is none.
+        """
+        with self._lock:
+            model = self._models.get(name)
+            versions = dict(model.versions) if model else {}
+        if number is not None:
+            if number not in versions:
+                raise not_found(f"Could not find version {number} of model {name}")
+            return [versions[number]]
+        if not versions:
+            raise not_found(f"Could not find any versions of model {name}")
+        return [versions[each] for each in sorted(versions, reverse=True)]
+
+    def is_configured(self, name: str) -> bool:
+        """Return whether there is such a model; on any thread."""
+        model = self._models.get(name)
+        return model is not None and not model.is_removed
+
+    # --- Configuring -----------------------------------------------------------------
+
+    async def configure(self, config: Any) -> None:
+        """Replace the list of models, and return when each has a version AVAILABLE.
+
+        Raises:
+            StatusError: If the config is wrong, and then nothing of it takes effect; or
+                if a model's versions all fail to load.
+        """
+        configs = read_models(config)
+        async with self._configuring:
+            check_labels(
+                configs,
+                {name: set(_available(model)) for name, model in self._models.items()},
+                {name: model.labels for name, model in self._models.items()},
+                allows_unavailable=self._options.allows_labels_for_unavailable,
+            )
+            with self._lock:
+                self._replace_models(configs)
+            await self.poll()
+            await self._wait_until_available(set(configs))
+
+    def configure_from_thread(self, config: Any, caller: Caller) -> None:
+        """Do the same for another thread than the event loop's.
+
+        Raises:
+            StatusError: As `configure` does.
+            CancelledError: If the caller goes: a model may wait for its first version
+                for ever, and the next configuration would wait with it.
+        """
+        done = asyncio.run_coroutine_threadsafe(self.configure(config), self._loop)
+        caller.when_gone(done.cancel)
+        done.result()
+
+    def _replace_models(self, configs: Mapping[str, ModelConfig]) -> None:
+        for name, model in self._models.items():
+            if name not in configs:
+                model.is_removed = True
+                model.aspired = {}
+                model.labels = {}
+                self._reconcile(model)
+        for name, entry in configs.items():
+            known = self._models.setdefault(name, _Model(entry))
+            known.config = entry
+            known.is_removed = False
+            known.labels = dict(entry.labels)
+
+    async def _wait_until_available(self, names: set[str]) -> None:
+        while True:
+            self._changed.clear()
+            waiting = {name for name in names if not _available(self._models[name])}
+            if not waiting:
+                return
+            for name in sorted(waiting):
+                model = self._models[name]
+                tried = [
+                    model.versions[n] for n in model.aspired if n in model.versions
+                ]
+                if tried and all(each.state is State.END for each in tried):
+                    reasons = ", ".join(
+                        f"{{name: {name} version: {each.number}}} due to error: "
+                        f"{each.error}"
+                        for each in tried
+                    )
+                    raise StatusError(
+                        _code(tried[0].error),
+                        f"{len(tried)} servable(s) did not become available: "
+                        f"{{{reasons}}}",
+                    )
+            await self._changed.wait()
+
+    # --- Polling ---------------------------------------------------------------------
+
+    async def poll_forever(self, interval_seconds: float) -> None:
+        """Look at the models' folders again and again."""
+        while True:
+            await asyncio.sleep(interval_seconds)
+            try:
+                await self.poll()
+            except Exception:
+                logger.exception("Polling failed; the next poll tries again")
+
+    async def poll(self) -> None:
+        """Look at the models' folders once, and start what follows from it."""
+        for model in list(self._models.values()):
+            if model.is_removed:
+                continue
+            base_path = model.config.base_path
+            found = await asyncio.to_thread(find_versions, base_path)
+            if found is None:
+                logger.warning(
+                    "FileSystemStoragePathSource encountered a filesystem access "
+                    "error: Could not find base path %s for servable %s",
+                    base_path,
+                    model.config.name,
+                )
+                continue
+            if not found:
+                logger.warning(
+                    "No versions of servable %s found under base path %s. Did you "
+                    "forget to name your leaf directory as a number (eg. '/1/')?",
+                    model.config.name,
+                    base_path,
+                )
+            if model.is_removed or model.config.base_path != base_path:
+                continue  # Configured anew meanwhile.
+            model.aspired = model.config.policy.choose(found)
+            missing = set(model.config.policy.versions) - set(found)
+            if missing:
+                logger.warning(
+                    "Versions %s of servable %s are not under base path %s",
+                    sorted(missing),
+                    model.config.name,
+                    base_path,
+                )
+            self._reconcile(model)
+
+    def _reconcile(self, model: _Model) -> None:
+        """Start loading what is aspired, and unloading what isn't and may go."""
+        with self._lock:
+            for number, version in model.versions.items():
+                if number not in model.aspired:
+                    version.is_gone = True
+            for number, path in sorted(model.aspired.items()):
+                known = model.versions.get(number)
+                if known is None or (known.state is State.END and known.is_gone):
+                    known = Version(number, path)
+                    model.versions[number] = known
+                    known.task = self._start(self._load_version(model, known))
+                elif known.state is not State.END:
+                    known.is_gone = False
+            serves_aspired = any(
+                number in model.aspired for number in _available(model)
+            )
+            for number, version in model.versions.items():
+                if number in model.aspired:
+                    continue
+                if version.state in (State.START, State.LOADING) and version.task:
+                    version.task.cancel()
+                elif version.state is State.AVAILABLE and (
+                    serves_aspired or not model.aspired
+                ):
+                    version.state = State.UNLOADING
+                    self._start(self._unload_version(model, version))
+
+    async def _load_version(self, model: _Model, version: Version) -> None:
+        name = model.config.name
+        retries = self._options.max_num_load_retries
+        try:
+            for attempt in range(retries + 1):
+                version.state = State.LOADING
+                try:
+                    async with self._loading:
+                        logger.info("Loading %s version %d", name, version.number)
+                        version.servable = await self._load(
+                            name, version.number, version.path
+                        )
+                    break
+                except StatusError as error:
+                    version.error = error
+                except Exception as error:
+                    logger.exception("Loading failed")
+                    version.error = internal(f"{type(error).__name__}: {error}")
+                logger.error(
+                    "Loading %s version %d failed (attempt %d of %d): %s",
+                    name,
+                    version.number,
+                    attempt + 1,
+                    retries + 1,
+                    version.error,
+                )
+                if attempt == retries:
+                    version.state = State.END
+                    return
+                self._notify()
+                await asyncio.sleep(self._options.load_retry_interval_seconds)
+            version.error = None
+            version.state = State.AVAILABLE
+            logger.info("%s version %d is available", name, version.number)
+        except asyncio.CancelledError:
+            version.state = State.END
+            if version.servable is not None:
+                version.servable.close()
+                version.servable = None
+            raise
+        finally:
+            self._notify()
+            if not model.is_removed or version.state is State.AVAILABLE:
+                self._reconcile(model)
+
+    async def _unload_version(self, model: _Model, version: Version) -> None:
+        while version.num_requests:
+            self._changed.clear()
+            if version.num_requests:
+                await self._changed.wait()
+        servable, version.servable = version.servable, None
+        if servable is not None:
+            await asyncio.to_thread(servable.close)
+        version.state = State.END
+        logger.info("%s version %d is unloaded", model.config.name, version.number)
+        self._notify()
+
+    def _start(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _notify(self) -> None:
+        self._changed.set()
+
+    async def close(self) -> None:
+        """Stop loading, and free every version."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for model in self._models.values():
+            for version in model.versions.values():
+                if version.servable is not None:
+                    version.servable.close()
+                    version.servable = None
+                    version.state = State.END
+
+
+def _available(model: _Model) -> list[int]:
+    return [
+        number
+        for number, version in model.versions.items()
+        if version.state is State.AVAILABLE
+    ]
+
+
+def _code(error: StatusError | None) -> Any:
+    return error.code if error is not None else internal("").code

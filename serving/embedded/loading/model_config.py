@@ -1,0 +1,181 @@
+"""Which models to serve, from where, and which versions: read and checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from graft.serving.embedded.contract.status import failed_precondition, invalid
+
+PLATFORM = "tensorflow"
+_VERSION = re.compile(r"[0-9]{1,19}")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPolicy:
+    """Which of the versions on disk to serve."""
+
+    kind: str = "latest"
+    """`latest`, `all` or `specific`."""
+    num_versions: int = 1
+    """How many of the latest."""
+    versions: tuple[int, ...] = ()
+    """Which specific ones."""
+
+    def choose(self, found: Mapping[int, Path]) -> dict[int, Path]:
+        """Return those of the versions found that are to be served."""
+        if self.kind == "all":
+            return dict(found)
+        if self.kind == "specific":
+            return {each: found[each] for each in self.versions if each in found}
+        newest = sorted(found, reverse=True)[: self.num_versions]
+        return {each: found[each] for each in newest}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """One model to serve."""
+
+    name: str
+    base_path: Path
+    policy: VersionPolicy = VersionPolicy()
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+
+def single_model(name: str, base_path: Path) -> Any:
+    """Return the ModelServerConfig of one model, its latest version."""
+    config = model_server_config_pb2.ModelServerConfig()
+    config.model_config_list.config.add(
+        name=name, base_path=str(base_path), model_platform=PLATFORM
+    )
+    return config
+
+
+def read_config_file(path: Path) -> Any:
+    """Return the ModelServerConfig that a text file holds.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if it can't be read or isn't one.
+    """
+    config = model_server_config_pb2.ModelServerConfig()
+    try:
+        text_format.Parse(path.read_text(encoding="utf-8"), config)
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        raise invalid(f"Invalid protobuf file: '{path}': {error}") from error
+    return config
+
+
+def read_models(config: Any) -> dict[str, ModelConfig]:
+    """Return the models of a ModelServerConfig by name.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if it isn't a list of models, one is listed
+            twice, or lacks a platform or an absolute path.
+    """
+    if config.WhichOneof("config") != "model_config_list":
+        raise invalid("ServerModelConfig type not supported by HandleReloadConfig.")
+    models: dict[str, ModelConfig] = {}
+    for entry in config.model_config_list.config:
+        platform = entry.model_platform
+        if entry.model_type:
+            if platform:
+                raise invalid(
+                    "Illegal setting both model_type(deprecated) and model_platform."
+                )
+            platform = PLATFORM
+        if not platform:
+            raise invalid(
+                "Illegal setting neither model_type(deprecated) nor model_platform."
+            )
+        if platform != PLATFORM:
+            raise invalid(
+                f"`model_platform` must be {PLATFORM!r}. Received: {platform!r}"
+            )
+        if not entry.name:
+            raise invalid("A model in the config has no name.")
+        if entry.name in models:
+            raise invalid(
+                "Illegal to list model more than once in config list. Duplicate model "
+                f"name: {entry.name}"
+            )
+        if not Path(entry.base_path).is_absolute():
+            raise invalid(
+                f"Expected model {entry.name} to have an absolute path or URI; got "
+                f"base_path()={entry.base_path}"
+            )
+        models[entry.name] = ModelConfig(
+            entry.name,
+            Path(entry.base_path),
+            _read_policy(entry),
+            dict(entry.version_labels),
+        )
+    return models
+
+
+def _read_policy(entry: Any) -> VersionPolicy:
+    kind = entry.model_version_policy.WhichOneof("policy_choice")
+    if kind == "all":
+        return VersionPolicy("all")
+    if kind == "specific":
+        versions = tuple(entry.model_version_policy.specific.versions)
+        if not versions:
+            raise invalid(
+                f"Version policy of model {entry.name} is `specific` without versions."
+            )
+        return VersionPolicy("specific", versions=versions)
+    return VersionPolicy(
+        num_versions=max(1, entry.model_version_policy.latest.num_versions)
+    )
+
+
+def check_labels(
+    models: Mapping[str, ModelConfig],
+    available: Mapping[str, set[int]],
+    existing: Mapping[str, Mapping[str, int]],
+    *,
+    allows_unavailable: bool,
+) -> None:
+    """Refuse a label that points at a version which doesn't answer requests.
+
+    Args:
+        models: The new models.
+        available: Versions that are AVAILABLE, by model.
+        existing: The labels as they are now, by model.
+        allows_unavailable: Whether a label that is new may do so all the same.
+
+    Raises:
+        StatusError: FAILED_PRECONDITION, naming version and model.
+    """
+    for model in models.values():
+        for label, version in sorted(model.labels.items()):
+            if version in available.get(model.name, set()):
+                continue
+            if allows_unavailable and label not in existing.get(model.name, {}):
+                continue
+            raise failed_precondition(
+                f"Request to assign label to version {version} of model {model.name}, "
+                "which is not currently available for inference"
+            )
+
+
+def find_versions(base_path: Path) -> dict[int, Path] | None:
+    """Return the version folders of a model, None if its folder is not there.
+
+    A version is a child whose whole name is a number. Where two names give the same
+    number, as `7` and `07`, the plain one counts.
+    """
+    try:
+        children = sorted(base_path.iterdir(), key=lambda child: -len(child.name))
+    except OSError:
+        return None
+    return {
+        int(child.name): child
+        for child in children
+        if _VERSION.fullmatch(child.name) and int(child.name) < 2**63
+    }

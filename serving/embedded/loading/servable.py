@@ -1,0 +1,113 @@
+"""A loaded version that answers requests: its signatures, and a way to run them."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from graft.serving.embedded.contract.status import deadline_exceeded
+from graft.serving.embedded.contract.tensors import Array
+from graft.serving.embedded.loading.saved_model import SavedModel
+
+
+def _stays(callback: Callable[[], object]) -> None:
+    """Take note of nothing: this caller doesn't go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever waits for an answer."""
+
+    deadline: float | None = None
+    """Until when, in seconds of `time.monotonic`; None for any time."""
+    when_gone: Callable[[Callable[[], object]], None] = _stays
+    """Takes a function to call once nobody waits any more, on any thread; at once if
+    that is so already."""
+
+
+PATIENT = Caller()
+"""Waits as long as it takes."""
+
+
+class Runner(Protocol):
+    """Something that runs a graph for one request: at once, or gathered with others."""
+
+    def run(
+        self, feeds: Mapping[str, Array], fetches: Sequence[str], caller: Caller
+    ) -> list[Array]:
+        """Run the graph, and return when it is done; on any thread but the loop's."""
+
+
+class DirectRunner:
+    """Runs each request by itself, for the thread that calls.
+
+    Args:
+        model: The loaded model.
+        on_this_thread: Whether that thread also computes, at its priority; else the
+            threads that all models share do.
+    """
+
+    def __init__(self, model: SavedModel, *, on_this_thread: bool = False) -> None:
+        self._model = model
+        self._on_this_thread = on_this_thread
+
+    def run(
+        self, feeds: Mapping[str, Array], fetches: Sequence[str], caller: Caller
+    ) -> list[Array]:
+        """Run the graph.
+
+        Raises:
+            StatusError: With the code and text of the op that failed.
+        """
+        timeout_seconds = seconds_left(time.monotonic(), caller.deadline)
+        return self._model.run(
+            feeds, fetches, timeout_seconds, on_this_thread=self._on_this_thread
+        )
+
+
+class Servable:
+    """A version of a model in memory.
+
+    Args:
+        name: The model's name.
+        version: The version's number.
+        model: The loaded model.
+        runner: Runs it.
+    """
+
+    def __init__(
+        self, name: str, version: int, model: SavedModel, runner: Runner
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.runner: Runner = runner
+        self._model = model
+
+    @property
+    def signatures(self) -> Mapping[str, Any]:
+        """SignatureDef by name."""
+        return self._model.signatures
+
+    def close(self) -> None:
+        """Free the model."""
+        self._model.close()
+        # A graph's objects refer to each other: by themselves they would stay, 13 MB a
+        # version of EfficientNet-Lite0, until Python looks at all of its memory.
+        gc.collect()
+
+
+def seconds_left(now: float, deadline: float | None) -> float | None:
+    """Return the time until a deadline, None for none.
+
+    Raises:
+        StatusError: DEADLINE_EXCEEDED, if it is over.
+    """
+    if deadline is None:
+        return None
+    left = deadline - now
+    if left <= 0:
+        raise deadline_exceeded("Deadline Exceeded")
+    return left

@@ -1,0 +1,68 @@
+"""Replay a version's warm-up requests before it turns AVAILABLE."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+from tensorflow.python.framework import errors
+from tensorflow.python.lib.io import tf_record
+from tensorflow.python.util import deprecation
+from tensorflow_serving.apis import prediction_log_pb2
+
+from graft.serving.embedded.contract import inference
+from graft.serving.embedded.contract.status import StatusError, invalid
+from graft.serving.embedded.loading.servable import Servable
+
+WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+MAX_RECORDS = 1000
+
+
+def replay(servable: Servable, path: Path) -> int:
+    """Send the requests that a version carries with it, and return how many.
+
+    The model's name and version in the records aren't looked at.
+
+    Args:
+        servable: The version, loaded.
+        path: Its folder.
+
+    Raises:
+        StatusError: If a record is damaged, or a request fails.
+    """
+    file = path / WARMUP_FILE
+    if not file.is_file():
+        return 0
+    count = 0
+    try:
+        with deprecation.silence():  # What is to be used instead needs eager execution.
+            records = tf_record.tf_record_iterator(str(file))
+        for record in records:
+            count += 1
+            if count > MAX_RECORDS:
+                raise invalid(
+                    "Number of warmup records exceeds the maximum "
+                    f"({MAX_RECORDS}) at {file}"
+                )
+            _send(servable, prediction_log_pb2.PredictionLog.FromString(record))
+    except (DecodeError, errors.OpError) as error:
+        raise invalid(f"Failed to parse warmup record {count} of {file}") from error
+    except StatusError as error:
+        raise StatusError(
+            error.code, f"Warm-up request {count} of {file} failed: {error.message}"
+        ) from error
+    return count
+
+
+def _send(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
+    kind = log.WhichOneof("log_type")
+    if kind == "predict_log":
+        inference.predict(servable, log.predict_log.request)
+    elif kind == "classify_log":
+        inference.classify(servable, log.classify_log.request)
+    elif kind == "regress_log":
+        inference.regress(servable, log.regress_log.request)
+    elif kind == "multi_inference_log":
+        inference.multi_inference(servable, log.multi_inference_log.request)
+    else:
+        raise invalid(f"Unsupported log_type for warmup: {kind}")

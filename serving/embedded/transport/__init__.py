@@ -1,0 +1,1 @@
+"""gRPC, REST and metrics over one core."""

@@ -1,0 +1,254 @@
+"""REST: TensorFlow Serving's paths, codes and JSON over one core."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+from google.protobuf import json_format
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    predict_pb2,
+    regression_pb2,
+)
+
+from graft.serving.embedded.contract import inference, json_tensors
+from graft.serving.embedded.contract.json_values import dump, parse_object
+from graft.serving.embedded.contract.status import (
+    StatusError,
+    deadline_exceeded,
+    invalid,
+)
+from graft.serving.embedded.loading.servable import Caller
+from graft.serving.embedded.options import Options
+from graft.serving.embedded.transport.core import Core
+from graft.serving.embedded.transport.grpc_server import model_status
+from graft.serving.embedded.transport.metrics import CONTENT_TYPE
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 2**29
+"""Of a request, unpacked: what is larger gets 413, a gzip bomb too."""
+_IDLE_SECONDS = 75.0
+"""Longest silence between two requests on a connection, where the time-out allows."""
+
+_CHOICE = r"(?:(?:/versions/(?P<version>\d+))|(?:/labels/(?P<label>[^/:]+)))?"
+_INFER_PATH = re.compile(
+    rf"/v1/models/(?P<model>[^/:]+){_CHOICE}:(?P<verb>classify|regress|predict)",
+    re.IGNORECASE,
+)
+_STATUS_PATH = re.compile(
+    rf"/v1/models(?:/(?P<model>[^/:]+))?{_CHOICE}(?P<metadata>/metadata)?",
+    re.IGNORECASE,
+)
+_MISSING_PAGE = (
+    "<html><head><title>404 Not Found</title></head>"
+    "<body><h1>Not Found</h1></body></html>"
+)
+
+
+class RestApi:
+    """Answers HTTP requests.
+
+    Args:
+        core: Answers what the requests contain.
+        options: The server's options.
+        pool: `options.rest_api_num_threads` threads, which read bodies and answer.
+    """
+
+    def __init__(self, core: Core, options: Options, pool: ThreadPoolExecutor) -> None:
+        self._core = core
+        self._seconds = options.rest_api_timeout_in_ms / 1000
+        self._metrics_path = options.monitoring_path
+        self._pool = pool
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; whatever happens, with a status that fits."""
+        try:
+            return await self._answer(request)
+        except StatusError as refusal:
+            return _json(refusal.http_status, dump({"error": refusal.message}))
+        except web.HTTPRequestEntityTooLarge:
+            limit = f"The body is larger than {MAX_BODY_BYTES} bytes"
+            return _json(413, dump({"error": limit}))
+        except web.RequestPayloadError:
+            return _json(400, dump({"error": "The body can't be read"}))
+        except ConnectionError:
+            raise
+        except Exception:
+            logger.exception("A REST request failed")
+            text = "internal error; the server's log has more"
+            return _json(500, dump({"error": text}))
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.raw_path.partition("?")[0]
+        if path == self._metrics_path and request.method == "GET":
+            text = self._core.metrics.render()
+            return web.Response(body=text, content_type=CONTENT_TYPE)
+        if not path.lower().startswith("/v1/"):
+            return web.Response(
+                status=404, text=_MISSING_PAGE, content_type="text/html"
+            )
+        try:
+            body = await asyncio.wait_for(request.read(), self._seconds)
+        except asyncio.TimeoutError:
+            raise deadline_exceeded("The body didn't arrive in time") from None
+        loop = asyncio.get_running_loop()
+        return _json(
+            200,
+            await loop.run_in_executor(
+                self._pool, self._route, request.method, path, body
+            ),
+        )
+
+    def _route(self, method: str, path: str, body: bytes) -> str:
+        inference_match = _INFER_PATH.fullmatch(path)
+        # The path may be in any case; the verb may not.
+        if method == "POST" and inference_match and inference_match["verb"].islower():
+            verb = inference_match["verb"]
+            document = parse_object(body)
+            if verb == "predict":
+                return self._predict(inference_match, document)
+            return self._examples(verb, inference_match, document)
+        status_match = _STATUS_PATH.fullmatch(path)
+        if method == "GET" and status_match:
+            if not status_match["model"]:
+                raise invalid("Missing model name in request.")
+            if status_match["metadata"]:
+                return self._metadata(status_match)
+            return self._status(status_match)
+        raise invalid(f"Malformed request: {method} {path}")
+
+    def _predict(self, match: re.Match[str], document: dict[str, Any]) -> str:
+        request = predict_pb2.PredictRequest()
+        _fill_spec(match, request.model_spec)
+        json_tensors.fill_signature(document, request.model_spec)
+        name = request.model_spec.signature_name or inference.DEFAULT_SIGNATURE
+        with self._core.manager.hold(request.model_spec) as servable:
+            signature = servable.signatures.get(name)
+            # Or a swap between reading the signature and the run could mix versions.
+            request.model_spec.version.value = servable.version
+        if signature is None:
+            raise invalid(
+                f'Serving signature name: "{name}" not found in signature def'
+            )
+        is_rows = json_tensors.fill_predict(document, signature.inputs, request)
+        response = self._core.predict(request, "REST", self._caller())
+        return dump(json_tensors.predict_reply(response, is_rows=is_rows))
+
+    def _examples(
+        self, verb: str, match: re.Match[str], document: dict[str, Any]
+    ) -> str:
+        is_classify = verb == "classify"
+        request: Any = (
+            classification_pb2.ClassificationRequest()
+            if is_classify
+            else regression_pb2.RegressionRequest()
+        )
+        _fill_spec(match, request.model_spec)
+        json_tensors.fill_signature(document, request.model_spec)
+        json_tensors.fill_examples(document, request.input)
+        if is_classify:
+            response = self._core.classify(request, "REST", self._caller())
+            return dump(json_tensors.classify_reply(response))
+        response = self._core.regress(request, "REST", self._caller())
+        return dump(json_tensors.regress_reply(response))
+
+    def _caller(self) -> Caller:
+        return Caller(time.monotonic() + self._seconds)
+
+    def _status(self, match: re.Match[str]) -> str:
+        request = get_model_status_pb2.GetModelStatusRequest()
+        _fill_spec(match, request.model_spec)
+        return _proto_text(model_status(self._core, request))
+
+    def _metadata(self, match: re.Match[str]) -> str:
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            metadata_field=["signature_def"]
+        )
+        _fill_spec(match, request.model_spec)
+        response = self._core.metadata(request)
+        with self._core.manager.hold(response.model_spec) as servable:
+            signatures = _proto_text(inference.signature_map(servable))
+        return (
+            f'{{"model_spec": {_proto_text(response.model_spec)},\n'
+            f'"metadata": {{"signature_def": {signatures}}}}}'
+        )
+
+
+def _fill_spec(match: re.Match[str], spec: Any) -> None:
+    spec.name = unquote(match["model"], errors="replace")
+    if match["version"]:
+        number = int(match["version"])
+        if number >= 2**63:
+            raise invalid(f"Failed to convert version: {match['version']} to numeric.")
+        spec.version.value = number
+    if match["label"]:
+        spec.version_label = unquote(match["label"], errors="replace")
+
+
+def _proto_text(message: Any) -> str:
+    text: str = json_format.MessageToJson(
+        message,
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+    )
+    return text
+
+
+def _json(status: int, text: str) -> web.Response:
+    return web.Response(status=status, text=text, content_type="application/json")
+
+
+async def start_site(
+    core: Core, options: Options, pool: ThreadPoolExecutor
+) -> web.ServerRunner:
+    """Listen on the REST port, and return what is to be cleaned up at the end.
+
+    Args:
+        core: Answers what the requests contain.
+        options: The server's options.
+        pool: `options.rest_api_num_threads` threads.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if the port is taken.
+    """
+    api = RestApi(core, options, pool)
+
+    def build_request(
+        message: Any, payload: Any, protocol: Any, writer: Any, task: Any
+    ) -> web.BaseRequest:
+        return web.BaseRequest(
+            message,
+            payload,
+            protocol,
+            writer,
+            task,
+            asyncio.get_running_loop(),
+            client_max_size=MAX_BODY_BYTES,
+        )
+
+    server = web.Server(
+        api.handle,
+        request_factory=build_request,
+        access_log=None,
+        # It counts from the connection's begin, or the last reply, to the end of a
+        # request's header: a client that sends a byte at a time is cut off by it, too.
+        keepalive_timeout=min(_IDLE_SECONDS, options.rest_api_timeout_in_ms / 1000),
+    )
+    runner = web.ServerRunner(server)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, options.host, options.rest_api_port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise invalid(f"REST can't listen: {error}") from error
+    return runner

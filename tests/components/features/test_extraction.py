@@ -1,0 +1,281 @@
+"""What a run computes, and what it finds: after changes of data, damage and kills."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow as tf
+from apache_beam.testing import test_pipeline
+
+from graft.components import progress
+from graft.components.features import extraction as extraction_module
+from graft.components.features.extraction import (
+    COMPUTED,
+    DAMAGED,
+    FROM_STORE,
+    METRICS_NAMESPACE,
+    ExtractShard,
+    release_workers,
+)
+from graft.components.features.image_batches import ImageReader
+from graft.contract.errors import DataError
+from graft.trainer.backbones.backbone import build_backbone
+from graft.trainer.backbones.feature_engine import OpenVinoEngine
+
+PROGRAM = Path(__file__).with_name("run_extraction.py")
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def pictures(make_pictures):
+    return make_pictures(24)  # 96: three batches
+
+
+@pytest.fixture
+def one_file_a_batch(monkeypatch):
+    monkeypatch.setattr(extraction_module, "FILE_BYTES", 1)
+
+
+def _store_files(folder: str) -> list[Path]:
+    return sorted(Path(folder).glob("*/*.arrow"))
+
+
+def _same(found, expected) -> None:
+    assert found.labels == expected.labels
+    for name, value in expected.values.items():
+        np.testing.assert_array_equal(found.values[name], value)
+
+
+# --- Changes of the data --------------------------------------------------------------
+def test_what_is_not_new_is_not_computed(
+    pictures, make_pictures, write_shard, make_extraction, extract
+):
+    extraction = make_extraction()
+    first = extract(extraction, write_shard(pictures))
+    assert first.num_computed == len(pictures)
+
+    relabelled = [replace(each, class_name="rows") for each in pictures]
+    found = extract(extraction, write_shard(relabelled))
+    assert found.num_computed == 0
+    assert set(found.labels.values()) == {extraction.class_names.index("rows")}
+
+    fewer = pictures[::2]
+    found = extract(extraction, write_shard(fewer))
+    assert found.num_computed == 0
+    assert set(found.values) == {each.filename for each in fewer}
+
+    # A class that sorts before the others moves every label, and no feature.
+    added = [
+        replace(each, class_name="added", filename=f"added/{each.filename}")
+        for each in make_pictures(2, 500)
+    ]
+    more = replace(extraction, class_names=("added", *extraction.class_names))
+    found = extract(more, write_shard([*pictures, *added]))
+    assert found.num_computed == len(added)
+    for each in pictures:
+        assert found.labels[each.filename] == first.labels[each.filename] + 1
+        np.testing.assert_array_equal(
+            found.values[each.filename], first.values[each.filename]
+        )
+    for each in added:
+        assert found.labels[each.filename] == 0
+
+
+def test_a_class_without_training_images_is_named(
+    pictures, write_shard, make_extraction, extract
+):
+    extraction = make_extraction(class_names=("bars", "rays"))
+    with pytest.raises(DataError, match="'checks' has images to evaluate but none"):
+        extract(extraction, write_shard(pictures))
+
+
+# --- Damage, reported -----------------------------------------------------------------
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_a_damaged_file_is_computed_anew_and_reported(
+    pictures, write_shard, make_extraction, extract, one_file_a_batch, damage, caplog
+):
+    extraction, shard = make_extraction(), write_shard(pictures)
+    expected = extract(extraction, shard)
+    victim = _store_files(extraction.store_folder)[1]
+    content = bytearray(victim.read_bytes())
+    if damage == "truncated":
+        del content[len(content) // 2 :]
+    else:
+        content[len(content) // 2] ^= 4
+    victim.write_bytes(content)
+
+    release_workers()
+    pipeline = test_pipeline.TestPipeline()
+    _ = pipeline | beam.Create([shard]) | beam.ParDo(ExtractShard(extraction))
+    result = pipeline.run()
+    result.wait_until_finish()
+    counts = {
+        counter.key.metric.name: counter.result
+        for counter in result.metrics().query(
+            beam.metrics.MetricsFilter().with_namespace(METRICS_NAMESPACE)
+        )["counters"]
+    }
+    lost = OpenVinoEngine.batch_size
+    assert counts == {FROM_STORE: len(pictures) - lost, COMPUTED: lost, DAMAGED: 1}
+    assert f"{victim} is damaged; its features are computed anew" in caplog.text
+    assert Path(f"{victim}.damaged").exists()
+    _same(extract(extraction, shard), expected)
+
+
+# --- Kills, and two at once -----------------------------------------------------------
+def _start(folder: Path, extraction, shard, files: int | None) -> subprocess.Popen:
+    arguments = folder / f"{Path(shard.target).parent.name}.json"
+    arguments.write_text(
+        json.dumps(
+            {
+                "extraction": dataclasses.asdict(extraction),
+                "shard": dataclasses.astuple(shard),
+                "files": files,
+            }
+        )
+    )
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), str(arguments)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_kill_in_the_middle_loses_the_unfinished_file_alone(
+    pictures, write_shard, make_extraction, extract, tmp_path
+):
+    extraction, shard = make_extraction(), write_shard(pictures)
+    with _start(tmp_path, extraction, shard, files=2) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "ready\n"
+        assert process.stdout.readline() == "in the middle\n"
+        os.kill(process.pid, signal.SIGKILL)
+    store = Path(extraction.store_folder)
+    assert len(_store_files(store)) == 2
+    assert len(list(store.glob("*/*.partial"))) == 1
+    assert not Path(shard.target).exists()
+
+    found = extract(extraction, shard)
+    assert found.num_computed == len(pictures) - 2 * OpenVinoEngine.batch_size
+    _same(found, extract(make_extraction(store=str(tmp_path / "other")), shard))
+
+
+def test_two_runs_at_once_on_one_store_both_end_well(
+    pictures, write_shard, make_extraction, extract, tmp_path
+):
+    extraction = make_extraction()
+    shards = [write_shard(pictures), write_shard(pictures[::-1])]
+    processes = [_start(tmp_path, extraction, shard, files=None) for shard in shards]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:  # both have opened the store while it was empty
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate()
+        assert process.returncode == 0
+    folder = Path(extraction.store_folder)
+    assert not list(folder.glob("*/*.partial"))
+    assert not list(folder.glob("*/*.damaged"))
+    expected = extract(make_extraction(store=str(tmp_path / "alone")), shards[0])
+    for shard in shards:
+        again = extract(extraction, shard)
+        assert again.num_computed == 0
+        assert again.labels == expected.labels
+        for name, value in expected.values.items():
+            np.testing.assert_allclose(again.values[name], value, atol=1e-4)
+
+
+# --- On Beam --------------------------------------------------------------------------
+def test_a_process_loads_the_backbone_once_and_only_for_what_is_new(
+    pictures, write_shard, make_extraction, monkeypatch
+):
+    loads = []
+
+    def counted(model):
+        loads.append(model)
+        return build_backbone(model)
+
+    monkeypatch.setattr(extraction_module, "build_backbone", counted)
+    extraction = make_extraction()
+    shards = [write_shard(pictures[start::4]) for start in range(4)]
+    for expected_loads in (1, 1):
+        progress.expect("images", len(pictures))
+        with test_pipeline.TestPipeline(
+            options=beam.options.pipeline_options.PipelineOptions(
+                ["--direct_running_mode=multi_threading", "--direct_num_workers=2"]
+            )
+        ) as pipeline:
+            _ = pipeline | beam.Create(shards) | beam.ParDo(ExtractShard(extraction))
+        assert len(loads) == expected_loads
+        assert progress.snapshot()["images"] == progress.Count(96, 96)
+        release_workers()
+
+
+def test_a_waiting_engine_stops_the_reader(pictures, write_shard):
+    decoded = tf.Variable(0)
+
+    def prepare(encoded: tf.Tensor) -> tf.Tensor:
+        with tf.control_dependencies([decoded.assign_add(1)]):
+            return tf.zeros([2, 2, 3])
+
+    shard = write_shard(pictures)
+    wanted = {each.key for each in pictures}
+    batches = ImageReader(prepare, batch_size=2).read(shard.images, wanted)
+    assert len(next(batches).keys) == 2
+    _wait_until_still(decoded)
+    # What was taken, the batches ahead, one being filled, and an image per thread.
+    assert decoded.numpy() <= 2 * (1 + 2 + 1) + 2 * (os.cpu_count() or 1)
+    rest = sum(len(batch.keys) for batch in batches)
+    assert rest == len(pictures) - 2
+    assert decoded.numpy() == len(pictures)
+
+
+def test_a_reader_reads_shard_after_shard(pictures, write_shard):
+    reader = ImageReader(lambda encoded: tf.zeros([2, 2, 3]), batch_size=2)
+    first, second = write_shard(pictures[:5]), write_shard(pictures[5:])
+
+    def keys_of(shard, wanted):
+        batches = reader.read(shard.images, wanted)
+        return [key for batch in batches for key in batch.keys]
+
+    wanted = {each.key for each in pictures}
+    assert keys_of(first, wanted) == [each.key for each in pictures[:5]]
+    # What was wanted of one shard is not of the next.
+    last = pictures[-1].key
+    assert keys_of(second, {last}) == [last]
+    assert keys_of(second, set()) == []
+    # A reader that stops half-way, or before it began, leaves nothing for the next.
+    next(reader.read(first.images, wanted))
+    reader.read(first.images, wanted).close()
+    assert keys_of(second, wanted) == [each.key for each in pictures[5:]]
+    with pytest.raises(tf.errors.NotFoundError):
+        keys_of(replace(first, images=first.images + "-missing"), wanted)
+    assert keys_of(first, {last, pictures[0].key}) == [pictures[0].key]
+
+
+def _wait_until_still(number: tf.Variable) -> None:
+
+    last, since = -1, time.monotonic()
+    while time.monotonic() - since < 0.5:
+        if number.numpy() != last:
+            last, since = number.numpy(), time.monotonic()
+        time.sleep(0.02)

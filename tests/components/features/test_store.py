@@ -1,0 +1,242 @@
+"""The store of features: never a stale one, never a torn one, nothing lost."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from graft.components.features.store import FeatureStore, namespace_of
+from graft.components.features.store_upkeep import prune, summarise
+
+PARTS = {
+    "preprocessing": "p",
+    "backbone": "b",
+    "preset": "efficientnet_lite0",
+    "engine": "tensorflow-float32",
+}
+
+
+def _keys(count: int, start: int = 0) -> list[bytes]:
+    return [
+        hashlib.sha256(str(i).encode()).digest() for i in range(start, start + count)
+    ]
+
+
+def _values(count: int, start: int = 0) -> np.ndarray:
+    rows = np.arange(start, start + count, dtype=np.float32)[:, None]
+    return rows + np.arange(5, dtype=np.float32) / 10
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FeatureStore:
+    return FeatureStore(str(tmp_path), PARTS).open()
+
+
+def test_what_was_put_is_there_after_reopening(store):
+    store.put(_keys(10), _values(10))
+    store.put(_keys(7, start=10), _values(7, start=10))
+    again = FeatureStore(store.folder, PARTS).open()
+    assert len(again) == 17
+    for key, value in zip(_keys(17), _values(17), strict=True):
+        np.testing.assert_array_equal(again.read([key])[0], value)
+    assert _keys(1, start=99)[0] not in again
+    with pytest.raises(KeyError):
+        again.read(_keys(1, start=99))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_change_of_any_part_is_another_namespace(store, part):
+    store.put(_keys(3), _values(3))
+    other = FeatureStore(store.folder, {**PARTS, part: "changed"}).open()
+    assert len(other) == 0
+
+
+def test_the_order_of_the_parts_does_not_matter():
+    assert namespace_of(PARTS) == namespace_of(dict(reversed(PARTS.items())))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied"])
+def test_a_damaged_file_is_reported_and_never_read(store, damage):
+    store.put(_keys(3), _values(3))
+    (path,) = Path(store.namespace_folder).glob("*.arrow")
+    content = bytearray(path.read_bytes())
+    if damage == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "emptied":
+        path.write_bytes(b"")
+    else:
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    again = FeatureStore(store.folder, PARTS).open()
+    assert len(again) == 0
+    assert again.damaged == [str(path)]
+    again.put(_keys(3), _values(3))
+    assert len(FeatureStore(store.folder, PARTS).open()) == 3
+
+
+def test_a_torn_write_is_never_seen(store):
+    store.put(_keys(3), _values(3))
+    (path,) = Path(store.namespace_folder).glob("*.arrow")
+    path.with_name(path.name + ".1234.partial").write_bytes(b"half")
+    assert len(FeatureStore(store.folder, PARTS).open()) == 3
+
+
+def test_writers_at_the_same_time_lose_nothing(store):
+    def write(start: int) -> None:
+        own = FeatureStore(store.folder, PARTS).open()
+        for offset in range(0, 50, 10):
+            own.put(_keys(10, start + offset), _values(10, start + offset))
+
+    threads = [threading.Thread(target=write, args=(start,)) for start in (0, 25, 50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    store.refresh()
+    for key, value in zip(_keys(100), _values(100), strict=True):
+        np.testing.assert_array_equal(store.read([key])[0], value)
+
+
+def test_a_kill_leaves_whole_files_alone(tmp_path):
+    program = (
+        "import sys, numpy as np\n"
+        "from graft.components.features.store import FeatureStore\n"
+        f"store = FeatureStore({str(tmp_path)!r}, {PARTS!r}).open()\n"
+        "print('ready', flush=True)\n"
+        "for i in range(10**6):\n"
+        "    keys = [(i * 100 + j).to_bytes(32, 'big') for j in range(100)]\n"
+        "    values = np.arange(i * 100, i * 100 + 100, dtype=np.float32)[:, None]\n"
+        "    store.put(keys, np.repeat(values, 500, axis=1))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    store = FeatureStore(str(tmp_path), PARTS).open()
+    assert store.damaged == []
+    assert len(store) >= 100
+    for number in range(len(store)):
+        (value,) = store.read([number.to_bytes(32, "big")])
+        np.testing.assert_array_equal(value, np.full(500, number, np.float32))
+
+
+def test_the_summary_counts_and_verifies(store):
+    store.put(_keys(4), _values(4))
+    store.put(_keys(4), _values(4) + 1)
+    store.put(_keys(2, start=8), _values(2, start=8))
+    damaged = sorted(Path(store.namespace_folder).glob("*.arrow"))[0]
+    damaged.write_bytes(b"x")
+    (summary,) = summarise(store.folder)
+    assert summary.parts == PARTS
+    assert summary.num_files == 3
+    assert summary.num_damaged == 1
+    assert summary.num_images in (4, 6)
+    assert list(summarise(store.folder + "/nowhere")) == []
+
+
+def test_prune_removes_what_no_run_needs_and_nothing_else(store):
+    store.put(_keys(3), _values(3))
+    folder = Path(store.namespace_folder)
+    young, old = folder / "a.arrow.1.partial", folder / "b.arrow.2.partial"
+    for path in (young, old, folder / "c.arrow.damaged"):
+        path.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    unused = FeatureStore(store.folder, {**PARTS, "engine": "old"}).open()
+    os.utime(Path(unused.namespace_folder) / "namespace.json", (0, 0))
+    removed = prune(store.folder, unused_seconds=3600)
+    assert set(removed) == {
+        str(old),
+        str(folder / "c.arrow.damaged"),
+        unused.namespace_folder,
+    }
+    assert young.exists()
+    assert len(FeatureStore(store.folder, PARTS).open()) == 3
+
+
+# --- Object storage -------------------------------------------------------------------
+# `ram://` is a file system of TensorFlow as `gs://` is: no rename over an open file, no
+# mapping into memory, errors of its own kind.
+@pytest.fixture
+def remote() -> Iterator[str]:
+    folder = "ram://graft-test-store"
+    tf.io.gfile.makedirs(folder)
+    yield folder
+    tf.io.gfile.rmtree(folder)
+
+
+def test_a_store_behind_a_uri_keeps_what_was_put(remote):
+    store = FeatureStore(remote, PARTS).open()
+    store.put(_keys(10), _values(10))
+    store.put(_keys(7, start=10), _values(7, start=10))
+    np.testing.assert_array_equal(store.read(_keys(17)), _values(17))
+    again = FeatureStore(remote, PARTS).open()
+    np.testing.assert_array_equal(again.read(_keys(17)[::-1]), _values(17)[::-1])
+    other = FeatureStore(remote, {**PARTS, "engine": "other"}).open()
+    assert len(other) == 0
+    assert [summary.num_images for summary in summarise(remote)].count(17) == 1
+
+
+def test_a_damaged_object_is_never_read(remote):
+    store = FeatureStore(remote, PARTS).open()
+    store.put(_keys(3), _values(3))
+    (path,) = tf.io.gfile.glob(f"{store.namespace_folder}/*.arrow")
+    with tf.io.gfile.GFile(path, "rb") as file:
+        content = bytearray(file.read())
+    content[len(content) // 2] ^= 1
+    with tf.io.gfile.GFile(path, "wb") as file:
+        file.write(bytes(content))
+    again = FeatureStore(remote, PARTS).open()
+    assert (len(again), again.damaged) == (0, [path])
+    assert tf.io.gfile.exists(f"{path}.damaged")
+    again.put(_keys(3), _values(3))
+    assert len(FeatureStore(remote, PARTS).open()) == 3
+
+
+def test_an_object_that_another_run_set_aside_is_no_damage(remote, monkeypatch):
+    store = FeatureStore(remote, PARTS).open()
+    gone = f"{'0' * 64}.arrow"
+    listed = tf.io.gfile.listdir
+    monkeypatch.setattr(tf.io.gfile, "listdir", lambda path: [*listed(path), gone])
+    store.refresh()
+    assert store.damaged == []
+
+
+def test_the_local_copies_of_a_remote_store_go_with_it(remote):
+    store = FeatureStore(remote, PARTS).open()
+    store.put(_keys(3), _values(3))
+    (path,) = store._paths
+    assert Path(path).exists()
+    del store
+    gc.collect()
+    assert not Path(path).exists()
+
+
+def test_features_of_fifty_thousand_images_are_read_in_seconds(store):
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((1000, 1280)).astype(np.float32)
+    for start in range(0, 50_000, 1000):
+        store.put(_keys(1000, start), values)
+    begin = time.process_time()
+    again = FeatureStore(store.folder, PARTS).open()
+    keys = _keys(50_000)
+    for start in range(0, 50_000, 1000):
+        again.read(keys[start : start + 1000])
+    # 256 MB, read twice: once to verify it.
+    assert time.process_time() - begin < 10

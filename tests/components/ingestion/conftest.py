@@ -1,0 +1,134 @@
+"""Small images, folders of them, and ingestion without TFX."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.ingest import OutputFolders, ingest
+from graft.contract import example_keys, split_names
+
+
+def _make_image(
+    seed: int, size: tuple[int, int] = (12, 16), kind: str = "PNG", **options: Any
+) -> bytes:
+    """Encode a picture (height, width) of noise; each seed gives another one."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def _write_photos(
+    root: Path, classes: tuple[str, ...] = ("cat", "dog"), number: int = 40
+) -> Path:
+    """Write folders of PNG files, one folder per class."""
+    seed = 0
+    for name in classes:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for index in range(number):
+            (root / name / f"{index:03d}.png").write_bytes(_make_image(seed))
+            seed += 1
+    return root
+
+
+@dataclass
+class Ingested:
+    """Folders and contents of one ingestion."""
+
+    outputs: OutputFolders
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return json.loads(Path(self.outputs.quarantine, "summary.json").read_text())
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        text = Path(self.outputs.quarantine, name).read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def examples(self, split: str, kind: str = "examples") -> list[dict[str, Any]]:
+        """Return the examples of a split, in order, as dictionaries."""
+        folder = Path(getattr(self.outputs, kind), f"Split-{split}")
+        found = []
+        for path in sorted(folder.iterdir()):
+            for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+                feature = tf.train.Example.FromString(record).features.feature
+                found.append(
+                    {
+                        key: (value.bytes_list.value or value.int64_list.value)[0]
+                        for key, value in feature.items()
+                    }
+                )
+        return found
+
+    def splits_by_name(self) -> dict[str, str]:
+        """Return the split by file name."""
+        return {
+            example[example_keys.FILENAME_KEY].decode(): split
+            for split in split_names.SPLITS
+            for example in self.examples(split, "metadata")
+        }
+
+
+@pytest.fixture(scope="session")
+def make_image() -> Callable[..., bytes]:
+    """Encode a picture: make_image(seed, (height, width), kind, **Pillow options)."""
+    return _make_image
+
+
+@pytest.fixture(scope="session")
+def write_photos() -> Callable[..., Path]:
+    """Write class folders: write_photos(root, classes, number of images of each)."""
+    return _write_photos
+
+
+@pytest.fixture
+def run_ingestion(tmp_path: Path) -> Callable[..., Ingested]:
+    """Ingest, in this process, and return what was written."""
+
+    def run(path: object, folder: str = "out", **fields: Any) -> Ingested:
+        config = DataConfig(path=str(path), **fields)
+        outputs = OutputFolders(
+            *(str(tmp_path / folder / kind) for kind in OutputFolders._fields)
+        )
+        ingest(config, outputs, beam.Pipeline)
+        return Ingested(outputs)
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two classes of forty PNG files each."""
+    return _write_photos(tmp_path / "photos")
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder of a user to whom permissions apply, as which the test runs."""
+    folder = Path(tempfile.mkdtemp(prefix="graft-test-"))
+    is_root = os.geteuid() == 0
+    if is_root:
+        nobody = 65534
+        os.chown(folder, nobody, nobody)
+        os.seteuid(nobody)
+    try:
+        yield folder
+    finally:
+        if is_root:
+            os.seteuid(0)
+        shutil.rmtree(folder)

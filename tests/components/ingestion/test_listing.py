@@ -1,0 +1,377 @@
+"""Bad input and what it gets; layouts of folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.listing import list_images
+from graft.components.ingestion.source import Listing
+from graft.components.ingestion.summary import select_classes
+from graft.contract.errors import DataError
+
+Make = Callable[..., Any]
+
+ALL = ("train", "eval", "test")
+
+
+def _touch(root: Path, *names: str) -> Path:
+    """Create files; listing reads none of them."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return root
+
+
+def _classes(root: Path, prefix: str = "", number: int = 3) -> Path:
+    names = [f"{prefix}{c}/{i}.png" for c in ("cat", "dog") for i in range(number)]
+    return _touch(root, *names)
+
+
+def _list(path: object, **fields: Any) -> Listing:
+    return list_images(DataConfig(path=str(path), **fields), "unused")
+
+
+def _splits(listing: Listing) -> dict[str, tuple[str, ...]]:
+    return {ref.name: ref.splits for ref in listing.refs}
+
+
+def _empty(root: Path) -> None:
+    root.mkdir()
+
+
+def _no_folder(root: Path) -> None:
+    pass
+
+
+def _only_hidden(root: Path) -> None:
+    _touch(root, "cat/.hidden.jpg", "cat/Thumbs.db", ".DS_Store", ".git/cat/1.jpg")
+
+
+def _one_class(root: Path) -> None:
+    _touch(root, "cat/1.png", "cat/2.png", "cat/3.png")
+
+
+def _one_folder_too_high(root: Path) -> None:
+    _classes(root, "pets/")
+
+
+def _small_class(root: Path) -> None:
+    _touch(_classes(root), "emu/1.png", "emu/2.png")
+
+
+def _empty_class(root: Path) -> None:
+    (_classes(root) / "emu").mkdir()
+
+
+def _no_class_folders(root: Path) -> None:
+    _touch(root, "1.jpg", "2.jpg")
+
+
+def _only_sidecars(root: Path) -> None:
+    _touch(root, "cat/notes.txt", "dog/labels.csv")
+
+
+def _symlink_loop(root: Path) -> None:
+    (_classes(root) / "cat" / "again").symlink_to(root)
+
+
+def _splits_or_classes(root: Path) -> None:
+    _classes(_classes(_classes(root, "train/"), "test/"), "holiday/")
+
+
+def _two_validations(root: Path) -> None:
+    _classes(_classes(_classes(root, "train/"), "val/"), "validation/")
+
+
+def _control_character(root: Path) -> None:
+    _touch(_classes(root), "e\nmu/1.png")
+
+
+def _file(root: Path) -> None:
+    root.write_text("?")
+
+
+@pytest.mark.parametrize(
+    ("make", "fields", "message"),
+    [
+        (
+            _no_folder,
+            {},
+            r"must name an existing folder.*Received: path='.*data'.*exists",
+        ),
+        (_empty, {}, r"is empty\. Put one folder per class into it"),
+        (_only_hidden, {}, r"No images were found|is empty"),
+        (_one_class, {}, r"At least two classes are needed\. Received: only 'cat'"),
+        (
+            _one_folder_too_high,
+            {},
+            r"Only one class, 'pets'.*'cat', 'dog'.*give.*pets'",
+        ),
+        (_small_class, {}, r"_class` = 3 image files. Received: 'emu \(2\)'"),
+        (_empty_class, {}, r"Received: 'emu \(0\)'"),
+        (_no_class_folders, {}, r"No class folders: 2 files lie directly in"),
+        (_only_sidecars, {}, r"No images were found"),
+        (_symlink_loop, {}, r"symbolic link leads back.*Remove the link"),
+        (_splits_or_classes, {}, r"splits or classes, since 'holiday'.*`format:"),
+        (_two_validations, {}, r"'val', 'validation' mean the same split"),
+        (_classes, {"format": "pre_split"}, r"needs a folder train.*'cat', 'dog'"),
+        (_control_character, {}, r"without line breaks.*Received: 'e\\nmu'"),
+        (_file, {}, r"is a file of unknown kind.*Allowed: a folder"),
+        (_classes, {"class_names": ("cat", "dgo")}, r"'dgo'.*Did you mean 'dog'\?"),
+        (_classes, {"class_names": ("cat",)}, r"At least two classes"),
+        (_classes, {"min_images_per_class": 4}, r"= 4 .*'cat \(3\)', 'dog \(3\)'"),
+        (_classes, {"format": "tfrecord"}, r"is no TFRecord file"),
+    ],
+    ids=lambda value: getattr(value, "__name__", "").strip("_") or None,
+)
+def test_bad_folders(
+    tmp_path: Path, make: Callable[[Path], None], fields: dict[str, Any], message: str
+):
+    make(tmp_path / "data")
+    config = DataConfig(path=str(tmp_path / "data"), **fields)
+    with pytest.raises(DataError, match=f"(?s){message}"):
+        select_classes(list_images(config, str(tmp_path)), config)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("keras:cifar11", r"must be one of sklearn:digits, keras:cifar10.*cifar11"),
+        ("nowhere.csv", r"names no file.*A CSV manifest"),
+        ("nowhere.tfrecord", r"No TFRecord file is at"),
+        ("nowhere/*.tfrecord", r"No TFRecord file is at"),
+    ],
+)
+def test_paths_of_nothing(tmp_path: Path, path: str, message: str):
+    if ":" not in path:
+        path = str(tmp_path / path)
+    with pytest.raises(DataError, match=message):
+        _list(path)
+
+
+def test_a_folder_that_must_not_be_read(unprivileged: Path):
+    root = _classes(unprivileged / "data")
+    (root / "cat").chmod(0)
+    try:
+        with pytest.raises(DataError, match=r"cat' can't be listed: Permission denied"):
+            _list(root)
+    finally:
+        (root / "cat").chmod(0o755)
+
+
+def test_files_that_systems_leave_behind_are_not_seen(tmp_path: Path):
+    root = _classes(tmp_path / "data")
+    _touch(root, "cat/.DS_Store", "cat/Thumbs.db", "cat/desktop.ini", "cat/._0.png")
+    _touch(root, "__MACOSX/cat/0.png", ".git/x/1.png", "dog/notes.TXT", "dog/0.xmp")
+    listing = _list(root)
+    assert len(listing.refs) == 6
+    assert listing.ignored == {".txt": 1, ".xmp": 1}
+
+
+def test_unusual_extensions_are_tried(tmp_path: Path):
+    root = _touch(_classes(tmp_path / "data"), "cat/noextension", "cat/photo.JPG.1")
+    assert {"cat/noextension", "cat/photo.JPG.1"} <= set(_splits(_list(root)))
+
+
+def test_nested_folders_count_for_their_class(tmp_path: Path):
+    root = _touch(_classes(tmp_path / "data"), "cat/studio/a/1.png", "dog/street/2.png")
+    listing = _list(root)
+    found = {ref.name: (ref.class_name, ref.source) for ref in listing.refs}
+    assert found["cat/studio/a/1.png"] == ("cat", "studio")
+    assert found["dog/street/2.png"] == ("dog", "street")
+    assert found["dog/1.png"] == ("dog", "data")
+    assert any("nested in the classes 'cat', 'dog'" in w for w in listing.warnings)
+
+
+def test_images_without_a_class_are_warned_of(tmp_path: Path):
+    listing = _list(_touch(_classes(tmp_path / "data"), "stray.jpg"))
+    assert len(listing.refs) == 6
+    assert any("no class folder" in w and "stray.jpg" in w for w in listing.warnings)
+
+
+def test_linked_folders_are_followed(tmp_path: Path):
+    root = _classes(tmp_path / "data")
+    _touch(tmp_path / "elsewhere", "1.png", "2.png", "3.png")
+    (root / "emu").symlink_to(tmp_path / "elsewhere")
+    (root / "gnu").symlink_to(tmp_path / "elsewhere")  # twice, but no loop
+    counts = Counter(ref.class_name for ref in _list(root).refs)
+    assert counts == {"cat": 3, "dog": 3, "emu": 3, "gnu": 3}
+
+
+def test_class_names_are_composed_unicode(tmp_path: Path):
+    decomposed = unicodedata.normalize("NFD", "Bär")
+    root = _touch(_classes(tmp_path / "data"), f"{decomposed}/1.png", "Bär/2.png")
+    counts = Counter(ref.class_name for ref in _list(root).refs)
+    assert counts["Bär"] == 2
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        (["train"], {"train": ALL}),
+        (["train", "test"], {"train": ("train", "eval"), "test": ("test",)}),
+        (["train", "val"], {"train": ("train", "eval"), "val": ("test",)}),
+        (
+            ["Train", "validation"],
+            {"Train": ("train", "eval"), "validation": ("test",)},
+        ),
+        (
+            ["train", "val", "test"],
+            {"train": ("train",), "val": ("eval",), "test": ("test",)},
+        ),
+    ],
+    ids="+".join,
+)
+def test_given_splits_are_kept(
+    tmp_path: Path, folders: list[str], expected: dict[str, tuple[str, ...]]
+):
+    for folder in folders:
+        _classes(tmp_path / "data", f"{folder}/")
+    listing = _list(tmp_path / "data")
+    assert listing.layout == "pre_split"
+    assert {ref.class_name for ref in listing.refs} == {"cat", "dog"}
+    assert {n.split("/")[0]: s for n, s in _splits(listing).items()} == expected
+
+
+def test_validation_can_be_kept_for_early_stopping(tmp_path: Path):
+    _classes(_classes(tmp_path / "data", "train/"), "val/")
+    splits = _splits(_list(tmp_path / "data", validation_becomes="eval"))
+    assert splits["val/cat/0.png"] == ("eval",)
+    assert splits["train/cat/0.png"] == ("train", "test")
+
+
+def test_an_unlabelled_test_folder_is_no_test_set(tmp_path: Path):
+    root = _touch(_classes(tmp_path / "data", "train/"), "test/1.jpg", "test/2.jpg")
+    listing = _list(root)
+    assert set(_splits(listing).values()) == {ALL}
+    assert any("2 images lie directly in 'test'" in w for w in listing.warnings)
+
+
+def test_classes_may_be_called_like_splits(tmp_path: Path):
+    root = _touch(
+        tmp_path / "data", *(f"{c}/{i}.png" for c in ("train", "bus") for i in "123")
+    )
+    assert {ref.class_name for ref in _list(root).refs} == {"train", "bus"}
+    nested = _classes(_touch(tmp_path / "two", "train/1.png", "test/2.png"), "train/")
+    found = {ref.class_name for ref in _list(nested, format="folders").refs}
+    assert found == {"train", "test"}
+
+
+def test_chosen_classes_alone_are_used(tmp_path: Path):
+    root = _touch(_classes(tmp_path / "data"), "emu/1.png")
+    config = DataConfig(path=str(root), class_names=("dog", "cat"))
+    refs = select_classes(list_images(config, ""), config)
+    assert {ref.class_name for ref in refs} == {"cat", "dog"}
+
+
+def _manifest(folder: Path, text: str, name: str = "list.csv") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"lacks the columns 'path', 'label'"),
+        ("path,label\n", r"names no images"),
+        (
+            "path,lable\na.png,cat\n",
+            r"lacks the columns 'label'.*did you mean 'lable'\?",
+        ),
+        (
+            "path;label\na.png;cat\n",
+            r"lacks the columns 'path', 'label'.*`path_column`",
+        ),
+        ("path,label\na.png,\n", r"line 2: the column 'label' is blank"),
+        ("path,label\n,cat\n", r"line 2: the column 'path' is blank"),
+        ("path,label\na.png\n", r"line 2: the column 'label' is blank"),
+        (
+            "path,label,split\na.png,cat,train\nb.png,cat,tset\n",
+            r"line 3: `split` must be one of.*Received: 'tset'",
+        ),
+    ],
+)
+def test_bad_csv_manifests(tmp_path: Path, text: str, message: str):
+    with pytest.raises(DataError, match=f"(?s){message}"):
+        _list(_manifest(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{\n", r"line 1: no valid JSON"),
+        ("[1]\n", r"line 1: each line must be a JSON object"),
+        ('{"path": "a.png"}\n', r"line 1' lacks the columns 'label'"),
+        ("\n\n", r"names no images"),
+    ],
+)
+def test_bad_jsonl_manifests(tmp_path: Path, text: str, message: str):
+    with pytest.raises(DataError, match=message):
+        _list(_manifest(tmp_path, text, "list.jsonl"))
+
+
+def test_a_manifest_that_is_no_utf_8(tmp_path: Path):
+    (tmp_path / "list.csv").write_bytes(b"path,label\n\xff.png,cat\n")
+    with pytest.raises(DataError, match=r"no UTF-8 text.*Save it as UTF-8"):
+        _list(tmp_path / "list.csv")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_manifests_name_images_labels_and_splits(tmp_path: Path, kind: str):
+    _touch(tmp_path, "a b.png", 'q"uote.png', "sub/c.png")
+    rows = [
+        ("a b.png", "cat", "train"),
+        ('q"uote.png', "big dog", "val"),
+        (str(tmp_path / "sub" / "c.png"), "cat", ""),
+        ("missing.png", "cat", "TEST"),
+    ]
+    if kind == "csv":
+        quoted = [",".join('"' + v.replace('"', '""') + '"' for v in r) for r in rows]
+        text = "\ufeffpath,label,split\n" + "\n".join(quoted)
+    else:
+        keys = ("path", "label", "split")
+        text = "\n".join(json.dumps(dict(zip(keys, r, strict=True))) for r in rows)
+    refs = _list(_manifest(tmp_path, text, f"list.{kind}")).refs
+    assert [(r.name, r.class_name, r.splits, r.source) for r in refs] == [
+        ("a b.png", "cat", ("train",), f"list.{kind}"),
+        ('q"uote.png', "big dog", ("eval",), f"list.{kind}"),
+        (str(tmp_path / "sub" / "c.png"), "cat", ALL, f"list.{kind}"),
+        ("missing.png", "cat", ("test",), f"list.{kind}"),
+    ]
+    assert [os.path.exists(r.path) for r in refs] == [True, True, True, False]
+    assert refs[3].size is None
+
+
+def test_a_manifest_of_other_columns(tmp_path: Path):
+    text = "file,kind,fold\na.png,1,train\nb.png,2,test\n"
+    columns = {"path_column": "file", "label_column": "kind", "split_column": "fold"}
+    refs = _list(_manifest(tmp_path, text), **columns).refs
+    assert [ref.class_name for ref in refs] == ["1", "2"]
+    assert refs[0].splits == ("train", "eval")
+
+
+def test_missing_files_of_a_manifest_count_as_bad(
+    tmp_path: Path, write_photos: Make, run_ingestion: Make
+):
+    write_photos(tmp_path, number=40)
+    names = [f"{c}/{i:03d}.png" for c in ("cat", "dog") for i in range(42)]
+    lines = [f"{name},{name[:3]}" for name in names]
+    path = _manifest(tmp_path, "path,label\n" + "\n".join(lines))
+    result = run_ingestion(path)
+    assert result.summary["num_written"] == 80
+    reasons = {e["filename"]: e["reason"] for e in result.lines("quarantine.jsonl")}
+    assert reasons == dict.fromkeys(
+        ["cat/040.png", "cat/041.png", "dog/040.png", "dog/041.png"],
+        "can't be read: No such file or directory",
+    )

@@ -1,0 +1,96 @@
+"""What counts as a readable image, against the decoder of training."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Callable
+
+import pytest
+from PIL import Image
+
+from graft.components.ingestion.image_ref import ImageRef, read_bytes
+from graft.components.ingestion.readability import check_decodable, examine
+from graft.contract.example_keys import IMAGE_FORMATS
+from graft.trainer.decoding.images import check_image
+
+Make = Callable[..., bytes]
+
+
+def _check(encoded: bytes, max_pixels: int = 10**6) -> str:
+    """Return "" for a readable image, else the reason."""
+    try:
+        check_decodable(encoded, examine(encoded, max_pixels).header.format)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("image_format", IMAGE_FORMATS)
+@pytest.mark.parametrize("damage", ["none", "cut", "cut in the head", "overwritten"])
+def test_it_agrees_with_the_decoder_of_training(
+    make_image: Make, image_format: str, damage: str
+):
+    encoded = make_image(1, (40, 50), image_format.upper())
+    if damage == "cut":
+        encoded = encoded[: len(encoded) * 3 // 4]
+    elif damage == "cut in the head":
+        encoded = encoded[:20]
+    elif damage == "overwritten":
+        half = len(encoded) // 2
+        encoded = encoded[:half] + bytes(64) + encoded[half + 64 :]
+    try:
+        check_image(encoded)
+        is_readable = True
+    except ValueError:
+        is_readable = False
+    assert (_check(encoded) == "") == is_readable
+    assert is_readable or damage != "none"
+
+
+@pytest.mark.parametrize("image_format", IMAGE_FORMATS)
+def test_random_damage_gets_a_reason_and_never_another_error(
+    make_image: Make, image_format: str
+):
+    encoded = make_image(2, (24, 24), image_format.upper())
+    chance = random.Random(image_format)
+    for _ in range(60):
+        damaged = bytearray(encoded)
+        for _ in range(chance.choice([1, 4, 16])):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        reason = _check(bytes(damaged[: chance.randrange(1, len(damaged) + 1)]))
+        assert "\n" not in reason
+
+
+def test_a_bomb_is_refused_by_its_header():
+    buffer = io.BytesIO()
+    Image.new("1", (20_000, 10_000)).save(buffer, format="PNG")
+    assert len(buffer.getvalue()) < 100_000
+    assert "bomb" in _check(buffer.getvalue()) or "too many" in _check(
+        buffer.getvalue()
+    )
+
+
+def test_frames_of_an_animation_count():
+    buffer = io.BytesIO()
+    frames = [Image.new("RGB", (100, 100), (n, 0, 0)) for n in range(20)]
+    frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:])
+    assert _check(buffer.getvalue(), 200_000) == ""
+    assert "100x100, 20 frames" in _check(buffer.getvalue(), 199_999)
+
+
+def test_a_file_that_must_not_be_read(unprivileged, make_image: Make):
+    path = unprivileged / "a.png"
+    path.write_bytes(make_image(0))
+    path.chmod(0)
+    ref = ImageRef(str(path), "a.png", "a", "x", ("train",), path.stat().st_size)
+    with pytest.raises(ValueError, match="can't be read: Permission denied"):
+        read_bytes(ref, 1000)
+
+
+@pytest.mark.parametrize("size", [2000, None], ids=["known", "unknown"])
+def test_a_huge_file_is_not_read(tmp_path, size: int | None):
+    (tmp_path / "a.png").write_bytes(bytes(2000))
+    ref = ImageRef(str(tmp_path / "a.png"), "a.png", "a", "x", ("train",), size)
+    with pytest.raises(ValueError, match=r"file too large.*`max_file_bytes` is 1999"):
+        read_bytes(ref, 1999)

@@ -1,0 +1,275 @@
+"""TFRecord files, built-in data sets, and folders on another file system."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from apache_beam.io.filesystem import FileMetadata, FileSystem
+from PIL import Image
+
+from graft.components.ingestion import built_in
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.fingerprint import fingerprint
+from graft.components.ingestion.image_ref import read_bytes
+from graft.components.ingestion.listing import list_images
+from graft.contract import example_keys, split_names
+from graft.contract.errors import DataError
+
+Make = Callable[..., Any]
+
+
+def _example(values: dict[str, bytes | int]) -> bytes:
+    example = tf.train.Example()
+    for key, value in values.items():
+        feature = example.features.feature[key]
+        if isinstance(value, int):
+            feature.int64_list.value.append(value)
+        else:
+            feature.bytes_list.value.append(value)
+    return example.SerializeToString()
+
+
+def _write_records(path: Path, records: list[bytes], packed: bool = False) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = tf.io.TFRecordOptions("GZIP" if packed else "")
+    with tf.io.TFRecordWriter(str(path), options) as writer:
+        for record in records:
+            writer.write(record)
+    return path
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_records_are_read_from_the_middle_of_a_file(
+    tmp_path: Path, make_image: Make, packed: bool
+):
+    images = [make_image(seed) for seed in range(6)]
+    records = [
+        _example(
+            {
+                example_keys.IMAGE_KEY: encoded,
+                example_keys.CLASS_NAME_KEY: b"cat" if number % 2 else b"dog",
+                example_keys.FILENAME_KEY: f"{number}.png".encode(),
+            }
+        )
+        for number, encoded in enumerate(images)
+    ]
+    path = _write_records(tmp_path / "pets.tfrecord", records, packed)
+    refs = list_images(DataConfig(path=str(path)), str(tmp_path / "work")).refs
+    assert [read_bytes(ref, 10**6) for ref in refs] == images
+    assert [ref.name for ref in refs] == [f"{number}.png" for number in range(6)]
+    assert [ref.class_name for ref in refs] == ["dog", "cat"] * 3
+
+
+def test_records_of_integer_labels_and_other_keys(tmp_path: Path, make_image: Make):
+    records = [_example({"image": make_image(n), "label": n % 2}) for n in range(4)]
+    _write_records(tmp_path / "data" / "train-00000.tfrecord", records)
+    _write_records(tmp_path / "data" / "test-00000.tfrecord", records[:2])
+    config = DataConfig(
+        path=str(tmp_path / "data"),
+        tfrecord_image_key="image",
+        tfrecord_label_key="label",
+    )
+    refs = list_images(config, "unused").refs
+    assert [ref.class_name for ref in refs] == ["0", "1", "0", "1", "0", "1"]
+    assert [ref.splits for ref in refs] == [("test",)] * 2 + [("train", "eval")] * 4
+    assert len({ref.name for ref in refs}) == 6
+
+
+def test_our_own_examples_can_be_read_again(
+    photos: Path, run_ingestion: Make, tmp_path: Path
+):
+    first = run_ingestion(photos, "first")
+    second = run_ingestion(first.outputs.examples, "second")
+    for split in split_names.SPLITS:
+        names = [
+            sorted(e[example_keys.FILENAME_KEY] for e in result.examples(split))
+            for result in (first, second)
+        ]
+        assert names[0] == names[1]
+    assert second.summary["layout"] == "tfrecord"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no records at all, but longer than a header", "no whole record begins at"),
+        (b"short", "no whole record begins at byte 0"),
+        (None, "has no feature 'image/encoded'.*'img'.*`tfrecord_image_key`"),
+    ],
+    ids=["text", "short", "keys"],
+)
+def test_bad_records(tmp_path: Path, content: bytes | None, message: str):
+    path = tmp_path / "bad.tfrecord"
+    if content is None:
+        _write_records(path, [_example({"img": b"x"})])
+    else:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        list_images(DataConfig(path=str(path)), str(tmp_path / "work"))
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_cut_off_records(tmp_path: Path, make_image: Make, packed: bool):
+    record = _example(
+        {example_keys.IMAGE_KEY: make_image(0), example_keys.CLASS_NAME_KEY: b"cat"}
+    )
+    path = _write_records(tmp_path / "whole.tfrecord", [record] * 3)
+    content = path.read_bytes()[:-30]
+    cut = tmp_path / "cut.tfrecord"
+    cut.write_bytes(gzip.compress(content)[:-20] if packed else content)
+    with pytest.raises(DataError, match="is cut off"):
+        list_images(DataConfig(path=str(cut)), str(tmp_path / "work"))
+
+
+def test_digits_are_the_1797_of_scikit_learn(tmp_path: Path):
+    from sklearn.datasets import load_digits
+
+    listing = list_images(DataConfig(path="sklearn:digits"), str(tmp_path))
+    digits = load_digits()
+    assert len(listing.refs) == 1797
+    for number in (0, 1, 1796):
+        ref = listing.refs[number]
+        with Image.open(io.BytesIO(read_bytes(ref, 10**6))) as image:
+            assert image.format == "PNG"
+            pixels = np.asarray(image)
+        assert pixels.shape == (8, 8)
+        np.testing.assert_allclose(
+            pixels, digits.images[number] * 255 / 16, atol=0.5, rtol=0
+        )
+        assert ref.class_name == str(digits.target[number])
+        assert ref.source == "sklearn:digits"
+
+
+def _small_keras_set() -> Any:
+    pixels = np.arange(4 * 8 * 8 * 3, dtype=np.uint8).reshape(4, 8, 8, 3)
+    labels = np.array([[3], [0], [3], [9]], np.uint8)
+    return (pixels, labels), (pixels[:2], labels[:2])
+
+
+def test_keras_sets_keep_their_test_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("keras.datasets.cifar10.load_data", _small_keras_set)
+    refs = list_images(DataConfig(path="keras:cifar10"), str(tmp_path)).refs
+    assert [ref.class_name for ref in refs] == [
+        "cat", "airplane", "cat", "truck", "cat", "airplane"
+    ]  # fmt: skip
+    assert [ref.splits for ref in refs] == [("train", "eval")] * 4 + [("test",)] * 2
+    with Image.open(io.BytesIO(read_bytes(refs[1], 10**6))) as image:
+        assert (np.asarray(image) == _small_keras_set()[0][0][1]).all()
+
+
+def test_a_keras_set_that_can_not_be_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail() -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("keras.datasets.mnist.load_data", fail)
+    with pytest.raises(DataError, match="can't load its data set 'mnist': no network"):
+        list_images(DataConfig(path="keras:mnist"), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("cifar10", 10), ("cifar100", 100), ("mnist", 10), ("fashion_mnist", 10)],
+)
+def test_keras_sets_have_all_their_classes(name: str, number: int):
+    names = built_in._CLASS_NAMES[name]
+    assert len(set(names)) == number
+    if name.startswith("cifar"):
+        assert list(names) == sorted(names)
+
+
+class _MemoryFileSystem(FileSystem):
+    """An object store: names and bytes, no folders, no `seek` but in what is read."""
+
+    objects: dict[str, bytes] = {}  # noqa: RUF012
+
+    @classmethod
+    def scheme(cls) -> str:
+        return "memory"
+
+    def _list(self, dir_or_prefix: str) -> Iterator[FileMetadata]:
+        for path, content in self.objects.items():
+            if path.startswith(dir_or_prefix):
+                yield FileMetadata(path, len(content), 1.5)
+
+    def open(self, path, mime_type="", compression_type="auto"):
+        if path not in self.objects:
+            raise FileNotFoundError(path)
+        return io.BytesIO(self.objects[path])
+
+    def has_dirs(self) -> bool:
+        return False
+
+    def join(self, basepath, *paths):
+        return "/".join([basepath.rstrip("/"), *paths])
+
+    def split(self, path):
+        return tuple(path.rsplit("/", 1))
+
+    def exists(self, path) -> bool:
+        return path in self.objects
+
+    def metadata(self, path) -> FileMetadata:
+        return FileMetadata(path, len(self.objects[path]), 1.5)
+
+    def _refuse(self, *args, **kwargs):
+        raise NotImplementedError
+
+    mkdirs = create = copy = rename = size = _refuse
+    last_updated = checksum = delete = _refuse
+
+
+@pytest.fixture
+def remote(photos: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The folder of photos in an object store."""
+    objects = {
+        f"memory://bucket/pets/{path.relative_to(photos).as_posix()}": path.read_bytes()
+        for path in photos.rglob("*.png")
+    }
+    objects["memory://bucket/pets/cat/"] = b""  # a folder's marker
+    objects["memory://bucket/pets/.hidden/x.png"] = b"x"
+    objects["memory://bucket/pets-not/cat/x.png"] = b"x"
+    objects["memory://bucket/list.csv"] = b"path,label\npets/cat/000.png,cat\n"
+    monkeypatch.setattr(_MemoryFileSystem, "objects", objects)
+    return "memory://bucket/pets"
+
+
+def test_a_remote_folder_gives_what_a_local_one_does(
+    remote: str, photos: Path, run_ingestion: Make, monkeypatch: pytest.MonkeyPatch
+):
+    local = run_ingestion(photos, "local")
+    found = run_ingestion(remote, "remote")
+    assert found.splits_by_name() == local.splits_by_name()
+    assert len(found.splits_by_name()) == 80
+
+
+def test_a_remote_fingerprint_changes_with_the_objects(remote: str):
+    before = fingerprint(DataConfig(path=remote))
+    _MemoryFileSystem.objects[f"{remote}/cat/new.png"] = b"x"
+    assert fingerprint(DataConfig(path=remote)) != before
+
+
+def test_a_remote_manifest_names_objects_beside_it(remote: str, photos: Path):
+    (ref,) = list_images(DataConfig(path="memory://bucket/list.csv"), "unused").refs
+    assert ref.path == f"{remote}/cat/000.png"
+    assert read_bytes(ref, 10**6) == (photos / "cat/000.png").read_bytes()
+
+
+def test_no_such_remote_folder(remote: str):
+    with pytest.raises(DataError, match="must name an existing folder"):
+        list_images(DataConfig(path="memory://bucket/nothing"), "unused")
+
+
+def test_an_unknown_file_system():
+    with pytest.raises(DataError, match=r"'ftp://.*can't be listed.*apache-beam"):
+        list_images(DataConfig(path="ftp://host/folder"), "unused")

@@ -1,0 +1,153 @@
+"""Leaks, copies, poor images and doubtful labels, on pictures made for it."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from graft.components.quality.checks import (
+    Example,
+    find_feature_copies,
+    find_label_errors,
+    find_pairs,
+    find_poor_images,
+)
+from graft.components.quality.config import DataQualityConfig
+from graft.components.quality.image_statistics import look_at
+
+DEFAULTS = DataQualityConfig()
+
+
+def scene(seed: int, size: tuple[int, int] = (120, 90)) -> Image.Image:
+    """Return a picture of random smooth shapes with sharp edges."""
+    rng = np.random.default_rng(seed)
+    rough = Image.fromarray(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8))
+    picture = rough.resize(size, Image.Resampling.BICUBIC)
+    for _ in range(6):
+        x, y = rng.integers(0, size[0] - 20), rng.integers(0, size[1] - 20)
+        colour = tuple(int(each) for each in rng.integers(0, 255, 3))
+        picture.paste(colour, (x, y, x + 18, y + 14))
+    return picture
+
+
+def encode(picture: Image.Image, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, **{"format": "PNG", **options})
+    return buffer.getvalue()
+
+
+def example(
+    encoded: bytes, name: str, split: str = "train", label: str = "a"
+) -> Example:
+    return Example(name, f"{name}.png", label, split, look_at(encoded))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: encode(p, format="JPEG", quality=50),
+        lambda p: encode(p.resize((240, 180))),
+        lambda p: encode(p.resize((60, 45))),
+        lambda p: encode(p.point(lambda level: min(255, int(level * 1.02)))),
+        lambda p: encode(p.convert("L")),
+    ],
+    ids=["jpeg", "larger", "smaller", "brighter", "grey"],
+)
+def test_a_changed_copy_in_another_split_is_a_leak(change: object) -> None:
+    assert callable(change)
+    others = [example(encode(scene(seed)), f"other{seed}") for seed in range(1, 30)]
+    copy = example(change(scene(0)), "copy", split="train")
+    found = find_pairs(
+        [example(encode(scene(0)), "x", "test"), *others, copy], DEFAULTS
+    )
+    assert [
+        (f.example.filename, f.other.filename) for f in found["leaks"] if f.other
+    ] == [("copy.png", "x.png")]
+    assert found["label_conflicts"] == []
+
+
+def test_different_pictures_are_no_copies() -> None:
+    examples = [
+        example(encode(scene(seed)), str(seed), "test" if seed % 2 else "train")
+        for seed in range(60)
+    ]
+    assert find_pairs(examples, DEFAULTS)["leaks"] == []
+
+
+def test_a_copy_with_another_label_is_a_conflict() -> None:
+    encoded = encode(scene(0))
+    first = example(encoded, "x", label="cat")
+    second = example(encode(scene(0), format="JPEG", quality=80), "y", label="dog")
+    found = find_pairs([first, second], DEFAULTS)
+    (finding,) = found["label_conflicts"]
+    assert "cat here, dog there" in finding.message
+    assert found["leaks"] == []
+
+
+def test_poor_images_are_told_apart() -> None:
+    pictures = {
+        "sound": scene(0, (400, 300)),
+        "blank": Image.new("RGB", (100, 100), (90, 140, 60)),
+        "dark": scene(1).point(lambda level: level // 14),
+        "blurred": scene(2, (400, 300)).filter(ImageFilter.GaussianBlur(8)),
+        "tiny": scene(3).resize((7, 40)),
+    }
+    examples = [example(encode(each), name) for name, each in pictures.items()]
+    found = find_poor_images(examples, DEFAULTS)
+    assert {name: [f.example.filename for f in fs] for name, fs in found.items()} == {
+        name: [f"{name}.png"] for name in ("blank", "dark", "blurred", "tiny")
+    }
+
+
+def test_a_check_that_is_off_finds_nothing() -> None:
+    blank = example(encode(Image.new("L", (50, 50))), "blank")
+    off = DataQualityConfig(blank="off", dark="off", blurred="off")
+    assert not any(find_poor_images([blank], off).values())
+
+
+def test_swapped_labels_are_found_and_right_ones_are_not() -> None:
+    rng = np.random.default_rng(0)
+    look = look_at(encode(scene(0)))
+    examples, stored = [], {}
+    for index in range(300):
+        label = ("cat", "dog", "fox")[index % 3]
+        centre = np.eye(3)[index % 3] * 4
+        stored[str(index)] = np.concatenate([centre, np.zeros(5)]) + rng.normal(size=8)
+        given = "dog" if index in (0, 30, 60) else label
+        examples.append(Example(str(index), f"{index}.png", given, "train", look))
+    found = {f.example.content_hash for f in find_label_errors(examples, stored)}
+    assert {"0", "30", "60"} <= found
+    assert len(found) <= 8
+    # Held-out splits are nobody's business here.
+    held_out = [
+        Example(e.content_hash, e.filename, e.class_name, "test", e.look)
+        for e in examples
+    ]
+    assert list(find_label_errors(held_out, stored)) == []
+
+
+def test_copies_are_found_by_their_features_too() -> None:
+    rng = np.random.default_rng(0)
+    look = look_at(encode(scene(0)))
+    examples, stored = [], {}
+    for index in range(200):
+        split = "eval" if index % 4 == 0 else "train"
+        examples.append(Example(str(index), f"{index}.png", "a", split, look))
+        stored[str(index)] = np.abs(rng.normal(size=64)).astype(np.float32)
+    # 1 is a mirrored copy of 0: nearly the same features, at another scale.
+    stored["1"] = 3 * stored["0"] + rng.normal(size=64) * 0.1
+    (finding,) = find_feature_copies(examples, stored, DEFAULTS)
+    assert finding.other is not None
+    assert (finding.example.content_hash, finding.other.content_hash) == ("1", "0")
+    assert "in train and in eval" in finding.message
+    for config in (
+        DataQualityConfig(leaks="off"),
+        DataQualityConfig(max_feature_distance=0),
+    ):
+        assert not list(find_feature_copies(examples, stored, config))
+    few = [each for each in examples if int(each.content_hash) < 40]
+    assert not list(find_feature_copies(few, stored, DEFAULTS))
+    assert not list(find_feature_copies(examples, {}, DEFAULTS))

@@ -1,0 +1,161 @@
+"""DataQuality on artifacts: it reports always, and leaves out what it is told to."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from tfx.types import standard_artifacts
+
+from graft.components.quality.artifacts import DataQualityReport
+from graft.components.quality.config import DataQualityConfig
+from graft.components.quality.executor import Executor
+from graft.contract import example_keys
+from graft.contract.errors import DataError
+
+Check = Callable[..., tuple[dict[str, Any], dict[str, Any], list[str]]]
+
+
+def encode(picture: Image.Image, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, **{"format": "PNG", **options})
+    return buffer.getvalue()
+
+
+def noise(seed: int) -> Image.Image:
+    rough = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    return Image.fromarray(rough).resize((64, 48), Image.Resampling.NEAREST)
+
+
+def to_record(name: str, encoded: bytes) -> bytes:
+    example = tf.train.Example()
+    feature = example.features.feature
+    for key, value in (
+        (example_keys.IMAGE_KEY, encoded),
+        (example_keys.FILENAME_KEY, name.encode()),
+        (example_keys.CLASS_NAME_KEY, b"cat"),
+        (example_keys.FORMAT_KEY, b"png"),
+        (example_keys.CONTENT_HASH_KEY, hashlib.sha256(encoded).hexdigest().encode()),
+    ):
+        feature[key].bytes_list.value.append(value)
+    feature[example_keys.HEIGHT_KEY].int64_list.value.append(48)
+    feature[example_keys.WIDTH_KEY].int64_list.value.append(64)
+    return example.SerializeToString()
+
+
+SPLITS = {
+    "train": {
+        "sound.png": encode(noise(1)),
+        "copy of test.png": encode(noise(9), format="JPEG", quality=85),
+        "blank.png": encode(Image.new("RGB", (64, 48), (90, 140, 60))),
+    },
+    "eval": {"sound too.png": encode(noise(2))},
+    "test": {
+        "original.png": encode(noise(9)),
+        "blank held out.png": encode(Image.new("RGB", (64, 48), (200, 30, 30))),
+    },
+}
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Check:
+    """Run DataQuality: returns quality.json, profile.json and the names in `train`."""
+
+    def made(cls: Any, name: str) -> Any:
+        artifact = cls()
+        artifact.uri = str(tmp_path / name)
+        return artifact
+
+    examples = made(standard_artifacts.Examples, "examples")
+    examples.split_names = json.dumps(list(SPLITS))
+    for split, images in SPLITS.items():
+        folder = Path(examples.uri) / f"Split-{split}"
+        folder.mkdir(parents=True)
+        with tf.io.TFRecordWriter(str(folder / "data-00000-of-00001")) as writer:
+            for name, encoded in images.items():
+                writer.write(to_record(name, encoded))
+
+    def run(**policies: str) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+        quality = made(DataQualityReport, "quality")
+        checked = made(standard_artifacts.Examples, "checked")
+        Executor().Do(
+            {"examples": [examples], "training_examples": [examples]},
+            {"quality": [quality], "checked_examples": [checked]},
+            {"config": DataQualityConfig(**policies).model_dump_json()},
+        )
+        result, profile = (
+            json.loads((Path(quality.uri) / name).read_text())
+            for name in ("quality.json", "profile.json")
+        )
+        kept = []
+        for split in SPLITS:
+            for path in sorted(Path(checked.uri).glob(f"Split-{split}/*")):
+                for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+                    feature = tf.train.Example.FromString(record).features.feature
+                    name = (
+                        feature[example_keys.FILENAME_KEY].bytes_list.value[0].decode()
+                    )
+                    kept.append(f"{split}: {name}")
+        return result, profile, kept
+
+    return run
+
+
+def findings(result: dict[str, Any]) -> dict[str, list[str]]:
+    return {
+        each["name"]: each["filenames"]
+        for each in result["checks"]
+        if each["filenames"]
+    }
+
+
+FOUND = {
+    "leaks": ["copy of test.png"],
+    "blank": ["blank.png", "blank held out.png"],
+}
+
+
+def test_warnings_change_nothing(check: Check) -> None:
+    result, profile, kept = check()
+    assert findings(result) == FOUND
+    assert result["dropped"] == []
+    assert kept == []  # Nothing is copied: the trainer reads what there was.
+    pictures = [
+        finding["picture"] for each in result["checks"] for finding in each["findings"]
+    ]
+    assert all(each.startswith("data:image/jpeg;base64,") for each in pictures)
+    assert profile["class"] == {"cat": 6}
+    assert profile["longer edge, px"] == {"64 to 128": 6}
+
+
+def test_drop_leaves_images_out_of_train_alone(check: Check) -> None:
+    result, _, kept = check(leaks="drop", blank="drop")
+    assert findings(result) == FOUND
+    assert kept == [
+        "train: sound.png",
+        "eval: sound too.png",
+        "test: original.png",
+        "test: blank held out.png",
+    ]
+    hashes = [
+        hashlib.sha256(SPLITS["train"][name]).hexdigest()
+        for name in ("copy of test.png", "blank.png")
+    ]
+    assert result["dropped"] == sorted(hashes)
+
+
+def test_fail_names_the_images_and_the_way_out(check: Check) -> None:
+    with pytest.raises(DataError) as raised:
+        check(leaks="fail", blank="warn")
+    message = str(raised.value)
+    assert "'copy of test.png' and 'original.png'" in message
+    assert "set the policy to `warn` or `drop`" in message
+    assert "blank" not in message

@@ -1,0 +1,76 @@
+"""Recurring runs, against the stub of Kubeflow's API."""
+
+from __future__ import annotations
+
+import pytest
+
+from graft.pipeline.kubeflow.cluster import schedules
+from graft.pipeline.kubeflow.compilation.pipeline_file import PipelineFileError
+
+
+def test_schedule_follows_the_newest_version(stub, api, uploaded):
+    schedules.create_schedule(
+        api(), "nightly", "sample", "0 3 * * *", parameters={"epochs": 4}
+    )
+    (made,) = stub.recurring
+    assert made["pipeline_version_reference"] == {"pipeline_id": "pipeline-0"}
+    assert made["trigger"] == {"cron_schedule": {"cron": "0 0 3 * * *"}}
+    assert (made["max_concurrency"], made["no_catchup"], made["mode"]) == (
+        "1",
+        True,
+        "ENABLE",
+    )
+    assert made["runtime_config"] == {"parameters": {"epochs": 4}}
+
+
+def test_schedule_is_paused_resumed_and_deleted(stub, api, uploaded):
+    schedules.create_schedule(api(), "nightly", "sample", "@daily")
+    schedules.pause_schedule(api(), "nightly")
+    assert stub.recurring[0]["status"] == "DISABLED"
+    schedules.resume_schedule(api(), "nightly")
+    assert stub.recurring[0]["status"] == "ENABLED"
+    schedules.delete_schedule(api(), "nightly")
+    assert stub.recurring == []
+    with pytest.raises(schedules.ScheduleError, match="No schedule 'nightly'"):
+        schedules.pause_schedule(api(), "nightly")
+
+
+def test_second_schedule_of_a_name_must_replace_the_first(stub, api, uploaded):
+    schedules.create_schedule(api(), "nightly", "sample", "@daily")
+    with pytest.raises(schedules.ScheduleError, match="--replace"):
+        schedules.create_schedule(api(), "nightly", "sample", "@daily")
+    stub.calls.clear()
+    schedules.create_schedule(api(), "nightly", "sample", "@hourly", replace=True)
+    assert [item["trigger"]["cron_schedule"]["cron"] for item in stub.recurring] == [
+        "0 0 * * * *"
+    ]
+    changes = [path for method, path, *_ in stub.calls if method != "GET"]
+    assert [path.rpartition("/")[2] for path in changes] == [
+        "schedule-0:disable",
+        "recurringruns",
+        "schedule-0",
+    ]
+
+
+def test_schedule_of_what_does_not_exist_is_refused(stub, api, uploaded):
+    with pytest.raises(schedules.ScheduleError, match="graft submit"):
+        schedules.create_schedule(api(), "nightly", "unknown", "@daily")
+    with pytest.raises(PipelineFileError, match="no parameter 'epoch'"):
+        schedules.create_schedule(
+            api(), "nightly", "sample", "@daily", parameters={"epoch": 1}
+        )
+    assert stub.recurring == []
+
+
+def test_schedule_runs_as_the_profiles_account(stub, api, uploaded):
+    annotations = {"graft.dev/service-account": "graft-runner"}
+    config = {"podMetadata": {"annotations": annotations}}
+    stub.versions[0]["pipeline_spec"]["platform_spec"] = {
+        "platforms": {"kubernetes": {"deploymentSpec": {"executors": {"A": config}}}}
+    }
+    schedules.create_schedule(api(), "nightly", "sample", "@daily")
+    schedules.create_schedule(
+        api(), "weekly", "sample", "@weekly", service_account="other"
+    )
+    accounts = [item["service_account"] for item in stub.recurring]
+    assert accounts == ["graft-runner", "other"]

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from graft.pipeline.kubeflow.compilation.profile import (
+    ProfileError,
+    built_in_profiles,
+    load_profile,
+)
+
+
+@pytest.fixture
+def write_profile(tmp_path):
+    def write(text):
+        path = tmp_path / "mine.yaml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu-eks", "gpu-generic", "gpu-gke"])
+def test_built_in_profile_is_valid(name):
+    profile = load_profile(name)
+    assert name in built_in_profiles()
+    assert profile.is_gpu_step("Trainer") == name.startswith("gpu")
+    assert not profile.is_gpu_step("StatisticsGen")
+    assert not profile.is_gpu_step("Evaluator")
+
+
+def test_own_profile_extends_a_built_in_one(write_profile):
+    profile = load_profile(
+        write_profile(
+            "extends: gpu-gke\n"
+            "image: example.org/graft:1.0\n"
+            "gpu_steps: [Trainer, Evaluator]\n"
+            "gpu_pool: {count: 2}\n"
+            "steps: {Trainer: {pool: cpu}}\n"
+        )
+    )
+    assert profile.gpu_pool.count == 2
+    assert profile.gpu_pool.vertex_accelerator == "NVIDIA_L4"
+    assert profile.is_gpu_step("Evaluator")
+    assert not profile.is_gpu_step("Trainer")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: gpu-gke\ngpu_pol: {}\n", "[Dd]id you mean `gpu_pool`"),
+        ("resources: {memory: 4 gigs}\n", "4 gigs"),
+        ("extends: gpu-gke\ngpu_pool: {tolerations: []}\n", "tolerate the taint"),
+        (
+            "extends: gpu-gke\n"
+            "cpu_pool: {tolerations: [{operator: Exists, effect: NoSchedule}]}\n",
+            "CPU steps land there",
+        ),
+        ("steps: {Trainer: {pool: gpu}}\n", "has no `gpu_pool`"),
+        ("env: {DATABASE_PASSWORD: hunter2}\n", "name a Secret"),
+        ("env: {1A: x}\n", "letters, digits"),
+        (
+            "mounts: [{claim: a, path: /x}, {claim: a, path: /y}]\n",
+            r"each claim once. Received twice: \['a'\]",
+        ),
+        ("mounts: [{claim: a, path: relative}]\n", "mounts.0.path"),
+        ("extends: gpu-gek\n", "Did you mean 'gpu-gke'"),
+        ("- a list\n", "keys and values"),
+        ("a: [\n", "can't be read as YAML"),
+        ("retry: {attempts: -1}\n", "Received: -1"),
+    ],
+)
+def test_mistake_in_profile_is_named(write_profile, text, message):
+    with pytest.raises(ProfileError, match=message):
+        load_profile(write_profile(text))
+
+
+def test_unknown_profile_names_the_known_ones():
+    with pytest.raises(ProfileError, match="Did you mean 'gpu-eks'"):
+        load_profile("gpu-ek")
+
+
+def test_profiles_that_extend_each_other_are_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
+    with pytest.raises(ProfileError, match="circle"):
+        load_profile(str(tmp_path / "a.yaml"))

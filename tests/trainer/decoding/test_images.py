@@ -1,0 +1,242 @@
+"""What a user expects of an image file, whatever wrote it."""
+
+from __future__ import annotations
+
+import io
+import resource
+import struct
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from graft.trainer.decoding.images import ImageHeader, check_image, decode_image, sniff
+
+_ORIENTATION_TAG = 274
+_MAKER_TAG = 271
+# libjpeg-turbo in TensorFlow and in Pillow differ by a few steps of 8-bit rounding.
+_JPEG_TOLERANCE = 6
+
+_decode = tf.function(
+    decode_image,
+    input_signature=[tf.TensorSpec([], tf.string)],
+    autograph=False,
+)
+
+
+def _as_shown(encoded: bytes) -> np.ndarray:
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(encoded)))
+    return np.asarray(image.convert("RGB")).astype(int)
+
+
+def _decoded(encoded: bytes) -> np.ndarray:
+    return _decode(tf.constant(encoded)).numpy().astype(int)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("byte_order", ["little", "big"])
+def test_exif_orientation_stands_upright(picture, encode, orientation, byte_order):
+    exif = Image.Exif()
+    exif.endian = "<" if byte_order == "little" else ">"
+    exif[_MAKER_TAG] = "maker"
+    exif[_ORIENTATION_TAG] = orientation
+    encoded = encode(picture, "JPEG", quality=95, exif=exif.tobytes())
+    expected = _as_shown(encoded)
+    assert np.abs(_decoded(encoded) - expected).max() <= _JPEG_TOLERANCE
+    assert sniff(encoded) == ImageHeader("jpeg", *expected.shape[:2])
+
+
+def test_a_broken_exif_orientation_is_ignored(picture, encode):
+    exif = Image.Exif()
+    exif[_ORIENTATION_TAG] = 77
+    encoded = encode(picture, "JPEG", quality=95, exif=exif.tobytes())
+    assert _decoded(encoded).shape == (120, 200, 3)
+
+
+@pytest.mark.parametrize(
+    ("mode", "image_format", "options"),
+    [
+        ("RGB", "PNG", {}),
+        ("L", "PNG", {}),
+        ("LA", "PNG", {}),
+        ("P", "PNG", {}),
+        ("1", "PNG", {}),
+        ("RGB", "GIF", {}),
+        ("RGB", "BMP", {}),
+        ("L", "BMP", {}),
+        ("RGBA", "BMP", {}),
+        ("RGB", "WEBP", {"lossless": True}),
+    ],
+)
+def test_lossless_formats_become_the_same_rgb(
+    picture, encode, mode, image_format, options
+):
+    encoded = encode(picture.convert(mode), image_format, **options)
+    np.testing.assert_array_equal(_decoded(encoded), _as_shown(encoded))
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_jpeg_colour_spaces_become_rgb(picture, encode, mode):
+    encoded = encode(picture.convert(mode), "JPEG", quality=95)
+    assert np.abs(_decoded(encoded) - _as_shown(encoded)).max() <= _JPEG_TOLERANCE
+
+
+def test_16_bit_png_keeps_its_shades(encode):
+    deep = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    encoded = encode(Image.fromarray(deep), "PNG")
+    assert np.abs(_decoded(encoded)[..., 0] - deep // 257).max() <= 1
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "WEBP"])
+def test_transparency_becomes_white_paper(encode, image_format):
+    half = np.zeros((8, 8, 4), np.uint8)
+    half[:4] = (255, 0, 0, 255)
+    half[4:] = (0, 0, 0, 0)
+    options = {"lossless": True} if image_format == "WEBP" else {}
+    pixels = _decoded(encode(Image.fromarray(half), image_format, **options))
+    assert (pixels[:4] == (255, 0, 0)).all()
+    assert (pixels[4:] == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_every_shade_of_transparency_is_blended(encode, mode):
+    # All pairs of a shade and an opacity; more rows than are blended at once.
+    shade, alpha = np.meshgrid(np.arange(256), np.arange(256))
+    channels = [shade, 255 - shade, shade // 2] if mode == "RGBA" else [shade]
+    image = np.stack([*channels, alpha], axis=-1).astype(np.uint8)
+    pixels = _decoded(encode(Image.fromarray(image, mode), "PNG"))
+    colour = np.broadcast_to(image[..., :-1], (256, 256, 3)).astype(float)
+    opacity = image[..., -1:] / 255
+    exact = colour * opacity + 255 * (1 - opacity)
+    assert np.abs(pixels - exact).max() <= 0.5 + 1e-3
+
+
+def test_an_opaque_alpha_channel_changes_nothing(picture, encode):
+    with_alpha = picture.convert("RGBA")
+    np.testing.assert_array_equal(
+        _decoded(encode(with_alpha, "PNG")), np.asarray(picture.convert("RGB"))
+    )
+
+
+def test_the_first_frame_of_an_animated_gif_counts(picture, encode):
+    frames = {"save_all": True, "append_images": [ImageOps.invert(picture)]}
+    encoded = encode(picture, "GIF", **frames)
+    expected = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
+    np.testing.assert_array_equal(_decoded(encoded), expected)
+
+
+@pytest.mark.parametrize("is_lossless", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_an_animated_webp_is_refused_and_ends_no_process(
+    picture, encode, mode, is_lossless
+):
+    image = picture.convert(mode)
+    if mode == "RGBA":
+        image.putalpha(128)
+    encoded = encode(
+        image,
+        "WEBP",
+        save_all=True,
+        append_images=[image.rotate(180)],
+        lossless=is_lossless,
+    )
+    with pytest.raises(ValueError, match="animated WebP"):
+        sniff(encoded)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="animated WebP"):
+        _decode(tf.constant(encoded))
+
+
+@pytest.mark.parametrize("is_lossless", [False, True])
+def test_a_webp_with_alpha_lies_on_white_paper(picture, encode, is_lossless):
+    image = picture.convert("RGBA")
+    image.putalpha(0)
+    encoded = encode(image, "WEBP", lossless=is_lossless)
+    assert (_decoded(encoded) == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "target", "decoded"),
+    [
+        ((400, 400), 224, (400, 400)),
+        ((671, 700), 224, (700, 671)),
+        ((672, 700), 224, (350, 336)),
+        ((900, 900), 224, (450, 450)),
+        ((1800, 900), 224, (450, 900)),
+        ((2000, 2000), 224, (500, 500)),
+        ((4000, 4000), 224, (500, 500)),
+    ],
+)
+def test_a_large_jpeg_is_decoded_at_a_smaller_scale(encode, size, target, decoded):
+    encoded = encode(Image.new("RGB", size), "JPEG")
+    pixels = decode_image(tf.constant(encoded), target_size=(target, target))
+    assert pixels.shape[:2] == decoded
+
+
+@pytest.mark.parametrize(
+    ("encoded", "reason"),
+    [
+        (b"", "empty file"),
+        (b"these are words, not pixels", "not an image"),
+        (b"\xff\xd8\xff", "not an image"),
+    ],
+)
+def test_sniff_says_why_bytes_are_no_image(encoded, reason):
+    with pytest.raises(ValueError, match=reason):
+        sniff(encoded)
+
+
+def _with_frames(encode, count: int, size: tuple[int, int] = (1000, 1000)) -> bytes:
+    """Return a GIF of `count` red frames; `size` is written over the true one."""
+    encoded = encode(Image.new("RGB", (1000, 1000), (200, 10, 10)), "GIF")
+    true_size = struct.pack("<HH", 1000, 1000)
+    start = encoded.index(b",\0\0\0\0" + true_size)
+    frames = encoded[:start] + encoded[start:-1] * count + b";"
+    return frames.replace(true_size, struct.pack("<HH", *size))
+
+
+def test_the_other_frames_of_a_gif_take_no_memory(encode):
+    # All unpacked they are 3.2 GB.
+    encoded = tf.constant(_with_frames(encode, 800))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert (_decode(encoded).numpy() == [200, 10, 10]).all()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+def test_a_gif_that_says_to_be_huge_is_refused(encode):
+    encoded = tf.constant(_with_frames(encode, 1, size=(60_000, 60_000)))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="GIF is too large"):
+        _decode(encoded)
+
+
+def test_a_gif_that_ends_in_its_second_frame_is_read(encode):
+    encoded = _with_frames(encode, 2)
+    assert _decoded(encoded[:-500]).shape == (1000, 1000, 3)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
+def test_a_truncated_file_is_refused_with_a_reason(picture, encode, image_format):
+    encoded = encode(picture, image_format)
+    with pytest.raises(ValueError, match=f"(?i)damaged|{image_format}"):
+        check_image(encoded[: len(encoded) * 2 // 3])
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
+def test_a_whole_file_passes_the_check(picture, encode, image_format):
+    header = check_image(encode(picture, image_format))
+    assert header == ImageHeader(image_format.lower(), 120, 200)
+
+
+def test_a_format_that_serving_can_not_decode_is_refused(picture, encode):
+    with pytest.raises(ValueError, match="TIFF is not supported"):
+        sniff(encode(picture, "TIFF"))
+
+
+def test_a_bmp_with_a_palette_is_refused(picture, encode):
+    with pytest.raises(ValueError, match="palette"):
+        sniff(encode(picture.convert("P"), "BMP"))
+
+
+def test_decoding_no_image_is_an_invalid_argument():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="no image"):
+        _decode(tf.constant(b"words"))

@@ -1,0 +1,79 @@
+"""L-BFGS finds the least value, in fewer steps the more it is told of the curvature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from graft.trainer.heads.lbfgs import minimise
+
+_CURVATURE = np.geomspace(1e-1, 1e2, 30, dtype=np.float32).reshape(10, 3)
+_OPTIMUM = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
+
+
+def _count(
+    objective: Callable[[np.ndarray], tuple[float, np.ndarray]],
+) -> tuple[Callable[[np.ndarray], tuple[float, np.ndarray]], list[float]]:
+    values: list[float] = []
+
+    def counted(point: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = objective(point)
+        values.append(value)
+        return value, gradient
+
+    return counted, values
+
+
+def _bowl(point: np.ndarray) -> tuple[float, np.ndarray]:
+    """Like a logistic loss: steep far away, round at the bottom."""
+    distance = point - _OPTIMUM
+    root = np.sqrt(1 + distance**2)
+    value = float(np.sum(_CURVATURE * (root - 1), dtype=np.float64))
+    return value, _CURVATURE * distance / root
+
+
+def _solve(
+    precondition: Callable[[np.ndarray], np.ndarray], max_steps: int = 500
+) -> tuple[np.ndarray, list[float]]:
+    objective, values = _count(_bowl)
+    point = minimise(
+        objective,
+        np.zeros_like(_OPTIMUM),
+        precondition=precondition,
+        progress=1e-9,
+        max_steps=max_steps,
+    )
+    return point, values
+
+
+def test_optimum_is_found() -> None:
+    point, values = _solve(lambda gradient: gradient)
+    assert _bowl(point)[0] < 1e-5
+    np.testing.assert_allclose(point, _OPTIMUM, atol=0.05)
+    # Steepest descent, to that value, takes thousands.
+    assert len(values) < 200
+
+
+def test_a_preconditioner_saves_steps() -> None:
+    _, plain = _solve(lambda gradient: gradient)
+    point, values = _solve(lambda gradient: gradient / _CURVATURE)
+    np.testing.assert_allclose(point, _OPTIMUM, atol=2e-3)
+    assert len(values) < len(plain) / 2
+
+
+def test_a_step_that_is_too_long_is_shortened() -> None:
+    """The first step is a thousand times too long here."""
+    point, values = _solve(lambda gradient: 1000 * gradient / _CURVATURE)
+    assert values[1] > values[0]
+    np.testing.assert_allclose(point, _OPTIMUM, atol=2e-3)
+
+
+def test_the_number_of_steps_is_bounded() -> None:
+    _, values = _solve(lambda gradient: gradient / _CURVATURE, max_steps=3)
+    assert len(values) == 4
+
+
+def test_an_optimum_is_left_alone() -> None:
+    point = minimise(_bowl, _OPTIMUM, precondition=np.copy, progress=1e-9, max_steps=10)
+    np.testing.assert_array_equal(point, _OPTIMUM)

@@ -1,0 +1,85 @@
+"""Ridge regression finds the optimum of scikit-learn, and its scores mean something."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from graft.trainer.heads.cross_validation import choose_penalty, stratified_folds
+from graft.trainer.heads.ridge import fit_ridge
+
+
+def _blobs(num_examples: int, width: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    centres = np.random.default_rng(9).normal(size=(3, width)) * 0.5
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(num_examples) % 3
+    noise = rng.normal(size=(num_examples, width)) * np.geomspace(0.1, 10, width)
+    return (centres[labels] + noise).astype(np.float32), labels
+
+
+def _log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    shifted = logits - logits.max(1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    return float(-log_p[np.arange(len(labels)), labels].mean())
+
+
+@pytest.mark.parametrize("weights", [None, (3.0, 1.0, 0.5)])
+@pytest.mark.parametrize(("num_examples", "width"), [(200, 20), (60, 150)])
+def test_optimum_is_that_of_scikit_learn(
+    num_examples: int, width: int, weights: tuple[float, ...] | None
+) -> None:
+    """With more examples than features, and with fewer; up to the one factor."""
+    (x, y), evaluation = _blobs(num_examples, width, 1), _blobs(90, width, 2)
+    penalty = 0.3
+    solution = fit_ridge(
+        (x, y), evaluation, penalties=[penalty], num_classes=3, class_weights=weights
+    )
+    each = np.ones(num_examples) if weights is None else np.asarray(weights)[y]
+    standardized = x / x.std(0)
+    reference = Ridge(alpha=penalty * each.sum())
+    reference.fit(standardized, np.eye(3)[y], sample_weight=each)
+    new, _ = _blobs(50, width, 3)
+    received = new @ solution.kernel + solution.bias
+    expected = reference.predict(new / x.std(0))
+    factor = (received * expected).sum() / (expected**2).sum()
+    np.testing.assert_allclose(received, factor * expected, atol=2e-3 * factor)
+
+
+def test_the_factor_makes_the_least_log_loss() -> None:
+    train, evaluation = _blobs(100, 30, 1), _blobs(300, 30, 2)
+    evaluation[1][:60] = (evaluation[1][:60] + 1) % 3
+    solution = fit_ridge(train, evaluation, penalties=[1e-3, 0.1, 3.0], num_classes=3)
+    logits = evaluation[0] @ solution.kernel + solution.bias
+    best = _log_loss(logits, evaluation[1])
+    assert best == pytest.approx(min(row["eval_loss"] for row in solution.path), 1e-3)
+    for factor in (0.8, 1.25):
+        assert _log_loss(logits * factor, evaluation[1]) > best
+
+
+def test_every_class_is_in_every_fold() -> None:
+    labels = np.repeat([0, 1, 2], [40, 11, 5])
+    folds = stratified_folds(labels, 5, seed=1)
+    for label, least in ((0, 8), (1, 2), (2, 1)):
+        counts = np.bincount(folds[labels == label], minlength=5)
+        assert counts.min() >= least
+    assert not np.array_equal(folds, stratified_folds(labels, 5, seed=2))
+
+
+def test_cross_validation_sees_every_image_once_and_chooses_the_least_loss() -> None:
+    train, evaluation = _blobs(60, 8, 1), _blobs(30, 8, 2)
+    penalties = [1e-3, 0.1, 3.0]
+    held_out = []
+
+    def fit(one: tuple, other: tuple) -> object:
+        assert len(one[1]) + len(other[1]) == 90
+        held_out.append(other[0])
+        return fit_ridge(one, other, penalties=penalties, num_classes=3)
+
+    penalty, path = choose_penalty(fit, train, evaluation, num_folds=4, seed=0)
+    assert len(held_out) == 4
+    seen = np.concatenate(held_out)
+    everything = np.concatenate([train[0], evaluation[0]])
+    np.testing.assert_array_equal(np.sort(seen, axis=0), np.sort(everything, axis=0))
+    assert sorted(row["penalty"] for row in path) == penalties
+    assert penalty == min(path, key=lambda row: row["eval_loss"])["penalty"]

@@ -1,0 +1,1 @@
+"""Pretrained backbones: presets, architectures, weights, and engines that run them."""

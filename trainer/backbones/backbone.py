@@ -1,0 +1,161 @@
+"""Build a pretrained backbone: architecture, weights, cut and pooling."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import difflib
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+
+import keras
+from keras.src.backend.common import global_state
+
+from graft.contract.errors import UserError
+from graft.trainer.backbones.efficientnet_lite import build_efficientnet_lite
+from graft.trainer.backbones.presets import Preset, get_preset
+from graft.trainer.backbones.weights import RANDOM_WEIGHTS, load_weights, weights_digest
+from graft.trainer.config import ModelConfig
+
+_ARCHITECTURE_VERSION = 1
+"""Raise it when a change here changes features, so that stored ones are not reused."""
+_NUMBERS = "object_name_uids"
+"""Where Keras keeps how many layers of a name it has built."""
+
+
+def image_size_of(config: ModelConfig) -> int:
+    """Return the edge of the square input in pixels, and check that it is possible.
+
+    Raises:
+        UserError: The size is below the backbone's least.
+    """
+    preset = get_preset(config.preset)
+    size = config.image_size or preset.image_size
+    if size < preset.min_image_size:
+        raise UserError(
+            f"`image_size` must be {preset.min_image_size} pixels or more for "
+            f"{preset.name!r}. Received: image_size={size!r}"
+        )
+    return size
+
+
+def build_backbone(config: ModelConfig) -> keras.Model:
+    """Build the backbone with its weights, cut, pooled and frozen.
+
+    Args:
+        config: Preset, weights, image size, cut and pooling.
+
+    Returns:
+        A model from preprocessed images, float32 (B, S, S, 3), to features: float32
+        (B, F), or (B, h, w, C) with pooling `none`. It is not trainable.
+
+    Raises:
+        UserError: The image is too small or a cut layer does not exist.
+        WeightsError: The weights are missing, damaged, or of another architecture.
+    """
+    preset = get_preset(config.preset)
+    with _numbered_from_zero():
+        network = _build_architecture(preset, image_size_of(config))
+    outputs = _cut(network, _resolve_cut(preset, config))
+    load_weights(network, preset, config)
+    features = _pool(outputs, config)
+    backbone = keras.Model(network.inputs, features, name="backbone")
+    backbone.trainable = False
+    return backbone
+
+
+def backbone_fingerprint(config: ModelConfig) -> str:
+    """Return 64 hexadecimal digits that change whenever the features would.
+
+    They cover the architecture, the bytes of the weights actually used, the image size,
+    the cut and the pooling; not the head.
+
+    Raises:
+        WeightsError: The weights are missing.
+    """
+    preset = get_preset(config.preset)
+    facts = {
+        "version": _ARCHITECTURE_VERSION,
+        "architecture": preset.constructor,
+        "width": preset.width,
+        "depth": preset.depth,
+        "weights": weights_digest(preset, config),
+        "image_size": image_size_of(config),
+        "cut": _resolve_cut(preset, config),
+        "pooling": config.pooling,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def _numbered_from_zero() -> Iterator[None]:
+    """Name layers as a process does that has built none before.
+
+    Keras numbers layers that have no name of their own, such as InceptionV3's
+    `conv2d_3`, on and on: a cut would be another layer, or none, after other models.
+    """
+    before = global_state.get_global_attribute(_NUMBERS, {})
+    global_state.set_global_attribute(_NUMBERS, collections.defaultdict(int))
+    try:
+        yield
+    finally:
+        numbers = global_state.get_global_attribute(_NUMBERS)
+        # Layers to come differ in name from these, with which they may share a model.
+        for name, number in before.items():
+            numbers[name] = max(numbers[name], number)
+
+
+def _build_architecture(preset: Preset, size: int) -> keras.Model:
+    shape = (size, size, 3)
+    if preset.constructor == "EfficientNetLite":
+        return build_efficientnet_lite(
+            input_shape=shape, width=preset.width, depth=preset.depth, name=preset.name
+        )
+    constructor = getattr(keras.applications, preset.constructor)
+    return constructor(include_top=False, weights=None, input_shape=shape)
+
+
+def _resolve_cut(preset: Preset, config: ModelConfig) -> tuple[str, ...]:
+    """Return the layers that the config names, or the preset's; empty: the last one."""
+    if config.cut is not None:
+        return config.cut
+    return () if config.pooling == "none" else preset.default_cut
+
+
+def _cut(network: keras.Model, cut: Sequence[str]) -> list[keras.KerasTensor]:
+    if not cut:
+        return list(network.outputs)
+    layers = {layer.name: layer for layer in network.layers}
+    for name in cut:
+        if name not in layers:
+            near = difflib.get_close_matches(name, layers, n=3, cutoff=0.3)
+            hint = f"the nearest names are {near}" if near else "see `graft presets`"
+            raise UserError(
+                f"`cut` must name layers of the backbone; {hint}. Received: {name!r}"
+            )
+    return [layers[name].output for name in cut]
+
+
+def _pool(outputs: list[keras.KerasTensor], config: ModelConfig) -> keras.KerasTensor:
+    if config.pooling == "none":
+        if len(outputs) > 1:
+            raise UserError(
+                "several cut layers need `pooling` 'avg' or 'max', since their maps "
+                f"differ in size. Received: pooling='none', cut={config.cut!r}"
+            )
+        return outputs[0]
+    pooling = {
+        "avg": keras.layers.GlobalAveragePooling2D,
+        "max": keras.layers.GlobalMaxPooling2D,
+    }[config.pooling]
+    pooled = [pooling()(output) for output in outputs]
+    return pooled[0] if len(pooled) == 1 else keras.layers.Concatenate()(pooled)
+
+
+__all__ = [
+    "RANDOM_WEIGHTS",
+    "backbone_fingerprint",
+    "build_backbone",
+    "image_size_of",
+]

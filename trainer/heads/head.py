@@ -1,0 +1,169 @@
+"""Build the head: from a backbone's features to logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from graft.contract.errors import UserError
+from graft.trainer.config import (
+    ActivationLayer,
+    BatchNormLayer,
+    Conv2DLayer,
+    DenseLayer,
+    DropoutLayer,
+    HeadLayer,
+    ModelConfig,
+    PoolingLayer,
+)
+from graft.trainer.heads.convolution import SmallMapConv2D
+from graft.trainer.heads.objective import num_logits
+
+
+def build_head(
+    config: ModelConfig,
+    feature_shape: Sequence[int | None],
+    num_classes: int,
+    *,
+    with_standardization: bool = False,
+    feature_power: float = 1.0,
+) -> keras.Model:
+    """Build the head that the config lists, and the output layer after it.
+
+    Args:
+        config: `head` and `output` are read.
+        feature_shape: (F,) or (h, w, C), without the batch.
+        num_classes: Number of classes, K.
+        with_standardization: Whether a `Standardization` layer, to be adapted, comes
+            first.
+        feature_power: What features are raised to before all else.
+
+    Returns:
+        A model from features, float32 (B, *feature_shape), to logits, float32 (B, K),
+        or (B, 1) with output `sigmoid`.
+
+    Raises:
+        UserError: A layer does not fit the shape before it, or `sigmoid` does not fit
+            the number of classes.
+    """
+    features = keras.Input(tuple(feature_shape), name="features")
+    x = features
+    if feature_power != 1:
+        x = SignedPower(feature_power, name="power")(x)
+    if with_standardization:
+        x = Standardization(name="standardization")(x)
+    for index, spec in enumerate(config.head):
+        try:
+            x = _layer(spec)(x)
+        except ValueError as error:
+            raise UserError(
+                f"`head[{index}]` ({spec.type}) does not fit what comes before it, of "
+                f"shape {x.shape[1:]}: {error}"
+            ) from error
+    if len(x.shape) != 2:
+        raise UserError(
+            "`head` must end in a vector: add a `pooling` or a `flatten` layer, or "
+            f"choose `pooling` 'avg'. Received: features of shape {tuple(x.shape[1:])}"
+        )
+    logits = keras.layers.Dense(
+        num_logits(config.output, num_classes), name="logits", dtype="float32"
+    )(x)
+    return keras.Model(features, logits, name="head")
+
+
+@keras.saving.register_keras_serializable(package="graft")
+class SignedPower(keras.layers.Layer):
+    """Raise each feature's magnitude to a power and keep its sign; any shape.
+
+    Few features with large values no longer outweigh the others: Perronnin et al.,
+    "Improving the Fisher Kernel for Large-Scale Image Classification", ECCV 2010.
+    """
+
+    def __init__(self, exponent: float, **kwargs: Any) -> None:
+        """Take the exponent, in (0, 1]."""
+        super().__init__(**kwargs)
+        self.exponent = exponent
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Transform a batch."""
+        return keras.ops.sign(inputs) * keras.ops.abs(inputs) ** self.exponent
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` takes."""
+        return {**super().get_config(), "exponent": self.exponent}
+
+
+def signed_power(features: np.ndarray, exponent: float) -> np.ndarray:
+    """Return what `SignedPower` makes of stored features, float32 of any shape."""
+    if exponent == 1:
+        return features
+    return np.asarray(np.sign(features) * np.abs(features) ** np.float32(exponent))
+
+
+@keras.saving.register_keras_serializable(package="graft")
+class Standardization(keras.layers.Layer):
+    """Bring each feature to mean 0 and variance 1: (x - mean) * scale.
+
+    Mean and scale are weights that are not trained; `adapt` sets them. Shapes:
+    (B, ..., C) to the same, with mean and scale (C,).
+    """
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Create mean and scale for the last axis."""
+        width = (int(input_shape[-1] or 0),)
+        self.mean = self.add_weight(
+            name="mean", shape=width, initializer="zeros", trainable=False
+        )
+        self.scale = self.add_weight(
+            name="scale", shape=width, initializer="ones", trainable=False
+        )
+
+    def adapt(self, features: object) -> None:
+        """Take mean and deviation from features, array (N, ..., C)."""
+        array = np.asarray(features)
+        axes = tuple(range(array.ndim - 1))
+        self.mean.assign(array.mean(axes, dtype=np.float64))
+        deviation = array.std(axes, dtype=np.float64)
+        self.scale.assign(1.0 / np.maximum(deviation, 1e-6 + 1e-3 * deviation.mean()))
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Standardize a batch."""
+        return (inputs - self.mean) * self.scale
+
+
+def _layer(spec: HeadLayer) -> keras.layers.Layer:  # noqa: PLR0911
+    match spec:
+        case DenseLayer():
+            return keras.layers.Dense(
+                spec.units,
+                activation=spec.activation,
+                kernel_regularizer=_l2(spec.l2),
+            )
+        case Conv2DLayer():
+            return SmallMapConv2D(
+                spec.filters,
+                spec.kernel_size,
+                strides=spec.strides,
+                padding=spec.padding,
+                activation=spec.activation,
+                kernel_regularizer=_l2(spec.l2),
+            )
+        case DropoutLayer():
+            return keras.layers.Dropout(spec.rate)
+        case BatchNormLayer():
+            return keras.layers.BatchNormalization(momentum=spec.momentum)
+        case PoolingLayer(method="avg"):
+            return keras.layers.GlobalAveragePooling2D()
+        case PoolingLayer():
+            return keras.layers.GlobalMaxPooling2D()
+        case ActivationLayer():
+            return keras.layers.Activation(spec.activation)
+        case _:
+            return keras.layers.Flatten()
+
+
+def _l2(penalty: float) -> keras.regularizers.Regularizer | None:
+    return keras.regularizers.L2(penalty) if penalty else None

@@ -1,0 +1,1 @@
+"""Training by epochs: inputs, augmentation, optimizers, checkpoints, and the search."""

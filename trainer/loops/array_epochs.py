@@ -1,0 +1,197 @@
+"""Epochs over stored features: the whole epoch is one call into TensorFlow's graph.
+
+A step over features takes far less time than what Keras's `fit` and a `tf.data`
+pipeline spend around it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from graft.trainer.config import TrainingConfig
+from graft.trainer.heads.convolution import SmallMapConv2D
+from graft.trainer.heads.objective import Objective, is_right
+from graft.trainer.loops.training_loop import Logs, NonFiniteLoss
+
+Arrays = tuple[np.ndarray, np.ndarray]
+"""Features, float32 (N, ...), and labels, int64 (N,)."""
+
+_EVALUATED_AT_ONCE = 1024
+_MOST_VALUES = 2**29
+"""Numbers, 2 GiB of them, up to which the values of maps are computed once for all
+epochs: for a moment, they are there twice."""
+
+
+class ArrayEpochs:
+    """Runs epochs of a compiled model over arrays.
+
+    Args:
+        model: The head, with the optimizer that it was compiled with.
+        objective: What is minimised and watched.
+        train: Features and labels.
+        evaluation: The same for choosing.
+        training: Batch size, seed and sampling.
+        num_classes: K.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        objective: Objective,
+        train: Arrays,
+        evaluation: Arrays,
+        *,
+        training: TrainingConfig,
+        num_classes: int,
+    ) -> None:
+        self._model = model
+        self._objective = objective
+        self._training = training
+        self._labels = train[1]
+        self._head = _head_on_stored(model, len(self._labels))
+        self._train, self._evaluation = (
+            (self._head.stored(features), tf.one_hot(labels, num_classes))
+            for features, labels in (train, evaluation)
+        )
+        # Without AutoGraph, which would rewrite Keras's code, and take its time to.
+        self._run_epoch = tf.function(self._epoch, autograph=False)
+        self._score = tf.function(self._scores, autograph=False, reduce_retracing=True)
+
+    def train(self, epoch: int) -> Logs:
+        """Train for one epoch, in an order that seed and epoch decide."""
+        rng = np.random.default_rng([self._training.seed, epoch])
+        order = order_of_epoch(
+            self._labels, rng, is_balanced=self._training.balanced_sampling
+        )
+        losses, num_right = self._run_epoch(tf.constant(order))
+        values = losses.numpy()
+        broken = np.flatnonzero(~np.isfinite(values))
+        if len(broken):
+            raise NonFiniteLoss(int(broken[0]) + 1, float(values[broken[0]]))
+        size = self._training.batch_size
+        shares = np.minimum(size, len(order) - size * np.arange(len(values)))
+        return {
+            "loss": float(np.average(values, weights=shares)),
+            "accuracy": float(num_right) / len(order),
+        }
+
+    def evaluate(self) -> Logs:
+        """Score the model on `eval`."""
+        targets = self._evaluation[1]
+        num_examples = len(targets)
+        loss = accuracy = 0.0
+        for start in range(0, num_examples, _EVALUATED_AT_ONCE):
+            rows = tf.range(start, min(start + _EVALUATED_AT_ONCE, num_examples))
+            sums = self._score(rows)
+            loss += float(sums[0])
+            accuracy += float(sums[1])
+        return {"loss": loss / num_examples, "accuracy": accuracy / num_examples}
+
+    def _epoch(self, order: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return each step's loss, float32 (S,), and the number of right answers."""
+        size = self._training.batch_size
+        num_steps = -(-len(self._labels) // size)
+
+        def step(index: tf.Tensor, losses: Any, num_right: tf.Tensor) -> Any:
+            loss, right = self._step(order[index * size : (index + 1) * size])
+            return index + 1, losses.write(index, loss), num_right + right
+
+        _, losses, num_right = tf.while_loop(
+            lambda index, *_: index < num_steps,
+            step,
+            (0, tf.TensorArray(tf.float32, num_steps), 0.0),
+        )
+        return losses.stack(), num_right
+
+    def _step(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        model = self._model
+        features, targets = self._train
+        targets = tf.gather(targets, rows)
+        with tf.GradientTape() as tape:
+            logits = self._head(self._head.take(features, rows), training=True)
+            loss = self._objective.loss(targets, logits)
+            if model.losses:
+                loss += tf.add_n(model.losses)
+        variables = model.trainable_variables
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        model.optimizer.apply(gradients, variables)
+        return loss, tf.reduce_sum(is_right(targets, logits))
+
+    def _scores(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        features, targets = self._evaluation
+        targets = tf.gather(targets, rows)
+        logits = self._head(self._head.take(features, rows), training=False)
+        losses = self._objective.eval_loss.call(targets, logits)
+        return tf.reduce_sum(losses), tf.reduce_sum(is_right(targets, logits))
+
+
+class _HeadOnFeatures:
+    """A head, and its features in the form that is the least work for each step."""
+
+    def __init__(self, head: keras.Model) -> None:
+        self.head = head
+
+    def stored(self, features: np.ndarray) -> tf.Tensor:
+        """Turn features, (N, ...), into that form."""
+        return tf.constant(features, tf.float32)
+
+    def take(self, stored: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Return some examples of it."""
+        return tf.gather(stored, rows)
+
+    def __call__(self, taken: tf.Tensor, *, training: bool) -> tf.Tensor:
+        """Return the logits of these examples."""
+        return self.head(taken, training=training)
+
+
+class _HeadOnValues(_HeadOnFeatures):
+    """A head that begins with a convolution of small maps, on the maps' values.
+
+    Features never change, so that their values are computed once, not in each step.
+    """
+
+    def stored(self, features: np.ndarray) -> tf.Tensor:
+        values = self.head.layers[1].values
+        parts = range(0, len(features), _EVALUATED_AT_ONCE)
+        return tf.concat(
+            [values(features[at : at + _EVALUATED_AT_ONCE]) for at in parts], axis=1
+        )
+
+    def take(self, stored: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        return tf.gather(stored, rows, axis=1)
+
+    def __call__(self, taken: tf.Tensor, *, training: bool) -> tf.Tensor:
+        convolution, *rest = self.head.layers[1:]
+        x = convolution.call_on_values(taken, self.head.input_shape[1:])
+        for layer in rest:
+            x = layer(x, training=training)
+        return x
+
+
+def _head_on_stored(head: keras.Model, num_examples: int) -> _HeadOnFeatures:
+    features, first = head.inputs[0], head.layers[1]
+    if isinstance(first, SmallMapConv2D) and first.is_fit(features):
+        num_values = first.num_points(features.shape[1:]) * features.shape[-1]
+        if num_examples * num_values <= _MOST_VALUES:
+            return _HeadOnValues(head)
+    return _HeadOnFeatures(head)
+
+
+def order_of_epoch(
+    labels: np.ndarray, rng: np.random.Generator, *, is_balanced: bool
+) -> np.ndarray:
+    """Return the order of one epoch, int64 (N,); balanced: every class as often."""
+    if not is_balanced:
+        return rng.permutation(len(labels))
+    classes = np.unique(labels)
+    drawn = rng.permutation(np.arange(len(labels)) % len(classes))
+    order = np.empty(len(labels), np.int64)
+    for index, label in enumerate(classes):
+        places = np.flatnonzero(drawn == index)
+        members = rng.permutation(np.flatnonzero(labels == label))
+        order[places] = np.resize(members, len(places))
+    return order

@@ -1,0 +1,133 @@
+"""Epochs with the backbone in the loop: images stream from disk through Keras's `fit`.
+
+Images are shuffled while they are still encoded, a tenth of the size of their pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from graft.trainer.config import TrainingConfig
+from graft.trainer.loops.augmentation import mix_batches
+from graft.trainer.loops.training_loop import Logs, NonFiniteLoss
+
+_SHUFFLE_BUFFER = 1000
+
+
+@dataclass(frozen=True)
+class ImageStream:
+    """Images on their way from disk."""
+
+    records: tf.data.Dataset
+    """Pairs in an order that does not change: an image, in any form, and its label,
+    int64 ()."""
+    decode: Callable[[Any], tf.Tensor] = tf.identity
+    """One image of `records` to pixels, float32 (H, W, 3), as the preset wants them."""
+
+    def count_labels(self, num_classes: int) -> np.ndarray:
+        """Count the images of each class, int64 (K + 1,); last those of no class."""
+        counts = np.zeros(num_classes + 1, np.int64)
+        for labels in self.records.map(lambda _, label: label).batch(1024):
+            counts += np.bincount(
+                np.where(labels < 0, num_classes, labels), minlength=num_classes + 1
+            )
+        return counts
+
+    def batches(
+        self, records: tf.data.Dataset, size: int, num_classes: int
+    ) -> tf.data.Dataset:
+        """Decode some of the records to batches of pixels and one-hot targets."""
+        return records.map(
+            lambda image, label: (self.decode(image), tf.one_hot(label, num_classes)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        ).batch(size)
+
+
+class ImageEpochs:
+    """Runs epochs of a compiled model over streams of images.
+
+    Args:
+        model: Pixels to logits, compiled.
+        train: Images to train on.
+        evaluation: Images for choosing.
+        training: Batch size, seed, sampling, mixup and CutMix.
+        num_examples: Images of `train`.
+        num_classes: K.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        train: ImageStream,
+        evaluation: ImageStream,
+        *,
+        training: TrainingConfig,
+        num_examples: int,
+        num_classes: int,
+    ) -> None:
+        self._model = model
+        self._stream = train
+        self._training = training
+        self._num_examples = num_examples
+        self._num_classes = num_classes
+        self._evaluation = evaluation.batches(
+            evaluation.records, training.batch_size, num_classes
+        ).prefetch(tf.data.AUTOTUNE)
+
+    def train(self, epoch: int) -> Logs:
+        """Train for one epoch, in an order that seed and epoch decide."""
+        guard = _FiniteLossGuard()
+        logs = self._model.fit(
+            self._batches_of(epoch),
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            callbacks=[guard],
+            shuffle=False,
+            verbose=0,
+        ).history
+        return {"loss": logs["loss"][-1], "accuracy": logs["accuracy"][-1]}
+
+    def evaluate(self) -> Logs:
+        """Score the model on `eval`."""
+        scores = self._model.evaluate(self._evaluation, verbose=0, return_dict=True)
+        return {"loss": scores["eval_loss"], "accuracy": scores["accuracy"]}
+
+    def _batches_of(self, epoch: int) -> tf.data.Dataset:
+        training, size = self._training, self._training.batch_size
+        seed = int(np.random.default_rng([training.seed, epoch]).integers(2**31))
+        records = self._stream.records
+        if training.balanced_sampling:
+            parts = [
+                records.filter(lambda _, label, k=k: label == k).repeat()
+                for k in range(self._num_classes)
+            ]
+            records = tf.data.Dataset.sample_from_datasets(parts, seed=seed)
+            records = records.take(self._num_examples)
+        # The order is that of the seed, however often and wherever it is iterated.
+        records = records.shuffle(
+            _SHUFFLE_BUFFER, seed=seed, reshuffle_each_iteration=False
+        )
+        batches = self._stream.batches(records, size, self._num_classes)
+        batches = mix_batches(batches, training.augmentation, seed)
+        num_steps = -(-self._num_examples // size)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(num_steps))
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+
+class _FiniteLossGuard(keras.callbacks.Callback):
+    """Ends an epoch whose loss is NaN or infinite."""
+
+    def on_train_batch_end(
+        self, batch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise NonFiniteLoss(batch + 1, loss)

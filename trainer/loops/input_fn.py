@@ -1,0 +1,103 @@
+"""Input of training: stored features as arrays, images as a stream."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from graft.contract import example_keys
+from graft.contract.errors import DataError
+from graft.trainer.loops.image_epochs import ImageStream
+
+Transform = Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
+
+_PARSE_BATCH = 512
+_BLOCK = 1 << 20
+
+
+def list_shards(patterns: Sequence[str]) -> list[str]:
+    """Return the files that match the patterns, sorted."""
+    return sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
+
+
+def _records(files: Sequence[str]) -> tf.data.TFRecordDataset:
+    compression = "GZIP" if files and files[0].endswith(".gz") else ""
+    return tf.data.TFRecordDataset(list(files), compression_type=compression)
+
+
+def load_features(patterns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Read stored bottleneck features into memory.
+
+    Args:
+        patterns: File patterns of TFRecord shards, as BottleneckFeatures writes them.
+
+    Returns:
+        Features, float32 (N, F), and labels, int64 (N,), in the order of the shards.
+
+    Raises:
+        DataError: There is not one record.
+    """
+    spec = {
+        example_keys.FEATURES_KEY: tf.io.FixedLenSequenceFeature(
+            [], tf.float32, allow_missing=True
+        ),
+        example_keys.LABEL_KEY: tf.io.FixedLenFeature([], tf.int64),
+    }
+    dataset = (
+        _records(list_shards(patterns))
+        .batch(_PARSE_BATCH)
+        .map(lambda serialized: tf.io.parse_example(serialized, spec))
+    )
+    batches = list(dataset.as_numpy_iterator())
+    if not batches:
+        raise DataError(
+            "A split has no images: `train` and `eval` need some each. "
+            "Add images, or change `data.splits`."
+        )
+    return (
+        np.concatenate([batch[example_keys.FEATURES_KEY] for batch in batches]),
+        np.concatenate([batch[example_keys.LABEL_KEY] for batch in batches]),
+    )
+
+
+def image_stream(
+    patterns: Sequence[str], transform: Transform, class_names: Sequence[str]
+) -> ImageStream:
+    """Stream images from shards of raw examples.
+
+    Args:
+        patterns: File patterns of TFRecord shards, as ImageExampleGen writes them.
+        transform: The Transform graph as a layer.
+        class_names: The label map; what is not in it has the label -1.
+    """
+    spec = {
+        key: tf.io.FixedLenFeature([], tf.string)
+        for key in (example_keys.IMAGE_KEY, example_keys.CLASS_NAME_KEY)
+    }
+    names = tf.constant(list(class_names))
+
+    def parse(serialized: tf.Tensor) -> tuple[Mapping[str, tf.Tensor], tf.Tensor]:
+        raw = tf.io.parse_single_example(serialized, spec)
+        # Not through the Transform graph: it would decode the image too.
+        matches = tf.equal(names, raw[example_keys.CLASS_NAME_KEY])
+        label = tf.where(tf.reduce_any(matches), tf.argmax(matches), -1)
+        return raw, label
+
+    def decode(raw: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        batch = {key: value[tf.newaxis] for key, value in raw.items()}
+        return transform(batch)[example_keys.PIXELS_KEY][0]
+
+    return ImageStream(_records(list_shards(patterns)).map(parse), decode)
+
+
+def files_digest(patterns: Sequence[str]) -> str:
+    """Return the SHA-256 of all bytes of the files, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in list_shards(patterns):
+        with tf.io.gfile.GFile(path, "rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()

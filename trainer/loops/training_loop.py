@@ -1,0 +1,197 @@
+"""The loop over epochs that every gradient-trained phase shares.
+
+What an epoch does depends on the seed and its number alone, so that a run which was
+killed and resumed ends with the weights of an unbroken one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from graft.contract.errors import TrainingError
+from graft.trainer.config import ModelConfig, TrainingConfig
+from graft.trainer.loops.checkpoint import Checkpoint, LoopState
+
+logger = logging.getLogger(__name__)
+
+_PLATEAU_FACTOR = 1.0 / 3.0
+Logs = Mapping[str, float]
+History = dict[str, list[float]]
+OnEpoch = Callable[[str, History], None]
+"""Called with a phase's name and its history so far, after each epoch and on resuming.
+
+It may raise to end the training.
+"""
+
+
+class NonFiniteLoss(Exception):
+    """The loss of a step is NaN or infinite."""
+
+    def __init__(self, step: int, loss: float) -> None:
+        """Keep the step in the epoch, counted from 1, and the loss."""
+        super().__init__(step, loss)
+        self.step = step
+        self.loss = loss
+
+
+class Epochs(Protocol):
+    """The data of a phase, and how an epoch runs over them."""
+
+    def train(self, epoch: int) -> Logs:
+        """Train for the epoch of this number, from 0; return `loss` and `accuracy`.
+
+        Raises:
+            NonFiniteLoss: At the first such step.
+        """
+
+    def evaluate(self) -> Logs:
+        """Return `loss` and `accuracy` on `eval`."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of training: its name, its length, and its data."""
+
+    name: str
+    epochs: int
+    steps_per_epoch: int
+    data: Epochs
+
+
+def fingerprint_of(model: ModelConfig, training: TrainingConfig, *facts: Any) -> str:
+    """Return what a checkpoint must have been written for, to be resumed."""
+    how = training.model_dump(exclude={"checkpoints", "tensorboard"})
+    text = json.dumps([model.model_dump(), how, facts], default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def run_phase(
+    model: keras.Model,
+    phase: Phase,
+    training: TrainingConfig,
+    checkpoint: Checkpoint,
+    on_epoch: OnEpoch | None = None,
+) -> History:
+    """Train a compiled model, and leave it with its best weights.
+
+    Args:
+        model: A compiled model, its optimizer from `build_optimizer`.
+        phase: Length and data.
+        training: Early stopping, plateau, EMA and what to restore.
+        checkpoint: Where to save after each epoch, and to resume from.
+        on_epoch: What to tell about every epoch.
+
+    Returns:
+        Per epoch: loss, accuracy, eval_loss, eval_accuracy, learning_rate, seconds.
+
+    Raises:
+        TrainingError: The loss is not finite; the last good checkpoint stays.
+    """
+    model.optimizer.build(model.trainable_variables)
+    state = checkpoint.restore(model) or LoopState()
+    if state.learning_rate is not None:
+        model.optimizer.learning_rate = state.learning_rate
+    if on_epoch and state.epoch:
+        on_epoch(phase.name, state.history)
+    while state.epoch < phase.epochs and not state.is_finished:
+        started = time.monotonic()
+        _seed_layers(model, training.seed, state.epoch)
+        try:
+            logs = phase.data.train(state.epoch)
+        except NonFiniteLoss as error:
+            raise _stopped(error, phase, state.epoch, checkpoint.place) from None
+        raw = _take_average(model, training)
+        scores = phase.data.evaluate()
+        state.epoch += 1
+        _record(state, logs, scores, model, time.monotonic() - started)
+        is_best = scores["loss"] < state.best_loss
+        if is_best:
+            state.best_loss, state.best_epoch = float(scores["loss"]), state.epoch
+            checkpoint.best = model.get_weights()
+        if raw is not None:
+            model.set_weights(raw)
+        _adjust(model, state, training)
+        if on_epoch:
+            on_epoch(phase.name, state.history)
+        checkpoint.save(model, state, is_best=is_best)
+        logger.info(
+            "%s epoch %d of %d: %s",
+            phase.name,
+            state.epoch,
+            phase.epochs,
+            {key: round(values[-1], 4) for key, values in state.history.items()},
+        )
+    if training.restore_best and checkpoint.best is not None:
+        model.set_weights(checkpoint.best)
+    else:
+        _take_average(model, training)
+    return state.history
+
+
+def _stopped(
+    error: NonFiniteLoss, phase: Phase, epoch: int, place: str
+) -> TrainingError:
+    step = epoch * phase.steps_per_epoch + error.step
+    return TrainingError(
+        f"the loss became {error.loss} at step {step} (epoch {epoch + 1}) of "
+        f"{phase.name}: lower `learning_rate`, set `gradient_clip_norm`, or look for "
+        f"broken inputs. The last good checkpoint is {place}"
+    )
+
+
+def _seed_layers(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set the random state of dropout and augmentation for an epoch."""
+    states = [variable for variable in model.variables if "seed_gen" in variable.path]
+    rng = np.random.default_rng([seed, epoch])
+    for state in states:
+        state.assign(rng.integers(2**32, size=2, dtype=np.uint32))
+
+
+def _take_average(model: keras.Model, training: TrainingConfig) -> list[Any] | None:
+    """Put the averaged weights in; return the raw ones, or None without EMA."""
+    if training.ema_momentum is None:
+        return None
+    raw: list[Any] = model.get_weights()
+    # float16 wraps the optimizer in one that scales the loss.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    optimizer.take_average(model.trainable_variables)
+    return raw
+
+
+def _record(
+    state: LoopState, logs: Logs, scores: Logs, model: keras.Model, seconds: float
+) -> None:
+    row = {
+        "loss": logs["loss"],
+        "accuracy": logs["accuracy"],
+        "eval_loss": scores["loss"],
+        "eval_accuracy": scores["accuracy"],
+        "learning_rate": float(
+            keras.ops.convert_to_numpy(model.optimizer.learning_rate)
+        ),
+        "seconds": seconds,
+    }
+    for key, value in row.items():
+        state.history.setdefault(key, []).append(float(value))
+
+
+def _adjust(model: keras.Model, state: LoopState, training: TrainingConfig) -> None:
+    """Lower the rate of a plateau schedule, or stop early."""
+    waited = state.epoch - state.best_epoch
+    if training.schedule == "plateau":
+        rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+        if waited and waited % training.plateau_patience == 0:
+            rate *= _PLATEAU_FACTOR
+            model.optimizer.learning_rate = rate
+        state.learning_rate = rate
+    patience = training.early_stopping_patience
+    state.is_finished = patience is not None and waited >= patience

@@ -1,0 +1,302 @@
+"""Search for a head on stored features: its layers, its optimizer, its penalties.
+
+Optuna's TPE proposes (Bergstra et al., "Algorithms for Hyper-Parameter Optimization",
+NeurIPS 2011), `eval` decides, and what is worse than the median of earlier trials at
+the same epoch is given up. A trial trains by `fit_head` with the seed of the config: a
+run with its values gives the same head.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import optuna
+
+from graft.contract.errors import TrainingError
+from graft.trainer.config import ModelConfig, TrainingConfig
+from graft.trainer.heads.linear import Prepared
+from graft.trainer.heads.objective import probabilities
+from graft.trainer.loops.array_epochs import Arrays
+from graft.trainer.loops.training import fit_head, prepare_linear
+
+Metric = Literal["loss", "accuracy"]
+
+SEARCH_VERSION = "2"
+"""Raise it when `propose` changes: a study of another one is not gone on with."""
+_STARTUP_TRIALS = 10
+_EPOCHS_BEFORE_PRUNING = 3
+_PATIENCE = 5
+_TIE_BREAK = 1e-6
+"""Weight of the loss among heads of the same accuracy."""
+_LOSS, _ACCURACY, _VALUES = "eval_loss", "eval_accuracy", "values"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a trial would write into a config."""
+
+    head: list[dict[str, Any]]
+    """`model.head`."""
+    training: dict[str, Any]
+    """Keys of `training`."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a head answers on `eval`."""
+
+    loss: float
+    """Mean log-loss."""
+    accuracy: float
+
+    def value(self, metric: Metric) -> float:
+        """Return what the search makes small."""
+        if metric == "loss":
+            return self.loss
+        return 1.0 - self.accuracy + _TIE_BREAK * self.loss
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What to search a head for."""
+
+    train: Arrays
+    evaluation: Arrays
+    model: ModelConfig
+    training: TrainingConfig
+    num_classes: int
+    feature_shape: tuple[int, ...]
+    metric: Metric
+
+    @functools.cached_property
+    def _prepared(self) -> Prepared:
+        """What all heads by L-BFGS share, most of the time that one takes."""
+        return prepare_linear(self.train, self.evaluation, self.training)
+
+    def fit(
+        self, proposal: Proposal | None, on_epoch: Callable[..., None] | None = None
+    ) -> Score:
+        """Train a proposal, or with None what the config says, and score it."""
+        model, training = self.model, self.training
+        if proposal is not None:
+            model = ModelConfig.model_validate(
+                {**model.model_dump(), "head": proposal.head}
+            )
+            training = TrainingConfig.model_validate(
+                {**training.model_dump(), **proposal.training}
+            )
+        keras.backend.clear_session()
+        fitted = fit_head(
+            self.train,
+            self.evaluation,
+            model=model,
+            training=training,
+            num_classes=self.num_classes,
+            feature_shape=self.feature_shape,
+            on_epoch=on_epoch,
+            prepared=self._prepared if training.optimizer == "lbfgs" else None,
+        )
+        features, labels = self.evaluation
+        logits = fitted.head.predict(
+            features.reshape(-1, *self.feature_shape), batch_size=1024, verbose=0
+        )
+        scores = np.asarray(probabilities(logits))
+        chosen = np.maximum(scores[np.arange(len(labels)), labels], 1e-30)
+        return Score(
+            float(-np.log(chosen).mean()), float((scores.argmax(1) == labels).mean())
+        )
+
+
+def propose(trial: optuna.Trial, strategy: str, *, is_vector: bool) -> Proposal:
+    """Draw one point of the search space.
+
+    Args:
+        trial: Where the values come from.
+        strategy: `linear` allows linear heads alone.
+        is_vector: Whether the features are pooled; maps are pooled or flattened first.
+    """
+    if is_vector and trial.number == 0:
+        # In closed form for every penalty at once: one trial is all that there is.
+        return Proposal([], {"optimizer": "ridge", "label_smoothing": 0.0})
+    kinds = ["lbfgs"] if is_vector else []
+    if strategy != "linear":
+        kinds.append("dense")
+    if trial.suggest_categorical("kind", kinds) == "lbfgs":
+        return Proposal(
+            [],
+            {
+                "optimizer": "lbfgs",
+                "regularization": [trial.suggest_float("penalty", 1e-4, 30, log=True)],
+                "label_smoothing": trial.suggest_float("linear_smoothing", 0.0, 0.2),
+            },
+        )
+    head: list[dict[str, Any]] = []
+    if not is_vector:
+        match trial.suggest_categorical("reduction", ["avg", "max", "flatten"]):
+            case "flatten":
+                head.append({"type": "flatten"})
+            case method:
+                head.append({"type": "pooling", "method": method})
+    sizes = [64, 128, 256, 512]
+    for index in range(trial.suggest_int("layers", 0, 2)):
+        head.append(
+            {
+                "type": "dense",
+                "units": trial.suggest_categorical(f"units_{index}", sizes),
+                "activation": trial.suggest_categorical("activation", ["relu", "gelu"]),
+                "l2": trial.suggest_float("l2", 1e-7, 1e-2, log=True),
+            }
+        )
+    rate = trial.suggest_float("dropout", 0.0, 0.6)
+    if rate:
+        head.append({"type": "dropout", "rate": rate})
+    return Proposal(head, _gradient_steps(trial))
+
+
+def _gradient_steps(trial: optuna.Trial) -> dict[str, Any]:
+    optimizer = trial.suggest_categorical("optimizer", ["adamw", "rmsprop", "sgd"])
+    low, high = (1e-3, 0.3) if optimizer == "sgd" else (1e-4, 1e-2)
+    values: dict[str, Any] = {
+        "optimizer": optimizer,
+        "learning_rate": trial.suggest_float(f"{optimizer}_rate", low, high, log=True),
+        "batch_size": trial.suggest_categorical("batch_size", [64, 128, 256]),
+        "label_smoothing": trial.suggest_float("label_smoothing", 0.0, 0.2),
+        "early_stopping_patience": _PATIENCE,
+    }
+    if optimizer != "rmsprop":
+        values["weight_decay"] = trial.suggest_float(
+            "weight_decay", 1e-6, 1e-1, log=True
+        )
+    return values
+
+
+def open_study(storage: str, name: str, seed: int) -> optuna.Study:
+    """Open a study, or begin it; trials that a kill broke off count as failed.
+
+    Args:
+        storage: URL of a database.
+        name: Of the study: what is searched for, on what.
+        seed: Of the proposals.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        study_name=name,
+        storage=storage,
+        load_if_exists=True,
+        pruner=optuna.pruners.MedianPruner(
+            n_startup_trials=_STARTUP_TRIALS // 2,
+            n_warmup_steps=_EPOCHS_BEFORE_PRUNING,
+        ),
+    )
+    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    # By the trials that there are: a study that goes on does not draw the same again.
+    study.sampler = optuna.samplers.TPESampler(
+        seed=seed + len(study.trials), n_startup_trials=_STARTUP_TRIALS
+    )
+    return study
+
+
+def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Return the trials that were trained or given up for being worse."""
+    states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    return list(study.get_trials(states=states))
+
+
+def search(
+    study: optuna.Study,
+    problem: Problem,
+    *,
+    num_trials: int,
+    seconds: float | None = None,
+    on_trial: Callable[[optuna.trial.FrozenTrial], None] = lambda trial: None,
+) -> None:
+    """Try heads until the study has `num_trials` of them.
+
+    Args:
+        study: From `open_study`; its earlier trials count.
+        problem: What to search for.
+        num_trials: How many in all.
+        seconds: Begin no trial after so many.
+        on_trial: What to tell about each trial.
+    """
+    started = time.monotonic()
+    is_vector = len(problem.feature_shape) == 1
+    # Each trial collects the garbage of the one before, and need not look at all that
+    # was imported.
+    gc.collect()
+    gc.freeze()
+
+    def run(trial: optuna.Trial) -> float:
+        proposal = propose(trial, problem.training.strategy, is_vector=is_vector)
+        trial.set_user_attr(
+            _VALUES, {"head": proposal.head, "training": proposal.training}
+        )
+
+        def on_epoch(_: str, history: dict[str, list[float]]) -> None:
+            if "learning_rate" not in history:
+                return
+            epoch = len(history["loss"])
+            score = Score(min(history[_LOSS]), max(history[_ACCURACY]))
+            trial.report(score.value(problem.metric), epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+        try:
+            score = problem.fit(proposal, on_epoch)
+        except TrainingError as error:
+            # Too high a rate: a bad trial, and no reason to end the search.
+            logging.getLogger(__name__).info("Trial %d: %s", trial.number, error)
+            raise optuna.TrialPruned from error
+        trial.set_user_attr(_LOSS, score.loss)
+        trial.set_user_attr(_ACCURACY, score.accuracy)
+        return score.value(problem.metric)
+
+    try:
+        while len(finished_trials(study)) < num_trials:
+            if seconds is not None and time.monotonic() - started > seconds:
+                break
+            study.optimize(run, n_trials=1)
+            on_trial(study.get_trials(deepcopy=False)[-1])
+    finally:
+        gc.unfreeze()
+
+
+def score_of(trial: optuna.trial.FrozenTrial) -> Score:
+    """Return the score of a completed trial."""
+    return Score(trial.user_attrs[_LOSS], trial.user_attrs[_ACCURACY])
+
+
+def proposal_of(trial: optuna.trial.FrozenTrial) -> Proposal:
+    """Return what a trial would write into a config."""
+    return Proposal(**trial.user_attrs[_VALUES])
+
+
+def table(trials: Sequence[optuna.trial.FrozenTrial]) -> list[dict[str, Any]]:
+    """Return one row per trial: number, state, score, seconds and values."""
+    return [
+        {
+            "trial": trial.number,
+            "state": trial.state.name.lower(),
+            _LOSS: trial.user_attrs.get(_LOSS),
+            _ACCURACY: trial.user_attrs.get(_ACCURACY),
+            "seconds": trial.duration.total_seconds() if trial.duration else None,
+            "layers": sum(row["type"] == "dense" for row in proposal_of(trial).head),
+            **{
+                key: value
+                for key, value in proposal_of(trial).training.items()
+                if key != "early_stopping_patience"
+            },
+            "head": json.dumps(proposal_of(trial).head),
+        }
+        for trial in trials
+    ]

@@ -1,0 +1,1 @@
+"""Resize and normalise decoded images, as a preset asks."""
