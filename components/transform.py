@@ -1,9 +1,9 @@
 """The `preprocessing_fn` of TFX's Transform: label map, decode, resize, normalise.
 
 Its graph is the one definition of preprocessing that feature extraction, training,
-evaluation and the exported model share. Decoded pixels are never materialised: 224 x
-224 float32 pixels take 600 kB where a small JPEG takes 2 kB. The analysis needs class
-names alone, and reads no image, since no operation on images has a state (see
+evaluation and the exported model share. Decoded pixels are never materialised: they
+take far more room than the encoded image. The analysis needs class names alone, and
+reads no image, since no operation on images has a state (see
 `graft.trainer.decoding.graph_code.checked`).
 """
 

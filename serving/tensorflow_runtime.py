@@ -1,9 +1,9 @@
 """TensorFlow's runtime without TensorFlow's public package.
 
-`import tensorflow` builds the whole public API and imports Keras with all that hangs on
-it: 16.7 s here, of which a server that runs a graph needs 2.0 s. The sub-packages that
-hold the session and the SavedModel loader work by themselves, once a package called
-`tensorflow` exists for them to live in.
+`import tensorflow` builds the whole public API and imports Keras, which a server that
+runs a graph does not need (docs/decisions/0050-measured-choices.md). The sub-packages
+that hold the session and the SavedModel loader work by themselves, once a package
+called `tensorflow` exists for them to live in.
 """
 
 from __future__ import annotations

@@ -56,8 +56,7 @@ class Executor(base_executor.BaseExecutor):
             output_dict: `blessing`, an `InfraBlessing` with the file and the custom
                 property of TFX's InfraValidator, and `canary.json`.
             exec_properties: `canary`, a `CanaryConfig` as JSON; `code_fingerprint`,
-            read
-                by TFX's cache alone.
+                read by TFX's cache alone.
         """
         # gRPC and Pillow: wiring the pipeline need not wait for them.
         from graft.components.canary.trial import try_model

@@ -69,7 +69,7 @@ class Executor(base_executor.BaseExecutor):
             exec_properties: `gate`, a `GateConfig` as JSON; `example_splits`, names of
                 splits as a JSON list; `code_fingerprint`, read by TFX's cache alone.
         """
-        # TFMA's import takes two seconds, which wiring the pipeline need not wait for.
+        # TFMA is slow to import, and wiring the pipeline does not need it.
         from graft.components.evaluation.eval_config import write_analysis
 
         gate = GateConfig.model_validate_json(exec_properties[GATE_KEY])

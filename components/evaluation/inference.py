@@ -27,8 +27,8 @@ _SIZE_EDGES = (64, 128, 256, 512, 1024, 2048)
 class AskedModel:
     """A SavedModel, asked as TensorFlow Serving asks it: a graph in a session.
 
-    An EfficientNet-Lite0 loads so in 1.3 processor seconds; `tf.saved_model.load`,
-    which rebuilds 76 functions, took 2.8, and its first call 1.2 more.
+    `tf.saved_model.load` rebuilds each function of the graph and takes longer
+    (docs/decisions/0050-measured-choices.md).
 
     Args:
         path: The SavedModel.

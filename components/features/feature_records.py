@@ -59,7 +59,7 @@ def read_records(path: str) -> Records:
     )
 
 
-# Traced once: an eager dataset for each shard takes ten times as long as to read it.
+# Traced once: building an eager dataset for each shard takes longer than reading it.
 @tf.function(
     input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.string)],
     autograph=False,

@@ -22,7 +22,7 @@ from graft.trainer.preprocessing.image_preprocessing import (
 )
 
 _BATCHES_AHEAD = 2
-# One by one they cost 0.06 ms more each; they may be large, so they are not many.
+# Reading one by one costs more per record. Records may be large, so only a few.
 _RECORDS_AT_ONCE = 8
 
 _IMAGE = {
@@ -64,8 +64,8 @@ def trace_preparation(spec: PreprocessingSpec) -> Prepare:
 class ImageReader:
     """Reads shards, one after another, through one dataset.
 
-    To build a dataset and its threads takes 0.4 s of processor time, as much as to
-    prepare 600 small images; so shards come to it through a queue.
+    Building a dataset and its threads costs as much as preparing hundreds of small
+    images. So the dataset is built once, and shards come to it through a queue.
 
     Args:
         prepare: Made by `trace_preparation`.
@@ -94,7 +94,7 @@ class ImageReader:
         for hashes, pixels in stream.batches:
             if not len(hashes):
                 break
-            # A view of the tensor's memory: a batch of 224 pixels is 18 MiB.
+            # A view of the tensor's memory, since a batch is large.
             yield ImageBatch(
                 [bytes.fromhex(key.decode()) for key in hashes.numpy()],
                 np.asarray(memoryview(pixels)),
@@ -154,7 +154,7 @@ class _Stream:
         options = tf.data.Options()
         # Otherwise a thread waits at the queue while there is no shard to read.
         options.experimental_optimization.inject_prefetch = False
-        # Small ops that wake a pool's threads cost 3% of a small image's whole way.
+        # Small ops lose more by waking a pool's threads than they gain.
         options.threading.max_intra_op_parallelism = 1
         paths = tf.data.Dataset.counter().map(next_path)
         self.batches: Iterator[tuple[tf.Tensor, tf.Tensor]] = iter(

@@ -1,7 +1,7 @@
 """Is an image readable? By TensorFlow's decoders, those of training and serving.
 
 The decoders are called one by one and not through the graph that the model carries: for
-a small image, running that graph costs ten times as much as decoding.
+a small image, running that graph costs far more than decoding.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def check_decodable(encoded: bytes, image_format: str) -> None:
     """
     try:
         if image_format == "jpeg":
-            # Reads all of the file, at a quarter of the time.
+            # Reads all of the file, and takes less time than the full scale.
             tf.io.decode_jpeg(encoded, channels=3, ratio=8)
         elif image_format == "png":
             tf.io.decode_png(encoded)

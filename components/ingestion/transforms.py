@@ -47,11 +47,11 @@ _IN_FLIGHT_BYTES = 64 * 2**20
 # A thread gets several small images at once, or it would wait more than work.
 _CHUNK_IMAGES = 32
 _CHUNK_BYTES = 2 * 2**20
-# 5,140 files of 0.9 kB take two threads, which wait for Python's lock, 5.0 s, and one
-# 3.4 s.
+# Smaller files are read by one thread: two would wait for Python's lock
+# (docs/decisions/0050-measured-choices.md).
 _BYTES_WORTH_A_THREAD = 8 << 10
 _UNKNOWN_BYTES = 2**20
-# Larger images are decoded one at a time: a hundred megapixels are 300 MB.
+# Larger images are decoded one at a time, to bound memory.
 _LARGE_IMAGE_PIXELS = 16_000_000
 
 Result = TypeVar("Result")

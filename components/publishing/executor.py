@@ -47,8 +47,8 @@ class Executor(pusher_executor.Executor):
             input_dict: `model`, a `Model`; `model_blessing` and `infra_blessing`, which
                 must both be blessed where they are given; the former holds the verdict.
             output_dict: `pushed_model`, a `PushedModel` with custom properties
-            `pushed`,
-                `pushed_destination` and `pushed_version`, or `not_pushed_reason`.
+                `pushed`, `pushed_destination` and `pushed_version`, or
+                `not_pushed_reason`.
             exec_properties: `custom_config`, see the keys of this module.
         """
         config = json_utils.loads(exec_properties["custom_config"])

@@ -14,8 +14,7 @@ from graft.contract.split_names import TRAIN_SPLIT
 _NUM_FOLDS = 5
 _NUM_COMPONENTS = 64
 _SEED = 0
-# Doubt needs no more digits of a probability: 4,043 photographs in half the time, 458
-# doubtful labels for 465.
+# Doubt needs no more digits of a probability (docs/decisions/0050-measured-choices.md).
 _TOLERANCE = 1e-3
 # Fewer distances do not tell what is usual.
 _FEWEST_NEIGHBOURS = 20
@@ -133,9 +132,8 @@ def find_feature_copies(
 
     So a mirrored or cropped copy is found, too, whose pixels are elsewhere. How far
     images are apart depends on what they show: the nearest neighbours of digits are
-    ten times closer than those of photographs. So a pair counts as copies by
-    its distance as a share of the usual distance of a held-out image to its nearest
-    training image.
+    much closer than those of photographs. So a pair counts as copies by its distance
+    as a share of the usual distance of a held-out image to its nearest training image.
 
     Args:
         examples: All images.

@@ -48,8 +48,8 @@ MOST_SHOWN = 12
 _MOST_IN_MESSAGE = 10
 _IMAGES_AT_ONCE = 32
 _FEATURES_AT_ONCE = 256
-# Two threads take 0.4 ms a file of 0.9 kB, for Python's lock, where one takes 0.2; and
-# 1.2 ms a file of 22 kB where one takes 1.7.
+# Smaller files are read by one thread: two would wait for Python's lock
+# (docs/decisions/0050-measured-choices.md).
 _BYTES_WORTH_A_THREAD = 8 << 10
 _FEATURES = {
     example_keys.CONTENT_HASH_KEY: tf.io.FixedLenFeature([], tf.string),
@@ -74,13 +74,11 @@ class Executor(base_executor.BaseExecutor):
 
         Args:
             input_dict: `examples`, raw `Examples`; `training_examples`, what the
-            trainer
-                would read: the same, or stored features.
+                trainer would read: the same, or stored features.
             output_dict: `quality`, a `DataQualityReport`; `checked_examples`, the
                 training examples without what was dropped; empty if no policy drops.
             exec_properties: `config`, a `DataQualityConfig` as JSON;
-            `code_fingerprint`,
-                read by TFX's cache alone.
+                `code_fingerprint`, read by TFX's cache alone.
 
         Raises:
             DataError: A check whose policy is `fail` found something.

@@ -77,8 +77,7 @@ class Executor(base_executor.BaseExecutor):
                 `anomalies`, an `ExampleAnomalies`; `quality`, a `DataQualityReport`,
                 and `features`, the output of BottleneckFeatures, may be absent.
             output_dict: `report`, a `RunReport`; `model_card`, a `ModelCard`: the URI
-            of
-                each is the file itself.
+                of each is the file itself.
             exec_properties: `config`, the run's config as JSON; `data_fingerprint`;
                 `code_fingerprint`, read by TFX's cache alone.
 

@@ -1,7 +1,7 @@
 """StatisticsGen without a Beam job, where the records fit in memory.
 
-What is counted is the metadata of the images, some 150 bytes each: setting up the job
-took 4 seconds, counting two thousand records a fifth of one.
+The metadata of an image are small, so setting up a job takes longer than counting
+(docs/decisions/0006-orchestration.md).
 """
 
 from __future__ import annotations

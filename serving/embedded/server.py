@@ -181,8 +181,8 @@ def _yield_to_requests() -> None:
     """Lower the priority of this thread for good: preparing a graph may take longer.
 
     Not for the thread that loads: TensorFlow reads a graph in one call that holds
-    Python's lock, and all requests wait for it, 0.16 s on a busy machine, and 0.53 s
-    when the thread had a low priority.
+    Python's lock, and all requests wait for it: longer if the thread has a low
+    priority.
     """
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _WARM_UP_NICENESS)

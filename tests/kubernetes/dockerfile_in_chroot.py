@@ -4,10 +4,9 @@
 
 `BASE` is a folder made by `debootstrap --variant=minbase trixie BASE`; each stage of
 the Dockerfile becomes a folder below `FOLDER`, the last one `FOLDER/final`.
-`NAME=VALUE`
-stands for --build-arg. Needs root, for chroot. It knows the instructions that our
-Dockerfile uses and refuses all others. It prints the time that each one took and the
-bytes by which it made the stage grow.
+`NAME=VALUE` stands for --build-arg. Needs root, for chroot. It knows the instructions
+that our Dockerfile uses and refuses all others. It prints the time that each one took
+and the bytes by which it made the stage grow.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 At inference a BatchNormalization layer multiplies each channel by a constant and adds
 another, which the convolution before it can do at no cost (Jacob et al. 2017, section
-3.2, https://arxiv.org/abs/1712.05877). The layers' passes over memory are gone, which
-take a third of EfficientNet-Lite0's time in batches of 32 on a CPU.
+3.2, https://arxiv.org/abs/1712.05877). The layers' passes over memory are gone, a large
+share of a backbone's time on a CPU (docs/decisions/0050-measured-choices.md).
 """
 
 from __future__ import annotations

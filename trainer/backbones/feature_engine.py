@@ -81,12 +81,12 @@ class OpenVinoEngine:
         make_backbone: Builds the Keras model; not called where `keep_in` has its graph.
         precision: `bfloat16` is faster where the processor has it, and less exact.
         keep_in: Local folder that belongs to this backbone alone. Its graph is kept
-            there as OpenVINO reads it: building and freezing the Keras model takes
-            three seconds, reading the graph a tenth of one.
+            there as OpenVINO reads it, since reading the graph is faster than building
+            and freezing the Keras model.
     """
 
-    # EfficientNet-Lite0 on two cores: 240 images/s with 8, 174 to 204 with 32, which
-    # leave the processor's caches and take 0.47 GiB more.
+    # The outputs of the layers stay in the processor's caches, those of a larger batch
+    # do not (docs/decisions/0050-measured-choices.md).
     batch_size = 8
 
     def __init__(

@@ -14,8 +14,8 @@ _MAX_PIXELS = 2**29 // 3
 def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
     """Decode the first frame of a GIF, uint8 (H, W, 3).
 
-    The decoder unpacks all frames that it is given, whatever it is asked for: a file of
-    0.7 MB with 400 frames took 1.6 GB of memory. So it is given the first one.
+    The decoder unpacks all frames that it is given, whatever it is asked for, and a
+    small file may hold many. So it is given the first one.
     """
     end, num_pixels = _walk_to_frame_end(tf.io.decode_raw(encoded, tf.uint8))
     text = tf.strings.join(

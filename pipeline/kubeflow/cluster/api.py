@@ -148,8 +148,7 @@ class Api:
         if status == 401:
             text = (
                 f"{host} does not know who you are (401): the token or cookie is "
-                f"missing "
-                "or expired. Get a new one (docs/kubeflow.md, access)."
+                "missing or expired. Get a new one (docs/kubeflow.md, Access)."
             )
         elif status == 403:
             text = (
@@ -165,8 +164,7 @@ class Api:
         reason = str(getattr(error, "reason", error)).splitlines()[0]
         return ApiError(
             f"{self.connection.host} does not answer ({type(error).__name__}: "
-            f"{reason}). "
-            "Is the port-forward running (docs/kubeflow.md, access)?"
+            f"{reason}). Is the port-forward running (docs/kubeflow.md, Access)?"
         )
 
     def _no_api(self) -> ApiError:

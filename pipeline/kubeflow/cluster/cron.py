@@ -86,8 +86,7 @@ def in_utc(expression: str, timezone: str) -> str:
     if len(offsets) != 1:
         raise CronError(
             f"The clocks of {timezone} change in the year, and a recurring run knows "
-            f"no "
-            f"time zones. {remedy}"
+            f"no time zones. {remedy}"
         )
     offset = offsets.pop()
     seconds = int(offset.total_seconds()) if offset else 0
@@ -136,8 +135,7 @@ def _check(part: str, name: str, low: int, high: int, text: str) -> None:
         ):
             raise CronError(
                 f"The {name} of a cron expression is *, or numbers from {low} to "
-                f"{high} "
-                f"with , - and /. Received: {part!r} in {text!r}"
+                f"{high} with , - and /. Received: {part!r} in {text!r}"
             )
 
 

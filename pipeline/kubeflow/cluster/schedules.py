@@ -3,8 +3,8 @@
 A recurring run that names a version keeps the workflow of that day for ever. One that
 names the pipeline alone is started by the controller with the newest version each time.
 One run at a time (`max_concurrency` 1); a time that passed while the schedule was
-paused
-or the cluster down is not made up for (`no_catchup`); a failed run does not end it.
+paused or the cluster down is not made up for (`no_catchup`); a failed run does not end
+it.
 """
 
 from __future__ import annotations

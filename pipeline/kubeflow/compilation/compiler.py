@@ -95,15 +95,13 @@ def check_paths(config: PipelineConfig, profile: Profile) -> None:
         if path.startswith(refusals.UNMOUNTED_SCHEMES):
             raise refusals.CompileError(
                 f"`{key}` is a path, which no one downloads for the step: mount a "
-                f"volume "
-                f"and name the path in it. Received: {path!r}"
+                f"volume and name the path in it. Received: {path!r}"
             )
         folders = [mount.path for mount in profile.mounts]
         if not any(_lies_in(path, folder) for folder in folders):
             raise refusals.CompileError(
                 f"`{key}` must lie in one of the profile's mounts {folders}, or on "
-                f"gs://, "
-                f"for the containers to find it. Received: {path!r}"
+                f"gs://, for the containers to find it. Received: {path!r}"
             )
 
 

@@ -38,8 +38,7 @@ class ArtifactClasses:
     Attributes:
         class_paths: Title of a custom type to the dotted path of its class.
         dashboard_types: Title of a type to the type that the dashboard shows it as,
-        such
-            as `system.HTML`.
+            such as `system.HTML`.
     """
 
     class_paths: Mapping[str, str] = field(default_factory=dict)
@@ -364,10 +363,9 @@ def _set_caching(
 ) -> None:
     """Cache a step that is a function of its inputs, and no other.
 
-    A step without input artifacts looks at the world: only a fingerprint of what it
-    looks
-    at, which the run must then name, makes it a function. What pushes, or what is made
-    for the dashboard, runs every time.
+    A step without input artifacts reads something outside of the pipeline. It is a
+    function only with a fingerprint of what it reads, which the run must then name. A
+    step that pushes, or that fills the dashboard, runs every time.
     """
     inputs = task.get("inputs", {})
     is_function = bool(inputs.get("artifacts")) or (

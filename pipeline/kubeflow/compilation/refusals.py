@@ -66,8 +66,7 @@ def check_names(pipeline_name: str, steps: Mapping[str, Any]) -> None:
     if not PIPELINE_NAME.fullmatch(pipeline_name):
         raise CompileError(
             "`name` must be lower-case letters, digits and hyphens, begin with a "
-            "letter "
-            f"and be at most 45 long. Received: {pipeline_name!r}"
+            f"letter and be at most 45 long. Received: {pipeline_name!r}"
         )
     for name in steps:
         if not STEP_NAME.fullmatch(name) or len(name) > 120:
@@ -114,8 +113,7 @@ def check_constants(step: str, constants: Mapping[str, Any]) -> None:
         if '"__class__"' in text and "RuntimeParameter" in text:
             raise CompileError(
                 f"{where} holds a RuntimeParameter inside another value; Kubeflow "
-                f"can't "
-                "fill it. Use a parameter of compilation/runtime_parameters.py."
+                "can't fill it. Use a parameter of compilation/runtime_parameters.py."
             )
         if "_wheels" in text or re.match(r".+@/|.+@[a-z]+://", text):
             raise CompileError(
@@ -132,8 +130,7 @@ def check_constants(step: str, constants: Mapping[str, Any]) -> None:
             key = ".".join([where, *map(str, path)])
             raise CompileError(
                 f"`{key}` is a path, which no one downloads for the step: mount a "
-                f"volume "
-                f"and name the path in it. Received: {uri!r}"
+                f"volume and name the path in it. Received: {uri!r}"
             )
     if size > MAX_INPUT_BYTES:
         raise CompileError(

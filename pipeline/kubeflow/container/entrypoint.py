@@ -42,8 +42,8 @@ def main(argv: Sequence[str]) -> int:
         level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", force=True
     )
     start = time.monotonic()
-    # Imports make millions of objects and no garbage: to look for some takes a fifth of
-    # the start, and, at the end of the process, another second.
+    # Imports make millions of objects and no garbage, so looking for garbage would
+    # only delay the start and the end of the process.
     gc.disable()
     args, beam_args = _parse(argv)
     try:

@@ -118,8 +118,7 @@ def rewrite_inputs(
         for path, uri in unmounted_uris(value):
             raise StepError(
                 f"`{'.'.join([name, *map(str, path)])}` is a path, which no one "
-                f"downloads "
-                f"for the step: name a mounted folder. Received: {uri!r}"
+                f"downloads for the step: name a mounted folder. Received: {uri!r}"
             )
     return {"artifacts": artifacts, "parameterValues": values}
 
@@ -198,8 +197,7 @@ def rewrite_result(
             if place is not None and not _lies_in(uri, place):
                 raise StepError(
                     f"Output {key!r} must lie below {place!r}: Kubeflow uploads "
-                    f"nothing "
-                    f"else. Received: {uri!r}"
+                    f"nothing else. Received: {uri!r}"
                 )
             metadata = {
                 name: _map_texts(value, uris.to_remote)

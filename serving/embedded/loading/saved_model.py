@@ -154,10 +154,9 @@ class SavedModel:
 def session_config(intra_op_threads: int = 0, inter_op_threads: int = 0) -> Any:
     """Return the ConfigProto of a session; 0 threads are as many as cores.
 
-    Without Grappler's rewriting: on an exported EfficientNet-Lite0 it took 2.2 of the
-    4.6 processor seconds from the files to the first answer, and saved nothing after:
-    27.6 ms of processor time an image with it, 29.4 ms without; 871 and 738 ms a batch
-    of 32. The weights are variables, which it can't fold.
+    Without Grappler's rewriting, which delays the first answer and saves nothing after
+    it (docs/decisions/0050-measured-choices.md). The weights are variables, which
+    Grappler can't fold.
     """
     config = config_pb2.ConfigProto(
         intra_op_parallelism_threads=intra_op_threads,
@@ -171,10 +170,9 @@ def _rewrite_functions_once(graph: Any) -> None:
     """Let Grappler go over each function of a GraphDef once, in place.
 
     A function is rewritten as its calls say, whatever the session's config, when it is
-    first called. That fuses convolutions with what follows them, 16.1 to 12.3 ms of
-    processor time an image, and does so in one pass: the second, and the optimizer on
-    MLIR, took 0.35 of the 0.9 s of an EfficientNet-Lite0's first call, and saved
-    nothing after.
+    first called. One pass fuses convolutions with what follows them, which saves time
+    on each image. The second pass and the optimizer on MLIR delay the first call and
+    save nothing after it (docs/decisions/0050-measured-choices.md).
     """
     functions = [function.node_def for function in graph.library.function]
     for node in itertools.chain(graph.node, *functions):

@@ -94,8 +94,8 @@ class Servable:
     def close(self) -> None:
         """Free the model."""
         self._model.close()
-        # A graph's objects refer to each other: by themselves they would stay, 13 MB a
-        # version of EfficientNet-Lite0, until Python looks at all of its memory.
+        # A graph's objects refer to each other: without this call they would stay
+        # until Python looks at all of its memory.
         gc.collect()
 
 

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 2**31 - 1
 SILENT_CALLS = 512
 """Most calls at the same time, beside those that are answered, whose message is on its
-way: each holds a thread, of 45 KB. More get RESOURCE_EXHAUSTED."""
+way: each holds a thread. More get RESOURCE_EXHAUSTED."""
 _FOREVER_SECONDS = 1e8
 """A call without a deadline has so long at least, as grpcio says it."""
 PREDICTION_REQUESTS = {

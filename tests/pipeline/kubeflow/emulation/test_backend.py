@@ -149,8 +149,7 @@ def test_metadata_comes_back_as_the_store_keeps_it(write_pipeline, backend):
     check = (
         "m = artifacts['x']['artifacts'][0];"
         "assert m['metadata'] == {'b': 1.0, 'l': {'list': [1]}, 's': {'struct': "
-        "{'k': 1}},"
-        " 'display_name': 'out', 'store_session_info': '{}'}, m;"
+        "{'k': 1}}, 'display_name': 'out', 'store_session_info': '{}'}, m;"
         "assert m['type'] == {'instanceSchema': ''}; assert m['name'] == '1';"
         "assert 'executor-logs' in message['outputs']['artifacts']; put('out', '')"
     )
