@@ -19,7 +19,6 @@ from graft.trainer.config import (
     ModelConfig,
     PoolingLayer,
 )
-from graft.trainer.heads.convolution import SmallMapConv2D
 from graft.trainer.heads.objective import num_logits
 
 
@@ -143,7 +142,7 @@ def _layer(spec: HeadLayer) -> keras.layers.Layer:  # noqa: PLR0911
                 kernel_regularizer=_l2(spec.l2),
             )
         case Conv2DLayer():
-            return SmallMapConv2D(
+            return keras.layers.Conv2D(
                 spec.filters,
                 spec.kernel_size,
                 strides=spec.strides,

@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 
 from graft.trainer.config import TrainingConfig
-from graft.trainer.heads.convolution import SmallMapConv2D
 from graft.trainer.heads.objective import Objective, is_right
 from graft.trainer.loops.training_loop import Logs, NonFiniteLoss
 
@@ -21,9 +20,6 @@ Arrays = tuple[np.ndarray, np.ndarray]
 """Features, float32 (N, ...), and labels, int64 (N,)."""
 
 _EVALUATED_AT_ONCE = 1024
-_MOST_VALUES = 2**29
-"""Numbers, 2 GiB of them, up to which the values of maps are computed once for all
-epochs: for a moment, they are there twice."""
 
 
 class ArrayEpochs:
@@ -52,9 +48,8 @@ class ArrayEpochs:
         self._objective = objective
         self._training = training
         self._labels = train[1]
-        self._head = _head_on_stored(model, len(self._labels))
         self._train, self._evaluation = (
-            (self._head.stored(features), tf.one_hot(labels, num_classes))
+            (tf.constant(features, tf.float32), tf.one_hot(labels, num_classes))
             for features, labels in (train, evaluation)
         )
         # Without AutoGraph, which would rewrite Keras's code, and take its time to.
@@ -112,7 +107,7 @@ class ArrayEpochs:
         features, targets = self._train
         targets = tf.gather(targets, rows)
         with tf.GradientTape() as tape:
-            logits = self._head(self._head.take(features, rows), training=True)
+            logits = model(tf.gather(features, rows), training=True)
             loss = self._objective.loss(targets, logits)
             if model.losses:
                 loss += tf.add_n(model.losses)
@@ -124,61 +119,9 @@ class ArrayEpochs:
     def _scores(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         features, targets = self._evaluation
         targets = tf.gather(targets, rows)
-        logits = self._head(self._head.take(features, rows), training=False)
+        logits = self._model(tf.gather(features, rows), training=False)
         losses = self._objective.eval_loss.call(targets, logits)
         return tf.reduce_sum(losses), tf.reduce_sum(is_right(targets, logits))
-
-
-class _HeadOnFeatures:
-    """A head, and its features in the form that is the least work for each step."""
-
-    def __init__(self, head: keras.Model) -> None:
-        self.head = head
-
-    def stored(self, features: np.ndarray) -> tf.Tensor:
-        """Turn features, (N, ...), into that form."""
-        return tf.constant(features, tf.float32)
-
-    def take(self, stored: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Return some examples of it."""
-        return tf.gather(stored, rows)
-
-    def __call__(self, taken: tf.Tensor, *, training: bool) -> tf.Tensor:
-        """Return the logits of these examples."""
-        return self.head(taken, training=training)
-
-
-class _HeadOnValues(_HeadOnFeatures):
-    """A head that begins with a convolution of small maps, on the maps' values.
-
-    Features never change, so that their values are computed once, not in each step.
-    """
-
-    def stored(self, features: np.ndarray) -> tf.Tensor:
-        values = self.head.layers[1].values
-        parts = range(0, len(features), _EVALUATED_AT_ONCE)
-        return tf.concat(
-            [values(features[at : at + _EVALUATED_AT_ONCE]) for at in parts], axis=1
-        )
-
-    def take(self, stored: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        return tf.gather(stored, rows, axis=1)
-
-    def __call__(self, taken: tf.Tensor, *, training: bool) -> tf.Tensor:
-        convolution, *rest = self.head.layers[1:]
-        x = convolution.call_on_values(taken, self.head.input_shape[1:])
-        for layer in rest:
-            x = layer(x, training=training)
-        return x
-
-
-def _head_on_stored(head: keras.Model, num_examples: int) -> _HeadOnFeatures:
-    features, first = head.inputs[0], head.layers[1]
-    if isinstance(first, SmallMapConv2D) and first.is_fit(features):
-        num_values = first.num_points(features.shape[1:]) * features.shape[-1]
-        if num_examples * num_values <= _MOST_VALUES:
-            return _HeadOnValues(head)
-    return _HeadOnFeatures(head)
 
 
 def order_of_epoch(

@@ -57,25 +57,18 @@ def _head(
 
 
 @pytest.mark.parametrize(
-    ("shape", "layers", "most_values"),
-    [
-        ((6,), _DENSE, 0),
-        ((3, 3, 2), _CONVOLUTION, 50 * 3 * 3 * 2),
-        ((3, 3, 2), _CONVOLUTION, 50 * 3 * 3 * 2 - 1),
-        ((6, 6, 2), _CONVOLUTION, 10**6),
-    ],
-    ids=["dense", "values of maps", "too many values", "large maps"],
+    ("shape", "layers"),
+    [((6,), _DENSE), ((3, 3, 2), _CONVOLUTION)],
+    ids=["dense", "convolution"],
 )
 def test_an_epoch_is_that_of_fit(
     shape: tuple[int, ...],
     layers: tuple[HeadLayer, ...],
-    most_values: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also of a last batch that is not full, 50 examples, 16 at a time, and of an
     `eval` that is judged in parts.
     """
-    monkeypatch.setattr(array_epochs, "_MOST_VALUES", most_values)
     monkeypatch.setattr(array_epochs, "_EVALUATED_AT_ONCE", 13)
     train, evaluation = _blobs(50, 1, shape), _blobs(30, 2, shape)
     ours, theirs = _head(shape, layers), _head(shape, layers)
@@ -109,29 +102,6 @@ def test_an_epoch_is_that_of_fit(
     received = epochs.evaluate()
     assert received["loss"] == pytest.approx(scores["eval_loss"], rel=1e-5)
     assert received["accuracy"] == pytest.approx(scores["accuracy"])
-
-
-def test_maps_are_transformed_once_for_all_epochs() -> None:
-    """No step has the constant matrix that does it."""
-    shape = (5, 5, 3)
-    epochs = ArrayEpochs(
-        _head(shape, _CONVOLUTION),
-        build_objective(_TRAINING),
-        _blobs(20, 1, shape),
-        _blobs(10, 2, shape),
-        training=_TRAINING,
-        num_classes=2,
-    )
-    graph = tf.function(epochs._scores, autograph=False).get_concrete_function(
-        tf.TensorSpec([None], tf.int64)
-    )
-    constants = [
-        tuple(operation.outputs[0].shape)
-        for operation in graph.graph.get_operations()
-        if operation.type == "Const"
-    ]
-    assert (25, 4) in constants
-    assert (25, 25) not in constants
 
 
 def test_the_first_step_that_is_not_finite_is_named() -> None:
