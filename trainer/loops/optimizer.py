@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from graft.trainer.config import TrainingConfig
@@ -51,18 +50,26 @@ class RateSchedule(keras.optimizers.schedules.LearningRateSchedule):
 class _RatePerVariable:
     """Mixed into an optimizer: scales the rate by the variable's path.
 
+    Keras' `MultiOptimizer` was tried. It is missing from the Keras that Python 3.10
+    gets, clips each part's gradients on their own, and has no `learning_rate`, which
+    the plateau schedule sets.
+
     It also leaves the averaged weights (EMA) alone at the end of Keras's `fit`, which
     the training loop calls once an epoch: `training_loop` decides when to take them.
     """
 
     rate_factors: Mapping[str, float] = {}
 
+    def build(self, variables: Any) -> None:
+        super().build(variables)  # type: ignore[misc]
+        self._factors = [
+            self.rate_factors.get(variable.path, 1.0) for variable in variables
+        ]
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        # TensorFlow's trainer passes its own variable here, which has no path.
+        # How Keras documents an optimizer of one's own to find what is a variable's.
         index = self._get_variable_index(variable)  # type: ignore[attr-defined]
-        path = self._trainable_variables[index].path  # type: ignore[attr-defined]
-        factor = self.rate_factors.get(path, 1.0)
-        rate = learning_rate * factor
+        rate = learning_rate * self._factors[index]
         super().update_step(gradient, variable, rate)  # type: ignore[misc]
 
     def finalize_variable_values(self, var_list: Any) -> None:
@@ -73,43 +80,11 @@ class _RatePerVariable:
         super().finalize_variable_values(var_list)  # type: ignore[misc]
 
 
-class _InOnePass:
-    """Mixed into Adam: reads and writes each variable once per step, by one kernel.
-
-    Keras's dozen of operations on a head of a million weights cost as much as a fifth
-    of the step. Weights that several devices share are left to Keras.
-    """
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if keras.backend.backend() != "tensorflow" or tf.distribute.has_strategy():
-            super().update_step(  # type: ignore[misc]
-                gradient, variable, learning_rate
-            )
-            return
-        adam: Any = self
-        index = adam._get_variable_index(variable)
-        dtype = variable.dtype
-        step = ops.cast(adam.iterations + 1, dtype)
-        beta1, beta2 = (ops.cast(beta, dtype) for beta in (adam.beta_1, adam.beta_2))
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=adam._momentums[index].value.handle,
-            v=adam._velocities[index].value.handle,
-            beta1_power=ops.power(beta1, step),
-            beta2_power=ops.power(beta2, step),
-            lr=ops.cast(learning_rate, dtype),
-            beta1=beta1,
-            beta2=beta2,
-            epsilon=ops.cast(adam.epsilon, dtype),
-            grad=ops.cast(gradient, dtype),
-        )
-
-
-class AdamByPart(_RatePerVariable, _InOnePass, keras.optimizers.Adam):
+class AdamByPart(_RatePerVariable, keras.optimizers.Adam):
     """Adam with a rate for each part."""
 
 
-class AdamWByPart(_RatePerVariable, _InOnePass, keras.optimizers.AdamW):
+class AdamWByPart(_RatePerVariable, keras.optimizers.AdamW):
     """AdamW with a rate for each part."""
 
 
