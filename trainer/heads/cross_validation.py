@@ -26,20 +26,25 @@ def choose_penalty(
         fit: What is to be chosen for.
         train: Features, float32 (N, F), and labels, int64 (N,).
         evaluation: The same; joined to `train`.
-        num_folds: Parts of the whole; each is held out once.
+        num_folds: Parts of the whole; each is held out once. At most as many as the
+            largest class has images.
         seed: Of the division.
 
     Returns:
         The penalty, and per penalty that was tried in every fold: penalty, loss,
         accuracy, eval_loss, eval_accuracy, means over the folds.
     """
+    # Only this choice needs scikit-learn, which takes a second to import.
+    from sklearn.model_selection import StratifiedKFold
+
     features, labels = (
         np.concatenate(pair) for pair in zip(train, evaluation, strict=True)
     )
-    folds = stratified_folds(labels, num_folds, seed)
+    # scikit-learn refuses more folds than the largest class has images.
+    num_folds = min(num_folds, int(np.bincount(labels).max()))
+    folds = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
     tried: dict[float, list[dict[str, float]]] = {}
-    for fold in range(num_folds):
-        rest, held_out = folds != fold, folds == fold
+    for rest, held_out in folds.split(features, labels):
         solution = fit(
             (features[rest], labels[rest]), (features[held_out], labels[held_out])
         )
@@ -53,12 +58,3 @@ def choose_penalty(
     ]
     best = min(path, key=lambda row: row["eval_loss"])
     return best["penalty"], path
-
-
-def stratified_folds(labels: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
-    """Return the fold of each example, int64 (N,), with every class spread evenly."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]
-    folds = np.empty(len(labels), np.int64)
-    folds[order] = np.arange(len(labels)) % num_folds
-    return folds

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from graft.trainer.heads.cross_validation import choose_penalty, stratified_folds
+from graft.trainer.heads.cross_validation import choose_penalty
 from graft.trainer.heads.ridge import fit_ridge
 
 
@@ -57,13 +57,34 @@ def test_the_factor_makes_the_least_log_loss() -> None:
         assert _log_loss(logits * factor, evaluation[1]) > best
 
 
-def test_every_class_is_in_every_fold() -> None:
+def test_every_class_is_in_every_fold_and_the_seed_decides_which() -> None:
     labels = np.repeat([0, 1, 2], [40, 11, 5])
-    folds = stratified_folds(labels, 5, seed=1)
-    for label, least in ((0, 8), (1, 2), (2, 1)):
-        counts = np.bincount(folds[labels == label], minlength=5)
-        assert counts.min() >= least
-    assert not np.array_equal(folds, stratified_folds(labels, 5, seed=2))
+    x, _ = _blobs(len(labels), 8, 1)
+
+    def held_out(seed: int, num_folds: int = 5) -> list[np.ndarray]:
+        parts: list[np.ndarray] = []
+
+        def fit(one: tuple, other: tuple) -> object:
+            parts.append(other)
+            return fit_ridge(one, other, penalties=[0.1], num_classes=3)
+
+        choose_penalty(
+            fit,
+            (x[::2], labels[::2]),
+            (x[1::2], labels[1::2]),
+            num_folds=num_folds,
+            seed=seed,
+        )
+        return parts
+
+    folds = held_out(1)
+    counts = np.array([np.bincount(part[1], minlength=3) for part in folds])
+    assert (counts.min(0) >= [8, 2, 1]).all()
+    again, other = held_out(1), held_out(2)
+    np.testing.assert_array_equal(folds[0][0], again[0][0])
+    assert not np.array_equal(folds[0][0], other[0][0])
+    # More folds than any class has images.
+    assert len(held_out(1, num_folds=60)) == 40
 
 
 def test_cross_validation_sees_every_image_once_and_chooses_the_least_loss() -> None:
