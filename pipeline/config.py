@@ -22,9 +22,16 @@ from graft.contract.errors import UserError
 from graft.contract.strict_model import StrictModel
 from graft.trainer.config import ModelConfig, TrainingConfig
 
+DEFAULT_OUTPUT = "graft_output"
+"""Output folder of a run whose config names none."""
+PIPELINES_FOLDER = "pipelines"
+"""Folder in the output folder that has a folder per pipeline."""
+METADATA_FILE = "metadata.sqlite"
+"""File name of a pipeline's metadata store in the pipeline's folder."""
+
 
 class ConfigError(UserError):
-    """The config can't be used; the message lists every mistake in it."""
+    """A config is invalid; the message lists every mistake in it."""
 
 
 class PipelineConfig(StrictModel):
@@ -37,7 +44,7 @@ class PipelineConfig(StrictModel):
         "most 45, as Kubeflow asks.",
     )
     output: str = Field(
-        "graft_output",
+        DEFAULT_OUTPUT,
         min_length=1,
         description="Folder for artifacts, metadata, logs, reports and, unless "
         "`push.destination` says otherwise, served models.",
@@ -69,7 +76,12 @@ class PipelineConfig(StrictModel):
     @property
     def pipeline_folder(self) -> str:
         """Folder of this pipeline's artifacts, metadata and logs."""
-        return os.path.join(self.output, "pipelines", self.name)
+        return os.path.join(self.output, PIPELINES_FOLDER, self.name)
+
+    @property
+    def metadata_path(self) -> str:
+        """Path of the SQLite metadata store of local runs."""
+        return os.path.join(self.pipeline_folder, METADATA_FILE)
 
     @property
     def push_destination(self) -> str:
@@ -98,7 +110,7 @@ def load_config(
     *,
     data: str | None = None,
     output: str | None = None,
-    overrides: Sequence[str] = (),
+    overrides: Sequence[str] | None = None,
 ) -> PipelineConfig:
     """Read and check a config.
 
@@ -116,7 +128,7 @@ def load_config(
     """
     values = _read_yaml(Path(path)) if path is not None else {}
     source = str(path) if path is not None else "the command line"
-    for override in overrides:
+    for override in overrides or ():
         key, equals, text = override.partition("=")
         if not equals or not key:
             raise ConfigError(f"`--set` takes key=value. Received: {override!r}")

@@ -1,4 +1,4 @@
-"""`graft bless`: push what the gate refused, on somebody's word."""
+"""`graft bless`: publish a model that the gate refused, with a reason."""
 
 from __future__ import annotations
 
@@ -10,21 +10,17 @@ from typing import Annotated, Any
 import typer
 
 from graft.contract.errors import UserError
-from graft.pipeline.commands.runs import (
-    DEFAULT_OUTPUT,
-    OutputOption,
+from graft.pipeline.commands.options import (
+    DEFAULT_OUTPUT_FOLDER,
+    OutputFolderOption,
     PipelineOption,
-    Run,
-    choose_run,
-    find_metadata,
-    list_runs,
+    RunArgument,
 )
+from graft.pipeline.local.run_history import Run, find_run
 
 
 def bless(
-    run: Annotated[
-        str | None, typer.Argument(help="Number or id of a run; the latest if absent.")
-    ] = None,
+    run: RunArgument = None,
     *,
     force: Annotated[
         bool, typer.Option("--force", help="Push though the gate or canary refused.")
@@ -32,11 +28,11 @@ def bless(
     reason: Annotated[
         str, typer.Option(help="Why; kept in the manifest and the audit log.")
     ] = "",
-    output: OutputOption = DEFAULT_OUTPUT,
+    output: OutputFolderOption = DEFAULT_OUTPUT_FOLDER,
     pipeline: PipelineOption = None,
 ) -> None:
-    """Publish the model of a run, even one that was refused; the manifest says why."""
-    chosen = choose_run(list_runs(find_metadata(output, pipeline)), run)
+    """Publish the model of a run; with --force also one that was refused."""
+    chosen = find_run(output, pipeline, run)
     refusals = refusals_of(chosen)
     if refusals and not force:
         raise UserError(
@@ -50,14 +46,14 @@ def bless(
 
 
 def refusals_of(run: Run) -> list[str]:
-    """Return why a run's model was refused, by the gate or by the canary.
+    """Return why the gate and the canary refused a run's model.
 
     Raises:
-        UserError: The run got no verdict.
+        UserError: The run has no verdict.
     """
     verdict = run.verdict()
     if verdict is None or not run.config:
-        raise UserError(f"Run {run.number} did not get to its end: it has no verdict.")
+        raise UserError(f"Run {run.number} has no verdict: it did not reach the gate.")
     refusals = list(verdict.refusals)
     canary = run.artifacts.get("Canary.blessing")
     if canary is not None:
@@ -75,8 +71,8 @@ def publish_run(run: Run, output: Path, refusals: list[str], reason: str) -> int
 
     Args:
         run: A run with a verdict.
-        output: The output folder that the command was given.
-        refusals: Why it was refused.
+        output: Output folder of the command.
+        refusals: Why the gate or the canary refused it.
         reason: Why it is published nonetheless; empty if it was not refused.
     """
     from graft.components.publishing.config import PushConfig

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from graft.pipeline.commands.config import ConfigPath, DataOption, SetOption
+from graft.pipeline.commands.options import ConfigPath, DataOption, SetOption
 
 ProfileOption = Annotated[
     str,
@@ -54,7 +54,7 @@ def compile_(  # noqa: PLR0917 - options of a command
     from graft.pipeline.config import load_config
     from graft.pipeline.kubeflow.compilation.profile import load_profile
 
-    loaded = load_config(config, data=data, overrides=overrides or ())
+    loaded = load_config(config, data=data, overrides=overrides)
     chosen = load_profile(profile)
     if image is not None:
         chosen = chosen.model_copy(update={"image": image, "gpu_image": None})

@@ -1,31 +1,20 @@
-"""`graft config show|check|schema`."""
+"""`graft config show|check|schema`: show a config, check it, list its keys."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
 import typer
 
+from graft.pipeline.commands.options import (
+    ConfigPath,
+    DataOption,
+    OutputOption,
+    SetOption,
+)
 from graft.pipeline.config import PipelineConfig, dump_config, load_config
 
-app = typer.Typer(help="Look at a config: all its values, its mistakes, its keys.")
-
-ConfigPath = Annotated[str | None, typer.Argument(help="YAML file.", metavar="CONFIG")]
-DataOption = Annotated[
-    str | None, typer.Option("--data", help="Folder, manifest or name of the images.")
-]
-OutputOption = Annotated[
-    str | None, typer.Option("--output", help="Folder for everything that a run makes.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Replace a value of the config, such as training.epochs=10.",
-    ),
-]
+app = typer.Typer(help="Show a config, check it, or list its keys.")
 
 
 @app.command()
@@ -36,7 +25,7 @@ def show(
     overrides: SetOption = None,
 ) -> None:
     """Print the whole config, defaults included."""
-    loaded = load_config(config, data=data, output=output, overrides=overrides or ())
+    loaded = load_config(config, data=data, output=output, overrides=overrides)
     typer.echo(dump_config(loaded), nl=False)
 
 
@@ -47,8 +36,8 @@ def check(
     output: OutputOption = None,
     overrides: SetOption = None,
 ) -> None:
-    """Check a config; every mistake is named, and the exit status is 1."""
-    load_config(config, data=data, output=output, overrides=overrides or ())
+    """Check a config. If it has mistakes, all are listed and the exit status is 1."""
+    load_config(config, data=data, output=output, overrides=overrides)
     typer.echo("The config is fine.")
 
 

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graft.pipeline.commands.runs import (
-    DEFAULT_OUTPUT,
-    OutputOption,
+from graft.pipeline.commands.options import (
+    DEFAULT_OUTPUT_FOLDER,
+    OutputFolderOption,
     PipelineOption,
-    Run,
-    choose_run,
-    find_metadata,
-    list_runs,
 )
+from graft.pipeline.local.run_history import Run, choose_run, find_runs
 
 if TYPE_CHECKING:
     from graft.components.evaluation.comparison import Comparison
@@ -29,19 +26,19 @@ def diff(
         str | None, typer.Argument(help="Number or id; the latest if absent.")
     ] = None,
     *,
-    output: OutputOption = DEFAULT_OUTPUT,
+    output: OutputFolderOption = DEFAULT_OUTPUT_FOLDER,
     pipeline: PipelineOption = None,
 ) -> None:
     """Compare two runs: config, metrics, classes, and the same test images."""
-    found = list_runs(find_metadata(output, pipeline))
-    first = choose_run(found, before, -2)
-    second = choose_run(found, after, -1)
+    runs = find_runs(output, pipeline)
+    first = choose_run(runs, before, -2)
+    second = choose_run(runs, after, -1)
     for line in describe_difference(first, second):
         typer.echo(line)
 
 
 def describe_difference(first: Run, second: Run) -> Iterator[str]:
-    """Yield what differs between two runs, a line each."""
+    """Yield lines that describe the difference between two runs."""
     yield f"Run {first.number} -> run {second.number}"
     yield "Config:"
     changes = list(config_changes(first.config, second.config))
@@ -86,24 +83,24 @@ def config_changes(
 
 
 def compare_runs(first: Run, second: Run) -> Comparison | None:
-    """Compare two runs' answers on the images that both were asked about."""
+    """Compare two runs on the test images that both have; None if there are none."""
     import numpy as np
 
     from graft.components.evaluation.comparison import compare
     from graft.components.evaluation.config import ComparisonConfig
     from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
 
-    right = []
+    answers = []
     for run in (first, second):
         uri = run.artifacts.get("Evaluator.evaluation")
         predictions = Predictions.load(f"{uri}/{PREDICTIONS_FILE}")
         is_right = predictions.candidate.is_right(predictions.images.class_names)
         keys = predictions.images.content_hashes
-        right.append(dict(zip(keys.tolist(), is_right.tolist(), strict=True)))
-    common = sorted(right[0].keys() & right[1].keys())
+        answers.append(dict(zip(keys.tolist(), is_right.tolist(), strict=True)))
+    common = sorted(answers[0].keys() & answers[1].keys())
     if not common:
         return None
-    baseline, candidate = (np.array([r[key] for key in common]) for r in right)
+    baseline, candidate = (np.array([each[key] for key in common]) for each in answers)
     return compare(candidate, baseline, ComparisonConfig())
 
 

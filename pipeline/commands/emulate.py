@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from graft.pipeline.commands.submit import ParameterOption, parse_parameters
+from graft.pipeline.commands.cluster_options import ParameterOption, parse_parameters
 
 
 def emulate(

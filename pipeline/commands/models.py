@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from graft.contract.errors import UserError
-from graft.serving.errors import ModelNotFoundError
-from graft.serving.model_store import DEFAULT_FOLDER, find_model
-
-ModelDirOption = Annotated[
-    Path, typer.Option(help="Folder of pushed models, or of one model's versions.")
-]
-ModelOption = Annotated[
-    str | None, typer.Option(help="The model's name, if the folder has several.")
-]
+from graft.pipeline.commands.options import (
+    ModelDirOption,
+    ModelOption,
+    find_model_folder,
+)
+from graft.serving.model_store import DEFAULT_FOLDER
 
 
 def models(
@@ -31,7 +27,8 @@ def models(
         typer.Option(metavar="VERSION", help="Give a version the label `stable`."),
     ] = None,
     log: Annotated[
-        bool, typer.Option("--log", help="Show who published and rolled back what.")
+        bool,
+        typer.Option("--log", help="Show who published or rolled back what."),
     ] = False,
 ) -> None:
     """List the published versions; the served one is marked."""
@@ -39,15 +36,15 @@ def models(
     from graft.components.publishing.labels import read_labels
     from graft.components.publishing.versions import find_damage, list_versions
 
-    folder = find_folder(model_dir, model)
+    folder = str(find_model_folder(model_dir, model))
     if promote is not None:
         store.promote(folder, promote)
     if log:
         for line in store.read_audit(folder):
-            words = (
+            entry = (
                 f"{line['time']}  {line['user']}  {line['action']} {line['version']}"
             )
-            typer.echo(words + (f": {line['reason']}" if "reason" in line else ""))
+            typer.echo(entry + (f": {line['reason']}" if "reason" in line else ""))
         return
     served = store.served_version(folder)
     labels = read_labels(folder)
@@ -73,16 +70,4 @@ def models(
             facts.append("; ".join(damage) or "sound")
         typer.echo("  ".join(fact for fact in facts if fact))
     if num_damaged:
-        raise UserError(f"{num_damaged} versions are damaged.")
-
-
-def find_folder(model_dir: Path, model: str | None) -> str:
-    """Return the folder of a model's versions.
-
-    Raises:
-        UserError: There is none.
-    """
-    try:
-        return str(find_model(model_dir, model))
-    except ModelNotFoundError as error:
-        raise UserError(str(error)) from error
+        raise UserError(f"{num_damaged} versions do not match their manifests.")

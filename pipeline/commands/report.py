@@ -1,4 +1,4 @@
-"""`graft report`: the page that shows what came of a run, and why."""
+"""`graft report`: find or open the report of a run."""
 
 from __future__ import annotations
 
@@ -8,38 +8,35 @@ from typing import Annotated
 import typer
 
 from graft.contract.errors import UserError
-from graft.pipeline.commands.runs import (
-    DEFAULT_OUTPUT,
-    OutputOption,
+from graft.pipeline.commands.options import (
+    DEFAULT_OUTPUT_FOLDER,
+    OutputFolderOption,
     PipelineOption,
-    choose_run,
-    find_metadata,
-    list_runs,
+    RunArgument,
 )
+from graft.pipeline.local.run_history import find_run
 
 
 def report(
-    run: Annotated[
-        str | None, typer.Argument(help="Number or id of a run; the latest if absent.")
-    ] = None,
+    run: RunArgument = None,
     *,
-    output: OutputOption = DEFAULT_OUTPUT,
+    output: OutputFolderOption = DEFAULT_OUTPUT_FOLDER,
     pipeline: PipelineOption = None,
     open_page: Annotated[
         bool, typer.Option("--open", help="Open the page in the browser.")
     ] = False,
 ) -> None:
-    """Print where a run's report is, timings filled in; --open shows it."""
+    """Print the path of a run's report, with its timings filled in; --open shows it."""
     from graft.components.report.timings import with_timings
 
-    chosen = choose_run(list_runs(find_metadata(output, pipeline)), run)
+    chosen = find_run(output, pipeline, run)
     path = Path(chosen.artifacts.get("Report.report", ""))
     if not path.is_file():
         raise UserError(
-            f"Run {chosen.number} has no report: it did not get that far, or its files "
-            "were removed."
+            f"Run {chosen.number} has no report: it did not reach the report, or its "
+            "files were removed."
         )
-    # The page is written by a node of the run, which can't know how long the run took.
+    # A node of the run writes the page, before the run's timings are known.
     page = path.read_text(encoding="utf-8")
     timed = with_timings(page, chosen.timings)
     if any(chosen.timings.values()) and timed != page:

@@ -1,4 +1,4 @@
-"""`graft rollback`: back to an earlier version."""
+"""`graft rollback`: serve an earlier version again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from typing import Annotated
 
 import typer
 
-from graft.pipeline.commands.models import ModelDirOption, ModelOption, find_folder
+from graft.pipeline.commands.options import (
+    ModelDirOption,
+    ModelOption,
+    find_model_folder,
+)
 from graft.serving.model_store import DEFAULT_FOLDER
 
 
@@ -20,14 +24,14 @@ def rollback(
     model_dir: ModelDirOption = DEFAULT_FOLDER,
     model: ModelOption = None,
 ) -> None:
-    """Serve an earlier version again, under a new number, at the servers' next poll.
+    """Publish an earlier version again under a new number.
 
-    The model that is left behind is not pushed again by the next run; `graft bless
-    --force` does so nonetheless.
+    Servers load it at their next poll. The next run does not push the replaced model
+    again; `graft bless --force` does.
     """
     from graft.components.publishing.store import roll_back
 
-    new = roll_back(find_folder(model_dir, model), version, reason)
+    new = roll_back(str(find_model_folder(model_dir, model)), version, reason)
     rolled = new.manifest["rollback"]
     typer.echo(
         f"Version {new.number} has the files of {rolled['to_version']} and takes the "

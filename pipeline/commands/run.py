@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from graft.contract.errors import UserError
-from graft.pipeline.commands.config import (
+from graft.pipeline.commands.options import (
     ConfigPath,
     DataOption,
     OutputOption,
@@ -40,7 +40,7 @@ def run(
     """
     from graft.components.ingestion.fingerprint import fingerprint
 
-    loaded = load_config(config, data=data, output=output, overrides=overrides or ())
+    loaded = load_config(config, data=data, output=output, overrides=overrides)
     # Before TFX is imported: data that are not there are told of at once.
     data_fingerprint = fingerprint(loaded.data)
     folder = Path(loaded.pipeline_folder)

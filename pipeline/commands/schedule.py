@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from graft.pipeline.commands.submit import (
+from graft.pipeline.commands.cluster_options import (
     DEFAULT_HOST,
     CookieFileOption,
     HostOption,

@@ -12,14 +12,18 @@ from typing import Annotated
 import typer
 
 from graft.contract.errors import UserError
-from graft.serving.errors import ModelNotFoundError
-from graft.serving.model_store import DEFAULT_FOLDER, find_model
+from graft.pipeline.commands.options import (
+    ModelDirOption,
+    ModelOption,
+    find_model_folder,
+)
+from graft.serving.model_store import DEFAULT_FOLDER
 
 BINARY = "tensorflow_model_server"
 
 
 class Engine(str, enum.Enum):
-    """What serves."""
+    """Server program."""
 
     AUTO = "auto"
     BINARY = "binary"
@@ -39,33 +43,31 @@ def serve(
         Engine,
         typer.Option(help=f"auto: {BINARY} if it is on the PATH, else embedded."),
     ] = Engine.AUTO,
-    model_dir: Annotated[
-        Path, typer.Option(help="Folder of pushed models, or of one model's versions.")
-    ] = DEFAULT_FOLDER,
-    model: Annotated[
-        str | None, typer.Option(help="The model's name, if the folder has several.")
-    ] = None,
+    model_dir: ModelDirOption = DEFAULT_FOLDER,
+    model: ModelOption = None,
     port: Annotated[int, typer.Option(help="TCP port of gRPC; 0 for none.")] = 8500,
     rest_port: Annotated[
         int, typer.Option(help="TCP port of REST; 0 for none.")
     ] = 8501,
 ) -> None:
-    """Serve the pushed model; a version that is pushed later takes over by itself.
+    """Serve the pushed model, and each newer version as soon as it is pushed.
 
     TensorFlow Serving's binary and the embedded server read the same folder and answer
-    the same requests. SIGTERM ends either; the embedded one answers what is in flight.
+    the same requests. SIGTERM ends both; the embedded server first answers the requests
+    in flight.
     """
+    has_model_flags = _has_model_flags(flags or [])
     command = serve_command(
         engine=engine,
-        base_path=None if _names_models(flags or []) else _find(model_dir, model),
+        base_path=None if has_model_flags else find_model_folder(model_dir, model),
         port=port,
         rest_port=rest_port,
         flags=flags or [],
     )
     sys.stderr.write(f"graft: {' '.join(command)}\n")
     sys.stderr.flush()
-    # Not a child: signals, exit status and supervisors see the server itself.
-    os.execv(command[0], command)  # noqa: S606 - no shell, and a path of our own
+    # Replace this process, so that signals and the exit status are the server's.
+    os.execv(command[0], command)  # noqa: S606 - no shell, and our own path
 
 
 def serve_command(
@@ -76,18 +78,17 @@ def serve_command(
     rest_port: int,
     flags: list[str],
 ) -> list[str]:
-    """Return the command line of the server.
+    """Return the command line that starts the server.
 
     Args:
-        engine: What is to serve.
-        base_path: The model's folder, whose name is the model's; None if the flags name
-            models themselves.
+        engine: Which server program to start.
+        base_path: Folder of the model, named after it; None if `flags` name models.
         port: TCP port of gRPC.
         rest_port: TCP port of REST.
-        flags: Further flags of the binary; they come last and so win.
+        flags: Further flags; they come last, so they take precedence.
 
     Raises:
-        UserError: If the binary is asked for and isn't on the PATH.
+        UserError: The binary was requested and is not on the PATH.
     """
     binary = shutil.which(BINARY)
     if engine is Engine.BINARY and binary is None:
@@ -106,14 +107,7 @@ def serve_command(
     return command + flags
 
 
-def _names_models(flags: list[str]) -> bool:
+def _has_model_flags(flags: list[str]) -> bool:
     return any(
         flag.startswith(("--model_config_file", "--model_base_path")) for flag in flags
     )
-
-
-def _find(folder: Path, name: str | None) -> Path:
-    try:
-        return find_model(folder, name)
-    except ModelNotFoundError as error:
-        raise UserError(str(error)) from error

@@ -15,7 +15,7 @@ import typer
 import yaml
 
 from graft.contract.errors import UserError
-from graft.pipeline.commands.config import (
+from graft.pipeline.commands.options import (
     ConfigPath,
     DataOption,
     OutputOption,
@@ -64,7 +64,7 @@ def tune(  # noqa: PLR0917 - options of a command
     """
     from graft.components.ingestion.fingerprint import fingerprint
 
-    loaded = load_config(config, data=data, output=output, overrides=overrides or ())
+    loaded = load_config(config, data=data, output=output, overrides=overrides)
     if loaded.training.strategy not in STORED_FEATURES_STRATEGIES:
         raise UserError(
             "`graft tune` searches on stored features: `training.strategy` must be one "

@@ -1,20 +1,16 @@
-"""What a finished run came to, read from the metadata store and the artifacts."""
+"""Read the result of the latest local run from its metadata store and artifacts."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
-from ml_metadata.metadata_store import MetadataStore
-from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.io import fileio
-from tfx.orchestration import metadata
 
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.publishing.executor import REASON_PROPERTY
 from graft.pipeline.config import PipelineConfig
-from graft.pipeline.local.latest_execution import latest_execution
-from graft.pipeline.local.runner import metadata_path
+from graft.pipeline.local.metadata_store import LocalMetadata
 from graft.pipeline.local.sample_image import sample_image
 
 
@@ -23,16 +19,16 @@ class RunResult:
     """The outcome of the latest run.
 
     Attributes:
-        accuracy: On the `test` split.
-        num_test_images: Size of that split.
-        is_blessed: The gate's verdict.
-        reasons: Why the gate refused; empty when it did not.
-        notes: What the gate wants to be known though it refused nothing for it.
-        passed: The rules that the model passed, in words.
-        pushed_path: The version folder that was pushed; None when nothing was.
-        not_pushed_reason: Why nothing was pushed; None when something was.
-        report_path: The report page; None where the run made none.
-        sample_path: An image of the test split, to ask the model about.
+        accuracy: Accuracy on the `test` split.
+        num_test_images: Number of images in the `test` split.
+        is_blessed: Whether the gate blessed the model.
+        reasons: Why the gate refused the model; empty if it did not.
+        notes: What the gate reports without refusing the model for it.
+        passed: A sentence per rule that the model passed.
+        pushed_path: Folder of the pushed version; None if nothing was pushed.
+        not_pushed_reason: Why nothing was pushed; None if a version was pushed.
+        report_path: The report page; None if the run made none.
+        sample_path: An image of the `test` split, to try the model with.
     """
 
     accuracy: float
@@ -48,15 +44,14 @@ class RunResult:
 
 
 def read_result(config: PipelineConfig) -> RunResult:
-    """Read what the latest run of the pipeline came to.
+    """Read the result of the pipeline's latest run.
 
     Raises:
-        LookupError: No run got as far as the gate.
+        LookupError: No run has reached the gate.
     """
-    connection = metadata.sqlite_metadata_connection_config(metadata_path(config))
-    store = MetadataStore(connection)
-    evaluation = latest_output(store, config.name, "Evaluator", "evaluation")
-    pushed = latest_output(store, config.name, "Pusher", "pushed_model")
+    metadata = LocalMetadata(config.metadata_path)
+    evaluation = metadata.latest_output(config.name, "Evaluator", "evaluation")
+    pushed = metadata.latest_output(config.name, "Pusher", "pushed_model")
     if evaluation is None:
         raise LookupError(f"pipeline {config.name!r} has no evaluation yet")
     verdict = read_verdict(evaluation.uri)
@@ -65,8 +60,8 @@ def read_result(config: PipelineConfig) -> RunResult:
         destination = pushed.custom_properties["pushed_destination"].string_value
     elif pushed is not None:
         reason = pushed.custom_properties[REASON_PROPERTY].string_value
-    examples = latest_output(store, config.name, "ImageExampleGen", "examples")
-    report = latest_output(store, config.name, "Report", "report")
+    examples = metadata.latest_output(config.name, "ImageExampleGen", "examples")
+    report = metadata.latest_output(config.name, "Report", "report")
     return RunResult(
         accuracy=verdict.metrics["accuracy"],
         num_test_images=int(verdict.metrics["num_test_images"]),
@@ -81,25 +76,7 @@ def read_result(config: PipelineConfig) -> RunResult:
     )
 
 
-def latest_output(
-    store: MetadataStore, pipeline_name: str, node: str, key: str
-) -> mlmd.Artifact | None:
-    """Return what a node's latest finished execution put out under `key`."""
-    latest = latest_execution(store, pipeline_name, node)
-    if latest is None:
-        return None
-    outputs = [
-        event.artifact_id
-        for event in store.get_events_by_execution_ids([latest.id])
-        if event.type == mlmd.Event.OUTPUT
-        and event.path.steps
-        and event.path.steps[0].key == key
-    ]
-    artifacts = store.get_artifacts_by_id(outputs)
-    return artifacts[0] if artifacts else None
-
-
 def read_verdict(evaluation_uri: str) -> Verdict:
-    """Return the verdict that an evaluation artifact holds."""
+    """Read the gate's verdict from an evaluation artifact."""
     with fileio.open(os.path.join(evaluation_uri, VERDICT_FILE), "r") as file:
         return Verdict.from_json(file.read())

@@ -90,11 +90,6 @@ class _WatchedRunner(beam_dag_runner.BeamDagRunner):
     _PIPELINE_NODE_DO_FN_CLS = _WatchedNode
 
 
-def metadata_path(config: PipelineConfig) -> str:
-    """Return the path of the run's SQLite metadata store."""
-    return os.path.join(config.pipeline_folder, "metadata.sqlite")
-
-
 def run_locally(
     config: PipelineConfig,
     data_fingerprint: str,
@@ -121,7 +116,7 @@ def run_locally(
         data_fingerprint=data_fingerprint,
         store=_view_store(config, data_fingerprint),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
-            metadata_path(config)
+            config.metadata_path
         ),
         beam_args=config.beam_args,
     )

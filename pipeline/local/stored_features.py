@@ -1,4 +1,4 @@
-"""Find the bottleneck features that a run stored, for what trains on them again."""
+"""Find the bottleneck features that a run stored, to train on them again."""
 
 from __future__ import annotations
 
@@ -6,124 +6,122 @@ import json
 import os
 from dataclasses import dataclass
 
-from ml_metadata.metadata_store import MetadataStore
-from ml_metadata.proto import metadata_store_pb2 as mlmd
-
 from graft.contract import split_names
 from graft.contract.errors import UserError
 from graft.pipeline.config import PipelineConfig
-from graft.pipeline.local.latest_execution import latest_execution
+from graft.pipeline.local.metadata_store import LocalMetadata, property_of
+
+_REMEDY = "`graft run` with the same config, --data and --output stores them."
 
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """Features of `train` and `eval` on disk."""
+    """File patterns of the stored features.
+
+    Attributes:
+        train: Pattern of the files of `train`.
+        evaluation: Pattern of the files of `eval`.
+    """
 
     train: str
-    """Pattern of the files."""
     evaluation: str
-    """Pattern of the files."""
+
+
+@dataclass(frozen=True)
+class _Expectation:
+    """An execution property that decides whether stored features can be used.
+
+    Attributes:
+        node: Node whose latest execution is compared.
+        property: Name of the execution property.
+        value: The value that a run now would give.
+        subject: What the value describes, for the message to the user.
+    """
+
+    node: str
+    property: str
+    value: str
+    subject: str
 
 
 def find_stored_features(
     config: PipelineConfig, data_fingerprint: str
 ) -> StoredFeatures:
-    """Return the features that the latest run stored, if a run now would use them.
+    """Return the features of the latest run, if a run now would use the same ones.
 
     Args:
-        config: The config whose `model` and `data` they must be of.
-        data_fingerprint: Of the data as they are now.
+        config: Config whose `data`, `model` and `data_quality` the features must match.
+        data_fingerprint: Fingerprint of the data as they are now.
 
     Raises:
-        UserError: There are none, or they are of other data or another backbone.
+        UserError: There are no features, or they are of other data or another backbone.
     """
-    path = os.path.join(config.pipeline_folder, "metadata.sqlite")
-    if not os.path.isfile(path):
+    if not os.path.isfile(config.metadata_path):
         raise UserError(
-            f"No features are stored in {config.pipeline_folder!r} yet: `graft run` "
-            "with the same config, --data and --output stores them."
+            f"No features are stored in {config.pipeline_folder!r} yet: {_REMEDY}"
         )
-    connection = mlmd.ConnectionConfig()
-    connection.sqlite.filename_uri = path
-    store = MetadataStore(connection)
-    _check(
-        store,
-        config,
-        "ImageExampleGen",
-        "data_fingerprint",
-        expected=data_fingerprint,
-        what="other data",
-    )
-    uri = _check(
-        store,
-        config,
-        "BottleneckFeatures",
-        "model",
-        expected=config.model.model_dump_json(exclude={"head", "output"}),
-        what="another `model`",
-        output="features",
-    )
+    expectations = [
+        _Expectation(
+            "ImageExampleGen",
+            "data_fingerprint",
+            data_fingerprint,
+            "the data as they are now",
+        ),
+        _Expectation(
+            "BottleneckFeatures",
+            "model",
+            config.model.model_dump_json(exclude={"head", "output"}),
+            "the config's `model`",
+        ),
+    ]
+    source = ("BottleneckFeatures", "features")
     if config.data_quality.drops:
-        uri = _check(
-            store,
-            config,
-            "DataQuality",
-            "config",
-            expected=config.data_quality.model_dump_json(),
-            what="another `data_quality`",
-            output="checked_examples",
+        expectations.append(
+            _Expectation(
+                "DataQuality",
+                "config",
+                config.data_quality.model_dump_json(),
+                "the config's `data_quality`",
+            )
+        )
+        source = ("DataQuality", "checked_examples")
+    metadata = LocalMetadata(config.metadata_path)
+    for expectation in expectations:
+        _check(metadata, config, expectation)
+    artifact = metadata.latest_output(config.name, *source)
+    if artifact is None or not os.path.isdir(artifact.uri):
+        raise UserError(
+            "The features of the latest run were removed from "
+            f"{config.pipeline_folder!r}. {_REMEDY}"
         )
     return StoredFeatures(
         *(
-            os.path.join(uri, f"Split-{split}", "*")
+            os.path.join(artifact.uri, f"Split-{split}", "*")
             for split in (split_names.TRAIN_SPLIT, split_names.EVAL_SPLIT)
         )
     )
 
 
 def _check(
-    store: MetadataStore,
-    config: PipelineConfig,
-    node: str,
-    key: str,
-    *,
-    expected: str,
-    what: str,
-    output: str | None = None,
-) -> str:
-    """Compare a property of a node's latest execution; return its output's place."""
-    again = "`graft run` with the same config, --data and --output stores them."
-    execution = latest_execution(store, config.name, node)
+    metadata: LocalMetadata, config: PipelineConfig, expectation: _Expectation
+) -> None:
+    """Refuse features that another config or other data made."""
+    execution = metadata.latest_execution(config.name, expectation.node)
     if execution is None:
         raise UserError(
-            f"No features are stored in {config.pipeline_folder!r}: no run got as far "
-            f"as {node}. {again}"
+            f"No features are stored in {config.pipeline_folder!r}: no run reached "
+            f"{expectation.node}. {_REMEDY}"
         )
-    received = (
-        execution.custom_properties[key].string_value
-        or execution.properties[key].string_value
-    )
-    if _parsed(received) != _parsed(expected):
+    stored = property_of(execution, expectation.property)
+    if _parsed(stored) != _parsed(expectation.value):
         raise UserError(
-            f"The features stored in {config.pipeline_folder!r} are of {what} than "
-            f"the config's. {again}"
+            f"The features stored in {config.pipeline_folder!r} do not match "
+            f"{expectation.subject}. {_REMEDY}"
         )
-    uris = [
-        store.get_artifacts_by_id([event.artifact_id])[0].uri
-        for event in store.get_events_by_execution_ids([execution.id])
-        if event.type == mlmd.Event.OUTPUT and event.path.steps[0].key == output
-    ]
-    if output is None:
-        return ""
-    if not uris or not os.path.isdir(uris[0]):
-        raise UserError(
-            f"The features of the latest run are gone from {config.pipeline_folder!r}. "
-            f"{again}"
-        )
-    return str(uris[0])
 
 
 def _parsed(text: str) -> object:
+    """Return JSON as values, so that the order of keys does not count."""
     try:
         return json.loads(text)
     except ValueError:

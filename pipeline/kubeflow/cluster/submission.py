@@ -19,13 +19,13 @@ from graft.pipeline.kubeflow.compilation.pipeline_file import (
 )
 
 ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
-UNDER_WAY = ("PENDING", "RUNNING", "CANCELING", "PAUSED")
+UNFINISHED = ("PENDING", "RUNNING", "CANCELING", "PAUSED")
 DEFAULT_EXPERIMENT = "graft"
 
 
 @dataclass(frozen=True)
-class Uploaded:
-    """A pipeline and one of its versions on the cluster.
+class PipelineVersion:
+    """A version of a pipeline on the cluster.
 
     Attributes:
         pipeline_id: Id of the pipeline.
@@ -64,7 +64,7 @@ class RunState:
         return self.state in ENDED
 
 
-def upload(api: Api, path: Path) -> Uploaded:
+def upload(api: Api, path: Path) -> PipelineVersion:
     """Upload a compiled pipeline, as a new pipeline or a new version of a known one.
 
     Args:
@@ -80,7 +80,7 @@ def upload(api: Api, path: Path) -> Uploaded:
     """
     spec, _ = read_pipeline_file(path)
     name = spec["pipelineInfo"]["name"]
-    version = "v-" + hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    version_name = "v-" + hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     namespace = api.connection.namespace or None
     pipeline_id = find_pipeline(api, name)
     if pipeline_id is None:
@@ -99,24 +99,26 @@ def upload(api: Api, path: Path) -> Uploaded:
             pipeline_id = find_pipeline(api, name)
     if pipeline_id is None:
         raise ApiError(f"The pipeline {name!r} exists, but can't be seen.", 409)
-    version_id = find_version(api, pipeline_id, version)
+    version_id = find_version(api, pipeline_id, version_name)
     if version_id is not None:
-        return Uploaded(pipeline_id, version_id, version, is_new=False)
+        return PipelineVersion(pipeline_id, version_id, version_name, is_new=False)
     try:
         made = api.call(
             api.uploads.upload_pipeline_version,
             str(path),
-            name=version,
+            name=version_name,
             pipelineid=pipeline_id,
         )
-        return Uploaded(pipeline_id, made.pipeline_version_id, version, is_new=True)
+        return PipelineVersion(
+            pipeline_id, made.pipeline_version_id, version_name, is_new=True
+        )
     except ApiError as error:
         if error.status != 409:
             raise
-    version_id = find_version(api, pipeline_id, version)
+    version_id = find_version(api, pipeline_id, version_name)
     if version_id is None:
-        raise ApiError(f"Version {version!r} exists, but can't be seen.", 409)
-    return Uploaded(pipeline_id, version_id, version, is_new=False)
+        raise ApiError(f"Version {version_name!r} exists, but can't be seen.", 409)
+    return PipelineVersion(pipeline_id, version_id, version_name, is_new=False)
 
 
 def find_pipeline(api: Api, name: str) -> str | None:
@@ -181,7 +183,7 @@ def experiment_id(api: Api, name: str) -> str:
 def start_run(
     api: Api,
     path: Path,
-    uploaded: Uploaded,
+    version: PipelineVersion,
     parameters: Mapping[str, Any],
     *,
     experiment: str = DEFAULT_EXPERIMENT,
@@ -193,7 +195,7 @@ def start_run(
     Args:
         api: The cluster.
         path: The compiled file, whose parameters are checked.
-        uploaded: Its version on the cluster.
+        version: Its version on the cluster.
         parameters: Values for the pipeline's parameters.
         experiment: Name of the experiment.
         service_account: Of the pods; None: the installation's.
@@ -211,7 +213,7 @@ def start_run(
         display_name=name,
         experiment_id=experiment_id(api, experiment),
         pipeline_version_reference=api.models.V2beta1PipelineVersionReference(
-            pipeline_id=uploaded.pipeline_id, pipeline_version_id=uploaded.version_id
+            pipeline_id=version.pipeline_id, pipeline_version_id=version.version_id
         ),
         runtime_config=api.models.V2beta1RuntimeConfig(
             parameters=dict(parameters), pipeline_root=pipeline_root

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from graft.pipeline.config import PipelineConfig
 from graft.pipeline.kubeflow.compilation import refusals
+from graft.pipeline.kubeflow.compilation.container_spec import ArtifactClasses
 from graft.pipeline.kubeflow.compilation.post_processing import (
-    ArtifactClasses,
     PipelineFile,
     post_process,
 )

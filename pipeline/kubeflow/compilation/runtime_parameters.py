@@ -1,19 +1,25 @@
-"""What a run may change without a new compile, with the compiled values as defaults.
+"""Parameters that a run can set on a compiled pipeline.
 
-The table says which places in the steps' properties a parameter stands for. A place
-that the pipeline does not have is left out, and so is a parameter without any place.
+`PARAMETERS` lists the values in the steps' properties that a parameter replaces. The
+compiled values are the defaults. A place that the pipeline lacks is left out, and so is
+a parameter without any place.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from graft.pipeline.kubeflow import nested_json
+from graft.pipeline.kubeflow.compilation.pipeline_spec import Task
 
 ParameterType = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE"]
 FINGERPRINT_PARAMETER = "data_fingerprint"
+OVERRIDE_PREFIX = "graft_override_"
+Overrides = dict[str, list[list[Any]]]
+"""Input of a step to the places, `[property, key, ...]`, that its value replaces."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +28,8 @@ class Place:
 
     Attributes:
         step: Name of the step.
-        property: Execution property; its value is text.
-        path: Way through the property's nested JSON; empty: the property itself.
+        property: Name of the execution property, whose value is text.
+        path: Keys into the property's nested JSON; empty: the property itself.
     """
 
     step: str
@@ -36,10 +42,10 @@ class RuntimeParameter:
     """A parameter of the compiled pipeline.
 
     Attributes:
-        name: Its name in the dashboard.
-        type: KFP's type.
-        description: For people.
-        places: What it replaces; the first one that exists gives the default.
+        name: Name in the dashboard.
+        type: Type in KFP.
+        description: Text for the dashboard.
+        places: Values that it replaces; the first one that exists is the default.
     """
 
     name: str
@@ -48,8 +54,8 @@ class RuntimeParameter:
     places: tuple[Place, ...]
 
 
-def _everywhere(*path: nested_json.Key) -> tuple[Place, ...]:
-    """Return the places of a config's key in the records of the run."""
+def _records_of_config(*path: nested_json.Key) -> tuple[Place, ...]:
+    """Return the places of a config key in the manifest and the report."""
     return (
         Place("Pusher", "custom_config", ("record", "config", *path)),
         Place("Report", "config", path),
@@ -63,7 +69,7 @@ PARAMETERS = (
         "Folder, manifest or TFRecords with the labelled images; a mounted path.",
         (
             Place("ImageExampleGen", "data_config", ("path",)),
-            *_everywhere("data", "path"),
+            *_records_of_config("data", "path"),
         ),
     ),
     RuntimeParameter(
@@ -82,7 +88,7 @@ PARAMETERS = (
         "Passes over the training split.",
         (
             Place("Trainer", "custom_config", ("training", "epochs")),
-            *_everywhere("training", "epochs"),
+            *_records_of_config("training", "epochs"),
         ),
     ),
     RuntimeParameter(
@@ -91,7 +97,7 @@ PARAMETERS = (
         "Peak learning rate of the head.",
         (
             Place("Trainer", "custom_config", ("training", "learning_rate")),
-            *_everywhere("training", "learning_rate"),
+            *_records_of_config("training", "learning_rate"),
         ),
     ),
     RuntimeParameter(
@@ -100,7 +106,7 @@ PARAMETERS = (
         "Floor: least accuracy on the test split.",
         (
             Place("Evaluator", "gate", ("min_accuracy",)),
-            *_everywhere("gate", "min_accuracy"),
+            *_records_of_config("gate", "min_accuracy"),
         ),
     ),
     RuntimeParameter(
@@ -110,7 +116,7 @@ PARAMETERS = (
         (
             Place("Pusher", "custom_config", ("push", "destination")),
             Place("ServedModel", "destination"),
-            *_everywhere("push", "destination"),
+            *_records_of_config("push", "destination"),
         ),
     ),
 )
@@ -119,11 +125,11 @@ PARAMETERS = (
 def existing_places(
     parameter: RuntimeParameter, properties: Mapping[str, Mapping[str, Any]]
 ) -> dict[Place, Any]:
-    """Return the parameter's places that exist, with the value that stands there.
+    """Return the places of a parameter that exist, with their present values.
 
     Args:
         parameter: One of `PARAMETERS`.
-        properties: Name of a step to its properties' constants.
+        properties: Constant properties by step.
     """
     found = {}
     for place in parameter.places:
@@ -135,3 +141,73 @@ def existing_places(
         except KeyError:
             continue
     return found
+
+
+def add_runtime_parameters(
+    spec: dict[str, Any], tasks: Mapping[str, Task], *, require_fingerprint: bool
+) -> dict[str, Overrides]:
+    """Define the pipeline's parameters and pass each to the steps that read it.
+
+    Args:
+        spec: The `PipelineSpec`, which is changed.
+        tasks: Its tasks by name.
+        require_fingerprint: Whether every run must name its data's fingerprint.
+
+    Returns:
+        Overrides by step.
+    """
+    properties = {name: task.constants for name, task in tasks.items()}
+    overrides: dict[str, Overrides] = {}
+    for parameter in PARAMETERS:
+        places = existing_places(parameter, properties)
+        if not places:
+            continue
+        is_required = parameter.name == FINGERPRINT_PARAMETER and require_fingerprint
+        default = None if is_required else next(iter(places.values()))
+        _define_in_root(spec, parameter, default)
+        for place in places:
+            inputs = tasks[place.step].spec["inputs"]["parameters"]
+            reference = {"componentInputParameter": parameter.name}
+            if not place.path:
+                inputs[place.property] = reference
+                continue
+            key = OVERRIDE_PREFIX + parameter.name
+            inputs[key] = reference
+            component = spec["components"][tasks[place.step].component]
+            definitions = component["inputDefinitions"]["parameters"]
+            definitions[key] = {"parameterType": parameter.type}
+            step = overrides.setdefault(place.step, {})
+            step.setdefault(key, []).append([place.property, *place.path])
+    _pass_to_sub_dags(spec)
+    return overrides
+
+
+def _define_in_root(
+    spec: dict[str, Any], parameter: RuntimeParameter, default: Any
+) -> None:
+    definition: dict[str, Any] = {
+        "parameterType": parameter.type,
+        "description": parameter.description,
+    }
+    if default is not None:
+        if parameter.type == "NUMBER_DOUBLE":
+            default = float(default)
+        definition |= {"defaultValue": default, "isOptional": True}
+    inputs = spec["root"].setdefault("inputDefinitions", {})
+    inputs.setdefault("parameters", {})[parameter.name] = definition
+
+
+def _pass_to_sub_dags(spec: dict[str, Any]) -> None:
+    """Repeat the root's parameters on each DAG below it and on its task."""
+    parameters = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    for name, component in spec["components"].items():
+        if "dag" not in component or not parameters:
+            continue
+        component.setdefault("inputDefinitions", {})["parameters"] = copy.deepcopy(
+            parameters
+        )
+        for task in spec["root"]["dag"]["tasks"].values():
+            if task["componentRef"]["name"] == name:
+                task.setdefault("inputs", {})["parameters"] = {
+                    key: {"componentInputParameter": key} for key in parameters
+                }

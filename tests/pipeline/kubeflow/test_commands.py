@@ -166,7 +166,7 @@ def test_drift_leads_to_one_run(stub, pipeline_file, tmp_path, where):
     report.write_text('{"has_drifted": true, "message": "darker"}')
     os.utime(report, (4e9, 4e9))
     result = CliRunner().invoke(app, arguments)
-    assert "Due: drift was reported" in result.output, result
+    assert "Submitting: drift was reported" in result.output, result
     assert len(stub.runs) == 2
     stub.runs[-1]["state"] = stub.runs[0]["state"] = "SUCCEEDED"
     os.utime(report, (1e9, 1e9))  # older than the run that it led to

@@ -14,7 +14,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from graft.pipeline.config import load_config
 from graft.pipeline.kubeflow.compilation import compiler
-from graft.pipeline.kubeflow.compilation.post_processing import all_tasks
+from graft.pipeline.kubeflow.compilation.pipeline_spec import tasks_of
 from graft.pipeline.kubeflow.compilation.profile import load_profile
 from graft.pipeline.kubeflow.compilation.refusals import STEP_NAME, CompileError
 
@@ -54,8 +54,8 @@ def test_profiles_differ_in_where_steps_run_and_in_nothing_else(compiled):
         spec = json.loads(json.dumps(compiled[name].pipeline_spec))
         for executor in spec["deploymentSpec"]["executors"].values():
             executor["container"].pop("resources")
-        for _, _, _, task in all_tasks(spec):
-            task.pop("retryPolicy")
+        for task in tasks_of(spec):
+            task.spec.pop("retryPolicy")
         specs.append(spec)
     assert specs[0] == specs[1]
 
@@ -85,16 +85,16 @@ def test_what_the_backend_reads(compiled):
     assert "_wheels" not in text
     assert "[[" not in json.dumps(spec["root"].get("inputDefinitions"))
     assert not re.search(r"(minio|s3|gs)://", text)
-    names = [name for _, _, name, _ in all_tasks(spec)]
+    names = [task.name for task in tasks_of(spec)]
     assert all(STEP_NAME.fullmatch(name) for name in names)
-    for _, dag, _, task in all_tasks(spec):
-        inputs = task.get("inputs", {})
-        producers = set(task.get("dependentTasks", ()))
+    for task in tasks_of(spec):
+        inputs = task.spec.get("inputs", {})
+        producers = set(task.spec.get("dependentTasks", ()))
         producers |= {
             source["taskOutputArtifact"]["producerTask"]
             for source in inputs.get("artifacts", {}).values()
         }
-        assert producers <= set(dag["dag"]["tasks"])
+        assert producers <= set(task.dag)
     executors = spec["deploymentSpec"]["executors"]
     assert all(set(item) <= {"container", "importer"} for item in executors.values())
     dumps = {json.dumps(item, sort_keys=True) for item in executors.values()}
@@ -142,8 +142,8 @@ def test_every_parameter_reaches_a_step(compiled):
     }
     used = {
         value["componentInputParameter"]
-        for _, _, _, task in all_tasks(spec)
-        for value in task["inputs"].get("parameters", {}).values()
+        for task in tasks_of(spec)
+        for value in task.spec["inputs"].get("parameters", {}).values()
         if "componentInputParameter" in value
     }
     assert used == set(defined)

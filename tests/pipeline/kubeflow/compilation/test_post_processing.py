@@ -8,9 +8,9 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from graft.pipeline.kubeflow.compilation.container_spec import ArtifactClasses
 from graft.pipeline.kubeflow.compilation.pipeline_file import service_account_of
 from graft.pipeline.kubeflow.compilation.post_processing import (
-    ArtifactClasses,
     PipelineFile,
     check_documents,
     post_process,

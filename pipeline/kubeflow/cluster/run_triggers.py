@@ -1,4 +1,4 @@
-"""Whether a run is due: data, code or config changed, or drift was reported."""
+"""Decide whether a run is needed: data, code or config changed, or drift."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from graft.components.publishing.drift import DRIFT_FILE
 from graft.components.publishing.files import is_remote
 from graft.components.publishing.store import served_version
 from graft.contract.errors import UserError
-from graft.pipeline.kubeflow.cluster.submission import UNDER_WAY, Uploaded
+from graft.pipeline.kubeflow.cluster.submission import UNFINISHED, PipelineVersion
+from graft.pipeline.kubeflow.compilation.pipeline_spec import tasks_of
 from graft.pipeline.kubeflow.compilation.runtime_parameters import FINGERPRINT_PARAMETER
 
 DRIFT_KEYS = ("has_drifted", "is_drifted", "drifted", "drift")
-"""Keys of a drift report that say whether there is any."""
+"""Keys of a drift report that say whether there is drift."""
 
 
 class OverlapError(UserError):
-    """A run of the same pipeline is under way."""
+    """A run of the same pipeline has not ended."""
 
 
 @dataclass(frozen=True)
 class DriftReport:
-    """Somebody says that the data have drifted.
+    """A report that the data have drifted.
 
     Attributes:
         path: The file.
-        written_at: When, in seconds since the epoch.
-        data_fingerprint: Of the data that a run of ours reports on; None: not a run's.
-        message: What it says, for people; may be empty.
+        written_at: When the file was written, in seconds since the epoch.
+        data_fingerprint: Fingerprint of the data of the run that wrote the report; None
+            if no run of graft wrote it.
+        message: Text for the user; may be empty.
     """
 
     path: Path
@@ -39,52 +41,54 @@ class DriftReport:
     data_fingerprint: str | None = None
     message: str = ""
 
-    def is_answered(self, parameters: Mapping[str, Any]) -> bool:
-        """Return whether a run with these parameters is the one that reported.
+    def is_on_same_data(self, parameters: Mapping[str, Any]) -> bool:
+        """Return whether a run on the same data wrote this report.
 
-        The same data, code and config would make the same model, which was not pushed.
+        Another run on these data would train the same model, which was not pushed.
         """
-        ours = self.data_fingerprint
-        return ours is not None and ours == parameters.get(FINGERPRINT_PARAMETER)
+        fingerprint = self.data_fingerprint
+        return fingerprint is not None and fingerprint == parameters.get(
+            FINGERPRINT_PARAMETER
+        )
 
 
 def reason_to_run(
     runs: list[Any],
-    uploaded: Uploaded,
+    version: PipelineVersion,
     parameters: Mapping[str, Any],
     *,
     drift: Sequence[DriftReport] = (),
 ) -> str | None:
-    """Say why a run is due, or None where the newest one already answers.
+    """Return why a run is needed; None if the newest run covers the present state.
 
     Args:
-        runs: The pipeline's runs, the newest first.
-        uploaded: The version that would run; another code or config is another version.
-        parameters: The parameters that it would run with, the fingerprint among them.
-        drift: Who reports drift. Each report is a reason for one run, unless it comes
-            from a run on the same data.
+        runs: Runs on the cluster, newest first.
+        version: The version that would run; other code or config is another version.
+        parameters: Parameters of the run, with the data's fingerprint.
+        drift: Drift reports. Each is a reason for one run, unless a run on the same
+            data wrote it.
 
     Returns:
         A few words, or None.
 
     Raises:
-        OverlapError: A run of the pipeline is under way.
+        OverlapError: A run of the pipeline has not ended.
     """
-    ours = [
+    runs_of_pipeline = [
         run
         for run in runs
         if run.pipeline_version_reference is not None
-        and run.pipeline_version_reference.pipeline_id == uploaded.pipeline_id
+        and run.pipeline_version_reference.pipeline_id == version.pipeline_id
     ]
-    for run in ours:
-        if str(run.state or "PENDING") in UNDER_WAY:
+    for run in runs_of_pipeline:
+        if str(run.state or "PENDING") in UNFINISHED:
             raise OverlapError(f"The run {run.display_name!r} is under way.")
-    newest = ours[0] if ours else None
+    newest = runs_of_pipeline[0] if runs_of_pipeline else None
     if newest is None:
         return "there is no run yet"
     if newest.state != "SUCCEEDED":
         return f"the last run ended as {newest.state}"
-    if newest.pipeline_version_reference.pipeline_version_id != uploaded.version_id:
+    if newest.pipeline_version_reference.pipeline_version_id != version.version_id:
         return "code or config changed"
     before = (newest.runtime_config.parameters if newest.runtime_config else None) or {}
     if before.get(FINGERPRINT_PARAMETER) != parameters.get(FINGERPRINT_PARAMETER):
@@ -95,28 +99,25 @@ def reason_to_run(
     new = [
         report
         for report in drift
-        if report.written_at > started_at and not report.is_answered(parameters)
+        if report.written_at > started_at and not report.is_on_same_data(parameters)
     ]
     return f"drift was reported ({new[0].path})" if new else None
 
 
-def drift_path(spec: Mapping[str, Any], parameters: Mapping[str, Any]) -> Path | None:
-    """Return where runs of a pipeline report drift, beside the versions they push.
+def drift_report_path(
+    spec: Mapping[str, Any], parameters: Mapping[str, Any]
+) -> Path | None:
+    """Return the path of the drift report in the model's folder.
 
     Args:
         spec: The compiled pipeline.
-        parameters: The run's parameters; `push_destination` among them counts.
+        parameters: Parameters of the run; `push_destination` replaces the spec's.
 
     Returns:
-        The file; None where the pipeline pushes nothing, or to object storage.
+        The path; None if the pipeline pushes nothing, or to object storage.
     """
-    from graft.pipeline.kubeflow.compilation.post_processing import (
-        all_tasks,
-        constants_of,
-    )
-
-    for _, _, _, task in all_tasks(spec):
-        custom_config = constants_of(task).get("custom_config")
+    for task in tasks_of(spec):
+        custom_config = task.constants.get("custom_config")
         push = json.loads(custom_config).get("push") if custom_config else None
         if push is None:
             continue
@@ -129,17 +130,17 @@ def drift_path(spec: Mapping[str, Any], parameters: Mapping[str, Any]) -> Path |
 
 
 def read_drift_report(path: Path) -> DriftReport | None:
-    """Return what a file says about drift; None: there is none.
+    """Return the drift that a file reports; None if it reports none.
 
-    JSON with one of `DRIFT_KEYS` is taken at its word: true, or a list or an object
-    that is not empty, is drift. Any other file is a mark: that it is there is drift.
-    A report on another version than the one that is served beside it does not count.
+    JSON with one of `DRIFT_KEYS` reports drift if the value is true, or a list or an
+    object that is not empty. Any other file reports drift by its existence. A report on
+    another version than the served one in the same folder is ignored.
 
     Args:
         path: The file, which need not exist.
 
     Raises:
-        UserError: It exists and can't be read.
+        UserError: The file exists and can't be read.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -156,8 +157,8 @@ def read_drift_report(path: Path) -> DriftReport | None:
         return DriftReport(path, written_at)
     if not isinstance(report, dict):
         return DriftReport(path, written_at)
-    said = [report[key] for key in DRIFT_KEYS if key in report]
-    if said and not any(said):
+    values = [report[key] for key in DRIFT_KEYS if key in report]
+    if values and not any(values):
         return None
     version = report.get("production_version")
     served = served_version(str(path.parent)) if version is not None else None
@@ -169,25 +170,21 @@ def read_drift_report(path: Path) -> DriftReport | None:
 
 
 def compute_fingerprint(spec: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
-    """Return the fingerprint of the data that a run would read, from this machine.
+    """Return the fingerprint of the data that a run would read.
 
     Args:
         spec: The compiled pipeline.
-        parameters: The run's parameters; `data_path` among them counts.
+        parameters: Parameters of the run; `data_path` replaces the spec's.
 
     Raises:
-        DataError: The data can't be read from here.
-        UserError: The pipeline has no step whose data could be looked at.
+        DataError: This machine can't read the data.
+        UserError: The pipeline has no step that reads data.
     """
     from graft.components.ingestion.config import DataConfig
     from graft.components.ingestion.fingerprint import fingerprint
-    from graft.pipeline.kubeflow.compilation.post_processing import (
-        all_tasks,
-        constants_of,
-    )
 
-    for _, _, _, task in all_tasks(spec):
-        text = constants_of(task).get("data_config")
+    for task in tasks_of(spec):
+        text = task.constants.get("data_config")
         if text is None:
             continue
         config = DataConfig.model_validate_json(text)

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from graft.pipeline.kubeflow.cluster import due
-from graft.pipeline.kubeflow.cluster.submission import Uploaded
+from graft.pipeline.kubeflow.cluster import run_triggers
+from graft.pipeline.kubeflow.cluster.submission import PipelineVersion
 
-UPLOADED = Uploaded("p", "v2", "v-2", is_new=False)
+VERSION = PipelineVersion("p", "v2", "v-2", is_new=False)
 
 
 def past_run(*, state="SUCCEEDED", version="v2", parameters=None, pipeline="p"):
@@ -45,7 +45,7 @@ def past_run(*, state="SUCCEEDED", version="v2", parameters=None, pipeline="p"):
 )
 def test_reason_to_run(runs, reason):
     parameters = {"data_fingerprint": "f"}
-    assert due.reason_to_run(runs, UPLOADED, parameters) == reason
+    assert run_triggers.reason_to_run(runs, VERSION, parameters) == reason
 
 
 @pytest.mark.parametrize(
@@ -58,19 +58,19 @@ def test_reason_to_run(runs, reason):
     ],
 )
 def test_drift_is_a_reason_for_one_run_on_other_data(written_at, fingerprint, is_due):
-    found = due.reason_to_run(
+    found = run_triggers.reason_to_run(
         [past_run()],
-        UPLOADED,
+        VERSION,
         {"data_fingerprint": "f"},
-        drift=[due.DriftReport(Path("drift.json"), written_at, fingerprint)],
+        drift=[run_triggers.DriftReport(Path("drift.json"), written_at, fingerprint)],
     )
     assert found == ("drift was reported (drift.json)" if is_due else None)
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "PENDING", None])
 def test_run_under_way_is_an_overlap(state):
-    with pytest.raises(due.OverlapError, match="past"):
-        due.reason_to_run([past_run(state=state)], UPLOADED, {})
+    with pytest.raises(run_triggers.OverlapError, match="past"):
+        run_triggers.reason_to_run([past_run(state=state)], VERSION, {})
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_drift_report(tmp_path, text, is_drift):
     if text is not None:
         path.write_text(text)
         os.utime(path, (1000, 2000))
-    found = due.read_drift_report(path)
-    assert found == (due.DriftReport(path, 2000) if is_drift else None)
+    found = run_triggers.read_drift_report(path)
+    assert found == (run_triggers.DriftReport(path, 2000) if is_drift else None)
 
 
 @pytest.mark.parametrize(("version", "counts"), [(17, True), (16, False)])
@@ -104,7 +104,7 @@ def test_report_on_a_version_that_is_not_served_does_not_count(
     (tmp_path / "17" / "saved_model.pb").touch()
     path = tmp_path / "drift.json"
     path.write_text(json.dumps({"has_drifted": True, "production_version": version}))
-    assert (due.read_drift_report(path) is not None) == counts
+    assert (run_triggers.read_drift_report(path) is not None) == counts
 
 
 def pusher_spec(**push):
@@ -126,7 +126,7 @@ def test_runs_report_beside_the_versions_that_they_push(
     destination, parameters, expected
 ):
     spec = pusher_spec(destination=destination)
-    assert due.drift_path(spec, parameters) == expected
+    assert run_triggers.drift_report_path(spec, parameters) == expected
 
 
 def test_fingerprint_is_of_the_path_that_the_run_reads(tmp_path):
@@ -141,6 +141,6 @@ def test_fingerprint_is_of_the_path_that_the_run_reads(tmp_path):
     parameters = {"data_config": {"runtimeValue": constant}}
     task = {"componentRef": {"name": "A"}, "inputs": {"parameters": parameters}}
     spec = {"root": {"dag": {"tasks": {"A": task}}}, "components": {"A": {}}}
-    first = due.compute_fingerprint(spec, {})
-    assert due.compute_fingerprint(spec, {"data_path": folders[0]}) == first
-    assert due.compute_fingerprint(spec, {"data_path": folders[1]}) != first
+    first = run_triggers.compute_fingerprint(spec, {})
+    assert run_triggers.compute_fingerprint(spec, {"data_path": folders[0]}) == first
+    assert run_triggers.compute_fingerprint(spec, {"data_path": folders[1]}) != first

@@ -1,0 +1,107 @@
+"""Options that the commands for a cluster share: its address, secrets, parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from graft.pipeline.kubeflow.cluster.api import Api
+
+DEFAULT_HOST = "http://localhost:8888"
+"""Address of a port-forward to Kubeflow's API."""
+HostOption = Annotated[
+    str,
+    typer.Option(
+        "--host",
+        envvar="GRAFT_KFP_HOST",
+        help="URL of Kubeflow's API, such as http://localhost:8888.",
+    ),
+]
+NamespaceOption = Annotated[
+    str,
+    typer.Option(
+        "--namespace",
+        "-n",
+        envvar="GRAFT_KFP_NAMESPACE",
+        help="Profile namespace of a multi-user installation.",
+    ),
+]
+TokenFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        help="File with a bearer token; or the variable GRAFT_KFP_TOKEN.",
+    ),
+]
+CookieFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cookie-file",
+        help="File with the gateway's Cookie header; or GRAFT_KFP_COOKIE.",
+    ),
+]
+ParameterOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param", metavar="NAME=VALUE", help="A parameter of the pipeline, as YAML."
+    ),
+]
+
+
+def connect(
+    host: str, namespace: str, token_file: Path | None, cookie_file: Path | None
+) -> Api:
+    """Return the API that the options name.
+
+    Secrets come from files, or from GRAFT_KFP_TOKEN and GRAFT_KFP_COOKIE.
+    """
+    import os
+
+    from graft.pipeline.kubeflow.cluster.api import Api, Connection
+
+    return Api(
+        Connection(
+            host=host,
+            namespace=namespace,
+            token=_read_secret(token_file, os.environ.get("GRAFT_KFP_TOKEN", "")),
+            cookies=_read_secret(cookie_file, os.environ.get("GRAFT_KFP_COOKIE", "")),
+        )
+    )
+
+
+def parse_parameters(texts: list[str] | None) -> dict[str, Any]:
+    """Return the values of `--param NAME=VALUE` by name.
+
+    Raises:
+        UserError: An option has another form, or its value is not YAML.
+    """
+    import yaml
+
+    from graft.contract.errors import UserError
+
+    values = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UserError(f"`--param` takes NAME=VALUE. Received: {text!r}")
+        try:
+            values[name] = yaml.safe_load(value) if value else ""
+        except yaml.YAMLError:
+            raise UserError(
+                f"`--param` takes a YAML value. Received: {text!r}"
+            ) from None
+    return values
+
+
+def _read_secret(path: Path | None, default: str) -> str:
+    from graft.contract.errors import UserError
+
+    if path is None:
+        return default
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UserError(f"{str(path)!r} can't be read: {error.strerror}") from error

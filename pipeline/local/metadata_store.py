@@ -1,0 +1,85 @@
+"""Read the metadata store of local runs: ML Metadata in SQLite, without TFX."""
+
+from __future__ import annotations
+
+import os
+
+from ml_metadata import errors
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+_FINISHED = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
+
+
+class LocalMetadata:
+    """The executions and artifacts of the pipelines in one metadata store."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open the store.
+
+        Args:
+            path: SQLite file; it is created where it is missing.
+        """
+        connection = mlmd.ConnectionConfig()
+        connection.sqlite.filename_uri = os.fspath(path)
+        self._store = MetadataStore(connection)
+
+    def pipeline_runs(self) -> list[mlmd.Context]:
+        """Return a context per pipeline run, oldest first."""
+        contexts = self._store.get_contexts_by_type("pipeline_run")
+        return sorted(contexts, key=lambda context: context.id)
+
+    def executions_of(self, pipeline_run: mlmd.Context) -> list[mlmd.Execution]:
+        """Return the executions of a pipeline run, in the order in which they began."""
+        executions = self._store.get_executions_by_context(pipeline_run.id)
+        return sorted(executions, key=lambda execution: execution.id)
+
+    def node_of(self, execution: mlmd.Execution) -> str:
+        """Return the id of the node that an execution belongs to."""
+        for context in self._store.get_contexts_by_execution(execution.id):
+            (context_type,) = self._store.get_context_types_by_id([context.type_id])
+            if context_type.name == "node":
+                return str(context.name).rpartition(".")[2]
+        return str(execution.name)
+
+    def latest_execution(self, pipeline_name: str, node: str) -> mlmd.Execution | None:
+        """Return a node's latest finished execution, or None if it never finished."""
+        try:
+            context = self._store.get_context_by_type_and_name(
+                "node", f"{pipeline_name}.{node}"
+            )
+        except errors.NotFoundError:
+            return None
+        if context is None:
+            return None
+        finished = [
+            execution
+            for execution in self._store.get_executions_by_context(context.id)
+            if execution.last_known_state in _FINISHED
+        ]
+        return max(finished, key=lambda execution: execution.id, default=None)
+
+    def outputs_of(self, execution: mlmd.Execution) -> dict[str, mlmd.Artifact]:
+        """Return the output artifacts of an execution by output key."""
+        keys = {
+            event.artifact_id: event.path.steps[0].key
+            for event in self._store.get_events_by_execution_ids([execution.id])
+            if event.type == mlmd.Event.OUTPUT and event.path.steps
+        }
+        artifacts = self._store.get_artifacts_by_id(list(keys))
+        return {keys[artifact.id]: artifact for artifact in artifacts}
+
+    def latest_output(
+        self, pipeline_name: str, node: str, key: str
+    ) -> mlmd.Artifact | None:
+        """Return an output of a node's latest finished execution, if there is one."""
+        execution = self.latest_execution(pipeline_name, node)
+        return None if execution is None else self.outputs_of(execution).get(key)
+
+
+def property_of(execution: mlmd.Execution, name: str) -> str:
+    """Return a text property of an execution; "" if it has none of that name."""
+    return str(
+        execution.custom_properties[name].string_value
+        or execution.properties[name].string_value
+    )

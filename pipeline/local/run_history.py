@@ -1,0 +1,195 @@
+"""Find and describe earlier local runs, from the metadata store of their pipeline."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graft.contract.errors import UserError
+from graft.pipeline.config import METADATA_FILE, PIPELINES_FOLDER
+
+if TYPE_CHECKING:
+    from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+    from graft.components.evaluation.verdict import Verdict
+    from graft.pipeline.local.metadata_store import LocalMetadata
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a pipeline.
+
+    Attributes:
+        number: Position among the runs of the pipeline, from 1, oldest first.
+        run_id: TFX's id of the run.
+        started: When the first node began.
+        seconds: From the first node's start to the last node's end.
+        state: `complete`, `failed` or `running`.
+        timings: Node to seconds; 0 for a node that was answered from the cache.
+        artifacts: Node and output key, such as `Evaluator.evaluation`, to the
+            artifact's URI.
+        properties: Node and output key to the artifact's custom properties.
+        config: The run's config; empty if the run did not reach the report.
+    """
+
+    number: int
+    run_id: str
+    started: datetime
+    seconds: float
+    state: str
+    timings: dict[str, float]
+    artifacts: dict[str, str]
+    properties: dict[str, dict[str, Any]] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def verdict(self) -> Verdict | None:
+        """Return the gate's decision, or None if the run did not reach the gate."""
+        from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
+
+        uri = self.artifacts.get("Evaluator.evaluation")
+        path = None if uri is None else Path(uri) / VERDICT_FILE
+        if path is None or not path.is_file():
+            return None
+        return Verdict.from_json(path.read_text(encoding="utf-8"))
+
+
+def find_run(output: Path, pipeline: str | None, name: str | None) -> Run:
+    """Return one run of a pipeline.
+
+    Args:
+        output: Output folder of the runs.
+        pipeline: Name of the pipeline; None if the folder has one pipeline.
+        name: Number or id of the run; None: the latest.
+
+    Raises:
+        UserError: There is no such pipeline or run.
+    """
+    return choose_run(find_runs(output, pipeline), name)
+
+
+def find_runs(output: Path, pipeline: str | None) -> list[Run]:
+    """Return all runs of a pipeline, oldest first.
+
+    Args:
+        output: Output folder of the runs.
+        pipeline: Name of the pipeline; None if the folder has one pipeline.
+
+    Raises:
+        UserError: There is no such pipeline, or there are several and none was named.
+    """
+    return list_runs(find_metadata(output, pipeline))
+
+
+def find_metadata(output: Path, pipeline: str | None) -> Path:
+    """Return the path of a pipeline's metadata store.
+
+    Raises:
+        UserError: There is no such pipeline, or there are several and none was named.
+    """
+    stores = {
+        path.parent.name: path
+        for path in sorted((output / PIPELINES_FOLDER).glob(f"*/{METADATA_FILE}"))
+    }
+    if pipeline is None and len(stores) == 1:
+        return next(iter(stores.values()))
+    if not stores:
+        raise UserError(
+            f"No pipeline has run with its output in {str(output)!r}. `graft run` runs "
+            "one; `--output` names another folder."
+        )
+    if pipeline not in stores:
+        received = "" if pipeline is None else f" Received: {pipeline!r}"
+        raise UserError(f"`--pipeline` must be one of: {', '.join(stores)}.{received}")
+    return stores[pipeline]
+
+
+def list_runs(metadata_path: Path) -> list[Run]:
+    """Return the runs in a metadata store, oldest first."""
+    from graft.pipeline.local.metadata_store import LocalMetadata
+
+    metadata = LocalMetadata(metadata_path)
+    return [
+        _describe_run(metadata, context, number)
+        for number, context in enumerate(metadata.pipeline_runs(), 1)
+    ]
+
+
+def choose_run(runs: list[Run], name: str | None, default: int = -1) -> Run:
+    """Return a run by its number or id.
+
+    Args:
+        runs: Runs, oldest first.
+        name: Number or id; None takes the run at index `default`.
+        default: Index from the end of `runs`.
+
+    Raises:
+        UserError: There is no such run.
+    """
+    if not runs or (name is None and len(runs) < -default):
+        raise UserError(
+            f"This needs {-default if name is None else 1} runs, and there are "
+            f"{len(runs)}. `graft run` makes one."
+        )
+    if name is None:
+        return runs[default]
+    for run in runs:
+        if name in (str(run.number), run.run_id):
+            return run
+    raise UserError(
+        f"There is no run {name!r}; runs are numbered 1 to {len(runs)}. "
+        "`graft runs` lists them."
+    )
+
+
+def _describe_run(metadata: LocalMetadata, context: mlmd.Context, number: int) -> Run:
+    from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+    timings: dict[str, float] = {}
+    artifacts: dict[str, str] = {}
+    properties: dict[str, dict[str, Any]] = {}
+    config: dict[str, Any] = {}
+    states = set()
+    executions = metadata.executions_of(context)
+    for execution in executions:
+        node = metadata.node_of(execution)
+        state = mlmd.Execution.State.Name(execution.last_known_state)
+        states.add(state)
+        timings[node] = 0.0 if state == "CACHED" else _seconds_of(execution)
+        if node == "Report":
+            config = json.loads(execution.custom_properties["config"].string_value)
+        for key, artifact in metadata.outputs_of(execution).items():
+            artifacts[f"{node}.{key}"] = artifact.uri
+            properties[f"{node}.{key}"] = {
+                name: getattr(value, value.WhichOneof("value"))
+                for name, value in artifact.custom_properties.items()
+            }
+    starts = [each.create_time_since_epoch for each in executions]
+    ends = [each.last_update_time_since_epoch for each in executions]
+    start = min(starts, default=context.create_time_since_epoch)
+    return Run(
+        number=number,
+        run_id=context.name,
+        started=datetime.fromtimestamp(start / 1e3, timezone.utc),
+        seconds=(max(ends, default=start) - start) / 1e3,
+        state=_state_of_run(states),
+        timings=timings,
+        artifacts=artifacts,
+        properties=properties,
+        config=config,
+    )
+
+
+def _seconds_of(execution: mlmd.Execution) -> float:
+    milliseconds: int = (
+        execution.last_update_time_since_epoch - execution.create_time_since_epoch
+    )
+    return milliseconds / 1e3
+
+
+def _state_of_run(states_of_nodes: set[str]) -> str:
+    if "FAILED" in states_of_nodes:
+        return "failed"
+    return "running" if states_of_nodes - {"COMPLETE", "CACHED"} else "complete"
