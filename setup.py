@@ -30,6 +30,10 @@ REQUIREMENTS = [
     "pyyaml>=6",
     "rich>=13",
     "typer>=0.15",
+    # One file system for every scheme: fsspec, and its drivers of gs:// and s3://.
+    "fsspec>=2024.10",
+    "gcsfs>=2024.10",
+    "s3fs>=2024.10",
     # Images, arrays, statistics.
     "numpy>=2,<3",
     "pillow>=11",
@@ -56,6 +60,10 @@ DEVELOPMENT = [
     "import-linter>=2.1",
     "jsonschema>=4.23",
     "kubernetes-validate>=1.30",
+    # moto's S3 server needs flask and flask-cors; its extra `server` takes in far more.
+    "flask>=3",
+    "flask-cors>=5",
+    "moto[s3]>=5",
     "mypy>=1.14",
     "pre-commit>=4",
     "pre-commit-hooks>=5",
@@ -68,7 +76,7 @@ DEVELOPMENT = [
 GPU = ["tensorflow[and-cuda]>=2.21,<2.22"]
 
 # The folders at the top of the repository are the sub-packages of `graft`.
-FOLDERS = ["contract", "trainer", "components", "serving", "pipeline"]
+FOLDERS = ["contract", "storage", "trainer", "components", "serving", "pipeline"]
 
 setup(
     # `graft` is another project's name on PyPI.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,43 @@ def analyse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
         return write_transform_output(images, class_names, spec, scratch)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server of this process, by moto."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_folder(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A folder in a new bucket of `s3_server`, which is reached as Amazon's is."""
+    import boto3
+
+    from graft.storage import drivers
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    bucket = f"graft-{uuid.uuid4().hex}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    drivers.disconnect()
+    yield f"s3://{bucket}/folder"
+    drivers.disconnect()
+
+
+@pytest.fixture
+def memory_folder() -> Iterator[str]:
+    """A folder in the memory of this process, as an object store is."""
+    from graft.storage import files
+
+    folder = f"memory://graft-{uuid.uuid4().hex}/folder"
+    yield folder
+    files.remove_folder(folder)

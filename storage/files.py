@@ -1,0 +1,244 @@
+"""Read, list and remove files, local or remote.
+
+An object store has no folders: there, a folder exists while a file is below it, and
+`make_folder` does nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, BinaryIO, cast
+
+from graft.storage.drivers import SCHEMES, driver_of, errors_of
+from graft.storage.paths import is_remote, join, name_of, parent_of, scheme_of
+
+_REQUESTS_AT_ONCE = 16
+
+
+def exists(path: str) -> bool:
+    """Return whether there is a file or folder."""
+    if not is_remote(path):
+        return os.path.exists(path)
+    driver, key = driver_of(path)
+    with errors_of(path):
+        return bool(driver.exists(key))
+
+
+def is_file(path: str) -> bool:
+    """Return whether there is a file."""
+    if not is_remote(path):
+        return os.path.isfile(path)
+    if path.endswith("/"):
+        return False
+    driver, key = driver_of(path)
+    with errors_of(path):
+        return bool(driver.isfile(key))
+
+
+def is_folder(path: str) -> bool:
+    """Return whether there is a folder; in an object store, a file below it."""
+    if not is_remote(path):
+        return os.path.isdir(path)
+    driver, key = driver_of(path)
+    with errors_of(path):
+        return bool(driver.isdir(key))
+
+
+def size_of(path: str) -> int:
+    """Return the size of a file in bytes.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if not is_remote(path):
+        return os.path.getsize(path)
+    return int(_info(path)["size"])
+
+
+def modified_at(path: str) -> float:
+    """Return when a file was last written, in seconds since 1970.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if not is_remote(path):
+        return os.path.getmtime(path)
+    return seconds_of(_info(path).get(SCHEMES[scheme_of(path)].modified_key))
+
+
+def seconds_of(moment: Any) -> float:
+    """Return a driver's time in seconds since 1970; 0 where it tells none."""
+    if isinstance(moment, datetime):
+        return moment.timestamp()
+    return float(moment or 0.0)
+
+
+def _info(path: str) -> dict[str, Any]:
+    driver, key = driver_of(path)
+    with errors_of(path):
+        found: dict[str, Any] = driver.info(key)
+    return found
+
+
+def list_folder(folder: str) -> list[str]:
+    """Return the names in a folder, sorted; of files and folders alike.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+    """
+    if not is_remote(folder):
+        return sorted(os.listdir(folder))
+    driver, key = driver_of(folder)
+    with errors_of(folder):
+        found = driver.ls(key, detail=False)
+    names = {entry.strip("/")[len(key.strip("/")) :].strip("/") for entry in found}
+    return sorted(names - {""})
+
+
+def files_below(folder: str) -> list[str]:
+    """Return the path of every file below a folder, sorted; none for a missing one."""
+    if not is_remote(folder):
+        return sorted(
+            os.path.join(parent, name)
+            for parent, _, names in os.walk(folder)
+            for name in names
+        )
+    driver, key = driver_of(folder)
+    with errors_of(folder):
+        found = _keys_below(driver, key)
+    prefix = key.strip("/") + "/"
+    # A key with a slash at its end stands for a folder.
+    return sorted(
+        join(folder, entry.strip("/").removeprefix(prefix))
+        for entry in found
+        if not entry.endswith("/")
+    )
+
+
+def open_for_reading(path: str) -> BinaryIO:
+    """Open a file for reading bytes; a remote one is fetched block by block.
+
+    Raises:
+        OSError: It can't be opened.
+    """
+    if not is_remote(path):
+        return open(path, "rb")
+    driver, key = driver_of(path)
+    with errors_of(path):
+        return cast(BinaryIO, driver.open(key, "rb"))
+
+
+def read_bytes(path: str, start: int = 0, length: int | None = None) -> bytes:
+    """Return the bytes of a file, or a part of them; remotely by one request.
+
+    Args:
+        path: The file.
+        start: Position of the first byte.
+        length: How many bytes, if there are so many; None: to the end.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    if not is_remote(path):
+        with open(path, "rb") as file:
+            file.seek(start)
+            return file.read(-1 if length is None else length)
+    if length == 0:
+        return b""
+    driver, key = driver_of(path)
+    with errors_of(path):
+        if not start and length is None:
+            return bytes(driver.cat_file(key))
+        end = None if length is None else start + length
+        return bytes(driver.cat_file(key, start=start, end=end))
+
+
+def read_text(path: str) -> str:
+    """Return the text of a UTF-8 file.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    return read_bytes(path).decode("utf-8")
+
+
+def make_folder(folder: str) -> None:
+    """Make a local folder and those above it, where they are missing."""
+    if not is_remote(folder):
+        os.makedirs(folder, exist_ok=True)
+    else:
+        driver_of(folder)
+
+
+def remove_file(path: str) -> None:
+    """Remove a file.
+
+    Raises:
+        FileNotFoundError: There is no such local file.
+    """
+    if not is_remote(path):
+        os.remove(path)
+        return
+    driver, key = driver_of(path)
+    with errors_of(path):
+        driver.rm_file(key)
+
+
+def remove_folder(folder: str) -> None:
+    """Remove a folder and all that is in it; a missing one is no error."""
+    if not is_remote(folder):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+        return
+    driver, key = driver_of(folder)
+    with errors_of(folder), ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+        # One by one: a driver's recursive `rm` would expand `*` and brackets in names.
+        for _ in pool.map(driver.rm_file, _keys_below(driver, key)):
+            pass
+
+
+def _keys_below(driver: Any, key: str) -> list[str]:
+    """Return the objects below a folder, those that stand for folders too."""
+    return [found for found in driver.find(key) if found.strip("/") != key.strip("/")]
+
+
+@contextlib.contextmanager
+def local_copy(path: str) -> Iterator[str]:
+    """Give a local path for a file; a remote one is fetched, and removed at the end.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    if not is_remote(path):
+        yield path
+        return
+    driver, key = driver_of(path)
+    with tempfile.TemporaryDirectory(prefix="graft-") as folder:
+        local = os.path.join(folder, name_of(path))
+        with errors_of(path):
+            driver.get_file(key, local)
+        yield local
+
+
+def upload(local: str, path: str) -> None:
+    """Put a local file into an object store: it appears at once, whole.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    driver, key = driver_of(path)
+    with errors_of(path):
+        driver.put_file(local, key)
+
+
+def make_parent(path: str) -> None:
+    """Make the folder that a file shall be in."""
+    parent = parent_of(path)
+    if parent:
+        make_folder(parent)

@@ -1,0 +1,206 @@
+"""List files with their sizes and times of change, in one pass.
+
+Locally that is `os.scandir`; in an object store, one request per page of names.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from graft.storage import files
+from graft.storage.drivers import SCHEMES, driver_of, errors_of
+from graft.storage.paths import is_remote, join, name_of, scheme_of
+
+_WILDCARDS = re.compile(r"[*?]")
+
+
+class FileEntry(NamedTuple):
+    """One file of a tree.
+
+    Attributes:
+        path: How to open it.
+        name: Path relative to the tree's root, with forward slashes.
+        size: Size in bytes; None where it can't be told (a dangling link).
+        modified: Time of the last change, in nanoseconds (0 where nobody knows).
+    """
+
+    path: str
+    name: str
+    size: int | None
+    modified: int
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of its folders, below the root, and of the file."""
+        return self.name.split("/")
+
+
+@dataclass
+class Tree:
+    """A folder's files, in the order of their names, and the names of its folders."""
+
+    files: list[FileEntry] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+
+def list_tree(
+    root: str, is_ignored: Callable[[str], bool] = lambda name: False
+) -> Tree:
+    """List all files below a folder.
+
+    Args:
+        root: A folder, local or remote. Links to folders are followed.
+        is_ignored: Tells by a file's or folder's name whether to leave it out.
+
+    Returns:
+        The files, in the order of their names.
+
+    Raises:
+        OSError: A folder can't be listed, with its path in `filename`; or, with the
+            `errno` ELOOP, a link in `filename` leads back to the folder `filename2`.
+    """
+    tree = Tree()
+    if is_remote(root):
+        for entry in _remote_files(root):
+            if not any(map(is_ignored, entry.parts)):
+                tree.files.append(entry)
+        tree.files.sort()
+        folders = {
+            "/".join(entry.parts[:depth])
+            for entry in tree.files
+            for depth in range(1, len(entry.parts))
+        }
+        tree.folders = sorted(folders)
+        return tree
+    for found in _walk(root, "", {}, is_ignored):
+        if isinstance(found, str):
+            tree.folders.append(found)
+        else:
+            tree.files.append(found)
+    return tree
+
+
+def entry_of(path: str, name: str) -> FileEntry:
+    """Return the entry of one file; without a size if there is none."""
+    if is_remote(path):
+        try:
+            return FileEntry(
+                path, name, files.size_of(path), int(files.modified_at(path) * 1e9)
+            )
+        except FileNotFoundError:
+            return FileEntry(path, name, None, 0)
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return FileEntry(path, name, None, 0)
+    return FileEntry(path, name, status.st_size, status.st_mtime_ns)
+
+
+def has_wildcards(pattern: str) -> bool:
+    """Return whether a path is a pattern for `find_files`."""
+    return bool(_WILDCARDS.search(pattern))
+
+
+def find_files(pattern: str) -> list[FileEntry]:
+    """List the files that match a pattern, in the order of their paths.
+
+    Args:
+        pattern: A path in which `*` stands for any text without a slash and `?` for one
+            character. All else is literal, brackets too.
+
+    Raises:
+        OSError: A folder can't be listed.
+    """
+    first = _WILDCARDS.search(pattern)
+    if first is None:
+        return [entry_of(pattern, name_of(pattern))] if files.is_file(pattern) else []
+    root = pattern[: first.start()].rpartition("/")[0]
+    if not is_remote(pattern):
+        start = "/" if pattern.startswith("/") and not root else root
+        parts = pattern[len(root) :].strip("/").split("/")
+        return [entry_of(path, name_of(path)) for path in sorted(_expand(start, parts))]
+    expression = _expression(pattern)
+    return sorted(
+        entry._replace(name=name_of(entry.path))
+        for entry in _remote_files(root)
+        if expression.fullmatch(entry.path)
+    )
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    text = re.escape(pattern).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+    return re.compile(text, re.DOTALL)
+
+
+def _expand(folder: str, parts: list[str]) -> Iterator[str]:
+    """Yield the local files that match the parts of a pattern below a folder."""
+    expression = _expression(parts[0])
+    if not has_wildcards(parts[0]):
+        names = [parts[0]]
+    elif os.path.isdir(folder or "."):
+        names = [
+            name
+            for name in os.listdir(folder or ".")
+            # As in a shell: a hidden name is asked for by its dot.
+            if expression.fullmatch(name)
+            and (not name.startswith(".") or parts[0].startswith("."))
+        ]
+    else:
+        names = []
+    for name in names:
+        path = os.path.join(folder, name)
+        if len(parts) > 1:
+            yield from _expand(path, parts[1:])
+        elif os.path.isfile(path):
+            yield path
+
+
+def _remote_files(root: str) -> Iterator[FileEntry]:
+    driver, key = driver_of(root)
+    modified_key = SCHEMES[scheme_of(root)].modified_key
+    with errors_of(root):
+        found = driver.find(key, detail=True)
+    prefix = key.strip("/") + "/"
+    for path, info in found.items():
+        name = path.strip("/").removeprefix(prefix)
+        # An object that stands for a folder has a slash at its end.
+        if path.endswith("/") or len(name) == len(path.strip("/")):
+            continue
+        modified = int(files.seconds_of(info.get(modified_key)) * 1e9)
+        yield FileEntry(join(root, name), name, info.get("size"), modified)
+
+
+def _walk(
+    folder: str,
+    name: str,
+    ancestors: dict[tuple[int, int], str],
+    is_ignored: Callable[[str], bool],
+) -> Iterator[FileEntry | str]:
+    status = os.stat(folder)
+    identity = (status.st_dev, status.st_ino)
+    if identity in ancestors:
+        message = "A symbolic link leads back to a folder that contains it"
+        raise OSError(errno.ELOOP, message, folder, None, ancestors[identity])
+    ancestors = {**ancestors, identity: folder}
+    with os.scandir(folder) as entries:
+        ordered = sorted(entries, key=lambda entry: entry.name)
+    for entry in ordered:
+        if is_ignored(entry.name):
+            continue
+        relative = f"{name}/{entry.name}" if name else entry.name
+        try:
+            is_folder = entry.is_dir()
+            status = entry.stat()
+        except OSError:  # a dangling link, a loop of links, no permission
+            yield FileEntry(entry.path, relative, None, 0)
+            continue
+        if is_folder:
+            yield relative
+            yield from _walk(entry.path, relative, ancestors, is_ignored)
+        else:
+            yield FileEntry(entry.path, relative, status.st_size, status.st_mtime_ns)

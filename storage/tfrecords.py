@@ -1,0 +1,79 @@
+"""Read and write TFRecords, compressed where the file's name ends in `.gz`.
+
+TensorFlow is imported at the first call: whoever only names a file need not wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from graft.storage.atomic import replacing
+from graft.storage.files import local_copy
+from graft.storage.paths import scheme_of
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_READ_BY_TENSORFLOW = ("", "gs")
+
+
+def compression_of(path: str) -> str:
+    """Return the TFRecord compression type for a path, as TensorFlow names it."""
+    return "GZIP" if path.endswith(".gz") else ""
+
+
+@contextlib.contextmanager
+def writer(path: str) -> Iterator[Any]:
+    """Open a TFRecord for writing; it appears whole or not at all.
+
+    Example:
+        with writer("images.tfrecord.gz") as records:
+            records.write(example.SerializeToString())
+
+    Raises:
+        OSError: The disk is full, or the place can't be written to.
+    """
+    import tensorflow as tf
+
+    options = tf.io.TFRecordOptions(compression_type=compression_of(path))
+    with replacing(path) as unfinished, tf.io.TFRecordWriter(unfinished, options) as it:
+        yield it
+
+
+def read(path: str) -> Iterator[bytes]:
+    """Yield the records of a file.
+
+    Raises:
+        OSError: It can't be fetched.
+        tf.errors.DataLossError: It is damaged.
+    """
+    import tensorflow as tf
+
+    with local_copy(path) as local:
+        yield from tf.data.TFRecordDataset(
+            local, compression_type=compression_of(path)
+        ).as_numpy_iterator()
+
+
+def dataset(paths: Sequence[str]) -> tf.data.Dataset:
+    """Return the records of files as a dataset of strings, file by file.
+
+    TensorFlow itself reads local files and `gs://`. Files of another scheme are fetched
+    one at a time.
+    """
+    import tensorflow as tf
+
+    if not all(scheme_of(path) in _READ_BY_TENSORFLOW for path in paths):
+        return tf.data.Dataset.from_generator(
+            lambda: (record for path in paths for record in read(path)),
+            output_signature=tf.TensorSpec([], tf.string),
+        )
+    kinds = [compression_of(path) for path in paths]
+    if len(set(kinds)) < 2:
+        return tf.data.TFRecordDataset(list(paths), compression_type="".join(kinds[:1]))
+    named = tf.data.Dataset.from_tensor_slices((list(paths), kinds))
+    return named.flat_map(
+        lambda path, kind: tf.data.TFRecordDataset(path, compression_type=kind)
+    )

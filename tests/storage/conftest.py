@@ -1,0 +1,16 @@
+"""Fixtures of the tests of graft.storage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(params=["local", "memory", "s3"])
+def folder(request: pytest.FixtureRequest) -> str:
+    """A folder of each kind: what holds for one must hold for all."""
+    if request.param == "local":
+        path: Path = request.getfixturevalue("tmp_path")
+        return str(path / "folder")
+    return str(request.getfixturevalue(f"{request.param}_folder"))
