@@ -18,6 +18,8 @@ REQUIREMENTS = [
     # tfx's own `kfp` extra installs nothing on Python 3.12 and later.
     "kfp>=2.16.1,<2.17",
     "kfp-kubernetes>=2.16.1,<2.17",
+    # Ours, in serving/client: no lock has it, set-up installs it from there.
+    "graft-client>=0.1,<0.2",
     # Serving: the protos and stubs, and what the embedded server needs.
     "grpcio>=1.70",
     "grpcio-health-checking>=1.70",

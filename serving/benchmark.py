@@ -32,10 +32,9 @@ from typing import Any
 import grpc
 
 from graft.contract import signature_names
-from graft.serving import wire
-from graft.serving.client import AsyncPredictionClient
 from graft.serving.image_files import find_images
 from graft.serving.load import LoadPlan, measure, percentile
+from graft_client import AsyncPredictionClient, wire
 
 NAME = "benchmark"
 NUM_CLIENTS = 32
@@ -117,7 +116,7 @@ tensorflow_runtime.load_lean()
 from pathlib import Path
 from tensorflow.python.lib.io import tf_record
 from tensorflow_serving.apis import prediction_log_pb2
-from graft.serving import wire
+from graft_client import wire
 file, images = Path(sys.argv[1]), [Path(name).read_bytes() for name in sys.argv[2:]]
 file.parent.mkdir(exist_ok=True)
 with tf_record.TFRecordWriter(str(file)) as writer:

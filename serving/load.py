@@ -20,8 +20,8 @@ from typing import Any
 
 import grpc
 
-from graft.serving import wire
-from graft.serving.protos import serving_pb2 as pb
+from graft_client import wire
+from graft_client.protos import serving_pb2 as pb
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 _BAR_WIDTH = 40

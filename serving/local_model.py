@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from graft.contract import signature_names
-from graft.serving import tensorflow_runtime, wire
-from graft.serving.errors import PredictionError, ServingError
-from graft.serving.prediction import Prediction
+from graft.serving import tensorflow_runtime
+from graft_client import Prediction, wire
+from graft_client.errors import PredictionError, ServingError
 
 _BATCH_SIZE = 32
 _BATCH_BYTES = 64 * 2**20

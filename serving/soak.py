@@ -22,9 +22,9 @@ from typing import Any
 import grpc
 
 from graft.contract import example_keys, signature_names
-from graft.serving import wire
 from graft.serving.benchmark import NAME, Server, serve
-from graft.serving.protos import serving_pb2 as pb
+from graft_client import wire
+from graft_client.protos import serving_pb2 as pb
 
 _IN_FLIGHT = 32
 _NUM_SAMPLES = 20

@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from graft.serving.client import PredictionClient
-from graft.serving.errors import CallError
-from graft.serving.wire import AVAILABLE
+from graft_client import PredictionClient
+from graft_client.errors import CallError
+from graft_client.wire import AVAILABLE
 
 BINARY = "tensorflow_model_server"
 MODEL_NAME = "candidate"

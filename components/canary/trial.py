@@ -21,11 +21,9 @@ from graft.components.canary.server_process import (
     ServerProcess,
 )
 from graft.contract import signature_names
-from graft.serving import wire
-from graft.serving.client import PredictionClient
-from graft.serving.errors import CallError, PredictionError
-from graft.serving.prediction import Prediction
-from graft.serving.protos import serving_pb2 as pb
+from graft_client import Prediction, PredictionClient, wire
+from graft_client.errors import CallError, PredictionError
+from graft_client.protos import serving_pb2 as pb
 
 _HUGE_EDGE = 5000
 _DT_INT64 = 9

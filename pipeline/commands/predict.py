@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import typer
 
 from graft.contract.errors import UserError
-from graft.serving.errors import PredictionError, ServingError
 from graft.serving.image_files import find_images
 from graft.serving.model_store import (
     DEFAULT_FOLDER,
@@ -23,7 +22,8 @@ from graft.serving.model_store import (
     find_model,
     newest_version,
 )
-from graft.serving.prediction import Prediction
+from graft_client import Prediction
+from graft_client.errors import PredictionError, ServingError
 
 Outcome = Prediction | PredictionError
 Predict = Callable[[Iterable[bytes]], Iterator[Outcome]]
@@ -72,7 +72,7 @@ def predict(
         try:
             paths = list(find_images(images))
             if server is not None:
-                from graft.serving.client import PredictionClient
+                from graft_client import PredictionClient
 
                 client = PredictionClient(
                     server,

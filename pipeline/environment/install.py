@@ -23,6 +23,8 @@ from . import glibc, host
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
+# The project of graft-client, on which graft depends: a distribution of its own.
+CLIENT = ROOT / "serving" / "client"
 # Beside .venv, not in it: the folder itself is replaced under this lock.
 MUTEX = ROOT / ".venv.lock"
 # Written first: whose folder this is, and what its maker asked for.
@@ -92,6 +94,7 @@ def fingerprint(gpu: bool) -> Dict[str, Union[str, bool]]:
     """Return what the environment depends on; equal fingerprints mean nothing to do."""
     digest = hashlib.sha256()
     files = [*lock_files(gpu), bootstrap_lock(), ROOT / "setup.py"]
+    files.append(CLIENT / "pyproject.toml")
     files += [Path(__file__), Path(str(glibc.__file__)), Path(str(host.__file__))]
     for path in files:
         digest.update(path.read_bytes())
@@ -258,8 +261,11 @@ class _Builder:
             hashed += ["-r", str(path)]
         self.run([*install, *hashed], "installing the lock files", NETWORK_REMEDY)
         self.run(
-            [*install, "--no-build-isolation", "--editable", str(ROOT)],
-            "installing graft itself",
+            [
+                *(*install, "--no-build-isolation"),
+                *("--editable", str(CLIENT), "--editable", str(ROOT)),
+            ],
+            "installing graft and graft-client themselves",
         )
         link_packages()
         content = json.dumps(fingerprint(gpu), indent=1)

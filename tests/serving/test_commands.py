@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from graft.pipeline.commands.predict import _write_table
+from graft_client import Prediction
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys, typer
@@ -41,6 +44,24 @@ def graft(*arguments, **environment):
         timeout=200,
         check=False,
     )
+
+
+def test_a_table_shows_what_is_behind_unknown(capsys):
+    found = [
+        (
+            Path(name),
+            Prediction(
+                class_name=class_name,
+                score=0.4,
+                model_version=1,
+                probabilities=(0.3, 0.4, 0.3),
+                class_names=("ape", "ant", "bee"),
+            ),
+        )
+        for name, class_name in (("a.jpg", "ant"), ("b.jpg", "unknown"))
+    ]
+    _write_table(iter(found), 1)
+    assert capsys.readouterr().out == "a.jpg  ant 0.400\nb.jpg  unknown (ant 0.400)\n"
 
 
 @pytest.fixture

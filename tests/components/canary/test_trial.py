@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graft.components.canary.trial import Expected, _compare
-from graft.serving.prediction import Prediction
+from graft_client import Prediction
 
 TOLERANCE = 1e-3
 NAMES = ("cat", "dog")

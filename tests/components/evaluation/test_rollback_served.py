@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from graft.components.publishing import store
-from graft.serving.client import PredictionClient
-from graft.serving.errors import CallError
+from graft_client import PredictionClient
+from graft_client.errors import CallError
 
 ROOT = Path(__file__).resolve().parents[3]
 POLL_SECONDS = 1

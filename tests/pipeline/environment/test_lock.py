@@ -26,6 +26,15 @@ def test_disagreement_is_told(monkeypatch, requirement, sentence):
     assert re.match(sentence, lock.disagreements()[0])
 
 
+def test_the_lock_holds_what_our_own_distributions_require(monkeypatch, tmp_path):
+    names = {text.partition(">")[0] for text in lock.our_requirements()}
+    assert names == {"grpcio", "protobuf"}
+    project = tmp_path / "pyproject.toml"
+    project.write_text('[project]\ndependencies = [\n    "protobuf>=99",\n]\n')
+    monkeypatch.setattr(lock, "OURS", {"graft-client": project})
+    assert "protobuf>=99" in lock.disagreements()[0]
+
+
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
 def test_every_pin_has_hashes_and_no_host(path):
     text = path.read_text()

@@ -25,8 +25,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from graft.serving import wire
 from graft.serving.embedded.contract.status import StatusError
+from graft_client import wire
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 MISSING = grpc.StatusCode.NOT_FOUND

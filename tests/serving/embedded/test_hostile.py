@@ -18,10 +18,9 @@ import zlib
 import grpc
 import pytest
 
-from graft.serving import wire
-from graft.serving.client import PredictionClient
-from graft.serving.errors import CallError
-from graft.serving.protos import serving_pb2 as pb
+from graft_client import PredictionClient, wire
+from graft_client.errors import CallError
+from graft_client.protos import serving_pb2 as pb
 
 METHODS = ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata")
 SLOW_BEGINNING = b"POST /v1/models/colours:predict HTTP/1.1\r\nHost: x\r\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from graft.serving.client import PredictionClient
+from graft_client import PredictionClient
 
 pytest.importorskip("tensorflow_serving")
 ROOT = Path(__file__).resolve().parents[3]

@@ -245,7 +245,7 @@ def test_options_are_checked(options, message):
 
 
 def test_the_batching_file_reaches_the_server(run_server, tmp_path, publish, colours):
-    from graft.serving.client import PredictionClient
+    from graft_client import PredictionClient
 
     publish(tmp_path / "m", 1)
     parameters = tmp_path / "batching.config"

@@ -1,13 +1,10 @@
-"""What a prediction says of itself, and how `graft predict` shows it."""
+"""A prediction's class name and its best classes."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from graft.pipeline.commands.predict import _write_table
-from graft.serving.prediction import Prediction
+from graft_client import Prediction
 
 
 def prediction(class_name: str, class_names: tuple[str, ...]) -> Prediction:
@@ -40,13 +37,3 @@ def test_the_best_come_first():
     assert prediction("unknown", names).top(1) == [("ant", 0.4)]
     with pytest.raises(ValueError, match="Received: count=0"):
         prediction("ant", names).top(0)
-
-
-def test_a_table_shows_what_is_behind_unknown(capsys):
-    names = ("ape", "ant", "bee")
-    found = [
-        (Path("a.jpg"), prediction("ant", names)),
-        (Path("b.jpg"), prediction("unknown", names)),
-    ]
-    _write_table(iter(found), 1)
-    assert capsys.readouterr().out == "a.jpg  ant 0.400\nb.jpg  unknown (ant 0.400)\n"

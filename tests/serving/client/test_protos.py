@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graft.serving.protos import serving_pb2
+from graft_client.protos import serving_pb2
 
 pytest.importorskip("tensorflow_serving")
 from tensorflow.core.example import example_pb2, feature_pb2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from graft.contract import signature_names
+from graft_client import signature_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from graft.contract import example_keys, signature_names
-from graft.serving.errors import CallError, PredictionError
-from graft.serving.prediction import Prediction
-from graft.serving.protos import serving_pb2 as pb
+from graft_client import signature_names
+from graft_client.errors import CallError, PredictionError
+from graft_client.prediction import Prediction
+from graft_client.protos import serving_pb2 as pb
 
 PREDICT_METHOD = "/tensorflow.serving.PredictionService/Predict"
 STATUS_METHOD = "/tensorflow.serving.ModelService/GetModelStatus"
@@ -141,7 +141,7 @@ def names_request(name: str, version: int) -> pb.PredictRequest:
     """Return a request for a version's class names, by its classify signature."""
     feature = pb.Example.Feature(bytes_list=pb.Example.BytesList(value=[_ANY_IMAGE]))
     example = pb.Example(
-        features=pb.Example.Features(feature={example_keys.IMAGE_KEY: feature})
+        features=pb.Example.Features(feature={signature_names.IMAGE_KEY: feature})
     )
     choice = ModelChoice(name=name, version=version)
     return pb.PredictRequest(

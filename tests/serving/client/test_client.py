@@ -1,92 +1,27 @@
-"""The clients against a real server, and against one that fails on purpose."""
+"""The clients against a gRPC server that fails on purpose.
+
+These tests need pytest and what graft-client requires, no more:
+`test_bare_environments.py` runs them with the oldest and the newest versions.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import grpc
 import pytest
 
-from graft.contract import signature_names
-from graft.serving import wire
-from graft.serving.client import AsyncPredictionClient, PredictionClient
-from graft.serving.errors import CallError, PredictionError
-from graft.serving.prediction import Prediction
-from graft.serving.protos import serving_pb2 as pb
-
-ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("red", "green", "blue")
-
-
-def connect(server, **settings):
-    return PredictionClient(server.target, name="colours", **settings)
-
-
-def test_answers_come_in_order_with_everything_in_them(server, colours):
-    wanted = [*NAMES, *reversed(NAMES)] * 9
-    with connect(server, batch_size=4) as client:
-        predictions = client.predict(colours[name] for name in wanted)
-
-    assert [each.class_name for each in predictions] == wanted
-    first = predictions[0]
-    assert first.model_version == 1
-    assert first.class_names == NAMES
-    assert first.score == max(first.probabilities) == first.probabilities[0]
-    assert sum(first.probabilities) == pytest.approx(1)
-    assert first.top(1) == [("red", first.score)]
-    assert len(first.top(2)) == 2
-
-
-def test_async_gives_what_sync_gives(server, colours):
-    images = [colours[name] for name in NAMES] * 5
-
-    async def ask():
-        async with AsyncPredictionClient(
-            server.target, name="colours", batch_size=4
-        ) as client:
-            status = await client.model_status()
-            each = [one async for one in client.predict_each([images[0], b"no image"])]
-            return await client.predict(images), each, status
-
-    answers, each, status = asyncio.run(ask())
-    with connect(server) as client:
-        assert answers == client.predict(images)
-    assert isinstance(each[1], PredictionError)
-    assert status == {1: wire.AVAILABLE}
-
-
-def test_a_bad_image_fails_alone(server, colours):
-    images = [colours["red"]] * 5 + [b"no image"] + [colours["blue"]] * 5
-    with connect(server) as client:
-        outcomes = list(client.predict_each(images))
-        with pytest.raises(PredictionError, match=r"Image 5 .*INVALID_ARGUMENT"):
-            client.predict(images)
-
-    assert [type(each) for each in outcomes].count(Prediction) == 10
-    assert outcomes[5].index == 5
-    assert outcomes[5].code == "INVALID_ARGUMENT"
-    assert outcomes[10].class_name == "blue"
-
-
-@pytest.mark.parametrize(
-    ("settings", "code"),
-    [
-        ({"name": "nothing"}, "NOT_FOUND"),
-        ({"name": "colours", "version": 9}, "NOT_FOUND"),
-        ({"name": "colours", "label": "canary"}, "INVALID_ARGUMENT"),
-    ],
-    ids=["model", "version", "label"],
+from graft_client import (
+    AsyncPredictionClient,
+    CallError,
+    PredictionClient,
+    PredictionError,
+    signature_names,
+    wire,
 )
-def test_a_wrong_choice_is_an_error_with_its_code(server, colours, settings, code):
-    with PredictionClient(server.target, **settings) as client:
-        with pytest.raises((CallError, PredictionError)) as caught:
-            client.predict([colours["red"]])
-    assert caught.value.code == code
+from graft_client.protos import serving_pb2 as pb
 
 
 def test_nobody_there_is_unavailable():
@@ -111,19 +46,10 @@ def test_settings_are_checked(settings, message):
         PredictionClient("localhost:1", **{"name": "m", **settings})
 
 
-def test_a_path_instead_of_bytes_is_refused(server):
-    with connect(server) as client:
+def test_a_path_instead_of_bytes_is_refused():
+    with PredictionClient("localhost:1", name="m") as client:
         with pytest.raises(TypeError, match="Received: str at position 0"):
             client.predict(["photo.jpg"])
-
-
-def test_chunks_keep_to_images_and_bytes():
-    images = [b"x" * 100] * 7 + [b"y" * 5000, b"z"]
-    chunks = list(wire.cut_chunks(images, 4, 600))
-
-    assert [len(chunk.images) for chunk in chunks] == [4, 3, 1, 1]
-    assert [chunk.start for chunk in chunks] == [0, 4, 7, 8]
-    assert [image for chunk in chunks for image in chunk.images] == images
 
 
 class FailingServer:
@@ -274,17 +200,30 @@ def test_images_are_read_only_as_far_as_requests_are_in_flight():
             assert len(read) <= 5
 
 
-def test_the_client_needs_no_tensorflow():
-    program = (
-        "import sys, graft.serving.client\n"
-        "heavy = {'tensorflow', 'tensorflow_serving', 'keras', 'numpy'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == "[]"
+def test_async_gives_what_sync_gives():
+    async def ask(target):
+        async with AsyncPredictionClient(target, name="m", batch_size=16) as client:
+            return [each async for each in client.predict_each(BAD_AMONG_GOOD * 3)]
+
+    with FailingServer([]) as failing:
+        target = f"localhost:{failing.port}"
+        with PredictionClient(target, name="m", batch_size=16) as client:
+            outcomes = list(client.predict_each(BAD_AMONG_GOOD * 3))
+        answers = asyncio.run(ask(target))
+    assert len(answers) == len(outcomes) == 48
+    for answer, outcome in zip(answers, outcomes, strict=True):
+        if isinstance(outcome, PredictionError):
+            assert (answer.index, answer.code) == (outcome.index, outcome.code)
+        else:
+            assert answer == outcome
+
+
+def test_async_tries_again_while_unavailable():
+    async def ask(target):
+        async with AsyncPredictionClient(target, name="m") as client:
+            return await client.predict([b"x" * 500_000])
+
+    with FailingServer([grpc.StatusCode.UNAVAILABLE] * 2) as failing:
+        (prediction,) = asyncio.run(ask(f"localhost:{failing.port}"))
+    assert failing.sizes == [1, 1, 1]
+    assert prediction.class_name == "cat"
