@@ -355,16 +355,16 @@ def test_a_run_after_kill_9_equals_an_uninterrupted_one(
         f"""
         import time
         import apache_beam as beam
-        from graft.components.ingestion import ingestion, transforms
+        from graft.components.ingestion import ingest, transforms
         from graft.components.ingestion.config import DataConfig
         read = transforms.read_bytes
         def read_slowly(*args):
             time.sleep(0.005)
             return read(*args)
         transforms.read_bytes = read_slowly
-        ingestion._SHARD_IMAGES = 60
-        outputs = ingestion.OutputFolders(*{tuple(outputs)!r})
-        ingestion.ingest(DataConfig(path={str(root)!r}), outputs, beam.Pipeline)
+        ingest._SHARD_IMAGES = 60
+        outputs = ingest.OutputFolders(*{tuple(outputs)!r})
+        ingest.ingest(DataConfig(path={str(root)!r}), outputs, beam.Pipeline)
         """
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=os.getcwd())
