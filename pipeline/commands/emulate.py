@@ -13,31 +13,33 @@ from graft.pipeline.commands.cluster_options import ParameterOption, parse_param
 def emulate(
     pipeline: Annotated[Path, typer.Argument(help="What `graft compile` wrote.")],
     folder: Annotated[
-        Path, typer.Option("--folder", help="Buckets, metadata and logs go here.")
+        Path, typer.Option("--folder", help="Folder for buckets, metadata and logs.")
     ] = Path("graft_output/emulated"),
     mounts: Annotated[
         list[str] | None,
         typer.Option(
             "--mount",
             metavar="PATH=FOLDER",
-            help="Folder of this machine in the place of a mount, /mnt/data=photos.",
+            help="Local folder in place of a mount, such as /mnt/data=photos.",
         ),
     ] = None,
     parameters: ParameterOption = None,
     parallel: Annotated[
-        int, typer.Option("--parallel", min=1, help="Steps side by side, at most.")
+        int,
+        typer.Option("--parallel", min=1, help="Most steps at the same time."),
     ] = 1,
 ) -> None:
-    """Run a compiled pipeline here, step by step in fresh processes (an emulation).
+    """Run a compiled pipeline here, each step in a fresh process (an emulation).
 
-    Only what a step uploads to the folder's bucket reaches the next one.
-    The exit status is 0 when no step failed.
+    A step receives only the files that earlier steps uploaded to the folder's bucket.
+    The exit status is 1 if a step failed.
     """
     from rich.console import Console
     from rich.table import Table
 
     from graft.contract.errors import UserError
-    from graft.pipeline.kubeflow.emulation.backend import EmulatedBackend, Hooks
+    from graft.pipeline.kubeflow.emulation.backend import EmulatedBackend
+    from graft.pipeline.kubeflow.emulation.pipeline_run import Hooks
 
     folders = {}
     for text in mounts or ():
@@ -50,7 +52,7 @@ def emulate(
         mounts=folders,
         max_parallel=parallel,
         backoff_scale=1.0,
-        hooks=Hooks(on_event=lambda step, what: typer.echo(f"{step}: {what}")),
+        hooks=Hooks(on_event=lambda step, event: typer.echo(f"{step}: {event}")),
     )
     results = backend.run(pipeline, parse_parameters(parameters))
     table = Table("step", "state", "attempts", "seconds", "MB in", "MB out", "log")

@@ -1,16 +1,20 @@
-"""EMULATED: what the API server and the driver decide, without any state.
+"""EMULATED: the stateless decisions of Kubeflow's API server and driver.
 
-Our reading of Kubeflow's source; docs/kubeflow-facts.md names the places.
+They follow Kubeflow's source; docs/kubeflow-facts.md names the places.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from graft.contract.errors import UserError
+from graft.pipeline.kubeflow.emulation.step_result import StepResult
 from graft.pipeline.kubeflow.emulation.store import LauncherError, StoredArtifact
 
 
@@ -22,14 +26,14 @@ def is_true(condition: str, inputs: Mapping[str, Any]) -> bool:
     """Evaluate a CEL condition over the inputs, as the driver does.
 
     Raises:
-        LauncherError: A key is missing, which is no false.
+        LauncherError: A key is missing; the driver does not read that as false.
         EmulationError: The package for CEL is not installed.
     """
     try:
         import celpy
     except ImportError as error:
         raise EmulationError(
-            "This pipeline has a condition; evaluating it needs `pip install "
+            "This pipeline has a condition. To evaluate it, run `pip install "
             "cel-python`."
         ) from error
 
@@ -50,7 +54,7 @@ def cache_key(
     inputs: Mapping[str, StoredArtifact],
     parameters: Mapping[str, Any],
 ) -> str:
-    """Return the cache key; step's name and environment are not in it."""
+    """Return the cache key of a step; its name and environment do not count."""
     claims = sorted(
         mount["pvcNameParameter"]["runtimeValue"]["constant"]
         for mount in config.get("pvcMount", ())
@@ -80,18 +84,160 @@ def dependencies_of(task: Mapping[str, Any], tasks: Mapping[str, Any]) -> set[st
     for source in inputs.get("parameters", {}).values():
         if "taskOutputParameter" in source:
             needs.add(source["taskOutputParameter"]["producerTask"])
-    strangers: Sequence[str] = sorted(needs - set(tasks))
-    if strangers:
-        raise EmulationError(f"unknown producer task {strangers}")
+    unknown = sorted(needs - set(tasks))
+    if unknown:
+        raise EmulationError(f"unknown producer task {unknown}")
     return needs
 
 
 def is_exit_task(task: Mapping[str, Any]) -> bool:
-    """Say whether the task runs in spite of failures before it."""
+    """Return whether the task runs even after a failure before it."""
     strategy = task.get("triggerPolicy", {}).get("strategy")
     return bool(strategy == "ALL_UPSTREAM_TASKS_COMPLETED")
 
 
 def seconds_of(duration: str) -> float:
-    """Return the seconds of a proto's Duration, such as "60s"."""
+    """Return a proto's Duration, such as "60s", in seconds."""
     return float(duration.removesuffix("s"))
+
+
+def resolve_parameters(
+    task: Mapping[str, Any],
+    component: Mapping[str, Any],
+    values: Mapping[str, Any],
+    *,
+    results: Mapping[str, StepResult],
+    states: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the input parameters of a task.
+
+    Args:
+        task: Spec of the task.
+        component: Spec of its component.
+        values: Input parameters of the DAG that the task belongs to.
+        results: Results by step, of the whole run.
+        states: States of the DAG's tasks that have ended.
+
+    Raises:
+        LauncherError: A value does not exist.
+    """
+    definitions = component.get("inputDefinitions", {}).get("parameters", {})
+    resolved = {}
+    for key, source in task.get("inputs", {}).get("parameters", {}).items():
+        if "componentInputParameter" in source:
+            parent = source["componentInputParameter"]
+            if parent not in values:
+                raise LauncherError(
+                    f"parent DAG does not have input parameter {parent!r}"
+                )
+            value = values[parent]
+        elif "taskOutputParameter" in source:
+            output = source["taskOutputParameter"]
+            producer = results.get(output["producerTask"])
+            if producer is None:
+                raise LauncherError(f"unknown producer task {output!r}")
+            value = producer.parameters[output["outputParameterKey"]]
+        elif "taskFinalStatus" in source:
+            producer_name = source["taskFinalStatus"]["producerTask"]
+            has_succeeded = states[producer_name] == "SUCCEEDED"
+            value = {"state": "COMPLETE" if has_succeeded else "FAILED"}
+        else:
+            value = source["runtimeValue"]["constant"]
+        kind = definitions.get(key, {}).get("parameterType")
+        if kind == "STRING" and not isinstance(value, str):
+            value = json.dumps(value)
+        resolved[key] = value
+    return resolved
+
+
+def resolve_artifacts(
+    task: Mapping[str, Any], results: Mapping[str, StepResult]
+) -> dict[str, StoredArtifact]:
+    """Return the input artifacts of a task by key.
+
+    Raises:
+        LauncherError: An artifact does not exist.
+    """
+    resolved = {}
+    for key, source in task.get("inputs", {}).get("artifacts", {}).items():
+        output = source["taskOutputArtifact"]
+        producer = results.get(output["producerTask"])
+        if producer is None or output["outputArtifactKey"] not in producer.artifacts:
+            raise LauncherError(f"no artifact for input {key!r}: {output}")
+        resolved[key] = producer.artifacts[output["outputArtifactKey"]]
+    return resolved
+
+
+def executor_inputs(
+    artifacts: Mapping[str, StoredArtifact],
+    parameters: Mapping[str, Any],
+    *,
+    has_type_field: bool,
+) -> dict[str, Any]:
+    """Return the `inputs` of an ExecutorInput.
+
+    Args:
+        artifacts: Input artifacts by key.
+        parameters: Input parameters by key.
+        has_type_field: Whether artifacts have an (empty) type, as in the root DAG.
+    """
+    return {
+        "artifacts": {
+            key: {"artifacts": [artifact.as_input(has_type_field=has_type_field)]}
+            for key, artifact in artifacts.items()
+        },
+        "parameterValues": dict(parameters),
+    }
+
+
+def provision_outputs(component: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """Return the `outputs` of an ExecutorInput, with the launcher's own log.
+
+    Args:
+        component: Spec of the component.
+        folder: URI of the step's folder.
+    """
+    definitions = component.get("outputDefinitions", {})
+    artifacts = {
+        key: {
+            "artifacts": [
+                {
+                    "name": key,
+                    "uri": f"{folder}/{key}",
+                    "type": definition["artifactType"],
+                    "metadata": copy.deepcopy(definition.get("metadata", {})),
+                }
+            ]
+        }
+        for key, definition in definitions.get("artifacts", {}).items()
+    }
+    artifacts["executor-logs"] = {
+        "artifacts": [
+            {
+                "name": "executor-logs",
+                "uri": f"{folder}/executor-logs",
+                "type": {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"},
+                "metadata": {},
+            }
+        ]
+    }
+    outputs: dict[str, Any] = {"artifacts": artifacts}
+    if definitions.get("parameters"):
+        outputs["parameters"] = {
+            key: {"outputFile": f"/tmp/kfp/outputs/{key}"}  # noqa: S108
+            for key in definitions["parameters"]
+        }
+    return outputs
+
+
+def substitute_mounts(
+    parameters: Mapping[str, Any], mounts: Mapping[str, Path]
+) -> dict[str, Any]:
+    """Replace mount paths in parameters by the local folders in their place."""
+    substituted = dict(parameters)
+    for path, folder in mounts.items():
+        pattern = re.compile(rf'(?<![\w/.-]){re.escape(path)}(?=$|[/"\\])')
+        for key, value in substituted.items():
+            if isinstance(value, str):
+                substituted[key] = pattern.sub(lambda _, f=folder: str(f), value)  # type: ignore[misc]
+    return substituted

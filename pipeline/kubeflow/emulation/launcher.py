@@ -25,14 +25,14 @@ KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "SSL_CERT_FILE")
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one attempt did.
+    """The result of one attempt.
 
     Attributes:
-        exit_code: Of the container; None where it was stopped by its deadline.
-        artifacts: Output key to its RuntimeArtifact, where the attempt succeeded.
-        parameters: Values that were put out.
-        downloaded: Bytes that were fetched before.
-        uploaded: Bytes that were stored afterwards.
+        exit_code: Exit status of the container; None if its deadline stopped it.
+        artifacts: Output key to RuntimeArtifact; empty after a failure.
+        parameters: Output parameters by key; empty after a failure.
+        downloaded: Bytes that were downloaded before the container ran.
+        uploaded: Bytes that were uploaded after it.
     """
 
     exit_code: int | None
@@ -43,7 +43,7 @@ class Attempt:
 
     @property
     def is_success(self) -> bool:
-        """Whether the container ended well."""
+        """Whether the container succeeded."""
         return self.exit_code == 0
 
 
@@ -57,33 +57,29 @@ def run_attempt(
     deadline_seconds: float | None = None,
     on_process: Callable[[subprocess.Popen[bytes]], None] | None = None,
 ) -> Attempt:
-    """Download, run, upload.
+    """Download the inputs, run the container, and upload the outputs.
 
     Args:
         container: PipelineContainerSpec.
-        executor_input: ExecutorInput as the driver made it, with remote URIs; the
-            output file is put where this container's disk is.
+        executor_input: ExecutorInput from the driver, with remote URIs. Its output file
+            is replaced by one on the container's disk.
         store: The buckets.
-        log_path: Where the container's output is appended.
+        log_path: File to which the container's output is appended.
         run_root: URI under which this run may write.
-        deadline_seconds: Longest time of the attempt.
+        deadline_seconds: Time limit of the attempt.
         on_process: Called with the running process; a test may kill it.
 
-    Returns:
-        What came of it.
-
     Raises:
-        LauncherError: The real launcher would fail after a container that ended well.
+        LauncherError: The real launcher would fail, though the container succeeded.
     """
     disk = Path(tempfile.mkdtemp(prefix="graft-emulated-"))
     try:
         message = json.loads(json.dumps(executor_input))
         message["outputs"]["outputFile"] = str(disk / "output_metadata.json")
-        downloaded = 0
-        for _, artifact in _artifacts(message["inputs"]):
-            downloaded += store.download(
-                artifact["uri"], _local_path(disk, artifact["uri"])
-            )
+        downloaded = sum(
+            store.download(artifact["uri"], _local_path(disk, artifact["uri"]))
+            for _, artifact in _artifacts(message["inputs"])
+        )
         for _, artifact in _artifacts(message["outputs"]):
             _local_path(disk, artifact["uri"]).parent.mkdir(parents=True, exist_ok=True)
         exit_code = _run(
@@ -92,23 +88,34 @@ def run_attempt(
         if exit_code != 0:
             return Attempt(exit_code, downloaded=downloaded)
         result = _read_result(disk / "output_metadata.json")
-        artifacts, uploaded = {}, 0
-        for key, artifact in _artifacts(message["outputs"]):
-            if key == "executor-logs":
-                continue
-            merged = {**artifact, "metadata": dict(artifact.get("metadata", {}))}
-            for answer in result.get("artifacts", {}).get(key, {}).get("artifacts", ()):
-                merged["uri"] = answer.get("uri", merged["uri"])
-                merged["metadata"] |= answer.get("metadata", {})
-            if not merged["uri"].startswith(run_root):
-                raise LauncherError(f"{merged['uri']!r} is outside of {run_root!r}")
-            uploaded += store.upload(_local_path(disk, merged["uri"]), merged["uri"])
-            artifacts[key] = merged
+        artifacts = _output_artifacts(message, result, run_root)
+        uploaded = sum(
+            store.upload(_local_path(disk, artifact["uri"]), artifact["uri"])
+            for artifact in artifacts.values()
+        )
         return Attempt(
             0, artifacts, result.get("parameterValues", {}), downloaded, uploaded
         )
     finally:
         shutil.rmtree(disk, ignore_errors=True)
+
+
+def _output_artifacts(
+    message: Mapping[str, Any], result: Mapping[str, Any], run_root: str
+) -> dict[str, dict[str, Any]]:
+    """Return the output artifacts with the URI and metadata of the result file."""
+    artifacts = {}
+    for key, artifact in _artifacts(message["outputs"]):
+        if key == "executor-logs":
+            continue
+        merged = {**artifact, "metadata": dict(artifact.get("metadata", {}))}
+        for answer in result.get("artifacts", {}).get(key, {}).get("artifacts", ()):
+            merged["uri"] = answer.get("uri", merged["uri"])
+            merged["metadata"] |= answer.get("metadata", {})
+        if not merged["uri"].startswith(run_root):
+            raise LauncherError(f"{merged['uri']!r} is outside of {run_root!r}")
+        artifacts[key] = merged
+    return artifacts
 
 
 def _run(  # noqa: PLR0917 - one place calls it
@@ -135,7 +142,7 @@ def _run(  # noqa: PLR0917 - one place calls it
         "TMPDIR": str(temporary),
     }
     with log_path.open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - what the compiled file says
+        process = subprocess.Popen(  # noqa: S603 - the compiled file's command
             command,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -155,7 +162,7 @@ def _run(  # noqa: PLR0917 - one place calls it
 
 
 def _fill(word: str, message: Mapping[str, Any]) -> str:
-    """Replace the launcher's placeholders in a word of the command."""
+    """Fill the launcher's placeholders in one argument of the command."""
     filled = word.replace("{{$}}", json.dumps(message))
 
     def value_of(match: re.Match[str]) -> str:
@@ -164,14 +171,14 @@ def _fill(word: str, message: Mapping[str, Any]) -> str:
             value = message[part]["parameterValues"][key]
             return value if isinstance(value, str) else json.dumps(value)
         if attribute != ".uri":
-            raise LauncherError(f"{match[0]!r} is no placeholder of the launcher's")
+            raise LauncherError(f"{match[0]!r} is not a placeholder of the launcher")
         return str(message[part]["artifacts"][key]["artifacts"][0]["uri"])
 
     return _PLACEHOLDER.sub(value_of, filled)
 
 
 def _read_result(path: Path) -> dict[str, Any]:
-    """Parse the result file as strictly as the launcher does."""
+    """Read the result file as strictly as the launcher does."""
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
 

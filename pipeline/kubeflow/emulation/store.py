@@ -1,7 +1,7 @@
 """EMULATED: Kubeflow's object store and metadata store, in a folder.
 
-What the real ones do to data on its way from one step to the next is done here too; see
-docs/kubeflow-facts.md, 20 to 31. It is our reading of the backend's source, no more.
+They change data between steps as the real ones do; see docs/kubeflow-facts.md, 20 to
+31. They follow the backend's source and were not compared with a cluster.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 logger = logging.getLogger("graft.emulated")
 
 SCHEMES = {"minio": "minio", "s3": "s3", "gs": "gcs"}
-"""Scheme to the name of the launcher's mount."""
+"""Scheme to the folder where the launcher mounts such a store."""
 
 
 class LauncherError(Exception):
@@ -27,16 +27,16 @@ class LauncherError(Exception):
 
 
 class ObjectStore:
-    """Buckets as folders: `minio://bucket/key` lies at `<folder>/minio/bucket/key`."""
+    """Buckets as folders: `minio://bucket/key` is `<folder>/minio/bucket/key`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def path(self, uri: str) -> Path:
-        """Return where the object or prefix lies.
+        """Return the local path of an object or prefix.
 
         Raises:
-            LauncherError: The scheme is none that the launcher knows.
+            LauncherError: The launcher does not know the scheme.
         """
         scheme, _, rest = uri.partition("://")
         if scheme not in SCHEMES or not rest:
@@ -44,7 +44,7 @@ class ObjectStore:
         return self._folder / scheme / rest
 
     def download(self, uri: str, target: Path) -> int:
-        """Fetch an object, or every object under a prefix, and return the bytes."""
+        """Download an object, or all objects under a prefix; return the bytes."""
         source = self.path(uri)
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_file():
@@ -59,17 +59,17 @@ class ObjectStore:
         return num_bytes
 
     def upload(self, source: Path, uri: str) -> int:
-        """Store a file, or a folder's files, and return the bytes.
+        """Upload a file, or the files of a folder; return the bytes.
 
-        A missing path is worth a warning only, as to the real launcher; empty folders
-        don't exist in an object store.
+        A missing path is only logged, as by the real launcher. Empty folders are
+        dropped, because an object store has none.
 
         Raises:
-            LauncherError: A link to a folder, which breaks the real upload.
+            LauncherError: There is a link to a folder, which breaks the real upload.
         """
         target = self.path(uri)
         if not source.exists():
-            logger.warning("nothing at %s, so nothing is uploaded to %s", source, uri)
+            logger.warning("%s does not exist; nothing is uploaded to %s", source, uri)
             return 0
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ class ObjectStore:
         return num_bytes
 
     def size(self) -> int:
-        """Return the bytes of all objects."""
+        """Return the total size of all objects, in bytes."""
         return sum(file.stat().st_size for file in _files(self._folder))
 
 
@@ -104,9 +104,10 @@ class StoredArtifact:
     """An artifact in the metadata store.
 
     Attributes:
-        number: Its id.
-        uri: Where its files are.
-        metadata: As it comes back: lists and structs in boxes, no booleans.
+        number: Id of the artifact.
+        uri: URI of its files.
+        metadata: Metadata as the store returns it: lists and structs wrapped, booleans
+            as numbers.
     """
 
     number: int
@@ -114,7 +115,7 @@ class StoredArtifact:
     metadata: dict[str, Any]
 
     def as_input(self, *, has_type_field: bool = True) -> dict[str, Any]:
-        """Return the RuntimeArtifact that the next step is given: without its type."""
+        """Return the RuntimeArtifact that the next step receives, without its type."""
         artifact: dict[str, Any] = {
             "name": str(self.number),
             "uri": self.uri,
@@ -141,7 +142,7 @@ class MetadataStore:
         """Store an artifact under the next id.
 
         Raises:
-            LauncherError: A null in the metadata, which fails the real step.
+            LauncherError: The metadata have a null, which fails the real step.
         """
         stored = {name: _to_mlmd(name, value) for name, value in metadata.items()}
         stored |= {"display_name": key, "store_session_info": "{}"}
@@ -153,7 +154,7 @@ class MetadataStore:
         return artifact
 
     def find_execution(self, cache_key: str) -> dict[str, Any] | None:
-        """Return artifacts and parameters that an earlier execution put out."""
+        """Return the outputs of an earlier execution; None if there is none."""
         with self._lock:
             found = self._state["executions"].get(cache_key)
             if found is None:
@@ -170,7 +171,7 @@ class MetadataStore:
         artifacts: Mapping[str, StoredArtifact],
         parameters: Mapping[str, Any],
     ) -> None:
-        """Remember what an execution put out."""
+        """Store the outputs of an execution."""
         with self._lock:
             self._state["executions"][cache_key] = {
                 "artifacts": {key: item.number for key, item in artifacts.items()},

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import yaml
 
-from graft.pipeline.kubeflow.emulation.backend import EmulatedBackend, Hooks
+from graft.pipeline.kubeflow.emulation.backend import EmulatedBackend
+from graft.pipeline.kubeflow.emulation.pipeline_run import Hooks
 
 CONFIG = "pipeline/configs/digits.yaml"
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from graft.pipeline.kubeflow.compilation.pipeline_file import PipelineFileError
-from graft.pipeline.kubeflow.emulation.backend import EmulatedBackend, Hooks
+from graft.pipeline.kubeflow.emulation.backend import EmulatedBackend
 from graft.pipeline.kubeflow.emulation.driver import EmulationError, is_true
+from graft.pipeline.kubeflow.emulation.pipeline_run import Hooks
 from graft.pipeline.kubeflow.emulation.store import LauncherError
 
 PROGRAM = """
