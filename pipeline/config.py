@@ -1,15 +1,15 @@
-"""The config of a run: one YAML file, checked before anything heavy is imported."""
+"""The config of a run: one YAML file, checked before TFX is imported."""
 
 from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from graft.components.canary.config import CanaryConfig
 from graft.components.evaluation.config import GateConfig
@@ -20,6 +20,7 @@ from graft.components.quality.config import DataQualityConfig
 from graft.components.validation.config import DataValidationConfig
 from graft.contract.errors import UserError
 from graft.contract.strict_model import StrictModel
+from graft.pipeline.validation_messages import describe_mistakes
 from graft.trainer.config import ModelConfig, TrainingConfig
 
 DEFAULT_OUTPUT = "graft_output"
@@ -35,7 +36,7 @@ class ConfigError(UserError):
 
 
 class PipelineConfig(StrictModel):
-    """Everything that decides a run."""
+    """The config of a run."""
 
     name: str = Field(
         "graft",
@@ -54,7 +55,7 @@ class PipelineConfig(StrictModel):
         DataValidationConfig(), description="The schema that data must fit."
     )
     data_quality: DataQualityConfig = Field(
-        DataQualityConfig(), description="What is looked for in the images and labels."
+        DataQualityConfig(), description="Checks of the images and labels."
     )
     features: FeaturesConfig = Field(
         FeaturesConfig(), description="How bottleneck features are computed and kept."
@@ -65,9 +66,11 @@ class PipelineConfig(StrictModel):
     )
     gate: GateConfig = Field(GateConfig(), description="What a candidate must reach.")
     canary: CanaryConfig = Field(
-        CanaryConfig(), description="How a candidate is tried before it is pushed."
+        CanaryConfig(), description="How a candidate is tested before it is pushed."
     )
-    push: PushConfig = Field(PushConfig(), description="Where a blessed model goes.")
+    push: PushConfig = Field(
+        PushConfig(), description="Where and how a model is pushed."
+    )
     beam_args: tuple[str, ...] = Field(
         (),
         description="Arguments for Apache Beam; empty: its local runner with threads.",
@@ -85,19 +88,19 @@ class PipelineConfig(StrictModel):
 
     @property
     def push_destination(self) -> str:
-        """Folder above the served models' folders."""
+        """Model store: the folder with a folder per served model."""
         return self.push.destination or os.path.join(self.output, "serving")
 
     @property
     def feature_cache(self) -> str:
-        """Folder of the store of features, or an empty string for none."""
+        """Folder of the feature cache; "" if there is none."""
         if self.features.cache == "none":
             return ""
         return self.features.cache or os.path.join(self.output, "features")
 
     @property
     def checkpoint_folder(self) -> str:
-        """Folder of the checkpoints of trainings, or an empty string for none."""
+        """Folder of the training checkpoints; "" if there is none."""
         if self.training.checkpoints == "none":
             return ""
         return self.training.checkpoints or os.path.join(
@@ -124,7 +127,7 @@ def load_config(
         The checked config.
 
     Raises:
-        ConfigError: With every mistake, what is allowed and what came.
+        ConfigError: The config is invalid; the message lists every mistake.
     """
     values = _read_yaml(Path(path)) if path is not None else {}
     source = str(path) if path is not None else "the command line"
@@ -145,9 +148,9 @@ def load_config(
     try:
         return PipelineConfig.model_validate(values)
     except ValidationError as error:
-        lines = [f"  {line}" for line in _explain(error, values)]
+        lines = [f"  {line}" for line in describe_mistakes(error, PipelineConfig)]
         raise ConfigError(
-            f"{source} is no valid config:\n" + "\n".join(lines)
+            f"{source} is not a valid config:\n" + "\n".join(lines)
         ) from None
 
 
@@ -169,7 +172,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{str(path)!r} is no YAML: {error}") from error
+        raise ConfigError(f"{str(path)!r} is not YAML: {error}") from error
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -208,46 +211,3 @@ def _assign(values: dict[str, Any], dotted: str, value: Any) -> None:
             raise ConfigError(f"`{parent}` in {dotted!r} holds a value, not keys.")
         values = nested
     values[last] = value
-
-
-def _explain(error: ValidationError, values: Mapping[str, Any]) -> Iterable[str]:
-    """Say per mistake which key it is, what is allowed and what came."""
-    for item in error.errors():
-        location = [part for part in item["loc"]]
-        key = ".".join(str(part) for part in location)
-        received = f"Received: {item['input']!r}"
-        match item["type"]:
-            case "extra_forbidden":
-                yield f"`{key}` is no key.{_did_you_mean(location)}"
-            case "missing":
-                yield f"`{key}` is missing."
-            case "value_error":
-                yield (
-                    f"`{key}`: {item['ctx']['error']}"
-                    if key
-                    else str(item["ctx"]["error"])
-                )
-            case _:
-                yield f"`{key}`: {item['msg']}. {received}"
-
-
-def _did_you_mean(location: Sequence[Any]) -> str:
-    model: Any = PipelineConfig
-    for part in location[:-1]:
-        field = getattr(model, "model_fields", {}).get(part)
-        model = _model_of(field.annotation) if field is not None else None
-        if model is None:
-            return ""
-    names = list(model.model_fields)
-    close = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.5)
-    if close:
-        return f" Did you mean `{close[0]}`?"
-    return f" Keys here: {', '.join(names)}."
-
-
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    """Return the config model in an annotation such as `X` or `X | None`."""
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None

@@ -1,4 +1,4 @@
-"""`graft compile`: the pipeline as a file for Kubeflow Pipelines."""
+"""`graft compile`: compile the pipeline for Kubeflow Pipelines or Vertex AI."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def compile_(  # noqa: PLR0917 - options of a command
         bool,
         typer.Option(
             "--require-fingerprint",
-            help="Each run must name `data_fingerprint` (graft submit computes it); "
-            "ingestion is then answered from the cache while the data stay the same.",
+            help="Each run must set `data_fingerprint`, which graft submit computes. "
+            "Ingestion is then cached while the data stay the same.",
         ),
     ] = False,
 ) -> None:
@@ -52,20 +52,18 @@ def compile_(  # noqa: PLR0917 - options of a command
     if target not in ("kubeflow", "vertex"):
         raise UserError(f"`--target` must be kubeflow or vertex. Received: {target!r}")
     from graft.pipeline.config import load_config
-    from graft.pipeline.kubeflow.compilation.profile import load_profile
+    from graft.pipeline.kubeflow.compilation.profile_file import load_profile
 
     loaded = load_config(config, data=data, overrides=overrides)
-    chosen = load_profile(profile)
-    if image is not None:
-        chosen = chosen.model_copy(update={"image": image, "gpu_image": None})
+    cluster = load_profile(profile, image=image)
     path = output or Path("pipeline.json" if target == "vertex" else "pipeline.yaml")
     from graft.pipeline.kubeflow.compilation import compiler
 
     if target == "vertex":
-        text = compiler.compile_for_vertex(loaded, chosen)
+        text = compiler.compile_for_vertex(loaded, cluster)
     else:
         text = compiler.compile_pipeline(
-            loaded, chosen, require_fingerprint=require_fingerprint
+            loaded, cluster, require_fingerprint=require_fingerprint
         ).to_yaml()
     try:
         path.write_text(text, encoding="utf-8")

@@ -1,9 +1,10 @@
-"""`graft schedule create|list|pause|resume|delete`: retraining on a clock."""
+"""`graft schedule create|list|pause|resume|delete`: runs at set times."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +19,12 @@ from graft.pipeline.commands.cluster_options import (
     parse_parameters,
 )
 
-app = typer.Typer(help="Run a pipeline on a clock.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from graft.pipeline.kubeflow.cluster.api import Api
+    from graft.pipeline.kubeflow.cluster.cronjob import CronJobSettings
+    from graft.pipeline.kubeflow.compilation.profile import Profile
+
+app = typer.Typer(help="Run a pipeline at set times.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the schedule.")]
 
@@ -44,8 +50,8 @@ def create(  # noqa: PLR0917 - options of a command
         str,
         typer.Option(
             "--engine",
-            help="kubeflow: a recurring run. cronjob: a manifest of a job that submits "
-            "only where data, code or config changed.",
+            help="kubeflow: create a recurring run. cronjob: write the manifest of "
+            "a job that submits only if data, code or config changed.",
         ),
     ] = "kubeflow",
     host: HostOption = DEFAULT_HOST,
@@ -54,10 +60,11 @@ def create(  # noqa: PLR0917 - options of a command
     cookie_file: CookieFileOption = None,
     parameters: ParameterOption = None,
     service_account: Annotated[
-        str | None, typer.Option("--service-account", help="Of the runs' pods.")
+        str | None,
+        typer.Option("--service-account", help="Service account of the pods."),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Take the place of one with this name.")
+        bool, typer.Option("--replace", help="Replace a schedule of the same name.")
     ] = False,
     profile: Annotated[
         str, typer.Option("--profile", help="cronjob: the deployment profile.")
@@ -67,13 +74,13 @@ def create(  # noqa: PLR0917 - options of a command
     ] = None,
     multi_user: Annotated[
         bool,
-        typer.Option("--multi-user", help="cronjob: the installation knows users."),
+        typer.Option("--multi-user", help="cronjob: Kubeflow has several users."),
     ] = False,
     drift_report: Annotated[
         str | None,
         typer.Option(
             "--drift-report",
-            help="cronjob: a further file, on a mount, that reports drift, beside the "
+            help="cronjob: another file, on a mount, that reports drift, beside the "
             "drift.json in the model's folder.",
         ),
     ] = None,
@@ -82,50 +89,27 @@ def create(  # noqa: PLR0917 - options of a command
         typer.Option("--output", "-o", help="cronjob: the manifest's file."),
     ] = None,
 ) -> None:
-    """Create a schedule: one run at a time, missed times are not made up for."""
+    """Create a schedule. It starts one run at a time and skips missed times."""
     from graft.contract.errors import UserError
 
     if engine not in ("kubeflow", "cronjob"):
         raise UserError(f"`--engine` must be kubeflow or cronjob. Received: {engine!r}")
-    from graft.pipeline.kubeflow.cluster.cron import in_utc, six_fields
-
     values = parse_parameters(parameters)
     if engine == "kubeflow":
-        from graft.pipeline.kubeflow.cluster import schedules
-
-        expression = in_utc(six_fields(cron), timezone)
-        if expression != cron:
-            typer.echo(f"Kubeflow's form of {cron!r} ({timezone}): {expression!r}, UTC")
-        api = connect(host, namespace, token_file, cookie_file)
-        made = schedules.create_schedule(
-            api,
+        _create_recurring_run(
             name,
             pipeline,
             cron,
-            timezone=timezone,
+            timezone,
+            connect=lambda: connect(host, namespace, token_file, cookie_file),
             parameters=values,
             service_account=service_account,
             replace=replace,
         )
-        typer.echo(f"Schedule {name}: {made}; it runs the newest version each time.")
         return
-    from graft.pipeline.kubeflow.cluster.cronjob import (
-        CronJobSettings,
-        cronjob_manifests,
-    )
-    from graft.pipeline.kubeflow.compilation.pipeline_file import (
-        check_parameters,
-        read_pipeline_file,
-    )
-    from graft.pipeline.kubeflow.compilation.profile import load_profile
+    from graft.pipeline.kubeflow.cluster.cronjob import CronJobSettings
+    from graft.pipeline.kubeflow.compilation.profile_file import load_profile
 
-    path = Path(pipeline)
-    spec, _ = read_pipeline_file(path)
-    check_parameters(spec, {"data_fingerprint": "computed by the job", **values})
-    chosen = load_profile(profile)
-    if image is not None:
-        chosen = chosen.model_copy(update={"image": image})
-    is_local = host == DEFAULT_HOST
     settings = CronJobSettings(
         name=name,
         cron=cron,
@@ -134,12 +118,67 @@ def create(  # noqa: PLR0917 - options of a command
         is_multi_user=multi_user,
         parameters=values,
         drift_report=drift_report,
-        **({} if is_local else {"host": host}),
+        # The default is a port-forward, which a pod can't reach.
+        **({} if host == DEFAULT_HOST else {"host": host}),
     )
-    text = cronjob_manifests(settings, chosen, path.read_text(encoding="utf-8"))
-    target = output or Path(f"{name}-cronjob.yaml")
-    target.write_text(text, encoding="utf-8")
-    typer.echo(f"{target}: kubectl apply -f {target}")
+    _write_cronjob(
+        settings,
+        load_profile(profile, image=image),
+        Path(pipeline),
+        output or Path(f"{name}-cronjob.yaml"),
+    )
+
+
+def _create_recurring_run(
+    name: str,
+    pipeline: str,
+    cron: str,
+    timezone: str,
+    *,
+    connect: Callable[[], Api],
+    parameters: dict[str, Any],
+    service_account: str | None,
+    replace: bool,
+) -> None:
+    """Create a recurring run on Kubeflow, after the cron expression was checked."""
+    from graft.pipeline.kubeflow.cluster import schedules
+    from graft.pipeline.kubeflow.cluster.cron import in_utc, six_fields
+
+    expression = in_utc(six_fields(cron), timezone)
+    if expression != cron:
+        typer.echo(f"Kubeflow's form of {cron!r} ({timezone}): {expression!r}, UTC")
+    schedule_id = schedules.create_schedule(
+        connect(),
+        name,
+        pipeline,
+        cron,
+        timezone=timezone,
+        parameters=parameters,
+        service_account=service_account,
+        replace=replace,
+    )
+    typer.echo(
+        f"Schedule {name}: {schedule_id}; each time it runs the newest version of "
+        "the pipeline."
+    )
+
+
+def _write_cronjob(
+    settings: CronJobSettings, profile: Profile, pipeline: Path, output: Path
+) -> None:
+    """Write the manifests of a CronJob for a compiled pipeline."""
+    from graft.pipeline.kubeflow.cluster.cronjob import cronjob_manifests
+    from graft.pipeline.kubeflow.compilation.pipeline_file import (
+        check_parameters,
+        read_pipeline_file,
+    )
+
+    spec, _ = read_pipeline_file(pipeline)
+    computed = {"data_fingerprint": "computed by the job"}
+    check_parameters(spec, {**computed, **settings.parameters})
+    text = cronjob_manifests(settings, profile, pipeline.read_text(encoding="utf-8"))
+    output.write_text(text, encoding="utf-8")
+    typer.echo(f"{output}: kubectl apply -f {output}")
 
 
 @app.command(name="list")
@@ -169,17 +208,17 @@ def list_(
     Console().print(table)
 
 
-def _add_verb(verb: str, text: str, method: str, done: str) -> None:
-    """Add a command that does one thing to a schedule that exists.
+def _add_command(name: str, summary: str, function: str, result: str) -> None:
+    """Add a command that changes an existing schedule.
 
     Args:
-        verb: The command.
-        text: Its help.
-        method: Function of `graft.pipeline.kubeflow.cluster.schedules` that does it.
-        done: What is said about the schedule afterwards.
+        name: Name of the command.
+        summary: Help of the command.
+        function: Function of `graft.pipeline.kubeflow.cluster.schedules` to call.
+        result: Text after the schedule's name, printed at the end.
     """
 
-    @app.command(name=verb, help=text)
+    @app.command(name=name, help=summary)
     def command(
         name: NameArgument,
         host: HostOption = DEFAULT_HOST,
@@ -190,23 +229,25 @@ def _add_verb(verb: str, text: str, method: str, done: str) -> None:
         from graft.pipeline.kubeflow.cluster import schedules
 
         api = connect(host, namespace, token_file, cookie_file)
-        getattr(schedules, method)(api, name)
-        typer.echo(f"{name} {done}")
+        getattr(schedules, function)(api, name)
+        typer.echo(f"{name} {result}")
 
 
-for _verb in (
-    (
-        "pause",
-        "Start no more runs; one that is under way goes on.",
-        "pause_schedule",
-        "is paused.",
-    ),
-    (
-        "resume",
-        "Start runs again, from the next time on.",
-        "resume_schedule",
-        "runs again.",
-    ),
-    ("delete", "Remove a schedule; its runs stay.", "delete_schedule", "is deleted."),
-):
-    _add_verb(*_verb)
+_add_command(
+    "pause",
+    "Start no more runs; a run that has started goes on.",
+    "pause_schedule",
+    "is paused.",
+)
+_add_command(
+    "resume",
+    "Start runs again, from the next set time.",
+    "resume_schedule",
+    "runs again.",
+)
+_add_command(
+    "delete",
+    "Delete a schedule; its runs stay.",
+    "delete_schedule",
+    "is deleted.",
+)

@@ -16,7 +16,7 @@ import yaml
 
 from graft.components.publishing.config import PushConfig
 from graft.pipeline.kubeflow.cluster.cronjob import CronJobSettings, cronjob
-from graft.pipeline.kubeflow.compilation.profile import load_profile
+from graft.pipeline.kubeflow.compilation.profile_file import load_profile
 
 FOLDER = Path(__file__).resolve().parents[2] / "kubernetes"
 OVERLAYS = ("standalone", "gke", "eks")

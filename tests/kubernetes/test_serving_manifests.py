@@ -22,7 +22,7 @@ import yaml
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from graft.pipeline.kubeflow.compilation.profile import load_profile
+from graft.pipeline.kubeflow.compilation.profile_file import load_profile
 from graft.serving.embedded.options import parse_flags
 
 FOLDER = Path(__file__).resolve().parents[2] / "kubernetes" / "serving"

@@ -91,7 +91,7 @@ def test_a_missing_file_suggests_the_nearest(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"data: [", "is no YAML"),
+        (b"data: [", "is not YAML"),
         (b"- a\n- b\n", "must hold keys and values.*Received: list"),
         (b"\xff\xfe\x00", "can't be read"),
     ],

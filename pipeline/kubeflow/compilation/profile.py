@@ -1,31 +1,17 @@
-"""Deployment profiles: everything about a cluster, nothing about the pipeline.
-
-A profile is a YAML file. Four come with graft (`profiles/`); a user's own may begin
-with `extends: gpu-gke` and name only what differs.
-"""
+"""Deployment profiles: the settings of a cluster, independent of the pipeline."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from graft.contract.errors import UserError
 from graft.contract.strict_model import StrictModel
 
-PROFILES_FOLDER = Path(__file__).parents[1] / "profiles"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
-
-
-class ProfileError(UserError):
-    """The profile can't be used; the message lists every mistake in it."""
 
 
 class Toleration(StrictModel):
@@ -271,94 +257,3 @@ class Profile(StrictModel):
 def _tolerates_gpu(toleration: Toleration) -> bool:
     everything = toleration.operator == "Exists" and not toleration.key
     return everything or "gpu" in toleration.key.lower()
-
-
-def load_profile(name: str) -> Profile:
-    """Read a profile of graft's by its name, or the user's own by its path.
-
-    Args:
-        name: `cpu`, `gpu-gke`, ... or a path that ends in .yaml or .yml.
-
-    Returns:
-        The checked profile.
-
-    Raises:
-        ProfileError: With what is wrong, and what is allowed.
-    """
-    values = _read(name, ())
-    try:
-        return Profile.model_validate(values)
-    except ValidationError as error:
-        lines = [f"  {line}" for line in _explain(error)]
-        raise ProfileError(
-            f"Profile {name!r} can't be used:\n" + "\n".join(lines)
-        ) from None
-
-
-def _explain(error: ValidationError) -> Iterator[str]:
-    """Say per mistake which key it is, what is allowed and what came."""
-    for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"])
-        text = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(key, _all_keys(Profile), n=1)
-            hint = f" Did you mean `{near[0]}`?" if near else ""
-            yield f"`{key}` is no key.{hint}"
-        elif item["type"] == "value_error":
-            yield f"`{key}`: {text}" if key else text
-        else:
-            yield f"`{key}`: {text}. Received: {item['input']!r}"
-
-
-def _all_keys(model: type[StrictModel], prefix: str = "") -> list[str]:
-    keys = []
-    for name, field in model.model_fields.items():
-        keys.append(prefix + name)
-        for candidate in (field.annotation, *get_args(field.annotation)):
-            if isinstance(candidate, type) and issubclass(candidate, StrictModel):
-                keys += _all_keys(candidate, f"{prefix}{name}.")
-    return keys
-
-
-def built_in_profiles() -> list[str]:
-    """Return the names of the profiles that come with graft."""
-    return sorted(path.stem for path in PROFILES_FOLDER.glob("*.yaml"))
-
-
-def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
-    if name in seen:
-        raise ProfileError(f"`extends` goes round in a circle: {' -> '.join(seen)}")
-    is_path = name.endswith((".yaml", ".yml"))
-    path = Path(name) if is_path else PROFILES_FOLDER / f"{name}.yaml"
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        near = difflib.get_close_matches(name, built_in_profiles(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ProfileError(
-            f"No such profile: {name!r}.{hint} Allowed: {built_in_profiles()} or the "
-            "path of a .yaml file."
-        ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ProfileError(f"{str(path)!r} can't be read as YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise ProfileError(
-            f"{str(path)!r} must hold keys and values, such as `image:`."
-        )
-    parent = values.pop("extends", None)
-    if parent is None:
-        return values
-    if str(parent).endswith((".yaml", ".yml")):
-        parent = str(path.parent / str(parent))
-    return _merge(_read(str(parent), (*seen, name)), values)
-
-
-def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge dicts key by key; lists and values are replaced."""
-    merged = dict(base)
-    for key, value in own.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = _merge(merged[key], value)
-        else:
-            merged[key] = value
-    return merged

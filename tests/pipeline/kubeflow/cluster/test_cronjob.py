@@ -5,7 +5,7 @@ import yaml
 
 from graft.pipeline.kubeflow.cluster.cron import CronError
 from graft.pipeline.kubeflow.cluster.cronjob import CronJobSettings, cronjob_manifests
-from graft.pipeline.kubeflow.compilation.profile import load_profile
+from graft.pipeline.kubeflow.compilation.profile_file import load_profile
 from graft.pipeline.kubeflow.compilation.refusals import CompileError
 
 PROFILE = load_profile("cpu").model_copy(update={"image": "example.org/graft:1.0"})

@@ -15,7 +15,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from graft.pipeline.config import load_config
 from graft.pipeline.kubeflow.compilation import compiler
 from graft.pipeline.kubeflow.compilation.pipeline_spec import tasks_of
-from graft.pipeline.kubeflow.compilation.profile import load_profile
+from graft.pipeline.kubeflow.compilation.profile_file import load_profile
 from graft.pipeline.kubeflow.compilation.refusals import STEP_NAME, CompileError
 
 IMAGE = "registry.example.org/graft@sha256:" + "0" * 64

@@ -15,7 +15,8 @@ from graft.pipeline.kubeflow.compilation.post_processing import (
     check_documents,
     post_process,
 )
-from graft.pipeline.kubeflow.compilation.profile import Profile, load_profile
+from graft.pipeline.kubeflow.compilation.profile import Profile
+from graft.pipeline.kubeflow.compilation.profile_file import load_profile
 from graft.pipeline.kubeflow.compilation.refusals import CompileError
 
 IMAGE = "registry.example.org/graft@sha256:" + "0" * 64

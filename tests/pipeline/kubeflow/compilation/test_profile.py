@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from graft.pipeline.kubeflow.compilation.profile import (
+from graft.pipeline.kubeflow.compilation.profile_file import (
     ProfileError,
     built_in_profiles,
     load_profile,

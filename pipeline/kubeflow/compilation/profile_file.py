@@ -1,0 +1,95 @@
+"""Read a deployment profile from a YAML file.
+
+Four profiles come with graft (`profiles/`). A user's own may start with
+`extends: gpu-gke` and contain only what differs.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from graft.contract.errors import UserError
+from graft.pipeline.kubeflow.compilation.profile import Profile
+from graft.pipeline.validation_messages import describe_mistakes
+
+FOLDER = Path(__file__).parents[1] / "profiles"
+
+
+class ProfileError(UserError):
+    """A profile is missing or invalid; the message lists every mistake."""
+
+
+def load_profile(name: str, *, image: str | None = None) -> Profile:
+    """Read and check a profile.
+
+    Args:
+        name: Name of a built-in profile, such as `cpu`, or the path of a .yaml or .yml
+            file.
+        image: Image for every step, in place of the profile's images.
+
+    Raises:
+        ProfileError: The profile is missing or invalid.
+    """
+    values = _read(name, ())
+    try:
+        profile = Profile.model_validate(values)
+    except ValidationError as error:
+        lines = [f"  {line}" for line in describe_mistakes(error, Profile)]
+        raise ProfileError(
+            f"Profile {name!r} is invalid:\n" + "\n".join(lines)
+        ) from None
+    if image is None:
+        return profile
+    return profile.model_copy(update={"image": image, "gpu_image": None})
+
+
+def built_in_profiles() -> list[str]:
+    """Return the names of the profiles that come with graft."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    if name in seen:
+        raise ProfileError(
+            f"Profiles extend each other in a circle: {' -> '.join(seen)}"
+        )
+    is_path = name.endswith((".yaml", ".yml"))
+    path = Path(name) if is_path else FOLDER / f"{name}.yaml"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        near = difflib.get_close_matches(name, built_in_profiles(), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ProfileError(
+            f"No such profile: {name!r}.{hint} Allowed: {built_in_profiles()} or the "
+            "path of a .yaml file."
+        ) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ProfileError(f"{str(path)!r} can't be read as YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ProfileError(
+            f"{str(path)!r} must hold keys and values, such as `image:`."
+        )
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    if str(parent).endswith((".yaml", ".yml")):
+        parent = str(path.parent / str(parent))
+    return _merge(_read(str(parent), (*seen, name)), values)
+
+
+def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge mappings key by key; other values are replaced."""
+    merged = dict(base)
+    for key, value in own.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
