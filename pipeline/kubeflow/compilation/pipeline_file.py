@@ -49,7 +49,7 @@ def read_pipeline_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"{str(path)!r} can't be read: {error.strerror}"
         ) from error
     except yaml.YAMLError as error:
-        raise PipelineFileError(f"{str(path)!r} is no YAML: {error}") from error
+        raise PipelineFileError(f"{str(path)!r} is not YAML: {error}") from error
     if len(text.encode()) > MAX_BYTES:
         raise PipelineFileError(f"{str(path)!r} is larger than Kubeflow's 32 MiB.")
     if not documents or not isinstance(documents[0], dict):

@@ -1,1 +1,7 @@
-"""What runs inside each container of a compiled pipeline."""
+"""Run one step of a compiled pipeline inside its container.
+
+entrypoint.py      the command of each container
+executor_input.py  convert Kubeflow's input and output of a step
+step_execution.py  run a TFX executor
+dashboard.py       metrics for Kubeflow's dashboard
+"""

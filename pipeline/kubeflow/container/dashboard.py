@@ -1,9 +1,8 @@
-"""What Kubeflow's dashboard shows of an evaluation: numbers, confusion matrix, ROC.
+"""Metrics, confusion matrix and ROC of an evaluation for Kubeflow's dashboard.
 
-The dashboard goes by the type of an output in the compiled file and by its metadata.
-TFX knows none of these types, so the compiler adds the outputs to the step that
-evaluates and the entry point fills them after it: the pipeline itself stays the same
-everywhere, and a local run pays nothing for it.
+The dashboard shows an output by its type in the compiled file and by its metadata. TFX
+has none of these types. So the compiler adds the outputs to the step that evaluates,
+and the entry point fills them. The pipeline itself is the same on every platform.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ OUTPUT_TYPES = {
         "schemaVersion": "0.0.1",
     },
 }
-"""The outputs that are added, as the compiled file types them."""
+"""Added outputs, with their types in the compiled file."""
 MAX_CLASSES = 64
-"""A larger confusion matrix is no picture any more, and no metadata: see the report."""
+"""Most classes in the confusion matrix; the report has larger ones."""
 NUM_ROC_POINTS = 51
 
 
@@ -36,8 +35,8 @@ def metadata_of(evaluation_path: str) -> dict[str, dict[str, Any]]:
     """Return the metadata of each added output.
 
     Args:
-        evaluation_path: Folder of the gate's evaluation; files that are missing in it
-            are no error, their numbers are left out.
+        evaluation_path: Folder of the gate's evaluation. Numbers of missing files are
+            left out.
 
     Returns:
         Key of an output to its metadata: numbers for `metrics`, `confusionMatrix` and
@@ -56,7 +55,7 @@ def metadata_of(evaluation_path: str) -> dict[str, dict[str, Any]]:
 
 
 def metrics_of(verdict: Verdict) -> dict[str, Any]:
-    """Return a row per number of the verdict; what is not known has no row."""
+    """Return the known numbers of a verdict by name."""
     rows: dict[str, Any] = {
         key: float(value)
         for key, value in verdict.metrics.items()
@@ -71,8 +70,7 @@ def metrics_of(verdict: Verdict) -> dict[str, Any]:
 def classification_of(predictions: Predictions) -> dict[str, Any]:
     """Return `confusionMatrix` (rows: true classes) and `confidenceMetrics`.
 
-    The curve is the micro-average: each class of each image is one question, asked of
-    the candidate's probability.
+    The curve is the micro-average: each class of each image is one binary decision.
     """
     answers = predictions.candidate
     true_names = predictions.images.class_names
@@ -93,16 +91,16 @@ def classification_of(predictions: Predictions) -> dict[str, Any]:
 
 
 def _roc(is_true: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
-    """Return points of the curve, the strictest threshold first.
+    """Return points of the ROC curve, the highest threshold first.
 
     Args:
-        is_true: Whether it is the class, bool (N, K).
-        scores: Its probability, float32 (N, K).
+        is_true: Whether image n has class k, bool (N, K).
+        scores: Probability of class k, float32 (N, K).
     """
     right, wrong = np.sort(scores[is_true]), np.sort(scores[~is_true])
     if not len(right) or not len(wrong):
         return []
-    # Dense where the right answers are, which is where the curve bends.
+    # Thresholds follow the scores of true classes, where the curve bends.
     inner = np.unique(np.quantile(right, np.linspace(0, 1, NUM_ROC_POINTS - 2)))[::-1]
     points = []
     for threshold in (1.0 + 1e-6, *inner.tolist(), 0.0):

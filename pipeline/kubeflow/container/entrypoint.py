@@ -1,10 +1,10 @@
-"""What runs in each container of a compiled pipeline: one step, under KFP's launcher.
+"""Run one step of a compiled pipeline in its container, under KFP's launcher.
 
     python -m graft.pipeline.kubeflow.container.entrypoint --executor_class_path ...
 
-The launcher hands over remote URIs whose files it has already put below /minio, /s3 or
-/gcs, and uploads what lies there afterwards. So no step needs credentials or a plug-in
-for any object store.
+The launcher passes remote URIs. It has downloaded their files to /minio, /s3 or /gcs,
+and uploads the files there afterwards. So no step needs credentials or a plug-in for an
+object store.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from graft.pipeline.kubeflow.container import executor_input
 from graft.pipeline.kubeflow.container.executor_input import UriMap
 
 PREFIX_VARIABLE = "GRAFT_LAUNCHER_ROOT"
-"""For tests and the emulated backend: a folder above the launcher's mounts."""
+"""Folder above the launcher's mounts, for tests and the emulated backend."""
 
 logger = logging.getLogger("graft.step")
 
@@ -33,17 +33,16 @@ def main(argv: Sequence[str]) -> int:
     """Run the step that the arguments describe.
 
     Args:
-        argv: Arguments without the program's name; what is not ours goes to Beam.
+        argv: Arguments without the program's name; unknown ones are passed to Beam.
 
     Returns:
-        0, or 1 when the user can mend what went wrong. Any other failure raises.
+        0, or 1 after an error that the user can correct. Other errors are raised.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", force=True
     )
     start = time.monotonic()
-    # Imports make millions of objects and no garbage, so looking for garbage would
-    # only delay the start and the end of the process.
+    # Imports create many objects and no garbage, so a collection here costs time only.
     gc.disable()
     args, beam_args = _parse(argv)
     try:
@@ -63,47 +62,78 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     add("--json_serialized_invocation_args", required=True, help="An ExecutorInput.")
     add("--json_serialized_inputs_spec_args", default="{}", help="ComponentInputsSpec.")
     add("--component_id", required=True, help="Name of the step, for logs.")
-    add("--graft_step", default="{}", help="What the compiler tells about the step.")
+    add("--graft_step", default="{}", help="What the compiler knows about the step.")
     add("--remote_files", action="store_true", help="Vertex AI: leave URIs remote.")
     args, rest = parser.parse_known_args(list(argv))
     return args, rest
+
+
+class _StepClock:
+    """Times of a step: its imports, its executor, and the whole process."""
+
+    def __init__(self, component_id: str, start: float) -> None:
+        self._component_id = component_id
+        self._start = start
+        self._executor_start = start
+        self._executor_processor_start = 0.0
+        self._executor_end = start
+        self._executor_processor_end = 0.0
+
+    def executor_starts(self) -> None:
+        self._executor_start = time.monotonic()
+        self._executor_processor_start = time.process_time()
+        logger.info(
+            "%s: executor begins after %.1f s, %.1f s of processor time",
+            self._component_id,
+            self._executor_start - self._start,
+            self._executor_processor_start,
+        )
+
+    def executor_ends(self) -> None:
+        self._executor_end = time.monotonic()
+        self._executor_processor_end = time.process_time()
+
+    def step_ends(self) -> None:
+        logger.info(
+            "%s: done after %.1f s, %.1f s of it in the executor; "
+            "processor time %.1f s, %.1f s of it in the executor",
+            self._component_id,
+            time.monotonic() - self._start,
+            self._executor_end - self._executor_start,
+            time.process_time(),
+            self._executor_processor_end - self._executor_processor_start,
+        )
 
 
 def _run(args: argparse.Namespace, beam_args: list[str], start: float) -> None:
     message = json.loads(args.json_serialized_invocation_args)
     inputs_spec = json.loads(args.json_serialized_inputs_spec_args)
     step: dict[str, Any] = json.loads(args.graft_step)
+    dashboard: dict[str, Any] = step.get("dashboard", {})
     uris = UriMap(os.environ.get(PREFIX_VARIABLE, ""), is_remote=args.remote_files)
     inputs = executor_input.rewrite_inputs(
         message, inputs_spec, step.get("overrides", {}), uris
     )
-    shown: dict[str, Any] = step.get("dashboard", {})
     outputs = executor_input.rewrite_outputs(
         message,
         step.get("output_types", {}),
         uris,
-        hidden=shown.get("outputs", ()),
+        hidden=dashboard.get("outputs", ()),
     )
     if not uris.is_remote:
         executor_input.make_folders(outputs)
-        # An input of metadata alone has no folder after its way through the store.
+        # The object store drops the folder of an input that has metadata alone.
         executor_input.make_folders(inputs)
     _log_artifacts("input", inputs)
 
     from graft.pipeline.kubeflow.container import step_execution
 
-    began: dict[str, float] = {}
+    clock = _StepClock(args.component_id, start)
 
     def on_start() -> None:
         gc.freeze()
         gc.enable()
-        began["at"], began["processor"] = time.monotonic(), time.process_time()
-        logger.info(
-            "%s: executor begins after %.1f s, %.1f s of processor time",
-            args.component_id,
-            began["at"] - start,
-            began["processor"],
-        )
+        clock.executor_starts()
 
     result = step_execution.execute(
         args.executor_class_path,
@@ -113,36 +143,27 @@ def _run(args: argparse.Namespace, beam_args: list[str], start: float) -> None:
         beam_args,
         on_start=on_start,
     )
-    executor_seconds = time.monotonic() - began["at"]
-    executor_processor_seconds = time.process_time() - began["processor"]
+    clock.executor_ends()
     rewritten = executor_input.rewrite_result(result, message, uris)
-    if shown:
-        (evaluation,) = outputs["artifacts"][shown["evaluation"]]["artifacts"]
+    if dashboard:
+        (evaluation,) = outputs["artifacts"][dashboard["evaluation"]]["artifacts"]
         _add_dashboard(rewritten, message, evaluation["uri"])
     output_file = message["outputs"]["outputFile"]
     step_execution.write_text(output_file, json.dumps(rewritten))
     _log_artifacts("output", {"artifacts": result.get("artifacts", {})})
-    logger.info(
-        "%s: done after %.1f s, %.1f s of it in the executor; "
-        "processor time %.1f s, %.1f s of it in the executor",
-        args.component_id,
-        time.monotonic() - start,
-        executor_seconds,
-        time.process_time(),
-        executor_processor_seconds,
-    )
+    clock.step_ends()
 
 
 def _add_dashboard(
     result: dict[str, Any], message: dict[str, Any], evaluation_path: str
 ) -> None:
-    """Fill the outputs that Kubeflow's dashboard shows; no step fails for them."""
+    """Fill the outputs for Kubeflow's dashboard; an error here fails no step."""
     from graft.pipeline.kubeflow.container import dashboard
 
     try:
         found = dashboard.metadata_of(evaluation_path)
     except (OSError, ValueError, KeyError, TypeError):
-        logger.exception("nothing for the dashboard")
+        logger.exception("no metrics for the dashboard")
         return
     for key, metadata in found.items():
         entry = message["outputs"]["artifacts"].get(key)
@@ -158,7 +179,7 @@ def _log_artifacts(kind: str, part: dict[str, Any]) -> None:
 
 
 def _size(path: str) -> int:
-    """Return the bytes of a local file or folder; 0 for what is not local."""
+    """Return the size of a local file or folder in bytes; 0 for a remote one."""
     if os.path.isfile(path):
         return os.path.getsize(path)
     return sum(

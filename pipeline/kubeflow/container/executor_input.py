@@ -1,7 +1,7 @@
-"""Rewrite what Kubeflow's launcher says to a step, and what the step answers.
+"""Convert between Kubeflow's ExecutorInput and what TFX's executors take.
 
-The launcher speaks of remote URIs and untyped artifacts; TFX's executors know typed
-artifacts in local files. Everything here works on plain JSON; nothing imports TFX.
+The launcher passes remote URIs and untyped artifacts. TFX's executors take typed
+artifacts in local files. This module works on JSON and does not import TFX.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from graft.contract.errors import UserError
 from graft.pipeline.kubeflow import nested_json
 
 MOUNTS = {"minio://": "/minio/", "s3://": "/s3/", "gs://": "/gcs/"}
-"""Where the launcher puts the files of each kind of store."""
+"""Folder where the launcher mounts the files of each scheme."""
 UNMOUNTED_SCHEMES = ("minio://", "s3://")
 LAUNCHER_OUTPUTS = ("executor-logs",)
-"""Outputs that the launcher handles itself; TFX knows no type for them."""
+"""Outputs of the launcher itself; TFX has no type for them."""
 ADDED_METADATA = ("display_name", "store_session_info")
 FILE_TITLES = frozenset(
     f"tfx.{name}"
@@ -26,27 +26,27 @@ FILE_TITLES = frozenset(
 )
 """Types whose URI is a file, not a folder."""
 ABSENT_KEY = "resolved_count"
-"""Metadata of an artifact that stands for "there is none" when it is 0."""
+"""Metadata key; 0 marks an artifact that stands for "no artifact"."""
 
 
 class StepError(UserError):
-    """A step can't run with what it was given; the message says why."""
+    """A step can't run with its inputs; the message says why."""
 
 
 @dataclass(frozen=True)
 class UriMap:
-    """The two-way map between remote URIs and the launcher's local paths.
+    """Maps remote URIs to the launcher's local paths and back.
 
     Attributes:
-        prefix: Folder above the mounts; "" in a container, another one in tests.
-        is_remote: Leave URIs as they are (Vertex AI, where TFX reads gs:// itself).
+        prefix: Folder above the mounts; "" in a container, set in tests.
+        is_remote: Leave URIs unchanged, as on Vertex AI, where TFX reads gs:// itself.
     """
 
     prefix: str = ""
     is_remote: bool = False
 
     def to_local(self, text: str) -> str:
-        """Return the local path of a remote URI, and any other text as it is."""
+        """Return the local path of a remote URI; other text is returned unchanged."""
         if self.is_remote:
             return text
         for scheme, mount in MOUNTS.items():
@@ -55,7 +55,7 @@ class UriMap:
         return text
 
     def to_remote(self, text: str) -> str:
-        """Return the remote URI of a local path, and any other text as it is."""
+        """Return the remote URI of a local path; other text is returned unchanged."""
         if self.is_remote:
             return text
         for scheme, mount in MOUNTS.items():
@@ -64,8 +64,8 @@ class UriMap:
         return text
 
 
-def titled(artifact_type: Mapping[str, Any]) -> str:
-    """Return the title of a type, read from its two forms; "" where it has none."""
+def title_in(artifact_type: Mapping[str, Any]) -> str:
+    """Return the title of an artifact type in either form; "" if it has none."""
     if artifact_type.get("schemaTitle"):
         return str(artifact_type["schemaTitle"])
     for line in str(artifact_type.get("instanceSchema", "")).splitlines():
@@ -93,7 +93,7 @@ def rewrite_inputs(
         `parameterValues` with the overrides merged in.
 
     Raises:
-        StepError: A parameter names a store that nobody downloads, or has no place.
+        StepError: A parameter names an object store, or a value that does not exist.
     """
     inputs = message.get("inputs", {})
     artifacts: dict[str, Any] = {}
@@ -134,10 +134,10 @@ def rewrite_outputs(
 
     Args:
         message: The launcher's ExecutorInput.
-        output_types: Key of an output to TFX's type of it, where the file names one of
-            the dashboard's.
+        output_types: Key of an output to its type in TFX, if the compiled file names a
+            type of the dashboard.
         uris: The map of URIs.
-        hidden: Keys of outputs that TFX does not know.
+        hidden: Keys of outputs that TFX does not define.
 
     Returns:
         `outputs` with TFX's types and local URIs.
@@ -161,12 +161,12 @@ def rewrite_outputs(
 
 
 def make_folders(part: Mapping[str, Any]) -> None:
-    """Create the folder of each artifact; of a file, the folder around it."""
+    """Create the folder of each artifact, or the parent folder of a file."""
     for _, artifact in each_artifact(part):
         uri = artifact["uri"]
         if "://" in uri or os.path.exists(uri):
             continue
-        is_file = titled(artifact.get("type", {})) in FILE_TITLES
+        is_file = title_in(artifact.get("type", {})) in FILE_TITLES
         os.makedirs(os.path.dirname(uri) if is_file else uri, exist_ok=True)
 
 
@@ -176,15 +176,15 @@ def rewrite_result(
     """Return TFX's ExecutorOutput as the launcher takes it.
 
     Args:
-        result: What the executor answered, with local URIs.
-        message: The launcher's ExecutorInput, which names where each output belongs.
+        result: ExecutorOutput with local URIs.
+        message: The launcher's ExecutorInput, with the place of each output.
         uris: The map of URIs.
 
     Returns:
         `artifacts` with uri and metadata alone, without nulls; `parameterValues`.
 
     Raises:
-        StepError: An output lies outside of the place that it was given.
+        StepError: An output is outside of its place.
     """
     given = message.get("outputs", {}).get("artifacts", {})
     artifacts: dict[str, Any] = {}
@@ -204,8 +204,8 @@ def rewrite_result(
                 for name, value in artifact.get("metadata", {}).items()
                 if value is not None
             }
-            shown_as = titled(expected[index].get("type", {})) if place else ""
-            if shown_as.startswith("system."):
+            dashboard_type = title_in(expected[index].get("type", {})) if place else ""
+            if dashboard_type.startswith("system."):
                 metadata.pop("tfx_version", None)
             rewritten.append(
                 {
@@ -232,7 +232,7 @@ def each_artifact(part: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]
 
 
 def unmounted_uris(value: Any) -> Iterator[tuple[tuple[nested_json.Key, ...], str]]:
-    """Yield path and URI of each text in a property that names an unmounted store."""
+    """Yield path and URI of each text in a property that names an object store."""
     if isinstance(value, str):
         for path, text in nested_json.texts(value):
             if text.startswith(UNMOUNTED_SCHEMES):
@@ -240,10 +240,9 @@ def unmounted_uris(value: Any) -> Iterator[tuple[tuple[nested_json.Key, ...], st
 
 
 def _is_absent(artifact: Mapping[str, Any], uris: UriMap) -> bool:
-    """Say whether an artifact stands for "none": marked so, or without any content.
+    """Return whether an artifact stands for "none": by its mark, or without content.
 
-    Metadata is content: a PushedModel has no files, and an object store no empty
-    folders.
+    Metadata counts as content: a PushedModel has no files.
     """
     metadata = artifact.get("metadata", {})
     count = metadata.get(ABSENT_KEY)
@@ -267,12 +266,12 @@ def _input_artifact(
     if artifact.get("name"):
         result["name"] = artifact["name"]
     own = artifact.get("type") or {}
-    result["type"] = declared if declared and not titled(own) else own
+    result["type"] = declared if declared and not title_in(own) else own
     return result
 
 
 def _unwrap(value: Any) -> Any:
-    """Take a list or a struct out of the box in which the metadata store keeps it."""
+    """Return a list or struct without the wrapper of the metadata store."""
     if isinstance(value, dict) and len(value) == 1:
         key, inner = next(iter(value.items()))
         if (key == "list" and isinstance(inner, list)) or (
@@ -294,7 +293,7 @@ def _override(
         old = nested_json.read(text, path)
         new = value
         if isinstance(old, int) and isinstance(value, float) and value.is_integer():
-            # JSON of a proto has one kind of number.
+            # Protos have one type of number in JSON.
             new = int(value)
         values[property_name] = nested_json.replace(text, path, new)
 

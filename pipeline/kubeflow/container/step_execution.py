@@ -6,11 +6,11 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 STEPS_WITH_ANALYSIS = ("graft.components.evaluation.", "tfx.components.evaluator.")
-"""Executors that use TensorFlow Model Analysis; the others don't import it."""
+"""Executors that need TensorFlow Model Analysis; the others don't import it."""
 
 
 def execute(
@@ -22,7 +22,7 @@ def execute(
     *,
     on_start: Callable[[], None],
 ) -> dict[str, Any]:
-    """Run an executor.
+    """Run an executor and return its outputs.
 
     Args:
         executor_class_path: Dotted path of the executor's class.
@@ -30,12 +30,12 @@ def execute(
         inputs_spec: ComponentInputsSpec of the component.
         step: `--graft_step`: `artifact_classes`, `runs_file_driver`.
         beam_args: Arguments for Beam.
-        on_start: Called when all is imported and the executor is about to work.
+        on_start: Called when all imports are done, before the executor runs.
 
     Returns:
         ExecutorOutput as a dict, with local URIs.
     """
-    # The KFP SDK is for authors of pipelines; its protos are all that is needed here.
+    # The KFP SDK imports its compiler unless it runs in a container.
     os.environ.setdefault("_KFP_RUNTIME", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     if not executor_class_path.startswith(STEPS_WITH_ANALYSIS):
@@ -45,26 +45,18 @@ def execute(
     if step.get("runs_file_driver"):
         _run_file_driver(message, inputs_spec)
 
-    from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
-    from tfx.dsl.components.base import base_beam_executor, base_executor
     from tfx.orchestration.kubeflow.v2 import compiler_utils
     from tfx.orchestration.kubeflow.v2.container import (
         kubeflow_v2_entrypoint_utils as tfx_json,
     )
     from tfx.utils import import_utils
 
-    # A custom type is known by its title alone; here is where its class lies.
+    # TFX finds the class of a custom type by its title in this table.
     compiler_utils.TITLE_TO_CLASS_PATH.update(step.get("artifact_classes", {}))
     names: dict[int, str] = {}
-    parsed = json_format.ParseDict(
-        message, pipeline_spec_pb2.ExecutorInput(), ignore_unknown_fields=True
-    )
-    spec = json_format.ParseDict(
-        dict(inputs_spec),
-        pipeline_spec_pb2.ComponentInputsSpec(),
-        ignore_unknown_fields=True,
-    )
+    parsed = _parse(message, pipeline_spec_pb2.ExecutorInput())
+    spec = _parse(inputs_spec, pipeline_spec_pb2.ComponentInputsSpec())
     inputs = tfx_json.parse_raw_artifact_dict(parsed.inputs.artifacts, names)
     outputs = tfx_json.parse_raw_artifact_dict(parsed.outputs.artifacts, names)
     properties = tfx_json.parse_execution_properties(
@@ -72,36 +64,64 @@ def execute(
     )
     executor_class = import_utils.import_class_by_path(executor_class_path)
     with tempfile.TemporaryDirectory(prefix="graft-step-") as scratch:
-        context: Any
-        if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
-            from graft.pipeline.beam_settings import keep_beam_local
-
-            keep_beam_local()
-            context = base_beam_executor.BaseBeamExecutor.Context(
-                beam_pipeline_args=beam_args, unique_id="step", tmp_dir=scratch
-            )
-        else:
-            context = base_executor.BaseExecutor.Context(
-                extra_flags=beam_args, unique_id="step", tmp_dir=scratch
-            )
+        executor = executor_class(_context_for(executor_class, beam_args, scratch))
         on_start()
-        executor_class(context).Do(inputs, outputs, properties)
+        executor.Do(inputs, outputs, properties)
     _tag_with_version(outputs)
     _name_models_of_blessing(outputs, names)
+    return _executor_output(outputs, names, message["outputs"].get("parameters", {}))
+
+
+def _parse(message: Mapping[str, Any], proto: Any) -> Any:
+    from google.protobuf import json_format
+
+    return json_format.ParseDict(dict(message), proto, ignore_unknown_fields=True)
+
+
+def _context_for(executor_class: Any, beam_args: list[str], scratch: str) -> Any:
+    """Return the context that TFX would give an executor of this class."""
+    from tfx.dsl.components.base import base_beam_executor, base_executor
+
+    if not issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
+        return base_executor.BaseExecutor.Context(
+            extra_flags=beam_args, unique_id="step", tmp_dir=scratch
+        )
+    from graft.pipeline.beam_settings import keep_beam_local
+
+    keep_beam_local()
+    return base_beam_executor.BaseBeamExecutor.Context(
+        beam_pipeline_args=beam_args, unique_id="step", tmp_dir=scratch
+    )
+
+
+def _executor_output(
+    outputs: Mapping[str, list[Any]], names: Mapping[int, str], values: Iterable[str]
+) -> dict[str, Any]:
+    """Return an ExecutorOutput as a dict.
+
+    Args:
+        outputs: Output artifacts by key.
+        names: Names of the input artifacts by TFX's id.
+        values: Keys of outputs that another step takes as a parameter.
+    """
+    from google.protobuf import json_format
+    from kfp.pipeline_spec import pipeline_spec_pb2
+    from tfx.orchestration.kubeflow.v2.container import (
+        kubeflow_v2_entrypoint_utils as tfx_json,
+    )
+
     result = pipeline_spec_pb2.ExecutorOutput()
     for key, value in tfx_json.translate_executor_output(outputs, names).items():
         result.artifacts[key].CopyFrom(value)
-    # A value that another step takes as a parameter is a file here; say it as a value
-    # too.
-    for key in message["outputs"].get("parameters", {}):
-        value = outputs[key][0].read()
-        json_format.ParseDict(value, result.parameter_values[key])
+    # TFX writes such a value to a file; Kubeflow reads it as a parameter.
+    for key in values:
+        json_format.ParseDict(outputs[key][0].read(), result.parameter_values[key])
     answer: dict[str, Any] = json_format.MessageToDict(result)
     return answer
 
 
 def write_text(path: str, text: str) -> None:
-    """Write a file so that it appears whole or not at all; a remote one through TFX."""
+    """Write a file atomically; a remote one through TFX."""
     if "://" in path:
         from tfx.dsl.io import fileio
 
@@ -118,18 +138,18 @@ def write_text(path: str, text: str) -> None:
 
 
 def _run_file_driver(message: dict[str, Any], inputs_spec: Mapping[str, Any]) -> None:
-    """Put span, version and fingerprint of files into `message`, by TFX's driver.
+    """Add span, version and fingerprint of files to `message`, by TFX's driver.
 
-    On Vertex AI a hook of the container does it; the open-source backend has none.
+    Vertex AI runs this driver before the container; the open-source backend does not.
     """
     from tfx.orchestration.kubeflow.v2.file_based_example_gen import driver
 
     with tempfile.TemporaryDirectory(prefix="graft-driver-") as folder:
         path = os.path.join(folder, "driver_output.json")
-        asked = {**message, "outputs": {**message["outputs"], "outputFile": path}}
+        request = {**message, "outputs": {**message["outputs"], "outputFile": path}}
         driver.main(
             argparse.Namespace(
-                json_serialized_invocation_args=json.dumps(asked),
+                json_serialized_invocation_args=json.dumps(request),
                 json_serialized_inputs_spec_args=json.dumps(dict(inputs_spec)),
             )
         )
@@ -137,7 +157,7 @@ def _run_file_driver(message: dict[str, Any], inputs_spec: Mapping[str, Any]) ->
             found = json.load(file)
     message["inputs"]["parameterValues"].update(found.get("parameterValues", {}))
     for key, entry in found.get("artifacts", {}).items():
-        for artifact, ours in zip(
+        for artifact, target in zip(
             entry["artifacts"],
             message["outputs"]["artifacts"][key]["artifacts"],
             strict=True,
@@ -145,11 +165,11 @@ def _run_file_driver(message: dict[str, Any], inputs_spec: Mapping[str, Any]) ->
             known = {
                 k: v for k, v in artifact.get("metadata", {}).items() if v is not None
             }
-            ours["metadata"] = {**ours.get("metadata", {}), **known}
+            target["metadata"] = {**target.get("metadata", {}), **known}
 
 
 def _tag_with_version(outputs: Mapping[str, list[Any]]) -> None:
-    """Mark artifacts with TFX's version: by it readers know the folders' names."""
+    """Mark artifacts with TFX's version, which decides their folder names."""
     from tfx import version
     from tfx.types import artifact_utils
 
@@ -163,7 +183,7 @@ def _tag_with_version(outputs: Mapping[str, list[Any]]) -> None:
 def _name_models_of_blessing(
     outputs: Mapping[str, list[Any]], names: Mapping[int, str]
 ) -> None:
-    """Say the ids of a blessing's models as Kubeflow does; TFX hashed them."""
+    """Replace the hashed model ids of a blessing by Kubeflow's ids."""
     for artifacts in outputs.values():
         for artifact in artifacts:
             if artifact.type_name != "ModelBlessing":
