@@ -1,4 +1,4 @@
-"""Kubeflow's API, with one clear message for each way in which a call can fail."""
+"""Kubeflow's API, with a message for each way in which a call can fail."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 from graft.contract.errors import UserError
 
 TOKEN_PATH = "/var/run/secrets/kubeflow/pipelines/token"  # noqa: S105 - a path
-"""Where a pod finds its projected token."""
+"""File with the projected token of a pod."""
 AUDIENCE = "pipelines.kubeflow.org"
 IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
 
 
 class ApiError(UserError):
-    """Kubeflow refused a call, or can't be reached.
+    """Kubeflow refused a call, or did not answer.
 
     Attributes:
-        status: HTTP status; 0 where there was no answer.
+        status: HTTP status; 0 if there was no answer.
     """
 
     def __init__(self, message: str, status: int = 0) -> None:
@@ -32,17 +32,17 @@ class ApiError(UserError):
 
 @dataclass(frozen=True)
 class Connection:
-    """How Kubeflow is reached.
+    """Address and credentials of Kubeflow's API.
 
     Attributes:
         host: URL of the API, such as http://localhost:8888 behind a port-forward.
         namespace: Profile namespace of a multi-user installation; empty: standalone.
-        token: Bearer token; empty: the pod's projected one where it exists.
+        token: Bearer token; empty: the pod's projected token, if there is one.
         cookies: Value of the Cookie header, for a gateway's session.
         ca_file: Certificate authority of the host; empty: the system's.
-        attempts: How often a call that may be repeated is made, at most.
-        pause_seconds: Wait before the second attempt; doubled each time.
-        timeout_seconds: Longest wait for one answer.
+        attempts: Most attempts of a call that may be repeated.
+        pause_seconds: Wait before the second attempt, doubled for each later one.
+        timeout_seconds: Time limit of one attempt.
     """
 
     host: str
@@ -56,13 +56,13 @@ class Connection:
 
 
 class Api:
-    """The services of the generated client, behind one way to call them."""
+    """The services of the generated client, with one method to call them."""
 
     def __init__(self, connection: Connection) -> None:
-        """Prepare the client; nothing is sent yet.
+        """Create the client without sending anything.
 
         Raises:
-            ApiError: `host` is no URL.
+            ApiError: `host` is not a URL.
         """
         import kfp_server_api as server
 
@@ -72,7 +72,7 @@ class Api:
                 f"Received: {connection.host!r}"
             )
         configuration = server.Configuration(host=connection.host.rstrip("/"))
-        # Repeating is decided here, call by call.
+        # `call` decides per call whether it is repeated.
         configuration.retries = False
         if connection.ca_file:
             configuration.ssl_ca_cert = connection.ca_file
@@ -102,15 +102,14 @@ class Api:
         Args:
             method: The service's method.
             *args: Its arguments.
-            may_repeat: Whether a second call does no harm after one whose answer was
-                lost.
-            **kwargs: Its arguments by name; those that are None are left out.
+            may_repeat: Whether a repeated call does no harm after a lost answer.
+            **kwargs: Its keyword arguments; None is left out.
 
         Returns:
-            What the service answered, as the generated client's model.
+            The answer, as a model of the generated client.
 
         Raises:
-            ApiError: Refused, or no answer after all attempts.
+            ApiError: Kubeflow refused the call, or did not answer any attempt.
         """
         import urllib3
         from kfp_server_api.exceptions import ApiException
@@ -130,7 +129,7 @@ class Api:
                 if is_last:
                     raise self._no_answer(error) from None
             else:
-                # The generated client takes a login page for an empty message.
+                # The generated client reads a login page as an empty message.
                 if "json" not in self._client.last_response.getheader(
                     "Content-Type", ""
                 ):
@@ -142,12 +141,12 @@ class Api:
 
     def _refusal(self, error: Any) -> ApiError:
         host, status = self.connection.host, int(error.status or 0)
-        said = _message_of(error)
+        message = _message_of(error)
         if status in (301, 302, 303, 307):
             return self._no_api()
         if status == 401:
             text = (
-                f"{host} does not know who you are (401): the token or cookie is "
+                f"{host} refused the login (401): the token or cookie is "
                 "missing or expired. Get a new one (docs/kubeflow.md, Access)."
             )
         elif status == 403:
@@ -157,7 +156,7 @@ class Api:
                 "kubeflow-pipelines-edit there, or --namespace is missing."
             )
         else:
-            text = f"{host} answered {status}: {said}"
+            text = f"{host} answered {status}: {message}"
         return ApiError(text, status)
 
     def _no_answer(self, error: Exception) -> ApiError:
@@ -169,8 +168,8 @@ class Api:
 
     def _no_api(self) -> ApiError:
         return ApiError(
-            f"{self.connection.host} answers, but not as Kubeflow's API; a login page, "
-            "perhaps. Check --host, and the cookie or token."
+            f"{self.connection.host} answers, but not as Kubeflow's API. It may be a "
+            "login page. Check --host, and the cookie or token."
         )
 
 

@@ -1,4 +1,4 @@
-"""Cron expressions: Kubernetes takes five fields, Kubeflow six, seconds first."""
+"""Convert cron expressions: Kubernetes takes five fields, Kubeflow six."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _SHORTHANDS = {
 
 
 class CronError(UserError):
-    """The expression is no cron expression."""
+    """A cron expression or its time zone is invalid."""
 
 
 def six_fields(text: str) -> str:
-    """Return the expression with six fields, seconds first, as Kubeflow reads it.
+    """Return a cron expression with six fields, seconds first, for Kubeflow.
 
     Args:
         text: Five or six fields, or a shorthand such as @daily.
 
     Raises:
-        CronError: Naming the field and what is allowed.
+        CronError: The expression is invalid; the message names the field.
     """
     text = _SHORTHANDS.get(text.strip().lower(), text)
     parts = text.split()
@@ -57,10 +57,10 @@ def six_fields(text: str) -> str:
 
 
 def five_fields(text: str) -> str:
-    """Return the expression with five fields, as Kubernetes reads it.
+    """Return a cron expression with five fields, for Kubernetes.
 
     Raises:
-        CronError: No cron expression, or one that needs its seconds.
+        CronError: The expression is invalid, or its seconds are not 0.
     """
     seconds, *rest = six_fields(text).split()
     if seconds != "0":
@@ -71,21 +71,25 @@ def five_fields(text: str) -> str:
 
 
 def in_utc(expression: str, timezone: str) -> str:
-    """Return six fields in UTC for six fields in a zone; Kubeflow's API has no zone.
+    """Return a cron expression of six fields in UTC, for Kubeflow, which has no zones.
+
+    Args:
+        expression: Six fields, in `timezone`.
+        timezone: Name of a time zone, such as Asia/Tokyo.
 
     Raises:
-        CronError: The zone is unknown, or its clock changes over the year, or the day
-            would change with the hour.
+        CronError: The zone is unknown, it has daylight saving time, or the day would
+            differ in UTC.
     """
     zone = check_timezone(timezone)
     offsets = {
         datetime.datetime(2027, month, 1, tzinfo=zone).utcoffset()
         for month in range(1, 13)
     }
-    remedy = "Use --engine cronjob, which has time zones, or give the hours in UTC."
+    remedy = "Use --engine cronjob, which supports time zones, or give hours in UTC."
     if len(offsets) != 1:
         raise CronError(
-            f"The clocks of {timezone} change in the year, and a recurring run knows "
+            f"{timezone} has daylight saving time, and Kubeflow's recurring runs have "
             f"no time zones. {remedy}"
         )
     offset = offsets.pop()
@@ -107,10 +111,10 @@ def in_utc(expression: str, timezone: str) -> str:
 
 
 def check_timezone(name: str) -> zoneinfo.ZoneInfo:
-    """Return the zone.
+    """Return the time zone of a name.
 
     Raises:
-        CronError: There is none with this name.
+        CronError: There is no such time zone.
     """
     try:
         return zoneinfo.ZoneInfo(name)

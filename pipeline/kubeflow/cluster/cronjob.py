@@ -1,8 +1,8 @@
-"""A CronJob that submits a run only where there is something new to learn from.
+"""A CronJob that submits a run only if data, code or config changed, or drift.
 
-A recurring run of Kubeflow's can't look at the data first. This job can: it mounts the
-data, computes their fingerprint, and submits where data, code or config changed since
-the last good run, or where drift was reported.
+A recurring run of Kubeflow can't read the data first. This job mounts the data and
+computes their fingerprint. It submits a run if something changed since the last
+successful run, or if drift was reported.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from graft.pipeline.kubeflow.compilation.refusals import (
 
 SERVICE_ACCOUNT = "graft-submitter"
 PRIORITY_CLASS = "graft-batch"
-"""Of kubernetes/base."""
+"""Priority class in kubernetes/base."""
 PIPELINE_FOLDER = "/etc/graft"
 MAX_CONFIG_MAP_BYTES = 2**20 - 4096
-"""Kubernetes takes 1 MiB with the names around it."""
+"""Kubernetes limits a ConfigMap to 1 MiB, with its keys and metadata."""
 
 
 @dataclass(frozen=True)
 class CronJobSettings:
-    """What the manifest says beyond the profile.
+    """Settings of the CronJob beyond the profile.
 
     Attributes:
         name: Name of the CronJob.
-        cron: When, in `timezone`.
-        timezone: Zone of the hours; Kubernetes follows its clock changes.
-        namespace: Of the CronJob; with `is_multi_user`, of the runs too.
-        is_multi_user: Whether the installation knows users; the job then gets a token.
+        cron: Cron expression, in `timezone`.
+        timezone: Time zone; Kubernetes follows its clock changes.
+        namespace: Namespace of the CronJob; with `is_multi_user` also of the runs.
+        is_multi_user: Whether Kubeflow has several users; the job then gets a token.
         host: URL of Kubeflow's API.
         parameters: Values for the pipeline's parameters.
-        drift_report: A further file that reports drift, on one of the profile's mounts;
-            `drift.json` in the model's folder is looked at anyhow (`due.py`).
+        drift_report: Another file that reports drift, on one of the profile's mounts.
+            `drift.json` in the model's folder is always read (`run_triggers.py`).
     """
 
     name: str
@@ -60,7 +60,7 @@ class CronJobSettings:
 def cronjob(
     settings: CronJobSettings, profile: Profile, config_map: str
 ) -> dict[str, Any]:
-    """Return the CronJob alone.
+    """Return the manifest of the CronJob.
 
     Args:
         settings: See `CronJobSettings`.
@@ -68,8 +68,8 @@ def cronjob(
         config_map: Name of the ConfigMap with the compiled file as `pipeline.yaml`.
 
     Raises:
-        CronError: The schedule is no good.
-        CompileError: The image, the name or the drift report's path is no good.
+        CronError: The cron expression or the time zone is invalid.
+        CompileError: The image, the name or the drift report's path is invalid.
     """
     check_timezone(settings.timezone)
     check_names(settings.name, {})
@@ -82,7 +82,7 @@ def cronjob(
             "schedule": five_fields(settings.cron),
             "timeZone": settings.timezone,
             "concurrencyPolicy": "Forbid",
-            # A time that was missed by more than an hour is not made up for.
+            # A start that is more than an hour late is skipped.
             "startingDeadlineSeconds": 3600,
             "successfulJobsHistoryLimit": 3,
             "failedJobsHistoryLimit": 3,
@@ -103,7 +103,7 @@ def cronjob(
 def cronjob_manifests(
     settings: CronJobSettings, profile: Profile, pipeline_text: str
 ) -> str:
-    """Return the manifests as YAML: the compiled file, an account, its rights, the job.
+    """Return the manifests as YAML: compiled file, account, its rights, CronJob.
 
     Args:
         settings: See `CronJobSettings`.
@@ -111,9 +111,9 @@ def cronjob_manifests(
         pipeline_text: What `graft compile` wrote; at most 1 MiB, a ConfigMap's limit.
 
     Raises:
-        CronError: The schedule is no good.
-        CompileError: The image, the name or the drift report's path is no good, or the
-            file is too large.
+        CronError: The cron expression or the time zone is invalid.
+        CompileError: The image, the name or the drift report's path is invalid, or
+            the file is too large.
     """
     num_bytes = len(pipeline_text.encode())
     if num_bytes > MAX_CONFIG_MAP_BYTES:
@@ -123,48 +123,45 @@ def cronjob_manifests(
         )
     digest = hashlib.sha256(pipeline_text.encode()).hexdigest()[:10]
     config_map = f"{settings.name}-{digest}"
-    job = cronjob(settings, profile, config_map)
-
-    def metadata(name: str) -> dict[str, Any]:
-        return _metadata(settings, name)
-
-    manifests: list[dict[str, Any]] = [
+    manifests = [
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": metadata(config_map),
+            "metadata": _metadata(settings, config_map),
             "immutable": True,
             "data": {"pipeline.yaml": pipeline_text},
         },
         {
             "apiVersion": "v1",
             "kind": "ServiceAccount",
-            "metadata": metadata(SERVICE_ACCOUNT),
+            "metadata": _metadata(settings, SERVICE_ACCOUNT),
             "automountServiceAccountToken": False,
         },
+        *([_role_binding(settings)] if settings.is_multi_user else []),
+        cronjob(settings, profile, config_map),
     ]
-    if settings.is_multi_user:
-        manifests.append(
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "RoleBinding",
-                "metadata": metadata(SERVICE_ACCOUNT),
-                "roleRef": {
-                    "apiGroup": "rbac.authorization.k8s.io",
-                    "kind": "ClusterRole",
-                    "name": "kubeflow-pipelines-edit",
-                },
-                "subjects": [
-                    {
-                        "kind": "ServiceAccount",
-                        "name": SERVICE_ACCOUNT,
-                        "namespace": settings.namespace,
-                    }
-                ],
-            }
-        )
-    manifests.append(job)
     return yaml.safe_dump_all(manifests, sort_keys=False)
+
+
+def _role_binding(settings: CronJobSettings) -> dict[str, Any]:
+    """Return the right of the job's account to start runs in its namespace."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": _metadata(settings, SERVICE_ACCOUNT),
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "kubeflow-pipelines-edit",
+        },
+        "subjects": [
+            {
+                "kind": "ServiceAccount",
+                "name": SERVICE_ACCOUNT,
+                "namespace": settings.namespace,
+            }
+        ],
+    }
 
 
 def _labels(settings: CronJobSettings) -> dict[str, str]:
@@ -180,6 +177,23 @@ def _metadata(settings: CronJobSettings, name: str) -> dict[str, Any]:
     return {**metadata, "labels": _labels(settings)}
 
 
+def _arguments(settings: CronJobSettings, profile: Profile) -> list[str]:
+    """Return the arguments of `graft` in the job."""
+    arguments = [
+        "submit",
+        f"{PIPELINE_FOLDER}/pipeline.yaml",
+        f"--host={settings.host}",
+        "--if-changed",
+        *_drift_report(settings, profile),
+        "--no-follow",
+    ]
+    if settings.is_multi_user:
+        arguments.append(f"--namespace={settings.namespace}")
+    for key, value in sorted(settings.parameters.items()):
+        arguments.append(f"--param={key}={yaml.safe_dump(value).splitlines()[0]}")
+    return arguments
+
+
 def _drift_report(settings: CronJobSettings, profile: Profile) -> list[str]:
     path = settings.drift_report
     if path is None:
@@ -193,9 +207,10 @@ def _drift_report(settings: CronJobSettings, profile: Profile) -> list[str]:
     return [f"--drift-report={path}"]
 
 
-def _pod(
+def _volumes(
     settings: CronJobSettings, profile: Profile, config_map: str
-) -> dict[str, Any]:
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the volumes of the pod, and their mounts in the container."""
     volumes: list[dict[str, Any]] = [
         {"name": "pipeline", "configMap": {"name": config_map}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
@@ -213,41 +228,20 @@ def _pod(
         )
         entry = {"name": f"data-{index}", "mountPath": mount.path, "readOnly": True}
         mounts.append(entry | ({"subPath": mount.sub_path} if mount.sub_path else {}))
-    arguments = [
-        "submit",
-        f"{PIPELINE_FOLDER}/pipeline.yaml",
-        f"--host={settings.host}",
-        "--if-changed",
-        *_drift_report(settings, profile),
-        "--no-follow",
-    ]
     if settings.is_multi_user:
-        arguments.append(f"--namespace={settings.namespace}")
-        volumes.append(
-            {
-                "name": "token",
-                "projected": {
-                    "sources": [
-                        {
-                            "serviceAccountToken": {
-                                "audience": AUDIENCE,
-                                "expirationSeconds": 7200,
-                                "path": "token",
-                            }
-                        }
-                    ]
-                },
-            }
-        )
-        mounts.append(
-            {
-                "name": "token",
-                "mountPath": TOKEN_PATH.rpartition("/")[0],
-                "readOnly": True,
-            }
-        )
-    for key, value in sorted(settings.parameters.items()):
-        arguments.append(f"--param={key}={yaml.safe_dump(value).splitlines()[0]}")
+        token = {"audience": AUDIENCE, "expirationSeconds": 7200, "path": "token"}
+        sources = [{"serviceAccountToken": token}]
+        volumes.append({"name": "token", "projected": {"sources": sources}})
+        folder = TOKEN_PATH.rpartition("/")[0]
+        mounts.append({"name": "token", "mountPath": folder, "readOnly": True})
+    return volumes, mounts
+
+
+def _pod(
+    settings: CronJobSettings, profile: Profile, config_map: str
+) -> dict[str, Any]:
+    volumes, mounts = _volumes(settings, profile, config_map)
+    pull_secrets = [{"name": name} for name in profile.image_pull_secrets]
     return {
         "serviceAccountName": SERVICE_ACCOUNT,
         "priorityClassName": PRIORITY_CLASS,
@@ -256,26 +250,18 @@ def _pod(
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 10001,
-            # No fsGroup: it would take the volumes away from group 0.
+            # An fsGroup would take the volumes away from group 0.
             "runAsGroup": 0,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        **(
-            {
-                "imagePullSecrets": [
-                    {"name": name} for name in profile.image_pull_secrets
-                ]
-            }
-            if profile.image_pull_secrets
-            else {}
-        ),
+        **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),
         "containers": [
             {
                 "name": "submit",
                 "image": check_image(profile.image),
                 "imagePullPolicy": profile.image_pull_policy,
                 "command": ["graft"],
-                "args": arguments,
+                "args": _arguments(settings, profile),
                 "resources": {
                     "requests": {"cpu": "100m", "memory": "256Mi"},
                     "limits": {"cpu": "1", "memory": "1Gi"},

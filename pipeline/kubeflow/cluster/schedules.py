@@ -1,10 +1,9 @@
 """Recurring runs on Kubeflow that follow the newest version of a pipeline.
 
-A recurring run that names a version keeps the workflow of that day for ever. One that
-names the pipeline alone is started by the controller with the newest version each time.
-One run at a time (`max_concurrency` 1); a time that passed while the schedule was
-paused or the cluster down is not made up for (`no_catchup`); a failed run does not end
-it.
+A recurring run that names a version always runs this version. One that names only the
+pipeline runs the newest version each time. It starts one run at a time
+(`max_concurrency` 1), skips times at which it was paused or the cluster was down
+(`no_catchup`), and goes on after a failed run.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from graft.pipeline.kubeflow.compilation.pipeline_file import (
 
 
 class ScheduleError(UserError):
-    """The schedule can't be made or found."""
+    """A schedule can't be created or found."""
 
 
 def create_schedule(
@@ -50,32 +49,35 @@ def create_schedule(
         api: The cluster.
         name: Name of the schedule.
         pipeline: Name of the uploaded pipeline.
-        cron: When, in `timezone`.
-        timezone: Zone of the hours; converted to UTC, which Kubeflow's controller reads
-            unless its installation says otherwise.
+        cron: Cron expression, in `timezone`.
+        timezone: Time zone; the expression is converted to UTC, the default of
+            Kubeflow's controller.
         parameters: Values for the pipeline's parameters; the others keep the
             defaults of the version that runs.
         experiment: Name of the experiment.
-        service_account: Of the pods; None: the one that the profile named.
-        replace: Take the place of a schedule with the same name.
+        service_account: Service account of the pods; None: the profile's.
+        replace: Whether to replace a schedule of the same name.
 
     Raises:
-        CronError: The expression or the zone is no good.
-        ScheduleError: No such pipeline, or a schedule of this name exists.
-        PipelineFileError: A parameter that the pipeline does not have, or misses.
+        CronError: The expression or the time zone is invalid.
+        ScheduleError: There is no such pipeline, or a schedule of this name exists.
+        PipelineFileError: A parameter is unknown, missing, or has the wrong type.
     """
     expression = in_utc(six_fields(cron), timezone)
     pipeline_id = find_pipeline(api, pipeline)
     if pipeline_id is None:
         raise ScheduleError(
-            f"No pipeline {pipeline!r} on the cluster: graft submit first."
+            f"There is no pipeline {pipeline!r} on the cluster. `graft submit` uploads "
+            "one."
         )
     versions = list_versions(api, pipeline_id)
     if not versions:
-        raise ScheduleError(f"The pipeline {pipeline!r} has no version: graft submit.")
+        raise ScheduleError(
+            f"The pipeline {pipeline!r} has no version. `graft submit` uploads one."
+        )
     given = dict(parameters or {})
     documents: Any = versions[0].pipeline_spec or {}
-    # The API wraps both documents where there is a platform's.
+    # With Kubernetes settings the API returns both documents in one.
     spec = documents.get("pipeline_spec", documents)
     if service_account is None:
         service_account = service_account_of(
@@ -86,11 +88,11 @@ def create_schedule(
     old = find_schedules(api, name)
     if old and not replace:
         raise ScheduleError(
-            f"A schedule {name!r} exists: --replace takes its place, or delete it."
+            f"There is a schedule {name!r} already. Use --replace, or delete it first."
         )
     for item in old:
-        # Paused first: between two schedules is better than two at once.
-        _switch(api, item, is_on=False)
+        # Without the pause both schedules could start a run.
+        _set_enabled(api, item, is_enabled=False)
     made = api.call(
         api.recurring_runs.recurring_run_service_create_recurring_run,
         api.models.V2beta1RecurringRun(
@@ -135,35 +137,35 @@ def list_schedules(api: Api) -> list[Any]:
 
 
 def find_schedules(api: Api, name: str) -> list[Any]:
-    """Return the recurring runs with this name; Kubeflow allows several."""
+    """Return the recurring runs of this name; Kubeflow allows several."""
     return [item for item in list_schedules(api) if item.display_name == name]
 
 
 def pause_schedule(api: Api, name: str) -> None:
-    """Stop starting runs; a run under way goes on.
+    """Start no more runs; a run that has started goes on.
 
     Raises:
-        ScheduleError: No such schedule.
+        ScheduleError: There is no such schedule.
     """
     for item in _existing(api, name):
-        _switch(api, item, is_on=False)
+        _set_enabled(api, item, is_enabled=False)
 
 
 def resume_schedule(api: Api, name: str) -> None:
-    """Start runs again, from the next time on.
+    """Start runs again, from the next set time.
 
     Raises:
-        ScheduleError: No such schedule.
+        ScheduleError: There is no such schedule.
     """
     for item in _existing(api, name):
-        _switch(api, item, is_on=True)
+        _set_enabled(api, item, is_enabled=True)
 
 
 def delete_schedule(api: Api, name: str) -> None:
     """Remove the schedule; its runs stay.
 
     Raises:
-        ScheduleError: No such schedule.
+        ScheduleError: There is no such schedule.
     """
     for item in _existing(api, name):
         api.call(
@@ -176,13 +178,13 @@ def _existing(api: Api, name: str) -> list[Any]:
     found = find_schedules(api, name)
     if not found:
         names = sorted({str(item.display_name) for item in list_schedules(api)})
-        raise ScheduleError(f"No schedule {name!r}. There are: {names}")
+        raise ScheduleError(f"There is no schedule {name!r}. Schedules: {names}")
     return found
 
 
-def _switch(api: Api, item: Any, *, is_on: bool) -> None:
+def _set_enabled(api: Api, item: Any, *, is_enabled: bool) -> None:
     service = api.recurring_runs
-    if is_on:
+    if is_enabled:
         method = service.recurring_run_service_enable_recurring_run
     else:
         method = service.recurring_run_service_disable_recurring_run

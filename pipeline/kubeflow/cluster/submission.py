@@ -1,4 +1,4 @@
-"""Submit a compiled pipeline: upload it where it is new, run it, follow the run."""
+"""Submit a compiled pipeline: upload it if it is new, run it, follow the run."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class PipelineVersion:
 
 @dataclass(frozen=True)
 class RunState:
-    """A run as the API shows it.
+    """State of a run on the cluster.
 
     Attributes:
         run_id: Id of the run.
         name: Its display name.
-        state: KFP's state; empty while there is none yet.
+        state: State in KFP; empty until it has one.
         tasks: Name of each step to its state.
-        error: What the API says about a failure.
+        error: Message of the API about a failure; may be empty.
     """
 
     run_id: str
@@ -60,22 +60,22 @@ class RunState:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the run has ended."""
         return self.state in ENDED
 
 
 def upload(api: Api, path: Path) -> PipelineVersion:
-    """Upload a compiled pipeline, as a new pipeline or a new version of a known one.
+    """Upload a compiled pipeline: a new pipeline, or a new version of one.
 
     Args:
         api: The cluster.
         path: What `graft compile` wrote.
 
     Returns:
-        The version, which an earlier call may have uploaded already.
+        The version; an earlier call may have uploaded it.
 
     Raises:
-        PipelineFileError: The file would be refused.
+        PipelineFileError: Kubeflow would refuse the file.
         ApiError: The cluster refused a call.
     """
     spec, _ = read_pipeline_file(path)
@@ -93,12 +93,12 @@ def upload(api: Api, path: Path) -> PipelineVersion:
             )
             pipeline_id = made.pipeline_id
         except ApiError as error:
-            # Someone else was faster, or the answer to our first attempt was lost.
+            # Another client created it, or the answer to the first attempt was lost.
             if error.status != 409:
                 raise
             pipeline_id = find_pipeline(api, name)
     if pipeline_id is None:
-        raise ApiError(f"The pipeline {name!r} exists, but can't be seen.", 409)
+        raise ApiError(f"The pipeline {name!r} exists, but can't be read.", 409)
     version_id = find_version(api, pipeline_id, version_name)
     if version_id is not None:
         return PipelineVersion(pipeline_id, version_id, version_name, is_new=False)
@@ -117,12 +117,12 @@ def upload(api: Api, path: Path) -> PipelineVersion:
             raise
     version_id = find_version(api, pipeline_id, version_name)
     if version_id is None:
-        raise ApiError(f"Version {version_name!r} exists, but can't be seen.", 409)
+        raise ApiError(f"Version {version_name!r} exists, but can't be read.", 409)
     return PipelineVersion(pipeline_id, version_id, version_name, is_new=False)
 
 
 def find_pipeline(api: Api, name: str) -> str | None:
-    """Return the id of the pipeline with this name, if there is one."""
+    """Return the id of a pipeline; None if there is none of this name."""
     try:
         found = api.call(
             api.pipelines.pipeline_service_get_pipeline_by_name,
@@ -137,7 +137,7 @@ def find_pipeline(api: Api, name: str) -> str | None:
 
 
 def find_version(api: Api, pipeline_id: str, name: str) -> str | None:
-    """Return the id of the pipeline's version with this name, if there is one."""
+    """Return the id of a version; None if the pipeline has none of this name."""
     for version in list_versions(api, pipeline_id):
         if name in (version.display_name, version.name):
             return str(version.pipeline_version_id)
@@ -145,7 +145,7 @@ def find_version(api: Api, pipeline_id: str, name: str) -> str | None:
 
 
 def list_versions(api: Api, pipeline_id: str) -> list[Any]:
-    """Return the pipeline's versions, the newest first."""
+    """Return the versions of a pipeline, newest first."""
     token, versions = "", list[Any]()
     while True:
         page = api.call(
@@ -162,7 +162,7 @@ def list_versions(api: Api, pipeline_id: str) -> list[Any]:
 
 
 def experiment_id(api: Api, name: str) -> str:
-    """Return the id of the experiment, which is made where it does not exist."""
+    """Return the id of an experiment; create it if it does not exist."""
     condition = {"operation": "EQUALS", "key": "display_name", "string_value": name}
     found = api.call(
         api.experiments.experiment_service_list_experiments,
@@ -190,19 +190,19 @@ def start_run(
     service_account: str | None = None,
     pipeline_root: str | None = None,
 ) -> str:
-    """Start a run and return its id; a lost answer starts no second one.
+    """Start a run and return its id; after a lost answer no second run starts.
 
     Args:
         api: The cluster.
-        path: The compiled file, whose parameters are checked.
+        path: The compiled file, to check the parameters.
         version: Its version on the cluster.
         parameters: Values for the pipeline's parameters.
         experiment: Name of the experiment.
-        service_account: Of the pods; None: the installation's.
-        pipeline_root: Where artifacts go; None: the installation's.
+        service_account: Service account of the pods; None: the installation's.
+        pipeline_root: Where artifacts are stored; None: the installation's.
 
     Raises:
-        PipelineFileError: A parameter would be refused.
+        PipelineFileError: Kubeflow would refuse a parameter.
         ApiError: The cluster refused a call.
     """
     spec, _ = read_pipeline_file(path)
@@ -246,13 +246,13 @@ def _run_named(api: Api, name: str) -> str | None:
 
 
 def get_run(api: Api, run_id: str) -> RunState:
-    """Return the run with its steps."""
+    """Return the state of a run and of its steps."""
     run = api.call(api.runs.run_service_get_run, run_id)
     details = (run.run_details.task_details or []) if run.run_details else []
     tasks = {
         item.display_name: str(item.state or "")
         for item in details
-        if item.display_name and not _is_plumbing(item.display_name)
+        if item.display_name and not _is_internal(item.display_name)
     }
     return RunState(
         run_id=str(run.run_id),
@@ -263,7 +263,7 @@ def get_run(api: Api, run_id: str) -> RunState:
     )
 
 
-def _is_plumbing(name: str) -> bool:
+def _is_internal(name: str) -> bool:
     return name in ("root", "executor") or name.endswith(("-driver", "-dag-driver"))
 
 
@@ -274,19 +274,19 @@ def follow(
     *,
     poll_seconds: float = 10.0,
 ) -> RunState:
-    """Wait for the end of a run.
+    """Wait until a run ends.
 
     Args:
         api: The cluster.
         run_id: The run.
-        on_change: Called with the run whenever a state in it changed.
-        poll_seconds: Time between two looks.
+        on_change: Called after each change of a state.
+        poll_seconds: Time between two requests.
 
     Returns:
-        The run as it ended.
+        The final state of the run.
 
     Raises:
-        ApiError: The cluster no longer answers; the run goes on without us.
+        ApiError: The cluster no longer answers; the run goes on.
     """
     last: RunState | None = None
     while True:

@@ -1,7 +1,6 @@
-"""A step's Kubernetes settings, through kfp-kubernetes's own proto.
+"""A step's Kubernetes settings, built through kfp-kubernetes's proto.
 
-An unknown key in this document is dropped by the backend without a word, so nothing
-here is written as a dict by hand.
+The backend silently drops unknown keys of this document, so none is written by hand.
 """
 
 from __future__ import annotations
@@ -13,7 +12,11 @@ from kfp.kubernetes import kubernetes_executor_config_pb2 as pb
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from graft.pipeline.kubeflow.compilation.pipeline_file import SERVICE_ACCOUNT_ANNOTATION
-from graft.pipeline.kubeflow.compilation.profile import Pool, Profile
+from graft.pipeline.kubeflow.compilation.profile import (
+    Pool,
+    Profile,
+    StepSettings,
+)
 
 
 def kubernetes_config(profile: Profile, step: str) -> dict[str, Any]:
@@ -34,14 +37,17 @@ def kubernetes_config(profile: Profile, step: str) -> dict[str, Any]:
     pool = profile.gpu_pool if profile.is_gpu_step(step) else profile.cpu_pool
     if pool is not None:
         _add_pool(config, pool)
-    for mount in profile.mounts:
-        config.pvc_mount.append(
-            pb.PvcMount(
-                mount_path=mount.path,
-                sub_path=mount.sub_path,
-                pvc_name_parameter=_constant(mount.claim),
-            )
+    for name in profile.image_pull_secrets:
+        config.image_pull_secret.append(
+            pb.ImagePullSecret(secret_name_parameter=_constant(name))
         )
+    _add_secrets(config, profile)
+    _add_volumes(config, profile, settings)
+    result: dict[str, Any] = json_format.MessageToDict(config)
+    return result
+
+
+def _add_secrets(config: Any, profile: Profile) -> None:
     for secret in profile.secrets:
         config.secret_as_env.append(
             pb.SecretAsEnv(
@@ -54,9 +60,16 @@ def kubernetes_config(profile: Profile, step: str) -> dict[str, Any]:
                 optional=secret.optional,
             )
         )
-    for name in profile.image_pull_secrets:
-        config.image_pull_secret.append(
-            pb.ImagePullSecret(secret_name_parameter=_constant(name))
+
+
+def _add_volumes(config: Any, profile: Profile, settings: StepSettings) -> None:
+    for mount in profile.mounts:
+        config.pvc_mount.append(
+            pb.PvcMount(
+                mount_path=mount.path,
+                sub_path=mount.sub_path,
+                pvc_name_parameter=_constant(mount.claim),
+            )
         )
     if profile.shared_memory:
         config.empty_dir_mounts.append(
@@ -68,8 +81,8 @@ def kubernetes_config(profile: Profile, step: str) -> dict[str, Any]:
             )
         )
     if settings.scratch:
-        # An emptyDir, not an ephemeral volume: that belongs to root when it is new, and
-        # Kubeflow has no field for the group which could write to it.
+        # An ephemeral volume would belong to root, and Kubeflow has no field for the
+        # group that may write to it.
         config.empty_dir_mounts.append(
             pb.EmptyDirMount(
                 volume_name="graft-scratch",
@@ -77,8 +90,6 @@ def kubernetes_config(profile: Profile, step: str) -> dict[str, Any]:
                 size_limit=settings.scratch,
             )
         )
-    result: dict[str, Any] = json_format.MessageToDict(config)
-    return result
 
 
 def _add_pool(config: Any, pool: Pool) -> None:

@@ -31,7 +31,7 @@ def test_schedule_is_paused_resumed_and_deleted(stub, api, uploaded):
     assert stub.recurring[0]["status"] == "ENABLED"
     schedules.delete_schedule(api(), "nightly")
     assert stub.recurring == []
-    with pytest.raises(schedules.ScheduleError, match="No schedule 'nightly'"):
+    with pytest.raises(schedules.ScheduleError, match="no schedule 'nightly'"):
         schedules.pause_schedule(api(), "nightly")
 
 
