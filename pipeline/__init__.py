@@ -5,5 +5,6 @@ pipeline.py    every node, wired in one place
 local          runs on this machine
 kubeflow       runs on Kubeflow Pipelines and Vertex AI
 commands       one module per command of `graft`
+diagnostics    the checks of `graft doctor`
 environment    `make setup` and the lock files; needs nothing installed
 """

@@ -1,4 +1,4 @@
-"""Which runner Apache Beam takes when nobody names one."""
+"""The default runner of Apache Beam."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRun
 
 
 def keep_beam_local() -> None:
-    """Make Beam's own in-process runner the default.
+    """Make Beam's in-process runner the default.
 
-    Beam's default is to download a Go program from GitHub for every job, with no hash
-    to check, and to fall back to this runner only where GitHub can't be reached: a
-    connected host would run other code than a closed one.
+    Otherwise Beam downloads a Go program from GitHub for every job, without a hash, and
+    uses the in-process runner only if GitHub can't be reached. Hosts with and without
+    internet access would run different code.
     """
     StandardOptions.DEFAULT_RUNNER = LOCAL_RUNNER

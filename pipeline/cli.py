@@ -1,7 +1,7 @@
 """The `graft` command line.
 
-Each command is a module of `graft.pipeline.commands`, imported without anything heavy:
-help and mistakes in a config are answered before TFX would have been imported.
+Each command is a module of `graft.pipeline.commands`. Help, and errors in a config, are
+shown before TFX or TensorFlow is imported.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _COMMANDS = {
     "schedule": ("schedule", "app"),
     "doctor": ("doctor", "doctor"),
 }
-"""Name on the command line, in the order of the help: module and attribute."""
+"""Command to module and attribute, in the order of the help."""
 
 
 class _LazyGroup(TyperGroup):
-    """Imports a command's module when asked for: `graft run` pays for no other."""
+    """Imports the module of a command when the command is used."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(_COMMANDS)
@@ -86,10 +86,10 @@ def _version(
 
 
 def main() -> None:
-    """Run the command line; a user's mistake ends it with one message and status 1."""
+    """Run the command line; a `UserError` is printed and ends it with status 1."""
     from graft.contract.errors import UserError
 
-    # TensorFlow's greetings are no answer to any command.
+    # TensorFlow would log to standard error while it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         app()
@@ -97,7 +97,7 @@ def main() -> None:
         sys.stderr.write(f"graft: {error}\n")
         sys.exit(1)
     except KeyboardInterrupt:
-        sys.stderr.write("graft: interrupted; the same command goes on from here.\n")
+        sys.stderr.write("graft: interrupted; run the command again to continue.\n")
         sys.exit(130)
 
 

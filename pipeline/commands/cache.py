@@ -1,4 +1,4 @@
-"""`graft cache stats|verify|prune`: the store of bottleneck features."""
+"""`graft cache stats|verify|prune`: maintain the cache of bottleneck features."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from typing import Annotated
 import typer
 
 from graft.contract.errors import UserError
+from graft.pipeline.config import DEFAULT_OUTPUT
 
-app = typer.Typer(help="Look after the store of bottleneck features.")
+app = typer.Typer(help="Maintain the cache of bottleneck features.")
 
 Folder = Annotated[
-    Path, typer.Argument(metavar="FOLDER", help="The store; a run's `features.cache`.")
+    Path, typer.Argument(metavar="FOLDER", help="The cache; `features.cache` of a run.")
 ]
-DEFAULT_FOLDER = Path("graft_output") / "features"
+DEFAULT_FOLDER = Path(DEFAULT_OUTPUT) / "features"
 
 
 def _existing(folder: Path) -> str:
     if not folder.is_dir():
         raise UserError(
-            f"{str(folder)!r} is no folder. A run makes the store, by default in "
-            f"{str(DEFAULT_FOLDER)!r}; name yours."
+            f"There is no folder {str(folder)!r}. Name the feature cache of a run; "
+            f"the default is {str(DEFAULT_FOLDER)!r}."
         )
     return str(folder)
 
 
 @app.command()
 def stats(folder: Folder = DEFAULT_FOLDER) -> None:
-    """Print what the store holds: images, size, and what computed each part."""
+    """Print images, size, preset and engine of each part of the cache."""
     _print(folder)
 
 
 @app.command()
 def verify(folder: Folder = DEFAULT_FOLDER) -> None:
-    """Check every file against its SHA-256; the exit status is 1 if one is damaged."""
+    """Check all files against their SHA-256; the exit status is 1 after damage."""
     if _print(folder):
         raise typer.Exit(1)
 
@@ -44,10 +45,10 @@ def verify(folder: Folder = DEFAULT_FOLDER) -> None:
 def prune(
     folder: Folder = DEFAULT_FOLDER,
     unused_days: Annotated[
-        float, typer.Option(min=0, help="Remove what no run opened for so many days.")
+        float, typer.Option(min=0, help="Remove files unused for so many days.")
     ] = 30,
 ) -> None:
-    """Remove damaged files, torn writes and what was long out of use."""
+    """Remove damaged files, incomplete files, and files not used for long."""
     from graft.components.features import store_upkeep
 
     removed = store_upkeep.prune(_existing(folder), unused_days * 24 * 3600)

@@ -1,4 +1,4 @@
-"""`graft load-test`: how a server does under a given load."""
+"""`graft load-test`: measure a server under a given load."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from graft.serving.model_store import DEFAULT_NAME
 
 def load_test(
     images: Annotated[
-        list[str], typer.Argument(help="Images, folders or patterns; sent in turn.")
+        list[str], typer.Argument(help="Images, folders or patterns, sent in rotation.")
     ],
     *,
     server: Annotated[str, typer.Option(help="HOST:PORT of gRPC.")] = "localhost:8500",
@@ -35,10 +35,10 @@ def load_test(
         Path | None, typer.Option("--json", help="Write the figures to this file.")
     ] = None,
 ) -> None:
-    """Send images at a fixed rate, whatever the answers take, and report percentiles.
+    """Send images at a fixed rate and report percentiles of the latency.
 
-    Latency counts from when a request was due, so waiting for a busy server is part of
-    it (no coordinated omission). The exit status is 1 if a request failed.
+    Latency counts from the planned time of a request, so it includes the wait for a
+    busy server (no coordinated omission). The exit status is 1 if a request failed.
     """
     import asyncio
     import itertools

@@ -1,4 +1,4 @@
-"""`graft predict`: class names for images, by a server or by the model right here."""
+"""`graft predict`: classify images, by a server or by the model in this process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Predict = Callable[[Iterable[bytes]], Iterator[Outcome]]
 
 
 class Output(str, enum.Enum):
-    """In what form predictions are written."""
+    """Output format of predictions."""
 
     JSON = "json"
     CSV = "csv"
@@ -44,7 +44,7 @@ def predict(
     *,
     server: Annotated[
         str | None,
-        typer.Option(help="HOST:PORT of a server's gRPC; else none is used."),
+        typer.Option(help="HOST:PORT of a server's gRPC; none is used by default."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
     model_dir: Annotated[
@@ -52,7 +52,7 @@ def predict(
     ] = DEFAULT_FOLDER,
     top: Annotated[int, typer.Option(min=1, help="Classes to show per image.")] = 1,
     output: Annotated[
-        Output, typer.Option(help="Form of the answers on standard output.")
+        Output, typer.Option(help="Format of the output.")
     ] = Output.TABLE,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Most images in a request.")
@@ -66,7 +66,7 @@ def predict(
 ) -> None:
     """Classify images.
 
-    The exit status is 1 if any file couldn't be classified; the others still are.
+    The exit status is 1 if a file could not be classified; the others still are.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -85,10 +85,10 @@ def predict(
                 predict_each: Predict = client.predict_each
             else:
                 version, path = newest_version(find_model(model_dir, model))
-                from graft.pipeline.local.run_log import native_greetings_hidden
+                from graft.pipeline.local.run_log import native_output_hidden
                 from graft.serving.local_model import LocalModel
 
-                with native_greetings_hidden():
+                with native_output_hidden():
                     local = LocalModel(version, path)
                 stack.callback(local.close)
                 predict_each = local.predict_each
@@ -110,21 +110,21 @@ def predict(
 
 
 class _Answers:
-    """The predictions for files; names those that have none on standard error."""
+    """Predictions for files; files without one are named on standard error."""
 
     def __init__(self, paths: list[Path], predict_each: Predict) -> None:
         self.num_failed = 0
         self._paths = paths
         self._predict_each = predict_each
-        self._unread: dict[int, OSError] = {}
+        self._read_errors: dict[int, OSError] = {}
 
     def _read(self) -> Iterator[bytes]:
         for index, path in enumerate(self._paths):
             try:
                 yield path.read_bytes()
             except OSError as error:
-                self._unread[index] = error
-                yield b""  # The model refuses it in its place.
+                self._read_errors[index] = error
+                yield b""  # Keeps the position; the model refuses it.
 
     def __iter__(self) -> Iterator[tuple[Path, Prediction]]:
         from rich.console import Console
@@ -139,15 +139,15 @@ class _Answers:
                 zip(self._paths, outcomes, strict=True)
             ):
                 bar.advance(task)
-                if isinstance(outcome, Prediction) and index not in self._unread:
+                if isinstance(outcome, Prediction) and index not in self._read_errors:
                     yield path, outcome
                     continue
                 self.num_failed += 1
                 sys.stderr.write(f"{path}: {self._reason(index, outcome)}\n")
 
     def _reason(self, index: int, outcome: Outcome) -> str:
-        if index in self._unread:
-            return f"can't be read: {self._unread[index].strerror}"
+        if index in self._read_errors:
+            return f"can't be read: {self._read_errors[index].strerror}"
         message = outcome.message if isinstance(outcome, PredictionError) else ""
         return f"not an image that the model reads: {message.partition(chr(10))[0]}"
 
@@ -165,18 +165,18 @@ def _record(path: Path, prediction: Prediction, top: int) -> dict[str, Any]:
     }
 
 
-Found = Iterator[tuple[Path, Prediction]]
+Predictions = Iterator[tuple[Path, Prediction]]
 
 
-def _write_json(found: Found, top: int) -> None:
-    for path, prediction in found:
+def _write_json(predictions: Predictions, top: int) -> None:
+    for path, prediction in predictions:
         sys.stdout.write(json.dumps(_record(path, prediction, top)) + "\n")
 
 
-def _write_csv(found: Found, top: int) -> None:
+def _write_csv(predictions: Predictions, top: int) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["image", "rank", "class_name", "score", "model_version", "answer"])
-    for path, prediction in found:
+    for path, prediction in predictions:
         for rank, (name, score) in enumerate(prediction.top(top), 1):
             writer.writerow(
                 [
@@ -190,8 +190,8 @@ def _write_csv(found: Found, top: int) -> None:
             )
 
 
-def _write_table(found: Found, top: int) -> None:
-    for path, prediction in found:
+def _write_table(predictions: Predictions, top: int) -> None:
+    for path, prediction in predictions:
         answers = ", ".join(f"{name} {s:.3f}" for name, s in prediction.top(top))
         if prediction.is_unknown:
             answers = f"{prediction.class_name} ({answers})"

@@ -1,4 +1,4 @@
-"""`graft presets`: the backbones, and whether their weights are on this machine."""
+"""`graft presets`: list the backbones, and where their weights are."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def presets(
             str(preset.image_size),
             f"{(preset.num_parameters or 0) / 1e6:.1f} M",
             "" if preset.top1 is None else f"{preset.top1:.3f}",
-            _place_of_weights(preset),
+            _weights_location(preset),
             preset.licence,
         ]
         if preset.name in chosen or "all" in chosen:
             row.append(f"{_measure_speed(preset):.0f}")
         table.add_row(*row)
-    # A pipe is taken for 80 columns, which would cut names off.
+    # A pipe has 80 columns by default, which would cut names.
     Console(width=max(Console().width, _TABLE_WIDTH)).print(table)
     typer.echo(
         "Top-1 is ImageNet's, as published. Any other model of keras.applications "
@@ -54,14 +54,14 @@ def presets(
     )
 
 
-def _place_of_weights(preset: Preset) -> str:
+def _weights_location(preset: Preset) -> str:
     if find_local_weights(preset) is not None:
         return "here"
     return "to download" if preset.source == "keras" else "package missing"
 
 
 def _measure_speed(preset: Preset) -> float:
-    """Return images per second of the backbone, random weights, batches of 32."""
+    """Return images per second of the backbone, in batches of 32."""
     import numpy as np
     import tensorflow as tf
 

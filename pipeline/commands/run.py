@@ -20,7 +20,7 @@ from graft.pipeline.commands.options import (
 from graft.pipeline.config import PipelineConfig, load_config
 
 EXIT_REFUSED = 3
-"""Exit status when the pipeline ran and the gate refused the model."""
+"""Exit status of a run whose model the gate refused."""
 
 
 def run(
@@ -34,14 +34,14 @@ def run(
 ) -> None:
     """Run the pipeline: ingest, validate, train, evaluate, gate and push.
 
-    With no CONFIG, --data names a folder with one folder of images per class. What an
-    earlier run already answered is taken from its cache. The exit status is 0 when the
-    model was pushed, 3 when the gate refused it, 1 when the run failed.
+    Without CONFIG, --data names a folder with one folder of images per class. Results
+    of earlier runs are taken from the cache. The exit status is 0 if the model was
+    pushed, 3 if the gate refused it, and 1 if the run failed.
     """
     from graft.components.ingestion.fingerprint import fingerprint
 
     loaded = load_config(config, data=data, output=output, overrides=overrides)
-    # Before TFX is imported: data that are not there are told of at once.
+    # Missing data are reported before TFX is imported, which takes seconds.
     data_fingerprint = fingerprint(loaded.data)
     folder = Path(loaded.pipeline_folder)
     _make_folder(folder)
@@ -52,7 +52,7 @@ def run(
 
 
 def _make_folder(folder: Path) -> None:
-    """Make the output folder and see that it can be written to, before the wait."""
+    """Create the output folder, and check that it is writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"
@@ -78,8 +78,8 @@ def _run(
             display.say("Loading TFX")
             from graft.pipeline import lean_imports
 
-            # Imports make millions of objects and no garbage: looking for some among
-            # them takes seconds, now and in every later collection.
+            # Imports create many objects and no garbage. Collections would take time
+            # now; `freeze` exempts these objects from every later one.
             gc.disable()
             lean_imports.install()
             from graft.pipeline.local.runner import run_locally
@@ -107,18 +107,17 @@ def _run(
 
 
 def _failure(error: Exception, node: str | None, log_path: Path) -> Exception:
-    """Name the usual failures of a machine; leave a defect of ours as it is."""
+    """Return the error to show the user for an exception of a node."""
     text = str(error)
     if (isinstance(error, OSError) and error.errno == 28) or "No space left" in text:
         return UserError(
-            f"No space left on the disk, in {node or 'the run'}. Free some and run the "
-            f"same command again: it goes on from here.\nLog: {log_path}"
+            f"No space is left on the disk ({node or 'the run'} failed). Free some and "
+            f"run the same command again; it continues from here.\nLog: {log_path}"
         )
     import logging
 
     logging.getLogger("graft").error("%s failed", node or "The run", exc_info=error)
+    summary = " ".join([f"{type(error).__name__}:", *text.splitlines()[:1]])
     return UserError(
-        f"{node or 'The run'} failed: {type(error).__name__}: {text.splitlines()[0]}\n"
-        f"This is not a mistake of yours that graft knows. The log has the trace: "
-        f"{log_path}"
+        f"{node or 'The run'} failed: {summary}\nThe trace is in the log: {log_path}"
     )

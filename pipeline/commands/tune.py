@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from graft.trainer.loops.tuning import Problem, Score
 
-_SHOWN = 5
+_ROWS_SHOWN = 5
 TABLE_FILE = "trials.csv"
 JSON_FILE = "trials.json"
 BEST_FILE = "best.yaml"
@@ -42,25 +42,26 @@ def tune(  # noqa: PLR0917 - options of a command
     overrides: SetOption = None,
     trials: Annotated[
         int,
-        typer.Option("--trials", min=1, help="Heads to try, earlier ones too."),
+        typer.Option("--trials", min=1, help="Heads to try, earlier calls included."),
     ] = 50,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", min=0, help="Begin none after so many.")
+        float | None,
+        typer.Option("--seconds", min=0, help="Start no trial after this time."),
     ] = None,
     metric: Annotated[
         Literal["loss", "accuracy"],
-        typer.Option("--metric", help="What decides, on `eval`."),
+        typer.Option("--metric", help="Metric on `eval` to optimise."),
     ] = "loss",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the proposals.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the search.")] = 0,
     best: Annotated[
-        Path | None, typer.Option("--best", help="Where the best config is written.")
+        Path | None, typer.Option("--best", help="File for the best config.")
     ] = None,
 ) -> None:
     """Search for a better head on the features that `graft run` stored.
 
-    Head, optimizer, rate, penalties and label smoothing are chosen on `eval`; `test` is
-    never read. The best config, a table of the trials and the search itself are kept in
-    the pipeline's folder: the same command goes on where it ended, or was killed.
+    It chooses head, optimizer, learning rate, penalties and label smoothing on `eval`,
+    and never reads `test`. It keeps the best config, a table of the trials and the
+    search in the pipeline's folder. The same command continues an earlier search.
     """
     from graft.components.ingestion.fingerprint import fingerprint
 
@@ -96,18 +97,17 @@ def _problem(
     eval_files: str,
     metric: Literal["loss", "accuracy"],
 ) -> tuple[Problem, str]:
-    """Load the features; return the problem and a hash of all that it is about."""
-    from graft.pipeline.local.run_log import native_greetings_hidden
+    """Load the features; return the problem, and a hash of data and config."""
+    from graft.pipeline.local.run_log import native_output_hidden
 
-    with native_greetings_hidden():
+    with native_output_hidden():
         from graft.trainer.loops.input_fn import load_features
         from graft.trainer.loops.training_loop import fingerprint_of
         from graft.trainer.loops.tuning import SEARCH_VERSION, Problem
 
-        # TensorFlow looks for GPUs at the first operation, and complains of finding
-        # none.
+        # The first operation makes TensorFlow warn that it finds no GPU.
         train, evaluation = load_features([train_files]), load_features([eval_files])
-    # Every trial is a graph of its own, which TensorFlow warns of.
+    # TensorFlow warns of many graphs; each trial needs its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     shape: tuple[int, ...] = train[0].shape[1:]
     if config.model.pooling == "none":
@@ -126,8 +126,8 @@ def _problem(
     digest = hashlib.sha256()
     for array in (*train, *evaluation):
         digest.update(array.tobytes())
-    about = fingerprint_of(config.model, config.training, SEARCH_VERSION, metric)
-    digest.update(about.encode())
+    settings = fingerprint_of(config.model, config.training, SEARCH_VERSION, metric)
+    digest.update(settings.encode())
     return problem, digest.hexdigest()
 
 
@@ -150,15 +150,15 @@ def _search(
     num_before = len(tuning.finished_trials(study))
     if num_before:
         typer.echo(f"Going on with {num_before} trials of the same search.")
-    now = problem.fit(None)
-    typer.echo(f"The config as it is: {_words(now)}")
-    least = [min([now.value(problem.metric), *_values(study)])]
+    current = problem.fit(None)
+    typer.echo(f"The config as it is: {_describe(current)}")
+    best_values = [min([current.value(problem.metric), *_values(study)])]
 
     def on_trial(trial: optuna.trial.FrozenTrial) -> None:
         if trial.value is not None and trial.state.name == "COMPLETE":
-            if trial.value < least[0]:
-                least[0] = trial.value
-                score = _words(tuning.score_of(trial))
+            if trial.value < best_values[0]:
+                best_values[0] = trial.value
+                score = _describe(tuning.score_of(trial))
                 typer.echo(f"Trial {trial.number + 1}: {score}")
 
     tuning.search(
@@ -167,16 +167,16 @@ def _search(
     rows = tuning.table(tuning.finished_trials(study))
     _write_table(folder, rows)
     _show(rows, time.monotonic() - started, num_before)
-    done = [t for t in tuning.finished_trials(study) if t.state.name == "COMPLETE"]
-    winner = min(done, key=lambda trial: trial.value or 0.0, default=None)
-    if winner is None or (winner.value or 0.0) >= now.value(problem.metric):
-        typer.echo("No trial was better than the config as it is: nothing to change.")
+    completed = [t for t in tuning.finished_trials(study) if t.state.name == "COMPLETE"]
+    winner = min(completed, key=lambda trial: trial.value or 0.0, default=None)
+    if winner is None or (winner.value or 0.0) >= current.value(problem.metric):
+        typer.echo("No trial was better than the present config.")
         return
     header = (
         f"# Written by `graft tune`: trial {winner.number + 1} of {len(rows)}, "
         f"chosen by its {problem.metric} on `eval`.\n"
-        f"#   {_words(tuning.score_of(winner))}\n"
-        f"#   before: {_words(now)}\n"
+        f"#   {_describe(tuning.score_of(winner))}\n"
+        f"#   before: {_describe(current)}\n"
     )
     proposal = tuning.proposal_of(winner)
     text = header + _best_config(config, proposal.head, proposal.training)
@@ -191,14 +191,14 @@ def _values(study: optuna.Study) -> list[float]:
     return [t.value for t in study.trials if t.value is not None]
 
 
-def _words(score: Score) -> str:
+def _describe(score: Score) -> str:
     return f"accuracy {score.accuracy:.4f}, log-loss {score.loss:.4f} on eval"
 
 
 def _best_config(
     config: PipelineConfig, head: list[dict[str, Any]], training: dict[str, Any]
 ) -> str:
-    """Return the user's own keys, and the trial's in their place, as YAML."""
+    """Return the user's config as YAML, with the head and training of a trial."""
     values = config.model_dump(mode="json", exclude_unset=True)
     values.setdefault("model", {})["head"] = head
     values.setdefault("training", {}).update(training)
@@ -208,7 +208,7 @@ def _best_config(
 
 
 def _write_table(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the trials as CSV, for people, and as JSON."""
+    """Write the trials as CSV and as JSON."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with (folder / TABLE_FILE).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
@@ -225,7 +225,7 @@ def _show(rows: list[dict[str, Any]], seconds: float, num_before: int) -> None:
     for title in ("Trial", "Eval loss", "Eval accuracy", "Seconds", "Head"):
         table.add_column(title, justify="left" if title == "Head" else "right")
     done = [row for row in rows if row["eval_loss"] is not None]
-    for row in sorted(done, key=lambda row: float(row["eval_loss"]))[:_SHOWN]:
+    for row in sorted(done, key=lambda row: float(row["eval_loss"]))[:_ROWS_SHOWN]:
         table.add_row(
             str(row["trial"] + 1),
             f"{row['eval_loss']:.4f}",
@@ -236,5 +236,5 @@ def _show(rows: list[dict[str, Any]], seconds: float, num_before: int) -> None:
     Console(highlight=False).print(table)
     typer.echo(
         f"{len(rows) - num_before} trials in {seconds:.0f} s, "
-        f"{len(rows) - len(done)} of all given up early."
+        f"{len(rows) - len(done)} of all stopped early."
     )

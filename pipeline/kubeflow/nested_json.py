@@ -1,6 +1,6 @@
 r"""Read and replace a value inside JSON that is nested in strings of JSON.
 
-TFX hands a component its properties as text, and ours hold configs that are text again:
+TFX passes properties to a component as text, and graft's hold configs as text again:
 `{"training": "{\"epochs\": 30}"}`. A path walks through both, as `("training",
 "epochs")`. Standard library only: containers import this before anything else.
 """
@@ -22,7 +22,7 @@ def read(text: str, path: Sequence[Key]) -> Any:
         path: Keys of objects and indexes of lists; empty: the text itself.
 
     Returns:
-        The value, text as it stands.
+        The value; text is returned unchanged.
 
     Raises:
         KeyError: There is nothing at `path`.

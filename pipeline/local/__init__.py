@@ -1,1 +1,11 @@
-"""Runs on this machine: the runner, the live display, and what a finished run says."""
+"""Run the pipeline on this machine, and read the results of its runs.
+
+runner.py            run the pipeline
+progress_display.py  live display of a run
+run_log.py           logs to a file
+run_result.py        result of the latest run
+run_history.py       earlier runs
+stored_features.py   features that the latest run stored
+metadata_store.py    read the metadata store
+summary.py           text at the end of a run
+"""

@@ -1,4 +1,4 @@
-"""The live display of a run: which node runs, how far it is, what remains."""
+"""The live display of a run: running nodes, their progress, the time left."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class ProgressDisplay:
-    """Shows a line per node; on a terminal the running one moves.
+    """Shows a line per node; on a terminal, running nodes are animated.
 
     Args:
         stream: Where to write.
-        animate: Whether to move at all; a stream that is no terminal never does.
+        animate: Whether to animate on a terminal; other streams are never animated.
     """
 
     def __init__(self, stream: TextIO, *, animate: bool) -> None:
@@ -53,13 +53,13 @@ class ProgressDisplay:
             self._live.stop()
 
     def say(self, message: str) -> None:
-        """Show what is done while no node runs."""
+        """Show a message while no node runs."""
         self._message = message
         if not self._is_live:
             self._console.print(f"{message} …")
 
     def on_event(self, event: NodeEvent) -> None:
-        """Take note of a node that began, ended or failed."""
+        """Show that a node started, finished or failed."""
         with self._lock:
             self._message = ""
             if event.state == "started":
@@ -92,16 +92,16 @@ class ProgressDisplay:
 
 
 def _describe_counts(seconds: float) -> str:
-    """Say per counter how many are done, at which rate, and what remains."""
+    """Return count, rate and time left of each progress counter."""
     parts = []
-    for what, count in progress.snapshot().items():
+    for unit, count in progress.snapshot().items():
         if not count.done:
             continue
         rate = count.done / max(seconds, 1e-3)
         text = f"{count.done:,}"
         if count.total is not None:
             text += f" of {count.total:,}"
-        text += f" {what}, {rate:,.0f}/s"
+        text += f" {unit}, {rate:,.0f}/s"
         if count.total is not None and count.done < count.total and rate > 0:
             text += f", {(count.total - count.done) / rate:.0f} s left"
         parts.append(text)

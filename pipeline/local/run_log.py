@@ -1,4 +1,4 @@
-"""What a run says while it runs, and where everything else that is said goes."""
+"""Send the logs of a run to a file, and keep the terminal for the display."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from absl import logging as absl_logging
 
 @contextlib.contextmanager
 def logs_to_file(path: Path, *, verbose: bool) -> Iterator[TextIO]:
-    """Send the logs of TFX, Beam and TensorFlow to a file, and keep the terminal free.
+    """Send the logs of TFX, Beam and TensorFlow to a file.
 
-    TensorFlow's C++ code writes to the process's standard error itself, so the file
-    descriptor is redirected, not only Python's stream.
+    TensorFlow's C++ code writes to the file descriptor of standard error, so that is
+    redirected, and not only Python's stream.
 
     Args:
-        path: The log file; appended to.
+        path: Log file; new lines are appended.
         verbose: Show the logs on the terminal too.
 
     Yields:
@@ -67,19 +67,19 @@ def logs_to_file(path: Path, *, verbose: bool) -> Iterator[TextIO]:
 
 
 @contextlib.contextmanager
-def native_greetings_hidden() -> Iterator[None]:
+def native_output_hidden() -> Iterator[None]:
     """Hide what TensorFlow's C++ code writes while it is loaded.
 
-    It writes before its log levels are read, so no setting silences it. An error of
-    Python is an exception and is not hidden.
+    It writes before it reads its log level, so no setting silences it. Exceptions are
+    not hidden.
     """
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    standard_error = os.dup(2)
+    null_device = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(null_device, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(nowhere)
-        os.close(kept)
+        os.dup2(standard_error, 2)
+        os.close(null_device)
+        os.close(standard_error)

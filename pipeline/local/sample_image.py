@@ -1,4 +1,4 @@
-"""An image of the test split, for the command that asks the model about one."""
+"""Find an image of the test split to try the model with."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from graft.pipeline.config import PipelineConfig
 
 
 def sample_image(config: PipelineConfig, examples_uri: str) -> str | None:
-    """Return the path of an image that the model has not seen.
+    """Return the path of an image that the model was not trained on.
 
     Args:
         config: The run's config.
         examples_uri: The `Examples` artifact of ImageExampleGen.
 
     Returns:
-        The user's own file where there is one; otherwise the image is written below the
-        output folder. None when the test split is empty.
+        The user's file if it exists; otherwise a copy in the pipeline's folder. None if
+        the test split is empty.
     """
     pattern = os.path.join(examples_uri, f"Split-{split_names.TEST_SPLIT}", "*")
     for serialized in tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern))).take(

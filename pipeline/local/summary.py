@@ -1,4 +1,4 @@
-"""The one screen at the end of a run."""
+"""The summary that is printed at the end of a run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from graft.serving.model_store import DEFAULT_FOLDER
 def print_summary(
     config: PipelineConfig, result: RunResult, *, seconds: float, log_path: Path
 ) -> None:
-    """Print accuracy, verdict, where model and report are, and what to do next."""
-    # Soft wrap: a path is cut and pasted, so the terminal breaks lines, and not we.
+    """Print accuracy, verdict, paths of model and report, and the next command."""
+    # A wrapped path could not be copied from the terminal.
     console = Console(highlight=False, soft_wrap=True)
 
     def add_row(name: str, text: str) -> None:
@@ -45,13 +45,13 @@ def print_summary(
 
 
 def predict_command(config: PipelineConfig, image: str | None) -> str:
-    """Return the command that asks the pushed model about an image.
+    """Return the command that classifies an image with the pushed model.
 
     Args:
         config: The run's config.
-        image: Path of an image; None stands for any.
+        image: Path of an image; None: a placeholder.
     """
-    # Outside of an activated environment the command has no short name.
+    # Without an activated environment, `graft` is not on the PATH.
     script = Path(sys.executable).with_name("graft")
     program = "graft" if shutil.which("graft") else os.path.relpath(script)
     words = [program, "predict", image or "IMAGE", "--model", config.push.model_name]

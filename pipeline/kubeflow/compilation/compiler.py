@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Literal
+from typing import Any
 
 from graft.pipeline.config import PipelineConfig
 from graft.pipeline.kubeflow.compilation import refusals
@@ -14,8 +14,11 @@ from graft.pipeline.kubeflow.compilation.post_processing import (
     post_process,
 )
 from graft.pipeline.kubeflow.compilation.profile import Profile
+from graft.pipeline.kubeflow.container.executor_input import (
+    UNMOUNTED_SCHEMES,
+    describe_unmounted,
+)
 
-Target = Literal["kubeflow", "vertex"]
 ENTRYPOINT_COMMAND = ("python", "-m", "graft.pipeline.kubeflow.container.entrypoint")
 NO_FINGERPRINT = "not computed"
 BUILT_IN_DATA = ("keras:", "sklearn:")
@@ -27,9 +30,9 @@ def compile_pipeline(
     """Compile for open-source Kubeflow Pipelines.
 
     Args:
-        config: The run's config; its paths are those inside the containers.
+        config: The run's config, with paths inside the containers.
         profile: The cluster.
-        require_fingerprint: See `post_process`.
+        require_fingerprint: Whether every run must name its data's fingerprint.
 
     Returns:
         The two documents.
@@ -38,7 +41,7 @@ def compile_pipeline(
         CompileError: The pipeline or the profile would fail on the cluster.
     """
     refusals.check_image(profile.image)
-    config = on_the_cluster(config, profile)
+    config = with_cluster_folders(config, profile)
     check_paths(config, profile)
     job, classes = tfx_compile(config)
     return post_process(
@@ -46,16 +49,12 @@ def compile_pipeline(
     )
 
 
-def on_the_cluster(config: PipelineConfig, profile: Profile) -> PipelineConfig:
-    """Fill in the folders that the config leaves to the profile.
+def with_cluster_folders(config: PipelineConfig, profile: Profile) -> PipelineConfig:
+    """Return the config with the profile's folders where it names none.
 
     Args:
         config: The config as the user wrote it.
-        profile: The cluster.
-
-    Returns:
-        The config with a model store, a store of features and a folder for checkpoints
-        on the profile's mounts.
+        profile: The cluster, with folders for models, features and checkpoints.
     """
     push = config.push.model_copy(
         update={"destination": config.push.destination or profile.model_store}
@@ -77,10 +76,10 @@ def on_the_cluster(config: PipelineConfig, profile: Profile) -> PipelineConfig:
 
 
 def check_paths(config: PipelineConfig, profile: Profile) -> None:
-    """Refuse paths that no container would find.
+    """Refuse paths that containers can't reach.
 
     Raises:
-        CompileError: Naming the key, the mounts and the value.
+        CompileError: A path is outside of the mounts; the message names the key.
     """
     paths = {
         "data.path": config.data.path,
@@ -92,11 +91,8 @@ def check_paths(config: PipelineConfig, profile: Profile) -> None:
     for key, path in paths.items():
         if not path or path.startswith((*BUILT_IN_DATA, "gs://")):
             continue
-        if path.startswith(refusals.UNMOUNTED_SCHEMES):
-            raise refusals.CompileError(
-                f"`{key}` is a path, which no one downloads for the step: mount a "
-                f"volume and name the path in it. Received: {path!r}"
-            )
+        if path.startswith(UNMOUNTED_SCHEMES):
+            raise refusals.CompileError(describe_unmounted(key, path))
         folders = [mount.path for mount in profile.mounts]
         if not any(_lies_in(path, folder) for folder in folders):
             raise refusals.CompileError(
@@ -124,7 +120,7 @@ def tfx_compile(config: PipelineConfig) -> tuple[dict[str, Any], ArtifactClasses
     pipeline = create_pipeline(
         config, data_fingerprint=NO_FINGERPRINT, beam_args=config.beam_args
     )
-    # The image is set step by step afterwards; TFX wants one.
+    # TFX requires an image; post-processing sets the real one per step.
     runner_config = runner.KubeflowV2DagRunnerConfig(
         default_image="graft:set-afterwards",
         default_commands=list(ENTRYPOINT_COMMAND),
@@ -137,7 +133,8 @@ def tfx_compile(config: PipelineConfig) -> tuple[dict[str, Any], ArtifactClasses
 def artifact_classes(pipeline: Any) -> ArtifactClasses:
     """Collect the artifact classes of a TFX pipeline.
 
-    A class with an attribute `DASHBOARD_TYPE`, such as "system.HTML", is shown as that.
+    The attribute `DASHBOARD_TYPE` of a class, such as "system.HTML", is its type in the
+    dashboard.
     """
     paths: dict[str, str] = {}
     shown: dict[str, str] = {}
@@ -154,10 +151,10 @@ def artifact_classes(pipeline: Any) -> ArtifactClasses:
 def compile_for_vertex(config: PipelineConfig, profile: Profile) -> str:
     """Compile for Vertex AI: the `PipelineJob` as JSON, with our entry point and image.
 
-    Mounts, pools and secrets of the profile have no meaning there; paths are gs://.
+    Mounts, pools and secrets of the profile are ignored; paths must be on gs://.
 
     Raises:
-        CompileError: A path that Vertex AI's containers don't reach, or no GPU's name.
+        CompileError: A path is not on gs://, or the GPU has no name for Vertex AI.
     """
     config = config.model_copy(
         update={
@@ -190,7 +187,7 @@ def compile_for_vertex(config: PipelineConfig, profile: Profile) -> str:
 def _to_vertex(label: str, container: dict[str, Any], profile: Profile) -> None:
     container["args"] += ["--remote_files"]
     resources = container["resources"]
-    # Vertex AI reads the numbers: cores, and memory in GB.
+    # Vertex AI takes numbers: cores, and memory in GB.
     vertex: dict[str, Any] = {
         "cpuLimit": _cores(resources["resourceCpuLimit"]),
         "memoryLimit": _gigabytes(resources["resourceMemoryLimit"]),
@@ -200,7 +197,7 @@ def _to_vertex(label: str, container: dict[str, Any], profile: Profile) -> None:
         pool = profile.gpu_pool
         if pool is None or pool.vertex_accelerator is None:
             raise refusals.CompileError(
-                f"{label} uses a GPU: name Vertex AI's kind in "
+                f"{label} uses a GPU: set its name on Vertex AI in "
                 "`gpu_pool.vertex_accelerator`, such as NVIDIA_L4."
             )
         vertex["accelerator"] = {

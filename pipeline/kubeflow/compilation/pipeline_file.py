@@ -9,10 +9,13 @@ from typing import Any
 import yaml
 
 from graft.contract.errors import UserError
-from graft.pipeline.kubeflow.container.executor_input import unmounted_uris
+from graft.pipeline.kubeflow.container.executor_input import (
+    describe_unmounted,
+    unmounted_uris,
+)
 
 MAX_BYTES = 32 * 2**20
-"""Kubeflow's limit of an upload."""
+"""Kubeflow's size limit of an uploaded file."""
 _TYPES: dict[str, tuple[type, ...]] = {
     "STRING": (str,),
     "NUMBER_INTEGER": (int,),
@@ -24,19 +27,20 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 SERVICE_ACCOUNT_ANNOTATION = "graft.dev/service-account"
-"""On each pod: the profile's service account. The file has no field for it; who starts
-a run names it."""
+"""Annotation with the profile's service account, for whoever starts a run.
+
+The file has no field for the account."""
 
 
 class PipelineFileError(UserError):
-    """The file or a parameter would be refused by Kubeflow."""
+    """Kubeflow would refuse the file or a parameter."""
 
 
 def read_pipeline_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read both documents as the API server does.
+    """Return the `PipelineSpec` and the Kubernetes settings by executor.
 
     Raises:
-        PipelineFileError: It would be refused at upload.
+        PipelineFileError: Kubeflow would refuse the file.
     """
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
@@ -54,13 +58,15 @@ def read_pipeline_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise PipelineFileError(f"{str(path)!r} is larger than Kubeflow's 32 MiB.")
     if not documents or not isinstance(documents[0], dict):
         raise PipelineFileError(
-            f"{str(path)!r} holds no pipeline; graft compile makes one."
+            f"{str(path)!r} contains no pipeline. `graft compile` writes one."
         )
     spec = documents[0]
     try:
         json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
     except json_format.ParseError as error:
-        raise PipelineFileError(f"{str(path)!r} is no PipelineSpec: {error}") from error
+        raise PipelineFileError(
+            f"{str(path)!r} is not a PipelineSpec: {error}"
+        ) from error
     if spec.get("schemaVersion") != "2.1.0":
         raise PipelineFileError(
             f"`schemaVersion` must be 2.1.0. Received: {spec.get('schemaVersion')!r}"
@@ -70,14 +76,14 @@ def read_pipeline_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def kubernetes_configs(platform: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the Kubernetes settings by executor of a `PlatformSpec`."""
+    """Return the Kubernetes settings of a `PlatformSpec`, by executor."""
     kubernetes = platform.get("platforms", {}).get("kubernetes", {})
     configs: dict[str, Any] = kubernetes.get("deploymentSpec", {}).get("executors", {})
     return configs
 
 
 def service_account_of(configs: Mapping[str, Any]) -> str | None:
-    """Return the service account that the profile named; None: the backend's default.
+    """Return the profile's service account; None: the backend's default.
 
     Args:
         configs: Kubernetes settings by executor, as `read_pipeline_file` returns them.
@@ -92,10 +98,10 @@ def service_account_of(configs: Mapping[str, Any]) -> str | None:
 def check_parameters(
     spec: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return all parameters with their defaults.
+    """Return the values of all parameters, defaults included.
 
     Raises:
-        PipelineFileError: An unknown one, a missing one, or one of another type.
+        PipelineFileError: A parameter is unknown, missing, or of another type.
     """
     defined = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     values = {}
@@ -117,9 +123,6 @@ def check_parameters(
         ):
             raise PipelineFileError(f"`{name}` must be a {kind}. Received: {value!r}")
         for _, uri in unmounted_uris(value):
-            raise PipelineFileError(
-                f"`{name}` is a path, which no one downloads for the steps: name a "
-                f"mounted folder. Received: {uri!r}"
-            )
+            raise PipelineFileError(describe_unmounted(name, uri))
         values[name] = value
     return values

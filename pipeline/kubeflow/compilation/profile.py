@@ -15,7 +15,7 @@ ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
 class Toleration(StrictModel):
-    """A taint that a step may run in spite of; the fields are Kubernetes's."""
+    """A taint that a step tolerates; the fields are those of Kubernetes."""
 
     key: str = Field("", description="Key of the taint; empty with Exists: all.")
     operator: Literal["Exists", "Equal"] = Field("Exists", description="How to match.")
@@ -36,18 +36,18 @@ class NodeRequirement(StrictModel):
 
 
 class NodeAffinity(StrictModel):
-    """Conditions that all hold on a node: demanded, or preferred with a weight."""
+    """Conditions on a node: required, or preferred with a weight."""
 
     requirements: tuple[NodeRequirement, ...] = Field(
         min_length=1, description="Conditions on labels."
     )
     weight: int | None = Field(
-        None, ge=1, le=100, description="Preferred with this weight; empty: demanded."
+        None, ge=1, le=100, description="Weight of the preference; empty: required."
     )
 
 
 class Pool(StrictModel):
-    """Where pods land."""
+    """The nodes on which pods run."""
 
     node_selector: dict[str, str] = Field({}, description="Labels that a node has.")
     tolerations: tuple[Toleration, ...] = Field((), description="Taints to tolerate.")
@@ -55,7 +55,7 @@ class Pool(StrictModel):
 
 
 class Resources(StrictModel):
-    """What a step asks for and may use, as Kubernetes quantities."""
+    """Requests and limits of a step, as Kubernetes quantities."""
 
     cpu: str = Field("1", pattern=QUANTITY, description="Processors requested.")
     cpu_limit: str | None = Field(
@@ -68,7 +68,7 @@ class Resources(StrictModel):
 
 
 class GpuPool(Pool):
-    """The nodes with GPUs, and what a step takes of one."""
+    """The nodes with GPUs, and what a step requests on them."""
 
     resource: str = Field(
         "nvidia.com/gpu",
@@ -99,11 +99,11 @@ class SecretEnv(StrictModel):
     secret: str = Field(pattern=NAME, description="Name of the Secret.")
     key: str = Field(min_length=1, description="Key in it.")
     env: str = Field(pattern=ENV_NAME.pattern, description="Environment variable.")
-    optional: bool = Field(False, description="Run without it where it is absent.")
+    optional: bool = Field(False, description="Run without the Secret if it is absent.")
 
 
 class Retry(StrictModel):
-    """What happens after a failed attempt."""
+    """How failed attempts are repeated."""
 
     attempts: int = Field(
         2, ge=0, le=10, description="Retries after the first attempt."
@@ -113,7 +113,7 @@ class Retry(StrictModel):
 
 
 class StepSettings(StrictModel):
-    """What one step has of its own; an empty field takes the profile's value."""
+    """Settings of one step; an empty field takes the profile's value."""
 
     pool: Literal["cpu", "gpu"] | None = Field(
         None, description="Where it runs; empty: as `gpu_steps` says."
@@ -138,7 +138,7 @@ class StepSettings(StrictModel):
 class Profile(StrictModel):
     """A deployment profile."""
 
-    description: str = Field("", description="For people.")
+    description: str = Field("", description="Text for users; not used.")
     image: str | None = Field(
         None, description="Image by digest or fixed tag; empty: --image names it."
     )
@@ -193,7 +193,7 @@ class Profile(StrictModel):
     @field_validator("mounts")
     @classmethod
     def _claims_are_mounted_once(cls, mounts: tuple[PvcMount, ...]) -> Any:
-        """Refuse what the backend turns into a pod that Kubernetes refuses."""
+        """Refuse mounts that give a pod which Kubernetes refuses."""
         for attribute in ("claim", "path"):
             values = [getattr(mount, attribute) for mount in mounts]
             twice = sorted({value for value in values if values.count(value) > 1})
@@ -213,7 +213,7 @@ class Profile(StrictModel):
                 )
             if re.search("(PASSWORD|SECRET|TOKEN|API_KEY|ACCESS_KEY)", name.upper()):
                 raise ValueError(
-                    f"`env` is written into the file in plain text: name a Secret in "
+                    f"`env` is stored in the file as plain text: name a Secret in "
                     f"`secrets` instead. Received: {name!r}"
                 )
         return env
@@ -243,11 +243,11 @@ class Profile(StrictModel):
         return self
 
     def settings_of(self, step: str) -> StepSettings:
-        """Return the step's own settings, empty ones where it has none."""
+        """Return the settings of a step; empty ones if it has none."""
         return self.steps.get(step, StepSettings())
 
     def is_gpu_step(self, step: str) -> bool:
-        """Say whether the step runs on the GPU pool."""
+        """Return whether a step runs on the GPU pool."""
         if self.gpu_pool is None:
             return False
         pool = self.settings_of(step).pool

@@ -1,23 +1,25 @@
-"""What is refused at compile time, because it would fail, or pass unseen, later."""
+"""Refuse at compile time what would fail on the cluster, or silently go wrong."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from graft.contract.errors import UserError
-from graft.pipeline.kubeflow import nested_json
+from graft.pipeline.kubeflow.container.executor_input import (
+    describe_unmounted,
+    unmounted_uris,
+)
 
 MAX_INPUT_BYTES = 60 * 1024
-"""Inputs of one step; Linux takes 128 KiB in an argument, which holds them twice."""
+"""Most bytes of a step's inputs: an argument has them twice; Linux allows 128 KiB."""
 STEP_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
 RESERVED_NAMES = re.compile(
     r"(.*-driver|iteration-item|entrypoint|root|(system|retry)-.*)"
 )
 PIPELINE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,43}[a-z0-9])?")
 MOVING_TAGS = ("latest", "main", "master", "dev", "nightly", "stable", "edge")
-UNMOUNTED_SCHEMES = ("minio://", "s3://")
 _IMAGE = re.compile(
     r"(?P<name>[a-z0-9]+([._-]+[a-z0-9]+)*(\.[a-z0-9-]+)*(:[0-9]+)?"
     r"(/[a-z0-9]+([._-]+[a-z0-9]+)*)*)"
@@ -26,14 +28,14 @@ _IMAGE = re.compile(
 
 
 class CompileError(UserError):
-    """The pipeline can't be compiled for Kubeflow as it is."""
+    """The pipeline or its profile can't be compiled for Kubeflow."""
 
 
 def check_image(image: str | None) -> str:
-    """Return the image if it always means the same bytes.
+    """Return the image if its name always refers to the same content.
 
     Raises:
-        CompileError: There is none, it is malformed, or its tag moves.
+        CompileError: The image is missing or malformed, or its tag can move.
     """
     remedy = (
         "Name it by digest (registry/graft@sha256:...) or by a tag that never moves."
@@ -45,13 +47,13 @@ def check_image(image: str | None) -> str:
     match = _IMAGE.fullmatch(image)
     if match is None:
         raise CompileError(
-            f"`image` is no name of an image. {remedy} Received: {image!r}"
+            f"`image` is not the name of an image. {remedy} Received: {image!r}"
         )
     if match["digest"]:
         return image
     if match["tag"] is None or match["tag"].lower() in MOVING_TAGS:
         raise CompileError(
-            "`image` may change under a run and under Kubeflow's cache. "
+            "The tag of `image` can move, which would change a run and its cache. "
             f"{remedy} Received: {image!r}"
         )
     return image
@@ -61,7 +63,7 @@ def check_names(pipeline_name: str, steps: Mapping[str, Any]) -> None:
     """Refuse names that Argo or Kubernetes refuse.
 
     Raises:
-        CompileError: With the name and what is allowed.
+        CompileError: A name is not allowed.
     """
     if not PIPELINE_NAME.fullmatch(pipeline_name):
         raise CompileError(
@@ -75,35 +77,33 @@ def check_names(pipeline_name: str, steps: Mapping[str, Any]) -> None:
                 f"letter; Argo refuses others. Received: {name!r}"
             )
         if RESERVED_NAMES.fullmatch(name):
-            raise CompileError(
-                f"The step's id {name!r} is one of Kubeflow's own names."
-            )
+            raise CompileError(f"The step's id {name!r} is reserved by Kubeflow.")
 
 
 def check_executors(executors: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse executors that the open-source backend does not implement.
 
     Raises:
-        CompileError: Naming the executor.
+        CompileError: An executor is neither a container nor an importer.
     """
     for label, executor in executors.items():
         if not {"container", "importer"} & set(executor):
             kinds = sorted(executor)
             raise CompileError(
-                f"{label} is a {', '.join(kinds)}; Kubeflow runs containers and "
-                "importers alone. Look the baseline up in a component, not a Resolver."
+                f"{label} is a {', '.join(kinds)}; Kubeflow runs only "
+                "containers and importers. Use a component instead of a Resolver."
             )
 
 
 def check_constants(step: str, constants: Mapping[str, Any]) -> None:
-    """Refuse values that the backend would change, lose or not reach.
+    """Refuse properties that the backend would change or lose, or can't read.
 
     Args:
         step: Name of the step.
         constants: Its properties.
 
     Raises:
-        CompileError: Naming the step, the property and the value.
+        CompileError: A property is refused; the message names it.
     """
     size = 0
     for name, value in constants.items():
@@ -126,21 +126,11 @@ def check_constants(step: str, constants: Mapping[str, Any]) -> None:
                     f"{where} holds {token!r}, which Kubeflow or Kubernetes would "
                     "replace. Write it in another way."
                 )
-        for path, uri in unreachable_uris(text):
+        for path, uri in unmounted_uris(text):
             key = ".".join([where, *map(str, path)])
-            raise CompileError(
-                f"`{key}` is a path, which no one downloads for the step: mount a "
-                f"volume and name the path in it. Received: {uri!r}"
-            )
+            raise CompileError(describe_unmounted(key, uri))
     if size > MAX_INPUT_BYTES:
         raise CompileError(
             f"{step} has {size} bytes of properties; at most {MAX_INPUT_BYTES} reach a "
             "container. Put large values into a file."
         )
-
-
-def unreachable_uris(text: str) -> Iterator[tuple[tuple[nested_json.Key, ...], str]]:
-    """Yield path and URI of each value that only Kubeflow's launcher could read."""
-    for path, value in nested_json.texts(text):
-        if value.startswith(UNMOUNTED_SCHEMES):
-            yield path, value

@@ -116,10 +116,8 @@ def rewrite_inputs(
             _override(values, name, values.pop(name), places)
     for name, value in values.items():
         for path, uri in unmounted_uris(value):
-            raise StepError(
-                f"`{'.'.join([name, *map(str, path)])}` is a path, which no one "
-                f"downloads for the step: name a mounted folder. Received: {uri!r}"
-            )
+            key = ".".join([name, *map(str, path)])
+            raise StepError(describe_unmounted(key, uri))
     return {"artifacts": artifacts, "parameterValues": values}
 
 
@@ -237,6 +235,14 @@ def unmounted_uris(value: Any) -> Iterator[tuple[tuple[nested_json.Key, ...], st
         for path, text in nested_json.texts(value):
             if text.startswith(UNMOUNTED_SCHEMES):
                 yield path, text
+
+
+def describe_unmounted(key: str, uri: str) -> str:
+    """Return the message about a value that names an object store."""
+    return (
+        f"`{key}` names object storage, which Kubeflow does not download for a step. "
+        f"Mount a volume and use its path. Received: {uri!r}"
+    )
 
 
 def _is_absent(artifact: Mapping[str, Any], uris: UriMap) -> bool:

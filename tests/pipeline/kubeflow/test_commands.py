@@ -38,7 +38,7 @@ def invoke(command, *arguments):
         ((), "No image"),
         (("--image", "graft:latest"), "'graft:latest'"),
         (("--image", IMAGE, "--data", "photos"), "`data.path` must lie in one of"),
-        (("--image", IMAGE, "--data", "s3://b/k"), "mount a volume"),
+        (("--image", IMAGE, "--data", "s3://b/k"), "Mount a volume"),
         (("--image", IMAGE, "--set", "name=My_Pipeline"), "name"),
     ],
 )

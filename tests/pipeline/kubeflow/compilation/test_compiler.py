@@ -225,7 +225,7 @@ def test_vertex_gets_its_own_form():
     ("overrides", "data", "message"),
     [
         ((), "photos", r"`data.path` must lie in one of.*'photos'"),
-        ((), "s3://bucket/photos", "`data.path` is a path, which no one downloads"),
+        ((), "s3://bucket/photos", "`data.path` names object storage"),
         (
             ("push.destination=/srv/models",),
             "/mnt/data/x",

@@ -55,9 +55,9 @@ def test_image_that_may_change_is_refused(image):
         ("ok", "1st", "begin with a letter"),
         ("ok", "Trainer.a", "letters, digits and hyphens"),
         ("ok", "x" * 121, "letters, digits and hyphens"),
-        ("ok", "Trainer-driver", "Kubeflow's own"),
-        ("ok", "root", "Kubeflow's own"),
-        ("ok", "system-x", "Kubeflow's own"),
+        ("ok", "Trainer-driver", "reserved by Kubeflow"),
+        ("ok", "root", "reserved by Kubeflow"),
+        ("ok", "system-x", "reserved by Kubeflow"),
     ],
 )
 def test_name_that_argo_refuses(pipeline, step, message):
@@ -73,7 +73,7 @@ def test_name_that_argo_refuses(pipeline, step, message):
         ("module@minio://b/m.whl", "dotted"),
         ("a {{workflow.name}} b", "would replace"),
         ("echo $(HOME)", "would replace"),
-        ("s3://bucket/data", "mount a volume"),
+        ("s3://bucket/data", "Mount a volume"),
         (json.dumps({"a": json.dumps({"path": "minio://b/k"})}), r"Step\.p\.a\.path"),
         ("x" * 70_000, "at most 61440"),
     ],
