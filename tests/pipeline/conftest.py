@@ -1,18 +1,35 @@
-"""A small real data set, and the command line as a user starts it."""
+"""A small real data set, the command line as a user starts it, a stub of Kubeflow.
+
+The stub is strict: a path or a method that the generated client does not have is 404, a
+body with a key that the generated model does not have is 400, and so are unknown query
+parameters. It can't show whether the real server agrees.
+"""
 
 from __future__ import annotations
 
+import email.parser
+import email.policy
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+import urllib.parse
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import kfp_server_api
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
+
+from graft.pipeline.kubeflow.cluster import submission
+from graft.pipeline.kubeflow.cluster.api import Api, Connection
 
 RunGraft = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -89,3 +106,242 @@ def kill_graft_at() -> Callable[..., None]:
             process.wait()
 
     return kill
+
+
+QUERIES = {
+    *("namespace", "page_token", "page_size", "sort_by", "filter", "experiment_id"),
+    *("name", "pipelineid", "display_name"),
+}
+NOW = "2026-11-22T03:00:00Z"
+
+
+class Stub:
+    """State and faults of the stub."""
+
+    def __init__(self):
+        self.calls = []
+        self.pipelines, self.versions, self.runs = [], [], []
+        self.experiments, self.recurring = [], []
+        self.faults = []
+        self.token = None
+        self.run_states = ["PENDING", "RUNNING", "SUCCEEDED"]
+
+    def check(self, model, body):
+        attributes = {
+            alias: name
+            for name, alias in getattr(kfp_server_api, model).attribute_map.items()
+        }
+        types = getattr(kfp_server_api, model).openapi_types
+        for key, value in body.items():
+            if key not in attributes:
+                raise ValueError(f"{model} has no {key!r}")
+            kind = types[attributes[key]]
+            if kind == "str" and not isinstance(value, str):
+                raise ValueError(f"{model}.{key} must be a string, not {value!r}")
+            if kind == "bool" and not isinstance(value, bool):
+                raise ValueError(f"{model}.{key} must be a boolean, not {value!r}")
+            if kind.startswith("V2beta1") and isinstance(value, dict):
+                self.check(kind, value)
+
+
+class Handler(BaseHTTPRequestHandler):
+    stub: Stub
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        self._handle("GET")
+
+    def do_POST(self):
+        self._handle("POST")
+
+    def do_DELETE(self):
+        self._handle("DELETE")
+
+    def _handle(self, method):
+        stub = self.stub
+        url = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(url.query))
+        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        stub.calls.append((method, url.path, query, raw, dict(self.headers)))
+        fault = stub.faults.pop(0) if stub.faults else None
+        if fault == "drop":
+            self.connection.close()
+            return
+        if fault == "login":
+            self._answer(200, b"<html>Sign in</html>", "text/html")
+            return
+        if isinstance(fault, int):
+            self._json(fault, {"error": f"fault {fault}"})
+            return
+        if stub.token and self.headers.get("Authorization") != f"Bearer {stub.token}":
+            self._json(401, {"error": "Unauthenticated"})
+            return
+        try:
+            status, answer = self._route(method, url.path, query, raw)
+        except ValueError as error:
+            status, answer = 400, {"error": str(error)}
+        if fault == "lost":
+            self.connection.close()
+            return
+        self._json(status, answer)
+
+    def _route(self, method, path, query, raw):
+        stub = self.stub
+        path = path.removeprefix("/apis/v2beta1")
+        if strangers := set(query) - QUERIES:
+            raise ValueError(f"unknown query parameters {strangers}")
+        if path == "/pipelines/upload_version" and method == "POST":
+            assert set(query) <= {"name", "pipelineid", "display_name"}, query
+            text = self._multipart(raw)
+            names = [version["display_name"] for version in stub.versions]
+            if query["name"] in names:
+                return 409, {"error": "Already exist error"}
+            spec, *_ = yaml.safe_load_all(text)
+            version = {
+                "pipeline_id": query["pipelineid"],
+                "pipeline_version_id": f"version-{len(stub.versions)}",
+                "display_name": query["name"],
+                "created_at": NOW,
+                "pipeline_spec": {"pipeline_spec": spec, "platform_spec": {}},
+            }
+            stub.versions.insert(0, version)
+            return 200, version
+        body = json.loads(raw) if raw else {}
+        if match := re.fullmatch("/pipelines/names/([^/]+)", path):
+            for pipeline in stub.pipelines:
+                if pipeline["display_name"] == match[1]:
+                    return 200, pipeline
+            return 404, {"error": "not found"}
+        if path == "/pipelines" and method == "POST":
+            stub.check("V2beta1Pipeline", body)
+            stub.pipelines.append({**body, "pipeline_id": "pipeline-0"})
+            return 200, stub.pipelines[-1]
+        if re.fullmatch("/pipelines/[^/]+/versions", path) and method == "GET":
+            return 200, {"pipeline_versions": stub.versions}
+        if path == "/experiments" and method == "GET":
+            return 200, {"experiments": stub.experiments}
+        if path == "/experiments":
+            stub.check("V2beta1Experiment", body)
+            stub.experiments.append({**body, "experiment_id": "experiment-0"})
+            return 200, stub.experiments[-1]
+        if path == "/runs" and method == "POST":
+            stub.check("V2beta1Run", body)
+            run = {**body, "run_id": f"run-{len(stub.runs)}", "created_at": NOW}
+            stub.runs.insert(0, run)
+            return 200, run
+        if path == "/runs":
+            found = stub.runs
+            if "filter" in query:
+                (condition,) = json.loads(query["filter"])["predicates"]
+                assert condition["key"] == "display_name"
+                found = [
+                    run
+                    for run in found
+                    if run["display_name"] == condition["string_value"]
+                ]
+            return 200, {"runs": found}
+        if match := re.fullmatch("/runs/([^/:]+)", path):
+            (run,) = [run for run in stub.runs if run["run_id"] == match[1]]
+            state = stub.run_states[0]
+            if len(stub.run_states) > 1:
+                stub.run_states.pop(0)
+            details = [
+                {"display_name": name, "state": state, "task_id": name}
+                for name in ("root", "Trainer", "Trainer-driver")
+            ]
+            error = {"message": "OOMKilled"} if state == "FAILED" else None
+            return 200, {
+                **run,
+                "state": state,
+                "run_details": {"task_details": details},
+                "error": error,
+            }
+        if path == "/recurringruns" and method == "POST":
+            stub.check("V2beta1RecurringRun", body)
+            made = {
+                **body,
+                "recurring_run_id": f"schedule-{len(stub.recurring)}",
+                "status": "ENABLED",
+            }
+            stub.recurring.append(made)
+            return 200, made
+        if path == "/recurringruns":
+            return 200, {"recurringRuns": stub.recurring}
+        if match := re.fullmatch("/recurringruns/([^/:]+)(:enable|:disable)?", path):
+            (item,) = [r for r in stub.recurring if r["recurring_run_id"] == match[1]]
+            if method == "DELETE":
+                stub.recurring.remove(item)
+            else:
+                item["status"] = {":enable": "ENABLED", ":disable": "DISABLED"}[
+                    match[2]
+                ]
+            return 200, {}
+        return 404, {"error": f"no such route: {method} {path}"}
+
+    def _multipart(self, raw):
+        header = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
+        message = email.parser.BytesParser(policy=email.policy.default).parsebytes(
+            header + raw
+        )
+        (part,) = message.iter_parts()
+        assert part.get_param("name", header="content-disposition") == "uploadfile"
+        return part.get_payload(decode=True).decode()
+
+    def _json(self, status, body):
+        self._answer(status, json.dumps(body).encode(), "application/json")
+
+    def _answer(self, status, body, kind):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def stub():
+    state = Stub()
+    handler = type("BoundHandler", (Handler,), {"stub": state})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    state.host = f"http://127.0.0.1:{server.server_port}"
+    yield state
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def api(stub):
+    def make(**settings):
+        return Api(Connection(stub.host, pause_seconds=0.01, **settings))
+
+    return make
+
+
+@pytest.fixture
+def pipeline_file(tmp_path):
+    path = tmp_path / "pipeline.yaml"
+    spec = {
+        "schemaVersion": "2.1.0",
+        "pipelineInfo": {"name": "sample"},
+        "root": {
+            "inputDefinitions": {
+                "parameters": {
+                    "epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 3},
+                    "data_path": {"parameterType": "STRING", "defaultValue": "/mnt/d"},
+                }
+            },
+            "dag": {"tasks": {}},
+        },
+    }
+    path.write_text(yaml.safe_dump(spec))
+    return path
+
+
+@pytest.fixture
+def uploaded(api, pipeline_file):
+    return submission.upload(api(), pipeline_file)

@@ -91,7 +91,8 @@ def check_executors(executors: Mapping[str, Mapping[str, Any]]) -> None:
             kinds = sorted(executor)
             raise CompileError(
                 f"{label} is a {', '.join(kinds)}; Kubeflow runs only "
-                "containers and importers. Use a component instead of a Resolver."
+                "containers and importers. Look the baseline up in a component, "
+                "not a Resolver."
             )
 
 

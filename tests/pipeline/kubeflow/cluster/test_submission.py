@@ -76,7 +76,7 @@ def test_follow_reports_each_change_and_hides_the_plumbing(stub, api, pipeline_f
     [
         ({"epoch": 1}, "no parameter 'epoch'"),
         ({"epochs": 1.5}, "NUMBER_INTEGER"),
-        ({"data_path": "s3://bucket"}, "mounted folder"),
+        ({"data_path": "s3://bucket"}, "names object storage"),
     ],
 )
 def test_bad_parameter_starts_nothing(stub, api, pipeline_file, parameters, message):

@@ -1,0 +1,93 @@
+"""`graft schedule` creates, lists and changes schedules."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from graft.pipeline.commands.schedule import app as schedule_app
+
+IMAGE = "registry.example.org/graft:1.0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--cron", "daily"), "five fields"),
+        (("--cron", "0 3 * * *", "--timezone", "Europe/Berlin"), "--engine cronjob"),
+        (("--cron", "0 3 * * *", "--engine", "airflow"), "Received: 'airflow'"),
+        (("--cron", "0 3 * * *", "--param", "epochs"), "NAME=VALUE"),
+        (("--cron", "0 3 * * *", "--host", "localhost"), "must be a URL"),
+    ],
+)
+def test_schedule_refuses(error_of, arguments, message):
+    common = ("create", "nightly", "--pipeline", "sample")
+    assert message in error_of(schedule_app, *common, *arguments)
+
+
+def test_cronjob_manifest_is_written(error_of, tmp_path):
+    compiled = tmp_path / "pipeline.yaml"
+    compiled.write_text(
+        yaml.safe_dump(
+            {
+                "schemaVersion": "2.1.0",
+                "pipelineInfo": {"name": "sample"},
+                "root": {
+                    "inputDefinitions": {
+                        "parameters": {
+                            "data_fingerprint": {"parameterType": "STRING"},
+                            "epochs": {
+                                "parameterType": "NUMBER_INTEGER",
+                                "defaultValue": 3,
+                            },
+                        }
+                    },
+                    "dag": {"tasks": {}},
+                },
+            }
+        )
+    )
+    output = tmp_path / "job.yaml"
+    arguments = [
+        *("create", "nightly", "--pipeline", str(compiled), "--cron", "0 3 * * *"),
+        *("--engine", "cronjob", "--image", IMAGE, "-o", str(output)),
+    ]
+    result = CliRunner().invoke(schedule_app, [*arguments, "--param", "epochs=9"])
+    assert result.exit_code == 0, result
+    kinds = [item["kind"] for item in yaml.safe_load_all(output.read_text())]
+    assert kinds == ["ConfigMap", "ServiceAccount", "CronJob"]
+    assert "--param=epochs=9" in output.read_text()
+    assert "NUMBER_INTEGER" in error_of(schedule_app, *arguments, "--param", "epochs=x")
+
+
+def test_schedule_command_says_what_became_of_the_hours(stub, uploaded):
+    result = CliRunner().invoke(
+        schedule_app,
+        [
+            *("create", "nightly", "--pipeline", "sample", "--host", stub.host),
+            *("--cron", "0 3 * * *", "--timezone", "Asia/Tokyo"),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    assert "'0 0 18 * * *', UTC" in result.output
+    listed = CliRunner().invoke(schedule_app, ["list", "--host", stub.host])
+    assert "nightly" in listed.output
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "said"),
+    [
+        ("pause", ["DISABLED"], "is paused"),
+        ("resume", ["ENABLED"], "runs again"),
+        ("delete", [], "is deleted"),
+    ],
+)
+def test_schedule_verbs(stub, uploaded, verb, status, said):
+    common = ["--host", stub.host]
+    create = ["create", "nightly", "--pipeline", "sample", "--cron", "@daily"]
+    CliRunner().invoke(schedule_app, [*create, *common])
+    result = CliRunner().invoke(schedule_app, [verb, "nightly", *common])
+    assert result.exit_code == 0, result
+    assert f"nightly {said}" in result.output
+    assert [item["status"] for item in stub.recurring] == status
