@@ -126,7 +126,7 @@ def test_command_line_parses(page, line):
 @pytest.mark.parametrize(
     "line",
     [
-        "graft runn my.yaml",
+        "graft rum my.yaml",
         "graft run my.yaml --epochs 3",
         "graft run one.yaml two.yaml",
         "graft schedule pauze x",
