@@ -38,16 +38,16 @@ def main() -> None:
         images = extract_photographs(archive, folder / "photographs")
         version = folder / "model" / "1"
         export(version, images[:4], folder)
-        measure("graft.serving.benchmark", version, *images)
+        measure("server_figures.py", version, *images)
         if arguments.requests:
-            measure(
-                "graft.serving.soak", version, "--requests", str(arguments.requests)
-            )
+            count = str(arguments.requests)
+            measure("server_memory.py", version, "--requests", count)
 
 
-def measure(module: str, *arguments: str | Path) -> None:
-    """Run a measuring module, whose figures go to standard output."""
-    subprocess.run([sys.executable, "-m", module, *arguments], check=True, cwd=ROOT)
+def measure(script: str, *arguments: str | Path) -> None:
+    """Run a script of this folder, whose figures go to standard output."""
+    path = Path(__file__).with_name(script)
+    subprocess.run([sys.executable, path, *arguments], check=True, cwd=ROOT)
 
 
 def extract_photographs(archive: Path, folder: Path) -> list[Path]:

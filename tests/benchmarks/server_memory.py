@@ -1,6 +1,6 @@
 """Tiny requests by the million: does the server's memory stay flat?
 
-    python -m graft.serving.soak graft_output/serving/graft/1 --requests 1000000
+    python tests/benchmarks/server_memory.py graft_output/serving/graft/1
 
 The requests ask graft's own export for the labels of empty examples, which runs the
 graph but no image's decoding: what is measured is the server, not the network.
@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from server_processes import NAME, Server, serve
 
 from graft.contract import example_keys, signature_names
-from graft.serving.benchmark import NAME, Server, serve
 from graft_client import wire
 from graft_client.protos import serving_pb2 as pb
 

@@ -1,6 +1,6 @@
 """The embedded server's figures, as ratios that one run on one machine gives.
 
-    python -m graft.serving.benchmark VERSION photos/ --json figures.json
+    python tests/benchmarks/server_figures.py VERSION photos/ --json figures.json
 
 Every figure stands beside the same model called in a process of its own, on the same
 bytes.
@@ -17,26 +17,23 @@ import itertools
 import json
 import os
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
+from server_processes import NAME, BareModel, Server, serve
 
 from graft.contract import signature_names
 from graft.serving.image_files import find_images
 from graft.serving.load import LoadPlan, measure, percentile
 from graft_client import AsyncPredictionClient, wire
 
-NAME = "benchmark"
 NUM_CLIENTS = 32
 NUM_SWAPS = 3
 NUM_TURNS = 8
@@ -51,62 +48,6 @@ BATCHING = (
 """With as many threads as cores."""
 ONE_CORE_FLAG = "--tensorflow_intra_op_parallelism=1"
 """Each op runs on one core: many requests at a time keep all of them busy anyhow."""
-
-# Runs in a process of its own: the model alone, as the server's runner calls it. It
-# reads commands, a line each, and answers each with a line of JSON.
-_IN_PROCESS = """
-import json, sys, time
-from concurrent.futures import ThreadPoolExecutor
-from graft.serving import tensorflow_runtime
-tensorflow_runtime.load_lean()
-import numpy as np
-from pathlib import Path
-from graft.serving.embedded.loading.saved_model import SavedModel
-from graft.contract import signature_names
-model = SavedModel(Path(sys.argv[1]))
-signature = model.signatures[signature_names.IMAGES_SIGNATURE]
-feed = signature.inputs[signature_names.IMAGES_INPUT].name
-fetches = [info.name for _, info in sorted(signature.outputs.items())]
-images = [Path(name).read_bytes() for name in sys.argv[2:]]
-def call(size, offset):
-    array = np.empty(size, object)
-    array[:] = [images[(offset + n) % len(images)] for n in range(size)]
-    begin = time.perf_counter()
-    model.run({feed: array}, fetches)
-    return time.perf_counter() - begin
-def single(count):
-    return [call(1, n) for n in range(int(count))]
-def rate(work):
-    begin, cpu = time.perf_counter(), time.process_time()
-    count = work()
-    cpu = time.process_time() - cpu
-    return count / (time.perf_counter() - begin), cpu / count * 1e3
-def batch(seconds):
-    def work():
-        end, count = time.perf_counter() + seconds, 0
-        while time.perf_counter() < end:
-            call(32, count)
-            count += 32
-        return count
-    return rate(work)
-def threads(seconds):
-    def client(number):
-        end, count = time.perf_counter() + seconds, 0
-        while time.perf_counter() < end:
-            call(1, number + count)
-            count += 1
-        return count
-    def work():
-        with ThreadPoolExecutor(32) as pool:
-            return sum(pool.map(client, range(32)))
-    return rate(work)
-def memory(_):
-    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-    return int(status["VmRSS"].split()[0]) / 1024
-for line in sys.stdin:
-    name, argument = line.split()
-    print(json.dumps(globals()[name](float(argument))), flush=True)
-"""
 
 # Gives a version warm-up requests, as an export has them; in a process of its own.
 _WRITE_WARM_UP = """
@@ -125,96 +66,6 @@ with tf_record.TFRecordWriter(str(file)) as writer:
     log.predict_log.request.ParseFromString(request.SerializeToString())
     writer.write(log.SerializeToString())
 """
-
-
-class _InProcess:
-    """The bare model in a process of its own, called on demand."""
-
-    def __init__(self, version_path: Path, image_paths: Sequence[Path]) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
-            [sys.executable, "-c", _IN_PROCESS, version_path, *image_paths],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-
-    def ask(self, command: str, argument: float = 0) -> Any:
-        """Run one command there, and return its answer."""
-        if self._process.stdin is None or self._process.stdout is None:
-            raise RuntimeError("the process has no pipes")
-        self._process.stdin.write(f"{command} {argument}\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate(timeout=60)
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A server process that is ready."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    rest_port: int
-    ready_seconds: float
-
-    @property
-    def target(self) -> str:
-        """`HOST:PORT` of its gRPC."""
-        return f"localhost:{self.port}"
-
-    def cpu_seconds(self) -> float:
-        """Return the processor time that the process has used, in seconds."""
-        stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii")
-        fields = stat.split()
-        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
-
-    def memory_mib(self) -> float:
-        """Return the resident memory in MiB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        lines = dict(line.split(":", 1) for line in status.splitlines())
-        return int(lines["VmRSS"].split()[0]) / 1024
-
-
-@contextlib.contextmanager
-def serve(base_path: Path, *flags: str) -> Iterator[Server]:
-    """Run the embedded server over a model's folder on free ports."""
-    port, rest_port = _free_port(), _free_port()
-    started = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-        [
-            *(sys.executable, "-m", "graft.serving.embedded", "--host=localhost"),
-            *(f"--port={port}", f"--rest_api_port={rest_port}"),
-            *(f"--model_name={NAME}", f"--model_base_path={base_path}"),
-            *("--grpc_max_threads=128", "--file_system_poll_wait_seconds=0.2"),
-            *flags,
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        while not _is_open(rest_port):
-            if process.poll() is not None:
-                raise RuntimeError("the server ended before it was ready")
-            time.sleep(0.01)
-        yield Server(process, port, rest_port, time.perf_counter() - started)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return int(probe.getsockname()[1])
-
-
-def _is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("localhost", port)) == 0
 
 
 def _single_grpc(
@@ -347,16 +198,7 @@ def run_benchmark(
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         base_path = folder / NAME
-        shutil.copytree(version_path, base_path / "1")
-        warm_up = base_path / "1" / "assets.extra" / "tf_serving_warmup_requests"
-        if not warm_up.is_file():
-            subprocess.run(  # noqa: S603 - our own program, no shell
-                [sys.executable, "-c", _WRITE_WARM_UP, warm_up, paths[0]], check=True
-            )
-        batching = folder / "batching.config"
-        batching.write_text(BATCHING % (os.cpu_count() or 1), encoding="ascii")
-        flags = ("--enable_batching", f"--batching_parameters_file={batching}")
-
+        _publish_first(version_path, base_path, paths[0])
         plain = stack.enter_context(serve(base_path))
         figures: dict[str, Any] = {
             "start_to_ready_seconds": plain.ready_seconds,
@@ -366,8 +208,9 @@ def run_benchmark(
         # A folder of its own: the others would load what is published there, too.
         swapped_path = folder / "swapped"
         shutil.copytree(base_path, swapped_path)
+        flags = _batching_flags(folder / "batching.config")
         gathering = stack.enter_context(serve(swapped_path, ONE_CORE_FLAG, *flags))
-        alone = _InProcess(version_path, paths)
+        alone = BareModel(version_path, paths)
         stack.callback(alone.close)
         found = [
             _round(alone, plain, single_core, gathering, images)
@@ -380,21 +223,45 @@ def run_benchmark(
         figures["server_memory_mib"] = gathering.memory_mib()
         figures["memory_ratio"] = gathering.memory_mib() / alone.ask("memory")
         rate = figures["batched_per_second"] / 2
-        swaps = [
-            asyncio.run(_swap(gathering, swapped_path, 2 + number, images, rate))
-            for number in range(NUM_SWAPS)
-        ]
-        figures["swap_p99_ratios"] = [each["swap_p99_ratio"] for each in swaps]
-        for name in swaps[0]:
-            figures[name] = statistics.median(each[name] for each in swaps)
-        figures["swap_failed_requests"] = sum(
-            each["swap_failed_requests"] for each in swaps
+        figures |= _swap_figures(gathering, swapped_path, images, rate)
+    return figures
+
+
+def _publish_first(version_path: Path, base_path: Path, image_path: Path) -> None:
+    """Copy a version to a model's folder as version 1, with a warm-up request."""
+    shutil.copytree(version_path, base_path / "1")
+    warm_up = base_path / "1" / "assets.extra" / "tf_serving_warmup_requests"
+    if not warm_up.is_file():
+        subprocess.run(
+            [sys.executable, "-c", _WRITE_WARM_UP, warm_up, image_path], check=True
         )
+
+
+def _batching_flags(config: Path) -> tuple[str, ...]:
+    config.write_text(BATCHING % (os.cpu_count() or 1), encoding="ascii")
+    return ("--enable_batching", f"--batching_parameters_file={config}")
+
+
+def _swap_figures(
+    server: Server, base_path: Path, images: Sequence[bytes], rate: float
+) -> dict[str, Any]:
+    swaps = [
+        asyncio.run(_swap(server, base_path, 2 + number, images, rate))
+        for number in range(NUM_SWAPS)
+    ]
+    figures: dict[str, Any] = {
+        "swap_p99_ratios": [each["swap_p99_ratio"] for each in swaps]
+    }
+    for name in swaps[0]:
+        figures[name] = statistics.median(each[name] for each in swaps)
+    figures["swap_failed_requests"] = sum(
+        each["swap_failed_requests"] for each in swaps
+    )
     return figures
 
 
 def _round(
-    alone: _InProcess,
+    alone: BareModel,
     plain: Server,
     single_core: Server,
     gathering: Server,
