@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from google.protobuf import text_format
 
+from graft.serving.embedded.batching.options import BatchingOptions
 from graft.serving.embedded.contract.status import StatusError, invalid
-from graft.serving.embedded.loading.batching import BatchingOptions
 from graft.serving.embedded.protos import server_config_pb2
-from graft.serving.embedded.transport.metrics import DEFAULT_PATH
+
+DEFAULT_MONITORING_PATH = "/monitoring/prometheus/metrics"
 
 Message = TypeVar("Message")
 
@@ -203,7 +204,7 @@ def _read_monitoring(path: Path | None) -> str | None:
     if path is None:
         return None
     config = _read_text(path, server_config_pb2.MonitoringConfig()).prometheus_config
-    return (config.path or DEFAULT_PATH) if config.enable else None
+    return (config.path or DEFAULT_MONITORING_PATH) if config.enable else None
 
 
 def _read_ssl(path: Path | None) -> Any:

@@ -15,13 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from graft.serving.embedded.batching.runner import BatchingRunner
+from graft.serving.embedded.batching.scheduler import BatchScheduler
+from graft.serving.embedded.contract.servable import Runner
 from graft.serving.embedded.contract.status import StatusError
 from graft.serving.embedded.loading import warmup
-from graft.serving.embedded.loading.batching import BatchingRunner, BatchScheduler
 from graft.serving.embedded.loading.manager import Manager, ManagerOptions
 from graft.serving.embedded.loading.model_config import read_config_file, single_model
 from graft.serving.embedded.loading.saved_model import SavedModel, session_config
-from graft.serving.embedded.loading.servable import DirectRunner, Runner, Servable
+from graft.serving.embedded.loading.servable import DirectRunner, LoadedServable
 from graft.serving.embedded.options import Options, parse_flags
 from graft.serving.embedded.transport import grpc_server, rest
 from graft.serving.embedded.transport.core import Core
@@ -117,7 +119,7 @@ class EmbeddedServer:
             except StatusError as error:
                 logger.error("The model config file isn't taken over: %s", error)
 
-    async def _load(self, name: str, number: int, path: Path) -> Servable:
+    async def _load(self, name: str, number: int, path: Path) -> LoadedServable:
         loop = asyncio.get_running_loop()
         options = self._options
         config = session_config(
@@ -132,7 +134,7 @@ class EmbeddedServer:
         # graph in its first run, for a second, and on the threads that all models share
         # that would leave one of two to the requests.
         runner = DirectRunner(model, on_this_thread=True)
-        servable = Servable(name, number, model, runner)
+        servable = LoadedServable(name, number, model, runner)
         try:
             if options.enable_model_warmup:
                 count = await loop.run_in_executor(

@@ -19,13 +19,13 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from graft.serving.embedded.contract.servable import PATIENT, Caller, Servable
 from graft.serving.embedded.contract.status import (
     failed_precondition,
     invalid,
     unimplemented,
 )
 from graft.serving.embedded.contract.tensors import Array, to_array, to_proto
-from graft.serving.embedded.loading.servable import PATIENT, Caller, Servable
 
 DEFAULT_SIGNATURE = "serving_default"
 CLASSIFY_METHOD = "tensorflow/serving/classify"

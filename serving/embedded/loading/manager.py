@@ -15,19 +15,18 @@ should be served ("aspired"), and:
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from graft.serving.embedded.contract.servable import Caller, Servable
 from graft.serving.embedded.contract.status import (
     StatusError,
     internal,
-    invalid,
     not_found,
 )
 from graft.serving.embedded.loading.model_config import (
@@ -36,45 +35,17 @@ from graft.serving.embedded.loading.model_config import (
     find_versions,
     read_models,
 )
-from graft.serving.embedded.loading.servable import Caller, Servable
+from graft.serving.embedded.loading.servable import LoadedServable
+from graft.serving.embedded.loading.versions import (
+    Model,
+    State,
+    Version,
+    find_available,
+)
 
 logger = logging.getLogger(__name__)
 
-Load = Callable[[str, int, Path], Awaitable[Servable]]
-
-
-class State(enum.IntEnum):
-    """States of a version, numbered as TensorFlow Serving's API numbers them."""
-
-    START = 10
-    LOADING = 20
-    AVAILABLE = 30
-    UNLOADING = 40
-    END = 50
-
-
-@dataclass(slots=True)
-class Version:
-    """One version of a model, from when it is first seen."""
-
-    number: int
-    path: Path
-    state: State = State.START
-    error: StatusError | None = None
-    servable: Servable | None = None
-    num_requests: int = 0
-    is_gone: bool = False
-    """Whether its folder has been away since it failed or was unloaded."""
-    task: asyncio.Task[None] | None = None
-
-
-@dataclass(slots=True)
-class _Model:
-    config: ModelConfig
-    versions: dict[int, Version] = field(default_factory=dict)
-    aspired: dict[int, Path] = field(default_factory=dict)
-    labels: dict[str, int] = field(default_factory=dict)
-    is_removed: bool = False
+Load = Callable[[str, int, Path], Awaitable[LoadedServable]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +68,7 @@ class Manager:
     def __init__(self, load: Load, options: ManagerOptions | None = None) -> None:
         self._load = load
         self._options = options or ManagerOptions()
-        self._models: dict[str, _Model] = {}
+        self._models: dict[str, Model] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._loading = asyncio.Lock()
@@ -118,7 +89,7 @@ class Manager:
             StatusError: INVALID_ARGUMENT or NOT_FOUND, as TensorFlow Serving says it.
         """
         with self._lock:
-            version = self._find(spec)
+            version = find_available(self._models, spec)
             version.num_requests += 1
         try:
             if version.servable is None:
@@ -132,33 +103,6 @@ class Manager:
                 )
             if is_awaited:
                 self._loop.call_soon_threadsafe(self._notify)
-
-    def _find(self, spec: Any) -> Version:
-        name = spec.name
-        if not name:
-            raise invalid("ModelSpec has no name specified.")
-        model = self._models.get(name)
-        choice = spec.WhichOneof("version_choice")
-        if choice == "version_label":
-            labels = model.labels if model else {}
-            if spec.version_label not in labels:
-                raise invalid(
-                    f"Unrecognized servable version label: {spec.version_label}"
-                )
-            number = labels[spec.version_label]
-        elif choice == "version":
-            number = spec.version.value
-        else:
-            available = _available(model) if model else []
-            if not available:
-                raise not_found(f"Servable not found for request: Latest({name})")
-            number = max(available)
-        version = model.versions.get(number) if model else None
-        if version is None or version.state is not State.AVAILABLE:
-            raise not_found(
-                f"Servable not found for request: Specific({name}, {number})"
-            )
-        return version
 
     def statuses(self, name: str, number: int | None = None) -> list[Version]:
         """Return the versions of a model that were ever seen, newest first.
@@ -197,7 +141,7 @@ class Manager:
         async with self._configuring:
             check_labels(
                 configs,
-                {name: set(_available(model)) for name, model in self._models.items()},
+                {name: set(model.available()) for name, model in self._models.items()},
                 {name: model.labels for name, model in self._models.items()},
                 allows_unavailable=self._options.allows_labels_for_unavailable,
             )
@@ -226,7 +170,7 @@ class Manager:
                 model.labels = {}
                 self._reconcile(model)
         for name, entry in configs.items():
-            known = self._models.setdefault(name, _Model(entry))
+            known = self._models.setdefault(name, Model(entry))
             known.config = entry
             known.is_removed = False
             known.labels = dict(entry.labels)
@@ -234,7 +178,7 @@ class Manager:
     async def _wait_until_available(self, names: set[str]) -> None:
         while True:
             self._changed.clear()
-            waiting = {name for name in names if not _available(self._models[name])}
+            waiting = {name for name in names if not self._models[name].available()}
             if not waiting:
                 return
             for name in sorted(waiting):
@@ -301,7 +245,7 @@ class Manager:
                 )
             self._reconcile(model)
 
-    def _reconcile(self, model: _Model) -> None:
+    def _reconcile(self, model: Model) -> None:
         """Start loading what is aspired, and unloading what isn't and may go."""
         with self._lock:
             for number, version in model.versions.items():
@@ -316,7 +260,7 @@ class Manager:
                 elif known.state is not State.END:
                     known.is_gone = False
             serves_aspired = any(
-                number in model.aspired for number in _available(model)
+                number in model.aspired for number in model.available()
             )
             for number, version in model.versions.items():
                 if number in model.aspired:
@@ -329,7 +273,7 @@ class Manager:
                     version.state = State.UNLOADING
                     self._start(self._unload_version(model, version))
 
-    async def _load_version(self, model: _Model, version: Version) -> None:
+    async def _load_version(self, model: Model, version: Version) -> None:
         name = model.config.name
         retries = self._options.max_num_load_retries
         try:
@@ -374,7 +318,7 @@ class Manager:
             if not model.is_removed or version.state is State.AVAILABLE:
                 self._reconcile(model)
 
-    async def _unload_version(self, model: _Model, version: Version) -> None:
+    async def _unload_version(self, model: Model, version: Version) -> None:
         while version.num_requests:
             self._changed.clear()
             if version.num_requests:
@@ -406,14 +350,6 @@ class Manager:
                     version.servable.close()
                     version.servable = None
                     version.state = State.END
-
-
-def _available(model: _Model) -> list[int]:
-    return [
-        number
-        for number, version in model.versions.items()
-        if version.state is State.AVAILABLE
-    ]
 
 
 def _code(error: StatusError | None) -> Any:

@@ -1,44 +1,16 @@
-"""A loaded version that answers requests: its signatures, and a way to run them."""
+"""A loaded version that answers requests, and the runner without batching."""
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from graft.serving.embedded.contract.servable import Caller, Runner
 from graft.serving.embedded.contract.status import deadline_exceeded
 from graft.serving.embedded.contract.tensors import Array
 from graft.serving.embedded.loading.saved_model import SavedModel
-
-
-def _stays(callback: Callable[[], object]) -> None:
-    """Take note of nothing: this caller doesn't go."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Whoever waits for an answer."""
-
-    deadline: float | None = None
-    """Until when, in seconds of `time.monotonic`; None for any time."""
-    when_gone: Callable[[Callable[[], object]], None] = _stays
-    """Takes a function to call once nobody waits any more, on any thread; at once if
-    that is so already."""
-
-
-PATIENT = Caller()
-"""Waits as long as it takes."""
-
-
-class Runner(Protocol):
-    """Something that runs a graph for one request: at once, or gathered with others."""
-
-    def run(
-        self, feeds: Mapping[str, Array], fetches: Sequence[str], caller: Caller
-    ) -> list[Array]:
-        """Run the graph, and return when it is done; on any thread but the loop's."""
 
 
 class DirectRunner:
@@ -68,8 +40,8 @@ class DirectRunner:
         )
 
 
-class Servable:
-    """A version of a model in memory.
+class LoadedServable:
+    """One version of a model in memory: implements `contract.servable.Servable`.
 
     Args:
         name: The model's name.

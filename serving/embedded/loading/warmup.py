@@ -11,8 +11,8 @@ from tensorflow.python.util import deprecation
 from tensorflow_serving.apis import prediction_log_pb2
 
 from graft.serving.embedded.contract import inference
+from graft.serving.embedded.contract.servable import Servable
 from graft.serving.embedded.contract.status import StatusError, invalid
-from graft.serving.embedded.loading.servable import Servable
 
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from graft.serving.embedded.contract import inference
+from graft.serving.embedded.contract.servable import Caller, Servable
 from graft.serving.embedded.contract.status import (
     StatusError,
     exhausted,
@@ -18,7 +19,6 @@ from graft.serving.embedded.contract.status import (
     invalid,
 )
 from graft.serving.embedded.loading.manager import Manager
-from graft.serving.embedded.loading.servable import Caller, Servable
 from graft.serving.embedded.transport.metrics import Metrics
 
 logger = logging.getLogger(__name__)

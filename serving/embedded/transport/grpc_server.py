@@ -25,8 +25,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from graft.serving.embedded.contract.servable import Caller
 from graft.serving.embedded.contract.status import StatusError, internal, invalid
-from graft.serving.embedded.loading.servable import Caller
 from graft.serving.embedded.options import Options
 from graft.serving.embedded.transport.core import Core
 

@@ -11,7 +11,6 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-DEFAULT_PATH = "/monitoring/prometheus/metrics"
 CONTENT_TYPE = "text/plain"
 _LATENCY_BUCKETS = tuple(10 * 1.8**power for power in range(33))
 """Microseconds; from 10 to about 20 minutes."""

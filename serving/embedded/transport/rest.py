@@ -20,14 +20,14 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from graft.serving.embedded.contract import inference, json_tensors
+from graft.serving.embedded.contract import inference, json_examples, json_predict
 from graft.serving.embedded.contract.json_values import dump, parse_object
+from graft.serving.embedded.contract.servable import Caller
 from graft.serving.embedded.contract.status import (
     StatusError,
     deadline_exceeded,
     invalid,
 )
-from graft.serving.embedded.loading.servable import Caller
 from graft.serving.embedded.options import Options
 from graft.serving.embedded.transport.core import Core
 from graft.serving.embedded.transport.grpc_server import model_status
@@ -130,7 +130,7 @@ class RestApi:
     def _predict(self, match: re.Match[str], document: dict[str, Any]) -> str:
         request = predict_pb2.PredictRequest()
         _fill_spec(match, request.model_spec)
-        json_tensors.fill_signature(document, request.model_spec)
+        json_predict.fill_signature(document, request.model_spec)
         name = request.model_spec.signature_name or inference.DEFAULT_SIGNATURE
         with self._core.manager.hold(request.model_spec) as servable:
             signature = servable.signatures.get(name)
@@ -140,9 +140,9 @@ class RestApi:
             raise invalid(
                 f'Serving signature name: "{name}" not found in signature def'
             )
-        is_rows = json_tensors.fill_predict(document, signature.inputs, request)
+        is_rows = json_predict.fill_predict(document, signature.inputs, request)
         response = self._core.predict(request, "REST", self._caller())
-        return dump(json_tensors.predict_reply(response, is_rows=is_rows))
+        return dump(json_predict.predict_reply(response, is_rows=is_rows))
 
     def _examples(
         self, verb: str, match: re.Match[str], document: dict[str, Any]
@@ -154,13 +154,13 @@ class RestApi:
             else regression_pb2.RegressionRequest()
         )
         _fill_spec(match, request.model_spec)
-        json_tensors.fill_signature(document, request.model_spec)
-        json_tensors.fill_examples(document, request.input)
+        json_predict.fill_signature(document, request.model_spec)
+        json_examples.fill_examples(document, request.input)
         if is_classify:
             response = self._core.classify(request, "REST", self._caller())
-            return dump(json_tensors.classify_reply(response))
+            return dump(json_examples.classify_reply(response))
         response = self._core.regress(request, "REST", self._caller())
-        return dump(json_tensors.regress_reply(response))
+        return dump(json_examples.regress_reply(response))
 
     def _caller(self) -> Caller:
         return Caller(time.monotonic() + self._seconds)

@@ -17,11 +17,11 @@ from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
 from tensorflow.python.lib.io import tf_record
 from tensorflow_serving.apis import prediction_log_pb2
 
+from graft.serving.embedded.batching.options import BatchingOptions
 from graft.serving.embedded.contract import inference
 from graft.serving.embedded.loading import warmup
-from graft.serving.embedded.loading.batching import BatchingOptions
 from graft.serving.embedded.loading.saved_model import SavedModel
-from graft.serving.embedded.loading.servable import DirectRunner, Servable
+from graft.serving.embedded.loading.servable import DirectRunner, LoadedServable
 from graft.serving.embedded.options import Options
 from graft.serving.embedded.server import EmbeddedServer
 
@@ -118,5 +118,5 @@ def test_on_which_thread_warm_up_and_requests_compute(
 def test_a_version_that_is_freed_leaves_no_graph_behind(model_versions):
     model = SavedModel(model_versions[0])
     graph = weakref.ref(model._graph)
-    Servable("m", 1, model, DirectRunner(model)).close()
+    LoadedServable("m", 1, model, DirectRunner(model)).close()
     assert graph() is None

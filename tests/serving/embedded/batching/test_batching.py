@@ -11,14 +11,12 @@ import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow_serving")
+from graft.serving.embedded.batching.options import BatchingOptions
+from graft.serving.embedded.batching.runner import BatchingRunner
+from graft.serving.embedded.batching.scheduler import BatchScheduler
+from graft.serving.embedded.contract.servable import Caller
 from graft.serving.embedded.contract.status import StatusError
-from graft.serving.embedded.loading.batching import (
-    BatchingOptions,
-    BatchingRunner,
-    BatchScheduler,
-)
 from graft.serving.embedded.loading.saved_model import SavedModel
-from graft.serving.embedded.loading.servable import Caller
 
 
 @pytest.fixture(scope="module")

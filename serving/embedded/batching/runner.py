@@ -1,0 +1,186 @@
+"""Merge the requests of a batch, run the graph once, and split its outputs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+
+import numpy as np
+
+from graft.serving.embedded.batching.scheduler import BatchScheduler, QueueKey, Task
+from graft.serving.embedded.contract.servable import Caller
+from graft.serving.embedded.contract.status import (
+    StatusError,
+    exhausted,
+    failed_precondition,
+    internal,
+    invalid,
+)
+from graft.serving.embedded.contract.tensors import Array
+from graft.serving.embedded.loading.saved_model import SavedModel
+
+logger = logging.getLogger(__name__)
+
+
+class BatchingRunner:
+    """Gathers the requests of one version into batches.
+
+    Args:
+        model: The loaded model.
+        scheduler: Runs the batches.
+        on_this_thread: Whether the thread that took a batch also runs its ops, else the
+            threads that all models share do. Right where an op has one core, and each
+            batch thread one, too: a batch isn't handed from core to core then.
+    """
+
+    def __init__(
+        self,
+        model: SavedModel,
+        scheduler: BatchScheduler,
+        *,
+        on_this_thread: bool = False,
+    ) -> None:
+        self._model = model
+        self._on_this_thread = on_this_thread
+        self._scheduler = scheduler
+        self._options = scheduler.options
+
+    def run(
+        self, feeds: Mapping[str, Array], fetches: Sequence[str], caller: Caller
+    ) -> list[Array]:
+        """Run the graph together with whatever waits at that moment.
+
+        Raises:
+            StatusError: UNAVAILABLE if the queue is full, RESOURCE_EXHAUSTED if the
+                deadline passes there, INVALID_ARGUMENT if the request can't be batched,
+                else as the model fails.
+            CancelledError: If the caller goes while the request waits.
+        """
+        size = _num_rows(feeds)
+        if size > self._options.max_batch_size:
+            raise invalid(
+                f"Task size {size} is larger than maximum input batch size "
+                f"{self._options.max_batch_size}"
+            )
+        task = Task(feeds, size, caller.deadline, Future())
+        key = QueueKey(self, tuple(sorted(feeds)), tuple(fetches))
+        self._scheduler.add(key, task)
+        caller.when_gone(task.answer.cancel)
+        return task.answer.result()
+
+    def run_batch(self, tasks: Sequence[Task], fetches: tuple[str, ...]) -> None:
+        """Answer the tasks of a batch; whatever happens, each of them."""
+        awaited = _drop_late(tasks, time.monotonic())
+        if not awaited:
+            return
+        try:
+            timeout_seconds = _longest_wait(awaited, time.monotonic())
+            answers = self._compute(awaited, fetches, timeout_seconds)
+            for task, answer in zip(awaited, answers, strict=True):
+                task.answer.set_result(answer)
+        except StatusError as error:
+            for task in awaited:
+                task.answer.set_exception(StatusError(error.code, error.message))
+        except Exception:
+            logger.exception("A batch failed")
+            for task in awaited:
+                task.answer.set_exception(internal("the batch failed"))
+
+    def _compute(
+        self, tasks: list[Task], fetches: tuple[str, ...], timeout: float | None
+    ) -> list[list[Array]]:
+        """Merge, run, split; on a thread of the pool."""
+        size = sum(task.size for task in tasks)
+        padded = self._options.padded_size(size)
+        feeds = {
+            name: self._merge([task.feeds[name] for task in tasks], padded - size)
+            for name in tasks[0].feeds
+        }
+        outputs = self._model.run(
+            feeds, fetches, timeout, on_this_thread=self._on_this_thread
+        )
+        for name, output in zip(fetches, outputs, strict=True):
+            if not output.ndim or output.shape[0] != padded:
+                raise failed_precondition(
+                    f"Batched output tensor {name} has no row per input row: expected "
+                    f"{padded}, got shape {list(output.shape)}"
+                )
+        answers = []
+        start = 0
+        for task in tasks:
+            answers.append([output[start : start + task.size] for output in outputs])
+            start += task.size
+        return answers
+
+    def _merge(self, arrays: list[Array], num_padding: int) -> Array:
+        first = arrays[0]
+        if any(array.dtype != first.dtype for array in arrays):
+            raise failed_precondition(
+                "Tensors with name must have matching types to be batched together"
+            )
+        if any(array.shape[1:] != first.shape[1:] for array in arrays):
+            if not self._options.pad_variable_length_inputs:
+                raise failed_precondition(
+                    "Tensors with name must have shapes that are equal but for the "
+                    "first dimension if pad_variable_length_inputs is off. Received: "
+                    + ", ".join(str(list(array.shape)) for array in arrays[:8])
+                )
+            arrays = _pad_inner(arrays)
+        if num_padding:
+            arrays = [*arrays, np.repeat(arrays[0][:1], num_padding, axis=0)]
+        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _num_rows(feeds: Mapping[str, Array]) -> int:
+    sizes = set()
+    for array in feeds.values():
+        if not array.ndim:
+            raise invalid("Batching input tensors must have at least one dimension")
+        sizes.add(array.shape[0])
+    if len(sizes) != 1:
+        raise invalid(
+            "Batching input tensors supplied in a given call must have equal "
+            f"0th-dimension size. Received: {sorted(sizes)}"
+        )
+    return int(sizes.pop())
+
+
+def _drop_late(tasks: Sequence[Task], now: float) -> list[Task]:
+    """Answer the tasks whose time is over, and return those that are still awaited."""
+    awaited = []
+    for task in tasks:
+        if not task.answer.set_running_or_notify_cancel():
+            continue  # The client has gone.
+        if task.deadline is not None and task.deadline <= now:
+            task.answer.set_exception(
+                exhausted("Run() timeout exceeded while waiting in batching queue")
+            )
+        else:
+            awaited.append(task)
+    return awaited
+
+
+def _longest_wait(tasks: Sequence[Task], now: float) -> float | None:
+    deadlines = [task.deadline for task in tasks]
+    latest = max((each for each in deadlines if each is not None), default=None)
+    if latest is None or None in deadlines:
+        return None
+    return latest - now
+
+
+def _pad_inner(arrays: list[Array]) -> list[Array]:
+    """Pad all but the first dimension to the largest, with an array's first value."""
+    ranks = {array.ndim for array in arrays}
+    if len(ranks) != 1:
+        raise failed_precondition("Tensors of different rank can't be padded")
+    inner = np.max([array.shape[1:] for array in arrays], axis=0)
+    padded = []
+    for array in arrays:
+        shape = (array.shape[0], *(int(length) for length in inner))
+        fill = array.flat[0] if array.size else np.zeros((), array.dtype)[()]
+        larger = np.full(shape, fill, array.dtype)
+        larger[tuple(slice(0, length) for length in array.shape)] = array
+        padded.append(larger)
+    return padded

@@ -1,0 +1,190 @@
+"""The JSON of predict requests and replies."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from tensorflow.python.framework import tensor_util
+
+from graft.serving.embedded.contract.json_columns import Column
+from graft.serving.embedded.contract.json_values import is_base64, show
+from graft.serving.embedded.contract.status import StatusError, invalid
+from graft.serving.embedded.contract.tensors import Array
+
+
+def fill_signature(document: Mapping[str, Any], spec: Any) -> None:
+    """Copy the signature's name into a ModelSpec.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if it isn't text.
+    """
+    name = document.get("signature_name")
+    if "signature_name" not in document:
+        return
+    if not isinstance(name, str):
+        raise invalid(
+            f"JSON Value: {show(document)} not formatted correctly. 'signature_name' "
+            "key must be a string value."
+        )
+    spec.signature_name = name
+
+
+def fill_predict(
+    document: Mapping[str, Any], infos: Mapping[str, Any], request: Any
+) -> bool:
+    """Copy the tensors of a predict request.
+
+    Args:
+        document: The request's body.
+        infos: TensorInfo of each input of the signature.
+        request: The PredictRequest to fill.
+
+    Returns:
+        Whether it has row form, which the reply must have too.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, in TensorFlow Serving's words.
+    """
+    has_rows, has_columns = "instances" in document, "inputs" in document
+    if has_rows and has_columns:
+        raise invalid(
+            f"JSON Value: {show(document)} Not formatted correctly expecting only one "
+            "of 'inputs' or 'instances' keys to exist "
+        )
+    if has_rows:
+        tensors = _read_rows(document, infos)
+    elif has_columns:
+        tensors = _read_columns(document["inputs"], infos)
+    else:
+        raise invalid("Missing 'inputs' or 'instances' key")
+    for name, tensor in tensors.items():
+        request.inputs[name].CopyFrom(tensor)
+    return has_rows
+
+
+def _read_rows(document: Mapping[str, Any], infos: Mapping[str, Any]) -> dict[str, Any]:
+    instances = document["instances"]
+    if not isinstance(instances, list):
+        raise invalid(
+            f"JSON Value: {show(document)} Expecting 'instances' to be an list/array"
+        )
+    if not instances:
+        raise invalid(f"JSON Value: {show(document)} No values in 'instances' array")
+    if not isinstance(instances[0], dict) and len(infos) > 1:
+        raise invalid(
+            "instances is a plain list, but expecting list of objects as multiple "
+            "input tensors required as per tensorinfo_map"
+        )
+    names = sorted(infos)
+    are_objects = _is_object(instances[0])
+    columns = {name: Column(infos[name].dtype) for name in names}
+    for number, instance in enumerate(instances):
+        if not are_objects:
+            if _is_object(instance):
+                raise invalid(
+                    f"Expecting value/list but got object at item {number} of input "
+                    "list"
+                )
+            with_name = {names[0]: instance}
+        elif not _is_object(instance):
+            raise invalid(
+                f"Expecting object but got list at item {number} of input list"
+            )
+        else:
+            with_name = instance
+        for name, value in with_name.items():
+            try:
+                if name not in columns:
+                    raise invalid(f"JSON object: does not have named input: {name}")
+                columns[name].add(value)
+            except StatusError as error:
+                key = f" key: {name}" if are_objects else ""
+                raise invalid(
+                    f"Failed to process element: {number}{key} of 'instances' list. "
+                    f"Error: {error}"
+                ) from error
+        if set(with_name) != set(names):
+            raise invalid(
+                f"Failed to process element: {number} of 'instances' list. JSON "
+                f"object: {show(instance)} keys must be equal to: {','.join(names)}"
+            )
+    return {name: column.tensor(len(instances)) for name, column in columns.items()}
+
+
+def _read_columns(value: Any, infos: Mapping[str, Any]) -> dict[str, Any]:
+    if not _is_object(value):
+        if len(infos) > 1:
+            raise invalid(
+                "inputs is a plain value/list, but expecting an object as multiple "
+                "input tensors required as per tensorinfo_map"
+            )
+        value = dict.fromkeys(infos, value)
+    tensors = {}
+    for name, info in sorted(infos.items()):
+        if name not in value:
+            raise invalid(f"Missing named input: {name} in 'inputs' object.")
+        column = Column(info.dtype)
+        column.add(value[name])
+        tensors[name] = column.tensor(None)
+    return tensors
+
+
+def predict_reply(response: Any, *, is_rows: bool) -> dict[str, Any]:
+    """Return the JSON value of a PredictResponse, in the form of its request.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if row form asks for what has no rows.
+    """
+    arrays = {
+        name: _plain(name, tensor_util.MakeNdarray(tensor))
+        for name, tensor in sorted(response.outputs.items())
+    }
+    if not is_rows:
+        values = {name: _nested(array) for name, array in arrays.items()}
+        only = next(iter(values.values())) if len(values) == 1 else values
+        return {"outputs": only}
+    num_rows = None
+    for name, array in arrays.items():
+        if not array.ndim:
+            raise invalid(f"Tensor name: {name} has no shape information ")
+        if num_rows not in (None, array.shape[0]):
+            raise invalid(
+                f"Tensor name: {name} has inconsistent batch size: {array.shape[0]} "
+                f"expecting: {num_rows}"
+            )
+        num_rows = array.shape[0]
+    if len(arrays) == 1:
+        return {"predictions": _nested(next(iter(arrays.values())))}
+    rows = {name: _nested(array) for name, array in arrays.items()}
+    return {
+        "predictions": [
+            {name: column[row] for name, column in rows.items()}
+            for row in range(num_rows or 0)
+        ]
+    }
+
+
+def _plain(name: str, array: Array) -> Array:
+    """Turn the strings of a `..._bytes` output into `{"b64": ...}` objects."""
+    if array.dtype != object or not name.endswith("_bytes"):
+        return array
+    wrapped: Array = np.empty(array.shape, object)
+    for index in np.ndindex(array.shape):
+        wrapped[index] = {"b64": base64.b64encode(bytes(array[index])).decode("ascii")}
+    return wrapped
+
+
+def _nested(array: Array) -> Any:
+    if array.dtype != np.float32:
+        return array.tolist()
+    if not array.ndim:
+        return array[()]
+    # Lists of NumPy's float32: their text has fewer digits than Python's float.
+    return [_nested(each) for each in array] if array.ndim > 1 else list(array)
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and not is_base64(value)
