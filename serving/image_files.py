@@ -1,4 +1,4 @@
-"""The image files that a command line's arguments mean."""
+"""Find the image files that command-line arguments name."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"})
-"""Endings of files that a folder is searched for; a file named itself may have any."""
+"""Suffixes of image files in a folder; a file given by its name may have any suffix."""
 
 
 def find_images(arguments: Iterable[str]) -> Iterator[Path]:
-    """Yield files for paths of files, of folders (searched in depth), and patterns.
+    """Yield the files of file paths, folders (with their subfolders) and patterns.
 
-    A name that exists is taken as it is, even with a `*` in it.
+    An existing name is used as it is, even if it contains a `*`.
 
     Raises:
-        FileNotFoundError: If an argument means no file at all, naming it.
+        FileNotFoundError: If an argument matches no file; the message names it.
     """
     for argument in arguments:
         path = Path(argument)

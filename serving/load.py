@@ -1,9 +1,9 @@
-"""Measure a server under load: open-loop arrivals, honest percentiles.
+"""Measure a server under load that arrives on a fixed schedule (an open loop).
 
-Requests have a timetable that doesn't wait for answers. A request that comes late,
-because all connections were busy, counts from when it should have been sent: else a
-server that stops for a second would lose one bad request out of a hundred that users
-would have sent meanwhile (coordinated omission).
+The schedule doesn't wait for answers. If a request is sent late because all connections
+were busy, its latency still counts from the time it was due. Otherwise a server that
+stops for a second would delay one measured request, not the hundred that users would
+have sent in that second (coordinated omission).
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ class LoadPlan:
     duration_seconds: float = 10.0
     """How long requests arrive."""
     concurrency: int = 32
-    """Most requests in flight; what arrives meanwhile waits, and its clock runs."""
+    """Most requests in flight. More wait, and the wait is part of their latency."""
     images_per_request: int = 1
     deadline_seconds: float = 30.0
-    """Time of one request from when it is sent."""
+    """Longest time of a request, from when it is sent."""
     is_random: bool = True
     """Arrivals at random moments (a Poisson process), or evenly spaced."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a plan that is none.
+        """Check the numbers.
 
         Raises:
             ValueError: If a number isn't positive.
@@ -66,7 +66,7 @@ class LoadPlan:
         if not self.is_random:
             count = int(self.rate_per_second * self.duration_seconds)
             return [number / self.rate_per_second for number in range(count)]
-        generator = random.Random(self.seed)  # noqa: S311 - no secret hangs on it
+        generator = random.Random(self.seed)  # noqa: S311 - not for cryptography
         moments = []
         moment = generator.expovariate(self.rate_per_second)
         while moment < self.duration_seconds:
@@ -77,13 +77,13 @@ class LoadPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:
-    """What was measured. Latencies of requests that were answered, in seconds."""
+    """Figures of one measurement. Times are in seconds, of answered requests only."""
 
     plan: LoadPlan
     latencies: list[float] = field(repr=False)
     """From when a request was due to its answer."""
     service_times: list[float] = field(repr=False)
-    """From when it was really sent; smaller where requests had to wait."""
+    """From when a request was sent to its answer."""
     due: list[float] = field(repr=False)
     """When each answered request was due, in seconds from the start."""
     errors: Counter[str]
@@ -171,13 +171,13 @@ def percentile(values: Sequence[float], percent: float) -> float:
 async def measure(
     target: str, name: str, images: Sequence[bytes], plan: LoadPlan
 ) -> LoadResult:
-    """Load a server as planned, and return what came of it.
+    """Send the planned load to a server and return the figures.
 
     Args:
         target: `HOST:PORT` of gRPC.
         name: The model's name.
         images: Encoded images, sent in turn.
-        plan: How.
+        plan: Rate, duration and limits.
 
     Raises:
         ValueError: If there are no images.
@@ -190,7 +190,7 @@ async def measure(
     due_times: list[float] = []
     errors: Counter[str] = Counter()
     free = asyncio.Semaphore(plan.concurrency)
-    # No retries: a refusal is what is to be counted.
+    # No retries: refusals are counted.
     options = wire.channel_options(max_attempts=1)
     async with grpc.aio.insecure_channel(target, options=options) as channel:
         call = channel.unary_unary(wire.PREDICT_METHOD)

@@ -1,4 +1,4 @@
-"""Predict with a SavedModel in this process: no server, no Keras."""
+"""Predict with a SavedModel in this process, without a server or Keras."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _BATCH_BYTES = 64 * 2**20
 
 
 class LocalModel:
-    """A version of a model, loaded here.
+    """One version of a model, loaded into this process.
 
     Args:
         version: The version's number.
         path: Its folder.
 
     Raises:
-        ServingError: If it can't be loaded, or isn't one of graft's models.
+        ServingError: If it can't be loaded, or graft didn't export it.
     """
 
     def __init__(self, version: int, path: Path) -> None:
@@ -45,8 +45,8 @@ class LocalModel:
             )
         self._version = version
         self.class_names = _read_class_names(path)
-        # The first run prepares the graph, and writes to standard error about it: here,
-        # where a command that minds can keep it from the user.
+        # The first run prepares the graph and writes to standard error. Do it here, so
+        # that a caller can hide that output.
         with contextlib.suppress(StatusError):
             self._outcomes(wire.Chunk(0, []), signature_names.IMAGES_SIGNATURE)
 

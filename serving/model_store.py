@@ -11,7 +11,7 @@ DEFAULT_NAME = "graft"
 
 
 def find_versions(base_path: Path) -> dict[int, Path]:
-    """Return the complete versions of a model by number: those with a graph in them."""
+    """Return the folder of each complete version: one with a `saved_model.pb`."""
     if not base_path.is_dir():
         return {}
     return {
@@ -26,11 +26,11 @@ def find_model(folder: Path, name: str | None = None) -> Path:
 
     Args:
         folder: A folder of models, or the base path itself.
-        name: The model's name. If not given: the only model in the folder, or, among
-            several, the one called `graft`.
+        name: The model's name. By default, the only model in the folder, or the one
+            named `graft` among several.
 
     Raises:
-        ModelNotFoundError: If there is none, naming the command that makes one.
+        ModelNotFoundError: If there is none; the message names the command to run.
     """
     if name in (None, folder.name) and find_versions(folder):
         return folder
@@ -57,7 +57,7 @@ def newest_version(base_path: Path) -> tuple[int, Path]:
     """Return number and folder of a model's newest version.
 
     Raises:
-        ModelNotFoundError: If it has none.
+        ModelNotFoundError: If the model has no version.
     """
     versions = find_versions(base_path)
     if not versions:

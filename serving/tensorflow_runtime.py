@@ -1,9 +1,9 @@
-"""TensorFlow's runtime without TensorFlow's public package.
+"""Import TensorFlow's runtime without TensorFlow's public package.
 
 `import tensorflow` builds the whole public API and imports Keras, which a server that
 runs a graph does not need (docs/decisions/0050-measured-choices.md). The sub-packages
 that hold the session and the SavedModel loader work by themselves, once a package
-called `tensorflow` exists for them to live in.
+called `tensorflow` is registered.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from types import ModuleType
 def load_lean() -> None:
     """Let `tensorflow.python...` be imported without running `tensorflow/__init__.py`.
 
-    For a process that only serves: afterwards `import tensorflow as tf` gives a module
-    without the API. Where TensorFlow is imported already this does nothing, and what is
-    served works the same.
+    Only for a process that serves: `import tensorflow as tf` then gives a module
+    without the public API. If TensorFlow is imported already, this does nothing.
 
     Raises:
         ImportError: If TensorFlow isn't installed.
     """
     if "tensorflow" in sys.modules:
         return
-    # Logs of level INFO in C++: three lines on CPU features at each start.
+    # Hide INFO logs of C++: lines on CPU features at each start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     spec = importlib.util.find_spec("tensorflow")
     if spec is None or spec.submodule_search_locations is None:

@@ -22,7 +22,7 @@ Message = TypeVar("Message")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the flags say, files read."""
+    """Values of the flags, and of the files that they name."""
 
     port: int = 8500
     """TCP port of gRPC; 0 for none."""
@@ -37,7 +37,7 @@ class Options:
     max_num_load_retries: int = 5
     load_retry_interval_micros: int = 60_000_000
     batching: BatchingOptions | None = None
-    """None: each request runs by itself."""
+    """None: each request runs alone."""
     monitoring_path: str | None = None
     """Path of the metrics on the REST port; None for none."""
     rest_api_timeout_in_ms: int = 30_000
@@ -65,11 +65,11 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Options, list[str]]:
         arguments: As `["--port=8500", "--enable_batching"]`.
 
     Returns:
-        The options, and the arguments that mean nothing here.
+        The options, and the unknown arguments.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, if a file that a flag names is wrong, or flags
-            contradict each other.
+        StatusError: INVALID_ARGUMENT, if a file is wrong, or flags contradict each
+            other.
         SystemExit: If a flag's value can't be read.
     """
     flags, unknown = _parser().parse_known_args(list(arguments))

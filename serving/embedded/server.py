@@ -1,4 +1,4 @@
-"""The embedded server: load first, then open the ports, and drain at the end."""
+"""The embedded server: load the models, open the ports, and drain at the end."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ from graft.serving.embedded.transport.metrics import Metrics
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 30.0
-"""Longest time that requests get to end after SIGTERM."""
+"""Longest time for requests in flight to end after SIGTERM."""
 _WARM_UP_NICENESS = 10
-"""Of the thread that warms up while others serve. On Linux each thread has its own."""
+"""Of the thread that warms models up while others serve. On Linux a niceness holds for
+one thread."""
 _SWITCH_SECONDS = 0.001
-"""How long a thread may keep Python's lock while another wants it: loading a graph is
-much Python, and requests go on meanwhile. Python's own value is 0.005."""
+"""How long a thread may keep Python's lock while another waits for it. Loading a graph
+runs much Python code while requests are answered. Python's default is 0.005."""
 
 
 class EmbeddedServer:
@@ -117,7 +118,7 @@ class EmbeddedServer:
             try:
                 await self.manager.configure(self._read_config())
             except StatusError as error:
-                logger.error("The model config file isn't taken over: %s", error)
+                logger.error("The model config file was not applied: %s", error)
 
     async def _load(self, name: str, number: int, path: Path) -> LoadedServable:
         loop = asyncio.get_running_loop()
@@ -130,9 +131,8 @@ class EmbeddedServer:
         model = await loop.run_in_executor(
             self._load_pool, SavedModel, path, options.saved_model_tags, config
         )
-        # Warmed up on a thread of its own, which also computes: TensorFlow prepares a
-        # graph in its first run, for a second, and on the threads that all models share
-        # that would leave one of two to the requests.
+        # The warm-up thread also computes: TensorFlow prepares a graph in its first
+        # run, which would occupy the threads that all models share.
         runner = DirectRunner(model, on_this_thread=True)
         servable = LoadedServable(name, number, model, runner)
         try:
@@ -157,7 +157,7 @@ class EmbeddedServer:
         )
 
     async def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
-        """Accept nothing new, let requests end, and free the models."""
+        """Refuse new requests, let the present ones end, and free the models."""
         for poller in self._pollers:
             poller.cancel()
         await asyncio.gather(*self._pollers, return_exceptions=True)
@@ -175,16 +175,16 @@ class EmbeddedServer:
             self._load_pool,
             self._warm_up_pool,
         ):
-            # The loop goes on: what these threads do may end on it.
+            # Don't block the loop: work on these threads may need it to end.
             await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
 
 
 def _yield_to_requests() -> None:
-    """Lower the priority of this thread for good: preparing a graph may take longer.
+    """Lower the priority of this thread: preparing a graph may wait for requests.
 
-    Not for the thread that loads: TensorFlow reads a graph in one call that holds
-    Python's lock, and all requests wait for it: longer if the thread has a low
-    priority.
+    Don't use it on the thread that loads. TensorFlow reads a graph in one call that
+    holds Python's lock, for which all requests wait. With a low priority they would
+    wait longer.
     """
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _WARM_UP_NICENESS)
@@ -223,8 +223,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     sys.setswitchinterval(_SWITCH_SECONDS)
-    # What was imported stays: the garbage collector, for which all threads wait, is
-    # spared it.
+    # Imported objects stay for ever. Exempt them from garbage collection, for which all
+    # threads wait.
     gc.freeze()
     try:
         options, unknown = parse_flags(sys.argv[1:] if arguments is None else arguments)

@@ -1,4 +1,4 @@
-"""What a prediction is, whoever made it: the client, or a model in this process."""
+"""The prediction for one image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from graft_client import signature_names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """The answer for one image."""
+    """The class name and the probabilities of one image."""
 
     class_name: str
     """Class name of the greatest probability; `unknown` where the model isn't sure."""
@@ -20,7 +20,7 @@ class Prediction:
     probabilities: tuple[float, ...] = field(repr=False)
     """One per class, in the order of the label map; they sum to 1."""
     class_names: tuple[str, ...] = field(default=(), repr=False)
-    """Class names in the order of `probabilities`; empty if the model tells none."""
+    """Class names in the order of `probabilities`; empty if the model gives none."""
 
     @property
     def is_unknown(self) -> bool:
@@ -33,7 +33,7 @@ class Prediction:
     def top(self, count: int) -> list[tuple[str, float]]:
         """Return the `count` most probable (class name, probability), best first.
 
-        A model that tells only the best class's name has a list of one.
+        The list has one entry if the model gives only the name of the best class.
 
         Raises:
             ValueError: If `count` is less than 1.

@@ -1,7 +1,4 @@
-"""Requests and replies of the client, without any network: build, parse, cut up.
-
-Nothing here imports TensorFlow; `serving/protos/README.md` tells how that works.
-"""
+"""Build requests, parse replies, and cut images into requests; without any network."""
 
 from __future__ import annotations
 
@@ -20,31 +17,30 @@ STATUS_METHOD = "/tensorflow.serving.ModelService/GetModelStatus"
 AVAILABLE = 30
 """`ModelVersionStatus.State` of a version that answers requests."""
 INVALID_ARGUMENT = "INVALID_ARGUMENT"
-"""Status of a request with a bad image in it, and the code of such an image."""
+"""Status of a request with a bad image, and the code of that image's error."""
 DT_STRING = 7
-"""TensorFlow's number of the data type string."""
+"""TensorFlow's number for the data type string."""
 
-# A grey PNG of one pixel, for a question that needs some image.
+# A grey PNG of one pixel, for a request that needs any image.
 _ANY_IMAGE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGOor68H"
     "AAL+AX66JXAlAAAAAElFTkSuQmCC"
 )
 
-# What a request carries beside the image bytes: names, lengths. Measured: 12 bytes an
-# image and about 60 a request; this is generous.
+# Upper bound of what an image adds to a request besides its bytes.
 _BYTES_PER_IMAGE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelChoice:
-    """Which model is to answer; neither version nor label: the newest version."""
+    """The model to use; the newest version unless a version or a label is given."""
 
     name: str
     version: int | None = None
     label: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a choice that means nothing.
+        """Check the fields.
 
         Raises:
             ValueError: If the name is empty, or both version and label are given.
@@ -69,13 +65,13 @@ class ModelChoice:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Images of one request, and the position of the first among all."""
+    """Images of one request, and the position of the first one among all images."""
 
     start: int
     images: Sequence[bytes]
 
     def halves(self) -> tuple[Chunk, Chunk]:
-        """Cut in two, for a request that was too large or has one bad image."""
+        """Return both halves, for a request that is too large or has a bad image."""
         middle = len(self.images) // 2
         return (
             Chunk(self.start, self.images[:middle]),
@@ -86,12 +82,13 @@ class Chunk:
 def cut_chunks(
     images: Iterable[bytes], batch_size: int, max_message_bytes: int
 ) -> Iterator[Chunk]:
-    """Gather images into requests of at most so many images and bytes.
+    """Group images into requests of limited number and size.
 
-    An image that is larger than a message may be goes alone: the server says so.
+    An image larger than `max_message_bytes` gets a request of its own; the server may
+    refuse it.
 
     Raises:
-        TypeError: If an image isn't bytes, as a path by mistake.
+        TypeError: If an image isn't bytes, for example a path.
     """
     gathered: list[bytes] = []
     start = size = 0
@@ -127,7 +124,7 @@ def images_request(
     """Return a request for the probabilities of encoded images.
 
     Args:
-        choice: The model.
+        choice: The model to use.
         images: Encoded images.
         signature: `IMAGES_SIGNATURE`, or `EACH_SIGNATURE` where some may be bad.
     """
@@ -163,7 +160,7 @@ def parse_outcomes(
     """Turn a reply into one prediction, or refusal, per image.
 
     Raises:
-        CallError: If the model's outputs aren't those of the contract.
+        CallError: If the outputs aren't those of a model of graft.
     """
     count = len(chunk.images)
     probabilities = response.outputs[signature_names.PROBABILITIES_OUTPUT].float_val
@@ -203,11 +200,11 @@ def parse_outcomes(
 
 
 def is_worth_halving(code: str, message: str) -> bool:
-    """Tell whether a refused request may succeed in two smaller ones.
+    """Return whether a refused request may succeed as two smaller ones.
 
-    INVALID_ARGUMENT: one image can't be decoded, or the batch is beyond the server's
-    limit. RESOURCE_EXHAUSTED with these words: a message limit, ours, the server's or
-    that of a proxy between.
+    INVALID_ARGUMENT: an image can't be decoded, or the batch exceeds the server's
+    limit. RESOURCE_EXHAUSTED with "larger than max": the message exceeds the limit of
+    this side, the server or a proxy.
     """
     if code == INVALID_ARGUMENT:
         return True
@@ -215,11 +212,11 @@ def is_worth_halving(code: str, message: str) -> bool:
 
 
 def channel_options(max_attempts: int) -> list[tuple[str, int | str]]:
-    """Return gRPC's options: retries on UNAVAILABLE alone, no limit on replies."""
+    """Return gRPC's options: retries only on UNAVAILABLE, and no limit of messages."""
     options: list[tuple[str, int | str]] = [
         ("grpc.max_receive_message_length", -1),
         ("grpc.max_send_message_length", -1),
-        # gRPC keeps a request for its retry only within this; 256 KiB by default.
+        # gRPC retries only requests that fit into this buffer; 256 KiB by default.
         ("grpc.per_rpc_retry_buffer_size", 2**31 - 1),
     ]
     if max_attempts > 1:

@@ -14,16 +14,16 @@ class BatchingOptions:
     batch_timeout_seconds: float = 0.0
     """Longest wait of a batch for more rows while a thread is free."""
     max_enqueued_batches: int = 10
-    """Most batches that wait; what comes then is refused."""
+    """Most batches in a queue; more requests are refused."""
     num_batch_threads: int = 1
     """Batches that run at the same time."""
     allowed_batch_sizes: tuple[int, ...] = ()
-    """Sizes that a batch is padded to, ascending; any size if empty."""
+    """Sizes that a batch is padded to, ascending; empty: no padding."""
     pad_variable_length_inputs: bool = False
     """Whether rows of different shapes are padded to a common one."""
 
     def __post_init__(self) -> None:
-        """Refuse what the binary refuses.
+        """Refuse what TensorFlow Serving refuses.
 
         Raises:
             ValueError: If a number is out of its range.

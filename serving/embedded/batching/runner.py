@@ -25,14 +25,14 @@ logger = logging.getLogger(__name__)
 
 
 class BatchingRunner:
-    """Gathers the requests of one version into batches.
+    """Runs the requests of one version in batches.
 
     Args:
         model: The loaded model.
         scheduler: Runs the batches.
-        on_this_thread: Whether the thread that took a batch also runs its ops, else the
-            threads that all models share do. Right where an op has one core, and each
-            batch thread one, too: a batch isn't handed from core to core then.
+        on_this_thread: Whether the batch thread also runs the ops, and not the threads
+            that all models share. Use it if each op has one core: the batch then stays
+            on one core.
     """
 
     def __init__(
@@ -50,13 +50,13 @@ class BatchingRunner:
     def run(
         self, feeds: Mapping[str, Array], fetches: Sequence[str], caller: Caller
     ) -> list[Array]:
-        """Run the graph together with whatever waits at that moment.
+        """Run the graph in a batch with other waiting requests.
 
         Raises:
             StatusError: UNAVAILABLE if the queue is full, RESOURCE_EXHAUSTED if the
                 deadline passes there, INVALID_ARGUMENT if the request can't be batched,
                 else as the model fails.
-            CancelledError: If the caller goes while the request waits.
+            CancelledError: If the caller has gone while the request waits.
         """
         size = _num_rows(feeds)
         if size > self._options.max_batch_size:
@@ -71,7 +71,7 @@ class BatchingRunner:
         return task.answer.result()
 
     def run_batch(self, tasks: Sequence[Task], fetches: tuple[str, ...]) -> None:
-        """Answer the tasks of a batch; whatever happens, each of them."""
+        """Answer each task of a batch, with an error if the batch fails."""
         awaited = _drop_late(tasks, time.monotonic())
         if not awaited:
             return
@@ -91,7 +91,7 @@ class BatchingRunner:
     def _compute(
         self, tasks: list[Task], fetches: tuple[str, ...], timeout: float | None
     ) -> list[list[Array]]:
-        """Merge, run, split; on a thread of the pool."""
+        """Merge the inputs, run the graph and split the outputs."""
         size = sum(task.size for task in tasks)
         padded = self._options.padded_size(size)
         feeds = {
@@ -148,7 +148,7 @@ def _num_rows(feeds: Mapping[str, Array]) -> int:
 
 
 def _drop_late(tasks: Sequence[Task], now: float) -> list[Task]:
-    """Answer the tasks whose time is over, and return those that are still awaited."""
+    """Fail the tasks past their deadline, and return those that are still awaited."""
     awaited = []
     for task in tasks:
         if not task.answer.set_running_or_notify_cancel():
@@ -171,7 +171,7 @@ def _longest_wait(tasks: Sequence[Task], now: float) -> float | None:
 
 
 def _pad_inner(arrays: list[Array]) -> list[Array]:
-    """Pad all but the first dimension to the largest, with an array's first value."""
+    """Pad all dimensions but the first to the largest, with an array's first value."""
     ranks = {array.ndim for array in arrays}
     if len(ranks) != 1:
         raise failed_precondition("Tensors of different rank can't be padded")

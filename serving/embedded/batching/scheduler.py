@@ -58,17 +58,17 @@ class QueueKey:
 
 
 class BatchScheduler:
-    """Holds the batches of all models, and runs them on threads of its own.
+    """Queues the batches of all models, and runs them on its own threads.
 
     Args:
-        options: How to gather.
+        options: The batching parameters.
     """
 
     def __init__(self, options: BatchingOptions) -> None:
         self.options = options
         self._queues: dict[QueueKey, deque[_Batch]] = {}
         self._is_closed = False
-        # Notified when a batch has been opened, or is full.
+        # Notified when a batch is opened or full.
         self._changed = threading.Condition()
         self._threads = [
             threading.Thread(target=self._work, name=f"batch_{number}", daemon=True)
@@ -112,7 +112,7 @@ class BatchScheduler:
                 self._changed.notify()
 
     def close(self) -> None:
-        """Refuse what waits, and return when what runs is done."""
+        """Refuse waiting tasks, and return when the running batches are done."""
         with self._changed:
             self._is_closed = True
             waiting = [batch for queue in self._queues.values() for batch in queue]
@@ -129,20 +129,20 @@ class BatchScheduler:
         while (taken := self._take()) is not None:
             key, batch = taken
             key.runner.run_batch(batch.tasks, key.fetches)
-            del taken, key, batch  # Or an unloaded model would stay until the next.
+            del taken, key, batch  # They would keep an unloaded model in memory.
 
     def _take(self) -> tuple[QueueKey, _Batch] | None:
         with self._changed:
             while not self._is_closed:
                 wait_seconds = None
                 if self._queues:
-                    # The first of equals is the queue that was opened first.
+                    # Of equal queues, `min` takes the one that was opened first.
                     key = min(self._queues, key=self._ready_at)
                     wait_seconds = self._ready_at(key) - time.monotonic()
                     if wait_seconds <= 0:
                         batches = self._queues[key]
                         batch = batches.popleft()
-                        if not batches:  # Or any order of fetches would stay for ever.
+                        if not batches:  # Keys come from requests: don't collect them.
                             del self._queues[key]
                         return key, batch
                 self._changed.wait(wait_seconds)

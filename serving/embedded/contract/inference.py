@@ -1,8 +1,7 @@
 """Predict, Classify, Regress, MultiInference and GetModelMetadata on one servable.
 
-Each takes a servable and a request and returns a reply, on the calling thread; choosing
-the servable, metrics and transport are elsewhere, so gRPC, REST and warm-up share these
-functions.
+Each function takes a servable and a request and returns a reply, on the calling thread.
+gRPC, REST and warm-up share them: the caller chooses the servable and counts requests.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def predict(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
     """Answer a PredictRequest.
 
     Raises:
-        StatusError: As TensorFlow Serving would, word for word.
+        StatusError: With TensorFlow Serving's code and message.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = servable.signatures.get(name)
@@ -97,7 +96,7 @@ def classify(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
     """Answer a ClassificationRequest.
 
     Raises:
-        StatusError: As TensorFlow Serving would.
+        StatusError: With TensorFlow Serving's code.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = _example_signature(servable, name)
@@ -115,7 +114,7 @@ def regress(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
     """Answer a RegressionRequest.
 
     Raises:
-        StatusError: As TensorFlow Serving would.
+        StatusError: With TensorFlow Serving's code.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = _example_signature(servable, name)
@@ -129,7 +128,7 @@ def regress(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
 
 
 def check_multi_inference(request: Any) -> None:
-    """Check what a MultiInferenceRequest says about models, before one is chosen.
+    """Check the model specs of a MultiInferenceRequest, before a model is chosen.
 
     Raises:
         StatusError: INVALID_ARGUMENT for no task, or for tasks of different models.
@@ -149,7 +148,7 @@ def multi_inference(servable: Servable, request: Any, caller: Caller = PATIENT) 
     """Answer a MultiInferenceRequest with one run of the graph.
 
     Raises:
-        StatusError: As TensorFlow Serving would.
+        StatusError: With TensorFlow Serving's code.
     """
     check_multi_inference(request)
     seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""JSON as TensorFlow Serving reads and writes it, without a word on tensors."""
+"""JSON values as TensorFlow Serving reads and writes them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PARSE_ERRORS = (
     ("Invalid \\", "Invalid escape character in string."),
     ("Invalid control", "Invalid encoding in string."),
 )
-"""What Python's parser says, and what TensorFlow Serving's does."""
+"""Messages of Python's parser, and those of TensorFlow Serving's."""
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def type_name(value: Any) -> str:
 
 
 def show(value: Any) -> str:
-    """Return a value's text for a message, cut where it gets long."""
+    """Return a value's text for a message, cut if it is long."""
     if isinstance(value, float):
         return format_float(value)
     try:
@@ -81,7 +81,7 @@ def show(value: Any) -> str:
 
 
 def is_base64(value: Any) -> bool:
-    """Tell whether a value stands for bytes: an object with the key `b64` alone."""
+    """Return whether a value encodes bytes: an object with only the key `b64`."""
     return (
         isinstance(value, dict)
         and len(value) == 1
@@ -106,11 +106,11 @@ def decode_base64(value: Any) -> bytes:
 
 
 def format_float(value: float, *, is_single: bool = False) -> str:
-    """Return a float's shortest faithful text: six digits if they do, else all.
+    """Return a float's text: six digits if they are exact, else all digits.
 
     Args:
         value: The number.
-        is_single: Whether it is a float32, and its text need tell no more.
+        is_single: Whether the number is a float32.
     """
     if math.isnan(value):
         return "NaN"
@@ -128,7 +128,7 @@ def format_float(value: float, *, is_single: bool = False) -> str:
 def dump(value: Any) -> str:
     """Return the JSON text of nested dicts, lists and values.
 
-    Bytes are written as text; NumPy's float32 with as few digits as it needs.
+    Bytes are written as text, and NumPy's float32 with no more digits than it needs.
     """
     if isinstance(value, dict):
         items = (f"{json.dumps(key)}: {dump(each)}" for key, each in value.items())

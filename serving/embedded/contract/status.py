@@ -1,4 +1,4 @@
-"""One error for everything that a request can meet, with TensorFlow Serving's codes."""
+"""The error of a failed request, with the status codes of TensorFlow Serving."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 
 MAX_MESSAGE_CHARACTERS = 1024
-"""TensorFlow Serving cuts a longer message."""
+"""TensorFlow Serving cuts longer messages."""
 
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -27,11 +27,11 @@ HTTP_STATUS = {
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
 }
-"""HTTP status of each code's name; any other is 500."""
+"""HTTP status by name of the gRPC status; 500 for others."""
 
 
 class StatusError(Exception):
-    """A request, or a load, that ended with a status other than OK.
+    """A request or a load ended with a status other than OK.
 
     Args:
         code: The status, a `grpc.StatusCode`.
@@ -105,5 +105,5 @@ def internal(message: str) -> StatusError:
 
 
 def from_number(number: int, message: str) -> StatusError:
-    """Return the error of a canonical code's number, as TensorFlow's errors have."""
+    """Return the error for the number of a code, as TensorFlow's errors give it."""
     return StatusError(_BY_NUMBER.get(number, grpc.StatusCode.UNKNOWN), message)

@@ -1,4 +1,4 @@
-"""TensorProto to array and back, with the field layout of TensorFlow Serving."""
+"""Convert TensorProtos to arrays and back, with TensorFlow Serving's field layout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from graft.serving.embedded.contract.status import StatusError, internal, invali
 Array = npt.NDArray[Any]
 
 MAX_EXPANDED_BYTES = 2**30
-"""Twenty bytes may say "this value, a trillion times": up to here that is done."""
+"""Largest array from a short message: twenty bytes can ask for one value a trillion
+times."""
 
 _VALUE_FIELDS = {
     types_pb2.DT_FLOAT: "float_val",
@@ -41,8 +42,8 @@ _VALUES_PER_ELEMENT = {types_pb2.DT_COMPLEX64: 2, types_pb2.DT_COMPLEX128: 2}
 def to_array(proto: Any, name: str) -> Array:
     """Return the array that a TensorProto describes.
 
-    The values may be in `tensor_content`, or in a typed field, where the last one
-    stands for all that are missing and none at all for zeros.
+    The values are in `tensor_content` or in a typed field. In a typed field, the last
+    value is repeated for missing ones, and no value at all means zeros.
 
     Args:
         proto: A TensorProto, as a client sent it.
@@ -102,7 +103,7 @@ def _number(dtype: np.dtype[Any]) -> int:
 
 
 def to_proto(array: Array, into: Any = None) -> Any:
-    """Return a TensorProto with the values in the typed field, as many clients expect.
+    """Return a TensorProto with the values in a typed field, as many clients expect.
 
     Args:
         array: Of any shape.

@@ -1,15 +1,14 @@
-"""The life of versions: found, loaded, served, replaced without a gap, unloaded.
+"""Load, serve, replace and unload the versions of the configured models.
 
-All changes happen on the event loop; loading itself runs on a thread. Requests come on
-threads of their own: they choose, hold and let go of a version under a lock, and so do
-changes to what they see. A model's folder is polled, the policy says which versions
-should be served ("aspired"), and:
+The event loop makes all changes; a thread does the loading. Requests run on threads of
+their own, and a lock guards what they read. The manager polls each model's folder, and
+the version policy chooses the "aspired" versions, those that should be served:
 
-- an aspired version is loaded while the old one goes on serving;
-- a version that is no longer aspired is unloaded once an aspired one serves, or when
-  nothing is aspired any more, after its last request was answered;
-- a version that fails to load is tried again, and in the end stays failed until its
-  folder has been away.
+- It loads an aspired version while the old one still serves.
+- It unloads a version that is no longer aspired once an aspired one serves, or once no
+  version is aspired. Requests in flight end first.
+- It retries a version that fails to load. After the last attempt the version stays
+  failed until its folder disappears and comes back.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ Load = Callable[[str, int, Path], Awaitable[LoadedServable]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagerOptions:
-    """How patient the manager is."""
+    """Retries of loading, and the check of labels."""
 
     max_num_load_retries: int = 5
     load_retry_interval_seconds: float = 60.0
@@ -62,7 +61,7 @@ class Manager:
 
     Args:
         load: Loads and warms up one version: name, number, folder.
-        options: How patient to be.
+        options: Retries and labels.
     """
 
     def __init__(self, load: Load, options: ManagerOptions | None = None) -> None:
@@ -74,19 +73,19 @@ class Manager:
         self._loading = asyncio.Lock()
         self._configuring = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
-        # Guards what requests see: the models, their versions, labels and states.
+        # Guards what requests read: models, versions, labels and states.
         self._lock = threading.RLock()
 
     # --- Choosing a version ----------------------------------------------------------
 
     @contextmanager
     def hold(self, spec: Any) -> Iterator[Servable]:
-        """Give the servable that a ModelSpec names; it stays loaded meanwhile.
+        """Yield the servable that a ModelSpec names, and keep it loaded meanwhile.
 
-        On any thread.
+        May be called on any thread.
 
         Raises:
-            StatusError: INVALID_ARGUMENT or NOT_FOUND, as TensorFlow Serving says it.
+            StatusError: INVALID_ARGUMENT or NOT_FOUND, in TensorFlow Serving's words.
         """
         with self._lock:
             version = find_available(self._models, spec)
@@ -105,9 +104,9 @@ class Manager:
                 self._loop.call_soon_threadsafe(self._notify)
 
     def statuses(self, name: str, number: int | None = None) -> list[Version]:
-        """Return the versions of a model that were ever seen, newest first.
+        """Return all versions of a model that were seen, newest first.
 
-        On any thread.
+        May be called on any thread.
 
         Raises:
             StatusError: NOT_FOUND, if there is none.
@@ -124,7 +123,7 @@ class Manager:
         return [versions[each] for each in sorted(versions, reverse=True)]
 
     def is_configured(self, name: str) -> bool:
-        """Return whether there is such a model; on any thread."""
+        """Return whether the model is configured; may be called on any thread."""
         model = self._models.get(name)
         return model is not None and not model.is_removed
 
@@ -134,8 +133,8 @@ class Manager:
         """Replace the list of models, and return when each has a version AVAILABLE.
 
         Raises:
-            StatusError: If the config is wrong, and then nothing of it takes effect; or
-                if a model's versions all fail to load.
+            StatusError: If the config is wrong, and then it has no effect; or if all
+                versions of a model fail to load.
         """
         configs = read_models(config)
         async with self._configuring:
@@ -151,12 +150,12 @@ class Manager:
             await self._wait_until_available(set(configs))
 
     def configure_from_thread(self, config: Any, caller: Caller) -> None:
-        """Do the same for another thread than the event loop's.
+        """Call `configure` from another thread than the event loop's.
 
         Raises:
             StatusError: As `configure` does.
-            CancelledError: If the caller goes: a model may wait for its first version
-                for ever, and the next configuration would wait with it.
+            CancelledError: If the caller has gone. Otherwise a model without versions
+                would block this configuration and the next ones for ever.
         """
         done = asyncio.run_coroutine_threadsafe(self.configure(config), self._loop)
         caller.when_gone(done.cancel)
@@ -202,7 +201,7 @@ class Manager:
     # --- Polling ---------------------------------------------------------------------
 
     async def poll_forever(self, interval_seconds: float) -> None:
-        """Look at the models' folders again and again."""
+        """Poll the models' folders at an interval, without end."""
         while True:
             await asyncio.sleep(interval_seconds)
             try:
@@ -211,7 +210,7 @@ class Manager:
                 logger.exception("Polling failed; the next poll tries again")
 
     async def poll(self) -> None:
-        """Look at the models' folders once, and start what follows from it."""
+        """Read the models' folders once, and start loading and unloading."""
         for model in list(self._models.values()):
             if model.is_removed:
                 continue
@@ -233,7 +232,7 @@ class Manager:
                     base_path,
                 )
             if model.is_removed or model.config.base_path != base_path:
-                continue  # Configured anew meanwhile.
+                continue  # Another configuration arrived meanwhile.
             model.aspired = model.config.policy.choose(found)
             missing = set(model.config.policy.versions) - set(found)
             if missing:
@@ -246,7 +245,7 @@ class Manager:
             self._reconcile(model)
 
     def _reconcile(self, model: Model) -> None:
-        """Start loading what is aspired, and unloading what isn't and may go."""
+        """Start loading aspired versions, and unloading those that may go."""
         with self._lock:
             for number, version in model.versions.items():
                 if number not in model.aspired:

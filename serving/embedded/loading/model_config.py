@@ -1,4 +1,4 @@
-"""Which models to serve, from where, and which versions: read and checked."""
+"""Read and check the config of the models: names, folders, version policies, labels."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class VersionPolicy:
     kind: str = "latest"
     """`latest`, `all` or `specific`."""
     num_versions: int = 1
-    """How many of the latest."""
+    """For `latest`: how many."""
     versions: tuple[int, ...] = ()
-    """Which specific ones."""
+    """For `specific`: which ones."""
 
     def choose(self, found: Mapping[int, Path]) -> dict[int, Path]:
-        """Return those of the versions found that are to be served."""
+        """Return the versions to serve, of those found on disk."""
         if self.kind == "all":
             return dict(found)
         if self.kind == "specific":
@@ -49,7 +49,7 @@ class ModelConfig:
 
 
 def single_model(name: str, base_path: Path) -> Any:
-    """Return the ModelServerConfig of one model, its latest version."""
+    """Return the ModelServerConfig for the latest version of one model."""
     config = model_server_config_pb2.ModelServerConfig()
     config.model_config_list.config.add(
         name=name, base_path=str(base_path), model_platform=PLATFORM
@@ -141,13 +141,13 @@ def check_labels(
     *,
     allows_unavailable: bool,
 ) -> None:
-    """Refuse a label that points at a version which doesn't answer requests.
+    """Refuse labels of versions that don't answer requests.
 
     Args:
         models: The new models.
         available: Versions that are AVAILABLE, by model.
-        existing: The labels as they are now, by model.
-        allows_unavailable: Whether a label that is new may do so all the same.
+        existing: The present labels, by model.
+        allows_unavailable: Whether a new label may name such a version.
 
     Raises:
         StatusError: FAILED_PRECONDITION, naming version and model.
@@ -165,10 +165,10 @@ def check_labels(
 
 
 def find_versions(base_path: Path) -> dict[int, Path] | None:
-    """Return the version folders of a model, None if its folder is not there.
+    """Return the version folders of a model, or None if its folder is missing.
 
-    A version is a child whose whole name is a number. Where two names give the same
-    number, as `7` and `07`, the plain one counts.
+    A version is a child whose whole name is a number. If two names have the same
+    number, such as `7` and `07`, the shorter name counts.
     """
     try:
         children = sorted(base_path.iterdir(), key=lambda child: -len(child.name))

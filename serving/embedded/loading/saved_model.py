@@ -1,8 +1,8 @@
 """Load a SavedModel's `serve` meta graph into a session, and run it as the binary does.
 
-A v1 session on the serve meta graph, fed and fetched by a signature's tensor names. The
-call goes past `Session.run`, which would cast data types and check static shapes:
-TensorFlow Serving does neither, and leaves both to the graph.
+The graph runs in a v1 session, with the tensor names of a signature. The call bypasses
+`Session.run`, which would cast data types and check static shapes. TensorFlow Serving
+leaves both to the graph.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class SavedModel:
                 _refuse_missing_variables(path, found)
                 _rewrite_functions_once(found.graph_def)
                 meta_graph = loader.load(self._session, list(tags))
-            # The call in `run` doesn't do so itself, and nothing changes from here.
+            # `run` needs this, and does not do it itself. The graph is final now.
             self._session._extend_graph()
         except errors.OpError as error:
             self._session.close()
@@ -99,8 +99,8 @@ class SavedModel:
             fetches: Names of the tensors to return.
             timeout_seconds: Time after which the run is cancelled.
             on_this_thread: Prepare the graph and run its ops on the calling thread,
-                whose priority then counts, and not on the threads that all models
-                share. What an op splits up is still done by several.
+                at its priority, not on the threads that all models share. An op that
+                splits its work still uses several threads.
 
         Raises:
             StatusError: With the code and text of the op that failed.
@@ -128,7 +128,7 @@ class SavedModel:
         except errors.OpError as error:
             raise from_number(error.error_code, error.message) from error
         except UnicodeDecodeError as error:
-            # The op's text quotes the request's bytes; its code is lost on the way.
+            # The op's message quotes the request's bytes. Its code is lost.
             raise invalid(error.object.decode("utf-8", "replace")) from error
         finally:
             if options is not None:
@@ -186,8 +186,8 @@ def _rewrite_functions_once(graph: Any) -> None:
 
 
 def _refuse_missing_variables(path: Path, meta_graph: Any) -> None:
-    # A folder that is still being copied: the binary takes it for a model without
-    # variables, and then fails each request.
+    # Somebody may still copy the folder. TensorFlow Serving would load it as a model
+    # without variables, and then fail each request.
     if (path / "variables" / "variables.index").is_file():
         return
     nodes = meta_graph.graph_def.node
@@ -196,7 +196,7 @@ def _refuse_missing_variables(path: Path, meta_graph: Any) -> None:
 
 
 def verify_manifest(path: Path) -> None:
-    """Compare a version's files with its manifest, where it has one.
+    """Compare a version's files with its manifest, if it has one.
 
     Raises:
         StatusError: DATA_LOSS, naming the first file that is missing or differs.

@@ -14,12 +14,12 @@ from graft.serving.embedded.loading.saved_model import SavedModel
 
 
 class DirectRunner:
-    """Runs each request by itself, for the thread that calls.
+    """Runs each request alone, on the thread that calls.
 
     Args:
         model: The loaded model.
-        on_this_thread: Whether that thread also computes, at its priority; else the
-            threads that all models share do.
+        on_this_thread: Whether that thread also runs the ops, at its priority, and not
+            the threads that all models share.
     """
 
     def __init__(self, model: SavedModel, *, on_this_thread: bool = False) -> None:
@@ -72,7 +72,7 @@ class LoadedServable:
 
 
 def seconds_left(now: float, deadline: float | None) -> float | None:
-    """Return the time until a deadline, None for none.
+    """Return the time until a deadline; None if there is none.
 
     Raises:
         StatusError: DEADLINE_EXCEEDED, if it is over.

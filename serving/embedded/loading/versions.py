@@ -26,7 +26,7 @@ class State(enum.IntEnum):
 
 @dataclass(slots=True)
 class Version:
-    """One version of a model, from when it is first seen."""
+    """One version of a model that was seen in its folder."""
 
     number: int
     path: Path
@@ -35,7 +35,7 @@ class Version:
     servable: LoadedServable | None = None
     num_requests: int = 0
     is_gone: bool = False
-    """Whether its folder has been away since it failed or was unloaded."""
+    """Whether its folder disappeared since it failed or was unloaded."""
     task: asyncio.Task[None] | None = None
 
 

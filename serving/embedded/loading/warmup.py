@@ -19,9 +19,9 @@ MAX_RECORDS = 1000
 
 
 def replay(servable: Servable, path: Path) -> int:
-    """Send the requests that a version carries with it, and return how many.
+    """Run the warm-up requests of a version, and return their number.
 
-    The model's name and version in the records aren't looked at.
+    The model name and version in the records are ignored.
 
     Args:
         servable: The version, loaded.
@@ -35,7 +35,7 @@ def replay(servable: Servable, path: Path) -> int:
         return 0
     count = 0
     try:
-        with deprecation.silence():  # What is to be used instead needs eager execution.
+        with deprecation.silence():  # The replacement needs eager execution.
             records = tf_record.tf_record_iterator(str(file))
         for record in records:
             count += 1

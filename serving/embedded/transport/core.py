@@ -1,4 +1,4 @@
-"""What gRPC and REST have in common: choose the version, bound, time, count."""
+"""What gRPC and REST share: choose the version, limit, time and count requests."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Handler = Callable[[Servable, Any, Caller], Any]
 
 
 class Core:
-    """Answers requests, whatever transport they came by, on the thread that calls.
+    """Answers requests of both transports, on the thread that calls.
 
     Args:
-        manager: Knows the versions.
-        metrics: Counts.
-        max_calls: Most gRPC calls at the same time; more are refused. REST has a limit
-            of its own, where requests wait.
+        manager: Gives the version for a request.
+        metrics: Counts and times requests.
+        max_calls: Most gRPC calls at the same time; more are refused. REST requests
+            wait instead: their limit is the size of their thread pool.
     """
 
     def __init__(self, manager: Manager, metrics: Metrics, max_calls: int) -> None:
@@ -110,7 +110,7 @@ class Core:
     def _count(
         self, model_name: str, api: str, entrypoint: str, status: str, seconds: float
     ) -> None:
-        # Only names that are configured: any other would fill the memory on request.
+        # Only configured names: clients could fill the memory with others.
         if self.manager.is_configured(model_name):
             self.metrics.record(model_name, api, entrypoint, status, seconds)
 

@@ -1,7 +1,7 @@
 """gRPC: PredictionService, ModelService and health, over one core.
 
-On grpcio's threads, not on its asyncio server: a call is read, computed and answered
-without the event loop. docs/decisions/0011 has the figures, and what it costs.
+Calls run on grpcio's threads, not on the event loop. The reasons and figures are in
+docs/decisions/0011-grpc-on-threads.md.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 2**31 - 1
 SILENT_CALLS = 512
-"""Most calls at the same time, beside those that are answered, whose message is on its
-way: each holds a thread. More get RESOURCE_EXHAUSTED."""
+"""Most calls whose message has not arrived yet, besides those that are being answered.
+Each holds a thread. More calls get RESOURCE_EXHAUSTED."""
 _FOREVER_SECONDS = 1e8
-"""A call without a deadline has so long at least, as grpcio says it."""
+"""A larger remaining time means no deadline: grpcio gives a large number then."""
 PREDICTION_REQUESTS = {
     "Predict": predict_pb2.PredictRequest,
     "Classify": classification_pb2.ClassificationRequest,
@@ -58,10 +58,10 @@ def _abort(context: Any, error: StatusError) -> NoReturn:
 
 
 class Unreadable:
-    """Stands for a request whose bytes are no message; its call ends with INTERNAL.
+    """A request whose bytes can't be parsed; its call ends with INTERNAL.
 
-    That is what gRPC's C++ servers do. grpcio does so by itself, but logs a stack trace
-    for each.
+    gRPC's C++ servers do the same. grpcio does it as well, but logs a stack trace each
+    time.
     """
 
 
@@ -76,7 +76,7 @@ def _reader(message: Any) -> Callable[[bytes], Any]:
 
 
 def _handlers(service: Any, requests: Mapping[str, Any]) -> Any:
-    """Return gRPC's handler for a service: its methods, and what each one reads."""
+    """Return gRPC's handler for the methods of a service and their request types."""
 
     def handler(name: str, message: Any) -> Any:
         method = getattr(service, name)
@@ -133,7 +133,7 @@ class PredictionService:
         return self._core.multi_inference(request, "GRPC", _caller(context))
 
     def GetModelMetadata(self, request: Any, context: Any) -> Any:
-        """Tell a version's signatures."""
+        """Return the signatures of a version."""
         return self._core.metadata(request)
 
 
@@ -152,14 +152,14 @@ class ModelService:
     """`tensorflow.serving.ModelService`, with gRPC's method names.
 
     Args:
-        core: Knows the models.
+        core: Gives the models.
     """
 
     def __init__(self, core: Core) -> None:
         self._core = core
 
     def GetModelStatus(self, request: Any, context: Any) -> Any:
-        """Tell the states of a model's versions."""
+        """Return the states of a model's versions."""
         return model_status(self._core, request)
 
     def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:
@@ -179,7 +179,7 @@ class ModelService:
 
 
 def model_status(core: Core, request: Any) -> Any:
-    """Answer a GetModelStatusRequest; a version label is not looked at.
+    """Answer a GetModelStatusRequest; a version label is ignored.
 
     Raises:
         StatusError: INVALID_ARGUMENT without a model, NOT_FOUND for an unknown one.
@@ -199,7 +199,7 @@ def model_status(core: Core, request: Any) -> Any:
 
 
 def max_open_calls(options: Options) -> int:
-    """Return how many calls may be open at the same time, and need a thread each."""
+    """Return how many calls may be open at the same time; each needs a thread."""
     return options.grpc_max_threads + SILENT_CALLS
 
 
@@ -207,7 +207,7 @@ def build_server(core: Core, options: Options, pool: ThreadPoolExecutor) -> Any:
     """Return a gRPC server that is bound to its port but not started.
 
     Args:
-        core: Answers what the requests contain.
+        core: Answers the requests.
         options: The server's options.
         pool: `max_open_calls(options)` threads.
 

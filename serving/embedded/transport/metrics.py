@@ -1,4 +1,4 @@
-"""Metrics in Prometheus' text form, under TensorFlow Serving's names."""
+"""Metrics in Prometheus' text format, with TensorFlow Serving's names."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _RequestCount(Collector):
 
 
 class Metrics:
-    """What the server counts. One per server; nothing is global."""
+    """The metrics of one server."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -69,12 +69,12 @@ class Metrics:
             api: `Predict`, `Classify`, `Regress` or `MultiInference`.
             entrypoint: `GRPC` or `REST`.
             status: Name of the status, as `OK`.
-            seconds: How long it took.
+            seconds: Duration of the request.
         """
         self._requests.count(model_name, status)
         if status == "OK":
             self._series(model_name, api, entrypoint).observe(seconds * 1e6)
 
     def render(self) -> bytes:
-        """Return the exposition text."""
+        """Return all metrics in the text format."""
         return generate_latest(self._registry)

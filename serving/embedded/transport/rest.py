@@ -1,4 +1,4 @@
-"""REST: TensorFlow Serving's paths, codes and JSON over one core."""
+"""REST: the paths, HTTP statuses and JSON of TensorFlow Serving."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from graft.serving.embedded.transport.metrics import CONTENT_TYPE
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 2**29
-"""Of a request, unpacked: what is larger gets 413, a gzip bomb too."""
+"""Largest body of a request, after decompression; a larger one gets 413."""
 _IDLE_SECONDS = 75.0
-"""Longest silence between two requests on a connection, where the time-out allows."""
+"""Longest pause between two requests on a connection; a shorter time-out wins."""
 
 _CHOICE = r"(?:(?:/versions/(?P<version>\d+))|(?:/labels/(?P<label>[^/:]+)))?"
 _INFER_PATH = re.compile(
@@ -59,9 +59,9 @@ class RestApi:
     """Answers HTTP requests.
 
     Args:
-        core: Answers what the requests contain.
+        core: Answers the requests.
         options: The server's options.
-        pool: `options.rest_api_num_threads` threads, which read bodies and answer.
+        pool: `options.rest_api_num_threads` threads, which parse bodies and answer.
     """
 
     def __init__(self, core: Core, options: Options, pool: ThreadPoolExecutor) -> None:
@@ -71,7 +71,7 @@ class RestApi:
         self._pool = pool
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; whatever happens, with a status that fits."""
+        """Answer one request; every failure becomes an HTTP status."""
         try:
             return await self._answer(request)
         except StatusError as refusal:
@@ -111,7 +111,7 @@ class RestApi:
 
     def _route(self, method: str, path: str, body: bytes) -> str:
         inference_match = _INFER_PATH.fullmatch(path)
-        # The path may be in any case; the verb may not.
+        # The path is case-insensitive, the verb is not.
         if method == "POST" and inference_match and inference_match["verb"].islower():
             verb = inference_match["verb"]
             document = parse_object(body)
@@ -134,7 +134,7 @@ class RestApi:
         name = request.model_spec.signature_name or inference.DEFAULT_SIGNATURE
         with self._core.manager.hold(request.model_spec) as servable:
             signature = servable.signatures.get(name)
-            # Or a swap between reading the signature and the run could mix versions.
+            # Keep the version: a swap before the run would mix two versions.
             request.model_spec.version.value = servable.version
         if signature is None:
             raise invalid(
@@ -211,10 +211,10 @@ def _json(status: int, text: str) -> web.Response:
 async def start_site(
     core: Core, options: Options, pool: ThreadPoolExecutor
 ) -> web.ServerRunner:
-    """Listen on the REST port, and return what is to be cleaned up at the end.
+    """Listen on the REST port, and return the runner to clean up at the end.
 
     Args:
-        core: Answers what the requests contain.
+        core: Answers the requests.
         options: The server's options.
         pool: `options.rest_api_num_threads` threads.
 
@@ -240,8 +240,8 @@ async def start_site(
         api.handle,
         request_factory=build_request,
         access_log=None,
-        # It counts from the connection's begin, or the last reply, to the end of a
-        # request's header: a client that sends a byte at a time is cut off by it, too.
+        # It counts from the start of the connection, or the last reply, to the end of
+        # the next header. So it also ends a client that sends one byte at a time.
         keepalive_timeout=min(_IDLE_SECONDS, options.rest_api_timeout_in_ms / 1000),
     )
     runner = web.ServerRunner(server)
