@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import path_utils
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def split_files(examples: Sequence[artifact.Artifact], split: str) -> list[str]:
@@ -19,6 +22,16 @@ def split_files(examples: Sequence[artifact.Artifact], split: str) -> list[str]:
         for uri in artifact_utils.get_split_uris(list(examples), split)
         for name in sorted(fileio.listdir(uri))
     ]
+
+
+def records(example_files: Sequence[str]) -> tf.data.TFRecordDataset:
+    """Return the serialized examples of TFRecord files, zipped or not by their name."""
+    import tensorflow as tf
+
+    is_zipped = bool(example_files) and example_files[0].endswith(".gz")
+    return tf.data.TFRecordDataset(
+        list(example_files), compression_type="GZIP" if is_zipped else ""
+    )
 
 
 def read_json(path: str) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from graft.components.evaluation.inference import records
+from graft.components.artifact_files import records
 from graft.contract import example_keys
 
 THUMBNAIL_PIXELS = 160

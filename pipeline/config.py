@@ -87,9 +87,14 @@ class PipelineConfig(StrictModel):
         return os.path.join(self.pipeline_folder, METADATA_FILE)
 
     @property
+    def resolved_push(self) -> PushConfig:
+        """What `push` says, with a destination."""
+        return self.push.resolved(self.output)
+
+    @property
     def push_destination(self) -> str:
         """Model store: the folder with a folder per served model."""
-        return self.push.destination or os.path.join(self.output, "serving")
+        return str(self.resolved_push.destination)
 
     @property
     def feature_cache(self) -> str:

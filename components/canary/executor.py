@@ -15,6 +15,7 @@ from tfx.utils import io_utils
 
 from graft.components.artifact_files import exported_model, split_files
 from graft.components.canary.config import CanaryConfig
+from graft.components.canary.result import RESULT_FILE
 from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
 from graft.contract.signature_names import UNKNOWN_THRESHOLD_FILE
 from graft.contract.split_names import TEST_SPLIT
@@ -25,9 +26,6 @@ EVALUATION_KEY = "evaluation"
 BLESSING_KEY = "blessing"
 CANARY_KEY = "canary"
 CODE_FINGERPRINT_KEY = "code_fingerprint"
-
-RESULT_FILE = "canary.json"
-"""File of the InfraBlessing that holds a `TrialResult`."""
 
 _BLESSED_FILE = "INFRA_BLESSED"
 _NOT_BLESSED_FILE = "INFRA_NOT_BLESSED"

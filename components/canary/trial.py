@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from graft.components.canary.config import CanaryConfig
+from graft.components.canary.result import Check, TrialResult
 from graft.components.canary.server_process import (
     MODEL_NAME,
     ServerError,
@@ -31,49 +31,6 @@ _NUM_TIMED = 16
 _MOST_CHARACTERS = 160
 _GRAPH_NODES = re.compile(r"\{\{.*?\}\}\s*|\[\[.*?\]\]")
 _REFUSALS = ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "RESOURCE_EXHAUSTED")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that the candidate had to show.
-
-    Attributes:
-        name: Which.
-        passed: Whether it did.
-        message: What was seen.
-    """
-
-    name: str
-    passed: bool
-    message: str
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """What the trial came to.
-
-    Attributes:
-        checks: Everything that was looked at.
-        engine: Which server served.
-        start_seconds: From the start of its process to the model's being available.
-        latency_ms: Median time of one image.
-        memory_mb: The most memory that the server held, in 10^6 bytes.
-    """
-
-    checks: tuple[Check, ...]
-    engine: str
-    start_seconds: float
-    latency_ms: float | None = None
-    memory_mb: float | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether every check passed."""
-        return all(check.passed for check in self.checks)
-
-    def to_json(self) -> str:
-        """Return it as JSON, with `passed`."""
-        return json.dumps({"passed": self.passed, **asdict(self)}, indent=1)
 
 
 @dataclass(frozen=True)

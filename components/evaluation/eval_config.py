@@ -26,6 +26,7 @@ from tfx.utils import io_utils
 
 from graft.components.evaluation.predictions import Predictions
 from graft.contract import example_keys, signature_names
+from graft.contract.label_map import NO_LABEL
 
 ACCURACY_METRIC = "accuracy"
 CANDIDATE = "candidate"
@@ -131,9 +132,8 @@ def _metric_inputs(
 ) -> tuple[np.ndarray, list[metric_types.StandardMetricInputs]]:
     """Return the rows of images whose class is known, and TFMA's view of each."""
     names = predictions.candidate.class_names
-    place = {name: index for index, name in enumerate(names)}
-    labels = [place.get(str(name), -1) for name in predictions.images.class_names]
-    rows = np.flatnonzero(np.array(labels) >= 0)
+    labels = predictions.candidate.labels_of(predictions.images.class_names)
+    rows = np.flatnonzero(labels != NO_LABEL)
     answers = {CANDIDATE: predictions.candidate.probabilities}
     if predictions.baseline is not None:
         answers[BASELINE] = predictions.baseline.in_order_of(names)

@@ -15,19 +15,13 @@ from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
 from graft.components.artifact_files import exported_model, read_json, split_files
+from graft.components.evaluation.baseline import read_baseline
 from graft.components.evaluation.config import GateConfig
 from graft.components.evaluation.inference import AskedModel, first_example, predict
 from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
 from graft.components.evaluation.rules import Baseline, Measured, judge
 from graft.components.evaluation.signatures import Signatures, read_signatures
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
-from graft.components.publishing.served_model import (
-    FAILURE_PROPERTY,
-    FILES_HASH_PROPERTY,
-    SERVED_MANIFEST_FILE,
-    VERSION_PROPERTY,
-    is_resolved,
-)
 from graft.components.quality.artifacts import PROFILE_FILE
 from graft.components.quality.profile import Profile
 
@@ -117,13 +111,11 @@ def _open_baseline(
     artifacts: list[artifact.Artifact] | None,
 ) -> tuple[Baseline | None, AskedModel | None]:
     """Load the model in production; one that no longer loads says why instead."""
-    if not artifacts or not is_resolved(artifacts[0]):
+    served = read_baseline(artifacts[0]) if artifacts else None
+    if artifacts is None or served is None:
         return None, None
-    found = artifacts[0]
-    version = int(found.get_custom_property(VERSION_PROPERTY) or 0)
-    files_hash = str(found.get_custom_property(FILES_HASH_PROPERTY) or "")
     signatures: Signatures | None = None
-    failure = str(found.get_custom_property(FAILURE_PROPERTY) or "") or None
+    failure = served.failure
     asked = None
     if failure is None:
         try:
@@ -133,9 +125,9 @@ def _open_baseline(
         except Exception as error:
             logger.warning("The baseline does not load", exc_info=error)
             failure = _first_line(error)
-    manifest = read_json(os.path.join(found.uri, SERVED_MANIFEST_FILE)) or {}
-    profile = manifest.get("data_profile")
-    return Baseline(version, files_hash, signatures, failure, profile), asked
+    profile = served.manifest.get("data_profile")
+    baseline = Baseline(served.version, served.files_hash, signatures, failure, profile)
+    return baseline, asked
 
 
 def _profile(artifacts: list[artifact.Artifact] | None) -> Profile | None:

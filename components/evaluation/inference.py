@@ -14,10 +14,12 @@ from tensorflow.python.saved_model import loader_impl
 from tfx.dsl.io import fileio
 
 from graft.components import progress
+from graft.components.artifact_files import records
 from graft.components.evaluation.config import SIZE_SLICE
 from graft.components.evaluation.predictions import Answers, EvaluatedImages
 from graft.contract import example_keys, signature_names
 from graft.contract.errors import DataError
+from graft.contract.label_map import LabelMap
 
 _BATCH_SIZE = 32
 _NUM_TIMED_CALLS = 15
@@ -40,7 +42,7 @@ class AskedModel:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.class_names = read_class_names(path)
+        self.class_names = read_label_map(path).class_names
         self._session, meta_graph = open_session(path)
         signature = meta_graph.signature_def[signature_names.SERVING_SIGNATURE]
         self._ask = self._session.make_callable(
@@ -89,12 +91,11 @@ def session_config() -> tf.compat.v1.ConfigProto:
     return config
 
 
-def read_class_names(model_path: str) -> tuple[str, ...]:
+def read_label_map(model_path: str) -> LabelMap:
     """Read the label map beside a SavedModel of `graft.trainer.export`."""
     path = os.path.join(model_path, "assets.extra", signature_names.CLASS_NAMES_ASSET)
-    with fileio.open(path, "r") as file:
-        text = file.read()
-    return tuple(text.splitlines())
+    with fileio.open(path, "rb") as file:
+        return LabelMap.from_text(file.read().decode())
 
 
 def predict(
@@ -119,18 +120,18 @@ def predict(
     collected: dict[str, list[np.ndarray]] = {name: [] for name in models}
     failures: dict[str, Exception] = {}
     columns: dict[str, list[str]] = {}
-    for records in _batches(example_files):
+    for batch in _batches(example_files):
         for name, model in models.items():
             if name in failures:
                 continue
             try:
-                collected[name].append(model.answer(records))
+                collected[name].append(model.answer(batch))
             except Exception as error:
                 failures[name] = error
-        for record in records:
+        for record in batch:
             for key, value in _describe(record, slice_keys).items():
                 columns.setdefault(key, []).append(value)
-        progress.advance("images", len(records))
+        progress.advance("images", len(batch))
     if not columns:
         raise DataError(
             "The `test` split has no images, so nothing can be said about the model. "
@@ -149,14 +150,6 @@ def predict(
         if name not in failures
     }
     return images, answers, failures
-
-
-def records(example_files: Sequence[str]) -> tf.data.TFRecordDataset:
-    """Return the serialized examples of TFRecord files, zipped or not by their name."""
-    is_zipped = bool(example_files) and example_files[0].endswith(".gz")
-    return tf.data.TFRecordDataset(
-        list(example_files), compression_type="GZIP" if is_zipped else ""
-    )
 
 
 def _batches(example_files: Sequence[str]) -> Iterator[list[bytes]]:

@@ -6,12 +6,13 @@ No TensorFlow here: whoever only reads the answers need not wait for it.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from graft.components.publishing import files
+from graft.contract.label_map import NO_LABEL, LabelMap
 
 PREDICTIONS_FILE = "predictions.npz"
 """File of the evaluation artifact that holds `Predictions`."""
@@ -63,13 +64,16 @@ class Answers:
         best: np.ndarray = self.probabilities.max(axis=1)
         return best
 
+    def labels_of(self, names: Iterable[str]) -> np.ndarray:
+        """Return the model's label of class names, int64 (N,), or `NO_LABEL`."""
+        return np.array(LabelMap(self.class_names).labels_of(names), np.int64)
+
     def in_order_of(self, class_names: Sequence[str]) -> np.ndarray:
         """Return float32 (N, K') for another label map; a class it lacks gets 0."""
         columns = np.zeros((len(self.probabilities), len(class_names)), np.float32)
-        place = {name: index for index, name in enumerate(self.class_names)}
-        for index, name in enumerate(class_names):
-            if name in place:
-                columns[:, index] = self.probabilities[:, place[name]]
+        labels = self.labels_of(class_names)
+        known = labels != NO_LABEL
+        columns[:, known] = self.probabilities[:, labels[known]]
         return columns
 
 

@@ -23,6 +23,7 @@ from graft.components.evaluation.predictions import Predictions
 from graft.components.evaluation.signatures import Signatures, broken_promises
 from graft.components.evaluation.verdict import Outcome, RuleResult, Verdict
 from graft.components.quality.profile import Profile, drift
+from graft.contract.label_map import NO_LABEL
 
 _SMALLEST_PROBABILITY = 1e-7
 
@@ -114,10 +115,9 @@ def _metrics(
     predictions: Predictions, is_right: np.ndarray, measured: Measured
 ) -> dict[str, float]:
     candidate = predictions.candidate
-    place = {name: index for index, name in enumerate(candidate.class_names)}
-    labels = np.array([place.get(name, -1) for name in predictions.images.class_names])
+    labels = candidate.labels_of(predictions.images.class_names)
     of_truth = candidate.probabilities[np.arange(len(labels)), labels]
-    of_truth = np.where(labels < 0, 0.0, of_truth)
+    of_truth = np.where(labels == NO_LABEL, 0.0, of_truth)
     bins = reliability(candidate.confidences(), is_right)
     return {
         "accuracy": float(is_right.mean()),

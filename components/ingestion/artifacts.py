@@ -2,6 +2,10 @@
 
 from tfx.types import artifact
 
+QUARANTINE_FILE = "quarantine.jsonl"
+DUPLICATES_FILE = "duplicates.jsonl"
+SUMMARY_FILE = "summary.json"
+
 
 class ImageQuarantine(artifact.Artifact):
     """What became of the images that did not get into the examples, and all counts.

@@ -15,6 +15,11 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from graft.components import progress
+from graft.components.ingestion.artifacts import (
+    DUPLICATES_FILE,
+    QUARANTINE_FILE,
+    SUMMARY_FILE,
+)
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.contract import SCHEMA_FILE_NAME, example_schema
 from graft.components.ingestion.deduplication import (
@@ -42,10 +47,6 @@ from graft.components.ingestion.transforms import (
 from graft.contract.errors import UserError
 
 logger = logging.getLogger(__name__)
-
-QUARANTINE_FILE_NAME = "quarantine.jsonl"
-DUPLICATES_FILE_NAME = "duplicates.jsonl"
-SUMMARY_FILE_NAME = "summary.json"
 
 _WORK_FOLDER = "work"
 _SHARD_BYTES = 128 * 2**20
@@ -245,13 +246,13 @@ def _write_quarantine(
     ]
     copy_lines = [json.dumps(group._asdict()) for group in groups]
     for name, lines in (
-        (QUARANTINE_FILE_NAME, bad_lines),
-        (DUPLICATES_FILE_NAME, copy_lines),
+        (QUARANTINE_FILE, bad_lines),
+        (DUPLICATES_FILE, copy_lines),
     ):
         _write_text(os.path.join(uri, name), "".join(line + "\n" for line in lines))
     # Last: where it is, all is.
     _write_text(
-        os.path.join(uri, SUMMARY_FILE_NAME),
+        os.path.join(uri, SUMMARY_FILE),
         json.dumps(summary.to_dict(), indent=2, ensure_ascii=False) + "\n",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 from pydantic import Field
@@ -30,3 +31,23 @@ class PushConfig(StrictModel):
         description="Version label of TensorFlow Serving that a pushed model gets; "
         "production is what is labelled `stable`.",
     )
+
+    def resolved(self, output: str) -> PushConfig:
+        """Return the config with a destination.
+
+        Args:
+            output: The run's output folder; the store is in it if the user named none.
+        """
+        destination = self.destination or os.path.join(output, "serving")
+        return self.model_copy(update={"destination": destination})
+
+    @property
+    def model_folder(self) -> str:
+        """Folder of the model's versions.
+
+        Raises:
+            ValueError: The config is not `resolved`.
+        """
+        if self.destination is None:
+            raise ValueError("`push.destination` must be resolved before the run")
+        return os.path.join(self.destination, self.model_name)

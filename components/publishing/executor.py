@@ -10,11 +10,12 @@ from typing import Any
 from tfx.components.pusher import executor as pusher_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
-from tfx.utils import json_utils
+from tfx.utils import io_utils, json_utils
 
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.publishing.config import PushConfig
 from graft.components.publishing.drift import write_drift
+from graft.components.publishing.last_run import LAST_RUN_FILE, note_run
 from graft.components.publishing.provenance import describe_environment, record_of
 from graft.components.publishing.store import publish
 from graft.contract.errors import UserError
@@ -41,21 +42,23 @@ class Executor(pusher_executor.Executor):
         output_dict: dict[str, list[artifact.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Push the model if it is blessed, and say whether the data have drifted.
+        """Push the model if it is blessed, and note what the run saw of its data.
+
+        The notes go into the model store: whether the data have drifted, and what the
+        next run compares its data with.
 
         Args:
             input_dict: `model`, a `Model`; `model_blessing` and `infra_blessing`, which
                 must both be blessed where they are given; the former holds the verdict.
-            output_dict: `pushed_model`, a `PushedModel` with custom properties
+            output_dict: `pushed_model`, a `PushedModel` with the custom properties
                 `pushed`, `pushed_destination` and `pushed_version`, or
-                `not_pushed_reason`.
+                `not_pushed_reason`. The file `last_run.json` in it describes the run
+                before this one, if the store knows of one.
             exec_properties: `custom_config`, see the keys of this module.
         """
         config = json_utils.loads(exec_properties["custom_config"])
         push = PushConfig.model_validate_json(config[PUSH_KEY])
-        if push.destination is None:
-            raise ValueError("`push.destination` must be resolved before the run")
-        model_folder = os.path.join(push.destination, push.model_name)
+        model_folder = push.model_folder
         record = json.loads(config[RECORD_KEY])
         verdict = read_verdict(input_dict.get("model_blessing"))
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
@@ -66,6 +69,34 @@ class Executor(pusher_executor.Executor):
             is_production=is_pushed and push.label == "stable",
             data_fingerprint=record.get("data_fingerprint"),
         )
+        self._note_run(input_dict, pushed, model_folder, record, verdict)
+
+    def _note_run(
+        self,
+        input_dict: dict[str, list[artifact.Artifact]],
+        pushed: artifact.Artifact,
+        model_folder: str,
+        record: dict[str, Any],
+        verdict: Verdict | None,
+    ) -> None:
+        """Note this run in the store, and leave the one before it to the report."""
+        if verdict is None:
+            return
+        try:
+            last_run = note_run(
+                model_folder,
+                pipeline=record["pipeline"],
+                blessing=input_dict["model_blessing"][0].uri,
+                data_fingerprint=record["data_fingerprint"],
+                data_profile=verdict.data_profile,
+            )
+        except OSError:
+            # The model is pushed: a note for the report is no reason to fail now.
+            logger.warning("This run could not be noted", exc_info=True)
+            return
+        if last_run is not None:
+            path = os.path.join(pushed.uri, LAST_RUN_FILE)
+            io_utils.write_string_file(path, last_run.to_json())
 
     def _push(  # noqa: PLR0917 - what a push is about
         self,

@@ -18,8 +18,7 @@ from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
 from graft.components import progress
-from graft.components.artifact_files import split_files
-from graft.components.evaluation.inference import records
+from graft.components.artifact_files import records, split_files
 from graft.components.pictures import find_images, thumbnail
 from graft.components.quality.artifacts import PROFILE_FILE, RESULT_FILE
 from graft.components.quality.checks import (

@@ -14,9 +14,11 @@ from tfx.dsl.io import fileio
 from graft.components.evaluation.calibration import ReliabilityBin, reliability
 from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
+from graft.components.ingestion.artifacts import QUARANTINE_FILE
 from graft.components.pictures import find_images, thumbnail
+from graft.components.publishing.last_run import LAST_RUN_FILE, LastRun
 from graft.components.quality.profile import values_of
-from graft.components.report.last_run import LastRun
+from graft.contract.label_map import NO_LABEL, LabelMap
 from graft.trainer.custom_config import HISTORY_FILE
 
 MOST_MISTAKES = 24
@@ -192,6 +194,14 @@ def load_json(uri: str | None, name: str) -> dict[str, Any]:
     return values
 
 
+def load_last_run(pushed_model_uri: str | None) -> LastRun | None:
+    """Read what Pusher left about the run before this one; None for the first run."""
+    if pushed_model_uri is None:
+        return None
+    text = _read(os.path.join(pushed_model_uri, LAST_RUN_FILE))
+    return None if text is None else LastRun.from_json(text)
+
+
 def describe_data(verdict: Verdict) -> tuple[Distribution, ...]:
     """Return how the data are spread, beside those of the model in production."""
     drift = {shift["name"]: shift for shift in verdict.drift}
@@ -234,7 +244,7 @@ def load_quarantine(uri: str | None, data_path: str) -> tuple[QuarantinedImage, 
     """Read some of the images that could not be used, with pictures if they open."""
     if uri is None:
         return ()
-    text = _read(os.path.join(uri, "quarantine.jsonl")) or ""
+    text = _read(os.path.join(uri, QUARANTINE_FILE)) or ""
     images = []
     for line in text.splitlines()[:MOST_QUARANTINED]:
         entry = json.loads(line)
@@ -252,14 +262,12 @@ def load_quarantine(uri: str | None, data_path: str) -> tuple[QuarantinedImage, 
 def count_confusion(predictions: Predictions) -> tuple[tuple[str, ...], np.ndarray]:
     """Return all class names, and how often each (row) is called each (column)."""
     truth = predictions.images.class_names
-    names = tuple(sorted({*predictions.candidate.class_names, *map(str, truth)}))
-    place = {name: index for index, name in enumerate(names)}
+    names = LabelMap.of([*predictions.candidate.class_names, *map(str, truth)])
     counts = np.zeros((len(names), len(names)), np.int64)
-    answers = predictions.candidate.predicted_names()
-    rows = [place[name] for name in truth]
-    columns = [place[name] for name in answers]
+    rows = names.labels_of(truth)
+    columns = names.labels_of(predictions.candidate.predicted_names())
     np.add.at(counts, (rows, columns), 1)
-    return names, counts
+    return names.class_names, counts
 
 
 def most_confused(names: Sequence[str], counts: np.ndarray) -> tuple[Confusion, ...]:
@@ -291,13 +299,12 @@ def worst_mistakes(
     answers = candidate.predicted_names()
     baseline = predictions.baseline
     others = None if baseline is None else baseline.predicted_names()
-    place = {name: index for index, name in enumerate(candidate.class_names)}
+    labels = candidate.labels_of(images.class_names)
     worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:MOST_MISTAKES]
     encoded = find_images(example_files, images.content_hashes[worst].tolist())
     mistakes = []
     for index in worst:
         true_name = str(images.class_names[index])
-        column = place.get(true_name)
         key = str(images.content_hashes[index])
         mistakes.append(
             Mistake(
@@ -306,8 +313,8 @@ def worst_mistakes(
                 answer=str(answers[index]),
                 confidence=float(confidences[index]),
                 probability_of_truth=0.0
-                if column is None
-                else float(candidate.probabilities[index, column]),
+                if labels[index] == NO_LABEL
+                else float(candidate.probabilities[index, labels[index]]),
                 baseline_answer=None if others is None else str(others[index]),
                 picture=thumbnail(encoded[key]) if key in encoded else None,
                 heat=None,

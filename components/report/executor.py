@@ -9,27 +9,28 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.components.base import base_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
 
 from graft.components.artifact_files import exported_model, split_files
-from graft.components.evaluation.verdict import Verdict
+from graft.components.canary.result import RESULT_FILE as CANARY_FILE
+from graft.components.evaluation.config import GateConfig
 from graft.components.features.output_properties import (
     COMPUTED,
     DAMAGED,
     ENGINE,
     FROM_STORE,
 )
+from graft.components.ingestion.artifacts import SUMMARY_FILE
 from graft.components.publishing.executor import REASON_PROPERTY
 from graft.components.publishing.provenance import describe_environment
+from graft.components.quality.artifacts import RESULT_FILE as QUALITY_FILE
 from graft.components.quality.profile import drift
 from graft.components.report import contents as read
 from graft.components.report.grad_cam import Explainer, overlay
-from graft.components.report.last_run import LastRun, remember_run
 from graft.components.report.page import render_card, render_page
+from graft.components.validation.anomaly_check import read_anomalies
 from graft.contract.split_names import TEST_SPLIT
 
 EXAMPLES_KEY = "examples"
@@ -50,8 +51,6 @@ CODE_FINGERPRINT_KEY = "code_fingerprint"
 
 REPORT_FILE = "report.html"
 CARD_FILE = "model_card.md"
-CANARY_FILE = "canary.json"
-"""What the canary leaves in its InfraBlessing."""
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +79,6 @@ class Executor(base_executor.BaseExecutor):
                 of each is the file itself.
             exec_properties: `config`, the run's config as JSON; `data_fingerprint`;
                 `code_fingerprint`, read by TFX's cache alone.
-
-        The model store's `graft_last_runs.json` is read, and gets a line of this run.
         """
         contents = gather(input_dict, exec_properties)
         for key, name, text in (
@@ -106,7 +103,7 @@ def gather(
     mistakes = _with_heat(mistakes, encoded, input_dict[MODEL_KEY])
     quarantine = _uri(input_dict, QUARANTINE_KEY)
     verdict = read.load_verdict(evaluation)
-    last_run = _last_run(config, evaluation, verdict, exec_properties)
+    last_run = read.load_last_run(_uri(input_dict, PUSHED_MODEL_KEY))
     return read.ReportContents(
         verdict=verdict,
         distributions=read.describe_data(verdict),
@@ -115,7 +112,7 @@ def gather(
             drift(
                 None if last_run is None else last_run.data_profile,
                 verdict.data_profile,
-                config["gate"]["max_drift"],
+                GateConfig.model_validate(config["gate"]).max_drift,
             )
         ),
         canary=read.load_json(_uri(input_dict, INFRA_BLESSING_KEY), CANARY_FILE)
@@ -127,11 +124,11 @@ def gather(
         bins=read.reliability_bins(predictions),
         mistakes=mistakes,
         num_mistakes=num_mistakes,
-        ingestion=read.load_json(quarantine, "summary.json"),
+        ingestion=read.load_json(quarantine, SUMMARY_FILE),
         quarantined=read.load_quarantine(quarantine, str(config["data"]["path"])),
         anomalies=_anomalies(input_dict[ANOMALIES_KEY]),
         history=read.load_history(_uri(input_dict, MODEL_RUN_KEY)),
-        quality=read.load_json(_uri(input_dict, QUALITY_KEY), "quality.json") or None,
+        quality=read.load_json(_uri(input_dict, QUALITY_KEY), QUALITY_FILE) or None,
         features=_features(input_dict.get(FEATURES_KEY)),
         config=config,
         provenance={
@@ -140,29 +137,6 @@ def gather(
             **describe_environment(),
         },
     )
-
-
-def _last_run(
-    config: dict[str, Any],
-    evaluation: str,
-    verdict: Verdict,
-    exec_properties: dict[str, Any],
-) -> LastRun | None:
-    """Return the run before this one, and note this one down for the next."""
-    push = config["push"]
-    store = push["destination"] or os.path.join(config["output"], "serving")
-    try:
-        return remember_run(
-            os.path.join(store, push["model_name"]),
-            pipeline=config["name"],
-            evaluation=evaluation,
-            data_fingerprint=exec_properties[DATA_FINGERPRINT_KEY],
-            data_profile=verdict.data_profile,
-        )
-    except (OSError, ValueError, TypeError):
-        # A note that is lost or damaged is no reason for a run to fail.
-        logger.warning("Nothing is known of the last run", exc_info=True)
-        return None
 
 
 def _with_heat(
@@ -224,13 +198,8 @@ def _published(artifacts: list[artifact.Artifact]) -> dict[str, Any]:
 def _anomalies(artifacts: list[artifact.Artifact]) -> tuple[str, ...]:
     """Return what ExampleValidator found in any split, warnings included."""
     found = artifact_utils.get_single_instance(artifacts)
-    lines = []
-    for split in artifact_utils.decode_split_names(found.split_names):
-        path = os.path.join(found.uri, f"Split-{split}", "SchemaDiff.pb")
-        with fileio.open(path, "rb") as file:
-            anomalies = anomalies_pb2.Anomalies.FromString(file.read())
-        lines += [
-            f"{split}, {feature}: {info.short_description}. {info.description}"
-            for feature, info in sorted(anomalies.anomaly_info.items())
-        ]
-    return tuple(lines)
+    return tuple(
+        f"{split}, {feature}: {info.short_description}. {info.description}"
+        for split, anomalies in read_anomalies(found)
+        for feature, info in sorted(anomalies.anomaly_info.items())
+    )

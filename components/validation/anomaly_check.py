@@ -5,6 +5,7 @@ No `from __future__ import annotations` here: TFX reads the types of the functio
 
 import logging
 import os
+from collections.abc import Iterator
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.component.experimental.annotations import (
@@ -14,7 +15,7 @@ from tfx.dsl.component.experimental.annotations import (
 )
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
-from tfx.types import artifact_utils, standard_artifacts
+from tfx.types import artifact, artifact_utils, standard_artifacts
 
 from graft.contract.errors import DataError
 
@@ -32,6 +33,16 @@ def describe_errors(anomalies: anomalies_pb2.Anomalies) -> list[str]:
         if info.severity == anomalies_pb2.AnomalyInfo.ERROR:
             lines.append(f"{info.short_description}. {info.description}")
     return lines
+
+
+def read_anomalies(
+    found: artifact.Artifact,
+) -> Iterator[tuple[str, anomalies_pb2.Anomalies]]:
+    """Yield each split's name and its anomalies, as ExampleValidator wrote them."""
+    for split in artifact_utils.decode_split_names(found.split_names):
+        path = os.path.join(found.uri, f"Split-{split}", "SchemaDiff.pb")
+        with fileio.open(path, "rb") as file:
+            yield split, anomalies_pb2.Anomalies.FromString(file.read())
 
 
 @component
@@ -52,10 +63,7 @@ def AnomalyCheck(
     """
     del code_fingerprint
     lines = []
-    for split in artifact_utils.decode_split_names(anomalies.split_names):
-        path = os.path.join(anomalies.uri, f"Split-{split}", "SchemaDiff.pb")
-        with fileio.open(path, "rb") as file:
-            found = anomalies_pb2.Anomalies.FromString(file.read())
+    for split, found in read_anomalies(anomalies):
         lines += [f"  {split}: {line}" for line in describe_errors(found)]
     if lines:
         raise DataError(

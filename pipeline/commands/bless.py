@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from graft.components.canary.result import RESULT_FILE
 from graft.contract.errors import UserError
 from graft.pipeline.commands.options import (
     DEFAULT_OUTPUT_FOLDER,
@@ -57,7 +58,7 @@ def refusals_of(run: Run) -> list[str]:
     refusals = list(verdict.refusals)
     canary = run.artifacts.get("Canary.blessing")
     if canary is not None:
-        result = json.loads((Path(canary) / "canary.json").read_text("utf-8"))
+        result = json.loads((Path(canary) / RESULT_FILE).read_text("utf-8"))
         refusals += [
             f"canary: {check['name']}: {check['message']}"
             for check in result["checks"]
@@ -79,8 +80,7 @@ def publish_run(run: Run, output: Path, refusals: list[str], reason: str) -> int
     from graft.components.publishing.provenance import describe_environment, record_of
     from graft.components.publishing.store import publish
 
-    push = PushConfig.model_validate(run.config["push"])
-    destination = push.destination or str(output / "serving")
+    push = PushConfig.model_validate(run.config["push"]).resolved(str(output))
     verdict = run.verdict()
     record: dict[str, Any] = {
         "config": run.config,
@@ -92,7 +92,7 @@ def publish_run(run: Run, output: Path, refusals: list[str], reason: str) -> int
         record["forced"] = {"reason": reason, "refusals": refusals}
     version = publish(
         os.path.join(run.artifacts["Trainer.model"], "Format-Serving"),
-        os.path.join(destination, push.model_name),
+        push.model_folder,
         record,
         keep_versions=push.keep_versions,
         label=push.label,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -153,5 +152,5 @@ def _without_beam_trailer(error: UserError) -> UserError:
 
 
 def _view_store(config: PipelineConfig, data_fingerprint: str) -> StoreView:
-    folder = os.path.join(config.push_destination, config.push.model_name)
+    folder = config.resolved_push.model_folder
     return view_store(folder, candidate_key(config, data_fingerprint))

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graft.components.evaluation.baseline import RESOLVED_PROPERTY
 from graft.contract.errors import UserError
 from graft.pipeline.kubeflow import nested_json
 
@@ -25,8 +26,6 @@ FILE_TITLES = frozenset(
     for name in ("Boolean", "Bytes", "File", "Float", "Integer", "JsonValue", "String")
 )
 """Types whose URI is a file, not a folder."""
-ABSENT_KEY = "resolved_count"
-"""Metadata key; 0 marks an artifact that stands for "no artifact"."""
 
 
 class StepError(UserError):
@@ -251,7 +250,7 @@ def _is_absent(artifact: Mapping[str, Any], uris: UriMap) -> bool:
     Metadata counts as content: a PushedModel has no files.
     """
     metadata = artifact.get("metadata", {})
-    count = metadata.get(ABSENT_KEY)
+    count = metadata.get(RESOLVED_PROPERTY)
     if count is not None and float(count) == 0:
         return True
     if set(metadata) - {*ADDED_METADATA, "tfx_version"}:

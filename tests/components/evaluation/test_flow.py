@@ -44,6 +44,13 @@ def artifact(cls: Any, uri: Path) -> Any:
     return made
 
 
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return path to content of every file below a folder."""
+    return {
+        str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
 class Flow:
     """Runs the executors on artifacts below a folder."""
 
@@ -115,7 +122,13 @@ class Flow:
         )
         return blessing
 
-    def push(self, model: Path, blessing: Any, infra: Any | None = None) -> Any:
+    def push(
+        self,
+        model: Path,
+        blessing: Any,
+        infra: Any | None = None,
+        fingerprint: str = "d",
+    ) -> Any:
         """Run Pusher's executor; return the PushedModel."""
         pushed = artifact(standard_artifacts.PushedModel, self.folder / "pushed")
         push = PushConfig(destination=str(self.store), model_name="colours")
@@ -127,7 +140,9 @@ class Flow:
             inputs["infra_blessing"] = [infra]
         custom_config = {
             publishing.PUSH_KEY: push.model_dump_json(),
-            publishing.RECORD_KEY: json.dumps({"pipeline": "flow"}),
+            publishing.RECORD_KEY: json.dumps(
+                {"pipeline": "flow", "data_fingerprint": fingerprint}
+            ),
         }
         publishing.Executor().Do(
             inputs,
@@ -175,7 +190,7 @@ class Flow:
             "gate": {"max_drift": 0.03},
             "model": {"preset": "tiny"},
             "training": {"strategy": "none"},
-            "push": {"destination": str(self.store), "model_name": "colours"},
+            "push": {"model_name": "colours"},
         }
         inputs = {
             "examples": [self.examples],
@@ -306,8 +321,10 @@ def test_drift_since_the_last_run_is_on_the_page_though_nothing_is_served(
         )
         assert not verdict.is_blessed
         assert not verdict.drift
-        pushed = flow.push(model, blessing)
+        pushed = flow.push(model, blessing, fingerprint=examples.name)
+        before = files_of(flow.store)
         page, _ = flow.report(model, evaluation, pushed, fingerprint=examples.name)
+        assert files_of(flow.store) == before
         (section,) = page.split("Since the last run</h3>")[1:]
         return section.split("<h3>")[0]
 

@@ -92,7 +92,7 @@ def test_pusher_reports_drift_whether_it_pushes_or_not(
     push = PushConfig(
         destination=str(model_folder.parent), model_name=model_folder.name, label=label
     )
-    record = json.dumps({"data_fingerprint": "today's"})
+    record = json.dumps({"pipeline": "p", "data_fingerprint": "today's"})
     custom_config = {PUSH_KEY: push.model_dump_json(), RECORD_KEY: record}
     Executor().Do(
         {"model": [model], "model_blessing": [blessing]},

@@ -1,0 +1,76 @@
+"""The baseline artifact: how the model in production reaches the gate.
+
+`graft.components.publishing.served_model` writes it with `fill_baseline`, the gate
+reads it with `read_baseline`. No TFX at import: the entry point of a container reads
+the names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+RESOLVED_PROPERTY = "resolved_count"
+"""1 where the artifact stands for a model, else 0; TFX's resolvers say so, too."""
+
+_VERSION_PROPERTY = "served_version"
+_FILES_HASH_PROPERTY = "files_hash"
+_FAILURE_PROPERTY = "failure"
+_MANIFEST_FILE = "served_manifest.json"
+
+
+@dataclass(frozen=True)
+class ServedBaseline:
+    """What the baseline artifact says of the model in production.
+
+    Attributes:
+        version: Its version number.
+        files_hash: Identifies its files.
+        manifest: Its manifest; empty for a version that graft did not publish.
+        failure: Why the version can't be used; None if it can.
+    """
+
+    version: int
+    files_hash: str
+    manifest: dict[str, Any]
+    failure: str | None = None
+
+
+def fill_baseline(model: Any, baseline: ServedBaseline | None) -> None:
+    """Write the properties and the manifest into the artifact.
+
+    Args:
+        model: A `Model` artifact.
+        baseline: What production serves; None: no version is served.
+    """
+    from tfx.utils import io_utils
+
+    # Kubeflow uploads the files of an artifact: an empty folder would not survive.
+    note = "no version is served" if baseline is None else f"version {baseline.version}"
+    io_utils.write_string_file(os.path.join(model.uri, "served_version.txt"), note)
+    model.set_int_custom_property(RESOLVED_PROPERTY, 0 if baseline is None else 1)
+    if baseline is None:
+        return
+    model.set_int_custom_property(_VERSION_PROPERTY, baseline.version)
+    model.set_string_custom_property(_FILES_HASH_PROPERTY, baseline.files_hash)
+    if baseline.failure is not None:
+        model.set_string_custom_property(_FAILURE_PROPERTY, baseline.failure)
+    io_utils.write_string_file(
+        os.path.join(model.uri, _MANIFEST_FILE), json.dumps(baseline.manifest)
+    )
+
+
+def read_baseline(model: Any) -> ServedBaseline | None:
+    """Return what `fill_baseline` wrote; None where no version is served."""
+    from graft.components.artifact_files import read_json
+
+    if not int(model.get_custom_property(RESOLVED_PROPERTY) or 0):
+        return None
+    return ServedBaseline(
+        version=int(model.get_custom_property(_VERSION_PROPERTY) or 0),
+        files_hash=str(model.get_custom_property(_FILES_HASH_PROPERTY) or ""),
+        manifest=read_json(os.path.join(model.uri, _MANIFEST_FILE)) or {},
+        failure=str(model.get_custom_property(_FAILURE_PROPERTY) or "") or None,
+    )
