@@ -36,7 +36,7 @@ from graft.pipeline.config import PipelineConfig
 from graft.trainer import custom_config
 from graft.trainer.backbones.backbone import image_size_of
 from graft.trainer.backbones.presets import get_preset
-from graft.trainer.preprocessing.image_preprocessing import PreprocessingSpec
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 _TRAINER_CODE = ("graft.trainer",)
 _PREPROCESSING_CODE = (
@@ -234,9 +234,7 @@ def create_pipeline(
         infra_blessing=infra_blessing,
         custom_executor_spec=executor_spec.ExecutorClassSpec(publishing.Executor),
         custom_config={
-            publishing.PUSH_KEY: config.push.model_copy(
-                update={"destination": config.push_destination}
-            ).model_dump_json(),
+            publishing.PUSH_KEY: config.resolved_push.model_dump_json(),
             publishing.RECORD_KEY: json.dumps(
                 _manifest_record(config, data_fingerprint, store)
             ),

@@ -15,11 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from graft.contract import example_keys
-from graft.trainer.preprocessing.image_preprocessing import (
-    PreprocessingSpec,
-    normalise_pixels,
-    resize_image,
-)
+from graft.trainer.preprocessing.image_preprocessing import resize_image
+from graft.trainer.preprocessing.normalisation import normalise_pixels
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 _BATCHES_AHEAD = 2
 # Reading one by one costs more per record. Records may be large, so only a few.

@@ -26,10 +26,8 @@ from graft.pipeline.pipeline import preprocessing_spec
 from graft.trainer.backbones.backbone import build_backbone
 from graft.trainer.loops.image_epochs import ImageStream
 from graft.trainer.loops.training import fit_end_to_end, fit_head
-from graft.trainer.preprocessing.image_preprocessing import (
-    normalise_pixels,
-    resize_image,
-)
+from graft.trainer.preprocessing.image_preprocessing import resize_image
+from graft.trainer.preprocessing.normalisation import normalise_pixels
 
 _NUM_CLASSES = 10
 _EPOCHS_IN_THE_LOOP = 2

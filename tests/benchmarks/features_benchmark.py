@@ -174,7 +174,7 @@ def extraction(store: str):
     """Describe what the pipeline asks for by default."""
     from graft.components.features.extraction import Extraction
     from graft.trainer.config import ModelConfig
-    from graft.trainer.preprocessing.image_preprocessing import PreprocessingSpec
+    from graft.trainer.preprocessing.spec import PreprocessingSpec
 
     return Extraction(
         model_json=ModelConfig().model_dump_json(),

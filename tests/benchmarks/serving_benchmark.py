@@ -81,7 +81,7 @@ def export(version: Path, images: list[Path], scratch: Path) -> None:
     from graft.trainer.config import ModelConfig
     from graft.trainer.export.saved_model import ServingModel, export_model
     from graft.trainer.heads.head import build_head
-    from graft.trainer.preprocessing.image_preprocessing import PreprocessingSpec
+    from graft.trainer.preprocessing.spec import PreprocessingSpec
 
     keep_beam_local()
     spec = PreprocessingSpec(height=224, width=224, scaling="lite")

@@ -5,7 +5,7 @@ import tensorflow_transform as tft
 
 from graft.components.transform import PREPROCESSING_KEY, preprocessing_fn
 from graft.contract import example_keys
-from graft.trainer.preprocessing.image_preprocessing import PreprocessingSpec
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 SPEC = PreprocessingSpec(height=8, width=8, scaling="lite")
 

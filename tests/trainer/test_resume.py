@@ -27,7 +27,7 @@ from graft.trainer.custom_config import (
     TRAINING_KEY,
 )
 from graft.trainer.loops.checkpoint import checkpoint_folder, forget
-from graft.trainer.preprocessing.image_preprocessing import PreprocessingSpec
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 _NAMES = ["falling", "rising"]

@@ -11,14 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from graft.contract.errors import UserError
-
-Scaling = Literal["caffe", "tf", "torch", "lite", "none"]
-"""How pixels in 0..255 become the backbone's input.
-
-`caffe`: BGR order, minus ImageNet's mean; `tf`: to [-1, 1] by x / 127.5 - 1; `torch`:
-x / 255, minus ImageNet's mean, by its deviation; `lite`: (x - 127) / 128; `none`:
-0..255 as they are, since the backbone scales them itself.
-"""
+from graft.trainer.preprocessing.spec import Interpolation, Scaling
 
 Source = Literal["package", "keras"]
 
@@ -41,7 +34,7 @@ class Preset:
     """Edge of the square input that the weights were trained for, in pixels."""
     min_image_size: int
     """Least edge that the architecture takes, in pixels."""
-    interpolation: Literal["bilinear", "bicubic"]
+    interpolation: Interpolation
     """How images are resized."""
     scaling: Scaling
     """How pixels are normalised."""

@@ -9,26 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-from keras import ops
 
-from graft.trainer.backbones.presets import Scaling
 from graft.trainer.config import AugmentationConfig
+from graft.trainer.preprocessing.normalisation import normalise_pixels, restore_pixels
+from graft.trainer.preprocessing.spec import Scaling
 
 _RANGE = (0.0, 255.0)
-# Scaling to (mean, deviation, whether channels are BGR): pixel = x * deviation + mean.
-_AFFINE: dict[Scaling, tuple[tuple[float, ...], tuple[float, ...], bool]] = {
-    "caffe": ((103.939, 116.779, 123.68), (1.0, 1.0, 1.0), True),
-    "tf": ((127.5,) * 3, (127.5,) * 3, False),
-    "torch": (
-        (0.485 * 255, 0.456 * 255, 0.406 * 255),
-        (0.229 * 255, 0.224 * 255, 0.225 * 255),
-        False,
-    ),
-    "lite": ((127.0,) * 3, (128.0,) * 3, False),
-    "none": ((0.0,) * 3, (1.0,) * 3, False),
-}
 
 
 def build_augmentation(
@@ -125,13 +112,8 @@ class Pixels(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Convert a batch, float32 (B, H, W, 3)."""
-        mean, deviation, is_bgr = _AFFINE[self.scaling]
-        mean_, deviation_ = (np.asarray(row, np.float32) for row in (mean, deviation))
-        if self.is_inverse:
-            pixels = ops.flip(inputs, -1) if is_bgr else inputs
-            return (pixels - mean_) / deviation_
-        pixels = inputs * deviation_ + mean_
-        return ops.flip(pixels, -1) if is_bgr else pixels
+        convert = normalise_pixels if self.is_inverse else restore_pixels
+        return convert(inputs, self.scaling)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -6,63 +6,16 @@ extraction, evaluation and the exported model all take it. Nothing repeats it.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import tensorflow as tf
 
 from graft.trainer.decoding.images import decode_image
-from graft.trainer.preprocessing.resizing import Interpolation, resize_pixels
-
-Scaling = Literal["caffe", "tf", "torch", "lite", "none"]
-
-# ImageNet's channel statistics. Caffe: Simonyan and Zisserman, arXiv:1409.1556, mean of
-# BGR on the 0..255 scale. Torch: He et al.'s recipe, on the 0..1 scale, RGB.
-_CAFFE_BGR_MEAN = (103.939, 116.779, 123.68)
-_TORCH_RGB_MEAN = (0.485, 0.456, 0.406)
-_TORCH_RGB_DEVIATION = (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreprocessingSpec:
-    """Everything that decides the backbone's input for given bytes.
-
-    Attributes:
-        height: Height of the input in pixels.
-        width: Width of the input in pixels.
-        scaling: The preset family's value range: `caffe` (BGR minus mean), `tf`
-            ([-1, 1]), `torch` (0..1 standardised), `lite` ((x - 127) / 128) or `none`
-            (0..255, where the backbone scales by itself).
-        interpolation: Method of the resize.
-        antialias: Whether the resize averages over the pixels that it drops.
-    """
-
-    height: int
-    width: int
-    scaling: Scaling
-    interpolation: Interpolation = "bicubic"
-    antialias: bool = True
-
-    def __post_init__(self) -> None:
-        if self.height < 1 or self.width < 1:
-            raise ValueError(
-                "`height` and `width` must be at least 1 pixel. "
-                f"Received: height={self.height!r}, width={self.width!r}"
-            )
-
-    def to_json(self) -> str:
-        """Return the spec as JSON with sorted keys, an execution property."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> PreprocessingSpec:
-        """Return the spec that `to_json` wrote."""
-        return cls(**json.loads(text))
+from graft.trainer.preprocessing.normalisation import normalise_pixels
+from graft.trainer.preprocessing.resizing import resize_pixels
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 
 # Nothing here has Python control flow on tensors: AutoGraph would only rewrite every
@@ -122,36 +75,6 @@ def _resize_function(spec: PreprocessingSpec) -> tf.types.experimental.ConcreteF
     # Outside of the graph that happens to be built: that one may be gone tomorrow.
     with tf.init_scope():
         return function.get_concrete_function()
-
-
-def normalise_pixels(pixels: tf.Tensor, scaling: Scaling) -> tf.Tensor:
-    """Map pixels to the value range that a family of backbones was trained on.
-
-    Args:
-        pixels: float32 (..., 3), RGB in [0, 255].
-        scaling: Name of the family's range, see `PreprocessingSpec`.
-
-    Returns:
-        float32 of the same shape.
-
-    Raises:
-        ValueError: For an unknown `scaling`.
-    """
-    if scaling == "none":
-        return pixels
-    if scaling == "tf":
-        return pixels / 127.5 - 1.0
-    if scaling == "lite":
-        return (pixels - 127.0) / 128.0
-    if scaling == "torch":
-        mean = tf.constant(_TORCH_RGB_MEAN)
-        return (pixels / 255.0 - mean) / tf.constant(_TORCH_RGB_DEVIATION)
-    if scaling == "caffe":
-        return pixels[..., ::-1] - tf.constant(_CAFFE_BGR_MEAN)
-    raise ValueError(
-        "`scaling` must be one of caffe, tf, torch, lite, none. "
-        f"Received: scaling={scaling!r}"
-    )
 
 
 def preprocessing_fingerprint(spec: PreprocessingSpec) -> str:

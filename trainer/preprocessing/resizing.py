@@ -8,11 +8,9 @@ laid out so that what it adds up is long each time: the same numbers in half the
 
 from __future__ import annotations
 
-from typing import Literal
-
 import tensorflow as tf
 
-Interpolation = Literal["bilinear", "bicubic", "area", "nearest", "lanczos3"]
+from graft.trainer.preprocessing.spec import Interpolation
 
 _KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic", "lanczos3": "lanczos3"}
 

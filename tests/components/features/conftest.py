@@ -22,7 +22,7 @@ from graft.components.features.extraction import (
 from graft.components.features.image_batches import ImageReader
 from graft.contract import example_keys
 from graft.trainer.config import ModelConfig
-from graft.trainer.preprocessing.image_preprocessing import PreprocessingSpec
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 CLASSES = ("bars", "checks", "rays", "rows")
 SIZE = 64

@@ -17,10 +17,8 @@ from graft.trainer.backbones.backbone import build_backbone
 from graft.trainer.backbones.feature_engine import TensorFlowEngine
 from graft.trainer.config import ModelConfig
 from graft.trainer.preprocessing import image_preprocessing
-from graft.trainer.preprocessing.image_preprocessing import (
-    PreprocessingSpec,
-    preprocess_images,
-)
+from graft.trainer.preprocessing.image_preprocessing import preprocess_images
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 SIZE = 64
 MODEL = ModelConfig(image_size=SIZE)

@@ -16,7 +16,7 @@ from graft.trainer.config import ModelConfig
 from graft.trainer.export.saved_model import ServingModel, export_model, load_exported
 from graft.trainer.heads.head import build_head
 from graft.trainer.heads.objective import probabilities
-from graft.trainer.preprocessing.image_preprocessing import PreprocessingSpec
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 NAMES = ("cat", "dog")
 

@@ -18,11 +18,9 @@ from graft.trainer.backbones.feature_engine import (
 )
 from graft.trainer.config import ModelConfig
 from graft.trainer.decoding.images import decode_image
-from graft.trainer.preprocessing.image_preprocessing import (
-    PreprocessingSpec,
-    normalise_pixels,
-    preprocess_images,
-)
+from graft.trainer.preprocessing.image_preprocessing import preprocess_images
+from graft.trainer.preprocessing.normalisation import normalise_pixels
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 RELATIVE = 1e-4
 SCALE_TOLERANCE = 0.1

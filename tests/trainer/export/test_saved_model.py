@@ -44,10 +44,8 @@ from graft.trainer.export.saved_model import (
 )
 from graft.trainer.heads.head import build_head
 from graft.trainer.heads.objective import probabilities
-from graft.trainer.preprocessing.image_preprocessing import (
-    PreprocessingSpec,
-    preprocess_images,
-)
+from graft.trainer.preprocessing.image_preprocessing import preprocess_images
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 _TOLERANCE = 1e-5
 _NAMES = ["ape", "bee é x", "zebra"]

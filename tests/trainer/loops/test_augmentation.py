@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from graft.trainer.backbones.presets import Scaling
 from graft.trainer.config import AugmentationConfig
 from graft.trainer.loops.augmentation import Pixels, build_augmentation, mix_batches
+from graft.trainer.preprocessing.spec import Scaling
 
 _RGB = np.random.default_rng(0).integers(0, 256, (6, 24, 24, 3)).astype(np.float32)
 _CHANGES = {

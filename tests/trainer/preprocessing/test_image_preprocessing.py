@@ -9,11 +9,11 @@ from PIL import Image
 
 from graft.trainer.preprocessing import image_preprocessing
 from graft.trainer.preprocessing.image_preprocessing import (
-    PreprocessingSpec,
-    normalise_pixels,
     preprocess_images,
     preprocessing_fingerprint,
 )
+from graft.trainer.preprocessing.normalisation import normalise_pixels
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 
 @pytest.mark.parametrize(
