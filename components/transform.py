@@ -20,10 +20,9 @@ import tensorflow_transform as tft
 from tensorflow_transform import beam as tft_beam
 
 from graft.contract import example_keys
-from graft.trainer.preprocessing.image_preprocessing import (
-    PreprocessingSpec,
-    preprocess_images,
-)
+from graft.contract.label_map import NO_LABEL, LabelMap
+from graft.trainer.preprocessing.image_preprocessing import preprocess_images
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 PREPROCESSING_KEY = "preprocessing"
 """Key of `custom_config` that holds a `PreprocessingSpec` as JSON."""
@@ -43,7 +42,7 @@ class SortedNames(tft_beam.experimental.PTransformAnalyzer):
         def write(names: Iterable[bytes]) -> np.ndarray:
             tf.io.gfile.makedirs(folder)
             with tf.io.gfile.GFile(path, "wb") as file:
-                file.write(b"\n".join(sorted(names)) + b"\n")
+                file.write(LabelMap.of(names).to_text().encode())
             return np.array(path.encode())
 
         return (
@@ -67,8 +66,8 @@ def preprocessing_fn(
         custom_config: `PREPROCESSING_KEY` holds the spec.
 
     Returns:
-        `image/pixels` float32 (N, H, W, 3) and `image/class/label` int64 (N,), -1 for a
-        class name that no training image has.
+        `image/pixels` float32 (N, H, W, 3) and `image/class/label` int64 (N,),
+        `NO_LABEL` for a class name that no training image has.
     """
     spec = PreprocessingSpec.from_json(custom_config[PREPROCESSING_KEY])
     encoded = tf.reshape(inputs[example_keys.IMAGE_KEY], [-1])
@@ -84,7 +83,7 @@ def preprocessing_fn(
     tft.annotate_asset(
         example_keys.CLASS_NAMES_VOCABULARY, example_keys.CLASS_NAMES_VOCABULARY
     )
-    labels = tft.apply_vocabulary(names, path, default_value=-1)
+    labels = tft.apply_vocabulary(names, path, default_value=NO_LABEL)
     return {
         example_keys.PIXELS_KEY: preprocess_images(encoded, spec),
         example_keys.LABEL_KEY: tf.cast(labels, tf.int64),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from graft.contract import signature_names
+from graft.contract.label_map import LabelMap
 from graft.serving import tensorflow_runtime
 from graft_client import Prediction, wire
 from graft_client.errors import PredictionError, ServingError
@@ -115,5 +116,5 @@ def _read_class_names(path: Path) -> tuple[str, ...]:
     for folder in ("assets", "assets.extra"):
         file = path / folder / signature_names.CLASS_NAMES_ASSET
         if file.is_file():
-            return tuple(file.read_text(encoding="utf-8").splitlines())
+            return LabelMap.from_text(file.read_bytes().decode()).class_names
     return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from graft.contract import example_keys
+from graft.contract.label_map import LabelMap
 from graft.trainer.backbones.backbone import backbone_fingerprint, build_backbone
 from graft.trainer.config import ModelConfig, TrainingConfig
 from graft.trainer.custom_config import (
@@ -56,7 +57,7 @@ def run_fn(fn_args: FnArgs) -> None:
     training = TrainingConfig.model_validate_json(config[TRAINING_KEY])
     output = tft.TFTransformOutput(fn_args.transform_graph_path)
     names = output.vocabulary_by_name(example_keys.CLASS_NAMES_VOCABULARY)
-    class_names = [name.decode() for name in names]
+    label_map = LabelMap.from_lines(names)
     transform = output.transform_features_layer()
     events = None
     if training.tensorboard:
@@ -69,14 +70,14 @@ def run_fn(fn_args: FnArgs) -> None:
             evaluation=load_features(fn_args.eval_files),
             model=model,
             training=training,
-            num_classes=len(class_names),
+            num_classes=len(label_map),
             feature_shape=backbone.output_shape[1:],
             checkpoint_dir=checkpoints,
             on_epoch=events,
         )
     else:
         backbone, fitted = _fit_in_the_loop(
-            fn_args, model, training, transform, class_names, checkpoints, events
+            fn_args, model, training, transform, label_map, checkpoints, events
         )
     if events is not None:
         events.close()
@@ -87,15 +88,17 @@ def run_fn(fn_args: FnArgs) -> None:
     threshold = None
     if training.unknown_share is not None:
         scores = _eval_probabilities(
-            fn_args, training, transform, backbone, fitted.head, class_names
+            fn_args, training, transform, backbone, fitted.head, label_map
         )
-        threshold = calibrate_threshold(scores, training.unknown_share, class_names)
+        threshold = calibrate_threshold(
+            scores, training.unknown_share, label_map.class_names
+        )
     export_model(
         ServingModel(
             transform=transform,
             backbone=backbone,
             head=fitted.head,
-            class_names=class_names,
+            class_names=label_map.class_names,
             unknown_threshold=threshold,
         ),
         fn_args.serving_model_dir,
@@ -110,7 +113,7 @@ def _eval_probabilities(  # noqa: PLR0917
     transform: Callable[..., Any],
     backbone: keras.Model,
     head: keras.Model,
-    class_names: Sequence[str],
+    label_map: LabelMap,
 ) -> np.ndarray:
     """Return what the fitted network says of `eval`, float32 (N, K)."""
     if training.strategy in STORED_FEATURES_STRATEGIES:
@@ -119,9 +122,9 @@ def _eval_probabilities(  # noqa: PLR0917
         batches = tf.data.Dataset.from_tensor_slices(stored).batch(training.batch_size)
         network = head
     else:
-        stream = image_stream(fn_args.eval_files, transform, class_names)
+        stream = image_stream(fn_args.eval_files, transform, label_map)
         batches = stream.batches(
-            stream.records, training.batch_size, len(class_names)
+            stream.records, training.batch_size, len(label_map)
         ).map(lambda pixels, _: pixels)
         network = keras.Model(backbone.inputs, head(backbone.outputs[0]))
 
@@ -160,7 +163,7 @@ def _fit_in_the_loop(  # noqa: PLR0917
     model: ModelConfig,
     training: TrainingConfig,
     transform: Callable[..., Any],
-    class_names: Sequence[str],
+    label_map: LabelMap,
     checkpoints: str | None,
     on_epoch: OnEpoch | None,
 ) -> tuple[keras.Model, Fitted]:
@@ -168,19 +171,19 @@ def _fit_in_the_loop(  # noqa: PLR0917
     with training_devices(training) as is_plain:
         backbone = build_backbone(model)
         fitted = fit_end_to_end(
-            train=image_stream(fn_args.train_files, transform, class_names),
-            evaluation=image_stream(fn_args.eval_files, transform, class_names),
+            train=image_stream(fn_args.train_files, transform, label_map),
+            evaluation=image_stream(fn_args.eval_files, transform, label_map),
             backbone=backbone,
             model=model,
             training=training,
-            num_classes=len(class_names),
+            num_classes=len(label_map),
             checkpoint_dir=checkpoints,
             on_epoch=on_epoch,
         )
     if is_plain:
         return backbone, fitted
     plain = build_backbone(model)
-    head = build_head(model, plain.output_shape[1:], len(class_names))
+    head = build_head(model, plain.output_shape[1:], len(label_map))
     plain.set_weights(backbone.get_weights())
     head.set_weights(fitted.head.get_weights())
     return plain, Fitted(head, fitted.history, fitted.seconds)

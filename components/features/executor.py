@@ -31,6 +31,7 @@ from graft.components.features.output_properties import (
     FROM_STORE,
 )
 from graft.contract import example_keys, split_names
+from graft.contract.label_map import LabelMap
 from graft.trainer.backbones.feature_engine import engine_label, resolve_engine
 
 EXAMPLES_KEY = "examples"
@@ -110,7 +111,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             engine=exec_properties[ENGINE_KEY],
             precision=exec_properties[PRECISION_KEY],
             store_folder=store,
-            class_names=tuple(name.decode() for name in names),
+            class_names=LabelMap.from_lines(names).class_names,
         )
         progress.expect("images", _num_records(shards))
         try:

@@ -25,6 +25,7 @@ from graft.components.features.image_batches import ImageReader, trace_preparati
 from graft.components.features.output_properties import COMPUTED, DAMAGED, FROM_STORE
 from graft.components.features.store import FeatureStore
 from graft.components.features.store_files import is_remote
+from graft.contract.label_map import LabelMap
 from graft.trainer.backbones.backbone import backbone_fingerprint, build_backbone
 from graft.trainer.backbones.feature_engine import (
     FeatureEngine,
@@ -33,10 +34,8 @@ from graft.trainer.backbones.feature_engine import (
     resolve_engine,
 )
 from graft.trainer.config import ModelConfig
-from graft.trainer.preprocessing.image_preprocessing import (
-    PreprocessingSpec,
-    preprocessing_fingerprint,
-)
+from graft.trainer.preprocessing.image_preprocessing import preprocessing_fingerprint
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 FILE_BYTES = 16 << 20
 """Features per file of the store: a kill costs the time to compute so many."""
@@ -52,7 +51,8 @@ class Shard:
         metadata: TFRecord of the examples without their images.
         images: TFRecord of the same examples with them; read only for what is new.
         target: TFRecord to write; appears whole or not at all.
-        may_be_unknown: Whether classes may lack training images; their label is -1.
+        may_be_unknown: Whether classes may lack training images; their label is
+            `NO_LABEL`.
     """
 
     metadata: str
@@ -160,6 +160,7 @@ class ExtractShard(beam.DoFn):
 
     def __init__(self, extraction: Extraction) -> None:
         self._extraction = extraction
+        self._label_map = LabelMap(extraction.class_names)
         self._num_from_store, self._num_computed, self._num_damaged = (
             beam.metrics.Metrics.counter(METRICS_NAMESPACE, name)
             for name in (FROM_STORE, COMPUTED, DAMAGED)
@@ -178,7 +179,7 @@ class ExtractShard(beam.DoFn):
         worker = self._worker
         records = read_records(shard.metadata)
         labels = labels_of(
-            records, self._extraction.class_names, may_be_unknown=shard.may_be_unknown
+            records, self._label_map, may_be_unknown=shard.may_be_unknown
         )
         # One shard at a time: the engine uses every core by itself.
         with worker.lock:

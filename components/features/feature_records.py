@@ -14,6 +14,7 @@ from tfx_bsl.coders import example_coder
 from graft.components.features.image_batches import compression_of
 from graft.contract import example_keys
 from graft.contract.errors import DataError
+from graft.contract.label_map import NO_LABEL, LabelMap
 
 _METADATA = {
     key: tf.io.FixedLenFeature([], tf.string)
@@ -84,29 +85,26 @@ def _read_columns(path: tf.Tensor, compression: tf.Tensor) -> dict[str, tf.Tenso
 
 
 def labels_of(
-    records: Records, class_names: Sequence[str], *, may_be_unknown: bool = False
+    records: Records, label_map: LabelMap, *, may_be_unknown: bool = False
 ) -> np.ndarray:
     """Return the label of each record, int64 (N,).
 
     Args:
         records: The examples of a shard.
-        class_names: The label map.
-        may_be_unknown: Give -1 to what the label map lacks, instead of an error.
+        label_map: Of the training split.
+        may_be_unknown: Give `NO_LABEL` to what it lacks, instead of an error.
 
     Raises:
         DataError: A class has no image in the training split.
     """
-    labels = {name.encode(): label for label, name in enumerate(class_names)}
-    if may_be_unknown:
-        found = [labels.get(name, -1) for name in records.class_names]
-        return np.array(found, np.int64)
-    for name in records.class_names:
-        if name not in labels:
-            raise DataError(
-                f"Class {name.decode(errors='replace')!r} has images to evaluate but "
-                "none in the `train` split. Add images of it, or leave the class out."
-            )
-    return np.array([labels[name] for name in records.class_names], np.int64)
+    labels = label_map.labels_of(records.class_names)
+    if NO_LABEL in labels and not may_be_unknown:
+        name = records.class_names[labels.index(NO_LABEL)]
+        raise DataError(
+            f"Class {name.decode(errors='replace')!r} has images to evaluate but "
+            "none in the `train` split. Add images of it, or leave the class out."
+        )
+    return np.array(labels, np.int64)
 
 
 def write_features(

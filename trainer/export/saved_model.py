@@ -16,6 +16,7 @@ import tensorflow_transform as tft
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from graft.contract import example_keys, signature_names
+from graft.contract.label_map import NO_LABEL, LabelMap
 from graft.trainer.backbones.batch_norm_folding import fold_batch_norms
 from graft.trainer.decoding.images import UNKNOWN_FORMAT, format_index
 from graft.trainer.heads.objective import probabilities
@@ -171,7 +172,7 @@ class ServingModel(tf.Module):
         autograph=False,
     )
     def transform_labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Map tf.Examples, string (N,), to labels, int64 (N,); -1: unknown."""
+        """Map tf.Examples, string (N,), to labels, int64 (N,), or `NO_LABEL`."""
         spec = {example_keys.CLASS_NAME_KEY: tf.io.FixedLenFeature([], tf.string)}
         names = tf.io.parse_example(examples, spec)[example_keys.CLASS_NAME_KEY]
         # Not through the Transform graph: it would decode the images too.
@@ -180,7 +181,7 @@ class ServingModel(tf.Module):
         is_known = tf.reduce_any(matches, axis=1)
         return {
             example_keys.LABEL_KEY: tf.where(
-                is_known, labels, tf.constant(-1, tf.int64)
+                is_known, labels, tf.constant(NO_LABEL, tf.int64)
             )
         }
 
@@ -246,11 +247,11 @@ def export_model(model: ServingModel, folder: str) -> None:
     )
     extra = os.path.join(folder, "assets.extra")
     tf.io.gfile.makedirs(extra)
-    names = [name.decode() for name in model._class_names.numpy()]
+    label_map = LabelMap.from_lines(model._class_names.numpy())
     with tf.io.gfile.GFile(
         os.path.join(extra, signature_names.CLASS_NAMES_ASSET), "w"
     ) as file:
-        file.write("".join(f"{name}\n" for name in names))
+        file.write(label_map.to_text())
     if model._unknown_threshold is not None:
         threshold_path = os.path.join(extra, signature_names.UNKNOWN_THRESHOLD_FILE)
         with tf.io.gfile.GFile(threshold_path, "w") as file:

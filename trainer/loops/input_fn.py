@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from graft.contract import example_keys
 from graft.contract.errors import DataError
+from graft.contract.label_map import NO_LABEL, LabelMap
 from graft.trainer.loops.image_epochs import ImageStream
 
 Transform = Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
@@ -64,26 +65,26 @@ def load_features(patterns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def image_stream(
-    patterns: Sequence[str], transform: Transform, class_names: Sequence[str]
+    patterns: Sequence[str], transform: Transform, label_map: LabelMap
 ) -> ImageStream:
     """Stream images from shards of raw examples.
 
     Args:
         patterns: File patterns of TFRecord shards, as ImageExampleGen writes them.
         transform: The Transform graph as a layer.
-        class_names: The label map; what is not in it has the label -1.
+        label_map: Of the training split; what is not in it has the label `NO_LABEL`.
     """
     spec = {
         key: tf.io.FixedLenFeature([], tf.string)
         for key in (example_keys.IMAGE_KEY, example_keys.CLASS_NAME_KEY)
     }
-    names = tf.constant(list(class_names))
+    names = tf.constant(list(label_map))
 
     def parse(serialized: tf.Tensor) -> tuple[Mapping[str, tf.Tensor], tf.Tensor]:
         raw = tf.io.parse_single_example(serialized, spec)
         # Not through the Transform graph: it would decode the image too.
         matches = tf.equal(names, raw[example_keys.CLASS_NAME_KEY])
-        label = tf.where(tf.reduce_any(matches), tf.argmax(matches), -1)
+        label = tf.where(tf.reduce_any(matches), tf.argmax(matches), NO_LABEL)
         return raw, label
 
     def decode(raw: Mapping[str, tf.Tensor]) -> tf.Tensor:

@@ -14,8 +14,9 @@ from graft.components.features import executor
 from graft.components.features.feature_records import Records, labels_of
 from graft.contract import example_keys, split_names
 from graft.contract.errors import DataError
+from graft.contract.label_map import LabelMap
 from graft.trainer.config import ModelConfig
-from graft.trainer.preprocessing.image_preprocessing import PreprocessingSpec
+from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 
 @pytest.fixture
@@ -105,6 +106,9 @@ def test_without_a_store_nothing_is_left_beside_the_features(run):
 def test_only_the_test_split_may_have_a_class_of_its_own():
     names = [b"cat", b"emu"]
     records = Records(keys=[], filenames=[], class_names=names)
-    assert labels_of(records, ["cat"], may_be_unknown=True).tolist() == [0, -1]
+    assert labels_of(records, LabelMap(("cat",)), may_be_unknown=True).tolist() == [
+        0,
+        -1,
+    ]
     with pytest.raises(DataError, match="'emu' has images to evaluate"):
-        labels_of(records, ["cat"])
+        labels_of(records, LabelMap(("cat",)))
