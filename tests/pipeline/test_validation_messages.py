@@ -1,0 +1,42 @@
+"""A mistake in a config or a profile is described by its key, with a suggestion."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from graft.pipeline.config import PipelineConfig
+from graft.pipeline.kubeflow.compilation.profile import Profile
+from graft.pipeline.validation_messages import describe_mistakes
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "message"),
+    [
+        (
+            PipelineConfig,
+            {"data": {"path": "x"}, "training": {"epoch": 3}},
+            "`training.epoch` is no key. Did you mean `epochs`?",
+        ),
+        (PipelineConfig, {}, "`data` is missing."),
+        (
+            Profile,
+            {"cpu_pool": {"node_selectors": {}}},
+            "`cpu_pool.node_selectors` is no key. Did you mean `node_selector`?",
+        ),
+        (
+            Profile,
+            {"steps": {"Trainer": {"resource": {}}}},
+            "`steps.Trainer.resource` is no key. Did you mean `resources`?",
+        ),
+        (
+            Profile,
+            {"mounts": [{"claim": "c", "path": "/mnt/c", "subpath": "d"}]},
+            "`mounts.0.subpath` is no key. Did you mean `sub_path`?",
+        ),
+    ],
+)
+def test_mistake_names_its_key(model, values, message):
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(values)
+    assert list(describe_mistakes(caught.value, model)) == [message]
