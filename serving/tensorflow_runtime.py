@@ -1,7 +1,7 @@
 """Import TensorFlow's runtime without TensorFlow's public package.
 
 `import tensorflow` builds the whole public API and imports Keras, which a server that
-runs a graph does not need (docs/decisions/0050-measured-choices.md). The sub-packages
+runs a graph does not need (docs/decisions/0060-measured-choices.md). The sub-packages
 that hold the session and the SavedModel loader work by themselves, once a package
 called `tensorflow` is registered.
 """

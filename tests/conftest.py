@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,6 +41,28 @@ def real_data() -> Path:
     folder = Path(named) if named else ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("real images are not here: set GRAFT_TEST_DATA to their folder")
+    return folder
+
+
+def write_digits(folder: Path, *, per_class: int, classes: tuple[int, ...]) -> None:
+    """Write handwritten digits of scikit-learn as PNG files in class folders."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    for digit in classes:
+        target = folder / f"digit {digit}"
+        target.mkdir(parents=True)
+        chosen = digits.images[digits.target == digit][:per_class]
+        for index, image in enumerate(chosen):
+            pixels = (image * 255 / 16).astype(np.uint8)
+            Image.fromarray(pixels).save(target / f"{index:03d}.png")
+
+
+@pytest.fixture(scope="session")
+def digit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of 60 real images each; read only."""
+    folder = tmp_path_factory.mktemp("digits") / "images"
+    write_digits(folder, per_class=60, classes=(0, 1, 4))
     return folder
 
 

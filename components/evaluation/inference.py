@@ -30,7 +30,7 @@ class AskedModel:
     """A SavedModel, asked as TensorFlow Serving asks it: a graph in a session.
 
     `tf.saved_model.load` rebuilds each function of the graph and takes longer
-    (docs/decisions/0050-measured-choices.md).
+    (docs/decisions/0060-measured-choices.md).
 
     Args:
         path: The SavedModel.

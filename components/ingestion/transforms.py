@@ -48,7 +48,7 @@ _IN_FLIGHT_BYTES = 64 * 2**20
 _CHUNK_IMAGES = 32
 _CHUNK_BYTES = 2 * 2**20
 # Smaller files are read by one thread: two would wait for Python's lock
-# (docs/decisions/0050-measured-choices.md).
+# (docs/decisions/0060-measured-choices.md).
 _BYTES_WORTH_A_THREAD = 8 << 10
 _UNKNOWN_BYTES = 2**20
 # Larger images are decoded one at a time, to bound memory.

@@ -14,7 +14,7 @@ from graft.contract.split_names import TRAIN_SPLIT
 _NUM_FOLDS = 5
 _NUM_COMPONENTS = 64
 _SEED = 0
-# Doubt needs no more digits of a probability (docs/decisions/0050-measured-choices.md).
+# Doubt needs no more digits of a probability (docs/decisions/0060-measured-choices.md).
 _TOLERANCE = 1e-3
 # Fewer distances do not tell what is usual.
 _FEWEST_NEIGHBOURS = 20

@@ -48,7 +48,7 @@ _MOST_IN_MESSAGE = 10
 _IMAGES_AT_ONCE = 32
 _FEATURES_AT_ONCE = 256
 # Smaller files are read by one thread: two would wait for Python's lock
-# (docs/decisions/0050-measured-choices.md).
+# (docs/decisions/0060-measured-choices.md).
 _BYTES_WORTH_A_THREAD = 8 << 10
 _FEATURES = {
     example_keys.CONTENT_HASH_KEY: tf.io.FixedLenFeature([], tf.string),

@@ -23,10 +23,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import kfp_server_api
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
 
 from graft.pipeline.kubeflow.cluster import submission
 from graft.pipeline.kubeflow.cluster.api import Api, Connection
@@ -38,28 +36,6 @@ RunGraft = Callable[..., subprocess.CompletedProcess[str]]
 def small() -> tuple[str, ...]:
     """64 pixels instead of 224: a fraction of the time, and enough for three digits."""
     return ("--set", "model.image_size=64", "--set", "gate.min_accuracy=0.8")
-
-
-def write_digits(folder: Path, *, per_class: int, classes: tuple[int, ...]) -> None:
-    """Write handwritten digits of scikit-learn as PNG files in class folders."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    for digit in classes:
-        target = folder / f"digit {digit}"
-        target.mkdir(parents=True)
-        chosen = digits.images[digits.target == digit][:per_class]
-        for index, image in enumerate(chosen):
-            pixels = (image * 255 / 16).astype(np.uint8)
-            Image.fromarray(pixels).save(target / f"{index:03d}.png")
-
-
-@pytest.fixture(scope="session")
-def digit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes of 60 real images each; read only."""
-    folder = tmp_path_factory.mktemp("digits") / "images"
-    write_digits(folder, per_class=60, classes=(0, 1, 4))
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 At inference a BatchNormalization layer multiplies each channel by a constant and adds
 another, which the convolution before it can do at no cost (Jacob et al. 2017, section
 3.2, https://arxiv.org/abs/1712.05877). The layers' passes over memory are gone, a large
-share of a backbone's time on a CPU (docs/decisions/0050-measured-choices.md).
+share of a backbone's time on a CPU (docs/decisions/0060-measured-choices.md).
 """
 
 from __future__ import annotations

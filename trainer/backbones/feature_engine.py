@@ -86,7 +86,7 @@ class OpenVinoEngine:
     """
 
     # The outputs of the layers stay in the processor's caches, those of a larger batch
-    # do not (docs/decisions/0050-measured-choices.md).
+    # do not (docs/decisions/0060-measured-choices.md).
     batch_size = 8
 
     def __init__(

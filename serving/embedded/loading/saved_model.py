@@ -155,7 +155,7 @@ def session_config(intra_op_threads: int = 0, inter_op_threads: int = 0) -> Any:
     """Return the ConfigProto of a session; 0 threads are as many as cores.
 
     Without Grappler's rewriting, which delays the first answer and saves nothing after
-    it (docs/decisions/0050-measured-choices.md). The weights are variables, which
+    it (docs/decisions/0060-measured-choices.md). The weights are variables, which
     Grappler can't fold.
     """
     config = config_pb2.ConfigProto(
@@ -172,7 +172,7 @@ def _rewrite_functions_once(graph: Any) -> None:
     A function is rewritten as its calls say, whatever the session's config, when it is
     first called. One pass fuses convolutions with what follows them, which saves time
     on each image. The second pass and the optimizer on MLIR delay the first call and
-    save nothing after it (docs/decisions/0050-measured-choices.md).
+    save nothing after it (docs/decisions/0060-measured-choices.md).
     """
     functions = [function.node_def for function in graph.library.function]
     for node in itertools.chain(graph.node, *functions):

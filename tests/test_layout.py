@@ -1,0 +1,81 @@
+"""Tests mirror the sources: a newcomer finds the tests of a module by its path.
+
+`trainer/heads/head.py` is tested by `tests/trainer/heads/test_head.py`. Tests of what
+several modules do together are listed here, each with what it covers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
+
+SCENARIOS = {
+    "components/evaluation/test_flow.py": "gate, canary and publishing, one run on",
+    "components/evaluation/test_rollback_served.py": "rollback under a server",
+    "components/features/test_never_stale.py": "every part of a feature's key",
+    "components/features/test_parity.py": "features of both engines",
+    "components/ingestion/test_columns.py": "further columns of a manifest",
+    "components/ingestion/test_sources.py": "every kind of data set",
+    "components/publishing/test_kill.py": "publishing under SIGKILL",
+    "docs/test_pages.py": "the pages of documentation",
+    "docs/test_readme.py": "the commands of the README",
+    "kubernetes/test_dockerfile.py": "the Dockerfile",
+    "kubernetes/test_manifests.py": "the manifests of the pipeline",
+    "kubernetes/test_serving_manifests.py": "the manifests of the servers",
+    "pipeline/environment/test_choose_python.py": "a shell script",
+    "pipeline/kubeflow/test_emulated_pipeline.py": "the pipeline in the emulation",
+    "pipeline/test_code_of_nodes.py": "the code fingerprint of every node",
+    "pipeline/test_end_to_end.py": "`graft run` as a user starts it",
+    "pipeline/test_killed_training.py": "`graft run` under SIGKILL",
+    "serving/client/test_bare_environments.py": "the client with its oldest libraries",
+    "serving/client/test_distribution.py": "what the client's distribution holds",
+    "serving/client/test_served_model.py": "the client against a server",
+    "serving/embedded/batching/test_batching.py": "batching over a real model",
+    "serving/embedded/test_grpc.py": "the server's gRPC API",
+    "serving/embedded/test_hostile.py": "the server under hostile requests",
+    "serving/embedded/test_process.py": "the server's process",
+    "serving/embedded/test_versions.py": "versions that come and go",
+    "serving/test_commands.py": "the commands for serving",
+    "test_docstrings.py": "every source file",
+    "test_layout.py": "this folder",
+    "test_wheels.py": "the wheels of graft and of its client",
+    "trainer/test_classic_setups.py": "the configs of the classic set-ups",
+    "trainer/test_feature_power.py": "`feature_power` from config to export",
+    "trainer/test_resume.py": "a training under SIGKILL",
+}
+"""Test file to what it covers, where that is no single module."""
+
+
+def _all_tests() -> list[str]:
+    return sorted(str(path.relative_to(TESTS)) for path in TESTS.rglob("test_*.py"))
+
+
+def _source_of(test: str) -> Path:
+    path = ROOT / test.replace("serving/client/", "serving/client/graft_client/")
+    return path.with_name(path.name.removeprefix("test_"))
+
+
+@pytest.mark.parametrize(
+    "test", [name for name in _all_tests() if name not in SCENARIOS]
+)
+def test_file_mirrors_a_module(test):
+    source = _source_of(test)
+    assert source.exists() or source.with_suffix("").is_dir(), (
+        f"tests/{test} tests no module {source.relative_to(ROOT)}: rename it, or list "
+        "it in SCENARIOS with what it covers"
+    )
+
+
+@pytest.mark.parametrize("test", SCENARIOS)
+def test_scenario_exists_and_is_no_mirror(test):
+    assert (TESTS / test).exists(), f"tests/{test} is gone: take it off SCENARIOS"
+    assert not _source_of(test).exists(), f"tests/{test} mirrors a module"
+
+
+def test_folders_of_tests_are_no_packages():
+    """An `__init__.py` could make a folder here shadow the package that it mirrors."""
+    assert not list(TESTS.rglob("__init__.py"))
