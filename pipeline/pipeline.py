@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.pusher.component import Pusher
@@ -18,7 +18,6 @@ from tfx.proto import trainer_pb2, transform_pb2
 
 from graft.components import transform
 from graft.components.canary.component import Canary
-from graft.components.code_fingerprint import code_fingerprint
 from graft.components.evaluation.component import Evaluator
 from graft.components.features.component import BottleneckFeatures
 from graft.components.ingestion.component import ImageExampleGen
@@ -32,23 +31,17 @@ from graft.components.validation.anomaly_check import AnomalyCheck
 from graft.components.validation.curated_schema import CuratedSchema, schema_fingerprint
 from graft.components.validation.statistics import StatisticsGen
 from graft.contract import example_keys, split_names
+from graft.pipeline.code_fingerprint import code_fingerprint
 from graft.pipeline.config import PipelineConfig
 from graft.trainer import custom_config
 from graft.trainer.backbones.backbone import image_size_of
 from graft.trainer.backbones.presets import get_preset
 from graft.trainer.preprocessing.spec import PreprocessingSpec
 
-_TRAINER_CODE = ("graft.trainer",)
-_PREPROCESSING_CODE = (
-    "graft.contract",
-    "graft.trainer.decoding",
-    "graft.trainer.preprocessing",
-)
-_FEATURES_CODE = (
-    *_PREPROCESSING_CODE,
-    "graft.components.features",
-    "graft.trainer.backbones",
-)
+CODE_FINGERPRINT_KEY = "code_fingerprint"
+"""Execution property of every node: a hash of its code, for TFX's cache alone."""
+_FUNCTION_KEYS = ("preprocessing_fn", "run_fn")
+"""Execution properties of TFX's nodes that name a function of ours."""
 _STATISTICS_KEYS = (
     example_keys.CLASS_NAME_KEY,
     example_keys.FORMAT_KEY,
@@ -62,7 +55,7 @@ def create_pipeline(
     config: PipelineConfig,
     *,
     data_fingerprint: str,
-    store: StoreView | None = None,
+    look_at_store: Callable[[str], StoreView] | None = None,
     metadata_connection_config: object = None,
     beam_args: Sequence[str] = (),
 ) -> tfx_pipeline.Pipeline:
@@ -72,8 +65,8 @@ def create_pipeline(
         config: The run's config.
         data_fingerprint: `graft.components.ingestion.fingerprint.fingerprint`: a
             changed one makes ingestion run again.
-        store: What the run sees of the model store, from `view_store`; None: the nodes
-            look when they run.
+        look_at_store: Returns what the run sees of the model store, given the run's
+            `candidate_key`; see `view_store`. None: the nodes look when they run.
         metadata_connection_config: Where a local runner keeps metadata.
         beam_args: Arguments for Beam in the nodes that use it.
 
@@ -85,19 +78,12 @@ def create_pipeline(
     example_gen = ImageExampleGen(
         data_config=config.data,
         data_fingerprint=data_fingerprint,
-        code_fingerprint=code_fingerprint(
-            "graft.components.ingestion",
-            "graft.contract",
-            "graft.trainer.decoding.images",
-        ),
     )
     nodes.append(example_gen)
 
-    validation_code = code_fingerprint("graft.components.validation")
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["metadata"],
         feature_names=_STATISTICS_KEYS,
-        code_fingerprint=validation_code,
     )
     nodes.append(statistics_gen)
 
@@ -106,7 +92,6 @@ def create_pipeline(
         schema_gen = CuratedSchema(
             path=schema_path,
             content_fingerprint=schema_fingerprint(schema_path),
-            code_fingerprint=validation_code,
         )
     else:
         schema_gen = SchemaGen(statistics=statistics_gen.outputs["statistics"])
@@ -120,7 +105,6 @@ def create_pipeline(
 
     anomaly_check = AnomalyCheck(
         anomalies=example_validator.outputs["anomalies"],
-        code_fingerprint=validation_code,
     )
     nodes.append(anomaly_check)
 
@@ -135,9 +119,6 @@ def create_pipeline(
         disable_statistics=True,
         custom_config={
             transform.PREPROCESSING_KEY: preprocessing_spec(config).to_json(),
-            "code_fingerprint": code_fingerprint(
-                "graft.components.transform", *_PREPROCESSING_CODE
-            ),
         },
     )
     # Nothing is trained on data that does not fit their schema.
@@ -156,7 +137,6 @@ def create_pipeline(
             engine=config.features.engine,
             precision=config.features.precision,
             cache_dir=config.feature_cache,
-            code_fingerprint=code_fingerprint(*_FEATURES_CODE),
         )
         nodes.append(bottleneck_features)
         stored_features = bottleneck_features.outputs["features"]
@@ -166,7 +146,6 @@ def create_pipeline(
         examples=example_gen.outputs["examples"],
         training_examples=training_examples,
         config=config.data_quality,
-        code_fingerprint=code_fingerprint("graft.components.quality"),
     )
     nodes.append(data_quality)
     if config.data_quality.drops:
@@ -184,18 +163,19 @@ def create_pipeline(
                 exclude={"checkpoints"}
             ),
             custom_config.CHECKPOINTS_KEY: config.checkpoint_folder,
-            custom_config.CODE_FINGERPRINT_KEY: code_fingerprint(*_TRAINER_CODE),
+            custom_config.CODE_FINGERPRINT_KEY: code_fingerprint(custom_config.RUN_FN),
         },
     )
     # A check whose policy is `fail` ends the run before the long part.
     trainer.add_upstream_node(data_quality)
     nodes.append(trainer)
 
+    candidate = candidate_key(config, data_fingerprint, trainer, nodes)
+    store = look_at_store(candidate) if look_at_store else None
     served_model = ServedModel(
         destination=config.push_destination,
         model_name=config.push.model_name,
         version=store.baseline_version if store else SERVED_NOW,
-        code_fingerprint=code_fingerprint("graft.components.publishing"),
     )
     nodes.append(served_model)
 
@@ -205,12 +185,6 @@ def create_pipeline(
         baseline_model=served_model.outputs["model"],
         quality=data_quality.outputs["quality"],
         gate=config.gate,
-        code_fingerprint=code_fingerprint(
-            "graft.components.artifact_files",
-            "graft.components.quality",
-            "graft.components.evaluation",
-            "graft.contract",
-        ),
     )
     nodes.append(evaluator)
 
@@ -221,9 +195,6 @@ def create_pipeline(
             examples=example_gen.outputs["examples"],
             evaluation=evaluator.outputs["evaluation"],
             canary=config.canary,
-            code_fingerprint=code_fingerprint(
-                "graft.components.canary", "graft.serving"
-            ),
         )
         nodes.append(canary)
         infra_blessing = canary.outputs["blessing"]
@@ -236,9 +207,8 @@ def create_pipeline(
         custom_config={
             publishing.PUSH_KEY: config.resolved_push.model_dump_json(),
             publishing.RECORD_KEY: json.dumps(
-                _manifest_record(config, data_fingerprint, store)
+                _manifest_record(config, data_fingerprint, candidate, store)
             ),
-            "code_fingerprint": code_fingerprint("graft.components.publishing"),
         },
     )
     nodes.append(pusher)
@@ -256,14 +226,13 @@ def create_pipeline(
         features=stored_features,
         config_json=config.model_dump_json(),
         data_fingerprint=data_fingerprint,
-        code_fingerprint=code_fingerprint(
-            "graft.components.evaluation",
-            "graft.components.publishing",
-            "graft.components.report",
-        ),
     )
     nodes.append(report)
 
+    for node in nodes:
+        node.exec_properties[CODE_FINGERPRINT_KEY] = code_fingerprint(
+            *names_of_code(node)
+        )
     return tfx_pipeline.Pipeline(
         pipeline_name=config.name,
         pipeline_root=f"{config.pipeline_folder}/artifacts",
@@ -274,8 +243,26 @@ def create_pipeline(
     )
 
 
-def candidate_key(config: PipelineConfig, data_fingerprint: str) -> str:
-    """Return a hash of all that decides which model a run makes: data, config, code."""
+def names_of_code(node: BaseNode) -> list[str]:
+    """Return the dotted names of a node's executor and of a function that it calls."""
+    functions = [node.exec_properties.get(key) for key in _FUNCTION_KEYS]
+    return [node.executor_spec.class_path, *filter(None, functions)]
+
+
+def candidate_key(
+    config: PipelineConfig,
+    data_fingerprint: str,
+    trainer: BaseNode,
+    nodes: Sequence[BaseNode],
+) -> str:
+    """Return a hash of all that decides which model a run makes: data, config, code.
+
+    Args:
+        config: The run's config.
+        data_fingerprint: See `create_pipeline`.
+        trainer: The node that makes the model.
+        nodes: All nodes that were made before it.
+    """
     decisive = config.model_dump_json(
         include={
             "data",
@@ -287,18 +274,37 @@ def candidate_key(config: PipelineConfig, data_fingerprint: str) -> str:
         },
         exclude={"training": {"checkpoints"}},
     )
-    code = code_fingerprint(
-        "graft.components.ingestion",
-        "graft.components.transform",
-        "graft.components.features",
-        "graft.components.quality",
-        *_TRAINER_CODE,
-    )
-    return hashlib.sha256(f"{data_fingerprint} {code} {decisive}".encode()).hexdigest()
+    code = {
+        node.id: code_fingerprint(*names_of_code(node))
+        for node in _producers(trainer, nodes)
+    }
+    parts = [data_fingerprint, decisive, json.dumps(code, sort_keys=True)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _producers(node: BaseNode, nodes: Sequence[BaseNode]) -> list[BaseNode]:
+    """Return a node and all whose artifacts it reads, directly or not.
+
+    A node that must only end before it, such as a check, makes nothing that it reads.
+    """
+    by_id = {each.id: each for each in nodes}
+    found: dict[str, BaseNode] = {}
+    waiting = [node.id]
+    while waiting:
+        current = by_id[waiting.pop()]
+        if current.id not in found:
+            found[current.id] = current
+            waiting += [
+                channel.producer_component_id for channel in current.inputs.values()
+            ]
+    return list(found.values())
 
 
 def _manifest_record(
-    config: PipelineConfig, data_fingerprint: str, store: StoreView | None
+    config: PipelineConfig,
+    data_fingerprint: str,
+    candidate: str,
+    store: StoreView | None,
 ) -> dict[str, object]:
     """Return what the manifest of a pushed version says about its run."""
     record: dict[str, object] = {
@@ -308,7 +314,7 @@ def _manifest_record(
     }
     if store is not None:
         record |= {
-            run_view.CANDIDATE_KEY: candidate_key(config, data_fingerprint),
+            run_view.CANDIDATE_KEY: candidate,
             run_view.BASELINE_VERSION: store.baseline_version,
             run_view.STORE_STATE: store.store_state,
         }

@@ -16,7 +16,6 @@ class CanarySpec(component_spec.ComponentSpec):
 
     PARAMETERS: ClassVar[dict[str, component_spec.ExecutionParameter]] = {
         executor.CANARY_KEY: component_spec.ExecutionParameter(type=str),
-        executor.CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
         executor.MODEL_KEY: component_spec.ChannelParameter(
@@ -54,7 +53,6 @@ class Canary(base_component.BaseComponent):
         examples: channel.BaseChannel,
         evaluation: channel.BaseChannel,
         canary: CanaryConfig,
-        code_fingerprint: str,
     ) -> None:
         """Declare the node.
 
@@ -63,7 +61,6 @@ class Canary(base_component.BaseComponent):
             examples: Raw `Examples` of ImageExampleGen.
             evaluation: The gate's `ModelEvaluation`, with the answers to expect.
             canary: Requests and limits.
-            code_fingerprint: Hash of the code behind this node, for TFX's cache.
         """
         super().__init__(
             spec=CanarySpec(
@@ -72,7 +69,6 @@ class Canary(base_component.BaseComponent):
                     executor.EXAMPLES_KEY: examples,
                     executor.EVALUATION_KEY: evaluation,
                     executor.CANARY_KEY: canary.model_dump_json(),
-                    executor.CODE_FINGERPRINT_KEY: code_fingerprint,
                     executor.BLESSING_KEY: channel.Channel(
                         type=standard_artifacts.InfraBlessing
                     ),

@@ -25,7 +25,6 @@ EXAMPLES_KEY = "examples"
 EVALUATION_KEY = "evaluation"
 BLESSING_KEY = "blessing"
 CANARY_KEY = "canary"
-CODE_FINGERPRINT_KEY = "code_fingerprint"
 
 _BLESSED_FILE = "INFRA_BLESSED"
 _NOT_BLESSED_FILE = "INFRA_NOT_BLESSED"
@@ -53,8 +52,7 @@ class Executor(base_executor.BaseExecutor):
                 `evaluation`, the gate's `ModelEvaluation`, whose answers are expected.
             output_dict: `blessing`, an `InfraBlessing` with the file and the custom
                 property of TFX's InfraValidator, and `canary.json`.
-            exec_properties: `canary`, a `CanaryConfig` as JSON; `code_fingerprint`,
-                read by TFX's cache alone.
+            exec_properties: `canary`, a `CanaryConfig` as JSON.
         """
         # gRPC and Pillow: wiring the pipeline need not wait for them.
         from graft.components.canary.trial import try_model

@@ -20,7 +20,6 @@ class EvaluatorSpec(component_spec.ComponentSpec):
     PARAMETERS: ClassVar[dict[str, component_spec.ExecutionParameter]] = {
         executor.GATE_KEY: component_spec.ExecutionParameter(type=str),
         executor.EXAMPLE_SPLITS_KEY: component_spec.ExecutionParameter(type=str),
-        executor.CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
         executor.EXAMPLES_KEY: component_spec.ChannelParameter(
@@ -65,7 +64,6 @@ class Evaluator(base_component.BaseComponent):
         examples: channel.BaseChannel,
         model: channel.BaseChannel,
         gate: GateConfig,
-        code_fingerprint: str,
         baseline_model: channel.BaseChannel | None = None,
         quality: channel.BaseChannel | None = None,
     ) -> None:
@@ -75,7 +73,6 @@ class Evaluator(base_component.BaseComponent):
             examples: Raw `Examples` of ImageExampleGen.
             model: The candidate, a `Model`.
             gate: What is demanded of it.
-            code_fingerprint: Hash of the code behind this node, for TFX's cache.
             baseline_model: What production serves, from `ServedModel`.
             quality: What DataQuality found, with the data's profile.
         """
@@ -90,7 +87,6 @@ class Evaluator(base_component.BaseComponent):
                 **{
                     executor.GATE_KEY: gate.model_dump_json(),
                     executor.EXAMPLE_SPLITS_KEY: json.dumps([split_names.TEST_SPLIT]),
-                    executor.CODE_FINGERPRINT_KEY: code_fingerprint,
                     executor.EVALUATION_KEY: channel.Channel(
                         type=standard_artifacts.ModelEvaluation
                     ),

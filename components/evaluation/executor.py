@@ -33,7 +33,6 @@ EVALUATION_KEY = "evaluation"
 BLESSING_KEY = "blessing"
 GATE_KEY = "gate"
 EXAMPLE_SPLITS_KEY = "example_splits"
-CODE_FINGERPRINT_KEY = "code_fingerprint"
 
 _CANDIDATE = "candidate"
 _BASELINE = "baseline"
@@ -61,7 +60,7 @@ class Executor(base_executor.BaseExecutor):
                 `blessing`, a `ModelBlessing` with the file and the custom properties
                 of TFX's Evaluator, and `verdict.json`.
             exec_properties: `gate`, a `GateConfig` as JSON; `example_splits`, names of
-                splits as a JSON list; `code_fingerprint`, read by TFX's cache alone.
+                splits as a JSON list.
         """
         # TFMA is slow to import, and wiring the pipeline does not need it.
         from graft.components.evaluation.eval_config import write_analysis

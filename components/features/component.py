@@ -19,7 +19,6 @@ class BottleneckFeaturesSpec(component_spec.ComponentSpec):
         executor.ENGINE_KEY: component_spec.ExecutionParameter(type=str),
         executor.PRECISION_KEY: component_spec.ExecutionParameter(type=str),
         executor.CACHE_DIR_KEY: component_spec.ExecutionParameter(type=str),
-        executor.CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {  # noqa: RUF012
         executor.EXAMPLES_KEY: component_spec.ChannelParameter(
@@ -56,7 +55,6 @@ class BottleneckFeatures(base_beam_component.BaseBeamComponent):
         engine: EngineName,
         precision: Precision,
         cache_dir: str,
-        code_fingerprint: str,
     ) -> None:
         """Declare the node.
 
@@ -69,7 +67,6 @@ class BottleneckFeatures(base_beam_component.BaseBeamComponent):
             engine: See `graft.trainer.backbones.feature_engine.build_engine`.
             precision: See `graft.trainer.backbones.feature_engine.build_engine`.
             cache_dir: Folder or URI of the store of features; empty for none.
-            code_fingerprint: Hash of the code behind this node, for TFX's cache.
         """
         super().__init__(
             spec=BottleneckFeaturesSpec(
@@ -84,7 +81,6 @@ class BottleneckFeatures(base_beam_component.BaseBeamComponent):
                     executor.ENGINE_KEY: engine,
                     executor.PRECISION_KEY: precision,
                     executor.CACHE_DIR_KEY: cache_dir,
-                    executor.CODE_FINGERPRINT_KEY: code_fingerprint,
                     executor.FEATURES_KEY: channel.Channel(
                         type=standard_artifacts.Examples
                     ),

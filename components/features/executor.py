@@ -43,7 +43,6 @@ PREPROCESSING_KEY = "preprocessing"
 ENGINE_KEY = "engine"
 PRECISION_KEY = "precision"
 CACHE_DIR_KEY = "cache_dir"
-CODE_FINGERPRINT_KEY = "code_fingerprint"
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +73,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             exec_properties: `model`, a `ModelConfig` as JSON; `preprocessing`, the
                 `PreprocessingSpec` that Transform applies, as JSON; `engine` and
                 `precision`, see `graft.trainer.backbones.feature_engine`; `cache_dir`,
-                folder of the feature store, or empty; `code_fingerprint`, read by
-                TFX's cache alone.
+                folder of the feature store, or empty.
         """
         examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
         metadata = artifact_utils.get_single_instance(input_dict[METADATA_KEY])

@@ -19,7 +19,6 @@ class ImageExampleGenSpec(types.ComponentSpec):
     PARAMETERS: ClassVar[dict[str, component_spec.ExecutionParameter]] = {
         executor.DATA_CONFIG_KEY: component_spec.ExecutionParameter(type=str),
         executor.DATA_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
-        executor.CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {}
     OUTPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
@@ -49,27 +48,23 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
 
     Example:
         config = DataConfig(path="photos")
-        gen = ImageExampleGen(config, fingerprint(config), code_fingerprint="1f2e")
+        gen = ImageExampleGen(config, fingerprint(config))
     """
 
     SPEC_CLASS = ImageExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.ImageExampleGenExecutor)
 
-    def __init__(
-        self, data_config: DataConfig, data_fingerprint: str, code_fingerprint: str
-    ) -> None:
+    def __init__(self, data_config: DataConfig, data_fingerprint: str) -> None:
         """Declare the component.
 
         Args:
             data_config: The data.
             data_fingerprint: `fingerprint(data_config)`: a changed one runs it again.
-            code_fingerprint: Identifies the code, which the orchestrator does not see.
         """
         super().__init__(
             spec=ImageExampleGenSpec(
                 data_config=data_config.model_dump_json(),
                 data_fingerprint=data_fingerprint,
-                code_fingerprint=code_fingerprint,
                 examples=types.Channel(type=standard_artifacts.Examples),
                 metadata=types.Channel(type=standard_artifacts.Examples),
                 schema=types.Channel(type=standard_artifacts.Schema),

@@ -16,7 +16,6 @@ from graft.contract.split_names import SPLITS
 
 DATA_CONFIG_KEY = "data_config"
 DATA_FINGERPRINT_KEY = "data_fingerprint"
-CODE_FINGERPRINT_KEY = "code_fingerprint"
 EXAMPLES_KEY = "examples"
 METADATA_KEY = "metadata"
 SCHEMA_KEY = "schema"
@@ -44,7 +43,6 @@ class ImageExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             exec_properties: By key:
                 - data_config: JSON of `DataConfig`.
                 - data_fingerprint: Changes when the data does.
-                - code_fingerprint: Changes when this code does.
 
         Raises:
             DataError: The data can't be used; the message says what to do.

@@ -38,7 +38,6 @@ def ServedModel(
     destination: Parameter[str],
     model_name: Parameter[str],
     version: Parameter[int] = SERVED_NOW,
-    code_fingerprint: Parameter[str] = "",
 ) -> None:
     """Copy the served version into an artifact, or mark the artifact as empty.
 
@@ -49,9 +48,7 @@ def ServedModel(
         model_name: As `push.model_name`.
         version: Number of the version; `SERVED_NOW`, or `NO_VERSION`. One that has been
             removed since is replaced by what is served now.
-        code_fingerprint: Read by TFX's cache alone.
     """
-    del code_fingerprint
     found = _find(os.path.join(destination, model_name), version)
     if found is None:
         fill_baseline(model, None)

@@ -17,7 +17,6 @@ class DataQualitySpec(component_spec.ComponentSpec):
 
     PARAMETERS: ClassVar[dict[str, component_spec.ExecutionParameter]] = {
         executor.CONFIG_KEY: component_spec.ExecutionParameter(type=str),
-        executor.CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
         executor.EXAMPLES_KEY: component_spec.ChannelParameter(
@@ -54,7 +53,6 @@ class DataQuality(base_component.BaseComponent):
         examples: channel.BaseChannel,
         training_examples: channel.BaseChannel,
         config: DataQualityConfig,
-        code_fingerprint: str,
     ) -> None:
         """Declare the node.
 
@@ -62,7 +60,6 @@ class DataQuality(base_component.BaseComponent):
             examples: Raw `Examples` of ImageExampleGen.
             training_examples: What the trainer would read: the same, or features.
             config: A policy per check.
-            code_fingerprint: Hash of the code behind this node, for TFX's cache.
         """
         super().__init__(
             spec=DataQualitySpec(
@@ -70,7 +67,6 @@ class DataQuality(base_component.BaseComponent):
                     executor.EXAMPLES_KEY: examples,
                     executor.TRAINING_EXAMPLES_KEY: training_examples,
                     executor.CONFIG_KEY: config.model_dump_json(),
-                    executor.CODE_FINGERPRINT_KEY: code_fingerprint,
                     executor.QUALITY_KEY: channel.Channel(type=DataQualityReport),
                     executor.CHECKED_EXAMPLES_KEY: channel.Channel(
                         type=standard_artifacts.Examples

@@ -41,7 +41,6 @@ TRAINING_EXAMPLES_KEY = "training_examples"
 QUALITY_KEY = "quality"
 CHECKED_EXAMPLES_KEY = "checked_examples"
 CONFIG_KEY = "config"
-CODE_FINGERPRINT_KEY = "code_fingerprint"
 
 MOST_SHOWN = 12
 _MOST_IN_MESSAGE = 10
@@ -76,8 +75,7 @@ class Executor(base_executor.BaseExecutor):
                 trainer would read: the same, or stored features.
             output_dict: `quality`, a `DataQualityReport`; `checked_examples`, the
                 training examples without what was dropped; empty if no policy drops.
-            exec_properties: `config`, a `DataQualityConfig` as JSON;
-                `code_fingerprint`, read by TFX's cache alone.
+            exec_properties: `config`, a `DataQualityConfig` as JSON.
 
         Raises:
             DataError: A check whose policy is `fail` found something.

@@ -19,7 +19,6 @@ class ReportSpec(component_spec.ComponentSpec):
     PARAMETERS: ClassVar[dict[str, component_spec.ExecutionParameter]] = {
         executor.CONFIG_KEY: component_spec.ExecutionParameter(type=str),
         executor.DATA_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
-        executor.CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
         executor.EXAMPLES_KEY: component_spec.ChannelParameter(
@@ -73,7 +72,6 @@ class Report(base_component.BaseComponent):
         *,
         config_json: str,
         data_fingerprint: str,
-        code_fingerprint: str,
         **inputs: channel.BaseChannel | None,
     ) -> None:
         """Declare the node.
@@ -81,7 +79,6 @@ class Report(base_component.BaseComponent):
         Args:
             config_json: The run's config.
             data_fingerprint: Identifies the data.
-            code_fingerprint: Hash of the code behind this node, for TFX's cache.
             **inputs: `examples`, `evaluation`, `model`, `model_run`, `pushed_model`,
                 `quarantine`, `anomalies`, and, if there are any, `infra_blessing`,
                 `quality` and `features`.
@@ -92,7 +89,6 @@ class Report(base_component.BaseComponent):
                 **{
                     executor.CONFIG_KEY: config_json,
                     executor.DATA_FINGERPRINT_KEY: data_fingerprint,
-                    executor.CODE_FINGERPRINT_KEY: code_fingerprint,
                     executor.REPORT_KEY: channel.Channel(type=RunReport),
                     executor.CARD_KEY: channel.Channel(type=ModelCard),
                 },

@@ -47,7 +47,6 @@ REPORT_KEY = "report"
 CARD_KEY = "model_card"
 CONFIG_KEY = "config"
 DATA_FINGERPRINT_KEY = "data_fingerprint"
-CODE_FINGERPRINT_KEY = "code_fingerprint"
 
 REPORT_FILE = "report.html"
 CARD_FILE = "model_card.md"
@@ -77,8 +76,7 @@ class Executor(base_executor.BaseExecutor):
                 and `features`, the output of BottleneckFeatures, may be absent.
             output_dict: `report`, a `RunReport`; `model_card`, a `ModelCard`: the URI
                 of each is the file itself.
-            exec_properties: `config`, the run's config as JSON; `data_fingerprint`;
-                `code_fingerprint`, read by TFX's cache alone.
+            exec_properties: `config`, the run's config as JSON; `data_fingerprint`.
         """
         contents = gather(input_dict, exec_properties)
         for key, name, text in (

@@ -11,7 +11,6 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.component.experimental.annotations import (
     InputArtifact,
     OutputArtifact,
-    Parameter,
 )
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
@@ -49,19 +48,16 @@ def read_anomalies(
 def AnomalyCheck(
     anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
     checked: OutputArtifact[standard_artifacts.String],
-    code_fingerprint: Parameter[str] = "",
 ) -> None:
     """Pass when no split has an anomaly of severity error; raise otherwise.
 
     Args:
         anomalies: What ExampleValidator found.
         checked: A value file, written when all is well; it carries no meaning.
-        code_fingerprint: Read by TFX's cache alone.
 
     Raises:
         DataError: With the anomalies of every split.
     """
-    del code_fingerprint
     lines = []
     for split, found in read_anomalies(anomalies):
         lines += [f"  {split}: {line}" for line in describe_errors(found)]

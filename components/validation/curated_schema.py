@@ -36,7 +36,6 @@ def CuratedSchema(
     schema: OutputArtifact[standard_artifacts.Schema],
     path: Parameter[str],
     content_fingerprint: Parameter[str] = "",
-    code_fingerprint: Parameter[str] = "",
 ) -> None:
     """Copy the schema into the run, if it is one.
 
@@ -44,12 +43,11 @@ def CuratedSchema(
         schema: Receives schema.pbtxt.
         path: A schema in protobuf's text format.
         content_fingerprint: Read by TFX's cache alone.
-        code_fingerprint: Read by TFX's cache alone.
 
     Raises:
         DataError: There is no such file, or it holds no schema.
     """
-    del content_fingerprint, code_fingerprint
+    del content_fingerprint
     if not fileio.exists(path):
         raise DataError(
             f"`data_validation.schema_path` must name an existing file. Received: "

@@ -28,9 +28,6 @@ MAX_BYTES_IN_MEMORY = 1 << 28
 """Records above this many bytes, compressed, go through Beam as ever."""
 
 
-CODE_FINGERPRINT_KEY = "code_fingerprint"
-
-
 class Executor(executor.Executor):
     """Counts in memory what is small, and leaves the rest to TFX's own executor."""
 
@@ -96,7 +93,6 @@ class StatisticsGenSpec(component_spec.ComponentSpec):
         standard_component_specs.STATS_OPTIONS_JSON_KEY: (
             component_spec.ExecutionParameter(type=str)
         ),
-        CODE_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
         standard_component_specs.EXAMPLES_KEY: component_spec.ChannelParameter(
@@ -125,14 +121,12 @@ class StatisticsGen(base_beam_component.BaseBeamComponent):
         *,
         examples: channel.BaseChannel,
         feature_names: Sequence[str],
-        code_fingerprint: str,
     ) -> None:
         """Declare the node.
 
         Args:
             examples: The `metadata` of ImageExampleGen.
             feature_names: The features that are counted.
-            code_fingerprint: Hash of the code behind this node, for TFX's cache.
         """
         options = tfdv.StatsOptions(feature_allowlist=list(feature_names))
         super().__init__(
@@ -140,7 +134,6 @@ class StatisticsGen(base_beam_component.BaseBeamComponent):
                 **{
                     standard_component_specs.EXAMPLES_KEY: examples,
                     standard_component_specs.STATS_OPTIONS_JSON_KEY: options.to_json(),
-                    CODE_FINGERPRINT_KEY: code_fingerprint,
                     standard_component_specs.STATISTICS_KEY: channel.Channel(
                         type=standard_artifacts.ExampleStatistics
                     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
 import time
 from collections.abc import Callable
@@ -14,11 +15,11 @@ from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
 
 from graft.components import progress
-from graft.components.publishing.run_view import StoreView, view_store
+from graft.components.publishing.run_view import view_store
 from graft.contract.errors import UserError
 from graft.pipeline.beam_settings import keep_beam_local
 from graft.pipeline.config import PipelineConfig
-from graft.pipeline.pipeline import candidate_key, create_pipeline
+from graft.pipeline.pipeline import create_pipeline
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def run_locally(
     pipeline = create_pipeline(
         config,
         data_fingerprint=data_fingerprint,
-        store=_view_store(config, data_fingerprint),
+        look_at_store=functools.partial(view_store, config.resolved_push.model_folder),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
             config.metadata_path
         ),
@@ -149,8 +150,3 @@ def _without_beam_trailer(error: UserError) -> UserError:
     """Drop the "[while running ...]" that Beam puts behind a message."""
     text = str(error.args[0]) if error.args else str(error)
     return type(error)(text.partition(" [while running '")[0])
-
-
-def _view_store(config: PipelineConfig, data_fingerprint: str) -> StoreView:
-    folder = config.resolved_push.model_folder
-    return view_store(folder, candidate_key(config, data_fingerprint))

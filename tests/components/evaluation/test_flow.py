@@ -73,7 +73,6 @@ class Flow:
                 "destination": str(self.store),
                 "model_name": "colours",
                 "version": version,
-                "code_fingerprint": "",
             },
         )
         return model

@@ -1,0 +1,206 @@
+"""A hash of the code that a node runs, for TFX's cache.
+
+TFX's cache key holds the inputs and execution properties of a node, and no code: after
+a change it would answer with the old result. So every node carries a hash of the code
+behind its executor.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata, util
+from pathlib import Path
+
+from graft.pipeline.source_code import SourceCode, read_source
+
+_NAMESPACE = "graft"
+_OWN_PACKAGES = (_NAMESPACE, "graft_client")
+
+FolderOf = Callable[[str], Path | None]
+"""Maps `graft.trainer` and its like to the folder of the package."""
+
+
+def installed_folder(package: str) -> Path | None:
+    """Return the folder of a package directly below `graft`; None if there is none.
+
+    `graft` is a namespace without code, so asking for its packages runs nothing.
+    """
+    spec = util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def code_fingerprint(*names: str, folder_of: FolderOf = installed_folder) -> str:
+    """Hash the code that is reached from modules, classes or functions.
+
+    Reached are modules of `graft` that a reached module imports, at its top or within a
+    function; the packages around them; modules that a string names in full, as in the
+    command of a subprocess; and files and folders beside a module that a string of it
+    names, such as templates. Of other distributions that a reached module imports, the
+    version counts. No module is run.
+
+    Args:
+        *names: Dotted names, such as an executor's class path.
+        folder_of: Where packages lie.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        ModuleNotFoundError: A name of ours lies in no module.
+    """
+    graph = _Graph(folder_of)
+    for name in names:
+        graph.add_root(name)
+    lines = [f"{module} {source.digest}" for module, source in graph.sources.items()]
+    lines += [f"{name} {_sha256(path)}" for name, path in graph.files.items()]
+    lines += [
+        f"{distribution}=={_version(distribution)}"
+        for distribution in _distributions(graph.foreign)
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+class _Graph:
+    """The modules and files that are reached from roots.
+
+    Attributes:
+        sources: Name of a module of ours to its code.
+        files: Name of a module and of a file that it loads, to the file.
+        foreign: Dotted names that modules import from elsewhere.
+    """
+
+    def __init__(self, folder_of: FolderOf) -> None:
+        self.sources: dict[str, SourceCode] = {}
+        self.files: dict[str, Path] = {}
+        self.foreign: set[str] = set()
+        self._folder_of = functools.cache(folder_of)
+
+    def add_root(self, name: str) -> None:
+        if not _is_own(name):
+            self.foreign.add(name)
+            return
+        modules = [module for module in _prefixes(name) if self._path(module)]
+        if not modules:
+            raise ModuleNotFoundError(f"no module holds {name!r}", name=name)
+        self._add(modules)
+
+    def _add(self, modules: Iterable[str]) -> None:
+        waiting = list(modules)
+        while waiting:
+            module = waiting.pop()
+            path = self._path(module)
+            if module in self.sources or path is None:
+                continue
+            is_package = path.name == "__init__.py"
+            package = module if is_package else module.rpartition(".")[0]
+            source = read_source(path.read_bytes(), package)
+            self.sources[module] = source
+            self._add_files(module, path.parent, source.file_names)
+            own = set(filter(_is_own, source.imports))
+            self.foreign |= source.imports - own
+            for name in filter(_is_own, source.dotted_names):
+                if self._path(name):
+                    # `python -m` runs `__main__` of a package.
+                    own |= {name, f"{name}.__main__"}
+            for name in own:
+                waiting += _prefixes(name)
+
+    def _path(self, module: str) -> Path | None:
+        """Return the file of a module of ours; None if the name is no such module."""
+        if module == _NAMESPACE:
+            return None
+        parts = module.split(".")
+        depth = 2 if parts[0] == _NAMESPACE else 1
+        folder = self._folder_of(".".join(parts[:depth]))
+        if folder is None:
+            return None
+        path = os.path.join(folder, *parts[depth:])
+        for candidate in (f"{path}{os.sep}__init__.py", f"{path}.py"):
+            if os.path.isfile(candidate):
+                return Path(candidate)
+        return None
+
+    def _add_files(self, module: str, folder: Path, names: frozenset[str]) -> None:
+        for name in sorted(names & set(os.listdir(folder))):
+            path = folder / name
+            if path.is_file():
+                self.files[f"{module} {name}"] = path
+            elif not (path / "__init__.py").exists():
+                for each in path.rglob("*"):
+                    if each.is_file() and "__pycache__" not in each.parts:
+                        below = each.relative_to(folder).as_posix()
+                        self.files[f"{module} {below}"] = each
+
+
+def _is_own(name: str) -> bool:
+    """Return whether a dotted name begins with a package of this repository."""
+    return name.partition(".")[0] in _OWN_PACKAGES
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    """Yield `a`, `a.b` and `a.b.c` for `a.b.c`: an import runs the packages, too."""
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        yield ".".join(parts[:end])
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _distributions(names: Iterable[str]) -> set[str]:
+    """Return the distributions that modules come from; the standard library is none."""
+    found: set[str] = set()
+    for name in names:
+        if name.partition(".")[0] not in sys.stdlib_module_names:
+            found |= _distributions_of(name)
+    return found
+
+
+@functools.cache
+def _distributions_of(name: str) -> frozenset[str]:
+    top = name.partition(".")[0]
+    candidates = _distributions_by_top_level().get(top, [])
+    if not candidates:
+        return frozenset([top])
+    if len(candidates) == 1:
+        return frozenset(candidates)
+    # Many distributions share `google`: the one with the longest part of the name.
+    for module in reversed(list(_prefixes(name))):
+        path = module.replace(".", "/")
+        owners = frozenset(
+            distribution
+            for distribution in candidates
+            if _files(distribution) & {f"{path}.py", f"{path}/__init__.py"}
+        )
+        if owners:
+            return owners
+    return frozenset(candidates)
+
+
+@functools.cache
+def _distributions_by_top_level() -> dict[str, list[str]]:
+    return {
+        top: sorted({re.sub(r"[-_.]+", "-", name).lower() for name in names})
+        for top, names in metadata.packages_distributions().items()
+    }
+
+
+@functools.cache
+def _files(distribution: str) -> frozenset[str]:
+    files = metadata.files(distribution) or []
+    return frozenset(str(path) for path in files)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
