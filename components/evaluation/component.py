@@ -50,8 +50,8 @@ class Evaluator(base_component.BaseComponent):
 
     It stands where TFX's Evaluator does and has its inputs and outputs. Component
     `outputs` contains:
-      - `evaluation`: Channel of `standard_artifacts.ModelEvaluation`: TFMA's files,
-        `verdict.json` and `predictions.npz`.
+      - `evaluation`: Channel of `standard_artifacts.ModelEvaluation`: `verdict.json`,
+        `predictions.npz` and, with `gate.write_tfma_metrics`, TFMA's files.
       - `blessing`: Channel of `standard_artifacts.ModelBlessing`, which Pusher obeys.
     """
 

@@ -115,6 +115,12 @@ class GateConfig(StrictModel):
         ComparisonConfig(), description="Comparison with the model in production."
     )
 
+    write_tfma_metrics: bool = Field(
+        False,
+        description="Write TensorFlow Model Analysis' metrics and plots per slice "
+        "beside the verdict, for its viewers. Takes some seconds.",
+    )
+
     @property
     def slice_keys(self) -> tuple[str, ...]:
         """Features to slice by: those of `slices`, and those that have a floor."""

@@ -55,16 +55,14 @@ class Executor(base_executor.BaseExecutor):
             input_dict: `examples`, raw `Examples`; `model`, the candidate, a `Model`;
                 `baseline_model`, a `Model` of `ServedModel`, which may hold nothing, or
                 be absent; `quality`, a `DataQualityReport`, may be absent.
-            output_dict: `evaluation`, a `ModelEvaluation` with TFMA's files,
-                `verdict.json` (a `Verdict`) and `predictions.npz` (`Predictions`);
+            output_dict: `evaluation`, a `ModelEvaluation` with `verdict.json` (a
+                `Verdict`), `predictions.npz` (`Predictions`), and TFMA's files if the
+                gate wants them;
                 `blessing`, a `ModelBlessing` with the file and the custom properties
                 of TFX's Evaluator, and `verdict.json`.
             exec_properties: `gate`, a `GateConfig` as JSON; `example_splits`, names of
                 splits as a JSON list.
         """
-        # TFMA is slow to import, and wiring the pipeline does not need it.
-        from graft.components.evaluation.eval_config import write_analysis
-
         gate = GateConfig.model_validate_json(exec_properties[GATE_KEY])
         splits = json.loads(exec_properties[EXAMPLE_SPLITS_KEY])
         evaluation = artifact_utils.get_single_instance(output_dict[EVALUATION_KEY])
@@ -94,7 +92,11 @@ class Executor(base_executor.BaseExecutor):
             model.close()
         fileio.makedirs(evaluation.uri)
         predictions.save(os.path.join(evaluation.uri, PREDICTIONS_FILE))
-        write_analysis(predictions, gate.slice_keys, evaluation.uri)
+        if gate.write_tfma_metrics:
+            # TFMA is slow to import.
+            from graft.components.evaluation.tfma_metrics import write_tfma_metrics
+
+            write_tfma_metrics(predictions, gate.slice_keys, evaluation.uri)
         verdict = judge(
             predictions, measured, baseline, gate, _profile(input_dict.get(QUALITY_KEY))
         )

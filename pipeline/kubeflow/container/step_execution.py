@@ -9,9 +9,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-STEPS_WITH_ANALYSIS = ("graft.components.evaluation.", "tfx.components.evaluator.")
-"""Executors that need TensorFlow Model Analysis; the others don't import it."""
-
 
 def execute(
     executor_class_path: str,
@@ -38,10 +35,9 @@ def execute(
     # The KFP SDK imports its compiler unless it runs in a container.
     os.environ.setdefault("_KFP_RUNTIME", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    if not executor_class_path.startswith(STEPS_WITH_ANALYSIS):
-        from graft.pipeline import lean_imports
+    from graft.pipeline import lean_imports
 
-        lean_imports.install()
+    lean_imports.install()
     if step.get("runs_file_driver"):
         _run_file_driver(message, inputs_spec)
 
@@ -82,13 +78,14 @@ def _context_for(executor_class: Any, beam_args: list[str], scratch: str) -> Any
     """Return the context that TFX would give an executor of this class."""
     from tfx.dsl.components.base import base_beam_executor, base_executor
 
+    from graft.pipeline.beam_settings import keep_beam_local
+
+    # TFMA starts Beam in an executor that is none of Beam's.
+    keep_beam_local()
     if not issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
         return base_executor.BaseExecutor.Context(
             extra_flags=beam_args, unique_id="step", tmp_dir=scratch
         )
-    from graft.pipeline.beam_settings import keep_beam_local
-
-    keep_beam_local()
     return base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=beam_args, unique_id="step", tmp_dir=scratch
     )
