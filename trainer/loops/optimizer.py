@@ -50,7 +50,7 @@ class RateSchedule(keras.optimizers.schedules.LearningRateSchedule):
 class _RatePerVariable:
     """Mixed into an optimizer: scales the rate by the variable's path.
 
-    Keras' `MultiOptimizer` was tried. It is missing from the Keras that Python 3.10
+    Keras' `MultiOptimizer` does not do. It is missing from the Keras that Python 3.10
     gets, clips each part's gradients on their own, and has no `learning_rate`, which
     the plateau schedule sets.
 
