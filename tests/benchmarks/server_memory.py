@@ -1,9 +1,9 @@
 """Tiny requests by the million: does the server's memory stay flat?
 
-    python tests/benchmarks/server_memory.py graft_output/serving/graft/1
+    python tests/benchmarks/server_memory.py --requests 1000000
 
-The requests ask graft's own export for the labels of empty examples, which runs the
-graph but no image's decoding: what is measured is the server, not the network.
+The model answers with the length of each image's bytes: what is measured is the server,
+not the network.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import shutil
 import sys
 import tempfile
 import time
@@ -22,30 +21,31 @@ from typing import Any
 import grpc
 from server_processes import NAME, Server, serve
 
-from graft.contract import example_keys, signature_names
+from graft.contract import signature_names
 from graft_client import wire
-from graft_client.protos import serving_pb2 as pb
 
 _IN_FLIGHT = 32
 _NUM_SAMPLES = 20
 
 
 def tiny_request() -> bytes:
-    """Return a request of some 100 bytes that a graft export answers at once."""
-    feature = pb.Example.Feature(bytes_list=pb.Example.BytesList(value=[b"none"]))
-    example = pb.Example(
-        features=pb.Example.Features(feature={example_keys.CLASS_NAME_KEY: feature})
-    )
-    request = pb.PredictRequest(
-        model_spec=wire.ModelChoice(name=NAME).spec(signature_names.LABELS_SIGNATURE),
-        inputs={
-            signature_names.EXAMPLES_INPUT: wire.string_tensor(
-                [example.SerializeToString()]
-            )
-        },
-    )
+    """Return a request of some 100 bytes for `save_tiny_model`."""
+    request = wire.images_request(wire.ModelChoice(name=NAME), [b"none"])
     data: bytes = request.SerializeToString()
     return data
+
+
+def save_tiny_model(folder: Path) -> None:
+    """Save a model that tells the number of bytes of each image."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    images = tf.TensorSpec([None], tf.string, signature_names.IMAGES_INPUT)
+    module.size = tf.function(
+        lambda images: {"size": tf.strings.length(images)}, input_signature=[images]
+    )
+    signatures = {signature_names.IMAGES_SIGNATURE: module.size}
+    tf.saved_model.save(module, str(folder), signatures)
 
 
 async def _send(target: str, count: int) -> None:
@@ -66,7 +66,7 @@ def soak(server: Server, num_requests: int) -> dict[str, Any]:
     """Send requests, and return how the server's memory (MiB) developed.
 
     Args:
-        server: A server over one of graft's exports.
+        server: A server over `save_tiny_model`.
         num_requests: How many; the memory is read 20 times on the way.
     """
     started = time.perf_counter()
@@ -85,14 +85,13 @@ def soak(server: Server, num_requests: int) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a server over a version, send it requests, and write what came of it."""
+    """Run a server, send it requests, and write what came of it."""
     parser = argparse.ArgumentParser(description="Memory over many requests.")
-    parser.add_argument("version", type=Path, help="Folder with saved_model.pb")
     parser.add_argument("--requests", type=int, default=1_000_000)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         base_path = Path(folder) / NAME
-        shutil.copytree(options.version, base_path / "1")
+        save_tiny_model(base_path / "1")
         with serve(base_path) as server:
             figures = soak(server, options.requests)
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")

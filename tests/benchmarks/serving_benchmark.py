@@ -40,8 +40,7 @@ def main() -> None:
         export(version, images[:4], folder)
         measure("server_figures.py", version, *images)
         if arguments.requests:
-            count = str(arguments.requests)
-            measure("server_memory.py", version, "--requests", count)
+            measure("server_memory.py", "--requests", str(arguments.requests))
 
 
 def measure(script: str, *arguments: str | Path) -> None:

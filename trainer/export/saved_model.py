@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -16,7 +15,7 @@ import tensorflow_transform as tft
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from graft.contract import example_keys, signature_names
-from graft.contract.label_map import NO_LABEL, LabelMap
+from graft.contract.label_map import LabelMap
 from graft.trainer.backbones.batch_norm_folding import fold_batch_norms
 from graft.trainer.decoding.images import UNKNOWN_FORMAT, format_index
 from graft.trainer.heads.objective import probabilities
@@ -165,26 +164,6 @@ class ServingModel(tf.Module):
         classes = tf.broadcast_to(self._class_names[tf.newaxis], tf.shape(scores))
         return {"classes": classes, "scores": scores}
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec(_BATCH, tf.string, signature_names.EXAMPLES_INPUT)
-        ],
-        autograph=False,
-    )
-    def transform_labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Map tf.Examples, string (N,), to labels, int64 (N,), or `NO_LABEL`."""
-        spec = {example_keys.CLASS_NAME_KEY: tf.io.FixedLenFeature([], tf.string)}
-        names = tf.io.parse_example(examples, spec)[example_keys.CLASS_NAME_KEY]
-        # Not through the Transform graph: it would decode the images too.
-        matches = tf.equal(names[:, tf.newaxis], self._class_names[tf.newaxis])
-        labels = tf.argmax(tf.cast(matches, tf.int32), axis=1)
-        is_known = tf.reduce_any(matches, axis=1)
-        return {
-            example_keys.LABEL_KEY: tf.where(
-                is_known, labels, tf.constant(NO_LABEL, tf.int64)
-            )
-        }
-
     def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._named(self.probabilities_of(encoded))
 
@@ -242,7 +221,6 @@ def export_model(model: ServingModel, folder: str) -> None:
             signature_names.IMAGES_SIGNATURE: model.predict_images,
             signature_names.EACH_SIGNATURE: model.predict_images_each,
             signature_names.CLASSIFY_SIGNATURE: model.classify,
-            signature_names.LABELS_SIGNATURE: model.transform_labels,
         },
     )
     extra = os.path.join(folder, "assets.extra")
@@ -287,8 +265,3 @@ def warmup_requests() -> Iterator[predict_pb2.PredictRequest]:
             request.model_spec.signature_name = signature
             request.inputs[name].CopyFrom(tf.make_tensor_proto([value] * size))
             yield request
-
-
-def load_exported(folder: str) -> Any:
-    """Load a SavedModel of `export_model`; its signatures are in `.signatures`."""
-    return tf.saved_model.load(folder)

@@ -13,7 +13,7 @@ import tensorflow_transform as tft
 from graft.contract import signature_names
 from graft.trainer.backbones.backbone import build_backbone
 from graft.trainer.config import ModelConfig
-from graft.trainer.export.saved_model import ServingModel, export_model, load_exported
+from graft.trainer.export.saved_model import ServingModel, export_model
 from graft.trainer.heads.head import build_head
 from graft.trainer.heads.objective import probabilities
 from graft.trainer.preprocessing.spec import PreprocessingSpec
@@ -52,7 +52,7 @@ def test_the_export_answers_as_the_head_does_on_stored_features(
     )
     expected = np.asarray(probabilities(head(stored)))
     assert expected.std(0).min() > 0.01  # they differ from photograph to photograph
-    signature = load_exported(str(tmp_path / "model")).signatures[
+    signature = tf.saved_model.load(str(tmp_path / "model")).signatures[
         signature_names.IMAGES_SIGNATURE
     ]
     answers = signature(**{signature_names.IMAGES_INPUT: tf.constant(images)})

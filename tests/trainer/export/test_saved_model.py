@@ -39,7 +39,6 @@ from graft.trainer.export.saved_model import (
     WARMUP_FILE,
     ServingModel,
     export_model,
-    load_exported,
     warmup_requests,
 )
 from graft.trainer.heads.head import build_head
@@ -119,7 +118,7 @@ def expected(images, spec, network) -> np.ndarray:
 @pytest.fixture(scope="module")
 def signatures(saved_model):
     """The export's signatures by name."""
-    return load_exported(saved_model).signatures
+    return tf.saved_model.load(saved_model).signatures
 
 
 def test_the_label_map_is_sorted_and_exported_with_the_model(
@@ -165,24 +164,11 @@ def test_serving_default_and_classify_take_examples(signatures, images, expected
     assert answer["classes"].numpy()[0].tolist() == [name.encode() for name in _NAMES]
 
 
-def test_transform_labels_knows_the_label_map_and_nothing_else(signatures, images):
-    signature = signatures[signature_names.LABELS_SIGNATURE]
-    names = [*_NAMES, "unknown"]
-    examples = tf.constant([_example(images[0], name) for name in names])
-    assert signature(examples=examples)[example_keys.LABEL_KEY].numpy().tolist() == [
-        0,
-        1,
-        2,
-        -1,
-    ]
-
-
 def test_tfma_sees_what_the_trainer_computed(saved_model, images, expected, tmp_path):
     # By TFMA's own way through a SavedModel; the gate has a way of its own.
     spec = config_pb2.ModelSpec(
         signature_name=signature_names.SERVING_SIGNATURE,
-        preprocessing_function_names=[signature_names.LABELS_SIGNATURE],
-        label_key=example_keys.LABEL_KEY,
+        label_key=example_keys.CLASS_NAME_KEY,
         prediction_key=signature_names.PROBABILITIES_OUTPUT,
     )
     config = tfma.utils.update_eval_config_with_defaults(
@@ -290,9 +276,9 @@ def test_below_its_threshold_a_model_says_unknown(
         unknown_threshold=threshold - _TOLERANCE,
     )
     export_model(model, str(tmp_path))
-    answer = load_exported(str(tmp_path)).signatures[signature_names.EACH_SIGNATURE](
-        images=tf.constant(images)
-    )
+    answer = tf.saved_model.load(str(tmp_path)).signatures[
+        signature_names.EACH_SIGNATURE
+    ](images=tf.constant(images))
     labels = [label.decode() for label in answer[signature_names.LABEL_OUTPUT].numpy()]
     assert labels.count(signature_names.UNKNOWN_LABEL) == 2
     assert labels == [
