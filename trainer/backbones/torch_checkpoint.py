@@ -5,6 +5,8 @@ the state dict, the list of storage keys) and then the raw storages in that list
 order, each after its number of elements as a little-endian int64. Tensors refer to
 their storage by a persistent id and may have any strides.
 
+PyTorch reads such files, but would be a second framework to install for one file.
+
 Unpickling runs code of the file's choice, so only the few names that a state dict needs
 are let through; anything else is refused before it is called.
 """

@@ -1,7 +1,7 @@
 """L-BFGS, the quasi-Newton method of Nocedal and Wright, "Numerical Optimization", 7.2.
 
-SciPy's, made for bounds, spends most of a second's steps on them where there are tens
-of thousands of unknowns, and takes no preconditioner.
+`scipy.optimize`'s L-BFGS-B was tried. It spends most of a step on bounds, though there
+are none here, and takes no preconditioner; docs/decisions/0041 has the figures.
 """
 
 from __future__ import annotations

@@ -3,6 +3,10 @@
 One eigendecomposition serves every penalty. Least squares gives scores, not logits: one
 factor on them, chosen with the penalty by the log-loss on `eval`, makes their softmax
 speak of probabilities, and is folded into the weights.
+
+scikit-learn's `RidgeClassifierCV` does not do: one decomposition serves all penalties
+only where it scores by leaving one out, not on a given `eval`, and it has no
+probabilities. A test holds the weights to those of its `Ridge`.
 """
 
 from __future__ import annotations

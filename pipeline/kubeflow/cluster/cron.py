@@ -1,4 +1,9 @@
-"""Convert cron expressions: Kubernetes takes five fields, Kubeflow six."""
+"""Convert cron expressions: Kubernetes takes five fields, Kubeflow six.
+
+croniter 7.0 was tried for the check. It passes what neither of them takes (`L`, `1#2`,
+`R`, `1-0`), and reads the seconds as the last field. cronsim 2.8 takes `L`, and refuses
+`?`, which both take.
+"""
 
 from __future__ import annotations
 
