@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -64,13 +65,27 @@ def test_every_package_is_installed_by_its_hash(stages):
             assert rest.count("pip install") == rest.count("--require-hashes"), rest
 
 
-def test_base_is_debian_13_and_packages_come_from_the_lock():
-    text = DOCKERFILE.read_text()
-    assert "ARG BASE=debian:13-slim" in text
-    assert "latest" not in text
-    for name in ("requirements.lock", "requirements-gpu.lock"):
-        assert name in text
-        assert (FOLDER.parent / name).is_file()
+def test_every_stage_is_of_debian_13(chroot, stages):
+    name, base = next(iter(chroot.instructions(DOCKERFILE.read_text())))
+    assert (name, base) == ("ARG", "BASE=debian:13-slim")
+    assert [stage[0][1].split()[0] for stage in stages] == ["${BASE}"] * len(stages)
+
+
+def test_packages_come_from_locks_that_are_copied(stages):
+    copied: set[str] = set()
+    installed: set[str] = set()
+    for name, rest in stages[0]:
+        if name == "COPY":
+            copied.update(shlex.split(rest)[:-1])
+        installed.update(re.findall(r"-r (\S+)", rest))
+    locks = {
+        "requirements.lock",
+        "requirements-gpu.lock",
+        "requirements-bootstrap.lock",
+    }
+    assert installed == locks
+    assert installed <= copied
+    assert all((FOLDER.parent / lock).is_file() for lock in locks)
 
 
 def test_nothing_but_what_is_copied_is_sent_to_the_builder(stages):
