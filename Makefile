@@ -57,6 +57,7 @@ lock: setup  ## Resolve setup.py into the lock files (UPGRADE=1 for newer versio
 clean:  ## Remove .venv and caches; keeps graft_output
 	@test ! -e $(VENV) || test -e $(VENV)/made-by-graft \
 	  || { echo "clean: $(VENV) was not made by make setup; left alone" >&2; exit 1; }
-	rm -rf $(VENV) .venv.lock build *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) .venv.lock build *.egg-info serving/client/build serving/client/*.egg-info \
+	  .pytest_cache .mypy_cache .ruff_cache \
 	  .import_linter_cache .bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
