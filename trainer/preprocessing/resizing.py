@@ -3,7 +3,7 @@
 TensorFlow resizes with anti-aliasing by one kernel, `ScaleAndTranslate`: first along
 the rows, then along the columns. It adds up whole rows with vector instructions, but
 columns by three numbers at a time. Here it is called once for each axis, on the image
-laid out so that what it adds up is long each time: the same numbers in half the time.
+laid out so that the sums are long each time: the same numbers, in less time.
 """
 
 from __future__ import annotations
