@@ -118,6 +118,7 @@ def predict(
         DataError: There is no example.
     """
     collected: dict[str, list[np.ndarray]] = {name: [] for name in models}
+    counters = progress.current()
     failures: dict[str, Exception] = {}
     columns: dict[str, list[str]] = {}
     for batch in _batches(example_files):
@@ -131,7 +132,7 @@ def predict(
         for record in batch:
             for key, value in _describe(record, slice_keys).items():
                 columns.setdefault(key, []).append(value)
-        progress.advance("images", len(batch))
+        counters.advance("images", len(batch))
     if not columns:
         raise DataError(
             "The `test` split has no images, so nothing can be said about the model. "

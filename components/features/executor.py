@@ -111,14 +111,15 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             store_folder=store,
             class_names=LabelMap.from_lines(names).class_names,
         )
-        progress.expect("images", _num_records(shards))
+        counters = progress.current()
+        counters.expect("images", _num_records(shards))
         try:
             with self._make_beam_pipeline() as pipeline:
                 (
                     pipeline
                     | "Shards" >> beam.Create(shards)
                     | "Spread" >> beam.Reshuffle()
-                    | "Extract" >> beam.ParDo(ExtractShard(extraction))
+                    | "Extract" >> beam.ParDo(ExtractShard(extraction, counters))
                 )
             _tell(pipeline.result, extraction, output)
         finally:

@@ -14,8 +14,8 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+from apache_beam.utils.shared import Shared
 
-from graft.components import progress
 from graft.components.features.feature_records import (
     labels_of,
     read_records,
@@ -25,6 +25,7 @@ from graft.components.features.image_batches import ImageReader, trace_preparati
 from graft.components.features.output_properties import COMPUTED, DAMAGED, FROM_STORE
 from graft.components.features.store import FeatureStore
 from graft.components.features.store_files import is_remote
+from graft.components.progress import Progress
 from graft.contract.label_map import LabelMap
 from graft.trainer.backbones.backbone import backbone_fingerprint, build_backbone
 from graft.trainer.backbones.feature_engine import (
@@ -133,22 +134,12 @@ class _Worker:
         }
 
 
-_workers: dict[Extraction, _Worker] = {}
-_workers_lock = threading.Lock()
-
-
-def _worker_for(extraction: Extraction) -> _Worker:
-    with _workers_lock:
-        if extraction not in _workers:
-            _workers.clear()
-            _workers[extraction] = _Worker(extraction)
-        return _workers[extraction]
-
-
 def release_workers() -> None:
-    """Forget backbone and store, so that their memory is free for the next node."""
-    with _workers_lock:
-        _workers.clear()
+    """Free backbone and store for the next node.
+
+    Beam keeps alive what was acquired last: here that becomes something small.
+    """
+    Shared().acquire(set)
 
 
 class ExtractShard(beam.DoFn):
@@ -156,10 +147,15 @@ class ExtractShard(beam.DoFn):
 
     Args:
         extraction: What decides features.
+        progress: Counts the images.
     """
 
-    def __init__(self, extraction: Extraction) -> None:
+    def __init__(
+        self, extraction: Extraction, progress: Progress | None = None
+    ) -> None:
         self._extraction = extraction
+        self._progress = progress or Progress()
+        self._shared_worker = Shared()
         self._label_map = LabelMap(extraction.class_names)
         self._num_from_store, self._num_computed, self._num_damaged = (
             beam.metrics.Metrics.counter(METRICS_NAMESPACE, name)
@@ -168,7 +164,13 @@ class ExtractShard(beam.DoFn):
 
     def setup(self) -> None:
         """Open the store; the backbone is loaded when something is missing in it."""
-        self._worker = _worker_for(self._extraction)
+        self._worker: _Worker = self._shared_worker.acquire(
+            lambda: _Worker(self._extraction)
+        )
+
+    def teardown(self) -> None:
+        """Let go of backbone and store."""
+        self.__dict__.pop("_worker", None)
 
     def process(self, shard: Shard) -> Iterator[int]:
         """Yield the number of images of `shard` once their features are written.
@@ -191,7 +193,7 @@ class ExtractShard(beam.DoFn):
             self._num_from_store.inc(num_known)
             self._num_computed.inc(len(records.keys) - num_known)
             self._num_damaged.inc(worker.count_damaged())
-            progress.advance("images", num_known)
+            self._progress.advance("images", num_known)
             if missing:
                 self._compute(shard.images, missing)
             write_features(shard.target, records, labels, worker.store.read)
@@ -217,7 +219,7 @@ class ExtractShard(beam.DoFn):
 
         for values in worker.engine.run(pixels()):
             pending.append(values.reshape(len(values), -1))
-            progress.advance("images", len(values))
+            self._progress.advance("images", len(values))
             if sum(part.nbytes for part in pending) >= FILE_BYTES:
                 put()
         put()

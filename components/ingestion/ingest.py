@@ -122,6 +122,7 @@ class _Ingestion:
         self._outputs = outputs
         self._work_folder = work_folder
         self._make_pipeline = make_pipeline
+        self._progress = progress.current()
 
     def run(self) -> Summary:
         config, outputs, work_folder = self._config, self._outputs, self._work_folder
@@ -132,7 +133,7 @@ class _Ingestion:
         # classes.
         refs.sort(key=_shuffle_key)
         logger.info("Reading %d images of %d listed.", len(refs), len(listing.refs))
-        progress.expect("images", len(refs))
+        self._progress.expect("images", len(refs))
         tasks = _write_lists(refs, work_folder, "images")
         counts_path = os.path.join(work_folder, "counts.json")
         quarantined_path = os.path.join(work_folder, "quarantined.json")
@@ -140,7 +141,13 @@ class _Ingestion:
             shards = (
                 pipeline
                 | "Shards" >> beam.Create(tasks)
-                | WriteShards(config, outputs.examples, outputs.metadata, work_folder)
+                | WriteShards(
+                    config,
+                    outputs.examples,
+                    outputs.metadata,
+                    work_folder,
+                    self._progress,
+                )
             )
             shards.counts | "Counts" >> WriteJson(counts_path)
             shards[QUARANTINED_TAG] | "Quarantined" >> WriteJson(quarantined_path)
@@ -172,14 +179,14 @@ class _Ingestion:
         if not candidates:
             return refs, []
         config, work_folder = self._config, self._work_folder
-        progress.expect("files compared", len(candidates))
+        self._progress.expect("files compared", len(candidates))
         tasks = _write_lists([refs[c] for c in candidates], work_folder, "copies")
         hashes_path = os.path.join(work_folder, "hashes.json")
         with self._make_pipeline() as pipeline:
             (
                 pipeline
                 | "Lists" >> beam.Create(tasks)
-                | HashImages(config)
+                | HashImages(config, self._progress)
                 | "Hashes" >> WriteJson(hashes_path)
             )
         hashes = {

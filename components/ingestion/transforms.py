@@ -20,7 +20,6 @@ from typing import Any, NamedTuple, TypeVar
 import apache_beam as beam
 import tensorflow as tf
 
-from graft.components import progress
 from graft.components.ingestion import file_system
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef, printable, read_bytes
@@ -30,6 +29,7 @@ from graft.components.ingestion.readability import (
     has_image_signature,
 )
 from graft.components.ingestion.splitting import choose_split
+from graft.components.progress import Progress
 from graft.contract import example_keys
 from graft.contract.split_names import SPLITS
 from graft.trainer.decoding import images
@@ -116,13 +116,14 @@ class HashImages(beam.PTransform):
     these are no copies of one image.
     """
 
-    def __init__(self, config: DataConfig) -> None:
+    def __init__(self, config: DataConfig, progress: Progress) -> None:
         super().__init__()
         self._config = config
+        self._progress = progress
 
     def expand(self, tasks: beam.PCollection) -> beam.PCollection:
         """Apply it to a collection of `ShardTask`."""
-        return tasks | "Hash" >> beam.ParDo(_HashImagesFn(self._config))
+        return tasks | "Hash" >> beam.ParDo(_HashImagesFn(self._config, self._progress))
 
 
 class WriteShards(beam.PTransform):
@@ -132,15 +133,22 @@ class WriteShards(beam.PTransform):
     images' bytes. A file appears under its name when it is whole.
 
     Example:
-        shards = tasks | WriteShards(config, examples, metadata, work)
+        shards = tasks | WriteShards(config, examples, metadata, work, progress)
         counts, bad = shards.counts, shards[QUARANTINED_TAG]
     """
 
     def __init__(
-        self, config: DataConfig, examples_uri: str, metadata_uri: str, work_folder: str
+        self,
+        config: DataConfig,
+        examples_uri: str,
+        metadata_uri: str,
+        work_folder: str,
+        progress: Progress,
     ) -> None:
         super().__init__()
-        self._fn = _WriteShardFn(config, examples_uri, metadata_uri, work_folder)
+        self._fn = _WriteShardFn(
+            config, examples_uri, metadata_uri, work_folder, progress
+        )
 
     def expand(self, tasks: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Apply it to a collection of `ShardTask`."""
@@ -202,8 +210,9 @@ def to_example(image: CheckedImage, ref: ImageRef) -> tuple[bytes, bytes]:
 class _PooledFn(beam.DoFn):
     """A DoFn with a pool of threads: files and TensorFlow's ops let others run."""
 
-    def __init__(self, config: DataConfig) -> None:
+    def __init__(self, config: DataConfig, progress: Progress) -> None:
         self._config = config
+        self._progress = progress
         self._pool: ThreadPoolExecutor | None = None
 
     def setup(self) -> None:
@@ -285,7 +294,7 @@ class _HashImagesFn(_PooledFn):
         results = self._in_order(self._hash, read_list(task.list_path))
         for position, (_, result) in enumerate(results, start=task.begin):
             found.append((position, None if isinstance(result, ValueError) else result))
-            progress.advance("files compared")
+            self._progress.advance("files compared")
         yield found
 
     def _hash(self, ref: ImageRef) -> str:
@@ -297,9 +306,14 @@ class _HashImagesFn(_PooledFn):
 
 class _WriteShardFn(_PooledFn):
     def __init__(
-        self, config: DataConfig, examples_uri: str, metadata_uri: str, work_folder: str
+        self,
+        config: DataConfig,
+        examples_uri: str,
+        metadata_uri: str,
+        work_folder: str,
+        progress: Progress,
     ) -> None:
-        super().__init__(config)
+        super().__init__(config, progress)
         self._uris = {"examples": examples_uri, "metadata": metadata_uri}
         self._work_folder = work_folder
         self._num_written = beam.metrics.Metrics.counter(
@@ -327,7 +341,7 @@ class _WriteShardFn(_PooledFn):
                 for key, (written, _) in places.items()
             }
             for ref, image in self._in_order(self._check, read_list(task.list_path)):
-                progress.advance("images")
+                self._progress.advance("images")
                 if isinstance(image, ValueError):
                     self._num_quarantined.inc()
                     yield beam.pvalue.TaggedOutput(

@@ -120,6 +120,7 @@ class Executor(base_executor.BaseExecutor):
 
 def _read_examples(raw: artifact.Artifact) -> list[tuple[Example, Traits]]:
     """Return every image of every split that Pillow can open."""
+    counters = progress.current()
 
     def read(item: tuple[str, bytes]) -> tuple[Example, Traits] | None:
         split, record = item
@@ -129,7 +130,7 @@ def _read_examples(raw: artifact.Artifact) -> list[tuple[Example, Traits]]:
         except Exception:
             # It has been decoded once by TensorFlow, whose decoders take a little more.
             return None
-        progress.advance("images")
+        counters.advance("images")
         keys = (
             example_keys.CONTENT_HASH_KEY,
             example_keys.FILENAME_KEY,

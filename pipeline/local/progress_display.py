@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from graft.components import progress
+from graft.components.progress import Progress
 
 if TYPE_CHECKING:
     from graft.pipeline.local.runner import NodeEvent
@@ -30,7 +30,7 @@ class ProgressDisplay:
         self._console = Console(file=stream, highlight=False)
         self._is_live = animate and self._console.is_terminal
         self._live: Live | None = None
-        self._running: dict[str, float] = {}
+        self._running: dict[str, tuple[float, Progress]] = {}
         self._message = ""
         self._lock = threading.Lock()
         self.failed_node: str | None = None
@@ -63,10 +63,10 @@ class ProgressDisplay:
         with self._lock:
             self._message = ""
             if event.state == "started":
-                self._running[event.node] = time.monotonic()
+                self._running[event.node] = time.monotonic(), event.progress
                 return
             self._running.pop(event.node, None)
-        counts = _describe_counts(event.seconds)
+        counts = _describe_counts(event.progress, event.seconds)
         if event.state == "failed":
             self.failed_node = event.node
             self._console.print(Text(f"✗ {event.node} failed", style="red"))
@@ -78,20 +78,20 @@ class ProgressDisplay:
         with self._lock:
             running = list(self._running.items())
         lines = [
-            Spinner("dots", Text(f"{node} {self._detail(start)}"))
-            for node, start in running
+            Spinner("dots", Text(f"{node} {self._detail(start, progress)}"))
+            for node, (start, progress) in running
         ]
         if not lines:
             lines = [Spinner("dots", Text(self._message or "…"))]
         return Group(*lines)
 
     @staticmethod
-    def _detail(start: float) -> str:
+    def _detail(start: float, progress: Progress) -> str:
         seconds = time.monotonic() - start
-        return f"{seconds:.0f} s  {_describe_counts(seconds)}".rstrip()
+        return f"{seconds:.0f} s  {_describe_counts(progress, seconds)}".rstrip()
 
 
-def _describe_counts(seconds: float) -> str:
+def _describe_counts(progress: Progress, seconds: float) -> str:
     """Return count, rate and time left of each progress counter."""
     parts = []
     for unit, count in progress.snapshot().items():

@@ -8,13 +8,15 @@ import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import apache_beam as beam
+from apache_beam.utils.shared import Shared
 from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
 
-from graft.components import progress
+from graft.components.progress import Progress, watched
 from graft.components.publishing.run_view import view_store
 from graft.contract.errors import UserError
 from graft.pipeline.beam_settings import keep_beam_local
@@ -29,48 +31,59 @@ class NodeEvent:
     Attributes:
         node: The node's id.
         state: What happened.
+        progress: The node's counters.
         seconds: How long the node took; 0 at the beginning.
     """
 
     node: str
     state: Literal["started", "finished", "failed"]
+    progress: Progress
     seconds: float = 0.0
 
 
 @dataclass
 class _Watch:
-    """What the running nodes report to; one pipeline runs in a process at a time."""
+    """What the nodes of one run report to."""
 
     on_event: Callable[[NodeEvent], None] = lambda event: None
     failure: BaseException | None = None
     timings: dict[str, float] = field(default_factory=dict)
 
 
-_watch = _Watch()
-
-
 @beam.typehints.with_input_types(Any)
 @beam.typehints.with_output_types(Any)
 class _WatchedNode(beam_dag_runner.PipelineNodeAsDoFn):
-    """Runs a node and tells the watch about it."""
+    """Runs a node and tells the watch about it.
+
+    Args:
+        shared_watch: Finds the run's `_Watch`. Beam pickles a node, and a display can't
+            be pickled.
+        arguments: Those of TFX's node.
+    """
+
+    def __init__(self, shared_watch: Shared, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._shared_watch = shared_watch
 
     def _run_node(self) -> None:
-        progress.reset()
-        _watch.on_event(NodeEvent(self._node_id, "started"))
-        start = time.monotonic()
-        try:
-            super()._run_node()
-        except BaseException as error:
-            _watch.failure = error
-            _watch.on_event(
-                NodeEvent(self._node_id, "failed", time.monotonic() - start)
-            )
-            raise
-        _give_memory_back()
-        _watch.timings[self._node_id] = time.monotonic() - start
-        _watch.on_event(
-            NodeEvent(self._node_id, "finished", _watch.timings[self._node_id])
-        )
+        watch: _Watch = self._shared_watch.acquire(_Watch)
+        with watched() as progress:
+
+            def tell(state: Literal["started", "finished", "failed"]) -> float:
+                seconds = time.monotonic() - start
+                watch.on_event(NodeEvent(self._node_id, state, progress, seconds))
+                return seconds
+
+            start = time.monotonic()
+            tell("started")
+            try:
+                super()._run_node()
+            except BaseException as error:
+                watch.failure = error
+                tell("failed")
+                raise
+            _give_memory_back()
+            watch.timings[self._node_id] = tell("finished")
 
 
 def _give_memory_back() -> None:
@@ -82,12 +95,6 @@ def _give_memory_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-
-
-class _WatchedRunner(beam_dag_runner.BeamDagRunner):
-    """BeamDagRunner whose nodes are watched."""
-
-    _PIPELINE_NODE_DO_FN_CLS = _WatchedNode
 
 
 def run_locally(
@@ -110,7 +117,6 @@ def run_locally(
         UserError: A node met a mistake of the user's, or the output folder is no good.
         Exception: What else a node raised.
     """
-    global _watch  # noqa: PLW0603 - Beam pickles the nodes: they can't carry the watch
     pipeline = create_pipeline(
         config,
         data_fingerprint=data_fingerprint,
@@ -120,19 +126,23 @@ def run_locally(
         ),
         beam_args=config.beam_args,
     )
-    _watch = _Watch(on_event)
+    # Alive for the whole run: the nodes find this very object.
+    shared_watch = Shared()
+    watch: _Watch = shared_watch.acquire(lambda: _Watch(on_event))
+    runner = beam_dag_runner.BeamDagRunner()
+    runner._PIPELINE_NODE_DO_FN_CLS = partial(_WatchedNode, shared_watch)
     keep_beam_local()
     try:
-        _WatchedRunner().run(pipeline)
+        runner.run(pipeline)
     except BaseException as error:
         # Beam wraps what a node raised in errors of its own.
-        cause = user_error_behind(_watch.failure) or user_error_behind(error)
+        cause = user_error_behind(watch.failure) or user_error_behind(error)
         if cause is not None:
             raise cause from None
-        if _watch.failure is not None:
-            raise _watch.failure from None
+        if watch.failure is not None:
+            raise watch.failure from None
         raise
-    return _watch.timings
+    return watch.timings
 
 
 def user_error_behind(error: BaseException | None) -> UserError | None:

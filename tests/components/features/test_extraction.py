@@ -18,7 +18,6 @@ import pytest
 import tensorflow as tf
 from apache_beam.testing import test_pipeline
 
-from graft.components import progress
 from graft.components.features import extraction as extraction_module
 from graft.components.features.extraction import (
     COMPUTED,
@@ -29,6 +28,7 @@ from graft.components.features.extraction import (
     release_workers,
 )
 from graft.components.features.image_batches import ImageReader
+from graft.components.progress import Count, Progress
 from graft.contract.errors import DataError
 from graft.trainer.backbones.backbone import build_backbone
 from graft.trainer.backbones.feature_engine import OpenVinoEngine
@@ -218,15 +218,17 @@ def test_a_process_loads_the_backbone_once_and_only_for_what_is_new(
     extraction = make_extraction()
     shards = [write_shard(pictures[start::4]) for start in range(4)]
     for expected_loads in (1, 1):
+        progress = Progress()
         progress.expect("images", len(pictures))
         with test_pipeline.TestPipeline(
             options=beam.options.pipeline_options.PipelineOptions(
                 ["--direct_running_mode=multi_threading", "--direct_num_workers=2"]
             )
         ) as pipeline:
-            _ = pipeline | beam.Create(shards) | beam.ParDo(ExtractShard(extraction))
+            do_fn = ExtractShard(extraction, progress)
+            _ = pipeline | beam.Create(shards) | beam.ParDo(do_fn)
         assert len(loads) == expected_loads
-        assert progress.snapshot()["images"] == progress.Count(96, 96)
+        assert progress.snapshot()["images"] == Count(96, 96)
         release_workers()
 
 

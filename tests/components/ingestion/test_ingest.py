@@ -20,8 +20,8 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from graft.components import progress
 from graft.components.ingestion.ingest import OutputFolders
+from graft.components.progress import Count, watched
 from graft.contract import example_keys, split_names
 from graft.contract.errors import DataError, UserError
 
@@ -126,8 +126,9 @@ def test_several_shards_hold_each_image_once(
 
 
 def test_progress_counts_the_images(run_ingestion: Make, photos: Path):
-    run_ingestion(photos)
-    assert progress.snapshot()["images"] == progress.Count(80, 80)
+    with watched() as progress:
+        run_ingestion(photos)
+    assert progress.snapshot()["images"] == Count(80, 80)
 
 
 def test_bad_images_are_quarantined_with_a_reason(
