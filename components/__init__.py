@@ -1,9 +1,19 @@
 """The TFX components, one package each; none of them wires another.
 
-A package may import those below it:
+A package may import those above it in this list, which `make check` enforces:
 
-    report > canary > publishing > evaluation > quality > features > validation
-    > ingestion
+    ingestion     labelled images of many layouts to checked, split tf.Examples
+    validation    statistics, and the stop at an anomaly of severity error
+    features      the frozen backbone over each image once, and the store of features
+    quality       leaks, copies, poor images and doubtful labels
+    evaluation    the gate: measure a candidate, compare it, judge it
+    publishing    the model store: versions, labels, rollback, what a run sees of it
+    canary        serve a candidate before it is pushed
+    report        one page per run, and the model card
 
-`pipeline/pipeline.py` connects them. Training code lives in `trainer`.
+`transform` is the preprocessing_fn of TFX's Transform. All packages share
+`artifact_files`, `pictures`, `progress` and `code_fingerprint`.
+
+`graft.pipeline.pipeline` connects the components. Models and training are in
+`graft.trainer`, the reading and writing of files in `graft.storage`.
 """
