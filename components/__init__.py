@@ -12,7 +12,7 @@ A package may import those above it in this list, which `make check` enforces:
     report        one page per run, and the model card
 
 `transform` is the preprocessing_fn of TFX's Transform. All packages share
-`artifact_files`, `pictures`, `progress` and `code_fingerprint`.
+`artifact_files`, `pictures` and `progress`.
 
 `graft.pipeline.pipeline` connects the components. Models and training are in
 `graft.trainer`, the reading and writing of files in `graft.storage`.

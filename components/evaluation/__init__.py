@@ -7,7 +7,7 @@ rules.py         every rule of the gate
 verdict.py       the decision, as a file
 signatures.py    what clients of the baseline rely on
 baseline.py      the artifact in which the model in production reaches the gate
-eval_config.py   the same answers as TFMA's files
+tfma_metrics.py  the same answers as TFMA's files, on demand
 component.py, executor.py, config.py   the TFX component and its config
 
 Where models are kept and which one is served is known in `publishing`.

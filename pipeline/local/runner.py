@@ -8,7 +8,6 @@ import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal
 
 import apache_beam as beam
@@ -130,7 +129,7 @@ def run_locally(
     shared_watch = Shared()
     watch: _Watch = shared_watch.acquire(lambda: _Watch(on_event))
     runner = beam_dag_runner.BeamDagRunner()
-    runner._PIPELINE_NODE_DO_FN_CLS = partial(_WatchedNode, shared_watch)
+    runner._PIPELINE_NODE_DO_FN_CLS = functools.partial(_WatchedNode, shared_watch)
     keep_beam_local()
     try:
         runner.run(pipeline)
