@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import base64
 import io
-import warnings
 from collections.abc import Collection, Sequence
 
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
 
 from graft.components.artifact_files import records
 from graft.contract import example_keys
+from graft.trainer.decoding.from_bytes import decode_pixels, read_header
 
 THUMBNAIL_PIXELS = 160
 _JPEG_QUALITY = 78
+_MOST_PIXELS = 100_000_000
 
 
 def thumbnail(encoded: bytes) -> str | None:
     """Return a `data:` URI of an image, its longer edge `THUMBNAIL_PIXELS` at most.
 
     Returns:
-        None for what Pillow can't read.
+        None for what is refused.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(encoded)) as opened:
-                picture = ImageOps.exif_transpose(opened).convert("RGB")
-    except Exception:
-        # Quarantined files are broken in every way there is; a page can do without one.
+        picture = as_picture(encoded)
+    except ValueError:
+        # A page can do without a picture of a file that is in quarantine.
         return None
     if max(picture.size) < THUMBNAIL_PIXELS // 2:
         # Small images grow by whole factors, so that their pixels stay square.
@@ -39,6 +37,19 @@ def thumbnail(encoded: bytes) -> str | None:
         )
     picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     return data_uri(picture)
+
+
+def as_picture(encoded: bytes) -> Image.Image:
+    """Return an image as the model sees it, a JPEG at a smaller scale if it is large.
+
+    Raises:
+        ValueError: With the reason, if it is refused.
+    """
+    header = read_header(encoded)
+    if header.height * header.width > _MOST_PIXELS:
+        raise ValueError(f"too many pixels: {header.width}x{header.height}")
+    pixels = decode_pixels(encoded, (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    return Image.fromarray(pixels)
 
 
 def data_uri(picture: Image.Image) -> str:

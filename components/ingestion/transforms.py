@@ -23,16 +23,12 @@ import tensorflow as tf
 from graft.components.ingestion import file_system
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef, printable, read_bytes
-from graft.components.ingestion.readability import (
-    check_decodable,
-    examine,
-    has_image_signature,
-)
+from graft.components.ingestion.readability import examine, has_image_signature
 from graft.components.ingestion.splitting import choose_split
 from graft.components.progress import Progress
 from graft.contract import example_keys
 from graft.contract.split_names import SPLITS
-from graft.trainer.decoding import images
+from graft.trainer.decoding.from_bytes import ImageHeader, check_pixels
 
 METRICS_NAMESPACE = "graft.ImageExampleGen"
 SHARD_NAME = "data_tfrecord-{number:05d}-of-{total:05d}"
@@ -106,7 +102,7 @@ class CheckedImage(NamedTuple):
 
     encoded: bytes
     content_hash: str
-    header: images.ImageHeader
+    header: ImageHeader
 
 
 class HashImages(beam.PTransform):
@@ -370,7 +366,7 @@ class _WriteShardFn(_PooledFn):
         encoded = read_bytes(ref, self._config.max_file_bytes)
         header, num_pixels = examine(encoded, self._config.max_pixels)
         with self._large if num_pixels > _LARGE_IMAGE_PIXELS else nullcontext():
-            check_decodable(encoded, header.format)
+            check_pixels(encoded, header.format)
         return CheckedImage(encoded, hashlib.sha256(encoded).hexdigest(), header)
 
 

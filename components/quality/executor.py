@@ -119,17 +119,13 @@ class Executor(base_executor.BaseExecutor):
 
 
 def _read_examples(raw: artifact.Artifact) -> list[tuple[Example, Traits]]:
-    """Return every image of every split that Pillow can open."""
+    """Return every image of every split."""
     counters = progress.current()
 
-    def read(item: tuple[str, bytes]) -> tuple[Example, Traits] | None:
+    def read(item: tuple[str, bytes]) -> tuple[Example, Traits]:
         split, record = item
         found = tf.train.Example.FromString(record).features.feature
-        try:
-            look = look_at(found[example_keys.IMAGE_KEY].bytes_list.value[0])
-        except Exception:
-            # It has been decoded once by TensorFlow, whose decoders take a little more.
-            return None
+        look = look_at(found[example_keys.IMAGE_KEY].bytes_list.value[0])
         counters.advance("images")
         keys = (
             example_keys.CONTENT_HASH_KEY,
@@ -161,7 +157,7 @@ def _read_examples(raw: artifact.Artifact) -> list[tuple[Example, Traits]]:
         for part in _parts(raw):
             size = sum(len(record) for _, record in part) / len(part)
             read_all = pool.map if size >= _BYTES_WORTH_A_THREAD else map
-            found += [each for each in read_all(read, part) if each is not None]
+            found += read_all(read, part)
     return found
 
 

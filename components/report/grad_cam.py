@@ -10,7 +10,6 @@ Localization", ICCV 2017.
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +24,7 @@ from tensorflow.python.framework.convert_to_constants import (
 from tensorflow.python.grappler import tf_optimizer
 
 from graft.components.evaluation.inference import open_session, session_config
-from graft.components.pictures import THUMBNAIL_PIXELS, data_uri
+from graft.components.pictures import THUMBNAIL_PIXELS, as_picture, data_uri
 from graft.contract import signature_names
 
 _MAP_RANK = 4
@@ -90,8 +89,7 @@ def overlay(encoded: bytes, heat: np.ndarray) -> str:
         heat: float32 (h, w) in [0, 1]; it covers the whole image, as models squeeze an
             image to their square input.
     """
-    with Image.open(io.BytesIO(encoded)) as opened:
-        picture = ImageOps.exif_transpose(opened).convert("RGB")
+    picture = as_picture(encoded)
     scale = THUMBNAIL_PIXELS / max(picture.size)
     width, height = (max(1, round(edge * scale)) for edge in picture.size)
     size = width, height

@@ -149,7 +149,7 @@ class _Answers:
         if index in self._read_errors:
             return f"can't be read: {self._read_errors[index].strerror}"
         message = outcome.message if isinstance(outcome, PredictionError) else ""
-        return f"not an image that the model reads: {message.partition(chr(10))[0]}"
+        return message.partition("\n")[0]
 
 
 def _record(path: Path, prediction: Prediction, top: int) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def test_predict_in_this_process_goes_on_past_a_bad_file(photos, publish, tmp_pa
     assert done.returncode == 1
     assert [row["class_name"] for row in rows] == ["green", "red"]
     assert {row["model_version"] for row in rows} == {"4"}
-    assert f"{photos / 'broken.jpg'}: not an image" in done.stderr
+    assert f"{photos / 'broken.jpg'}: no PNG" in done.stderr
     assert "2 images in" in done.stderr
     assert "1 failed" in done.stderr
 

@@ -1,78 +1,188 @@
-"""Decoding of a GIF file's first frame in graph code."""
+"""Decoding of a GIF file's first frame in graph code, on a white canvas."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from graft.trainer.decoding.graph_code import checked, not_inlined
+from graft.trainer.decoding import formats
+from graft.trainer.decoding.graph_code import (
+    bytes_of,
+    first_bytes,
+    not_inlined,
+    not_refused,
+    number_at,
+)
 
-_MAX_PIXELS = 2**29 // 3
-"""What TensorFlow's decoders of JPEG and PNG files keep to by themselves."""
+_HEAD_BYTES = 13
+_DESCRIPTOR_BYTES = 10
+_MOST_PALETTE_BYTES = 3 * 256
+_BLOCK_STRIDE = 256
+_BLOCKS_AT_ONCE = 256
+_IMAGE, _EXTENSION, _GRAPHIC_CONTROL = 0x2C, 0x21, 0xF9
+_HAS_PALETTE, _IS_INTERLACED = 0x80, 0x40
 
 
 @not_inlined
 def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
-    """Decode the first frame of a GIF, uint8 (H, W, 3).
+    """Decode the first frame of a GIF on its canvas, as browsers show it.
 
-    The decoder unpacks all frames that it is given, whatever it is asked for, and a
-    small file may hold many. So it is given the first one.
+    TensorFlow's decoder unpacks all frames that it is given, and paints black what is
+    transparent or outside of the frame. So it is given a file of this frame alone,
+    whose palette holds white for what is transparent.
+
+    Args:
+        encoded: string (), the bytes of the file.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        tf.errors.InvalidArgumentError: When executed on a file that is refused.
     """
-    end, num_pixels = _walk_to_frame_end(tf.io.decode_raw(encoded, tf.uint8))
-    text = tf.strings.join(
-        ["The GIF is too large; pixels: ", tf.strings.as_string(num_pixels)]
+    layout = gif_layout(encoded)
+    encoded = not_refused(encoded, layout[0])
+    height, width, frame, end, transparent = (layout[i] for i in (1, 2, 4, 5, 6))
+    data = bytes_of(tf.strings.substr(encoded, frame, _DESCRIPTOR_BYTES))
+    left, top, frame_width, frame_height = (
+        number_at(data, position, 2, is_little=True) for position in (1, 3, 5, 7)
     )
-    encoded = checked(encoded, num_pixels < _MAX_PIXELS, text)
-    first = tf.strings.join([tf.strings.substr(encoded, 0, end), b";"])
-    return tf.io.decode_image(first, channels=3, expand_animations=False)
+    packed = data[9]
+    has_local = packed >= _HAS_PALETTE
+    place = tf.where(has_local, frame + _DESCRIPTOR_BYTES, _HEAD_BYTES)
+    flags = tf.where(has_local, packed, bytes_of(first_bytes(encoded, 16))[10])
+    palette = tf.strings.substr(encoded, place, _palette_bytes(flags))
+    palette = tf.strings.substr(first_bytes(palette, 768), 0, _MOST_PALETTE_BYTES)
+    before = 3 * tf.maximum(transparent, 0)
+    palette = tf.where(
+        transparent >= 0,
+        tf.strings.join(
+            [
+                tf.strings.substr(palette, 0, before),
+                b"\xff\xff\xff",
+                tf.strings.substr(palette, before + 3, _MOST_PALETTE_BYTES),
+            ]
+        ),
+        palette,
+    )
+    is_interlaced = tf.not_equal(tf.bitwise.bitwise_and(packed, _IS_INTERLACED), 0)
+    size = tf.strings.substr(encoded, frame + 5, 4)
+    codes = frame + _DESCRIPTOR_BYTES + _palette_bytes(packed)
+    alone = tf.strings.join(
+        [
+            b"GIF89a",
+            size,
+            b"\0\0\0,\0\0\0\0",
+            size,
+            tf.where(is_interlaced, b"\xc7", b"\x87"),
+            palette,
+            tf.strings.substr(encoded, codes, end - codes),
+            b";",
+        ]
+    )
+    margins = [
+        [top, height - top - frame_height],
+        [left, width - left - frame_width],
+        [0, 0],
+    ]
+    pixels = tf.io.decode_gif(alone)[0]
+    return tf.pad(pixels, margins, constant_values=tf.constant(255, tf.uint8))
 
 
-def _walk_to_frame_end(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Find where the first frame of a GIF, uint8 (N,), ends, and its number of pixels.
+@not_inlined
+def gif_layout(encoded: tf.Tensor) -> tf.Tensor:
+    """Find the first frame of a GIF: GIF89a specification, sections 15 and 18 to 24.
 
-    Walks extensions, and the frame's sub-blocks of at most 255 bytes each: GIF89a
-    specification, sections 15 and 18 to 24.
+    Args:
+        encoded: string (), the bytes of the file.
+
+    Returns:
+        int32 (7,): code of `formats.REFUSALS`, height and width of the canvas, which
+        holds all of the frame, EXIF orientation, where the frame's descriptor begins
+        and its pixels end, and the transparent entry of the palette, or -1.
     """
-    size = tf.size(data)
-    at_block, in_extension, in_frame, at_end = range(4)
+    data = bytes_of(tf.strings.join([encoded, b"\0" * 16]))
+    file_size = tf.strings.length(encoded)
+
+    def short(position: int | tf.Tensor) -> tf.Tensor:
+        return number_at(data, position, 2, is_little=True)
 
     def byte(position: tf.Tensor) -> tf.Tensor:
-        return tf.cast(data[tf.minimum(position, size - 1)], tf.int64)
+        return data[tf.minimum(position, file_size)]
 
-    def short(position: tf.Tensor) -> tf.Tensor:
-        return byte(position) + 256 * byte(position + 1)
+    def is_extension(position: tf.Tensor) -> tf.Tensor:
+        return tf.equal(byte(position), _EXTENSION)
 
-    def palette_bytes(packed: tf.Tensor) -> tf.Tensor:
-        length = 3 * tf.bitwise.left_shift(tf.constant(2, tf.int64), packed % 8)
-        return tf.cast(tf.where(packed >= 128, length, 0), tf.int32)
-
-    def begin_block(position: tf.Tensor, pixels: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        kind = byte(position)
-        is_frame, is_extension = tf.equal(kind, 0x2C), tf.equal(kind, 0x21)
-        frame_step = 11 + palette_bytes(byte(position + 9))
-        step = tf.where(is_frame, frame_step, tf.where(is_extension, 2, 0))
-        state = tf.where(is_extension, in_extension, at_end)
-        area = short(position + 5) * short(position + 7)
+    def skip_extension(
+        position: tf.Tensor, count: tf.Tensor, transparent: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        is_control = tf.equal(byte(position + 1), _GRAPHIC_CONTROL)
+        index = tf.where(
+            tf.equal(byte(position + 3) % 2, 1), byte(position + 6), tf.constant(-1)
+        )
         return (
-            position + step,
-            tf.where(is_frame, in_frame, state),
-            tf.where(is_frame, tf.maximum(pixels, area), pixels),
+            _after_blocks(data, position + 2, file_size),
+            count + 1,
+            tf.where(is_control, index, transparent),
         )
 
-    def go_on(
-        position: tf.Tensor, state: tf.Tensor, pixels: tf.Tensor
-    ) -> tuple[tf.Tensor, ...]:
-        length = tf.cast(byte(position), tf.int32)
-        following = tf.where(tf.equal(state, in_frame), at_end, at_block)
-        return position + 1 + length, tf.where(length > 0, state, following), pixels
-
-    position, _, pixels = tf.while_loop(
-        lambda position, state, _: (state < at_end) & (position < size),
-        lambda position, state, pixels: tf.cond(
-            tf.equal(state, at_block),
-            lambda: begin_block(position, pixels),
-            lambda: go_on(position, state, pixels),
+    frame, count, transparent = tf.while_loop(
+        lambda position, count, _: (
+            is_extension(position)
+            & (position < file_size)
+            & (count < formats.MAX_PARTS)
         ),
-        (13 + palette_bytes(byte(tf.constant(10))), at_block, short(6) * short(8)),
+        skip_extension,
+        (_HEAD_BYTES + _palette_bytes(data[10]), 0, -1),
         parallel_iterations=1,
     )
-    return position, pixels
+    is_frame = (frame < file_size) & tf.equal(byte(frame), _IMAGE)
+    packed = byte(frame + 9)
+    codes = frame + _DESCRIPTOR_BYTES + _palette_bytes(packed)
+    end = tf.cond(
+        is_frame,
+        lambda: _after_blocks(data, codes + 1, file_size),
+        lambda: file_size + 1,
+    )
+    frame_width, frame_height = short(frame + 5), short(frame + 7)
+    width = tf.maximum(short(6), short(frame + 1) + frame_width)
+    height = tf.maximum(short(8), short(frame + 3) + frame_height)
+    has_palette = (packed >= _HAS_PALETTE) | (data[10] >= _HAS_PALETTE)
+    is_whole = (end <= file_size) & (frame_width > 0) & (frame_height > 0)
+    num_pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
+    refusal = tf.where(has_palette, formats.FINE, formats.GIF_NO_PALETTE)
+    refusal = tf.where(num_pixels < formats.MAX_PIXELS, refusal, formats.GIF_TOO_LARGE)
+    refusal = tf.where(is_whole, refusal, formats.DAMAGED + formats.GIF)
+    refusal = tf.where(count < formats.MAX_PARTS, refusal, formats.GIF_BLOCKS)
+    return tf.stack([refusal, height, width, 1, frame, end, transparent])
+
+
+def _palette_bytes(flags: tf.Tensor) -> tf.Tensor:
+    length = 3 * tf.bitwise.left_shift(tf.constant(2), flags % 8)
+    return tf.where(flags >= _HAS_PALETTE, length, 0)
+
+
+def _after_blocks(
+    data: tf.Tensor, position: tf.Tensor, file_size: tf.Tensor
+) -> tf.Tensor:
+    """Skip blocks of at most 255 bytes each, up to an empty one; a run is one step.
+
+    Returns:
+        Position behind them, int32 (); beyond the file if it ends before them.
+    """
+    steps = _BLOCK_STRIDE * tf.range(_BLOCKS_AT_ONCE)
+
+    def skip(position: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        lengths = tf.gather(data, tf.minimum(position + steps, file_size))
+        is_full = tf.cast(tf.equal(lengths, 255), tf.int32)
+        position += _BLOCK_STRIDE * tf.reduce_sum(tf.math.cumprod(is_full))
+        length = data[tf.minimum(position, file_size)]
+        return position + 1 + length, tf.equal(length, 0)
+
+    position, _ = tf.while_loop(
+        lambda position, is_end: ~is_end & (position < file_size),
+        skip,
+        (position, False),
+        parallel_iterations=1,
+    )
+    # The byte behind the file reads as 0, which is no end.
+    return position

@@ -2,16 +2,65 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
-from graft.trainer.decoding.graph_code import first_bytes, not_inlined
+from graft.trainer.decoding import formats
+from graft.trainer.decoding.exif import orientation_of, upright
+from graft.trainer.decoding.graph_code import (
+    bytes_of,
+    first_bytes,
+    not_inlined,
+    not_refused,
+)
 
-_EXIF_ORIENTATION_TAG = 274
-_EXIF_BYTES = 1 << 16
-_EXIF_SEGMENTS = 8
-_EXIF_ENTRIES = 64
+SCALES = (1, 2, 4, 8)
 
-_SCALES = (1, 2, 4, 8)
+# How most small files stand: a JFIF header, two tables, a baseline frame of three
+# channels and the four Huffman tables of the standard, which all have their places.
+_STANDARD_PARTS = {
+    2: b"\xff\xe0\x00\x10",
+    20: b"\xff\xdb\x00\x43",
+    89: b"\xff\xdb\x00\x43",
+    158: b"\xff\xc0\x00\x11\x08",
+    177: b"\xff\xc4\x00\x1f",
+    210: b"\xff\xc4\x00\xb5",
+    393: b"\xff\xc4\x00\x1f",
+    426: b"\xff\xc4\x00\xb5",
+    609: b"\xff\xda\x00\x0c\x03",
+}
+_STANDARD_BYTES = 640
+
+_SIMPLE_BYTES = 8192
+_SIMPLE_SCAN = b"\xff\xda\x00\x0c\x03"
+_SIMPLE_FRAMES = (b"\xff\xc0\x00\x11\x08", b"\xff\xc2\x00\x11\x08")
+
+_ADOBE_SEGMENT = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+
+# Bytes of a segment's head that tell its kind, and a frame's size.
+_WINDOW = 10
+_SEGMENT, _APP1, _FRAME, _APP14, _NO_LENGTH, _FILL, _END = range(7)
+
+
+def _marker_kinds() -> np.ndarray:
+    """Return the kind of each marker, by its second byte: ITU-T T.81, table B.1."""
+    kinds = np.full(256, _SEGMENT, np.int32)
+    frames = [*range(0xC0, 0xD0), 0xF7]
+    kinds[[each for each in frames if each not in (0xC4, 0xC8, 0xCC)]] = _FRAME
+    kinds[[0x00, 0x01, *range(0xD0, 0xD9)]] = _NO_LENGTH
+    kinds[[0xD9, 0xDA]] = _END
+    kinds[[0xE1, 0xEE, 0xFF]] = _APP1, _APP14, _FILL
+    return kinds
+
+
+def _frame_refusals() -> np.ndarray:
+    """Return the refusal of each kind of frame, by its marker's second byte."""
+    refusals = np.full(256, formats.JPEG_HIERARCHICAL, np.int32)
+    refusals[[0xC0, 0xC1, 0xC2]] = formats.FINE
+    refusals[[0xC3, 0xCB]] = formats.JPEG_LOSSLESS
+    refusals[[0xC9, 0xCA]] = formats.JPEG_ARITHMETIC
+    refusals[0xF7] = formats.JPEG_LS
+    return refusals
 
 
 def decode_jpeg(
@@ -30,8 +79,16 @@ def decode_jpeg(
 
     Returns:
         uint8 (H, W, 3).
+
+    Raises:
+        tf.errors.InvalidArgumentError: When executed on a file that is refused.
     """
-    orientation = _orientation(encoded)
+    # A standard file needs neither to be walked through nor to be changed.
+    encoded, orientation = tf.cond(
+        _is_standard(encoded),
+        lambda: (encoded, tf.constant(1)),
+        lambda: _prepare(encoded),
+    )
 
     def decode_at(scale: int) -> tf.Tensor:
         return tf.io.decode_jpeg(encoded, channels=3, ratio=scale)
@@ -42,103 +99,156 @@ def decode_jpeg(
         size = tf.image.extract_jpeg_shape(encoded)[:2]
         target = tf.where(orientation >= 5, target_size[::-1], target_size)
         room = tf.reduce_min(2 * size // (3 * target))
-        choice = tf.reduce_sum(tf.cast(room >= _SCALES[1:], tf.int32))
+        choice = tf.reduce_sum(tf.cast(room >= SCALES[1:], tf.int32))
         pixels = tf.switch_case(
-            choice, [lambda scale=scale: decode_at(scale) for scale in _SCALES]
+            choice, [lambda scale=scale: decode_at(scale) for scale in SCALES]
         )
-    return tf.cond(
-        tf.equal(orientation, 1),
-        lambda: pixels,
-        lambda: _turn_upright(pixels, orientation),
-    )
+    return upright(pixels, orientation)
 
 
 @not_inlined
-def _turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Apply an EXIF orientation, int32 () in 1..8, to pixels (H, W, C)."""
+def jpeg_layout(encoded: tf.Tensor) -> tf.Tensor:
+    """Walk through a JPEG file's segments up to its pixels.
 
-    def transposed(image: tf.Tensor) -> tf.Tensor:
-        return tf.transpose(image, [1, 0, 2])
+    The EXIF data may stand anywhere among them, behind any number of profiles; bytes
+    0xFF may fill the space in between: ITU-T T.81, section B.1.1.
 
-    return tf.switch_case(
-        orientation - 1,
+    Args:
+        encoded: string (), the bytes of the file.
+
+    Returns:
+        int32 (5,): code of `formats.REFUSALS`, height and width as stored, EXIF
+        orientation, and 1 where the Adobe marker is missing that CMYK needs.
+    """
+    limit = tf.strings.length(encoded) - _WINDOW
+
+    def window_at(position: tf.Tensor) -> tf.Tensor:
+        return bytes_of(tf.strings.substr(encoded, position, _WINDOW))
+
+    def kind_of(window: tf.Tensor) -> tf.Tensor:
+        kind = tf.gather(tf.constant(_marker_kinds()), window[1])
+        # What is no marker is skipped byte by byte, as fill bytes are.
+        return tf.where(tf.equal(window[0], 0xFF), kind, _FILL)
+
+    def step(
+        position: tf.Tensor, count: tf.Tensor, _: tf.Tensor, found: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        window = window_at(position)
+        kind = kind_of(window)
+        is_exif = tf.reduce_all(tf.equal(window[4:], list(b"Exif\0\0")))
+        is_adobe = tf.reduce_all(tf.equal(window[4:9], list(b"Adobe")))
+        is_it = tf.equal(kind, [_APP1, _FRAME, _APP14]) & [is_exif, True, is_adobe]
+        # The first of each counts.
+        found = tf.where(is_it & tf.equal(found, 0), position, found)
+        length = 2 + tf.maximum(256 * window[2] + window[3], 2)
+        length = tf.where(tf.equal(kind, _NO_LENGTH), 2, length)
+        length = tf.where(tf.equal(kind, _FILL), 1, length)
+        return position + length, count + 1, kind, found
+
+    _, count, _, found = tf.while_loop(
+        lambda position, count, kind, _: (
+            (position <= limit) & (count < formats.MAX_PARTS) & tf.not_equal(kind, _END)
+        ),
+        step,
+        (2, 0, _SEGMENT, tf.zeros([3], tf.int32)),
+        parallel_iterations=1,
+    )
+    exif, frame, adobe = tf.unstack(found)
+    orientation = tf.cond(
+        exif > 0, lambda: _orientation_at(encoded, exif), lambda: tf.constant(1)
+    )
+    window = tf.cond(
+        frame > 0, lambda: window_at(frame), lambda: tf.zeros([_WINDOW], tf.int32)
+    )
+    num_channels = window[9]
+    refusal = _refusal(window, num_channels)
+    missing = tf.where(
+        count >= formats.MAX_PARTS,
+        formats.JPEG_SEGMENTS,
+        formats.DAMAGED + formats.JPEG,
+    )
+    return tf.stack(
         [
-            lambda: pixels,
-            lambda: pixels[:, ::-1],
-            lambda: pixels[::-1, ::-1],
-            lambda: pixels[::-1],
-            lambda: transposed(pixels),
-            lambda: transposed(pixels)[:, ::-1],
-            lambda: transposed(pixels)[::-1, ::-1],
-            lambda: transposed(pixels)[::-1],
-        ],
+            tf.where(frame > 0, refusal, missing),
+            256 * window[5] + window[6],
+            256 * window[7] + window[8],
+            orientation,
+            tf.cast(tf.equal(num_channels, 4) & tf.equal(adobe, 0), tf.int32),
+        ]
     )
 
 
-def _orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """Read a JPEG file's EXIF orientation, int32 () in 1..8; 1 where there is none.
+def _refusal(window: tf.Tensor, num_channels: tf.Tensor) -> tf.Tensor:
+    """Return the refusal, int32 (), of the frame whose header this is."""
+    refusal = tf.gather(tf.constant(_frame_refusals()), window[1])
+    is_known = tf.reduce_any(tf.equal(num_channels, [1, 3, 4]))
+    deep = tf.where(
+        tf.equal(window[4], 8),
+        tf.where(is_known, formats.FINE, formats.JPEG_CHANNELS),
+        formats.JPEG_DEEP,
+    )
+    return tf.where(tf.equal(refusal, formats.FINE), deep, refusal)
 
-    A file whose only application segment is a plain JFIF header, as most small images
-    have, is told by two comparisons instead of the walk.
+
+def _orientation_at(encoded: tf.Tensor, segment: tf.Tensor) -> tf.Tensor:
+    length = bytes_of(tf.strings.substr(encoded, segment + 2, 2))
+    num_bytes = tf.maximum(256 * length[0] + length[1] - 8, 0)
+    return orientation_of(tf.strings.substr(encoded, segment + 10, num_bytes))
+
+
+def _is_standard(encoded: tf.Tensor) -> tf.Tensor:
+    head = tf.reshape(first_bytes(encoded, _STANDARD_BYTES), [1])
+    parts = tf.strings.substr(
+        head, list(_STANDARD_PARTS), [len(part) for part in _STANDARD_PARTS.values()]
+    )
+    return tf.reduce_all(tf.equal(parts, list(_STANDARD_PARTS.values())))
+
+
+def _layout(encoded: tf.Tensor) -> tf.Tensor:
+    """Return what `jpeg_layout` does, but for the size: without a walk where it can.
+
+    Most photographs of the web have no EXIF data: a search for its marker in front of
+    the pixels takes less time than a walk. It is trusted where a usual frame is there,
+    and no second picture, as a thumbnail is.
     """
-    head = first_bytes(encoded, 24)
-    is_plain = tf.equal(tf.strings.substr(head, 2, 4), b"\xff\xe0\x00\x10") & tf.equal(
-        tf.strings.substr(head, 20, 2), b"\xff\xdb"
+    head = tf.strings.substr(encoded, 0, _SIMPLE_BYTES)
+
+    def split(text: tf.Tensor, separator: bytes) -> tf.Tensor:
+        found = tf.raw_ops.StringSplitV2(input=[text], sep=separator, maxsplit=1)
+        return found.values
+
+    def has(text: tf.Tensor, separator: bytes) -> tf.Tensor:
+        return tf.size(split(text, separator)) > 1
+
+    front = split(head, _SIMPLE_SCAN)
+    text = front[0]
+    is_simple = (
+        (tf.size(front) > 1)
+        & (has(text, _SIMPLE_FRAMES[0]) | has(text, _SIMPLE_FRAMES[1]))
+        & ~has(text, b"\xff\xe1")
+        & ~has(tf.strings.substr(text, 2, _SIMPLE_BYTES), b"\xff\xd8")
     )
-    return tf.cond(is_plain, lambda: 1, lambda: _walk_to_orientation(encoded))
+    return tf.cond(
+        is_simple,
+        lambda: tf.constant([formats.FINE, 0, 0, 1, 0]),
+        lambda: jpeg_layout(encoded),
+    )
 
 
 @not_inlined
-def _walk_to_orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """Find the orientation in the file's segments, int32 () in 1..8.
+def _prepare(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the file as TensorFlow reads it right, and its orientation; or refuse it.
 
-    Walks the application segments at the file's head to APP1 "Exif", then the entries
-    of the first image file directory: JEITA CP-3451 (Exif 2.32), sections 4.5 and 4.6.
+    Viewers take the four channels for inverted, as Adobe's programs write them, whether
+    its marker is there or not; TensorFlow asks for the marker.
     """
-    padding = b"\0" * (16 + 12 * _EXIF_ENTRIES)
-    head = tf.strings.join([tf.strings.substr(encoded, 0, _EXIF_BYTES), padding])
-    limit = tf.strings.length(head) - len(padding)
-
-    def read(position: tf.Tensor, num_bytes: int) -> tf.Tensor:
-        return tf.strings.substr(head, tf.clip_by_value(position, 0, limit), num_bytes)
-
-    def shorts(position: tf.Tensor, count: int, *, is_little: bool) -> tf.Tensor:
-        raw = read(position, 2 * count)
-        return tf.cast(tf.io.decode_raw(raw, tf.uint16, is_little), tf.int32)
-
-    def is_exif(position: tf.Tensor) -> tf.Tensor:
-        is_app1 = tf.equal(read(position, 2), b"\xff\xe1")
-        return is_app1 & tf.equal(read(position + 4, 6), b"Exif\0\0")
-
-    def is_on_the_way(position: tf.Tensor) -> tf.Tensor:
-        marker = shorts(position, 1, is_little=False)[0]
-        is_application = (marker >= 0xFFE0) & (marker <= 0xFFEF)
-        is_comment = tf.equal(marker, 0xFFFE)
-        return (is_application | is_comment) & ~is_exif(position) & (position < limit)
-
-    (position,) = tf.while_loop(
-        is_on_the_way,
-        lambda position: (position + 2 + shorts(position + 2, 1, is_little=False)[0],),
-        (tf.constant(2),),
-        maximum_iterations=_EXIF_SEGMENTS,
+    layout = _layout(encoded)
+    encoded = not_refused(encoded, layout[0])
+    with_marker = tf.cond(
+        tf.equal(layout[4], 1),
+        lambda: tf.strings.join(
+            [b"\xff\xd8", _ADOBE_SEGMENT, tf.strings.substr(encoded, 2, 2**31 - 1)]
+        ),
+        lambda: encoded,
     )
-
-    def read_directory() -> tf.Tensor:
-        tiff = position + 10
-        is_little = tf.equal(read(tiff, 1), b"I")
-
-        def either(at: tf.Tensor, count: int) -> tf.Tensor:
-            little = shorts(at, count, is_little=True)
-            return tf.where(is_little, little, shorts(at, count, is_little=False))
-
-        # Offsets beyond 64 KiB can't lie in one segment: the low half is enough.
-        offset = either(tiff + 4, 2)
-        directory = tiff + tf.where(is_little, offset[0], offset[1])
-        num_entries = either(directory, 1)[0]
-        entries = tf.reshape(either(directory + 2, 6 * _EXIF_ENTRIES), [-1, 6])
-        is_it = tf.equal(entries[:, 0], _EXIF_ORIENTATION_TAG)
-        is_it &= tf.range(_EXIF_ENTRIES) < num_entries
-        value = tf.reduce_max(tf.where(is_it, entries[:, 4], 0))
-        return tf.where((value >= 1) & (value <= 8), value, 1)
-
-    return tf.cond(is_exif(position), read_directory, lambda: tf.constant(1))
+    return with_marker, layout[3]

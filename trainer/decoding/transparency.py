@@ -1,4 +1,4 @@
-"""Transparent images, laid on white paper."""
+"""Transparent images, laid on white."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ROWS_AT_ONCE = 64
 _OPAQUE = 0xFF000000
 
 
-def on_white_paper(pixels: tf.Tensor) -> tf.Tensor:
+def on_white(pixels: tf.Tensor) -> tf.Tensor:
     """Bring greyscale or RGB pixels, perhaps with alpha, to RGB.
 
     The decoders are asked for the channels that the file has: TensorFlow's PNG decoder
@@ -22,15 +22,16 @@ def on_white_paper(pixels: tf.Tensor) -> tf.Tensor:
     Returns:
         uint8 (H, W, 3).
     """
-    return tf.switch_case(
-        tf.shape(pixels)[-1] - 1,
-        [
-            lambda: tf.gather(pixels, [0, 0, 0], axis=-1),
-            lambda: _blend(tf.gather(pixels, [0, 0, 0, 1], axis=-1)),
-            lambda: pixels,
-            lambda: _blend(tf.ensure_shape(pixels, [None, None, 4])),
-        ],
-    )
+    branches = [
+        lambda: tf.gather(pixels, [0, 0, 0], axis=-1),
+        lambda: _blend(tf.gather(pixels, [0, 0, 0, 1], axis=-1)),
+        lambda: pixels,
+        lambda: _blend(tf.ensure_shape(pixels, [None, None, 4])),
+    ]
+    channels = pixels.shape[-1]
+    if channels is not None:
+        return branches[channels - 1]()
+    return tf.switch_case(tf.shape(pixels)[-1] - 1, branches)
 
 
 @not_inlined

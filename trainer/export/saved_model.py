@@ -17,7 +17,9 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 from graft.contract import example_keys, signature_names
 from graft.contract.label_map import LabelMap
 from graft.trainer.backbones.batch_norm_folding import fold_batch_norms
-from graft.trainer.decoding.images import UNKNOWN_FORMAT, format_index
+from graft.trainer.decoding.formats import UNKNOWN_FORMAT
+from graft.trainer.decoding.graph_code import checked
+from graft.trainer.decoding.images import format_index, name_other, refusal_of
 from graft.trainer.heads.objective import probabilities
 
 WARMUP_FILE = "tf_serving_warmup_requests"
@@ -27,8 +29,6 @@ WARMUP_BATCH_SIZES = (1, 4)
 """Images of each warm-up request, per signature: the usual one, and a batch."""
 
 _BATCH = [None]
-_NO_IMAGE = "The bytes are no image. JPEG, PNG, GIF, BMP and WebP can be decoded"
-_DAMAGED = "The image can't be decoded: the file is damaged or incomplete"
 
 
 class ServingModel(tf.Module):
@@ -134,7 +134,12 @@ class ServingModel(tf.Module):
         )[1:]
         answer = self._named(self._classify_pixels(all_pixels))
         scores = answer[signature_names.PROBABILITIES_OUTPUT]
-        reason = tf.where(_is_image(images), _DAMAGED, _NO_IMAGE)
+        bad = tf.where(tf.logical_not(is_good))
+        reasons = tf.map_fn(
+            refusal_of,
+            tf.gather_nd(images, bad),
+            fn_output_signature=tf.TensorSpec([], tf.string),
+        )
         return {
             signature_names.PROBABILITIES_OUTPUT: tf.where(
                 is_good[:, tf.newaxis], scores, 0.0
@@ -142,7 +147,9 @@ class ServingModel(tf.Module):
             signature_names.LABEL_OUTPUT: tf.where(
                 is_good, answer[signature_names.LABEL_OUTPUT], ""
             ),
-            signature_names.ERROR_OUTPUT: tf.where(is_good, "", reason),
+            signature_names.ERROR_OUTPUT: tf.tensor_scatter_nd_update(
+                tf.fill(tf.shape(images), ""), bad, reasons
+            ),
         }
 
     @tf.function(
@@ -191,12 +198,15 @@ def _is_image(encoded: tf.Tensor) -> tf.Tensor:
 def _check_images(encoded: tf.Tensor) -> tf.Tensor:
     """Return `encoded`, string (N,), or fail with the positions of what is no image."""
     is_image = _is_image(encoded)
-    positions = tf.where(tf.logical_not(is_image))[:, 0]
-    check = tf.debugging.Assert(
-        tf.reduce_all(is_image), [f"{_NO_IMAGE}. Bad, counted from 0:", positions]
-    )
-    with tf.control_dependencies([check]):
-        return tf.identity(encoded)
+
+    def refuse() -> tf.Tensor:
+        positions = tf.where(tf.logical_not(is_image))[:, 0]
+        reason = name_other(encoded[positions[0]])
+        where = tf.strings.format("; bad images, counted from 0: {}", positions)
+        never = tf.size(positions) < 0
+        return checked(encoded, never, tf.strings.join([reason, where]))
+
+    return tf.cond(tf.reduce_all(is_image), lambda: encoded, refuse)
 
 
 def _blank_image(size: int) -> bytes:

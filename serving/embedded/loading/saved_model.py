@@ -21,6 +21,7 @@ from tensorflow.python.client import session
 from tensorflow.python.framework import errors, ops
 from tensorflow.python.saved_model import loader_impl
 
+from graft.contract.signature_names import REFUSAL_MARK
 from graft.serving.embedded.contract.status import (
     StatusError,
     from_number,
@@ -126,10 +127,12 @@ class SavedModel:
             )
             return outputs
         except errors.OpError as error:
-            raise from_number(error.error_code, error.message) from error
+            text = _text_for_client(error.message)
+            raise from_number(error.error_code, text) from error
         except UnicodeDecodeError as error:
             # The op's message quotes the request's bytes. Its code is lost.
-            raise invalid(error.object.decode("utf-8", "replace")) from error
+            text = _text_for_client(error.object.decode("utf-8", "replace"))
+            raise invalid(text) from error
         finally:
             if options is not None:
                 tf_session.TF_DeleteBuffer(options)
@@ -149,6 +152,15 @@ class SavedModel:
         self._session.close()
         self._session = self._graph = None
         self._handles.clear()
+
+
+def _text_for_client(message: str) -> str:
+    """Return the reason that a graft model gives for an image; else the whole text.
+
+    TensorFlow puts the names of functions and the failed operation around it.
+    """
+    _, _, reason = message.partition(REFUSAL_MARK)
+    return reason.splitlines()[0] if reason else message
 
 
 def session_config(intra_op_threads: int = 0, inter_op_threads: int = 0) -> Any:

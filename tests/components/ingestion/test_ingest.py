@@ -158,7 +158,7 @@ def test_bad_images_are_quarantined_with_a_reason(
         "cat/empty.jpg": "empty file (0 bytes)",
         "cat/empty2.jpg": "empty file (0 bytes)",
         "cat/large.png": "too many pixels",
-        "cat/photo.tiff": "TIFF is not supported; JPEG, PNG, GIF, BMP and WebP are",
+        "cat/photo.tiff": "TIFF is not supported; save it as JPEG or PNG",
         "dog/dangling.jpg": "can't be read",
         "dog/loop.jpg": "can't be read",
         "dog/pipe.jpg": "not a regular file",

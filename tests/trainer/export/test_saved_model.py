@@ -215,7 +215,7 @@ def test_tfma_sees_what_the_trainer_computed(saved_model, images, expected, tmp_
 
 def test_no_image_is_an_invalid_argument(signatures):
     signature = signatures[signature_names.IMAGES_SIGNATURE]
-    with pytest.raises(tf.errors.InvalidArgumentError, match="no image"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not an image"):
         signature(images=tf.constant([b"words"]))
 
 
@@ -229,7 +229,7 @@ def test_bytes_that_are_no_image_are_named_by_position(signatures, images, name)
         arguments = {"examples": tf.constant([_example(item, "ape") for item in batch])}
     else:
         arguments = {"images": tf.constant(batch)}
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"no image.*\[1 3\]"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"not an image.*\[1 3\]"):
         signature(**arguments)
 
 
@@ -246,9 +246,9 @@ def test_each_image_answers_for_itself(signatures, images, expected):
     np.testing.assert_allclose(found[good], expected, atol=_TOLERANCE)
     np.testing.assert_array_equal(found[bad], 0)
     assert all(answer[signature_names.ERROR_OUTPUT][index] == b"" for index in good)
-    assert b"no image" in answer[signature_names.ERROR_OUTPUT][0]
+    assert b"not an image" in answer[signature_names.ERROR_OUTPUT][0]
     assert b"damaged" in answer[signature_names.ERROR_OUTPUT][2]
-    assert b"no image" in answer[signature_names.ERROR_OUTPUT][-1]
+    assert b"empty file" in answer[signature_names.ERROR_OUTPUT][-1]
     assert [answer[signature_names.LABEL_OUTPUT][index] for index in bad] == [b""] * 3
 
 
@@ -256,7 +256,8 @@ def test_each_image_may_be_bad(signatures):
     signature = signatures[signature_names.EACH_SIGNATURE]
     answer = signature(images=tf.constant([b"words", b"more"]))
     assert all(
-        b"no image" in error for error in answer[signature_names.ERROR_OUTPUT].numpy()
+        b"not an image" in error
+        for error in answer[signature_names.ERROR_OUTPUT].numpy()
     )
     assert answer[signature_names.PROBABILITIES_OUTPUT].shape == (2, len(_NAMES))
 
@@ -388,7 +389,7 @@ def test_server_replays_the_warm_up_and_answers(
         batch = [images[0], b"words"]
         code, reply = _post(url, signature_names.IMAGES_SIGNATURE, batch)
         assert code == 400
-        assert re.search(r"no image.*\[1\]", reply["error"], re.DOTALL)
+        assert re.search(r"not an image.*\[1\]", reply["error"], re.DOTALL)
         code, reply = _post(url, signature_names.EACH_SIGNATURE, batch)
         assert code == 200
         assert [
@@ -414,4 +415,4 @@ def test_server_refuses_a_version_whose_warm_up_fails(saved_model, tmp_path):
         _, log = process.communicate(timeout=60)
         assert process.returncode != 0
     assert "Warm-up request 1" in log
-    assert "no image" in log
+    assert "not an image" in log

@@ -1,0 +1,212 @@
+"""Look at one image in Python: the same pixels and refusals as in the exported model.
+
+A call of the graph costs more than to decode a small image. So a file in which nothing
+is unusual is read by Python and by TensorFlow's operations, one by one; the graph reads
+all others, and alone says why a file is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from graft.contract.example_keys import IMAGE_FORMATS
+from graft.contract.signature_names import REFUSAL_MARK
+from graft.trainer.decoding import formats
+from graft.trainer.decoding.images import decode_image, format_index, inspect_image
+from graft.trainer.decoding.jpeg import SCALES
+
+_SIGNATURE = [tf.TensorSpec([], tf.string)]
+_PNG_OPAQUE = (0, 2, 3)
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+
+# Of a JPEG: JFIF, tables, comments, profiles; frames that every program reads; a scan.
+_HARMLESS_MARKERS = frozenset({0xE0, 0xE2, 0xED, 0xDB, 0xC4, 0xDD, 0xFE})
+_FRAME_MARKERS = frozenset({0xC0, 0xC1, 0xC2})
+_SCAN_MARKER = 0xDA
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What the head of an image file says, known without decoding it.
+
+    Attributes:
+        format: One of `example_keys.IMAGE_FORMATS`.
+        height: Height in pixels as shown, after EXIF orientation.
+        width: Width in pixels as shown, after EXIF orientation.
+    """
+
+    format: str
+    height: int
+    width: int
+
+
+def read_header(encoded: bytes) -> ImageHeader:
+    """Read the header of an encoded image; no pixel is decoded, whatever its size.
+
+    Args:
+        encoded: The bytes of the file.
+
+    Returns:
+        Format and size as shown.
+
+    Raises:
+        ValueError: With the reason, when the file is refused for what its head says.
+    """
+    usual = _read_usual_header(encoded)
+    if usual is not None:
+        return usual.header
+    refusal, layout, index = (each.numpy() for each in _inspect(tf.constant(encoded)))
+    if refusal:
+        raise ValueError(refusal.decode())
+    height, width, orientation = layout.tolist()
+    if orientation >= 5:
+        height, width = width, height
+    return ImageHeader(IMAGE_FORMATS[index], height, width)
+
+
+def check_pixels(encoded: bytes, image_format: str) -> None:
+    """Check that an image can be decoded, as cheaply as can be done honestly.
+
+    The whole file is read by the operation that training and serving use; a JPEG is
+    decoded at an eighth of its scale, which checks every entropy-coded byte.
+
+    Args:
+        encoded: The bytes of a file that has passed `read_header`.
+        image_format: One of `example_keys.IMAGE_FORMATS`.
+
+    Raises:
+        ValueError: With the reason, when it can't be decoded.
+    """
+    try:
+        if image_format == "jpeg":
+            tf.io.decode_jpeg(encoded, channels=3, ratio=8)
+        elif image_format == "png":
+            tf.io.decode_png(encoded)
+        elif image_format != "bmp":
+            _decoder(None)(tf.constant(encoded))
+        # A BMP isn't compressed: that all of it is there is known from its head.
+    except tf.errors.OpError as error:
+        raise ValueError(formats.damaged(IMAGE_FORMATS.index(image_format))) from error
+
+
+def decode_pixels(
+    encoded: bytes, target_size: tuple[int, int] | None = None
+) -> np.ndarray:
+    """Decode an image to upright RGB on white.
+
+    Args:
+        encoded: The bytes of the file.
+        target_size: See `decode_image`.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        ValueError: With the reason, when it is refused or damaged.
+    """
+    usual = _read_usual_header(encoded)
+    try:
+        if usual is not None and usual.is_opaque:
+            return _decode_usual(encoded, usual.header, target_size)
+        pixels: np.ndarray = _decoder(target_size)(tf.constant(encoded)).numpy()
+    except tf.errors.OpError as error:
+        _, found, reason = error.message.partition(REFUSAL_MARK)
+        if found:
+            raise ValueError(reason.splitlines()[0]) from error
+        header = read_header(encoded)
+        index = IMAGE_FORMATS.index(header.format)
+        raise ValueError(formats.damaged(index)) from error
+    return pixels
+
+
+class _Usual(NamedTuple):
+    """A file that stands upright and is of an everyday kind; is it without alpha?"""
+
+    header: ImageHeader
+    is_opaque: bool
+
+
+def _decode_usual(
+    encoded: bytes, header: ImageHeader, target_size: tuple[int, int] | None
+) -> np.ndarray:
+    if header.format == "png":
+        pixels = tf.io.decode_png(encoded).numpy()
+        return pixels if pixels.shape[-1] == 3 else np.repeat(pixels, 3, axis=-1)
+    scale = 1
+    if target_size is not None:
+        height, width = target_size
+        room = min(2 * header.height // (3 * height), 2 * header.width // (3 * width))
+        scale = max(each for each in SCALES if each <= max(room, 1))
+    jpeg: np.ndarray = tf.io.decode_jpeg(encoded, channels=3, ratio=scale).numpy()
+    return jpeg
+
+
+def _read_usual_header(encoded: bytes) -> _Usual | None:
+    """Return the header of a file in which nothing is unusual, or None."""
+    try:
+        if encoded.startswith(b"\xff\xd8\xff"):
+            return _read_usual_jpeg(encoded)
+        if encoded.startswith(_PNG_START):
+            return _read_usual_png(encoded)
+    except (struct.error, IndexError):
+        pass
+    return None
+
+
+def _read_usual_jpeg(encoded: bytes) -> _Usual | None:
+    position, height, width = 2, 0, 0
+    for _ in range(formats.MAX_PARTS):
+        fill, marker, length = struct.unpack_from(">BBH", encoded, position)
+        if fill != 0xFF or length < 2:
+            return None
+        if marker in _FRAME_MARKERS and not height:
+            frame = struct.unpack_from(">BHHB", encoded, position + 4)
+            depth, height, width, channels = frame
+            if depth != 8 or channels not in (1, 3):
+                return None
+        elif marker == _SCAN_MARKER:
+            return _Usual(ImageHeader("jpeg", height, width), True) if height else None
+        elif marker not in _HARMLESS_MARKERS:
+            return None
+        position += 2 + length
+    return None
+
+
+def _read_usual_png(encoded: bytes) -> _Usual | None:
+    head = struct.unpack_from(">I4sIIBB", encoded, 8)
+    length, kind, width, height, _, colour_type = head
+    position, is_opaque = 8, colour_type in _PNG_OPAQUE
+    if kind != b"IHDR" or length != 13:
+        return None
+    for _ in range(formats.MAX_PARTS - 1):
+        length, kind = struct.unpack_from(">I4s", encoded, position)
+        if kind == b"eXIf":
+            return None
+        if kind == b"IEND":
+            return _Usual(ImageHeader("png", height, width), is_opaque)
+        is_opaque &= kind != b"tRNS"
+        position += 12 + length
+    return None
+
+
+@tf.function(input_signature=_SIGNATURE, autograph=False)
+def _inspect(encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    return *inspect_image(encoded), format_index(encoded)
+
+
+@functools.lru_cache(maxsize=8)
+def _decoder(
+    target_size: tuple[int, int] | None,
+) -> tf.types.experimental.ConcreteFunction:
+    function = tf.function(
+        lambda encoded: decode_image(encoded, target_size),
+        input_signature=_SIGNATURE,
+        autograph=False,
+    )
+    return function.get_concrete_function()

@@ -1,0 +1,141 @@
+"""Decoding of still WebP files in graph code: upright, on white where transparent."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from graft.trainer.decoding import formats
+from graft.trainer.decoding.exif import orientation_of, upright
+from graft.trainer.decoding.graph_code import (
+    bytes_of,
+    first_bytes,
+    not_inlined,
+    not_refused,
+    number_at,
+)
+from graft.trainer.decoding.transparency import on_white
+
+_HEAD_BYTES = 32
+_CHUNK_HEAD = 8
+_FIRST_CHUNK = 12
+_ANIMATION_FLAG, _EXIF_FLAG, _ALPHA_FLAG = 0x02, 0x08, 0x10
+
+
+@not_inlined
+def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
+    """Decode a still WebP file.
+
+    TensorFlow 2.21 frees memory twice when it is asked for the channels of an
+    animation, which ends the process: animations are refused before it sees them, and
+    it is told how many channels there are.
+
+    Args:
+        encoded: string (), the bytes of the file.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        tf.errors.InvalidArgumentError: When executed on a file that is refused.
+    """
+    layout = webp_layout(encoded)
+    encoded = not_refused(encoded, layout[0])
+    pixels = tf.cond(
+        tf.equal(layout[4], 1),
+        lambda: tf.io.decode_webp(encoded, channels=4)[0],
+        lambda: tf.io.decode_webp(encoded, channels=3)[0],
+    )
+    return upright(on_white(pixels), layout[3])
+
+
+@not_inlined
+def webp_layout(encoded: tf.Tensor) -> tf.Tensor:
+    """Read a WebP file's header and chunks: RFC 9649, sections 2.5 to 2.7, and 3.4.
+
+    Args:
+        encoded: string (), the bytes of the file.
+
+    Returns:
+        int32 (5,): code of `formats.REFUSALS`, height and width as stored, EXIF
+        orientation, and 1 where there is an alpha channel.
+    """
+    start = first_bytes(encoded, _HEAD_BYTES)
+    head = bytes_of(start)
+    kind = tf.strings.substr(start, _FIRST_CHUNK, 4)
+    is_kind = tf.equal(kind, [b"VP8X", b"VP8 ", b"VP8L"])
+
+    def number(position: int, num_bytes: int) -> tf.Tensor:
+        return number_at(head, position, num_bytes, is_little=True)
+
+    def has_flag(flag: int, position: int = 20) -> tf.Tensor:
+        return tf.not_equal(tf.bitwise.bitwise_and(head[position], flag), 0)
+
+    # 14 bits each, one after the other.
+    bits = number(21, 4)
+    sizes = tf.stack(
+        [
+            [number(27, 3) + 1, number(24, 3) + 1],
+            [number(28, 2) % 2**14, number(26, 2) % 2**14],
+            [
+                tf.bitwise.right_shift(bits, 14) % 2**14 + 1,
+                bits % 2**14 + 1,
+            ],
+        ]
+    )
+    size = tf.gather(sizes, tf.argmax(is_kind))
+    has_alpha = (is_kind[0] & has_flag(_ALPHA_FLAG)) | (
+        is_kind[2] & has_flag(_ALPHA_FLAG, 24)
+    )
+    exif = tf.cond(
+        is_kind[0] & has_flag(_EXIF_FLAG),
+        lambda: _find_exif(encoded),
+        lambda: tf.constant([formats.FINE, 1]),
+    )
+    is_animated = is_kind[0] & has_flag(_ANIMATION_FLAG)
+    damaged = formats.DAMAGED + formats.WEBP
+    refusal = tf.where(tf.reduce_any(is_kind), exif[0], damaged)
+    refusal = tf.where(is_animated, formats.WEBP_ANIMATED, refusal)
+    alpha = tf.cast(has_alpha, tf.int32)
+    return tf.stack([refusal, size[0], size[1], exif[1], alpha])
+
+
+@not_inlined
+def _find_exif(encoded: tf.Tensor) -> tf.Tensor:
+    """Return a refusal, and the orientation in the EXIF chunk, int32 (2,)."""
+    size = tf.strings.length(encoded)
+
+    def head_at(position: tf.Tensor) -> tf.Tensor:
+        return tf.strings.substr(encoded, position, _CHUNK_HEAD)
+
+    def is_exif(position: tf.Tensor) -> tf.Tensor:
+        at = tf.maximum(tf.minimum(position, size - _CHUNK_HEAD), 0)
+        is_it = tf.equal(tf.strings.substr(head_at(at), 0, 4), b"EXIF")
+        return is_it & tf.equal(at, position)
+
+    def length_at(position: tf.Tensor) -> tf.Tensor:
+        length = number_at(bytes_of(head_at(position)), 4, 4, is_little=True)
+        return tf.minimum(length, size)
+
+    def step(position: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        length = length_at(position)
+        return position + _CHUNK_HEAD + length + length % 2, count + 1
+
+    position, count = tf.while_loop(
+        lambda position, count: (
+            (position + _CHUNK_HEAD <= size)
+            & (count < formats.MAX_PARTS)
+            & ~is_exif(position)
+        ),
+        step,
+        (_FIRST_CHUNK, 0),
+        parallel_iterations=1,
+    )
+    orientation = tf.cond(
+        is_exif(position),
+        lambda: orientation_of(
+            tf.strings.substr(encoded, position + _CHUNK_HEAD, length_at(position))
+        ),
+        lambda: tf.constant(1),
+    )
+    refusal = tf.where(count < formats.MAX_PARTS, formats.FINE, formats.WEBP_CHUNKS)
+    return tf.stack([refusal, orientation])
