@@ -132,7 +132,7 @@ def create_pipeline(
             examples=example_gen.outputs["examples"],
             metadata=example_gen.outputs["metadata"],
             transform_graph=transform_node.outputs["transform_graph"],
-            model=config.model,
+            model=config.model.model_dump_json(exclude={"head", "output"}),
             preprocessing=preprocessing_spec(config).to_json(),
             engine=config.features.engine,
             precision=config.features.precision,
@@ -145,7 +145,7 @@ def create_pipeline(
     data_quality = DataQuality(
         examples=example_gen.outputs["examples"],
         training_examples=training_examples,
-        config=config.data_quality,
+        config=config.data_quality.model_dump_json(),
     )
     nodes.append(data_quality)
     if config.data_quality.drops:
@@ -184,7 +184,7 @@ def create_pipeline(
         model=trainer.outputs["model"],
         baseline_model=served_model.outputs["model"],
         quality=data_quality.outputs["quality"],
-        gate=config.gate,
+        gate=config.gate.model_dump_json(),
     )
     nodes.append(evaluator)
 
@@ -194,7 +194,7 @@ def create_pipeline(
             model=trainer.outputs["model"],
             examples=example_gen.outputs["examples"],
             evaluation=evaluator.outputs["evaluation"],
-            canary=config.canary,
+            canary=config.canary.model_dump_json(),
         )
         nodes.append(canary)
         infra_blessing = canary.outputs["blessing"]
@@ -224,7 +224,7 @@ def create_pipeline(
         infra_blessing=infra_blessing,
         quality=data_quality.outputs["quality"],
         features=stored_features,
-        config_json=config.model_dump_json(),
+        config=config.model_dump_json(),
         data_fingerprint=data_fingerprint,
     )
     nodes.append(report)

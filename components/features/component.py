@@ -1,89 +1,65 @@
-"""Declaration of the BottleneckFeatures component."""
+"""Declaration of the BottleneckFeatures component.
 
-from __future__ import annotations
+No `from __future__ import annotations` here: TFX reads the types of the function.
+"""
 
-from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.types import channel, component_spec, standard_artifacts
-
-from graft.components.features import executor
-from graft.trainer.backbones.engine_names import EngineName, Precision
-from graft.trainer.config import ModelConfig
-
-
-class BottleneckFeaturesSpec(component_spec.ComponentSpec):
-    """Inputs, outputs and execution properties; see the executor for their meaning."""
-
-    PARAMETERS = {  # noqa: RUF012 - TFX's interface
-        executor.MODEL_KEY: component_spec.ExecutionParameter(type=str),
-        executor.PREPROCESSING_KEY: component_spec.ExecutionParameter(type=str),
-        executor.ENGINE_KEY: component_spec.ExecutionParameter(type=str),
-        executor.PRECISION_KEY: component_spec.ExecutionParameter(type=str),
-        executor.CACHE_DIR_KEY: component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS = {  # noqa: RUF012
-        executor.EXAMPLES_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.Examples
-        ),
-        executor.METADATA_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.Examples
-        ),
-        executor.TRANSFORM_GRAPH_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.TransformGraph
-        ),
-    }
-    OUTPUTS = {  # noqa: RUF012
-        executor.FEATURES_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.Examples
-        ),
-    }
+import apache_beam as beam
+from tfx.dsl.component.experimental.annotations import (
+    BeamComponentParameter,
+    InputArtifact,
+    OutputArtifact,
+    Parameter,
+)
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
 
 
-class BottleneckFeatures(base_beam_component.BaseBeamComponent):
-    """Run the frozen backbone over each image once."""
+@component(use_beam=True)
+def BottleneckFeatures(  # noqa: PLR0917 - TFX reads positional parameters
+    examples: InputArtifact[standard_artifacts.Examples],
+    metadata: InputArtifact[standard_artifacts.Examples],
+    transform_graph: InputArtifact[standard_artifacts.TransformGraph],
+    features: OutputArtifact[standard_artifacts.Examples],
+    model: Parameter[str],
+    preprocessing: Parameter[str],
+    engine: Parameter[str],
+    precision: Parameter[str],
+    cache_dir: Parameter[str],
+    beam_pipeline: BeamComponentParameter[beam.Pipeline] = None,
+) -> None:
+    """Run the frozen backbone over each image once.
 
-    SPEC_CLASS = BottleneckFeaturesSpec
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+    The features of `test` are for DataQuality alone, which looks for copies of training
+    images: nothing is trained on them, and the gate asks the exported model.
 
-    def __init__(
-        self,
-        *,
-        examples: channel.BaseChannel,
-        metadata: channel.BaseChannel,
-        transform_graph: channel.BaseChannel,
-        model: ModelConfig,
-        preprocessing: str,
-        engine: EngineName,
-        precision: Precision,
-        cache_dir: str,
-    ) -> None:
-        """Declare the node.
+    Args:
+        examples: Raw examples of ImageExampleGen.
+        metadata: The same without the images' bytes.
+        transform_graph: Of Transform, for its label map.
+        features: Receives all splits; each record holds `features`, float32 of the
+            backbone's output, `image/class/label` (-1 for a class of `test` that has
+            no training image), `image/key` and `image/filename`. Its custom properties
+            tell the `engine`, the numbers of images `from_store` and `computed`, and of
+            the store's `damaged_files`.
+        model: A `ModelConfig` as JSON; its head is not looked at.
+        preprocessing: The `PreprocessingSpec` that Transform applies, as JSON.
+        engine: See `graft.trainer.backbones.feature_engine.build_engine`.
+        precision: See `graft.trainer.backbones.feature_engine.build_engine`.
+        cache_dir: Folder or URI of the store of features; empty for none.
+        beam_pipeline: Made by TFX.
+    """
+    # TensorFlow: wiring the pipeline need not wait for it.
+    from graft.components.features.executor import store_features
 
-        Args:
-            examples: Raw `Examples` of ImageExampleGen.
-            metadata: The same `Examples` without the images' bytes.
-            transform_graph: The `TransformGraph`, for its label map.
-            model: Preset, weights, cut and pooling; the head is not looked at.
-            preprocessing: The `PreprocessingSpec` of Transform, as JSON.
-            engine: See `graft.trainer.backbones.feature_engine.build_engine`.
-            precision: See `graft.trainer.backbones.feature_engine.build_engine`.
-            cache_dir: Folder or URI of the store of features; empty for none.
-        """
-        super().__init__(
-            spec=BottleneckFeaturesSpec(
-                **{
-                    executor.EXAMPLES_KEY: examples,
-                    executor.METADATA_KEY: metadata,
-                    executor.TRANSFORM_GRAPH_KEY: transform_graph,
-                    executor.MODEL_KEY: model.model_dump_json(
-                        exclude={"head", "output"}
-                    ),
-                    executor.PREPROCESSING_KEY: preprocessing,
-                    executor.ENGINE_KEY: engine,
-                    executor.PRECISION_KEY: precision,
-                    executor.CACHE_DIR_KEY: cache_dir,
-                    executor.FEATURES_KEY: channel.Channel(
-                        type=standard_artifacts.Examples
-                    ),
-                }
-            )
-        )
+    store_features(
+        examples=examples,
+        metadata=metadata,
+        transform_graph=transform_graph,
+        features=features,
+        model_json=model,
+        preprocessing_json=preprocessing,
+        engine=engine,
+        precision=precision,
+        cache_dir=cache_dir,
+        pipeline=beam_pipeline,
+    )

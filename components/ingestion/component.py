@@ -46,6 +46,9 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
       - `schema`: Channel of `standard_artifacts.Schema`, the contract of an example.
       - `quarantine`: Channel of `ImageQuarantine`.
 
+    TFX's decorator form makes one Beam pipeline per node; this one runs two, since the
+    second reads the groups of copies that the first found.
+
     Example:
         config = DataConfig(path="photos")
         gen = ImageExampleGen(config, fingerprint(config))

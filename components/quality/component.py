@@ -1,76 +1,48 @@
-"""Declaration of the DataQuality component."""
+"""Declaration of the DataQuality component.
 
-from __future__ import annotations
+No `from __future__ import annotations` here: TFX reads the types of the function.
+"""
 
-from typing import ClassVar
+from tfx.dsl.component.experimental.annotations import (
+    InputArtifact,
+    OutputArtifact,
+    Parameter,
+)
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
 
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import channel, component_spec, standard_artifacts
-
-from graft.components.quality import executor
 from graft.components.quality.artifacts import DataQualityReport
 from graft.components.quality.config import DataQualityConfig
 
 
-class DataQualitySpec(component_spec.ComponentSpec):
-    """Inputs, outputs and execution properties; see the executor for their meaning."""
-
-    PARAMETERS: ClassVar[dict[str, component_spec.ExecutionParameter]] = {
-        executor.CONFIG_KEY: component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
-        executor.EXAMPLES_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.Examples
-        ),
-        executor.TRAINING_EXAMPLES_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.Examples
-        ),
-    }
-    OUTPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
-        executor.QUALITY_KEY: component_spec.ChannelParameter(type=DataQualityReport),
-        executor.CHECKED_EXAMPLES_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.Examples
-        ),
-    }
-
-
-class DataQuality(base_component.BaseComponent):
+@component
+def DataQuality(
+    examples: InputArtifact[standard_artifacts.Examples],
+    training_examples: InputArtifact[standard_artifacts.Examples],
+    quality: OutputArtifact[DataQualityReport],
+    checked_examples: OutputArtifact[standard_artifacts.Examples],
+    config: Parameter[str],
+) -> None:
     """Find leaks, copies, poor images and doubtful labels before training.
 
-    Component `outputs` contains:
-      - `quality`: Channel of `DataQualityReport`.
-      - `checked_examples`: Channel of `standard_artifacts.Examples`: the training
-        examples without what a policy `drop` took out of `train`; empty if no policy is
-        `drop`, for then nothing changes.
+    Args:
+        examples: Raw examples of ImageExampleGen.
+        training_examples: What the trainer would read: the same, or stored features.
+        quality: Receives what was found.
+        checked_examples: Receives the training examples without what a policy `drop`
+            took out of `train`; empty if no policy is `drop`, for then nothing changes.
+        config: A `DataQualityConfig` as JSON.
+
+    Raises:
+        DataError: A check whose policy is `fail` found something.
     """
+    # TensorFlow and Pillow: wiring the pipeline need not wait for them.
+    from graft.components.quality.executor import check_data
 
-    SPEC_CLASS = DataQualitySpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
-
-    def __init__(
-        self,
-        *,
-        examples: channel.BaseChannel,
-        training_examples: channel.BaseChannel,
-        config: DataQualityConfig,
-    ) -> None:
-        """Declare the node.
-
-        Args:
-            examples: Raw `Examples` of ImageExampleGen.
-            training_examples: What the trainer would read: the same, or features.
-            config: A policy per check.
-        """
-        super().__init__(
-            spec=DataQualitySpec(
-                **{
-                    executor.EXAMPLES_KEY: examples,
-                    executor.TRAINING_EXAMPLES_KEY: training_examples,
-                    executor.CONFIG_KEY: config.model_dump_json(),
-                    executor.QUALITY_KEY: channel.Channel(type=DataQualityReport),
-                    executor.CHECKED_EXAMPLES_KEY: channel.Channel(
-                        type=standard_artifacts.Examples
-                    ),
-                }
-            )
-        )
+    check_data(
+        examples,
+        training_examples,
+        quality,
+        checked_examples,
+        DataQualityConfig.model_validate_json(config),
+    )

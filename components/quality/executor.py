@@ -1,4 +1,4 @@
-"""Executor of the DataQuality component."""
+"""The work of the DataQuality component."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tfx.components.util import examples_utils
-from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import io_utils
@@ -36,12 +35,6 @@ from graft.components.quality.profile import Traits, profile_of
 from graft.contract import example_keys, split_names
 from graft.contract.errors import DataError
 
-EXAMPLES_KEY = "examples"
-TRAINING_EXAMPLES_KEY = "training_examples"
-QUALITY_KEY = "quality"
-CHECKED_EXAMPLES_KEY = "checked_examples"
-CONFIG_KEY = "config"
-
 MOST_SHOWN = 12
 _MOST_IN_MESSAGE = 10
 _IMAGES_AT_ONCE = 32
@@ -59,63 +52,49 @@ _FEATURES = {
 logger = logging.getLogger(__name__)
 
 
-class Executor(base_executor.BaseExecutor):
-    """Look at every image, report, and do what the policies say."""
+def check_data(
+    examples: artifact.Artifact,
+    training_examples: artifact.Artifact,
+    quality: artifact.Artifact,
+    checked_examples: artifact.Artifact,
+    config: DataQualityConfig,
+) -> None:
+    """Look at every image, report, and do what the policies say.
 
-    def Do(
-        self,
-        input_dict: dict[str, list[artifact.Artifact]],
-        output_dict: dict[str, list[artifact.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Check the data.
+    See `graft.components.quality.component.DataQuality` for the artifacts.
 
-        Args:
-            input_dict: `examples`, raw `Examples`; `training_examples`, what the
-                trainer would read: the same, or stored features.
-            output_dict: `quality`, a `DataQualityReport`; `checked_examples`, the
-                training examples without what was dropped; empty if no policy drops.
-            exec_properties: `config`, a `DataQualityConfig` as JSON.
-
-        Raises:
-            DataError: A check whose policy is `fail` found something.
-        """
-        config = DataQualityConfig.model_validate_json(exec_properties[CONFIG_KEY])
-        raw = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
-        training = artifact_utils.get_single_instance(input_dict[TRAINING_EXAMPLES_KEY])
-        seen = _read_examples(raw)
-        examples = [example for example, _ in seen]
-        found = find_pairs(examples, config) | find_poor_images(examples, config)
-        found["label_errors"] = []
-        if config.label_errors != "off" or config.leaks != "off":
-            stored = _read_features(training)
-            found["leaks"] += _new_pairs(
-                find_feature_copies(examples, stored, config), found["leaks"]
-            )
-        if config.label_errors != "off":
-            found["label_errors"] = list(find_label_errors(examples, stored))
-        quality = artifact_utils.get_single_instance(output_dict[QUALITY_KEY])
-        dropped = _dropped(found, config)
-        result = {
-            "num_images": len(examples),
-            "dropped": sorted(dropped),
-            "checks": _describe(found, config, raw),
-        }
-        io_utils.write_string_file(
-            os.path.join(quality.uri, RESULT_FILE), json.dumps(result, indent=1)
+    Raises:
+        DataError: A check whose policy is `fail` found something.
+    """
+    seen = _read_examples(examples)
+    seen_examples = [example for example, _ in seen]
+    found = find_pairs(seen_examples, config) | find_poor_images(seen_examples, config)
+    found["label_errors"] = []
+    if config.label_errors != "off" or config.leaks != "off":
+        stored = _read_features(training_examples)
+        found["leaks"] += _new_pairs(
+            find_feature_copies(seen_examples, stored, config), found["leaks"]
         )
-        profile = profile_of(traits for _, traits in seen)
-        io_utils.write_string_file(
-            os.path.join(quality.uri, PROFILE_FILE), json.dumps(profile, indent=1)
-        )
-        for name, findings in found.items():
-            logger.info("%s: %d", TITLES[name], len(findings))
-        _fail_if_told(found, config)
-        if config.drops:
-            checked = artifact_utils.get_single_instance(
-                output_dict[CHECKED_EXAMPLES_KEY]
-            )
-            _copy_without(training, checked, dropped)
+    if config.label_errors != "off":
+        found["label_errors"] = list(find_label_errors(seen_examples, stored))
+    dropped = _dropped(found, config)
+    result = {
+        "num_images": len(seen_examples),
+        "dropped": sorted(dropped),
+        "checks": _describe(found, config, examples),
+    }
+    io_utils.write_string_file(
+        os.path.join(quality.uri, RESULT_FILE), json.dumps(result, indent=1)
+    )
+    profile = profile_of(traits for _, traits in seen)
+    io_utils.write_string_file(
+        os.path.join(quality.uri, PROFILE_FILE), json.dumps(profile, indent=1)
+    )
+    for name, findings in found.items():
+        logger.info("%s: %d", TITLES[name], len(findings))
+    _fail_if_told(found, config)
+    if config.drops:
+        _copy_without(training_examples, checked_examples, dropped)
 
 
 def _read_examples(raw: artifact.Artifact) -> list[tuple[Example, Traits]]:

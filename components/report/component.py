@@ -1,96 +1,85 @@
-"""Declaration of the Report component."""
+"""Declaration of the Report component.
 
-from __future__ import annotations
+No `from __future__ import annotations` here: TFX reads the types of the function.
+"""
 
-from typing import ClassVar
+import os
 
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import channel, component_spec, standard_artifacts
+from tfx.dsl.component.experimental.annotations import (
+    InputArtifact,
+    OutputArtifact,
+    Parameter,
+)
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
+from tfx.utils import io_utils
 
 from graft.components.ingestion.artifacts import ImageQuarantine
 from graft.components.quality.artifacts import DataQualityReport
-from graft.components.report import executor
 from graft.components.report.artifacts import ModelCard, RunReport
 
-
-class ReportSpec(component_spec.ComponentSpec):
-    """Inputs, outputs and execution properties; see the executor for their meaning."""
-
-    PARAMETERS: ClassVar[dict[str, component_spec.ExecutionParameter]] = {
-        executor.CONFIG_KEY: component_spec.ExecutionParameter(type=str),
-        executor.DATA_FINGERPRINT_KEY: component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
-        executor.EXAMPLES_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.Examples
-        ),
-        executor.EVALUATION_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.ModelEvaluation
-        ),
-        executor.MODEL_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.Model
-        ),
-        executor.MODEL_RUN_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.ModelRun
-        ),
-        executor.PUSHED_MODEL_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.PushedModel
-        ),
-        executor.INFRA_BLESSING_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.InfraBlessing, optional=True
-        ),
-        executor.QUARANTINE_KEY: component_spec.ChannelParameter(type=ImageQuarantine),
-        executor.ANOMALIES_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.ExampleAnomalies
-        ),
-        executor.QUALITY_KEY: component_spec.ChannelParameter(
-            type=DataQualityReport, optional=True
-        ),
-        executor.FEATURES_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.Examples, optional=True
-        ),
-    }
-    OUTPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {
-        executor.REPORT_KEY: component_spec.ChannelParameter(type=RunReport),
-        executor.CARD_KEY: component_spec.ChannelParameter(type=ModelCard),
-    }
+REPORT_FILE = "report.html"
+CARD_FILE = "model_card.md"
 
 
-class Report(base_component.BaseComponent):
+@component
+def Report(  # noqa: PLR0917 - TFX reads positional parameters
+    examples: InputArtifact[standard_artifacts.Examples],
+    evaluation: InputArtifact[standard_artifacts.ModelEvaluation],
+    model: InputArtifact[standard_artifacts.Model],
+    model_run: InputArtifact[standard_artifacts.ModelRun],
+    pushed_model: InputArtifact[standard_artifacts.PushedModel],
+    quarantine: InputArtifact[ImageQuarantine],
+    anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
+    report: OutputArtifact[RunReport],
+    model_card: OutputArtifact[ModelCard],
+    config: Parameter[str],
+    data_fingerprint: Parameter[str],
+    infra_blessing: InputArtifact[standard_artifacts.InfraBlessing] = None,
+    quality: InputArtifact[DataQualityReport] = None,
+    features: InputArtifact[standard_artifacts.Examples] = None,
+) -> None:
     """Write down what came of a run and why, for people.
 
-    Component `outputs` contains:
-      - `report`: Channel of `RunReport`, one HTML file.
-      - `model_card`: Channel of `ModelCard`, one Markdown file.
+    Args:
+        examples: Raw examples of ImageExampleGen.
+        evaluation: Of the gate.
+        model: The candidate.
+        model_run: Of Trainer, with `history.json`.
+        pushed_model: Of Pusher.
+        quarantine: Of ImageExampleGen.
+        anomalies: Of ExampleValidator.
+        report: Receives one HTML file; its URI becomes that of the file.
+        model_card: Receives one Markdown file; its URI becomes that of the file.
+        config: The run's config as JSON.
+        data_fingerprint: Identifies the data.
+        infra_blessing: Of the canary.
+        quality: Of DataQuality.
+        features: Of BottleneckFeatures.
     """
+    # TensorFlow and Matplotlib: wiring the pipeline need not wait for them.
+    from graft.components.report.executor import Inputs, gather
+    from graft.components.report.page import render_card, render_page
 
-    SPEC_CLASS = ReportSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
-
-    def __init__(
-        self,
-        *,
-        config_json: str,
-        data_fingerprint: str,
-        **inputs: channel.BaseChannel | None,
-    ) -> None:
-        """Declare the node.
-
-        Args:
-            config_json: The run's config.
-            data_fingerprint: Identifies the data.
-            **inputs: `examples`, `evaluation`, `model`, `model_run`, `pushed_model`,
-                `quarantine`, `anomalies`, and, if there are any, `infra_blessing`,
-                `quality` and `features`.
-        """
-        super().__init__(
-            spec=ReportSpec(
-                **{key: each for key, each in inputs.items() if each is not None},
-                **{
-                    executor.CONFIG_KEY: config_json,
-                    executor.DATA_FINGERPRINT_KEY: data_fingerprint,
-                    executor.REPORT_KEY: channel.Channel(type=RunReport),
-                    executor.CARD_KEY: channel.Channel(type=ModelCard),
-                },
-            )
-        )
+    contents = gather(
+        Inputs(
+            examples=examples,
+            evaluation=evaluation,
+            model=model,
+            model_run=model_run,
+            pushed_model=pushed_model,
+            quarantine=quarantine,
+            anomalies=anomalies,
+            infra_blessing=infra_blessing,
+            quality=quality,
+            features=features,
+        ),
+        config_json=config,
+        data_fingerprint=data_fingerprint,
+    )
+    for output, name, text in (
+        (report, REPORT_FILE, render_page(contents)),
+        (model_card, CARD_FILE, render_card(contents)),
+    ):
+        output.uri = os.path.join(output.uri, name)
+        io_utils.write_string_file(output.uri, text)

@@ -167,8 +167,8 @@ def test_nothing_is_run(tree: Path) -> None:
 def test_a_wheel_has_the_fingerprints_of_the_checkout(tmp_path: Path) -> None:
     """An editable install maps `graft` by an import hook, a wheel is plain folders."""
     names = [
-        "graft.components.report.executor.Executor",
-        "graft.components.canary.executor.Executor",
+        "graft.components.report.component.Report_Executor",
+        "graft.components.canary.component.Canary_Executor",
         "graft.trainer.run_fn.run_fn",
     ]
     installed = tmp_path / "installed"

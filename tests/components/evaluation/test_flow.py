@@ -14,9 +14,9 @@ import tensorflow_model_analysis as tfma
 from tfx.types import standard_artifacts
 from tfx.utils import json_utils
 
-from graft.components.canary import executor as canary
+from graft.components.canary.component import Canary
 from graft.components.canary.config import CanaryConfig
-from graft.components.evaluation import executor as gate
+from graft.components.evaluation.component import Evaluator
 from graft.components.evaluation.config import GateConfig
 from graft.components.evaluation.predictions import Predictions
 from graft.components.evaluation.verdict import Verdict
@@ -27,11 +27,11 @@ from graft.components.publishing.config import PushConfig
 from graft.components.publishing.provenance import record_of
 from graft.components.publishing.served_model import ServedModel
 from graft.components.publishing.versions import list_versions
-from graft.components.quality import executor as data_quality
 from graft.components.quality.artifacts import DataQualityReport
+from graft.components.quality.component import DataQuality
 from graft.components.quality.config import DataQualityConfig
-from graft.components.report import executor as report
 from graft.components.report.artifacts import ModelCard, RunReport
+from graft.components.report.component import Report
 
 SaveModel = Callable[..., Path]
 
@@ -90,20 +90,20 @@ class Flow:
             standard_artifacts.ModelEvaluation, self.folder / "evaluation"
         )
         blessing = artifact(standard_artifacts.ModelBlessing, self.folder / "blessing")
-        inputs = {
-            "examples": [self.examples],
-            "model": [artifact(standard_artifacts.Model, model)],
-        }
-        if baseline is not None:
-            inputs["baseline_model"] = [baseline]
+        optional = {} if baseline is None else {"baseline_model": [baseline]}
         if profile is not None:
             quality = artifact(DataQualityReport, self.folder / "quality")
             (Path(quality.uri) / "profile.json").write_text(json.dumps(profile))
-            inputs["quality"] = [quality]
-        gate.Executor().Do(
-            inputs,
+            optional["quality"] = [quality]
+        # As TFX calls it: an optional input that is not wired is absent.
+        Evaluator.EXECUTOR_SPEC.executor_class().Do(
+            {
+                "examples": [self.examples],
+                "model": [artifact(standard_artifacts.Model, model)],
+                **optional,
+            },
             {"evaluation": [evaluation], "blessing": [blessing]},
-            {"gate": config.model_dump_json(), "example_splits": '["test"]'},
+            {"gate": config.model_dump_json()},
         )
         text = (Path(evaluation.uri) / "verdict.json").read_text()
         return evaluation, blessing, Verdict.from_json(text)
@@ -111,14 +111,12 @@ class Flow:
     def try_out(self, model: Path, evaluation: Any) -> Any:
         """Run the canary; return its blessing."""
         blessing = artifact(standard_artifacts.InfraBlessing, self.folder / "canary")
-        canary.Executor().Do(
-            {
-                "examples": [self.examples],
-                "model": [artifact(standard_artifacts.Model, model)],
-                "evaluation": [evaluation],
-            },
-            {"blessing": [blessing]},
-            {"canary": CanaryConfig(num_images=6).model_dump_json()},
+        Canary.test_call(
+            examples=self.examples,
+            model=artifact(standard_artifacts.Model, model),
+            evaluation=evaluation,
+            blessing=blessing,
+            canary=CanaryConfig(num_images=6).model_dump_json(),
         )
         return blessing
 
@@ -155,10 +153,12 @@ class Flow:
         """Run DataQuality on the examples; return its profile."""
         quality = artifact(DataQualityReport, self.folder / "looked")
         checked = artifact(standard_artifacts.Examples, self.folder / "checked")
-        data_quality.Executor().Do(
-            {"examples": [self.examples], "training_examples": [self.examples]},
-            {"quality": [quality], "checked_examples": [checked]},
-            {"config": DataQualityConfig().model_dump_json()},
+        DataQuality.test_call(
+            examples=self.examples,
+            training_examples=self.examples,
+            quality=quality,
+            checked_examples=checked,
+            config=DataQualityConfig().model_dump_json(),
         )
         return json.loads((Path(quality.uri) / "profile.json").read_text())
 
@@ -203,7 +203,7 @@ class Flow:
         }
         if infra is not None:
             inputs["infra_blessing"] = [infra]
-        report.Executor().Do(
+        Report.EXECUTOR_SPEC.executor_class().Do(
             inputs,
             outputs,
             {"config": json.dumps(config), "data_fingerprint": fingerprint},

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tfx.types import standard_artifacts
 
-from graft.components.features import executor
+from graft.components.features.component import BottleneckFeatures
 from graft.components.features.feature_records import Records, labels_of
 from graft.contract import example_keys, split_names
 from graft.contract.errors import DataError
@@ -44,21 +44,22 @@ def run(tmp_path, make_pictures, write_shard):
         output = standard_artifacts.Examples()
         output.uri = str(tmp_path / "output")
         shutil.rmtree(output.uri, ignore_errors=True)
-        executor.Executor().Do(
+        # As TFX calls it, with a pipeline of its own making.
+        BottleneckFeatures.EXECUTOR_SPEC.executor_class().Do(
             {
-                executor.EXAMPLES_KEY: [artifacts["examples"]],
-                executor.METADATA_KEY: [artifacts["metadata"]],
-                executor.TRANSFORM_GRAPH_KEY: [graph],
+                "examples": [artifacts["examples"]],
+                "metadata": [artifacts["metadata"]],
+                "transform_graph": [graph],
             },
-            {executor.FEATURES_KEY: [output]},
+            {"features": [output]},
             {
-                executor.MODEL_KEY: ModelConfig(image_size=64).model_dump_json(),
-                executor.PREPROCESSING_KEY: PreprocessingSpec(
+                "model": ModelConfig(image_size=64).model_dump_json(),
+                "preprocessing": PreprocessingSpec(
                     height=64, width=64, scaling="lite"
                 ).to_json(),
-                executor.ENGINE_KEY: "auto",
-                executor.PRECISION_KEY: "float32",
-                executor.CACHE_DIR_KEY: store,
+                "engine": "auto",
+                "precision": "float32",
+                "cache_dir": store,
             },
         )
         return output

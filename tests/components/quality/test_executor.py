@@ -16,8 +16,8 @@ from PIL import Image
 from tfx.types import standard_artifacts
 
 from graft.components.quality.artifacts import DataQualityReport
+from graft.components.quality.component import DataQuality
 from graft.components.quality.config import DataQualityConfig
-from graft.components.quality.executor import Executor
 from graft.contract import example_keys
 from graft.contract.errors import DataError
 
@@ -86,10 +86,12 @@ def check(tmp_path: Path) -> Check:
     def run(**policies: str) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         quality = made(DataQualityReport, "quality")
         checked = made(standard_artifacts.Examples, "checked")
-        Executor().Do(
-            {"examples": [examples], "training_examples": [examples]},
-            {"quality": [quality], "checked_examples": [checked]},
-            {"config": DataQualityConfig(**policies).model_dump_json()},
+        DataQuality.test_call(
+            examples=examples,
+            training_examples=examples,
+            quality=quality,
+            checked_examples=checked,
+            config=DataQualityConfig(**policies).model_dump_json(),
         )
         result, profile = (
             json.loads((Path(quality.uri) / name).read_text())
