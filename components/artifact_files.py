@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 from tfx.utils import path_utils
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+from graft.storage import files
 
 
 def split_files(examples: Sequence[artifact.Artifact], split: str) -> list[str]:
@@ -20,26 +18,13 @@ def split_files(examples: Sequence[artifact.Artifact], split: str) -> list[str]:
     return [
         os.path.join(uri, name)
         for uri in artifact_utils.get_split_uris(list(examples), split)
-        for name in sorted(fileio.listdir(uri))
+        for name in files.list_folder(uri)
     ]
-
-
-def records(example_files: Sequence[str]) -> tf.data.TFRecordDataset:
-    """Return the serialized examples of TFRecord files, zipped or not by their name."""
-    import tensorflow as tf
-
-    is_zipped = bool(example_files) and example_files[0].endswith(".gz")
-    return tf.data.TFRecordDataset(
-        list(example_files), compression_type="GZIP" if is_zipped else ""
-    )
 
 
 def read_json(path: str) -> Any:
     """Return what a JSON file holds; None where there is no file."""
-    if not fileio.exists(path):
-        return None
-    with fileio.open(path, "r") as file:
-        return json.load(file)
+    return json.loads(files.read_text(path)) if files.exists(path) else None
 
 
 def exported_model(models: list[artifact.Artifact]) -> str:

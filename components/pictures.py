@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 import tensorflow as tf
 from PIL import Image
 
-from graft.components.artifact_files import records
 from graft.contract import example_keys
+from graft.storage import tfrecords
 from graft.trainer.decoding.from_bytes import decode_pixels, read_header
 
 THUMBNAIL_PIXELS = 160
@@ -67,7 +67,7 @@ def find_images(
     found: dict[str, bytes] = {}
     if not wanted:
         return found
-    for record in records(example_files).as_numpy_iterator():
+    for record in tfrecords.dataset(example_files).as_numpy_iterator():
         example = tf.train.Example.FromString(record).features.feature
         key = example[example_keys.CONTENT_HASH_KEY].bytes_list.value[0]
         if key in wanted:

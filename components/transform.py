@@ -21,6 +21,7 @@ from tensorflow_transform import beam as tft_beam
 
 from graft.contract import example_keys
 from graft.contract.label_map import NO_LABEL, LabelMap
+from graft.storage import atomic
 from graft.trainer.preprocessing.image_preprocessing import preprocess_images
 from graft.trainer.preprocessing.spec import PreprocessingSpec
 
@@ -40,9 +41,7 @@ class SortedNames(tft_beam.experimental.PTransformAnalyzer):
         path = os.path.join(folder, example_keys.CLASS_NAMES_VOCABULARY)
 
         def write(names: Iterable[bytes]) -> np.ndarray:
-            tf.io.gfile.makedirs(folder)
-            with tf.io.gfile.GFile(path, "wb") as file:
-                file.write(LabelMap.of(names).to_text().encode())
+            atomic.write_text(path, LabelMap.of(names).to_text())
             return np.array(path.encode())
 
         return (

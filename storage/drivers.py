@@ -86,18 +86,18 @@ def disconnect() -> None:
 
 @contextlib.contextmanager
 def errors_of(path: str) -> Iterator[None]:
-    """Turn the errors that a driver raises into OSErrors.
+    """Turn whatever a driver raises into one of two errors.
 
     Raises:
-        OSError: As the driver raised it, FileNotFoundError and PermissionError too.
-        StorageError: In place of an error of any other class.
+        FileNotFoundError: There is no such file; its `filename` is `path`.
+        StorageError: Anything else, such as a missing right.
     """
     try:
         yield
     except FileNotFoundError as error:
         message = "No such file or folder"
         raise FileNotFoundError(errno.ENOENT, message, path) from error
-    except (OSError, UserError):
+    except StorageError:
         raise
     except Exception as error:
         # botocore, aiohttp and google-auth raise classes of their own.

@@ -14,6 +14,7 @@ import tensorflow_transform as tft
 
 from graft.contract import example_keys
 from graft.contract.label_map import LabelMap
+from graft.storage import atomic
 from graft.trainer.backbones.backbone import backbone_fingerprint, build_backbone
 from graft.trainer.config import ModelConfig, TrainingConfig
 from graft.trainer.custom_config import (
@@ -81,10 +82,8 @@ def run_fn(fn_args: FnArgs) -> None:
         )
     if events is not None:
         events.close()
-    tf.io.gfile.makedirs(fn_args.model_run_dir)
     history_path = os.path.join(fn_args.model_run_dir, HISTORY_FILE)
-    with tf.io.gfile.GFile(history_path, "w") as file:
-        json.dump(fitted.history, file)
+    atomic.write_text(history_path, json.dumps(fitted.history))
     threshold = None
     if training.unknown_share is not None:
         scores = _eval_probabilities(

@@ -7,9 +7,7 @@ import logging
 import os
 
 import numpy as np
-from tfx.dsl.io import fileio
 from tfx.types import artifact
-from tfx.utils import io_utils
 
 from graft.components.artifact_files import exported_model, split_files
 from graft.components.canary.config import CanaryConfig
@@ -19,6 +17,7 @@ from graft.components.evaluation.predictions import PREDICTIONS_FILE, Prediction
 from graft.components.pictures import find_images
 from graft.contract.signature_names import UNKNOWN_THRESHOLD_FILE
 from graft.contract.split_names import TEST_SPLIT
+from graft.storage import atomic, files
 
 _BLESSED_FILE = "INFRA_BLESSED"
 _NOT_BLESSED_FILE = "INFRA_NOT_BLESSED"
@@ -47,19 +46,17 @@ def try_candidate(
     result = try_model(model_path, expected, config)
     for check in result.checks:
         logger.info("%s: %s: %s", check.name, check.passed, check.message)
-    io_utils.write_string_file(
-        os.path.join(blessing.uri, RESULT_FILE), result.to_json()
-    )
+    atomic.write_text(os.path.join(blessing.uri, RESULT_FILE), result.to_json())
     # What TFX's own InfraValidator writes, for Pusher to obey.
     name = _BLESSED_FILE if result.passed else _NOT_BLESSED_FILE
-    io_utils.write_string_file(os.path.join(blessing.uri, name), "")
+    atomic.write_text(os.path.join(blessing.uri, name), "")
     blessing.set_int_custom_property(_BLESSED_PROPERTY, int(result.passed))
 
 
 def _read_unknown_threshold(model_path: str) -> float:
     """Return below which probability the model says `unknown`; 0: it never does."""
     path = os.path.join(model_path, "assets.extra", UNKNOWN_THRESHOLD_FILE)
-    return float(io_utils.read_string_file(path)) if fileio.exists(path) else 0.0
+    return float(files.read_text(path)) if files.exists(path) else 0.0
 
 
 def _choose_images(

@@ -12,6 +12,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from graft.storage import atomic
+
 RESOLVED_PROPERTY = "resolved_count"
 """1 where the artifact stands for a model, else 0; TFX's resolvers say so, too."""
 
@@ -45,11 +47,9 @@ def fill_baseline(model: Any, baseline: ServedBaseline | None) -> None:
         model: A `Model` artifact.
         baseline: What production serves; None: no version is served.
     """
-    from tfx.utils import io_utils
-
     # Kubeflow uploads the files of an artifact: an empty folder would not survive.
     note = "no version is served" if baseline is None else f"version {baseline.version}"
-    io_utils.write_string_file(os.path.join(model.uri, "served_version.txt"), note)
+    atomic.write_text(os.path.join(model.uri, "served_version.txt"), note)
     model.set_int_custom_property(RESOLVED_PROPERTY, 0 if baseline is None else 1)
     if baseline is None:
         return
@@ -57,7 +57,7 @@ def fill_baseline(model: Any, baseline: ServedBaseline | None) -> None:
     model.set_string_custom_property(_FILES_HASH_PROPERTY, baseline.files_hash)
     if baseline.failure is not None:
         model.set_string_custom_property(_FAILURE_PROPERTY, baseline.failure)
-    io_utils.write_string_file(
+    atomic.write_text(
         os.path.join(model.uri, _MANIFEST_FILE), json.dumps(baseline.manifest)
     )
 

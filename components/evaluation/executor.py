@@ -7,9 +7,7 @@ import os
 from dataclasses import replace
 
 from tfx.components.evaluator import constants
-from tfx.dsl.io import fileio
 from tfx.types import artifact
-from tfx.utils import io_utils
 
 from graft.components.artifact_files import exported_model, read_json, split_files
 from graft.components.evaluation.baseline import read_baseline
@@ -22,6 +20,7 @@ from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.quality.artifacts import PROFILE_FILE
 from graft.components.quality.profile import Profile
 from graft.contract.split_names import TEST_SPLIT
+from graft.storage import atomic, files
 
 _CANDIDATE = "candidate"
 _BASELINE = "baseline"
@@ -43,13 +42,13 @@ def evaluate(
 
     See `graft.components.evaluation.component.Evaluator` for the artifacts.
     """
-    files = split_files([examples], TEST_SPLIT)
+    example_files = split_files([examples], TEST_SPLIT)
     candidate = AskedModel(exported_model([model]))
     baseline, asked_baseline = _open_baseline(baseline_model)
     models = {_CANDIDATE: candidate}
     if asked_baseline is not None and gate.comparison.enabled:
         models[_BASELINE] = asked_baseline
-    images, answers, failures = predict(files, models, gate.slice_keys)
+    images, answers, failures = predict(example_files, models, gate.slice_keys)
     if _CANDIDATE in failures:
         raise failures[_CANDIDATE]
     if _BASELINE in failures and baseline is not None:
@@ -57,13 +56,12 @@ def evaluate(
         baseline = replace(baseline, failure=failure)
     predictions = Predictions(images, answers[_CANDIDATE], answers.get(_BASELINE))
     measured = Measured(
-        size_mb=_size_bytes(candidate.path) / 1e6,
-        latency_ms=candidate.latency_ms(first_example(files)),
+        size_mb=sum(map(files.size_of, files.files_below(candidate.path))) / 1e6,
+        latency_ms=candidate.latency_ms(first_example(example_files)),
         signatures=read_signatures(candidate.path),
     )
     for asked in models.values():
         asked.close()
-    fileio.makedirs(evaluation.uri)
     predictions.save(os.path.join(evaluation.uri, PREDICTIONS_FILE))
     if gate.write_tfma_metrics:
         # TFMA is slow to import.
@@ -71,9 +69,7 @@ def evaluate(
 
         write_tfma_metrics(predictions, gate.slice_keys, evaluation.uri)
     verdict = judge(predictions, measured, baseline, gate, _profile(quality))
-    io_utils.write_string_file(
-        os.path.join(evaluation.uri, VERDICT_FILE), verdict.to_json()
-    )
+    atomic.write_text(os.path.join(evaluation.uri, VERDICT_FILE), verdict.to_json())
     _bless(model, blessing, verdict)
     for rule in verdict.rules:
         logger.info("%s: %s", rule.outcome, rule.message)
@@ -116,16 +112,6 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {text[0][:300] if text else ''}"
 
 
-def _size_bytes(folder: str) -> int:
-    import tensorflow as tf
-
-    return sum(
-        int(tf.io.gfile.stat(os.path.join(parent, name)).length)
-        for parent, _, names in tf.io.gfile.walk(folder)
-        for name in names
-    )
-
-
 def _bless(
     model: artifact.Artifact, blessing: artifact.Artifact, verdict: Verdict
 ) -> None:
@@ -140,11 +126,9 @@ def _bless(
     name = (
         constants.BLESSED_FILE_NAME if is_blessed else constants.NOT_BLESSED_FILE_NAME
     )
-    io_utils.write_string_file(os.path.join(blessing.uri, name), "")
+    atomic.write_text(os.path.join(blessing.uri, name), "")
     # A copy: Pusher, which sees the blessing alone, puts it into the manifest.
-    io_utils.write_string_file(
-        os.path.join(blessing.uri, VERDICT_FILE), verdict.to_json()
-    )
+    atomic.write_text(os.path.join(blessing.uri, VERDICT_FILE), verdict.to_json())
     blessing.set_int_custom_property(
         constants.ARTIFACT_PROPERTY_BLESSED_KEY,
         constants.BLESSED_VALUE if is_blessed else constants.NOT_BLESSED_VALUE,

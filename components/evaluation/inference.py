@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.saved_model import loader_impl
-from tfx.dsl.io import fileio
 
 from graft.components import progress
-from graft.components.artifact_files import records
 from graft.components.evaluation.config import SIZE_SLICE
 from graft.components.evaluation.predictions import Answers, EvaluatedImages
 from graft.contract import example_keys, signature_names
 from graft.contract.errors import DataError
 from graft.contract.label_map import LabelMap
+from graft.storage import files, tfrecords
 
 _BATCH_SIZE = 32
 _NUM_TIMED_CALLS = 15
@@ -94,8 +93,7 @@ def session_config() -> tf.compat.v1.ConfigProto:
 def read_label_map(model_path: str) -> LabelMap:
     """Read the label map beside a SavedModel of `graft.trainer.export`."""
     path = os.path.join(model_path, "assets.extra", signature_names.CLASS_NAMES_ASSET)
-    with fileio.open(path, "rb") as file:
-        return LabelMap.from_text(file.read().decode())
+    return LabelMap.from_text(files.read_text(path))
 
 
 def predict(
@@ -154,7 +152,7 @@ def predict(
 
 
 def _batches(example_files: Sequence[str]) -> Iterator[list[bytes]]:
-    dataset = records(example_files)
+    dataset = tfrecords.dataset(example_files)
     for batch in dataset.batch(_BATCH_SIZE).prefetch(2).as_numpy_iterator():
         yield list(batch)
 
@@ -210,6 +208,6 @@ def first_example(example_files: Sequence[str]) -> bytes:
     Raises:
         DataError: There is none.
     """
-    for record in records(example_files).take(1).as_numpy_iterator():
+    for record in tfrecords.dataset(example_files).take(1).as_numpy_iterator():
         return bytes(record)
     raise DataError("The `test` split has no images.")

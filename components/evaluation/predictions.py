@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from graft.components.publishing import files
 from graft.contract.label_map import NO_LABEL, LabelMap
+from graft.storage import atomic, files
 
 PREDICTIONS_FILE = "predictions.npz"
 """File of the evaluation artifact that holds `Predictions`."""
@@ -99,18 +99,14 @@ class Predictions:
         if self.baseline is not None:
             arrays["baseline_class_names"] = np.asarray(self.baseline.class_names)
             arrays["baseline_probabilities"] = self.baseline.probabilities
-        # In memory first: a file of TensorFlow's can't seek while it is written.
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
-        with files.open_file(path, "wb") as file:
-            file.write(buffer.getvalue())
+        atomic.write_bytes(path, buffer.getvalue())
 
     @classmethod
     def load(cls, path: str) -> Predictions:
         """Read what `save` wrote."""
-        with files.open_file(path, "rb") as file:
-            buffer = io.BytesIO(file.read())
-        with np.load(buffer, allow_pickle=False) as data:
+        with np.load(io.BytesIO(files.read_bytes(path)), allow_pickle=False) as data:
             arrays = {key: data[key] for key in data.files}
         baseline = None
         if "baseline_class_names" in arrays:

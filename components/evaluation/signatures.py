@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from tensorflow.core.protobuf import saved_model_pb2
-from tfx.dsl.io import fileio
 
 from graft.contract import signature_names
+from graft.storage import files
 
 CLIENT_SIGNATURES = (
     signature_names.SERVING_SIGNATURE,
@@ -22,8 +22,8 @@ Signatures = dict[str, dict[str, str]]
 
 def read_signatures(model_path: str) -> Signatures:
     """Return inputs and outputs of the signatures that clients call."""
-    with fileio.open(os.path.join(model_path, "saved_model.pb"), "rb") as file:
-        saved = saved_model_pb2.SavedModel.FromString(file.read())
+    content = files.read_bytes(os.path.join(model_path, "saved_model.pb"))
+    saved = saved_model_pb2.SavedModel.FromString(content)
     found: Signatures = {}
     for name, signature in saved.meta_graphs[0].signature_def.items():
         if name not in CLIENT_SIGNATURES:

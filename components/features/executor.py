@@ -7,10 +7,8 @@ import os
 from collections.abc import Sequence
 
 import apache_beam as beam
-import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.util import examples_utils
-from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact, artifact_utils
 
@@ -30,6 +28,7 @@ from graft.components.features.output_properties import (
 )
 from graft.contract import example_keys, split_names
 from graft.contract.label_map import LabelMap
+from graft.storage import files, tfrecords
 from graft.trainer.backbones.feature_engine import engine_label, resolve_engine
 
 logger = logging.getLogger(__name__)
@@ -60,7 +59,7 @@ def store_features(
         source = artifact_utils.get_split_uri([metadata], split)
         images = artifact_utils.get_split_uri([examples], split)
         target = artifact_utils.get_split_uri([features], split)
-        fileio.makedirs(target)
+        files.make_folder(target)
         shards += [
             Shard(
                 metadata=os.path.join(source, name),
@@ -69,7 +68,7 @@ def store_features(
                 # The gate has a verdict for such a class.
                 may_be_unknown=split == split_names.TEST_SPLIT,
             )
-            for name in sorted(fileio.listdir(source))
+            for name in files.list_folder(source)
         ]
     names = tft.TFTransformOutput(transform_graph.uri).vocabulary_by_name(
         example_keys.CLASS_NAMES_VOCABULARY
@@ -98,7 +97,7 @@ def store_features(
     finally:
         release_workers()
     if not cache_dir:
-        fileio.rmtree(store)
+        files.remove_folder(store)
 
 
 def _tell(
@@ -134,12 +133,6 @@ def _tell(
 def _num_records(shards: Sequence[Shard]) -> int:
     """Count the records of all shards by their metadata, which is small."""
     return sum(
-        int(dataset.reduce(0, lambda count, _: count + 1))
-        for dataset in (
-            tf.data.TFRecordDataset(
-                shard.metadata,
-                compression_type="GZIP" if shard.metadata.endswith(".gz") else "",
-            )
-            for shard in shards
-        )
+        int(tfrecords.dataset([shard.metadata]).reduce(0, lambda count, _: count + 1))
+        for shard in shards
     )

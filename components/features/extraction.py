@@ -24,9 +24,9 @@ from graft.components.features.feature_records import (
 from graft.components.features.image_batches import ImageReader, trace_preparation
 from graft.components.features.output_properties import COMPUTED, DAMAGED, FROM_STORE
 from graft.components.features.store import FeatureStore
-from graft.components.features.store_files import is_remote
 from graft.components.progress import Progress
 from graft.contract.label_map import LabelMap
+from graft.storage.paths import is_remote
 from graft.trainer.backbones.backbone import backbone_fingerprint, build_backbone
 from graft.trainer.backbones.feature_engine import (
     FeatureEngine,

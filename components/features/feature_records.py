@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,10 +10,10 @@ import pyarrow as pa
 import tensorflow as tf
 from tfx_bsl.coders import example_coder
 
-from graft.components.features.image_batches import compression_of
 from graft.contract import example_keys
 from graft.contract.errors import DataError
 from graft.contract.label_map import NO_LABEL, LabelMap
+from graft.storage import tfrecords
 
 _METADATA = {
     key: tf.io.FixedLenFeature([], tf.string)
@@ -48,7 +47,7 @@ def read_records(path: str) -> Records:
     """Read a TFRecord of examples; images in it are passed over."""
     columns = {
         key: column.numpy().tolist()
-        for key, column in _read_columns(path, compression_of(path)).items()
+        for key, column in _read_columns(path, tfrecords.compression_of(path)).items()
     }
     return Records(
         keys=[
@@ -122,8 +121,7 @@ def write_features(
         read: Returns the features of some keys, float32 (len(keys), F).
     """
     encoder = example_coder.RecordBatchToExamplesEncoder(None)
-    unfinished = f"{target}.{os.getpid()}.partial"
-    with tf.io.TFRecordWriter(unfinished, compression_of(target)) as writer:
+    with tfrecords.writer(target) as writer:
         for start in range(0, len(records.keys), _WRITE_BATCH):
             part = slice(start, start + _WRITE_BATCH)
             keys = records.keys[part]
@@ -135,7 +133,6 @@ def write_features(
             }
             for example in encoder.encode(pa.RecordBatch.from_pydict(columns)):
                 writer.write(example)
-    tf.io.gfile.rename(unfinished, target, overwrite=True)
 
 
 def _lists(values: np.ndarray) -> pa.Array:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from graft.contract import example_keys
+from graft.storage import tfrecords
 from graft.trainer.preprocessing.image_preprocessing import resize_image
 from graft.trainer.preprocessing.normalisation import normalise_pixels
 from graft.trainer.preprocessing.spec import PreprocessingSpec
@@ -42,11 +43,6 @@ class ImageBatch:
 
     keys: list[bytes]
     pixels: np.ndarray
-
-
-def compression_of(path: str) -> str:
-    """Return TensorFlow's name for the compression that a file's name tells."""
-    return "GZIP" if path.endswith(".gz") else ""
 
 
 def trace_preparation(spec: PreprocessingSpec) -> Prepare:
@@ -88,7 +84,7 @@ class ImageReader:
         self._idle = None
         keys = tf.constant([key.hex() for key in wanted], tf.string)
         stream.wanted.insert(keys, tf.ones_like(keys, tf.int64))
-        stream.paths.enqueue((path, compression_of(path)))
+        stream.paths.enqueue((path, tfrecords.compression_of(path)))
         for hashes, pixels in stream.batches:
             if not len(hashes):
                 break

@@ -12,15 +12,13 @@ written aside and renamed: a reader sees a whole file or none, and several runs 
 write at once. A file whose content does not have the hash of its name is never read,
 and computed anew.
 
-The folder may be a URI that TensorFlow's file systems know (`gs://...`). Its files are
-then kept in a temporary folder too, for as long as the store is open. In memory there
-is an index alone, some 250 bytes an image: features stay in the files until they are
-asked for.
+The folder may be a URI (`gs://...`, `s3://...`). Its files are then kept in a temporary
+folder too, for as long as the store is open. In memory there is an index alone, some
+250 bytes an image: features stay in the files until they are asked for.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -33,16 +31,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import tensorflow as tf
 
 from graft.components.features.store_files import (
     FILE_SUFFIX,
     NAMESPACE_FILE,
-    is_remote,
     read_verified,
     set_aside,
-    write_whole,
 )
+from graft.storage import atomic, files, hashing
+from graft.storage.paths import is_remote, join
 
 _KEY, _FEATURE = "key", "feature"
 
@@ -51,8 +48,7 @@ logger = logging.getLogger(__name__)
 
 def namespace_of(parts: Mapping[str, Any]) -> str:
     """Return the name, 32 hexadecimal digits, that stands for `parts`."""
-    text = json.dumps(parts, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashing.hash_json(parts)[:32]
 
 
 @dataclass(eq=False)
@@ -76,28 +72,27 @@ class FeatureStore:
     @property
     def namespace_folder(self) -> str:
         """Where this namespace's files lie."""
-        return os.path.join(self.folder, namespace_of(self.parts))
+        return join(self.folder, namespace_of(self.parts))
 
     def open(self) -> FeatureStore:
         """Make the namespace if there is none, and read its index."""
         if is_remote(self.folder):
             self._mirror = tempfile.mkdtemp(prefix="graft-features-")
             weakref.finalize(self, shutil.rmtree, self._mirror, ignore_errors=True)
-        tf.io.gfile.makedirs(self.namespace_folder)
-        readme = os.path.join(self.namespace_folder, NAMESPACE_FILE)
+        readme = join(self.namespace_folder, NAMESPACE_FILE)
         # Written at every opening of a local store: `prune` goes by the file's time.
-        if self._mirror is None or not tf.io.gfile.exists(readme):
+        if self._mirror is None or not files.exists(readme):
             text = json.dumps(self.parts, indent=1, sort_keys=True)
-            write_whole(readme, text.encode())
+            atomic.write_text(readme, text)
         self.refresh()
         return self
 
     def refresh(self) -> None:
         """Take in what was written since, by whomever."""
-        for name in sorted(tf.io.gfile.listdir(self.namespace_folder)):
+        for name in files.list_folder(self.namespace_folder):
             if not name.endswith(FILE_SUFFIX) or name in self._seen:
                 continue
-            path = os.path.join(self.namespace_folder, name)
+            path = join(self.namespace_folder, name)
             try:
                 content = read_verified(path)
             except FileNotFoundError:
@@ -160,8 +155,8 @@ class FeatureStore:
         with pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)
         content = memoryview(sink.getvalue())
-        name = hashlib.sha256(content).hexdigest() + FILE_SUFFIX
-        write_whole(os.path.join(self.namespace_folder, name), content)
+        name = hashing.hash_bytes(content) + FILE_SUFFIX
+        atomic.write_bytes(join(self.namespace_folder, name), content)
         self._seen.add(name)
         self._add(name, content)
 
@@ -170,7 +165,7 @@ class FeatureStore:
         folder = self.namespace_folder
         if self._mirror is not None:
             folder = self._mirror
-            write_whole(os.path.join(folder, name), content)
+            atomic.write_bytes(os.path.join(folder, name), content)
         index = len(self._paths)
         self._paths.append(os.path.join(folder, name))
         for row, key in enumerate(keys_of(content)):

@@ -10,16 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import tensorflow as tf
-
 from graft.components.features.store import keys_of
 from graft.components.features.store_files import (
     DAMAGED_SUFFIX,
     FILE_SUFFIX,
     NAMESPACE_FILE,
-    TORN_SUFFIX,
     read_verified,
 )
+from graft.storage import files
+from graft.storage.atomic import PARTIAL_SUFFIX
+from graft.storage.paths import join
 
 _TORN_AFTER_SECONDS = 3600.0  # a younger partial file may be a write under way
 
@@ -51,23 +51,22 @@ def summarise(folder: str) -> Iterable[NamespaceSummary]:
     Args:
         folder: Folder of the store. One that does not exist holds nothing.
     """
-    if not tf.io.gfile.exists(folder):
+    if not files.exists(folder):
         return
-    for name in sorted(tf.io.gfile.listdir(folder)):
-        path = os.path.join(folder, name.rstrip("/"))
-        readme = os.path.join(path, NAMESPACE_FILE)
-        if not tf.io.gfile.exists(readme):
+    for name in files.list_folder(folder):
+        path = join(folder, name)
+        readme = join(path, NAMESPACE_FILE)
+        if not files.exists(readme):
             continue
-        with tf.io.gfile.GFile(readme, "r") as file:
-            parts = json.loads(file.read())
-        files = [
-            os.path.join(path, entry)
-            for entry in tf.io.gfile.listdir(path)
+        parts = json.loads(files.read_text(readme))
+        paths = [
+            join(path, entry)
+            for entry in files.list_folder(path)
             if entry.endswith(FILE_SUFFIX)
         ]
         keys: set[bytes] = set()
         num_bytes = num_damaged = 0
-        for entry in files:
+        for entry in paths:
             try:
                 content = read_verified(entry)
             except FileNotFoundError:
@@ -78,7 +77,7 @@ def summarise(folder: str) -> Iterable[NamespaceSummary]:
             num_bytes += len(content)
             keys.update(keys_of(content))
         yield NamespaceSummary(
-            os.path.basename(path), parts, len(files), len(keys), num_bytes, num_damaged
+            name, parts, len(paths), len(keys), num_bytes, num_damaged
         )
 
 
@@ -103,7 +102,7 @@ def prune(folder: str, unused_seconds: float) -> list[str]:
             removed.append(entry.path)
             continue
         for file in sorted(os.scandir(entry.path), key=lambda file: file.name):
-            is_torn = file.name.endswith(TORN_SUFFIX) and (
+            is_torn = file.name.endswith(PARTIAL_SUFFIX) and (
                 now - file.stat().st_mtime > _TORN_AFTER_SECONDS
             )
             if is_torn or file.name.endswith(DAMAGED_SUFFIX):

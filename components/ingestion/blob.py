@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import ExitStack
 from types import TracebackType
 
-import tensorflow as tf
+from graft.storage.atomic import replacing
 
 
 class BlobWriter:
@@ -19,8 +19,9 @@ class BlobWriter:
     def __init__(self, path: str) -> None:
         self.path = path
         self._position = 0
-        tf.io.gfile.makedirs(os.path.dirname(path))
-        self._file = tf.io.gfile.GFile(path, "wb")
+        self._opened = ExitStack()
+        written = self._opened.enter_context(replacing(path))
+        self._file = self._opened.enter_context(open(written, "wb"))
 
     def append(self, encoded: bytes) -> int:
         """Write the bytes of an image; return the position of the first one."""
@@ -38,4 +39,4 @@ class BlobWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self._opened.__exit__(kind, error, trace)

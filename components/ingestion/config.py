@@ -52,9 +52,8 @@ class DataConfig(BaseModel):
     path: str = Field(
         min_length=1,
         description="A folder, a manifest (.csv, .jsonl), TFRecord files (a file, a "
-        "folder or a glob pattern), `keras:NAME` (cifar10, cifar100, mnist, "
-        "fashion_mnist) or `sklearn:digits`. Local, gs:// or another file system that "
-        "Apache Beam knows.",
+        "folder or a pattern with `*`), `keras:NAME` (cifar10, cifar100, mnist, "
+        "fashion_mnist) or `sklearn:digits`. Local, gs:// or s3://.",
     )
     format: Literal[
         "auto", "folders", "pre_split", "csv", "jsonl", "tfrecord", "keras", "sklearn"

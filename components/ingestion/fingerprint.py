@@ -1,7 +1,7 @@
 """A fingerprint of the data: it changes when an image is added, removed or replaced.
 
-It needs no TensorFlow and no Beam (but for remote folders) and reads no image: names,
-sizes and times of change are enough, and the content of manifests.
+It needs no TensorFlow and no Beam, and reads no image: names, sizes and times of change
+are enough, and the content of manifests.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import hashlib
 import json
 import os
 
-from graft.components.ingestion import file_system
+from graft.components.ingestion import data_files
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.layout import detect_format, record_files, require_files
 from graft.components.ingestion.manifests import read_rows
+from graft.storage import listing
+from graft.storage.listing import FileEntry
+from graft.storage.paths import expand_home, is_remote, join
 
 
 def fingerprint(config: DataConfig) -> str:
@@ -31,7 +34,7 @@ def fingerprint(config: DataConfig) -> str:
         DataError: There is no such data.
     """
     digest = hashlib.sha256()
-    path = file_system.local_path(config.path)
+    path = expand_home(config.path)
     layout = detect_format(config)
     if layout in ("keras", "sklearn"):
         digest.update(config.path.encode())
@@ -41,7 +44,7 @@ def fingerprint(config: DataConfig) -> str:
     elif layout == "tfrecord":
         entries = record_files(path)
     else:
-        tree = file_system.list_tree(path)
+        tree = data_files.list_tree(path)
         require_files(tree, config)
         entries = tree.files
         digest.update(json.dumps(tree.folders).encode())
@@ -52,15 +55,13 @@ def fingerprint(config: DataConfig) -> str:
     return digest.hexdigest()
 
 
-def _manifest_entries(
-    path: str, layout: str, config: DataConfig
-) -> list[file_system.FileEntry]:
+def _manifest_entries(path: str, layout: str, config: DataConfig) -> list[FileEntry]:
     entries = []
     folder = path.rsplit("/", 1)[0] if "/" in path else "."
     for _, row in read_rows(path, layout, config):
-        entries.append(file_system.FileEntry("", json.dumps(row, default=str), 0, 0))
+        entries.append(FileEntry("", json.dumps(row, default=str), 0, 0))
         name = str(row.get(config.path_column) or "")
-        image_path = file_system.join(folder, name)
-        if name and not file_system.is_remote(image_path):
-            entries.append(file_system.stat_file(os.path.abspath(image_path), name))
+        image_path = join(folder, name)
+        if name and not is_remote(image_path):
+            entries.append(listing.entry_of(os.path.abspath(image_path), name))
     return entries

@@ -6,7 +6,6 @@ import os
 from collections import Counter, defaultdict
 
 from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.file_system import FileEntry, Tree
 from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.source import Listing, class_name_of, some_of
 from graft.components.ingestion.splitting import (
@@ -16,6 +15,7 @@ from graft.components.ingestion.splitting import (
 )
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS
+from graft.storage.listing import FileEntry, Tree
 
 # Files that lie beside images and are none; anything else is read to find out.
 _SIDECAR_EXTENSIONS = frozenset(

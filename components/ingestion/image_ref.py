@@ -10,7 +10,8 @@ import os
 import stat
 from typing import NamedTuple
 
-from graft.components.ingestion import file_system
+from graft.storage import files
+from graft.storage.paths import is_remote
 
 
 class ImageRef(NamedTuple):
@@ -84,12 +85,12 @@ def read_bytes(ref: ImageRef, max_bytes: int) -> bytes:
             f"file too large: {ref.size} bytes, `max_file_bytes` is {max_bytes}"
         )
     try:
-        if file_system.is_remote(ref.path):
-            with file_system.open_file(ref.path) as file:
-                if ref.offset is not None:
-                    file.seek(ref.offset)
-                    return bytes(file.read(ref.size or 0))
-                encoded = bytes(file.read(max_bytes + 1))
+        if is_remote(ref.path):
+            if ref.offset is not None:
+                return files.read_bytes(ref.path, ref.offset, ref.size or 0)
+            if ref.size is None and files.size_of(ref.path) > max_bytes:
+                raise ValueError(f"file too large: `max_file_bytes` is {max_bytes}")
+            encoded = files.read_bytes(ref.path)
         else:
             if ref.offset is not None:
                 with open(ref.path, "rb") as file:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -45,6 +44,8 @@ from graft.components.ingestion.transforms import (
     WriteShards,
 )
 from graft.contract.errors import UserError
+from graft.storage import atomic, files
+from graft.storage.paths import join
 
 logger = logging.getLogger(__name__)
 
@@ -90,11 +91,11 @@ def ingest(
         UserError: The disk is full.
     """
     # Beside the splits: all that lies in a split's folder is read as data.
-    work_folder = os.path.join(outputs.examples, _WORK_FOLDER)
+    work_folder = join(outputs.examples, _WORK_FOLDER)
     for folder in outputs:
         _empty_folder(folder)
     try:
-        tf.io.gfile.makedirs(work_folder)
+        files.make_folder(work_folder)
         return _Ingestion(config, outputs, work_folder, make_pipeline).run()
     except Exception as error:
         for folder in outputs:
@@ -106,8 +107,7 @@ def ingest(
             ) from error
         raise
     finally:
-        if tf.io.gfile.exists(work_folder):
-            tf.io.gfile.rmtree(work_folder)
+        files.remove_folder(work_folder)
 
 
 class _Ingestion:
@@ -135,8 +135,8 @@ class _Ingestion:
         logger.info("Reading %d images of %d listed.", len(refs), len(listing.refs))
         self._progress.expect("images", len(refs))
         tasks = _write_lists(refs, work_folder, "images")
-        counts_path = os.path.join(work_folder, "counts.json")
-        quarantined_path = os.path.join(work_folder, "quarantined.json")
+        counts_path = join(work_folder, "counts.json")
+        quarantined_path = join(work_folder, "quarantined.json")
         with self._make_pipeline() as pipeline:
             shards = (
                 pipeline
@@ -165,8 +165,8 @@ class _Ingestion:
         for warning in summary.warnings:
             logger.warning("%s", warning)
         require_usable(summary, quarantined, config)
-        _write_text(
-            os.path.join(outputs.schema, SCHEMA_FILE_NAME),
+        atomic.write_text(
+            join(outputs.schema, SCHEMA_FILE_NAME),
             text_format.MessageToString(example_schema()),
         )
         _write_quarantine(outputs.quarantine, summary, quarantined, groups)
@@ -181,7 +181,7 @@ class _Ingestion:
         config, work_folder = self._config, self._work_folder
         self._progress.expect("files compared", len(candidates))
         tasks = _write_lists([refs[c] for c in candidates], work_folder, "copies")
-        hashes_path = os.path.join(work_folder, "hashes.json")
+        hashes_path = join(work_folder, "hashes.json")
         with self._make_pipeline() as pipeline:
             (
                 pipeline
@@ -214,24 +214,16 @@ def _write_lists(
     tasks = []
     for index in range(total):
         begin, end = (len(refs) * i // total for i in (index, index + 1))
-        path = os.path.join(work_folder, f"{what}-{index:05d}.jsonl")
-        _write_text(path, "".join(ref.to_json() + "\n" for ref in refs[begin:end]))
+        path = join(work_folder, f"{what}-{index:05d}.jsonl")
+        atomic.write_text(
+            path, "".join(ref.to_json() + "\n" for ref in refs[begin:end])
+        )
         tasks.append(ShardTask(path, begin, index, total))
     return tasks
 
 
 def _read_json(path: str) -> Any:
-    with tf.io.gfile.GFile(path, "r") as file:
-        return json.load(file)
-
-
-def _write_text(path: str, text: str) -> None:
-    """Write a file that appears whole or not at all."""
-    tf.io.gfile.makedirs(os.path.dirname(path))
-    unfinished = f"{path}.unfinished"
-    with tf.io.gfile.GFile(unfinished, "w") as file:
-        file.write(text)
-    tf.io.gfile.rename(unfinished, path, overwrite=True)
+    return json.loads(files.read_text(path))
 
 
 def _write_quarantine(
@@ -256,24 +248,24 @@ def _write_quarantine(
         (QUARANTINE_FILE, bad_lines),
         (DUPLICATES_FILE, copy_lines),
     ):
-        _write_text(os.path.join(uri, name), "".join(line + "\n" for line in lines))
+        atomic.write_text(join(uri, name), "".join(line + "\n" for line in lines))
     # Last: where it is, all is.
-    _write_text(
-        os.path.join(uri, SUMMARY_FILE),
+    atomic.write_text(
+        join(uri, SUMMARY_FILE),
         json.dumps(summary.to_dict(), indent=2, ensure_ascii=False) + "\n",
     )
 
 
 def _empty_folder(folder: str) -> None:
     """Remove what a killed run left."""
-    if not tf.io.gfile.exists(folder):
+    if not files.exists(folder):
         return
-    for name in tf.io.gfile.listdir(folder):
-        path = os.path.join(folder, name.rstrip("/"))
-        if tf.io.gfile.isdir(path):
-            tf.io.gfile.rmtree(path)
+    for name in files.list_folder(folder):
+        path = join(folder, name)
+        if files.is_folder(path):
+            files.remove_folder(path)
         else:
-            tf.io.gfile.remove(path)
+            files.remove_file(path)
 
 
 def _is_disk_full(error: BaseException | None) -> bool:

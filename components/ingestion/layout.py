@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 
-from graft.components.ingestion import file_system
+from graft.components.ingestion import data_files
 from graft.components.ingestion.config import DataConfig
 from graft.contract.errors import DataError
+from graft.storage import files, listing
+from graft.storage.listing import FileEntry, Tree
+from graft.storage.paths import expand_home, is_remote, name_of
 
-_GLOB_CHARACTERS = re.compile(r"[*?\[]")
 _RECORD_NAME = re.compile(r"tf_?record", re.IGNORECASE)
 
 
@@ -21,7 +23,7 @@ def detect_format(config: DataConfig) -> str:  # noqa: PLR0911
     """
     if config.format != "auto":
         return config.format
-    path = file_system.local_path(config.path)
+    path = expand_home(config.path)
     scheme, _, _ = path.partition(":")
     if scheme in ("keras", "sklearn"):
         return scheme
@@ -31,11 +33,11 @@ def detect_format(config: DataConfig) -> str:  # noqa: PLR0911
     if lower.endswith((".jsonl", ".ndjson")):
         return "jsonl"
     if is_record_name(path) or (
-        _GLOB_CHARACTERS.search(path) and not os.path.isdir(path)
+        listing.has_wildcards(path) and not files.is_folder(path)
     ):
         return "tfrecord"
     require_folder(path)
-    if not file_system.is_remote(path):
+    if not is_remote(path):
         with os.scandir(path) as entries:
             names = [entry for entry in entries if not entry.name.startswith(".")]
         has_folders = any(entry.is_dir() for entry in names)
@@ -46,20 +48,18 @@ def detect_format(config: DataConfig) -> str:  # noqa: PLR0911
     return "folders"
 
 
-def record_files(path: str) -> list[file_system.FileEntry]:
+def record_files(path: str) -> list[FileEntry]:
     """Return the TFRecord files that `path` names: a file, a folder or a glob pattern.
 
     Raises:
         DataError: There are none.
     """
-    if file_system.is_folder(path):
-        found = file_system.list_tree(path).files
-    elif _GLOB_CHARACTERS.search(path):
-        found = file_system.glob(path)
-    elif file_system.is_file(path):
-        found = [file_system.stat_file(path, os.path.basename(path))]
+    if files.is_folder(path):
+        found = data_files.list_tree(path).files
+    elif files.is_file(path):
+        found = [listing.entry_of(path, name_of(path))]
     else:
-        found = []
+        found = listing.find_files(path)
     if not found:
         raise DataError(
             f"No TFRecord file is at `data.path`. Received: path={path!r}. Give a "
@@ -75,7 +75,7 @@ def is_record_name(path: str) -> bool:
 
 def require_file(path: str, layout: str) -> None:
     """Raise DataError unless `path` is a file, for a manifest of kind `layout`."""
-    if not file_system.is_file(path):
+    if not files.is_file(path):
         raise DataError(
             f"`data.path` names no file. Received: path={path!r}. A {layout.upper()} "
             "manifest with the columns path and label is expected there."
@@ -84,15 +84,15 @@ def require_file(path: str, layout: str) -> None:
 
 def require_folder(path: str) -> None:
     """Raise DataError unless `path` is a folder."""
-    if file_system.is_folder(path):
+    if files.is_folder(path):
         return
-    if file_system.is_file(path):
+    if files.is_file(path):
         raise DataError(
             f"`data.path` is a file of unknown kind. Received: path={path!r}. Allowed: "
             "a folder of class folders, a .csv or .jsonl manifest, a .tfrecord file."
         )
     remedy = "Check the spelling"
-    if not file_system.is_remote(path):
+    if not is_remote(path):
         parent = os.path.abspath(path)
         while not os.path.isdir(parent):
             parent = os.path.dirname(parent)
@@ -103,7 +103,7 @@ def require_folder(path: str) -> None:
     )
 
 
-def require_files(tree: file_system.Tree, config: DataConfig) -> None:
+def require_files(tree: Tree, config: DataConfig) -> None:
     """Check that a folder holds any file at all.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graft.components.ingestion import (
     built_in,
-    file_system,
+    data_files,
     folders,
     manifests,
     records,
@@ -18,6 +18,7 @@ from graft.components.ingestion.layout import (
     require_folder,
 )
 from graft.components.ingestion.source import Listing
+from graft.storage.paths import expand_home
 
 
 def list_images(config: DataConfig, work_folder: str) -> Listing:
@@ -34,7 +35,7 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
     Raises:
         DataError: There is nothing there, or it isn't what `config` says.
     """
-    path = file_system.local_path(config.path)
+    path = expand_home(config.path)
     layout = detect_format(config)
     if layout in ("keras", "sklearn"):
         return built_in.list_images(config, work_folder)
@@ -44,6 +45,6 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
     if layout == "tfrecord":
         return records.list_images(record_files(path), config, work_folder)
     require_folder(path)
-    tree = file_system.list_tree(path)
+    tree = data_files.list_tree(path)
     require_files(tree, config)
     return folders.list_images(tree, path, config)

@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Iterator
 
-from graft.components.ingestion import file_system
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.source import Listing, class_name_of, some_of
@@ -20,6 +19,8 @@ from graft.components.ingestion.splitting import (
 )
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS, TRAIN_SPLIT
+from graft.storage import files, listing
+from graft.storage.paths import is_remote, join, parent_of
 
 
 def list_images(path: str, layout: str, config: DataConfig) -> Listing:
@@ -38,7 +39,7 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
         DataError: Columns or values are missing, or a split's name is unknown.
     """
     source = os.path.basename(path)
-    folder = path.rsplit("/", 1)[0] if file_system.is_remote(path) else _folder(path)
+    folder = parent_of(path) if is_remote(path) else _folder(path)
     rows: list[tuple[str, str, str | None, tuple[tuple[str, str], ...]]] = []
     for line, row in read_rows(path, layout, config):
         name, label = row.get(config.path_column), row.get(config.label_column)
@@ -65,18 +66,18 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
         )
     if not rows:
         raise DataError(f"The manifest {path!r} names no images. Add lines to it.")
-    listing = Listing(layout)
+    found = Listing(layout)
     roles = {role for _, _, role, _ in rows if role}
     splits = splits_of_roles(roles, config.validation_becomes)
     if any(role is None for _, _, role, _ in rows) and TRAIN_ROLE in roles:
         # The images whose split is open fill the other splits.
         splits[TRAIN_ROLE] = (TRAIN_SPLIT,)
     for name, label, role, columns in rows:
-        image_path = file_system.join(folder, name)
+        image_path = join(folder, name)
         size = None
-        if not file_system.is_remote(image_path):
-            size = file_system.stat_file(image_path, name).size
-        listing.refs.append(
+        if not is_remote(image_path):
+            size = listing.entry_of(image_path, name).size
+        found.refs.append(
             ImageRef(
                 image_path,
                 name,
@@ -87,7 +88,7 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
                 columns=columns,
             )
         )
-    return listing
+    return found
 
 
 def _further_columns(
@@ -112,7 +113,7 @@ def read_rows(
         DataError: The manifest is no such file, or lacks a column.
     """
     try:
-        with file_system.open_file(path) as file:
+        with files.open_for_reading(path) as file:
             text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
             if layout == "csv":
                 yield from _csv_rows(text, path, config)

@@ -11,16 +11,16 @@ from typing import IO, cast
 
 import tensorflow as tf
 
-from graft.components.ingestion import file_system
 from graft.components.ingestion.blob import BlobWriter
 from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.file_system import FileEntry
 from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.source import Listing, class_name_of
 from graft.components.ingestion.splitting import ROLE_OF_NAME, splits_of_roles
 from graft.contract.errors import DataError
 from graft.contract.example_keys import FILENAME_KEY, SOURCE_KEY
 from graft.contract.split_names import SPLITS
+from graft.storage import files
+from graft.storage.listing import FileEntry
 
 _WORD = re.compile(r"[A-Za-z]+")
 # A record: length (8 bytes), its checksum (4), the data, its checksum (4).
@@ -30,12 +30,12 @@ _LARGEST_RECORD_BYTES = 1 << 31
 
 
 def list_images(
-    files: list[FileEntry], config: DataConfig, work_folder: str
+    entries: list[FileEntry], config: DataConfig, work_folder: str
 ) -> Listing:
     """List the images in TFRecord files, reading each file once.
 
     Args:
-        files: The files. A word such as "train" in a file's or folder's name is its
+        entries: The files. A word such as "train" in a file's or folder's name is its
             split.
         config: Names the keys of image and label.
         work_folder: Where the images of gzipped files are unpacked to.
@@ -47,14 +47,14 @@ def list_images(
         DataError: A file is damaged, or an example lacks a key.
     """
     listing = Listing("tfrecord")
-    roles = {entry.name: _role_of(entry.name) for entry in files}
+    roles = {entry.name: _role_of(entry.name) for entry in entries}
     splits = splits_of_roles(
         {role for role in roles.values() if role}, config.validation_becomes
     )
-    for number, entry in enumerate(files):
+    for number, entry in enumerate(entries):
         role = roles[entry.name]
         allowed = splits[role] if role else SPLITS
-        with file_system.open_file(entry.path) as file:
+        with files.open_for_reading(entry.path) as file:
             is_packed = file.read(2) == b"\x1f\x8b"
         if is_packed:
             path = os.path.join(work_folder, f"unpacked-{number:05d}.blob")
@@ -82,7 +82,7 @@ def _images_of(
 ) -> Iterator[tuple[ImageRef, bytes]]:
     image_key, label_key = config.tfrecord_image_key, config.tfrecord_label_key
     source = os.path.basename(entry.name)
-    with file_system.open_file(entry.path) as raw:
+    with files.open_for_reading(entry.path) as raw:
         file = cast(IO[bytes], gzip.open(raw, "rb")) if is_packed else raw
         for number, (position, record) in enumerate(_records_of(file, entry)):
             where = f"{entry.path!r}, record {number}"

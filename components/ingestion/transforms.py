@@ -7,7 +7,6 @@ size.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
@@ -20,7 +19,6 @@ from typing import Any, NamedTuple, TypeVar
 import apache_beam as beam
 import tensorflow as tf
 
-from graft.components.ingestion import file_system
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef, printable, read_bytes
 from graft.components.ingestion.readability import examine, has_image_signature
@@ -28,6 +26,8 @@ from graft.components.ingestion.splitting import choose_split
 from graft.components.progress import Progress
 from graft.contract import example_keys
 from graft.contract.split_names import SPLITS
+from graft.storage import atomic, copying, files, hashing, tfrecords
+from graft.storage.paths import is_remote, join
 from graft.trainer.decoding.from_bytes import ImageHeader, check_pixels
 
 METRICS_NAMESPACE = "graft.ImageExampleGen"
@@ -155,7 +155,7 @@ class WriteShards(beam.PTransform):
 
 def read_list(path: str) -> Iterator[ImageRef]:
     """Read the images of a list file."""
-    with tf.io.gfile.GFile(path, "rb") as file:
+    with files.open_for_reading(path) as file:
         for line in file:
             yield ImageRef.from_json(line)
 
@@ -213,7 +213,7 @@ class _PooledFn(beam.DoFn):
 
     def setup(self) -> None:
         self._large = threading.Lock()
-        self._is_remote = file_system.is_remote(self._config.path)
+        self._is_remote = is_remote(self._config.path)
         num_threads = (
             _NUM_REMOTE_THREADS
             if self._is_remote
@@ -297,7 +297,7 @@ class _HashImagesFn(_PooledFn):
         encoded = read_bytes(ref, self._config.max_file_bytes)
         if not has_image_signature(encoded):
             raise ValueError("not an image")
-        return hashlib.sha256(encoded).hexdigest()
+        return hashing.hash_bytes(encoded)
 
 
 class _WriteShardFn(_PooledFn):
@@ -325,15 +325,15 @@ class _WriteShardFn(_PooledFn):
         shard = SHARD_NAME.format(number=task.number, total=task.total)
         places = {
             (kind, split): (
-                os.path.join(self._work_folder, f"{kind}-{split}-{shard}"),
-                os.path.join(uri, f"Split-{split}", shard),
+                join(self._work_folder, f"{kind}-{split}-{shard}"),
+                join(uri, f"Split-{split}", shard),
             )
             for kind, uri in self._uris.items()
             for split in SPLITS
         }
         with ExitStack() as stack:
             writers = {
-                key: stack.enter_context(tf.io.TFRecordWriter(written))
+                key: stack.enter_context(tfrecords.writer(written))
                 for key, (written, _) in places.items()
             }
             for ref, image in self._in_order(self._check, read_list(task.list_path)):
@@ -357,8 +357,8 @@ class _WriteShardFn(_PooledFn):
                 images[split, ref.class_name] += 1
                 num_bytes += len(image.encoded)
         for written, final in places.values():
-            tf.io.gfile.makedirs(os.path.dirname(final))
-            tf.io.gfile.rename(written, final, overwrite=True)
+            files.make_parent(final)
+            copying.move_file(written, final)
         counts = [(split, name, number) for (split, name), number in images.items()]
         yield ShardCounts(sorted(counts), num_bytes)
 
@@ -367,12 +367,9 @@ class _WriteShardFn(_PooledFn):
         header, num_pixels = examine(encoded, self._config.max_pixels)
         with self._large if num_pixels > _LARGE_IMAGE_PIXELS else nullcontext():
             check_pixels(encoded, header.format)
-        return CheckedImage(encoded, hashlib.sha256(encoded).hexdigest(), header)
+        return CheckedImage(encoded, hashing.hash_bytes(encoded), header)
 
 
 def _write_json(value: object, path: str) -> None:
     """Write a value as a JSON file that appears whole or not at all."""
-    unfinished = f"{path}.unfinished"
-    with tf.io.gfile.GFile(unfinished, "w") as file:
-        file.write(json.dumps(value))
-    tf.io.gfile.rename(unfinished, path, overwrite=True)
+    atomic.write_text(path, json.dumps(value))

@@ -20,8 +20,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from graft.components.evaluation.verdict import Verdict
-from graft.components.publishing.labels import replace_text
 from graft.components.publishing.store import served_version
+from graft.storage import atomic
 
 DRIFT_FILE = "drift.json"
 _KEYS = ("name", "divergence", "value", "before", "after")
@@ -64,7 +64,7 @@ def write_drift(
         "written_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     path = os.path.join(model_folder, DRIFT_FILE)
-    replace_text(path, json.dumps(report, indent=1, allow_nan=False))
+    atomic.write_text(path, json.dumps(report, indent=1, allow_nan=False))
     return report
 
 

@@ -8,9 +8,8 @@ import os
 from typing import Any
 
 from tfx.components.pusher import executor as pusher_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
-from tfx.utils import io_utils, json_utils
+from tfx.utils import json_utils
 
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.publishing.config import PushConfig
@@ -19,6 +18,7 @@ from graft.components.publishing.last_run import LAST_RUN_FILE, note_run
 from graft.components.publishing.provenance import describe_environment, record_of
 from graft.components.publishing.store import publish
 from graft.contract.errors import UserError
+from graft.storage import atomic, files
 
 PUSH_KEY = "push"
 """Key of `custom_config` that holds a `PushConfig` as JSON, with a destination."""
@@ -96,7 +96,7 @@ class Executor(pusher_executor.Executor):
             return
         if last_run is not None:
             path = os.path.join(pushed.uri, LAST_RUN_FILE)
-            io_utils.write_string_file(path, last_run.to_json())
+            atomic.write_text(path, last_run.to_json())
 
     def _push(  # noqa: PLR0917 - what a push is about
         self,
@@ -145,7 +145,6 @@ def read_verdict(blessings: list[artifact.Artifact] | None) -> Verdict | None:
     if not blessings:
         return None
     path = os.path.join(blessings[0].uri, VERDICT_FILE)
-    if not fileio.exists(path):
+    if not files.exists(path):
         return None
-    with fileio.open(path, "r") as file:
-        return Verdict.from_json(file.read())
+    return Verdict.from_json(files.read_text(path))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-from graft.components.publishing import files
-from graft.components.publishing.files import is_remote
+from graft.storage import atomic, files
+from graft.storage.paths import is_remote
 
 LABELS_NAME = "graft_labels.json"
 SERVING_CONFIG_NAME = "models.config"
@@ -32,8 +32,7 @@ def read_labels(model_folder: str) -> dict[str, int]:
     path = os.path.join(model_folder, LABELS_NAME)
     if not files.exists(path):
         return {}
-    with files.open_file(path) as file:
-        labels: dict[str, int] = json.loads(file.read())
+    labels: dict[str, int] = json.loads(files.read_text(path))
     return labels
 
 
@@ -67,21 +66,7 @@ def write_labels(model_folder: str, labels: dict[str, int], numbers: list[int]) 
             for label, number in sorted(labels.items())
         ),
     )
-    replace_text(
+    atomic.write_text(
         os.path.join(model_folder, LABELS_NAME), json.dumps(labels, sort_keys=True)
     )
-    replace_text(os.path.join(model_folder, SERVING_CONFIG_NAME), config)
-
-
-def replace_text(path: str, text: str) -> None:
-    """Write a file so that a reader sees the old or the new one, whole."""
-    if is_remote(path):
-        with files.open_file(path, "w") as file:
-            file.write(text)
-        return
-    beside = f"{path}.new"
-    with open(beside, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    atomic.write_text(os.path.join(model_folder, SERVING_CONFIG_NAME), config)

@@ -13,9 +13,8 @@ import os
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 
-from graft.components.publishing import files
-from graft.components.publishing.labels import replace_text
 from graft.components.quality.profile import Profile
+from graft.storage import atomic, files
 
 LAST_RUN_FILE = "last_run.json"
 """File of the `PushedModel` artifact that holds a `LastRun`; absent for the first."""
@@ -79,9 +78,8 @@ def note_run(
     earlier = [run for run in runs if run.pipeline == pipeline]
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     runs.append(LastRun(pipeline, blessing, now, data_fingerprint, data_profile))
-    files.make_folder(model_folder)
     text = json.dumps([asdict(run) for run in runs[-_MOST_RUNS:]], indent=1)
-    replace_text(os.path.join(model_folder, _NOTES_FILE), text)
+    atomic.write_text(os.path.join(model_folder, _NOTES_FILE), text)
     return earlier[-1] if earlier else None
 
 
@@ -91,8 +89,7 @@ def _read(model_folder: str) -> list[LastRun]:
     if not files.exists(path):
         return []
     try:
-        with files.open_file(path) as file:
-            return [LastRun(**run) for run in json.loads(file.read())]
+        return [LastRun(**run) for run in json.loads(files.read_text(path))]
     except (ValueError, TypeError):
         # They are there for the report alone: no reason for a push to fail.
         logger.warning("The notes on runs in %s are damaged", path, exc_info=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from graft.components.evaluation.verdict import Verdict
+from graft.storage import hashing
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DISTRIBUTION = "graft-tfx"
@@ -26,9 +26,7 @@ def describe_environment() -> dict[str, Any]:
     return {
         "graft_version": _version(),
         "git_commit": _git_commit(),
-        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest()
-        if lock.is_file()
-        else None,
+        "lock_sha256": hashing.hash_file(str(lock)) if lock.is_file() else None,
         "environment_sha256": _environment_hash(),
     }
 
@@ -63,7 +61,7 @@ def _environment_hash() -> str:
         f"{(each.metadata['Name'] or '').lower()}=={each.version}"
         for each in metadata.distributions()
     )
-    return hashlib.sha256("\n".join(installed).encode()).hexdigest()
+    return hashing.hash_bytes("\n".join(installed).encode())
 
 
 def _git_commit() -> str | None:

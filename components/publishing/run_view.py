@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 from graft.components.publishing.served_model import NO_VERSION
 from graft.components.publishing.store import served_version
-from graft.components.publishing.versions import hash_of, list_versions
+from graft.components.publishing.versions import list_versions
+from graft.storage import hashing
 
 CANDIDATE_KEY = "candidate_key"
 BASELINE_VERSION = "baseline_version"
@@ -43,11 +44,11 @@ def view_store(model_folder: str, candidate_key: str) -> StoreView:
     """Look at a store for a run that makes the candidate `candidate_key`."""
     served = served_version(model_folder)
     if served is None:
-        return StoreView(NO_VERSION, hash_of([]))
+        return StoreView(NO_VERSION, hashing.hash_json([]))
     manifest = served.manifest
     was_compared = BASELINE_VERSION in manifest and STORE_STATE in manifest
     if manifest.get(CANDIDATE_KEY) == candidate_key and was_compared:
         return StoreView(manifest[BASELINE_VERSION], manifest[STORE_STATE])
     versions = list_versions(model_folder)
     state = [[version.number, version.files_hash] for version in versions]
-    return StoreView(served.number, hash_of([served.number, state]))
+    return StoreView(served.number, hashing.hash_json([served.number, state]))

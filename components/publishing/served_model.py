@@ -11,9 +11,8 @@ import os
 
 from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.dsl.io import fileio
 from tfx.types import standard_artifacts
-from tfx.utils import io_utils, path_utils
+from tfx.utils import path_utils
 
 from graft.components.evaluation.baseline import ServedBaseline, fill_baseline
 from graft.components.publishing.store import served_version
@@ -23,6 +22,7 @@ from graft.components.publishing.versions import (
     find_damage,
     list_versions,
 )
+from graft.storage import copying, files
 
 SERVED_NOW = -1
 """Stands for the version that is served when the node runs."""
@@ -62,10 +62,10 @@ def ServedModel(
         logger.warning("Version %d: %s", found.number, "; ".join(damage))
         return
     target = path_utils.serving_model_dir(model.uri)
-    io_utils.copy_dir(found.path, target)
+    copying.copy_folder(found.path, target)
     manifest = os.path.join(target, MANIFEST_NAME)
-    if fileio.exists(manifest):
-        fileio.remove(manifest)
+    if files.exists(manifest):
+        files.remove_file(manifest)
 
 
 def _find(model_folder: str, number: int) -> Version | None:

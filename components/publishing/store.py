@@ -18,20 +18,23 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-from graft.components.publishing import files
-from graft.components.publishing.files import is_remote
-from graft.components.publishing.labels import read_labels, write_labels
+from graft.components.publishing.labels import (
+    LABELS_NAME,
+    SERVING_CONFIG_NAME,
+    read_labels,
+    write_labels,
+)
 from graft.components.publishing.versions import (
-    CHUNK_BYTES,
     GRAPH_NAME,
     MANIFEST_NAME,
     Version,
     find_damage,
     hash_files,
-    hash_of,
     list_versions,
 )
 from graft.contract.errors import UserError
+from graft.storage import atomic, files, hashing
+from graft.storage.paths import is_remote
 
 AUDIT_NAME = "graft_audit.jsonl"
 
@@ -39,6 +42,7 @@ _PARTIAL = ".partial"
 _REMOVED = ".removed"
 # On object storage a push that nobody finished in a day was killed.
 _ABANDONED_SECONDS = 24 * 3600
+_TORN_SECONDS = 3600
 
 
 def publish(
@@ -73,7 +77,7 @@ def publish(
         if newest is not None and newest.manifest.get("files") == hashes:
             version = newest
         else:
-            reason = withdrawals(model_folder).get(hash_of(hashes))
+            reason = withdrawals(model_folder).get(hashing.hash_json(hashes))
             if reason is not None and not is_forced:
                 raise UserError(
                     f"This very model was rolled back: {reason!r}. It is not pushed "
@@ -204,11 +208,10 @@ def read_audit(model_folder: str) -> list[dict[str, Any]]:
     if not files.exists(path):
         return []
     lines = []
-    with files.open_file(path) as file:
-        for line in file.read().splitlines():
-            # The last line may have been cut short by a crash; it is written anew.
-            with contextlib.suppress(json.JSONDecodeError):
-                lines.append(json.loads(line))
+    for line in files.read_text(path).splitlines():
+        # The last line may have been cut short by a crash; it is written anew.
+        with contextlib.suppress(json.JSONDecodeError):
+            lines.append(json.loads(line))
     return lines
 
 
@@ -226,10 +229,22 @@ def changing(model_folder: str) -> Iterator[None]:
     with open(os.path.join(model_folder, ".lock"), "a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for entry in os.listdir(model_folder):
+            path = os.path.join(model_folder, entry)
             if entry.startswith(".") and entry.endswith((_PARTIAL, _REMOVED)):
-                files.remove_folder(os.path.join(model_folder, entry))
+                files.remove_folder(path)
+            elif entry.endswith(atomic.PARTIAL_SUFFIX) and _is_torn(path):
+                files.remove_file(path)
         _complete_audit(model_folder)
         yield
+
+
+def _is_torn(path: str) -> bool:
+    """Return whether nobody writes a partial file any more; the lock is held."""
+    name = os.path.basename(path)
+    if name.startswith((LABELS_NAME, SERVING_CONFIG_NAME)):
+        return True
+    # Others write without the lock: what a run found out about drift.
+    return files.modified_at(path) < time.time() - _TORN_SECONDS
 
 
 # --- One version ----------------------------------------------------------------------
@@ -254,58 +269,31 @@ def _add(
     # The graph last: with it the version is whole.
     names = sorted(hashes, key=lambda name: (name == GRAPH_NAME, name))
     if is_remote(model_folder):
-        write_text(os.path.join(final, MANIFEST_NAME), text)
+        atomic.write_text(os.path.join(final, MANIFEST_NAME), text)
         for name in names:
             _copy(os.path.join(source, name), os.path.join(final, name), hashes[name])
         return Version(number, final, manifest)
     partial = os.path.join(model_folder, f".{number}{_PARTIAL}")
     for name in names:
         _copy(os.path.join(source, name), os.path.join(partial, name), hashes[name])
-    write_text(os.path.join(partial, MANIFEST_NAME), text)
+    atomic.write_text(os.path.join(partial, MANIFEST_NAME), text)
     for parent, _, _ in os.walk(partial):
-        _flush_folder(parent)
+        atomic.flush(parent)
     os.rename(partial, final)
-    _flush_folder(model_folder)
+    atomic.flush(model_folder)
     return Version(number, final, manifest)
 
 
 def _copy(source: str, target: str, expected_hash: str) -> None:
-    """Copy a file, flush it to the disk, and see that it is what was promised."""
+    """Copy a file that is what was promised; it appears whole or not at all."""
     digest = hashlib.sha256()
-    files.make_folder(os.path.dirname(target))
-    with files.open_file(source, "rb") as reader, _open_for_writing(target) as writer:
-        while chunk := reader.read(CHUNK_BYTES):
-            digest.update(chunk)
-            writer.write(chunk)
-        _flush(writer, target)
-    if digest.hexdigest() != expected_hash:
-        raise OSError(f"{source!r} changed while it was copied to {target!r}")
-
-
-def write_text(path: str, text: str) -> None:
-    """Write a small file and flush it to the disk."""
-    files.make_folder(os.path.dirname(path))
-    with _open_for_writing(path) as file:
-        file.write(text.encode())
-        _flush(file, path)
-
-
-def _open_for_writing(path: str) -> Any:
-    return files.open_file(path, "wb")
-
-
-def _flush(file: Any, path: str) -> None:
-    if not is_remote(path):
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush_folder(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with atomic.replacing(target) as written:
+        with files.open_for_reading(source) as reader, open(written, "wb") as writer:
+            while block := reader.read(hashing.BLOCK_BYTES):
+                digest.update(block)
+                writer.write(block)
+        if digest.hexdigest() != expected_hash:
+            raise OSError(f"{source!r} changed while it was copied to {target!r}")
 
 
 # --- Keeping house --------------------------------------------------------------------
@@ -332,6 +320,8 @@ def _remove(model_folder: str, version: Version) -> None:
 
 
 def _clear_abandoned(model_folder: str) -> None:
+    if not files.exists(model_folder):
+        return
     for name in files.list_folder(model_folder):
         path = os.path.join(model_folder, name)
         if (
@@ -407,7 +397,7 @@ def _append_audit(model_folder: str, line: dict[str, Any]) -> None:
     text = json.dumps(line, sort_keys=True)
     if is_remote(model_folder):
         lines = [json.dumps(each, sort_keys=True) for each in read_audit(model_folder)]
-        write_text(path, "\n".join([*lines, text]) + "\n")
+        atomic.write_text(path, "\n".join([*lines, text]) + "\n")
         return
     with open(path, "ab+") as file:
         file.seek(0, os.SEEK_END)
@@ -416,7 +406,8 @@ def _append_audit(model_folder: str, line: dict[str, Any]) -> None:
             file.seek(-1, os.SEEK_END)
             is_cut_short = file.read(1) != b"\n"
         file.write((b"\n" if is_cut_short else b"") + text.encode() + b"\n")
-        _flush(file, path)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _now() -> str:

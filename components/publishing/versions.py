@@ -17,19 +17,17 @@ A folder is a version if its name is a number and it holds `saved_model.pb`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import posixpath
 from dataclasses import dataclass
 from typing import Any
 
-from graft.components.publishing import files
+from graft.storage import files, hashing
 
 MANIFEST_NAME = "graft_manifest.json"
 GRAPH_NAME = "saved_model.pb"
 """Without this file no server tries a version: on object storage it is written last."""
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -49,18 +47,13 @@ class Version:
     @property
     def files_hash(self) -> str:
         """What identifies the model: a hash of the hashes of its files."""
-        return hash_of(self.manifest.get("files"))
-
-
-def hash_of(value: Any) -> str:
-    """Return the SHA-256 (hexadecimal) of a value as JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+        return hashing.hash_json(self.manifest.get("files"))
 
 
 def list_versions(model_folder: str) -> list[Version]:
     """Return the whole versions, oldest first; none for a missing folder."""
     versions = []
-    for name in files.list_folder(model_folder):
+    for name in files.list_folder(model_folder) if files.exists(model_folder) else ():
         path = os.path.join(model_folder, name)
         if not name.isdecimal() or not files.exists(os.path.join(path, GRAPH_NAME)):
             continue
@@ -73,8 +66,7 @@ def read_manifest(path: str) -> dict[str, Any]:
     manifest_path = os.path.join(path, MANIFEST_NAME)
     if not files.exists(manifest_path):
         return {}
-    with files.open_file(manifest_path) as file:
-        manifest: dict[str, Any] = json.loads(file.read())
+    manifest: dict[str, Any] = json.loads(files.read_text(manifest_path))
     return manifest
 
 
@@ -84,17 +76,8 @@ def hash_files(folder: str) -> dict[str, str]:
     for path in files.files_below(folder):
         relative = posixpath.relpath(path, folder)
         if relative != MANIFEST_NAME:
-            hashes[relative] = hash_file(path)
+            hashes[relative] = hashing.hash_file(path)
     return dict(sorted(hashes.items()))
-
-
-def hash_file(path: str) -> str:
-    """Return the SHA-256 (hexadecimal) of a file."""
-    digest = hashlib.sha256()
-    with files.open_file(path, "rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def find_damage(version: Version) -> list[str]:

@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tfx.components.util import examples_utils
-from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
-from tfx.utils import io_utils
 
 from graft.components import progress
-from graft.components.artifact_files import records, split_files
+from graft.components.artifact_files import split_files
 from graft.components.pictures import find_images, thumbnail
 from graft.components.quality.artifacts import PROFILE_FILE, RESULT_FILE
 from graft.components.quality.checks import (
@@ -34,6 +32,7 @@ from graft.components.quality.image_statistics import look_at
 from graft.components.quality.profile import Traits, profile_of
 from graft.contract import example_keys, split_names
 from graft.contract.errors import DataError
+from graft.storage import atomic, copying, tfrecords
 
 MOST_SHOWN = 12
 _MOST_IN_MESSAGE = 10
@@ -83,11 +82,11 @@ def check_data(
         "dropped": sorted(dropped),
         "checks": _describe(found, config, examples),
     }
-    io_utils.write_string_file(
+    atomic.write_text(
         os.path.join(quality.uri, RESULT_FILE), json.dumps(result, indent=1)
     )
     profile = profile_of(traits for _, traits in seen)
-    io_utils.write_string_file(
+    atomic.write_text(
         os.path.join(quality.uri, PROFILE_FILE), json.dumps(profile, indent=1)
     )
     for name, findings in found.items():
@@ -143,7 +142,7 @@ def _read_examples(raw: artifact.Artifact) -> list[tuple[Example, Traits]]:
 def _parts(raw: artifact.Artifact) -> Iterator[list[tuple[str, bytes]]]:
     """Yield split and record of a few images at a time."""
     for split in artifact_utils.decode_split_names(raw.split_names):
-        batches = records(split_files([raw], split)).batch(_IMAGES_AT_ONCE)
+        batches = tfrecords.dataset(split_files([raw], split)).batch(_IMAGES_AT_ONCE)
         for batch in batches.as_numpy_iterator():
             yield [(split, record) for record in batch]
 
@@ -156,7 +155,7 @@ def _read_features(training: artifact.Artifact) -> dict[str, np.ndarray]:
         for split in artifact_utils.decode_split_names(training.split_names)
         for file in split_files([training], split)
     ]
-    for batch in records(files).batch(_FEATURES_AT_ONCE):
+    for batch in tfrecords.dataset(files).batch(_FEATURES_AT_ONCE):
         parsed = tf.io.parse_example(batch, _FEATURES)
         values = parsed[example_keys.FEATURES_KEY].numpy()
         if not values.shape[1]:
@@ -259,15 +258,13 @@ def _copy_without(
     examples_utils.set_payload_format(target, payload)
     for split in artifact_utils.decode_split_names(source.split_names):
         folder = artifact_utils.get_split_uri([target], split)
-        fileio.makedirs(folder)
         for file in split_files([source], split):
             copy = os.path.join(folder, os.path.basename(file))
             if split != split_names.TRAIN_SPLIT or not dropped:
-                fileio.copy(file, copy, overwrite=True)
+                copying.copy_file(file, copy)
                 continue
-            options = "GZIP" if file.endswith(".gz") else ""
-            with tf.io.TFRecordWriter(copy, options) as writer:
-                for record in records([file]).as_numpy_iterator():
+            with tfrecords.writer(copy) as writer:
+                for record in tfrecords.read(file):
                     found = tf.train.Example.FromString(record).features.feature
                     key = (
                         found[example_keys.CONTENT_HASH_KEY]

@@ -12,11 +12,11 @@ from tfx.dsl.component.experimental.annotations import (
 )
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
-from tfx.utils import io_utils
 
 from graft.components.ingestion.artifacts import ImageQuarantine
 from graft.components.quality.artifacts import DataQualityReport
 from graft.components.report.artifacts import ModelCard, RunReport
+from graft.storage import atomic
 
 REPORT_FILE = "report.html"
 CARD_FILE = "model_card.md"
@@ -82,4 +82,4 @@ def Report(  # noqa: PLR0917 - TFX reads positional parameters
         (model_card, CARD_FILE, render_card(contents)),
     ):
         output.uri = os.path.join(output.uri, name)
-        io_utils.write_string_file(output.uri, text)
+        atomic.write_text(output.uri, text)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from tfx.dsl.io import fileio
 
 from graft.components.evaluation.calibration import ReliabilityBin, reliability
 from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
@@ -19,6 +18,7 @@ from graft.components.pictures import find_images, thumbnail
 from graft.components.publishing.last_run import LAST_RUN_FILE, LastRun
 from graft.components.quality.profile import values_of
 from graft.contract.label_map import NO_LABEL, LabelMap
+from graft.storage import files
 from graft.trainer.custom_config import HISTORY_FILE
 
 MOST_MISTAKES = 24
@@ -325,8 +325,4 @@ def worst_mistakes(
 
 
 def _read(path: str) -> str | None:
-    if not fileio.exists(path):
-        return None
-    with fileio.open(path, "r") as file:
-        text: str = file.read()
-    return text
+    return files.read_text(path) if files.exists(path) else None

@@ -13,10 +13,10 @@ from tfx.dsl.component.experimental.annotations import (
     OutputArtifact,
 )
 from tfx.dsl.component.experimental.decorators import component
-from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils, standard_artifacts
 
 from graft.contract.errors import DataError
+from graft.storage import files
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +40,7 @@ def read_anomalies(
     """Yield each split's name and its anomalies, as ExampleValidator wrote them."""
     for split in artifact_utils.decode_split_names(found.split_names):
         path = os.path.join(found.uri, f"Split-{split}", "SchemaDiff.pb")
-        with fileio.open(path, "rb") as file:
-            yield split, anomalies_pb2.Anomalies.FromString(file.read())
+        yield split, anomalies_pb2.Anomalies.FromString(files.read_bytes(path))
 
 
 @component

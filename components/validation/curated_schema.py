@@ -5,17 +5,16 @@ TFX's ImportSchemaGen is keyed by the path alone: a changed file would go unnoti
 No `from __future__ import annotations` here: TFX reads the types of the function.
 """
 
-import hashlib
 import os
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.dsl.io import fileio
 from tfx.types import standard_artifacts
 
 from graft.contract.errors import DataError
+from graft.storage import atomic, files, hashing
 
 FILE_NAME = "schema.pbtxt"
 
@@ -25,10 +24,7 @@ def schema_fingerprint(path: str) -> str:
 
     The machine that compiles for Kubeflow need not see the cluster's files.
     """
-    if not fileio.exists(path):
-        return ""
-    with fileio.open(path, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
+    return hashing.hash_file(path) if files.exists(path) else ""
 
 
 @component
@@ -48,13 +44,12 @@ def CuratedSchema(
         DataError: There is no such file, or it holds no schema.
     """
     del content_fingerprint
-    if not fileio.exists(path):
+    if not files.exists(path):
         raise DataError(
             f"`data_validation.schema_path` must name an existing file. Received: "
             f"{path!r}"
         )
-    with fileio.open(path, "r") as file:
-        text = file.read()
+    text = files.read_text(path)
     try:
         text_format.Parse(text, schema_pb2.Schema())
     except text_format.ParseError as error:
@@ -63,6 +58,4 @@ def CuratedSchema(
             f"format, such as the one that SchemaGen leaves in the artifacts. {path}: "
             f"{error}"
         ) from None
-    fileio.makedirs(schema.uri)
-    with fileio.open(os.path.join(schema.uri, FILE_NAME), "w") as file:
-        file.write(text)
+    atomic.write_text(os.path.join(schema.uri, FILE_NAME), text)

@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.statistics import stats_impl
 from tfx.components.statistics_gen import executor
@@ -23,6 +22,9 @@ from tfx.types import (
     standard_component_specs,
 )
 from tfx_bsl.coders import example_coder
+
+from graft.storage import atomic, tfrecords
+from graft.storage.files import files_below, size_of
 
 MAX_BYTES_IN_MEMORY = 1 << 28
 """Records above this many bytes, compressed, go through Beam as ever."""
@@ -48,14 +50,10 @@ class Executor(executor.Executor):
             input_dict[standard_component_specs.EXAMPLES_KEY]
         )
         files = {
-            split: tf.io.gfile.glob(
-                os.path.join(artifact_utils.get_split_uri([examples], split), "*")
-            )
+            split: files_below(artifact_utils.get_split_uri([examples], split))
             for split in artifact_utils.decode_split_names(examples.split_names)
         }
-        total = sum(
-            tf.io.gfile.stat(path).length for paths in files.values() for path in paths
-        )
+        total = sum(size_of(path) for paths in files.values() for path in paths)
         if total > MAX_BYTES_IN_MEMORY:
             super().Do(input_dict, output_dict, exec_properties)
             return
@@ -69,19 +67,15 @@ class Executor(executor.Executor):
         statistics.span = examples.span
         for split, paths in files.items():
             folder = artifact_utils.get_split_uri([statistics], split)
-            tf.io.gfile.makedirs(folder)
             path = os.path.join(folder, executor.DEFAULT_FILE_NAME)
-            with tf.io.gfile.GFile(path, "wb") as file:
-                file.write(_count(paths, options).SerializeToString())
+            atomic.write_bytes(path, _count(paths, options).SerializeToString())
 
 
 def _count(paths: list[str], options: tfdv.StatsOptions) -> Any:
     """Return the DatasetFeatureStatisticsList of TFRecord files of tf.Examples."""
     records: list[bytes] = []
     for path in sorted(paths):
-        # As Beam does: by the file's name.
-        compression = "GZIP" if path.endswith(".gz") else ""
-        records += tf.data.TFRecordDataset(path, compression).as_numpy_iterator()
+        records += tfrecords.read(path)
     batch = example_coder.ExamplesToRecordBatchDecoder().DecodeBatch(records)
     return stats_impl.generate_statistics_in_memory(batch, options)
 

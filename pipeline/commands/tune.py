@@ -22,6 +22,7 @@ from graft.pipeline.commands.options import (
     SetOption,
 )
 from graft.pipeline.config import PipelineConfig, load_config
+from graft.storage import atomic
 from graft.trainer.custom_config import STORED_FEATURES_STRATEGIES
 
 if TYPE_CHECKING:
@@ -180,10 +181,7 @@ def _search(
     )
     proposal = tuning.proposal_of(winner)
     text = header + _best_config(config, proposal.head, proposal.training)
-    best_path.parent.mkdir(parents=True, exist_ok=True)
-    partial = best_path.with_name(f"{best_path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(best_path)
+    atomic.write_text(str(best_path), text)
     typer.echo(f"Best config: {best_path}\nNext:        graft run {best_path}")
 
 

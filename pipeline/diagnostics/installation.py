@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from graft.pipeline.diagnostics.finding import Finding
 from graft.pipeline.environment import install, lock
+from graft.storage import hashing
 from graft.trainer.backbones.presets import Preset
 
 MODULES = (
@@ -128,7 +128,7 @@ def check_weights(preset: Preset) -> Finding:
         path = Path(folder) / str(preset.weights_file)
         if not path.is_file():
             continue
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashing.hash_file(str(path))
         if preset.weights_hash == f"sha256:{digest}":
             size = path.stat().st_size / 2**20
             return Finding(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-
-from tfx.dsl.io import fileio
 
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.publishing.executor import REASON_PROPERTY
 from graft.pipeline.config import PipelineConfig
 from graft.pipeline.local.metadata_store import LocalMetadata
 from graft.pipeline.local.sample_image import sample_image
+from graft.storage import files
+from graft.storage.paths import join
 
 
 @dataclass(frozen=True)
@@ -78,5 +77,4 @@ def read_result(config: PipelineConfig) -> RunResult:
 
 def read_verdict(evaluation_uri: str) -> Verdict:
     """Read the gate's verdict from an evaluation artifact."""
-    with fileio.open(os.path.join(evaluation_uri, VERDICT_FILE), "r") as file:
-        return Verdict.from_json(file.read())
+    return Verdict.from_json(files.read_text(join(evaluation_uri, VERDICT_FILE)))

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from graft.contract import example_keys, split_names
 from graft.pipeline.config import PipelineConfig
+from graft.storage import atomic, files, tfrecords
 
 
 def sample_image(config: PipelineConfig, examples_uri: str) -> str | None:
@@ -21,10 +22,8 @@ def sample_image(config: PipelineConfig, examples_uri: str) -> str | None:
         The user's file if it exists; otherwise a copy in the pipeline's folder. None if
         the test split is empty.
     """
-    pattern = os.path.join(examples_uri, f"Split-{split_names.TEST_SPLIT}", "*")
-    for serialized in tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern))).take(
-        1
-    ):
+    folder = os.path.join(examples_uri, f"Split-{split_names.TEST_SPLIT}")
+    for serialized in tfrecords.dataset(files.files_below(folder)).take(1):
         feature = tf.train.Example.FromString(serialized.numpy()).features.feature
 
         def text(key: str, feature: object = feature) -> str:
@@ -35,10 +34,8 @@ def sample_image(config: PipelineConfig, examples_uri: str) -> str | None:
         if os.path.isfile(own):
             return own
         folder = os.path.join(config.pipeline_folder, "sample")
-        os.makedirs(folder, exist_ok=True)
         digest = text(example_keys.CONTENT_HASH_KEY)[:8]
         path = os.path.join(folder, f"{digest}.{text(example_keys.FORMAT_KEY)}")
-        with open(path, "wb") as file:
-            file.write(feature[example_keys.IMAGE_KEY].bytes_list.value[0])
+        atomic.write_bytes(path, feature[example_keys.IMAGE_KEY].bytes_list.value[0])
         return path
     return None

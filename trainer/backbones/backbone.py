@@ -5,14 +5,13 @@ from __future__ import annotations
 import collections
 import contextlib
 import difflib
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 
 import keras
 from keras.src.backend.common import global_state
 
 from graft.contract.errors import UserError
+from graft.storage import hashing
 from graft.trainer.backbones.efficientnet_lite import build_efficientnet_lite
 from graft.trainer.backbones.presets import Preset, get_preset
 from graft.trainer.backbones.weights import RANDOM_WEIGHTS, load_weights, weights_digest
@@ -85,7 +84,7 @@ def backbone_fingerprint(config: ModelConfig) -> str:
         "cut": _resolve_cut(preset, config),
         "pooling": config.pooling,
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return hashing.hash_json(facts)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ import os
 import re
 import sys
 import tempfile
-import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +24,7 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2,
 )
 
+from graft.storage.atomic import replacing
 from graft.trainer.backbones.engine_names import EngineName, Precision
 
 _GRAPH_FILES = ("backbone.xml", "backbone.bin")
@@ -198,14 +198,14 @@ def _keep(model: Any, folder: str | None) -> None:
         return
     import openvino as ov
 
-    path = _kept_path(folder)
-    unfinished = f"{path}.{uuid.uuid4().hex}.partial"
-    with tempfile.TemporaryDirectory(prefix="graft-openvino-") as unpacked:
+    with (
+        replacing(_kept_path(folder)) as unfinished,
+        tempfile.TemporaryDirectory(prefix="graft-openvino-") as unpacked,
+    ):
         ov.serialize(model, *(os.path.join(unpacked, name) for name in _GRAPH_FILES))
         with zipfile.ZipFile(unfinished, "w") as archive:
             for name in _GRAPH_FILES:
                 archive.write(os.path.join(unpacked, name), name)
-    os.replace(unfinished, path)
 
 
 def resolve_engine(engine: EngineName) -> EngineName:

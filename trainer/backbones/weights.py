@@ -7,8 +7,6 @@ says `none` in words.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,8 @@ import keras
 import numpy as np
 
 from graft.contract.errors import WeightsError
+from graft.storage import atomic, copying, hashing
+from graft.storage.paths import is_remote, name_of, scheme_of
 from graft.trainer.backbones.efficientnet_lite import load_torch_weights
 from graft.trainer.backbones.presets import Preset
 from graft.trainer.backbones.torch_checkpoint import read_torch_checkpoint
@@ -56,7 +56,7 @@ def weights_digest(preset: Preset, config: ModelConfig) -> str:
     """Return the SHA-256 of the weights' file, or a name for random weights."""
     if config.weights == RANDOM_WEIGHTS:
         return "random-1"
-    return _digest(find_weights(preset, config), "sha256")
+    return hashing.hash_file(str(find_weights(preset, config)))
 
 
 def find_weights(preset: Preset, config: ModelConfig) -> Path:
@@ -82,20 +82,12 @@ def find_weights(preset: Preset, config: ModelConfig) -> Path:
     return local
 
 
-def _digest(path: Path, algorithm: str) -> str:
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _check_hash(path: Path, expected: str | None) -> None:
     """Compare a file with `algorithm:digest`; do nothing when there is no hash."""
     if not expected:
         return
     algorithm, _, digest = expected.partition(":")
-    received = _digest(path, algorithm)
+    received = hashing.hash_file(str(path), algorithm)
     if received != digest:
         raise WeightsError(
             f"the weights {path} are damaged or not the ones meant: their {algorithm} "
@@ -105,7 +97,7 @@ def _check_hash(path: Path, expected: str | None) -> None:
 
 def _fetch(location: str, sha256: str | None) -> Path:
     """Return a local path for a path or URI."""
-    if "://" not in location:
+    if not is_remote(location):
         path = Path(location).expanduser()
         if not path.is_file():
             raise WeightsError(
@@ -117,26 +109,20 @@ def _fetch(location: str, sha256: str | None) -> Path:
             "weights from a URI need `weights_sha256`, so that the same ones come "
             f"every time. Received: weights={location!r}"
         )
-    name = f"{sha256[:16]}-{location.rstrip('/').rpartition('/')[2]}"
+    name = f"{sha256[:16]}-{name_of(location)}"
     path = keras_cache() / name
-    if path.is_file() and _digest(path, "sha256") == sha256:
+    if path.is_file() and hashing.hash_file(str(path)) == sha256:
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{name}.{os.getpid()}.partial")
     try:
-        if location.startswith(("http://", "https://")):
+        if scheme_of(location) in ("http", "https", "file"):
             import urllib.request
 
-            urllib.request.urlretrieve(location, partial)  # noqa: S310
+            with atomic.replacing(str(path)) as written:
+                urllib.request.urlretrieve(location, written)  # noqa: S310
         else:
-            import tensorflow as tf
-
-            tf.io.gfile.copy(location, str(partial), overwrite=True)
-        partial.replace(path)
+            copying.copy_file(location, str(path))
     except Exception as error:
         raise WeightsError(f"can't fetch the weights {location}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

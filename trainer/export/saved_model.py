@@ -16,6 +16,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from graft.contract import example_keys, signature_names
 from graft.contract.label_map import LabelMap
+from graft.storage import atomic, tfrecords
 from graft.trainer.backbones.batch_norm_folding import fold_batch_norms
 from graft.trainer.decoding.formats import UNKNOWN_FORMAT
 from graft.trainer.decoding.graph_code import checked
@@ -234,17 +235,14 @@ def export_model(model: ServingModel, folder: str) -> None:
         },
     )
     extra = os.path.join(folder, "assets.extra")
-    tf.io.gfile.makedirs(extra)
     label_map = LabelMap.from_lines(model._class_names.numpy())
-    with tf.io.gfile.GFile(
-        os.path.join(extra, signature_names.CLASS_NAMES_ASSET), "w"
-    ) as file:
-        file.write(label_map.to_text())
+    atomic.write_text(
+        os.path.join(extra, signature_names.CLASS_NAMES_ASSET), label_map.to_text()
+    )
     if model._unknown_threshold is not None:
         threshold_path = os.path.join(extra, signature_names.UNKNOWN_THRESHOLD_FILE)
-        with tf.io.gfile.GFile(threshold_path, "w") as file:
-            file.write(f"{model._unknown_threshold!r}\n")
-    with tf.io.TFRecordWriter(os.path.join(extra, WARMUP_FILE)) as writer:
+        atomic.write_text(threshold_path, f"{model._unknown_threshold!r}\n")
+    with tfrecords.writer(os.path.join(extra, WARMUP_FILE)) as writer:
         for request in warmup_requests():
             log = prediction_log_pb2.PredictLog(request=request)
             record = prediction_log_pb2.PredictionLog(predict_log=log)

@@ -11,10 +11,8 @@ The folder may be on an object store: files are written here first and copied.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import os
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field
@@ -22,7 +20,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+from graft.storage import atomic, copying, files, hashing
+from graft.storage.paths import join, name_of, parent_of
 
 logger = logging.getLogger(__name__)
 
@@ -39,26 +39,21 @@ def checkpoint_folder(root: str, *facts: str) -> str:
         *facts: What is trained, on what, and by which code: the same ones after a kill
             give the same folder.
     """
-    digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()
-    return os.path.join(root, digest[:20])
+    return join(root, hashing.hash_bytes("\n".join(facts).encode())[:20])
 
 
 def forget(folder: str) -> None:
     """Remove the checkpoints of a training that is done, and those long given up."""
-    if tf.io.gfile.exists(folder):
-        tf.io.gfile.rmtree(folder)
-    root = os.path.dirname(folder)
+    files.remove_folder(folder)
+    root = parent_of(folder)
     oldest = time.time() - _KEPT_SECONDS
-    for name in tf.io.gfile.listdir(root) if tf.io.gfile.isdir(root) else ():
-        other = os.path.join(root, name.rstrip("/"))
-        states = tf.io.gfile.glob(os.path.join(other, f"*{_STATE_FILE}"))
-        if states and all(_written(path) < oldest for path in states):
-            tf.io.gfile.rmtree(other)
-
-
-def _written(path: str) -> float:
-    """Return when a file was written, in seconds since 1970."""
-    return float(tf.io.gfile.stat(path).mtime_nsec) / 1e9
+    for name in files.list_folder(root) if files.is_folder(root) else ():
+        other = join(root, name)
+        states = [
+            path for path in files.files_below(other) if path.endswith(_STATE_FILE)
+        ]
+        if states and all(files.modified_at(path) < oldest for path in states):
+            files.remove_folder(other)
 
 
 @dataclass
@@ -93,18 +88,16 @@ class Checkpoint:
         if self._folder is None:
             return "nowhere (no folder was given)"
         path = str(self._path(self._state_name))
-        if not tf.io.gfile.exists(path):
+        if not files.exists(path):
             return f"nowhere (no epoch of {self._phase} was finished)"
-        with tf.io.gfile.GFile(path) as file:
-            return str(self._path(json.load(file)["file"]))
+        return str(self._path(json.loads(files.read_text(path))["file"]))
 
     def restore(self, model: keras.Model) -> LoopState | None:
         """Bring a model back to its last saved epoch; None when none matches."""
         path = self._path(self._state_name)
-        if path is None or not tf.io.gfile.exists(path):
+        if path is None or not files.exists(path):
             return None
-        with tf.io.gfile.GFile(path) as file:
-            saved = json.load(file)
+        saved = json.loads(files.read_text(path))
         if saved["fingerprint"] != self._fingerprint:
             logger.warning("Ignored the checkpoint in %s: of another run", self._folder)
             return None
@@ -120,7 +113,6 @@ class Checkpoint:
         """Save the state after an epoch; the last one stays until this is whole."""
         if self._folder is None:
             return
-        tf.io.gfile.makedirs(self._folder)
         name = f"{self._phase}-{state.epoch}.weights.h5"
         self._store(model, name)
         best_file = f"{self._phase}-best-{state.best_epoch}.weights.h5"
@@ -129,16 +121,13 @@ class Checkpoint:
             model.set_weights(self.best)
             self._store(model, best_file)
             model.set_weights(current)
-        path = os.path.join(self._folder, self._state_name)
         content = {
             "fingerprint": self._fingerprint,
             "file": name,
             "best_file": best_file if self.best is not None else None,
             "state": asdict(state),
         }
-        with tf.io.gfile.GFile(f"{path}.partial", "w") as file:
-            json.dump(content, file)
-        tf.io.gfile.rename(f"{path}.partial", path, overwrite=True)
+        atomic.write_text(join(self._folder, self._state_name), json.dumps(content))
         self._forget_all_but({name, content["best_file"]})
 
     @property
@@ -146,24 +135,21 @@ class Checkpoint:
         return f"{self._phase}-{_STATE_FILE}"
 
     def _path(self, name: str) -> str | None:
-        return None if self._folder is None else os.path.join(self._folder, name)
+        return None if self._folder is None else join(self._folder, name)
 
     def _store(self, model: keras.Model, name: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             local = str(Path(folder) / name)
             model.save_weights(local)
-            target = str(self._path(name))
-            tf.io.gfile.copy(local, f"{target}.partial", overwrite=True)
-            tf.io.gfile.rename(f"{target}.partial", target, overwrite=True)
+            copying.copy_file(local, str(self._path(name)))
 
     def _load(self, model: keras.Model, name: str) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            local = str(Path(folder) / name)
-            tf.io.gfile.copy(str(self._path(name)), local)
+        with files.local_copy(str(self._path(name))) as local:
             model.load_weights(local)
 
     def _forget_all_but(self, kept: set[object]) -> None:
-        for name in tf.io.gfile.listdir(self._folder):
+        for path in files.files_below(str(self._folder)):
+            name = name_of(path)
             if name.startswith(f"{self._phase}-") and "weights.h5" in name:
                 if name not in kept:
-                    tf.io.gfile.remove(str(self._path(name)))
+                    files.remove_file(path)

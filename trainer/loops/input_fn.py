@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -11,22 +10,19 @@ import tensorflow as tf
 from graft.contract import example_keys
 from graft.contract.errors import DataError
 from graft.contract.label_map import NO_LABEL, LabelMap
+from graft.storage import hashing, listing, tfrecords
 from graft.trainer.loops.image_epochs import ImageStream
 
 Transform = Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
 
 _PARSE_BATCH = 512
-_BLOCK = 1 << 20
 
 
 def list_shards(patterns: Sequence[str]) -> list[str]:
     """Return the files that match the patterns, sorted."""
-    return sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
-
-
-def _records(files: Sequence[str]) -> tf.data.TFRecordDataset:
-    compression = "GZIP" if files and files[0].endswith(".gz") else ""
-    return tf.data.TFRecordDataset(list(files), compression_type=compression)
+    return sorted(
+        entry.path for pattern in patterns for entry in listing.find_files(pattern)
+    )
 
 
 def load_features(patterns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +44,7 @@ def load_features(patterns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         example_keys.LABEL_KEY: tf.io.FixedLenFeature([], tf.int64),
     }
     dataset = (
-        _records(list_shards(patterns))
+        tfrecords.dataset(list_shards(patterns))
         .batch(_PARSE_BATCH)
         .map(lambda serialized: tf.io.parse_example(serialized, spec))
     )
@@ -91,14 +87,9 @@ def image_stream(
         batch = {key: value[tf.newaxis] for key, value in raw.items()}
         return transform(batch)[example_keys.PIXELS_KEY][0]
 
-    return ImageStream(_records(list_shards(patterns)).map(parse), decode)
+    return ImageStream(tfrecords.dataset(list_shards(patterns)).map(parse), decode)
 
 
 def files_digest(patterns: Sequence[str]) -> str:
     """Return the SHA-256 of all bytes of the files, 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for path in list_shards(patterns):
-        with tf.io.gfile.GFile(path, "rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-    return digest.hexdigest()
+    return hashing.hash_files(list_shards(patterns))

@@ -6,7 +6,6 @@ killed and resumed ends with the weights of an unbroken one.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
@@ -18,6 +17,7 @@ import keras
 import numpy as np
 
 from graft.contract.errors import TrainingError
+from graft.storage import hashing
 from graft.trainer.config import ModelConfig, TrainingConfig
 from graft.trainer.loops.checkpoint import Checkpoint, LoopState
 
@@ -71,7 +71,7 @@ def fingerprint_of(model: ModelConfig, training: TrainingConfig, *facts: Any) ->
     """Return what a checkpoint must have been written for, to be resumed."""
     how = training.model_dump(exclude={"checkpoints", "tensorboard"})
     text = json.dumps([model.model_dump(), how, facts], default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashing.hash_bytes(text.encode())
 
 
 def run_phase(

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.publishing.drift import DRIFT_FILE
-from graft.components.publishing.files import is_remote
 from graft.components.publishing.store import served_version
 from graft.contract.errors import UserError
 from graft.pipeline.kubeflow.cluster.submission import UNFINISHED, PipelineVersion
 from graft.pipeline.kubeflow.compilation.pipeline_spec import tasks_of
 from graft.pipeline.kubeflow.compilation.runtime_parameters import FINGERPRINT_PARAMETER
+from graft.storage.paths import is_remote
 
 DRIFT_KEYS = ("has_drifted", "is_drifted", "drifted", "drift")
 """Keys of a drift report that say whether there is drift."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import time
 import uuid
@@ -17,6 +16,7 @@ from graft.pipeline.kubeflow.compilation.pipeline_file import (
     check_parameters,
     read_pipeline_file,
 )
+from graft.storage import hashing
 
 ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
 UNFINISHED = ("PENDING", "RUNNING", "CANCELING", "PAUSED")
@@ -80,7 +80,7 @@ def upload(api: Api, path: Path) -> PipelineVersion:
     """
     spec, _ = read_pipeline_file(path)
     name = spec["pipelineInfo"]["name"]
-    version_name = "v-" + hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    version_name = "v-" + hashing.hash_file(str(path))[:16]
     namespace = api.connection.namespace or None
     pipeline_id = find_pipeline(api, name)
     if pipeline_id is None:

@@ -22,6 +22,7 @@ from typing import Any
 from graft.contract.errors import UserError
 from graft.pipeline.kubeflow.container import executor_input
 from graft.pipeline.kubeflow.container.executor_input import UriMap
+from graft.storage import atomic
 
 PREFIX_VARIABLE = "GRAFT_LAUNCHER_ROOT"
 """Folder above the launcher's mounts, for tests and the emulated backend."""
@@ -149,7 +150,7 @@ def _run(args: argparse.Namespace, beam_args: list[str], start: float) -> None:
         (evaluation,) = outputs["artifacts"][dashboard["evaluation"]]["artifacts"]
         _add_dashboard(rewritten, message, evaluation["uri"])
     output_file = message["outputs"]["outputFile"]
-    step_execution.write_text(output_file, json.dumps(rewritten))
+    atomic.write_text(output_file, json.dumps(rewritten))
     _log_artifacts("output", {"artifacts": result.get("artifacts", {})})
     clock.step_ends()
 

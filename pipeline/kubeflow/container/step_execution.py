@@ -117,23 +117,6 @@ def _executor_output(
     return answer
 
 
-def write_text(path: str, text: str) -> None:
-    """Write a file atomically; a remote one through TFX."""
-    if "://" in path:
-        from tfx.dsl.io import fileio
-
-        with fileio.open(path, "w") as file:
-            file.write(text)
-        return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    partial = f"{path}.partial"
-    with open(partial, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-
-
 def _run_file_driver(message: dict[str, Any], inputs_spec: Mapping[str, Any]) -> None:
     """Add span, version and fingerprint of files to `message`, by TFX's driver.
 

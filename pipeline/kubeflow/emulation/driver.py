@@ -6,7 +6,6 @@ They follow Kubeflow's source; docs/kubeflow-facts.md names the places.
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any
 from graft.contract.errors import UserError
 from graft.pipeline.kubeflow.emulation.step_result import StepResult
 from graft.pipeline.kubeflow.emulation.store import LauncherError, StoredArtifact
+from graft.storage import hashing
 
 
 class EmulationError(UserError):
@@ -68,7 +68,7 @@ def cache_key(
         "image": container["image"],
         "claims": claims,
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return hashing.hash_json(parts)
 
 
 def dependencies_of(task: Mapping[str, Any], tasks: Mapping[str, Any]) -> set[str]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from graft.storage import atomic
+
 logger = logging.getLogger("graft.emulated")
 
 SCHEMES = {"minio": "minio", "s3": "s3", "gs": "gcs"}
@@ -180,9 +182,7 @@ class MetadataStore:
             self._save()
 
     def _save(self) -> None:
-        partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps(self._state, indent=1), encoding="utf-8")
-        partial.replace(self._path)
+        atomic.write_text(str(self._path), json.dumps(self._state, indent=1))
 
 
 def _to_mlmd(name: str, value: Any) -> Any:

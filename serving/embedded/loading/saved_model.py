@@ -7,7 +7,6 @@ leaves both to the graph.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
@@ -30,11 +29,10 @@ from graft.serving.embedded.contract.status import (
     not_found,
 )
 from graft.serving.embedded.contract.tensors import Array
+from graft.storage import hashing
 
 MANIFEST = "graft_manifest.json"
 """File beside `saved_model.pb` that names every file's SHA-256: `{"files": {...}}`."""
-
-_READ_BYTES = 2**20
 
 
 class SavedModel:
@@ -230,16 +228,8 @@ def verify_manifest(path: Path) -> None:
         if not file.resolve().is_relative_to(path.resolve()):
             raise damaged(f"{name!r} lies outside the version's folder")
         try:
-            found = _hash_file(file)
+            found = hashing.hash_file(str(file))
         except OSError as error:
             raise damaged(f"{name!r} can't be read") from error
         if found != digest.lower():
             raise damaged(f"{name!r} has SHA-256 {found}, should have {digest}")
-
-
-def _hash_file(file: Path) -> str:
-    hasher = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(_READ_BYTES):
-            hasher.update(block)
-    return hasher.hexdigest()

@@ -10,15 +10,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from graft.components.features.store import FeatureStore, namespace_of
 from graft.components.features.store_upkeep import prune, summarise
+from graft.storage import atomic, files
 
 PARTS = {
     "preprocessing": "p",
@@ -125,6 +124,9 @@ def test_a_kill_leaves_whole_files_alone(tmp_path):
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+    namespace = Path(FeatureStore(str(tmp_path), PARTS).namespace_folder)
+    while not any(namespace.glob("*.arrow")):  # the first import of pandas takes long
+        time.sleep(0.01)
     time.sleep(0.5)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -171,14 +173,10 @@ def test_prune_removes_what_no_run_needs_and_nothing_else(store):
 
 
 # --- Object storage -------------------------------------------------------------------
-# `ram://` is a file system of TensorFlow as `gs://` is: no rename over an open file, no
-# mapping into memory, errors of its own kind.
 @pytest.fixture
-def remote() -> Iterator[str]:
-    folder = "ram://graft-test-store"
-    tf.io.gfile.makedirs(folder)
-    yield folder
-    tf.io.gfile.rmtree(folder)
+def remote(s3_folder: str) -> str:
+    """A store in a bucket: no rename, no mapping into memory."""
+    return f"{s3_folder}/features [1]"
 
 
 def test_a_store_behind_a_uri_keeps_what_was_put(remote):
@@ -196,15 +194,14 @@ def test_a_store_behind_a_uri_keeps_what_was_put(remote):
 def test_a_damaged_object_is_never_read(remote):
     store = FeatureStore(remote, PARTS).open()
     store.put(_keys(3), _values(3))
-    (path,) = tf.io.gfile.glob(f"{store.namespace_folder}/*.arrow")
-    with tf.io.gfile.GFile(path, "rb") as file:
-        content = bytearray(file.read())
+    paths = files.files_below(store.namespace_folder)
+    (path,) = (path for path in paths if path.endswith(".arrow"))
+    content = bytearray(files.read_bytes(path))
     content[len(content) // 2] ^= 1
-    with tf.io.gfile.GFile(path, "wb") as file:
-        file.write(bytes(content))
+    atomic.write_bytes(path, bytes(content))
     again = FeatureStore(remote, PARTS).open()
     assert (len(again), again.damaged) == (0, [path])
-    assert tf.io.gfile.exists(f"{path}.damaged")
+    assert files.exists(f"{path}.damaged")
     again.put(_keys(3), _values(3))
     assert len(FeatureStore(remote, PARTS).open()) == 3
 
@@ -212,8 +209,8 @@ def test_a_damaged_object_is_never_read(remote):
 def test_an_object_that_another_run_set_aside_is_no_damage(remote, monkeypatch):
     store = FeatureStore(remote, PARTS).open()
     gone = f"{'0' * 64}.arrow"
-    listed = tf.io.gfile.listdir
-    monkeypatch.setattr(tf.io.gfile, "listdir", lambda path: [*listed(path), gone])
+    listed = files.list_folder
+    monkeypatch.setattr(files, "list_folder", lambda path: [*listed(path), gone])
     store.refresh()
     assert store.damaged == []
 

@@ -318,7 +318,9 @@ def test_a_full_disk_is_told(
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
     writer = tf.io.TFRecordWriter
-    monkeypatch.setattr(tf.io, "TFRecordWriter", lambda path: writer("/dev/full"))
+    monkeypatch.setattr(
+        tf.io, "TFRecordWriter", lambda path, options: writer("/dev/full")
+    )
     with pytest.raises(UserError, match="No space is left where the pipeline writes"):
         run_ingestion(photos)
 

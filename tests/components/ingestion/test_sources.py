@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from apache_beam.io.filesystem import FileMetadata, FileSystem
 from PIL import Image
 
 from graft.components.ingestion import built_in
@@ -20,7 +19,9 @@ from graft.components.ingestion.fingerprint import fingerprint
 from graft.components.ingestion.image_ref import read_bytes
 from graft.components.ingestion.listing import list_images
 from graft.contract import example_keys, split_names
-from graft.contract.errors import DataError
+from graft.contract.errors import DataError, UserError
+from graft.storage import atomic
+from graft.storage.paths import parent_of
 
 Make = Callable[..., Any]
 
@@ -188,60 +189,16 @@ def test_keras_sets_have_all_their_classes(name: str, number: int):
         assert list(names) == sorted(names)
 
 
-class _MemoryFileSystem(FileSystem):
-    """An object store: names and bytes, no folders, no `seek` but in what is read."""
-
-    objects: dict[str, bytes] = {}  # noqa: RUF012
-
-    @classmethod
-    def scheme(cls) -> str:
-        return "memory"
-
-    def _list(self, dir_or_prefix: str) -> Iterator[FileMetadata]:
-        for path, content in self.objects.items():
-            if path.startswith(dir_or_prefix):
-                yield FileMetadata(path, len(content), 1.5)
-
-    def open(self, path, mime_type="", compression_type="auto"):
-        if path not in self.objects:
-            raise FileNotFoundError(path)
-        return io.BytesIO(self.objects[path])
-
-    def has_dirs(self) -> bool:
-        return False
-
-    def join(self, basepath, *paths):
-        return "/".join([basepath.rstrip("/"), *paths])
-
-    def split(self, path):
-        return tuple(path.rsplit("/", 1))
-
-    def exists(self, path) -> bool:
-        return path in self.objects
-
-    def metadata(self, path) -> FileMetadata:
-        return FileMetadata(path, len(self.objects[path]), 1.5)
-
-    def _refuse(self, *args, **kwargs):
-        raise NotImplementedError
-
-    mkdirs = create = copy = rename = size = _refuse
-    last_updated = checksum = delete = _refuse
-
-
 @pytest.fixture
-def remote(photos: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The folder of photos in an object store."""
-    objects = {
-        f"memory://bucket/pets/{path.relative_to(photos).as_posix()}": path.read_bytes()
-        for path in photos.rglob("*.png")
-    }
-    objects["memory://bucket/pets/cat/"] = b""  # a folder's marker
-    objects["memory://bucket/pets/.hidden/x.png"] = b"x"
-    objects["memory://bucket/pets-not/cat/x.png"] = b"x"
-    objects["memory://bucket/list.csv"] = b"path,label\npets/cat/000.png,cat\n"
-    monkeypatch.setattr(_MemoryFileSystem, "objects", objects)
-    return "memory://bucket/pets"
+def remote(photos: Path, s3_folder: str) -> str:
+    """The folder of photos in a bucket."""
+    for path in photos.rglob("*.png"):
+        name = path.relative_to(photos).as_posix()
+        atomic.write_bytes(f"{s3_folder}/pets/{name}", path.read_bytes())
+    atomic.write_bytes(f"{s3_folder}/pets/.hidden/x.png", b"x")
+    atomic.write_bytes(f"{s3_folder}/pets-not/cat/x.png", b"x")
+    atomic.write_text(f"{s3_folder}/list.csv", "path,label\npets/cat/000.png,cat\n")
+    return f"{s3_folder}/pets"
 
 
 def test_a_remote_folder_gives_what_a_local_one_does(
@@ -255,21 +212,22 @@ def test_a_remote_folder_gives_what_a_local_one_does(
 
 def test_a_remote_fingerprint_changes_with_the_objects(remote: str):
     before = fingerprint(DataConfig(path=remote))
-    _MemoryFileSystem.objects[f"{remote}/cat/new.png"] = b"x"
+    atomic.write_bytes(f"{remote}/cat/new.png", b"x")
     assert fingerprint(DataConfig(path=remote)) != before
 
 
 def test_a_remote_manifest_names_objects_beside_it(remote: str, photos: Path):
-    (ref,) = list_images(DataConfig(path="memory://bucket/list.csv"), "unused").refs
+    manifest = f"{parent_of(remote)}/list.csv"
+    (ref,) = list_images(DataConfig(path=manifest), "unused").refs
     assert ref.path == f"{remote}/cat/000.png"
     assert read_bytes(ref, 10**6) == (photos / "cat/000.png").read_bytes()
 
 
 def test_no_such_remote_folder(remote: str):
     with pytest.raises(DataError, match="must name an existing folder"):
-        list_images(DataConfig(path="memory://bucket/nothing"), "unused")
+        list_images(DataConfig(path=f"{remote}-nothing"), "unused")
 
 
 def test_an_unknown_file_system():
-    with pytest.raises(DataError, match=r"'ftp://.*can't be listed.*apache-beam"):
+    with pytest.raises(UserError, match=r"begin with one of .*s3://.*'ftp://"):
         list_images(DataConfig(path="ftp://host/folder"), "unused")

@@ -16,6 +16,7 @@ from graft.components.publishing.versions import (
     read_manifest,
 )
 from graft.contract.errors import UserError
+from graft.storage import atomic, files
 
 MakeModel = Callable[[str], str]
 
@@ -247,32 +248,48 @@ def test_an_audit_line_that_a_kill_prevented_is_written_later(
 
 
 def test_on_object_storage_the_graph_is_written_last(
-    make_model: MakeModel, folder: str, monkeypatch: pytest.MonkeyPatch
+    make_model: MakeModel, s3_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from graft.components.publishing import labels
-
-    for module in (store, labels):
-        monkeypatch.setattr(module, "is_remote", lambda path: True)
+    folder = f"{s3_folder}/digits"
     written: list[str] = []
-    opened = store._open_for_writing
+    upload, pipe = files.upload, atomic.write_bytes
 
-    def watch(path: str) -> object:
-        written.append(str(Path(path).relative_to(folder)))
-        return opened(path)
+    def note_upload(local: str, path: str) -> None:
+        written.append(path.removeprefix(f"{folder}/"))
+        upload(local, path)
 
-    monkeypatch.setattr(store, "_open_for_writing", watch)
-    push(make_model, folder, "a")
-    of_version = [name for name in written if name.startswith("1000/")]
-    assert of_version[0] == "1000/graft_manifest.json"
-    assert of_version[-1] == "1000/saved_model.pb"
+    def note_write(path: str, content: bytes) -> None:
+        written.append(path.removeprefix(f"{folder}/"))
+        pipe(path, content)
+
+    monkeypatch.setattr(files, "upload", note_upload)
+    monkeypatch.setattr(atomic, "write_bytes", note_write)
+    number = push(make_model, folder, "a")  # the server looks at the clock, too
+    of_version = [name for name in written if name.startswith(f"{number}/")]
+    assert of_version[0] == f"{number}/graft_manifest.json"
+    assert of_version[-1] == f"{number}/saved_model.pb"
     assert list_versions(folder)[0].manifest["config"] == "a"
+    assert find_damage(list_versions(folder)[0]) == []
     # A push that was killed before its graph was there is no version; a day later it
     # goes.
-    (Path(folder) / "5" / "variables").mkdir(parents=True)
-    assert numbers(folder) == [1000]
+    atomic.write_text(f"{folder}/5/variables/variables.index", "")
+    assert numbers(folder) == [number]
     monkeypatch.setattr(store.time, "time", lambda: 1e6)
     push(make_model, folder, "b")
-    assert not (Path(folder) / "5").exists()
+    assert not files.exists(f"{folder}/5")
+
+
+def test_a_store_on_s3_is_kept_as_a_local_one_is(
+    make_model: MakeModel, s3_folder: str
+) -> None:
+    folder = f"{s3_folder}/digits"
+    for content in "abcd":
+        push(make_model, folder, content, keep_versions=3)
+    assert len(numbers(folder)) == 3
+    back = store.roll_back(folder, None, "a test")
+    assert back.manifest["config"] == "c"
+    assert store.served_version(folder) == back
+    assert [line["action"] for line in store.read_audit(folder)][-1] == "rollback"
 
 
 def test_the_manifest_is_plain_json(make_model: MakeModel, folder: str) -> None:
