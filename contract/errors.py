@@ -1,29 +1,28 @@
-"""The error that a user can cause and mend.
+"""Errors that a user can fix.
 
-Everything that derives from `UserError` is shown as its message alone, without a stack
-trace, and ends the command with exit status 1; any other exception is a defect of graft
-and keeps its trace.
+A command that ends with a `UserError` shows its message without a stack trace and
+exits with status 1. Any other exception is a bug in graft and keeps its trace.
 
     UserError            a mistake in input, config or environment
-    └── DataError        the images or their labels can't be used as they are
+    └── DataError        the images or their labels are unusable
     └── WeightsError     the pretrained weights are missing or don't fit
-    └── TrainingError    training can't go on (for instance a NaN loss)
+    └── TrainingError    training can't continue (for instance a NaN loss)
 """
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; the message says how."""
+    """A mistake that the user can fix. The message says how."""
 
 
 class DataError(UserError):
-    """The images or their labels can't be used as they are."""
+    """The images or their labels are unusable."""
 
 
 class WeightsError(UserError):
-    """The pretrained weights are missing, damaged, or of another architecture."""
+    """The pretrained weights are missing, damaged, or for another architecture."""
 
 
 class TrainingError(UserError):
-    """Training can't go on; the message says at which step and why."""
+    """Training can't continue. The message says at which step, and why."""

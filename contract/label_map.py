@@ -1,7 +1,8 @@
-"""The label map: the class names of a model, and the label of each.
+"""The label map: the class names of a model and their labels.
 
-The order of the class names is that of the labels and of the model's probabilities. It
-is the names' own order, so that a class keeps its place when images are added.
+The label of a class is the index of its name in the label map. The model's
+probabilities have the same order. `LabelMap.of` sorts names, so adding images to known
+classes changes no label.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 NO_LABEL = -1
-"""Stands for the label of a class name that is not in the label map."""
+"""Label of a class name that the label map lacks."""
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Class names and labels, both ways.
+    """Maps labels to class names and class names to labels.
 
     Attributes:
-        class_names: The class name of each label, from 0.
+        class_names: Class names in the order of their labels, from 0.
 
     Raises:
-        ValueError: A class name occurs twice or has a line break.
+        ValueError: A class name occurs twice or contains a line feed.
     """
 
     class_names: tuple[str, ...]
@@ -31,35 +32,35 @@ class LabelMap:
         is_one_line = not any("\n" in name for name in self.class_names)
         if len(set(self.class_names)) != len(self.class_names) or not is_one_line:
             raise ValueError(
-                "`class_names` must be different texts of one line each. "
+                "`class_names` must be unique, and each must be one line. "
                 f"Received: {self.class_names!r}"
             )
 
     @classmethod
     def of(cls, names: Iterable[str | bytes]) -> LabelMap:
-        """Return the label map of the class names in some examples.
+        """Build a label map from the class names of examples.
 
         Args:
-            names: Class names in any order, each any number of times.
+            names: Class names in any order. Duplicates are allowed.
         """
         return cls(tuple(sorted({_text(name) for name in names})))
 
     @classmethod
     def from_lines(cls, lines: Iterable[str | bytes]) -> LabelMap:
-        """Return the label map whose class names are in the order of their labels."""
+        """Build a label map from class names in the order of their labels."""
         return cls(tuple(_text(line) for line in lines))
 
     @classmethod
     def from_text(cls, text: str) -> LabelMap:
-        """Read what `to_text` wrote.
+        """Parse the text that `to_text` returns.
 
-        A line ends at a line feed alone: a class name may hold other separators, such
-        as U+2028, at which `str.splitlines` would cut it.
+        Only a line feed ends a line. `str.splitlines` would also split at other
+        separators that a class name may contain, such as U+2028.
         """
         return cls.from_lines(text.removesuffix("\n").split("\n") if text else ())
 
     def to_text(self) -> str:
-        """Return one class name a line, in the order of the labels."""
+        """Return one class name per line, in the order of the labels."""
         return "".join(f"{name}\n" for name in self.class_names)
 
     def __len__(self) -> int:

@@ -1,9 +1,9 @@
-"""Names of the splits, and what each may be used for."""
+"""Names of the splits and their purposes."""
 
 TRAIN_SPLIT = "train"
-"""Fits weights."""
+"""For fitting weights."""
 EVAL_SPLIT = "eval"
-"""Stops early, tunes, chooses."""
+"""For early stopping, tuning and model selection."""
 TEST_SPLIT = "test"
-"""Read by the gate and the report alone: nothing chooses on it."""
+"""For the gate and the report only, never for model selection."""
 SPLITS = (TRAIN_SPLIT, EVAL_SPLIT, TEST_SPLIT)

@@ -1,4 +1,4 @@
-"""The base class of every config model: frozen, and closed to unknown keys."""
+"""The base class of every config model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class StrictModel(BaseModel):
-    """A frozen config that refuses an unknown key."""
+    """A frozen pydantic model that rejects unknown keys."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, protected_namespaces=()

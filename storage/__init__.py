@@ -1,18 +1,18 @@
-"""The one file layer of graft: every path that graft reads or writes goes through here.
+"""The file layer of graft. All packages read and write files through it.
 
-paths.py       is a path remote? join, name, parent
-drivers.py     the schemes that are allowed, and the fsspec driver of each
+paths.py       join and split paths, and tell local paths from URIs
+drivers.py     the allowed schemes and their fsspec drivers
 files.py       exists, read, list, remove
-listing.py     all files below a folder with sizes and times, and patterns with `*`
-atomic.py      write a file that appears whole or not at all
+listing.py     list a folder tree with sizes and times, and match patterns
+atomic.py      write files atomically
 copying.py     copy and rename files and folders
 hashing.py     SHA-256 of bytes, files and JSON values
-tfrecords.py   read and write TFRecords, compressed where the name ends in `.gz`
+tfrecords.py   read and write TFRecords, compressed if the name ends in `.gz`
 
-A local path goes to Python's own functions. A URI (`gs://`, `s3://`) goes to fsspec.
-Names are literal: brackets mean nothing, and `*` and `?` only in `listing.find_files`.
+Local paths use Python's own functions. URIs (`gs://`, `s3://`) use fsspec. Names are
+literal: only `listing.find_files` expands `*` and `?`, and nothing expands brackets.
 
-No TensorFlow, TFX or Beam is imported with this package; `tfrecords` imports TensorFlow
-at its first call. What a file means (a model version, a feature file, an artifact) is
-not known here.
+This package imports no TensorFlow, TFX or Beam; only `tfrecords` imports TensorFlow, at
+its first call. It knows nothing of the contents of files, such as model versions,
+stored features or artifacts.
 """

@@ -1,7 +1,7 @@
-"""Write files that appear whole or not at all.
+"""Write files atomically: a reader sees the complete file or none.
 
-A local file is written beside its place, flushed to the disk, and renamed. An object
-store shows an object once it is complete, so a file is put there in one piece.
+A local file is written under a temporary name in the same folder, flushed to the disk,
+and renamed. An object store shows an object only when its upload is complete.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from graft.storage.drivers import driver_of, errors_of
 from graft.storage.paths import is_remote, name_of
 
 PARTIAL_SUFFIX = ".partial"
-"""Suffix of a local file that is being written; a killed writer leaves it behind."""
+"""Suffix of a local file that is being written. A killed writer leaves it behind."""
 
 
 @contextlib.contextmanager
 def replacing(path: str) -> Iterator[str]:
-    """Give a local path to write to; on success the file is put in its place.
+    """Yield a local path to write to, and move the file to `path` on success.
 
-    The folder is made where it is missing. After an error nothing has changed.
+    Missing folders are created. An error leaves `path` unchanged.
 
     Example:
         with replacing("gs://bucket/archive.zip") as written:
@@ -32,7 +32,7 @@ def replacing(path: str) -> Iterator[str]:
                 ...
 
     Raises:
-        OSError: The disk is full, or the place can't be written to.
+        OSError: The disk is full, or `path` isn't writable.
     """
     if is_remote(path):
         with tempfile.TemporaryDirectory(prefix="graft-") as folder:
@@ -53,10 +53,10 @@ def replacing(path: str) -> Iterator[str]:
 
 
 def write_bytes(path: str, content: bytes | memoryview) -> None:
-    """Write a file in one step.
+    """Write a file atomically.
 
     Raises:
-        OSError: The disk is full, or the place can't be written to.
+        OSError: The disk is full, or `path` isn't writable.
     """
     if is_remote(path):
         driver, key = driver_of(path)
@@ -68,16 +68,16 @@ def write_bytes(path: str, content: bytes | memoryview) -> None:
 
 
 def write_text(path: str, text: str) -> None:
-    """Write a UTF-8 file in one step.
+    """Write a UTF-8 file atomically.
 
     Raises:
-        OSError: The disk is full, or the place can't be written to.
+        OSError: The disk is full, or `path` isn't writable.
     """
     write_bytes(path, text.encode("utf-8"))
 
 
 def flush(path: str) -> None:
-    """Flush a local file or folder to the disk: it survives a loss of power then."""
+    """Flush a local file or folder to the disk, so that it survives a power loss."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

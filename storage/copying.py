@@ -1,4 +1,4 @@
-"""Copy and rename files, also from one scheme to another."""
+"""Copy and rename files, within a scheme or between schemes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from graft.storage.paths import is_remote, join, scheme_of
 
 
 def copy_file(source: str, target: str) -> None:
-    """Copy a file; the copy appears whole or not at all.
+    """Copy a file atomically.
 
     Raises:
-        OSError: It can't be read or written.
+        OSError: The source can't be read, or the target can't be written.
     """
     if is_remote(source) and scheme_of(source) == scheme_of(target):
         driver, key = driver_of(source)
@@ -26,18 +26,22 @@ def copy_file(source: str, target: str) -> None:
 
 
 def copy_folder(source: str, target: str) -> None:
-    """Copy every file below a folder to the same place below another."""
+    """Copy all files below a folder, and keep their relative paths.
+
+    Raises:
+        OSError: A file can't be read or written.
+    """
     for path in files.files_below(source):
         copy_file(path, join(target, path[len(source.rstrip("/")) + 1 :]))
 
 
 def move_file(source: str, target: str) -> None:
-    """Give a file another name, replacing the file that has it.
+    """Rename a file, and replace any file at the target.
 
-    Locally in one step; remotely as a copy and a removal.
+    A local rename is atomic. A remote one copies the file, then removes the source.
 
     Raises:
-        OSError: There is no such file, or the place can't be written to.
+        OSError: The source doesn't exist, or the target isn't writable.
     """
     if is_remote(source) or is_remote(target):
         copy_file(source, target)

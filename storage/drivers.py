@@ -1,4 +1,4 @@
-"""The schemes that are allowed, and the fsspec driver of each."""
+"""The allowed schemes and their fsspec drivers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from graft.storage.paths import scheme_of
 
 
 class Scheme(NamedTuple):
-    """How fsspec reaches the files of a scheme.
+    """The fsspec driver of a scheme.
 
     Attributes:
-        package: Distribution that brings the driver.
-        modified_key: Key under which the driver tells when a file was changed.
+        package: Distribution that provides the driver.
+        modified_key: Key of the modification time in the driver's file information.
     """
 
     package: str
@@ -28,7 +28,7 @@ class Scheme(NamedTuple):
 SCHEMES = {
     "gs": Scheme("gcsfs", "mtime"),
     "s3": Scheme("s3fs", "LastModified"),
-    # Files of one process, for tests.
+    # Kept in the memory of one process, for tests.
     "memory": Scheme("fsspec", "created"),
 }
 
@@ -37,11 +37,11 @@ _VERSION = "?versionId="
 
 
 class StorageError(UserError, OSError):
-    """A remote file can't be reached: no driver, no credentials, no network."""
+    """A remote file is unreachable: no driver, no credentials or no network."""
 
 
 def driver_of(path: str) -> tuple[Any, str]:
-    """Return the fsspec file system of a URI, and the URI as that file system names it.
+    """Return the fsspec file system of a URI, and the URI's key in that file system.
 
     Raises:
         StorageError: The scheme is not allowed, or its driver is not installed.
@@ -53,12 +53,12 @@ def driver_of(path: str) -> tuple[Any, str]:
             f"A path must be local or begin with one of {allowed}. Received: {path!r}"
         )
     if scheme == "s3" and _VERSION in path:
-        # s3fs would read another object: the one named by what comes before.
+        # s3fs would drop this part of the name and read another object.
         raise StorageError(
-            f"A name on s3:// must not hold {_VERSION!r}. Received: {path!r}"
+            f"A name on s3:// must not contain {_VERSION!r}. Received: {path!r}"
         )
     try:
-        # A forked process needs connections of its own.
+        # A forked process needs its own connections.
         driver = _connect(scheme, os.getpid())
     except ImportError as error:
         package = SCHEMES[scheme].package
@@ -74,23 +74,23 @@ def _connect(scheme: str, process: int) -> Any:
     del process
     import fsspec
 
-    # Without caches: other processes write to the same folders. One instance serves
-    # all threads; fsspec's own cache would connect once for each.
+    # No listings cache: other processes write to the same folders. No instance cache:
+    # fsspec's would open one connection per thread, but all threads can share one.
     return fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True)
 
 
 def disconnect() -> None:
-    """Forget all connections: the next call reads settings and credentials anew."""
+    """Drop all connections. The next call reads settings and credentials again."""
     _connect.cache_clear()
 
 
 @contextlib.contextmanager
 def errors_of(path: str) -> Iterator[None]:
-    """Turn whatever a driver raises into one of two errors.
+    """Translate a driver's exceptions into two kinds of error.
 
     Raises:
-        FileNotFoundError: There is no such file; its `filename` is `path`.
-        StorageError: Anything else, such as a missing right.
+        FileNotFoundError: The file doesn't exist. `filename` is `path`.
+        StorageError: Any other failure, such as missing permissions.
     """
     try:
         yield
@@ -100,7 +100,7 @@ def errors_of(path: str) -> Iterator[None]:
     except StorageError:
         raise
     except Exception as error:
-        # botocore, aiohttp and google-auth raise classes of their own.
+        # botocore, aiohttp and google-auth have no common base class for errors.
         raise StorageError(
             f"{path!r} can't be reached: {error}. Check the address, the credentials "
             "and the network."

@@ -1,7 +1,7 @@
-"""Read, list and remove files, local or remote.
+"""Read, list and remove local and remote files.
 
-An object store has no folders: there, a folder exists while a file is below it, and
-`make_folder` does nothing.
+An object store has no real folders. There, a folder exists while it contains a file,
+and `make_folder` does nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _REQUESTS_AT_ONCE = 16
 
 
 def exists(path: str) -> bool:
-    """Return whether there is a file or folder."""
+    """Return whether a file or folder exists."""
     if not is_remote(path):
         return os.path.exists(path)
     driver, key = driver_of(path)
@@ -31,7 +31,7 @@ def exists(path: str) -> bool:
 
 
 def is_file(path: str) -> bool:
-    """Return whether there is a file."""
+    """Return whether a path is an existing file."""
     if not is_remote(path):
         return os.path.isfile(path)
     if path.endswith("/"):
@@ -42,7 +42,7 @@ def is_file(path: str) -> bool:
 
 
 def is_folder(path: str) -> bool:
-    """Return whether there is a folder; in an object store, a file below it."""
+    """Return whether a path is an existing folder."""
     if not is_remote(path):
         return os.path.isdir(path)
     driver, key = driver_of(path)
@@ -54,7 +54,7 @@ def size_of(path: str) -> int:
     """Return the size of a file in bytes.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file doesn't exist.
     """
     if not is_remote(path):
         return os.path.getsize(path)
@@ -62,10 +62,10 @@ def size_of(path: str) -> int:
 
 
 def modified_at(path: str) -> float:
-    """Return when a file was last written, in seconds since 1970.
+    """Return a file's modification time in seconds since 1970.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file doesn't exist.
     """
     if not is_remote(path):
         return os.path.getmtime(path)
@@ -73,7 +73,7 @@ def modified_at(path: str) -> float:
 
 
 def seconds_of(moment: Any) -> float:
-    """Return a driver's time in seconds since 1970; 0 where it tells none."""
+    """Convert a driver's time to seconds since 1970, and a missing time to 0."""
     if isinstance(moment, datetime):
         return moment.timestamp()
     return float(moment or 0.0)
@@ -87,10 +87,10 @@ def _info(path: str) -> dict[str, Any]:
 
 
 def list_folder(folder: str) -> list[str]:
-    """Return the names in a folder, sorted; of files and folders alike.
+    """Return the sorted names of the files and folders in a folder.
 
     Raises:
-        FileNotFoundError: There is no such folder.
+        FileNotFoundError: The folder doesn't exist.
     """
     if not is_remote(folder):
         return sorted(os.listdir(folder))
@@ -102,7 +102,7 @@ def list_folder(folder: str) -> list[str]:
 
 
 def files_below(folder: str) -> list[str]:
-    """Return the path of every file below a folder, sorted; none for a missing one."""
+    """Return the sorted paths of all files below a folder, or none if it is missing."""
     if not is_remote(folder):
         return sorted(
             os.path.join(parent, name)
@@ -113,7 +113,7 @@ def files_below(folder: str) -> list[str]:
     with errors_of(folder):
         found = _keys_below(driver, key)
     prefix = key.strip("/") + "/"
-    # A key with a slash at its end stands for a folder.
+    # A key with a trailing slash marks a folder.
     return sorted(
         join(folder, entry.strip("/").removeprefix(prefix))
         for entry in found
@@ -122,10 +122,10 @@ def files_below(folder: str) -> list[str]:
 
 
 def open_for_reading(path: str) -> BinaryIO:
-    """Open a file for reading bytes; a remote one is fetched block by block.
+    """Open a file for reading bytes. A remote file is fetched block by block.
 
     Raises:
-        OSError: It can't be opened.
+        OSError: The file can't be opened.
     """
     if not is_remote(path):
         return open(path, "rb")
@@ -135,15 +135,15 @@ def open_for_reading(path: str) -> BinaryIO:
 
 
 def read_bytes(path: str, start: int = 0, length: int | None = None) -> bytes:
-    """Return the bytes of a file, or a part of them; remotely by one request.
+    """Return all or some bytes of a file. A remote file takes one request.
 
     Args:
         path: The file.
         start: Position of the first byte.
-        length: How many bytes, if there are so many; None: to the end.
+        length: Greatest number of bytes to read; None reads to the end.
 
     Raises:
-        OSError: It can't be read.
+        OSError: The file can't be read.
     """
     if not is_remote(path):
         with open(path, "rb") as file:
@@ -163,13 +163,13 @@ def read_text(path: str) -> str:
     """Return the text of a UTF-8 file.
 
     Raises:
-        OSError: It can't be read.
+        OSError: The file can't be read.
     """
     return read_bytes(path).decode("utf-8")
 
 
 def make_folder(folder: str) -> None:
-    """Make a local folder and those above it, where they are missing."""
+    """Create a local folder and its missing parents."""
     if not is_remote(folder):
         os.makedirs(folder, exist_ok=True)
     else:
@@ -180,7 +180,7 @@ def remove_file(path: str) -> None:
     """Remove a file.
 
     Raises:
-        FileNotFoundError: There is no such local file.
+        FileNotFoundError: A local file doesn't exist.
     """
     if not is_remote(path):
         os.remove(path)
@@ -191,29 +191,29 @@ def remove_file(path: str) -> None:
 
 
 def remove_folder(folder: str) -> None:
-    """Remove a folder and all that is in it; a missing one is no error."""
+    """Remove a folder with its contents. A missing folder is not an error."""
     if not is_remote(folder):
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)
         return
     driver, key = driver_of(folder)
     with errors_of(folder), ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
-        # One by one: a driver's recursive `rm` would expand `*` and brackets in names.
+        # A driver's recursive `rm` would expand `*` and brackets in names.
         for _ in pool.map(driver.rm_file, _keys_below(driver, key)):
             pass
 
 
 def _keys_below(driver: Any, key: str) -> list[str]:
-    """Return the objects below a folder, those that stand for folders too."""
+    """Return the keys of all objects below a folder, folder markers included."""
     return [found for found in driver.find(key) if found.strip("/") != key.strip("/")]
 
 
 @contextlib.contextmanager
 def local_copy(path: str) -> Iterator[str]:
-    """Give a local path for a file; a remote one is fetched, and removed at the end.
+    """Yield a local path of a file. A remote file is copied until the context ends.
 
     Raises:
-        OSError: It can't be read.
+        OSError: The file can't be read.
     """
     if not is_remote(path):
         yield path
@@ -227,10 +227,10 @@ def local_copy(path: str) -> Iterator[str]:
 
 
 def upload(local: str, path: str) -> None:
-    """Put a local file into an object store: it appears at once, whole.
+    """Upload a local file to an object store atomically.
 
     Raises:
-        OSError: It can't be written.
+        OSError: The object can't be written.
     """
     driver, key = driver_of(path)
     with errors_of(path):
@@ -238,7 +238,7 @@ def upload(local: str, path: str) -> None:
 
 
 def make_parent(path: str) -> None:
-    """Make the folder that a file shall be in."""
+    """Create the folder of a file if it is missing."""
     parent = parent_of(path)
     if parent:
         make_folder(parent)

@@ -1,4 +1,4 @@
-"""SHA-256, in hexadecimal, of bytes, files and JSON values."""
+"""Hash bytes, files and JSON values. Hashes are lower-case hexadecimal text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def hash_bytes(content: bytes | memoryview) -> str:
 
 
 def hash_json(value: Any) -> str:
-    """Return the SHA-256 of a value as JSON; the order of keys does not count."""
+    """Return the SHA-256 of a JSON value. The order of keys has no effect."""
     return hash_bytes(json.dumps(value, sort_keys=True).encode())
 
 
@@ -26,19 +26,23 @@ def hash_file(path: str, algorithm: str = "sha256") -> str:
 
     Args:
         path: The file.
-        algorithm: `sha256`, or the one by which others publish their files.
+        algorithm: A name of `hashlib`, such as `md5` for hashes published by others.
 
     Raises:
-        OSError: It can't be read.
+        OSError: The file can't be read.
     """
     return hash_files([path], algorithm)
 
 
 def hash_files(paths: list[str], algorithm: str = "sha256") -> str:
-    """Return the hash of the bytes of several files, one after another.
+    """Return the hash of the concatenated bytes of several files.
+
+    Args:
+        paths: The files, in the order of concatenation.
+        algorithm: See `hash_file`.
 
     Raises:
-        OSError: One can't be read.
+        OSError: A file can't be read.
     """
     digest = hashlib.new(algorithm, usedforsecurity=False)
     for path in paths:

@@ -1,6 +1,7 @@
-"""List files with their sizes and times of change, in one pass.
+"""List files with their sizes and modification times in one pass.
 
-Locally that is `os.scandir`; in an object store, one request per page of names.
+Local folders are read with `os.scandir`. An object store takes one request per page of
+names.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ _WILDCARDS = re.compile(r"[*?]")
 
 
 class FileEntry(NamedTuple):
-    """One file of a tree.
+    """A file of a folder tree.
 
     Attributes:
-        path: How to open it.
+        path: Path to open the file with.
         name: Path relative to the tree's root, with forward slashes.
-        size: Size in bytes; None where it can't be told (a dangling link).
-        modified: Time of the last change, in nanoseconds (0 where nobody knows).
+        size: Size in bytes; None if unknown (a dangling link).
+        modified: Modification time in nanoseconds since 1970; 0 if unknown.
     """
 
     path: str
@@ -36,13 +37,13 @@ class FileEntry(NamedTuple):
 
     @property
     def parts(self) -> list[str]:
-        """The names of its folders, below the root, and of the file."""
+        """Parts of `name`: the folders, then the file."""
         return self.name.split("/")
 
 
 @dataclass
 class Tree:
-    """A folder's files, in the order of their names, and the names of its folders."""
+    """The sorted files of a folder tree, and the names of its folders."""
 
     files: list[FileEntry] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
@@ -55,14 +56,14 @@ def list_tree(
 
     Args:
         root: A folder, local or remote. Links to folders are followed.
-        is_ignored: Tells by a file's or folder's name whether to leave it out.
+        is_ignored: Returns whether to skip a file or folder, given its name.
 
     Returns:
-        The files, in the order of their names.
+        The files, sorted by name.
 
     Raises:
-        OSError: A folder can't be listed, with its path in `filename`; or, with the
-            `errno` ELOOP, a link in `filename` leads back to the folder `filename2`.
+        OSError: A folder can't be listed; `filename` is its path. With the `errno`
+            ELOOP, the link `filename` leads back to the folder `filename2`.
     """
     tree = Tree()
     if is_remote(root):
@@ -86,7 +87,7 @@ def list_tree(
 
 
 def entry_of(path: str, name: str) -> FileEntry:
-    """Return the entry of one file; without a size if there is none."""
+    """Return the entry of one file. A missing file has no size."""
     if is_remote(path):
         try:
             return FileEntry(
@@ -107,11 +108,11 @@ def has_wildcards(pattern: str) -> bool:
 
 
 def find_files(pattern: str) -> list[FileEntry]:
-    """List the files that match a pattern, in the order of their paths.
+    """List the files that match a pattern, sorted by path.
 
     Args:
-        pattern: A path in which `*` stands for any text without a slash and `?` for one
-            character. All else is literal, brackets too.
+        pattern: A path. `*` matches any text without a slash, `?` one character. All
+            other characters are literal, brackets too.
 
     Raises:
         OSError: A folder can't be listed.
@@ -138,7 +139,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
 
 
 def _expand(folder: str, parts: list[str]) -> Iterator[str]:
-    """Yield the local files that match the parts of a pattern below a folder."""
+    """Yield the local files below a folder that match a pattern, given in parts."""
     expression = _expression(parts[0])
     if not has_wildcards(parts[0]):
         names = [parts[0]]
@@ -146,7 +147,7 @@ def _expand(folder: str, parts: list[str]) -> Iterator[str]:
         names = [
             name
             for name in os.listdir(folder or ".")
-            # As in a shell: a hidden name is asked for by its dot.
+            # As in a shell, wildcards don't match a leading dot.
             if expression.fullmatch(name)
             and (not name.startswith(".") or parts[0].startswith("."))
         ]
@@ -168,7 +169,7 @@ def _remote_files(root: str) -> Iterator[FileEntry]:
     prefix = key.strip("/") + "/"
     for path, info in found.items():
         name = path.strip("/").removeprefix(prefix)
-        # An object that stands for a folder has a slash at its end.
+        # A key with a trailing slash marks a folder.
         if path.endswith("/") or len(name) == len(path.strip("/")):
             continue
         modified = int(files.seconds_of(info.get(modified_key)) * 1e9)
@@ -196,7 +197,7 @@ def _walk(
         try:
             is_folder = entry.is_dir()
             status = entry.stat()
-        except OSError:  # a dangling link, a loop of links, no permission
+        except OSError:  # A dangling link, a loop of links, or no permission.
             yield FileEntry(entry.path, relative, None, 0)
             continue
         if is_folder:

@@ -1,6 +1,6 @@
-"""Read and write TFRecords, compressed where the file's name ends in `.gz`.
+"""Read and write TFRecords, compressed if the file's name ends in `.gz`.
 
-TensorFlow is imported at the first call: whoever only names a file need not wait.
+TensorFlow is imported at the first call, since its import takes seconds.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _READ_BY_TENSORFLOW = ("", "gs")
 
 
 def compression_of(path: str) -> str:
-    """Return the TFRecord compression type for a path, as TensorFlow names it."""
+    """Return the TFRecord compression type for a path: `GZIP` or `""`."""
     return "GZIP" if path.endswith(".gz") else ""
 
 
 @contextlib.contextmanager
 def writer(path: str) -> Iterator[Any]:
-    """Open a TFRecord for writing; it appears whole or not at all.
+    """Open a TFRecord file that is written atomically.
 
     Example:
         with writer("images.tfrecord.gz") as records:
             records.write(example.SerializeToString())
 
     Raises:
-        OSError: The disk is full, or the place can't be written to.
+        OSError: The disk is full, or `path` isn't writable.
     """
     import tensorflow as tf
 
@@ -43,11 +43,11 @@ def writer(path: str) -> Iterator[Any]:
 
 
 def read(path: str) -> Iterator[bytes]:
-    """Yield the records of a file.
+    """Yield the records of a TFRecord file.
 
     Raises:
-        OSError: It can't be fetched.
-        tf.errors.DataLossError: It is damaged.
+        OSError: The file can't be fetched.
+        tf.errors.DataLossError: The file is damaged.
     """
     import tensorflow as tf
 
@@ -58,10 +58,10 @@ def read(path: str) -> Iterator[bytes]:
 
 
 def dataset(paths: Sequence[str]) -> tf.data.Dataset:
-    """Return the records of files as a dataset of strings, file by file.
+    """Return the records of TFRecord files as a dataset of strings.
 
-    TensorFlow itself reads local files and `gs://`. Files of another scheme are fetched
-    one at a time.
+    The records keep the order of the files. TensorFlow reads local and `gs://` files
+    itself. Files of other schemes are fetched one at a time.
     """
     import tensorflow as tf
 

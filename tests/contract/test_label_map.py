@@ -47,5 +47,5 @@ def test_a_file_gives_back_the_names(names: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("names", [("cat", "cat"), ("cat\ndog",)])
 def test_what_is_no_label_map_is_refused(names: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="must be different texts of one line each"):
+    with pytest.raises(ValueError, match="must be unique, and each must be one line"):
         LabelMap(names)
