@@ -59,6 +59,8 @@ DEVELOPMENT = [
     "cel-python>=0.2",
     "codespell>=2.3",
     "detect-secrets>=1.5",
+    # Property tests: rules hold for inputs that nobody thought of.
+    "hypothesis>=6.130",
     "import-linter>=2.1",
     "jsonschema>=4.23",
     "kubernetes-validate>=1.30",
