@@ -68,6 +68,11 @@ class GateConfig(StrictModel):
     min_accuracy: float = Field(
         0.7, gt=0, le=1, description="Least accuracy on `test`; always checked."
     )
+    must_beat_largest_class: bool = Field(
+        True,
+        description="Refuse a model that isn't better than always answering the "
+        "largest class of `test`; `false` makes it a note.",
+    )
     min_class_accuracy: float | None = Field(
         None, gt=0, le=1, description="Least accuracy on the images of every class."
     )

@@ -8,10 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.evaluation.calibration import (
-    expected_calibration_error,
-    reliability,
-)
 from graft.components.evaluation.comparison import (
     FLOAT_NOISE,
     Comparison,
@@ -19,28 +15,22 @@ from graft.components.evaluation.comparison import (
     is_refused,
 )
 from graft.components.evaluation.config import GateConfig
+from graft.components.evaluation.largest_class import (
+    compare_with_largest_class,
+    largest_class_rule,
+)
+from graft.components.evaluation.metrics import (
+    Measured,
+    metrics_of,
+    per_class,
+    per_slice,
+)
 from graft.components.evaluation.predictions import Predictions
 from graft.components.evaluation.signatures import Signatures, broken_promises
 from graft.components.evaluation.verdict import Outcome, RuleResult, Verdict
 from graft.components.quality.profile import Profile, drift
-from graft.contract.label_map import NO_LABEL
 
-_SMALLEST_PROBABILITY = 1e-7
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What was measured of the candidate beside its answers.
-
-    Attributes:
-        size_mb: Size of the SavedModel in 10^6 bytes.
-        latency_ms: Median time of one image, in milliseconds.
-        signatures: What clients may ask it.
-    """
-
-    size_mb: float
-    latency_ms: float
-    signatures: Signatures
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -80,13 +70,18 @@ def judge(
     """
     true_names = predictions.images.class_names
     is_right = predictions.candidate.is_right(true_names)
-    metrics = _metrics(predictions, is_right, measured)
-    classes = tuple(_per_class(predictions))
-    slices = tuple(_per_slice(predictions))
+    metrics = metrics_of(predictions, is_right, measured)
+    classes = tuple(per_class(predictions))
+    slices = tuple(per_slice(predictions))
     comparison = _comparison(predictions, config)
+    largest = compare_with_largest_class(
+        true_names, predictions.candidate.predicted_names()
+    )
     rules = [
-        _floor("min_accuracy", "overall", metrics["accuracy"], config.min_accuracy)
+        _floor("min_accuracy", "overall", metrics["accuracy"], config.min_accuracy),
+        largest_class_rule(largest, config),
     ]
+    rules += _missed_class_rule(classes)
     rules += _class_rules(classes, config)
     rules += _slice_rules(slices, config)
     rules += _limit_rules(metrics, config)
@@ -100,6 +95,7 @@ def judge(
         metrics=metrics,
         classes=classes,
         slices=slices,
+        largest_class=largest.to_dict(),
         comparison=None if comparison is None else comparison.to_dict(),
         baseline=None
         if baseline is None
@@ -108,69 +104,6 @@ def judge(
         data_profile=data_profile,
         baseline_data_profile=earlier,
     )
-
-
-# --- Numbers --------------------------------------------------------------------------
-def _metrics(
-    predictions: Predictions, is_right: np.ndarray, measured: Measured
-) -> dict[str, float]:
-    candidate = predictions.candidate
-    labels = candidate.labels_of(predictions.images.class_names)
-    of_truth = candidate.probabilities[np.arange(len(labels)), labels]
-    of_truth = np.where(labels == NO_LABEL, 0.0, of_truth)
-    bins = reliability(candidate.confidences(), is_right)
-    return {
-        "accuracy": float(is_right.mean()),
-        "log_loss": float(-np.log(np.maximum(of_truth, _SMALLEST_PROBABILITY)).mean()),
-        "calibration_error": expected_calibration_error(bins),
-        "num_test_images": float(len(labels)),
-        "size_mb": measured.size_mb,
-        "latency_ms": measured.latency_ms,
-    }
-
-
-def _per_class(predictions: Predictions) -> Iterator[dict[str, Any]]:
-    true_names = predictions.images.class_names
-    predicted = predictions.candidate.predicted_names()
-    baseline = predictions.baseline
-    answered = None if baseline is None else baseline.predicted_names()
-    for name in sorted({*predictions.candidate.class_names, *true_names}):
-        is_true, is_predicted = true_names == name, predicted == name
-        hits = int((is_true & is_predicted).sum())
-        num_images, num_predicted = int(is_true.sum()), int(is_predicted.sum())
-        yield {
-            "name": str(name),
-            "num_images": num_images,
-            "num_predicted": num_predicted,
-            "precision": _share(hits, num_predicted),
-            "recall": _share(hits, num_images),
-            "f1": _share(2 * hits, num_images + num_predicted),
-            "baseline_recall": None
-            if answered is None or baseline is None or name not in baseline.class_names
-            else _share(int((is_true & (answered == name)).sum()), num_images),
-        }
-
-
-def _per_slice(predictions: Predictions) -> Iterator[dict[str, Any]]:
-    true_names = predictions.images.class_names
-    is_right = predictions.candidate.is_right(true_names)
-    baseline = predictions.baseline
-    for key, values in sorted(predictions.images.slices.items()):
-        for value in sorted(set(values)):
-            chosen = values == value
-            yield {
-                "feature": key,
-                "value": str(value),
-                "num_images": int(chosen.sum()),
-                "accuracy": float(is_right[chosen].mean()),
-                "baseline_accuracy": None
-                if baseline is None
-                else float(baseline.is_right(true_names)[chosen].mean()),
-            }
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
 
 
 def _comparison(predictions: Predictions, config: GateConfig) -> Comparison | None:
@@ -246,6 +179,30 @@ def _class_rules(
             bound=bound,
             config=config,
         )
+
+
+def _missed_class_rule(classes: tuple[dict[str, Any], ...]) -> Iterator[RuleResult]:
+    """Name the classes that have test images, none of which the model gets right."""
+    missed = [each for each in classes if each["recall"] == 0]
+    if not missed:
+        return
+    # Those first whose test images say the most.
+    missed.sort(key=lambda each: (-each["num_images"], each["name"]))
+    named = ", ".join(
+        f"{each['name']!r} (0 of {each['num_images']:,})"
+        for each in missed[:_MOST_NAMED]
+    )
+    more = len(missed) - _MOST_NAMED
+    what = "1 class gets" if len(missed) == 1 else f"{len(missed):,} classes get"
+    yield RuleResult(
+        rule="missed_classes",
+        subject="classes",
+        value=float(len(missed)),
+        bound=None,
+        outcome="note",
+        message=f"{what} no test image right: {named}"
+        + (f" and {more:,} more" if more > 0 else ""),
+    )
 
 
 def _slice_rules(

@@ -42,12 +42,14 @@ class Verdict:
     Attributes:
         is_blessed: Whether no rule refuses.
         rules: Every rule that was looked at.
-        metrics: `accuracy`, `log_loss`, `calibration_error`, `num_test_images`,
-            `size_mb`, `latency_ms` of the candidate.
+        metrics: `accuracy`, `balanced_accuracy` (mean recall of the classes that have
+            test images), `log_loss`, `calibration_error`, `num_test_images`, `size_mb`,
+            `latency_ms` of the candidate.
         classes: Per class: `name`, `num_images`, `num_predicted`, `precision`,
             `recall`, `f1`, and `baseline_recall` (None without a baseline).
         slices: Per value of a slice: `feature`, `value`, `num_images`, `accuracy`,
             `baseline_accuracy`.
+        largest_class: `LargestClass.to_dict`; None in a verdict of an older version.
         comparison: `Comparison.to_dict`, or None where nothing was compared.
         baseline: `version` and `files_hash` of the model in production, or None.
         drift: Per property of the data, how far it is from those of the model in
@@ -61,6 +63,7 @@ class Verdict:
     metrics: dict[str, float]
     classes: tuple[dict[str, Any], ...] = ()
     slices: tuple[dict[str, Any], ...] = ()
+    largest_class: dict[str, Any] | None = None
     comparison: dict[str, Any] | None = None
     baseline: dict[str, Any] | None = None
     drift: tuple[dict[str, Any], ...] = ()

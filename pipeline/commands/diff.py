@@ -49,7 +49,7 @@ def describe_difference(first: Run, second: Run) -> Iterator[str]:
         yield f"Run {missing.number} has no evaluation."
         return
     yield "Metrics:"
-    for name in old.metrics.keys() & new.metrics.keys():
+    for name in (each for each in new.metrics if each in old.metrics):
         yield f"  {name}: {_change(old.metrics[name], new.metrics[name])}"
     recalls = {each["name"]: each["recall"] for each in old.classes}
     lines = [

@@ -51,11 +51,15 @@ def models(
     num_damaged = 0
     for version in list_versions(folder):
         manifest = version.manifest
-        accuracy = manifest.get("metrics", {}).get("accuracy")
+        metrics = manifest.get("metrics", {})
         facts = [
             str(version.number),
             str(manifest.get("published_at", "no manifest")),
-            "" if accuracy is None else f"accuracy {accuracy:.4f}",
+            *(
+                f"{name.replace('_', ' ')} {metrics[name]:.4f}"
+                for name in ("accuracy", "balanced_accuracy")
+                if metrics.get(name) is not None
+            ),
             ", ".join(name for name, n in labels.items() if n == version.number),
         ]
         if served is not None and version.number == served.number:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from graft.pipeline.commands.options import (
     OutputFolderOption,
     PipelineOption,
 )
+
+if TYPE_CHECKING:
+    from graft.components.evaluation.verdict import Verdict
 
 
 def runs(  # noqa: PLR0917 - options of a command
@@ -46,8 +49,10 @@ def _print_local_runs(output: Path, pipeline: str | None) -> None:
     from graft.pipeline.local.run_history import find_runs
 
     table = Table(box=None, pad_edge=False)
-    for title in ("Run", "Started", "Seconds", "State", "Accuracy", "Gate", "Version"):
-        justify: Any = "right" if title in ("Run", "Seconds", "Accuracy") else "left"
+    numbers = ("Accuracy", "Balanced")
+    for title in ("Run", "Started", "Seconds", "State", *numbers, "Gate", "Version"):
+        is_number = title in ("Run", "Seconds", *numbers)
+        justify: Any = "right" if is_number else "left"
         table.add_column(title, justify=justify, no_wrap=True)
     for run in find_runs(output, pipeline):
         verdict = run.verdict()
@@ -57,11 +62,18 @@ def _print_local_runs(output: Path, pipeline: str | None) -> None:
             run.started.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
             f"{run.seconds:.0f}",
             run.state,
-            "" if verdict is None else f"{verdict.metrics['accuracy']:.4f}",
+            _number_of(verdict, "accuracy"),
+            _number_of(verdict, "balanced_accuracy"),
             "" if verdict is None else "passed" if verdict.is_blessed else "refused",
             str(pushed.get("pushed_version", "")),
         )
     Console(highlight=False, width=None).print(table)
+
+
+def _number_of(verdict: Verdict | None, metric: str) -> str:
+    """Return a metric; "" for a run without it, as older versions made them."""
+    value = None if verdict is None else verdict.metrics.get(metric)
+    return "" if value is None else f"{value:.4f}"
 
 
 def _print_cluster_runs(api: Any, limit: int) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from graft.components.evaluation.config import GateConfig
+from graft.components.evaluation.metrics import Measured
 from graft.components.evaluation.predictions import (
     Answers,
     EvaluatedImages,
     Predictions,
 )
-from graft.components.evaluation.rules import Baseline, Measured, judge
+from graft.components.evaluation.rules import Baseline, judge
 from graft.components.evaluation.verdict import Verdict
 
 SIGNATURES = {"serving_default": {"input examples": "DT_STRING of rank 1"}}
@@ -95,7 +96,7 @@ def test_one_bad_class_does_not_refuse_unless_asked() -> None:
 
 @pytest.mark.parametrize("policy", ["pass", "refuse"])
 def test_a_class_with_few_images_has_a_policy(policy: str) -> None:
-    few = predictions(num_cats=4, num_dogs=100, wrong_cats=4)
+    few = predictions(num_cats=4, num_dogs=100, wrong_cats=3)
     config = GateConfig(class_floors={"cat": 0.5}, when_slice_is_small=policy)
     verdict = judge(few, MEASURED, None, config)
     assert verdict.is_blessed == (policy == "pass")
@@ -121,7 +122,11 @@ def test_a_floor_for_a_class_or_slice_without_images_is_no_pass() -> None:
 def test_slices_are_judged_by_value() -> None:
     table = predictions(num_cats=100, num_dogs=0, wrong_cats=100 // 2)
     # The wrong half comes first, so both sources are half wrong.
-    config = GateConfig(min_accuracy=0.1, slice_floors={"image/source": 0.6})
+    config = GateConfig(
+        min_accuracy=0.1,
+        must_beat_largest_class=False,
+        slice_floors={"image/source": 0.6},
+    )
     verdict = judge(table, MEASURED, None, config)
     assert len(verdict.refusals) == 2
     assert "image/source 'a' 0.5000 is below" in verdict.refusals[0]
