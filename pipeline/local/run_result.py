@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.publishing.executor import REASON_PROPERTY
 from graft.pipeline.config import PipelineConfig
+from graft.pipeline.local.data_notes import read_data_notes
 from graft.pipeline.local.metadata_store import LocalMetadata
 from graft.pipeline.local.sample_image import sample_image
 from graft.storage import files
@@ -19,11 +21,14 @@ class RunResult:
 
     Attributes:
         accuracy: Accuracy on the `test` split.
+        balanced_accuracy: Mean recall of the classes in the `test` split.
+        largest_class: `Verdict.largest_class`.
         num_test_images: Number of images in the `test` split.
         is_blessed: Whether the gate blessed the model.
         reasons: Why the gate refused the model; empty if it did not.
         notes: What the gate reports without refusing the model for it.
         passed: A sentence per rule that the model passed.
+        data_notes: What is to be known of the data, a sentence each.
         pushed_path: Folder of the pushed version; None if nothing was pushed.
         not_pushed_reason: Why nothing was pushed; None if a version was pushed.
         report_path: The report page; None if the run made none.
@@ -31,11 +36,14 @@ class RunResult:
     """
 
     accuracy: float
+    balanced_accuracy: float | None
+    largest_class: dict[str, Any] | None
     num_test_images: int
     is_blessed: bool
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
     passed: tuple[str, ...]
+    data_notes: tuple[str, ...]
     pushed_path: str | None
     not_pushed_reason: str | None
     report_path: str | None
@@ -61,13 +69,23 @@ def read_result(config: PipelineConfig) -> RunResult:
         reason = pushed.custom_properties[REASON_PROPERTY].string_value
     examples = metadata.latest_output(config.name, "ImageExampleGen", "examples")
     report = metadata.latest_output(config.name, "Report", "report")
+    quarantine = metadata.latest_output(config.name, "ImageExampleGen", "quarantine")
+    quality = metadata.latest_output(config.name, "DataQuality", "quality")
     return RunResult(
         accuracy=verdict.metrics["accuracy"],
+        balanced_accuracy=verdict.metrics.get("balanced_accuracy"),
+        largest_class=verdict.largest_class,
         num_test_images=int(verdict.metrics["num_test_images"]),
         is_blessed=verdict.is_blessed,
         reasons=verdict.refusals,
         notes=verdict.notes,
         passed=tuple(r.message for r in verdict.rules if r.outcome == "pass"),
+        data_notes=tuple(
+            read_data_notes(
+                None if quarantine is None else quarantine.uri,
+                None if quality is None else quality.uri,
+            )
+        ),
         pushed_path=destination,
         not_pushed_reason=reason,
         report_path=None if report is None else report.uri,

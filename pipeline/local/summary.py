@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from graft.pipeline.config import PipelineConfig
+from graft.pipeline.config import DEFAULT_OUTPUT, PIPELINES_FOLDER, PipelineConfig
 from graft.pipeline.local.run_result import RunResult
+from graft.pipeline.terminal_text import escaped, shell_command
 from graft.serving.model_store import DEFAULT_FOLDER
+
+_LONGEST_NOTE = 200
+_KEPT_OF_THE_END = 70
 
 
 def print_summary(
     config: PipelineConfig, result: RunResult, *, seconds: float, log_path: Path
 ) -> None:
-    """Print accuracy, verdict, paths of model and report, and the next command."""
+    """Print accuracy, verdict, what is to be known of the data, paths, next command."""
     # A wrapped path could not be copied from the terminal.
     console = Console(highlight=False, soft_wrap=True)
 
     def add_row(name: str, text: str) -> None:
-        console.print(f"{name:<14} {text}", markup=False)
+        console.print(f"{name:<14} {escaped(text)}", markup=False)
 
-    add_row(
-        "Test accuracy", f"{result.accuracy:.4f} on {result.num_test_images:,} images"
-    )
+    add_row("Test accuracy", _describe_accuracy(result))
     if result.is_blessed:
         add_row("Gate", "passed: " + "; ".join(result.passed))
     else:
         add_row("Gate", "refused: " + "; ".join(result.reasons))
     for note in result.notes:
         add_row("", f"note: {note}")
+    for index, note in enumerate(result.data_notes):
+        add_row("" if index else "Data", f"note: {_shortened(note)}")
+    if result.data_notes and result.report_path:
+        add_row("", f"{report_command(config)} shows more, in its section Data")
     nowhere = f"nowhere: {result.not_pushed_reason or 'the model was refused'}"
     add_row("Pushed to", result.pushed_path or nowhere)
     if result.report_path:
@@ -51,10 +56,42 @@ def predict_command(config: PipelineConfig, image: str | None) -> str:
         config: The run's config.
         image: Path of an image; None: a placeholder.
     """
-    # Without an activated environment, `graft` is not on the PATH.
-    script = Path(sys.executable).with_name("graft")
-    program = "graft" if shutil.which("graft") else os.path.relpath(script)
-    words = [program, "predict", image or "IMAGE", "--model", config.push.model_name]
+    words = ["predict", image or "IMAGE", "--model", config.push.model_name]
     if Path(config.push_destination) != DEFAULT_FOLDER:
         words += ["--model-dir", config.push_destination]
-    return shlex.join(words)
+    return shell_command([_program(), *words])
+
+
+def report_command(config: PipelineConfig) -> str:
+    """Return the command that opens the report of a pipeline's latest run."""
+    words = ["report", "--open"]
+    if config.output != DEFAULT_OUTPUT:
+        words += ["--output", config.output]
+    if len(os.listdir(os.path.join(config.output, PIPELINES_FOLDER))) > 1:
+        words += ["--pipeline", config.name]
+    return shell_command([_program(), *words])
+
+
+def _program() -> str:
+    # Without an activated environment, `graft` is not on the PATH.
+    script = Path(sys.executable).with_name("graft")
+    return "graft" if shutil.which("graft") else os.path.relpath(script)
+
+
+def _describe_accuracy(result: RunResult) -> str:
+    text = f"{result.accuracy:.4f} on {result.num_test_images:,} images"
+    if result.balanced_accuracy is not None:
+        text += f"; balanced over the classes {result.balanced_accuracy:.4f}"
+    if result.largest_class is not None:
+        name, share = result.largest_class["name"], result.largest_class["share"]
+        text += f"; always answering {name!r} {share:.4f}"
+    return text
+
+
+def _shortened(note: str) -> str:
+    """Return a note on one line; a long one loses its middle, often a path."""
+    line = escaped(note)
+    if len(line) <= _LONGEST_NOTE:
+        return line
+    begin = line[: _LONGEST_NOTE - _KEPT_OF_THE_END - 3]
+    return f"{begin} … {line[-_KEPT_OF_THE_END:]}"

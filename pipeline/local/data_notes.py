@@ -1,0 +1,46 @@
+"""What a run's owner should know of the data, a sentence each.
+
+They come from the artifacts of the run, so that a run from the cache has them, too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from graft.components.ingestion.artifacts import SUMMARY_FILE
+from graft.components.quality.artifacts import RESULT_FILE
+from graft.storage import files
+
+
+def read_data_notes(quarantine_uri: str | None, quality_uri: str | None) -> list[str]:
+    """Return what ingestion and the quality checks found; nothing for good data.
+
+    Args:
+        quarantine_uri: The `ImageQuarantine` of the run; None if there is none.
+        quality_uri: The `DataQualityReport` of the run; None if there is none.
+    """
+    summary = _read_json(quarantine_uri, SUMMARY_FILE)
+    quality = _read_json(quality_uri, RESULT_FILE)
+    return [*summary.get("warnings", []), *_describe_quality(quality)]
+
+
+def _describe_quality(quality: dict[str, Any]) -> Iterator[str]:
+    for check in quality.get("checks", []):
+        if not check["num_findings"]:
+            continue
+        example = check["filenames"][0]
+        yield f"{check['title']}: {check['num_findings']:,}, such as {example!r}."
+    if dropped := len(quality.get("dropped", [])):
+        yield f"Left out of train, as `data_quality` asks: {dropped:,} images."
+
+
+def _read_json(uri: str | None, name: str) -> dict[str, Any]:
+    path = None if uri is None else os.path.join(uri, name)
+    # The files of an earlier run may have been removed since.
+    if path is None or not files.exists(path):
+        return {}
+    values: dict[str, Any] = json.loads(files.read_text(path))
+    return values

@@ -1,0 +1,123 @@
+"""The last screen of a run has a line for each thing that its owner should know."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graft.pipeline.config import PipelineConfig, load_config
+from graft.pipeline.local.data_notes import read_data_notes
+from graft.pipeline.local.run_result import RunResult
+from graft.pipeline.local.summary import print_summary
+
+LARGEST = {"name": "ok", "share": 0.92}
+WARNINGS = [
+    "4 images can't be used and are quarantined, such as 'a\\nb.jpg': no image.",
+    "2 files lie directly in 'x', in no class folder: they are left aside.",
+]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> PipelineConfig:
+    (tmp_path / "out" / "pipelines" / "graft").mkdir(parents=True)
+    return load_config(None, data=str(tmp_path), output=str(tmp_path / "out"))
+
+
+@pytest.fixture
+def screen(config: PipelineConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Return the lines of the last screen: `screen(accuracy=0.5)`."""
+
+    def show(**changes: Any) -> list[str]:
+        values: dict[str, Any] = {
+            "accuracy": 0.92,
+            "balanced_accuracy": 0.5,
+            "largest_class": LARGEST,
+            "num_test_images": 25,
+            "is_blessed": False,
+            "reasons": ("why",),
+            "notes": (),
+            "passed": (),
+            "data_notes": (),
+            "pushed_path": None,
+            "not_pushed_reason": None,
+            "report_path": "report.html",
+            "sample_path": None,
+        }
+        result = RunResult(**(values | changes))
+        print_summary(config, result, seconds=1.0, log_path=tmp_path / "log")
+        return capsys.readouterr().out.splitlines()
+
+    return show
+
+
+def test_accuracy_stands_beside_what_guessing_scores(screen) -> None:
+    assert screen()[0] == (
+        "Test accuracy  0.9200 on 25 images; balanced over the classes 0.5000; "
+        "always answering 'ok' 0.9200"
+    )
+    old = screen(balanced_accuracy=None, largest_class=None)
+    assert old[0] == "Test accuracy  0.9200 on 25 images"
+
+
+def test_every_note_has_a_line_and_a_command_shows_more(screen, config) -> None:
+    lines = screen(data_notes=(*WARNINGS, "Doubtful labels: 3, such as 'c.jpg'."))
+    first = lines.index(f"Data           note: {WARNINGS[0]}")
+    assert lines[first + 1].strip() == f"note: {WARNINGS[1]}"
+    assert lines[first + 2].strip() == "note: Doubtful labels: 3, such as 'c.jpg'."
+    assert f"graft report --open --output {config.output}" in lines[first + 3]
+    assert "--pipeline" not in lines[first + 3]
+
+
+def test_of_several_pipelines_the_command_names_this_one(screen, config) -> None:
+    (Path(config.output) / "pipelines" / "other").mkdir()
+    (line,) = [each for each in screen(data_notes=("n",)) if "report --open" in each]
+    assert "--pipeline graft" in line
+
+
+def test_good_data_have_no_line(screen) -> None:
+    assert not [
+        line for line in screen() if line.startswith("Data") or "report --open" in line
+    ]
+
+
+def test_a_note_is_one_line_without_control_characters(screen) -> None:
+    path = "/long/path" * 30
+    note = f"1 file lies in '{path}\x1b[2J\n': it has no label and is left aside."
+    (line,) = [each for each in screen(data_notes=(note,)) if each.startswith("Data")]
+    assert len(line) <= 230
+    assert "note: 1 file lies in '/long/path" in line
+    assert line.endswith("it has no label and is left aside.")
+    assert "\\x1b[2J\\n" in line
+    assert "\x1b" not in "".join(screen(data_notes=(note,), report_path="a\x1b[2J"))
+
+
+def write_quality(folder: Path, **values: Any) -> str:
+    checks = [
+        {"name": "leaks", "title": "Near-copies in different splits"},
+        {"name": "label_errors", "title": "Doubtful labels"},
+    ]
+    for check, names in zip(checks, ([], ["a\x1b.jpg", "b.jpg"]), strict=True):
+        check |= {"num_findings": len(names), "filenames": names}
+    folder.mkdir()
+    (folder / "quality.json").write_text(json.dumps({"checks": checks} | values))
+    return str(folder)
+
+
+def test_notes_come_from_the_artifacts_of_the_run(tmp_path: Path) -> None:
+    quarantine = tmp_path / "quarantine"
+    quarantine.mkdir()
+    (quarantine / "summary.json").write_text(json.dumps({"warnings": WARNINGS}))
+    quality = write_quality(tmp_path / "quality", dropped=["h1", "h2"])
+    assert read_data_notes(str(quarantine), quality) == [
+        *WARNINGS,
+        r"Doubtful labels: 2, such as 'a\x1b.jpg'.",
+        "Left out of train, as `data_quality` asks: 2 images.",
+    ]
+
+
+def test_artifacts_that_are_not_there_have_no_notes(tmp_path: Path) -> None:
+    assert read_data_notes(None, None) == []
+    assert read_data_notes(str(tmp_path), str(tmp_path)) == []
