@@ -3,34 +3,103 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"})
-"""Suffixes of image files in a folder; a file given by its name may have any suffix."""
+from graft.contract.image_signatures import HEAD_BYTES, has_image_signature
+from graft.storage import left_aside
+from graft.storage.image_folder import kinds_of_ignored, list_image_folder
+from graft.storage.path_hints import hint_about
+from graft.storage.paths import expand_home
+
+# A file that is called an image is answered or refused, whatever it holds.
+_IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .heic .heif .avif .tif .tiff .svg .ico "
+    ".jp2 .jxl .psd .raw .dng .cr2 .cr3 .nef .arw .orf .rw2".split()
+)
+_NO_IMAGE = "no images by their content"
 
 
-def find_images(arguments: Iterable[str]) -> Iterator[Path]:
-    """Yield the files of file paths, folders (with their subfolders) and patterns.
+@dataclass
+class FoundImages:
+    """Files to classify.
 
+    Attributes:
+        paths: The files, in the order of the arguments and of their names.
+        left_aside: How many files of folders and patterns were left aside, by kind.
+    """
+
+    paths: list[Path] = field(default_factory=list)
+    left_aside: Counter[str] = field(default_factory=Counter)
+
+    def describe_left_aside(self) -> str:
+        """Return one line on what was left aside, or ""."""
+        number = self.left_aside.total()
+        if not number:
+            return ""
+        files = "file" if number == 1 else "files"
+        return f"{number} {files} left aside: {left_aside.describe(self.left_aside)}\n"
+
+
+def find_images(arguments: Iterable[str]) -> FoundImages:
+    """Find the files of file paths, folders (with their subfolders) and patterns.
+
+    A file that is given by its name is always among them. Of a folder and of a pattern
+    the images are, by their content; what ingestion leaves aside is left aside here.
     An existing name is used as it is, even if it contains a `*`.
 
     Raises:
         FileNotFoundError: If an argument matches no file; the message names it.
+        DataError: A folder can't be listed.
     """
+    found = FoundImages()
     for argument in arguments:
-        path = Path(argument)
+        path = Path(expand_home(argument))
+        before = len(found.paths)
+        skipped: Counter[str] = Counter()
         if path.is_file():
-            found = [path]
+            found.paths.append(path)
         elif path.is_dir():
-            found = sorted(
-                each
-                for each in path.rglob("*")
-                if each.suffix.lower() in SUFFIXES and each.is_file()
-            )
+            tree = list_image_folder(str(path))
+            skipped += kinds_of_ignored(tree)
+            _take_images((Path(entry.path) for entry in tree.files), found, skipped)
         else:
-            matches = map(Path, glob.glob(argument, recursive=True))
-            found = sorted(each for each in matches if each.is_file())
-        if not found:
-            raise FileNotFoundError(f"no image at {argument!r}")
-        yield from found
+            matches = map(Path, sorted(glob.glob(str(path), recursive=True)))
+            _take_images((each for each in matches if each.is_file()), found, skipped)
+        found.left_aside += skipped
+        if len(found.paths) == before:
+            reasons = [f"no image at {argument!r}"]
+            if skipped:
+                reasons.append(f"left aside: {left_aside.describe(skipped)}")
+            hint = "" if path.exists() else hint_about(argument)
+            raise FileNotFoundError("; ".join(reasons) + (f". {hint}" if hint else ""))
+    return found
+
+
+def _take_images(
+    paths: Iterable[Path], found: FoundImages, skipped: Counter[str]
+) -> None:
+    for path in paths:
+        kind = left_aside.kind_of_file(path.name)
+        if kind is None and not _may_be_image(path):
+            kind = _NO_IMAGE
+        if kind is None:
+            found.paths.append(path)
+        else:
+            skipped[kind] += 1
+
+
+def _may_be_image(path: Path) -> bool:
+    """Tell whether a file is called an image or begins as one."""
+    if path.suffix.lower() in _IMAGE_SUFFIXES:
+        return True
+    if not os.path.isfile(path):  # a pipe would wait for ever
+        return False
+    try:
+        with open(path, "rb") as file:
+            return has_image_signature(file.read(HEAD_BYTES))
+    except OSError:
+        return True  # the command names it with the reason

@@ -43,20 +43,37 @@ class FileEntry(NamedTuple):
 
 @dataclass
 class Tree:
-    """The sorted files of a folder tree, and the names of its folders."""
+    """The sorted files of a folder tree, and the names of its folders.
+
+    Attributes:
+        files: The files.
+        folders: The folders, relative to the root.
+        ignored: What was left out: of a file its name and 1; of a folder its name with
+            a slash at the end, and the number of files in it.
+    """
 
     files: list[FileEntry] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
+    ignored: dict[str, int] = field(default_factory=dict)
+
+
+Ignores = Callable[[str, bool], bool]
+"""Tells by a name, and whether it is a folder's, if it is to be left out."""
+
+
+def _nothing(name: str, is_folder: bool) -> bool:
+    return False
 
 
 def list_tree(
-    root: str, is_ignored: Callable[[str], bool] = lambda name: False
+    root: str, is_ignored: Ignores = _nothing, marker: str | None = None
 ) -> Tree:
     """List all files below a folder.
 
     Args:
         root: A folder, local or remote. Links to folders are followed.
         is_ignored: Returns whether to skip a file or folder, given its name.
+        marker: A folder below the root that holds a file of this name is left out.
 
     Returns:
         The files, sorted by name.
@@ -67,22 +84,9 @@ def list_tree(
     """
     tree = Tree()
     if is_remote(root):
-        for entry in _remote_files(root):
-            if not any(map(is_ignored, entry.parts)):
-                tree.files.append(entry)
-        tree.files.sort()
-        folders = {
-            "/".join(entry.parts[:depth])
-            for entry in tree.files
-            for depth in range(1, len(entry.parts))
-        }
-        tree.folders = sorted(folders)
-        return tree
-    for found in _walk(root, "", {}, is_ignored):
-        if isinstance(found, str):
-            tree.folders.append(found)
-        else:
-            tree.files.append(found)
+        _sort_remote(list(_remote_files(root)), is_ignored, marker, tree)
+    else:
+        _Walk(tree, is_ignored, marker).walk(root, "", {})
     return tree
 
 
@@ -176,32 +180,92 @@ def _remote_files(root: str) -> Iterator[FileEntry]:
         yield FileEntry(join(root, name), name, info.get("size"), modified)
 
 
-def _walk(
-    folder: str,
-    name: str,
-    ancestors: dict[tuple[int, int], str],
-    is_ignored: Callable[[str], bool],
-) -> Iterator[FileEntry | str]:
-    status = os.stat(folder)
-    identity = (status.st_dev, status.st_ino)
-    if identity in ancestors:
-        message = "A symbolic link leads back to a folder that contains it"
-        raise OSError(errno.ELOOP, message, folder, None, ancestors[identity])
-    ancestors = {**ancestors, identity: folder}
-    with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: entry.name)
-    for entry in ordered:
-        if is_ignored(entry.name):
-            continue
-        relative = f"{name}/{entry.name}" if name else entry.name
+def _sort_remote(
+    entries: list[FileEntry], is_ignored: Ignores, marker: str | None, tree: Tree
+) -> None:
+    """Put objects into a tree, as a walk through folders would."""
+    marked = {
+        tuple(entry.parts[:-1])
+        for entry in entries
+        if entry.parts[-1] == marker and len(entry.parts) > 1
+    }
+    folders = set()
+    for entry in sorted(entries):
+        *above, last = entry.parts
+        for depth, folder in enumerate(above, start=1):
+            name = "/".join(above[:depth])
+            if is_ignored(folder, True) or tuple(above[:depth]) in marked:
+                tree.ignored[f"{name}/"] = tree.ignored.get(f"{name}/", 0) + 1
+                break
+            folders.add(name)
+        else:
+            if is_ignored(last, False):
+                tree.ignored[entry.name] = 1
+            else:
+                tree.files.append(entry)
+    tree.folders = sorted(folders)
+
+
+class _Walk:
+    """A walk through local folders that fills a tree."""
+
+    def __init__(self, tree: Tree, is_ignored: Ignores, marker: str | None) -> None:
+        self._tree = tree
+        self._is_ignored = is_ignored
+        self._marker = marker
+
+    def walk(
+        self, folder: str, name: str, ancestors: dict[tuple[int, int], str]
+    ) -> None:
+        """List a folder and those below it.
+
+        Args:
+            folder: Its path.
+            name: The same, relative to the root.
+            ancestors: Path by identity of the folders above it.
+        """
+        status = os.stat(folder)
+        identity = (status.st_dev, status.st_ino)
+        if identity in ancestors:
+            message = "A symbolic link leads back to a folder that contains it"
+            raise OSError(errno.ELOOP, message, folder, None, ancestors[identity])
+        ancestors = {**ancestors, identity: folder}
+        with os.scandir(folder) as entries:
+            ordered = sorted(entries, key=lambda entry: entry.name)
+        if name and any(entry.name == self._marker for entry in ordered):
+            self._tree.ignored[f"{name}/"] = _number_of_files(folder)
+            return
+        if name:
+            self._tree.folders.append(name)
+        for entry in ordered:
+            self._take(entry, f"{name}/{entry.name}" if name else entry.name, ancestors)
+
+    def _take(
+        self,
+        entry: os.DirEntry[str],
+        name: str,
+        ancestors: dict[tuple[int, int], str],
+    ) -> None:
         try:
             is_folder = entry.is_dir()
             status = entry.stat()
         except OSError:  # A dangling link, a loop of links, or no permission.
-            yield FileEntry(entry.path, relative, None, 0)
-            continue
-        if is_folder:
-            yield relative
-            yield from _walk(entry.path, relative, ancestors, is_ignored)
+            is_folder, status = False, None
+        if self._is_ignored(entry.name, is_folder):
+            if is_folder:
+                self._tree.ignored[f"{name}/"] = _number_of_files(entry.path)
+            else:
+                self._tree.ignored[name] = 1
+        elif is_folder:
+            self.walk(entry.path, name, ancestors)
+        elif status is None:
+            self._tree.files.append(FileEntry(entry.path, name, None, 0))
         else:
-            yield FileEntry(entry.path, relative, status.st_size, status.st_mtime_ns)
+            self._tree.files.append(
+                FileEntry(entry.path, name, status.st_size, status.st_mtime_ns)
+            )
+
+
+def _number_of_files(folder: str) -> int:
+    """Count the files below a folder; those that can't be listed don't count."""
+    return sum(len(names) for _, _, names in os.walk(folder))

@@ -2,13 +2,54 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from graft.contract import example_keys, split_names
 
 Percentage = Annotated[float, Field(ge=0, le=100)]
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+FolderPaths = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+
+
+class SplitFolders(BaseModel):
+    """The folders that are splits, below the data's path; each holds class folders."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train: FolderPaths = Field(
+        min_length=1, description="One folder, or several that are read as one."
+    )
+    validation: FolderPaths = Field((), description="See `validation_becomes`.")
+    test: FolderPaths = Field((), description="Read by the gate and the report only.")
+
+    @model_validator(mode="after")
+    def _check_overlap(self) -> SplitFolders:
+        paths = [
+            path.strip("/") for path in (*self.train, *self.validation, *self.test)
+        ]
+        for first, second in itertools.permutations(paths, 2):
+            if f"{second}/".startswith(f"{first}/"):
+                raise ValueError(
+                    "`split_folders` must name folders of which none lies in another. "
+                    f"Received: {first!r} and {second!r}"
+                )
+        return self
 
 
 class SplitPercentages(BaseModel):
@@ -56,12 +97,40 @@ class DataConfig(BaseModel):
         "fashion_mnist) or `sklearn:digits`. Local, gs:// or s3://.",
     )
     format: Literal[
-        "auto", "folders", "pre_split", "csv", "jsonl", "tfrecord", "keras", "sklearn"
+        "auto",
+        "folders",
+        "pre_split",
+        "tiny_imagenet",
+        "roboflow",
+        "csv",
+        "jsonl",
+        "tfrecord",
+        "keras",
+        "sklearn",
     ] = Field(
         "auto",
         description="The data's layout. `folders`: one folder per class; `pre_split`: "
-        "folders train, validation (or val), test that hold class folders; `auto` "
-        "looks.",
+        "folders train, validation (or val), test that hold class folders; "
+        "`tiny_imagenet` and `roboflow`: as these are published; `auto` looks, and "
+        "asks where there is more than one meaning.",
+    )
+    split_folders: SplitFolders | None = Field(
+        None,
+        description="Folders that are splits, where their names don't say so: "
+        "`{train: seg_train/seg_train, test: seg_test/seg_test}`. Each holds class "
+        "folders. Other folders are left aside.",
+    )
+    class_pattern: str | None = Field(
+        None,
+        description="Regular expression with a group `class`, and perhaps one `split`, "
+        "that gives an image's class. It must match the file's whole name without "
+        "extension (`(?P<class>.+)_\\d+`); if it contains a slash, the whole path "
+        "below `path`.",
+    )
+    image_folder: str | None = Field(
+        None,
+        description="Folder of the images that a manifest names, from the manifest's "
+        "own folder; by default that folder itself.",
     )
     splits: SplitPercentages = Field(
         default_factory=SplitPercentages,
@@ -125,3 +194,37 @@ class DataConfig(BaseModel):
         example_keys.CLASS_NAME_KEY,
         description="Key of the class in a tf.Example: its name, or an integer.",
     )
+
+    @field_validator("class_pattern")
+    @classmethod
+    def _check_pattern(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        try:
+            groups = re.compile(pattern).groupindex
+        except re.error as error:
+            raise ValueError(
+                f"`class_pattern` is no regular expression: {error}. "
+                f"Received: {pattern!r}"
+            ) from error
+        if "class" not in groups:
+            raise ValueError(
+                "`class_pattern` must have a group (?P<class>...). "
+                f"Received: {pattern!r}"
+            )
+        return pattern
+
+    @model_validator(mode="after")
+    def _check_layout(self) -> DataConfig:
+        allowed = {
+            "split_folders": ("auto", "pre_split"),
+            "class_pattern": ("auto", "folders", "pre_split"),
+            "image_folder": ("auto", "csv", "jsonl"),
+        }
+        for name, formats in allowed.items():
+            if getattr(self, name) is not None and self.format not in formats:
+                raise ValueError(
+                    f"`{name}` needs `format` to be one of {', '.join(formats)}. "
+                    f"Received: format={self.format!r}"
+                )
+        return self

@@ -10,11 +10,17 @@ import hashlib
 import json
 import os
 
-from graft.components.ingestion import data_files
 from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.layout import detect_format, record_files, require_files
+from graft.components.ingestion.folder_layout import list_folder
+from graft.components.ingestion.layout import (
+    detect_format,
+    record_files,
+    require_folder,
+)
 from graft.components.ingestion.manifests import read_rows
+from graft.components.ingestion.split_tables import label_files
 from graft.storage import listing
+from graft.storage.left_aside import kind_of_file
 from graft.storage.listing import FileEntry
 from graft.storage.paths import expand_home, is_remote, join
 
@@ -44,9 +50,15 @@ def fingerprint(config: DataConfig) -> str:
     elif layout == "tfrecord":
         entries = record_files(path)
     else:
-        tree = data_files.list_tree(path)
-        require_files(tree, config)
-        entries = tree.files
+        require_folder(path)
+        # A layout that may mean several things stops a run here, before it starts.
+        tree, folder_layout = list_folder(path, config)
+        tables = label_files(folder_layout)
+        entries = [
+            entry
+            for entry in tree.files
+            if entry.name in tables or not kind_of_file(entry.parts[-1])
+        ]
         digest.update(json.dumps(tree.folders).encode())
     for entry in entries:
         # JSON escapes what a file name may hold, surrogates included.

@@ -1,40 +1,36 @@
-"""Sources that are folders: one folder per class, or splits of class folders."""
+"""Sources that are folders: class folders, splits of them, classes in file names."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, defaultdict
 
 from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.folder_names import is_side_folder, role_of
 from graft.components.ingestion.image_ref import ImageRef
+from graft.components.ingestion.layout_answers import FolderLayout, SplitFolders
 from graft.components.ingestion.source import Listing, class_name_of, some_of
-from graft.components.ingestion.splitting import (
-    ROLE_OF_NAME,
-    TRAIN_ROLE,
-    splits_of_roles,
-)
+from graft.components.ingestion.split_tables import read_split_tables
+from graft.components.ingestion.splitting import splits_of_roles
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS
+from graft.storage.image_folder import kinds_of_ignored
+from graft.storage.left_aside import describe, kind_of_file
 from graft.storage.listing import FileEntry, Tree
 
-# Files that lie beside images and are none; anything else is read to find out.
-_SIDECAR_EXTENSIONS = frozenset(
-    ".txt .md .rst .html .htm .xml .json .jsonl .csv .tsv .yaml .yml .toml .ini .cfg "
-    ".pdf .doc .docx .xls .xlsx .zip .tar .gz .tgz .xz .7z .rar .py .ipynb .sh .log "
-    ".mat .npy .npz .h5 .hdf5 .pkl .db .sqlite .mp4 .mov .avi .wav .mp3 .xmp .aae .bak "
-    ".tmp".split()
-)
-
-_PRE_SPLIT_DEPTH = 3  # split/class/image
 _FOLDERS_DEPTH = 2  # class/image
 
 
-def list_images(tree: Tree, root: str, config: DataConfig) -> Listing:
-    """List the images of a tree of class folders, split already or not.
+def list_images(
+    tree: Tree, root: str, layout: FolderLayout, config: DataConfig
+) -> Listing:
+    """List the images of a folder.
 
     Args:
         tree: The files below `root`.
         root: The data set's folder.
+        layout: What the folders mean.
         config: See `DataConfig`.
 
     Returns:
@@ -42,87 +38,62 @@ def list_images(tree: Tree, root: str, config: DataConfig) -> Listing:
         first one's name is the image's source.
 
     Raises:
-        DataError: The folders are neither layout, or it can't be told which.
+        DataError: There are no images where the layout says that they are.
     """
-    split_folders = _split_folders(tree, config)
-    if split_folders:
-        return _list_pre_split(tree, split_folders, config)
-    return _list_class_folders(tree, root)
+    if config.class_pattern is not None:
+        listing = _list_by_pattern(tree, root, layout.split_folders, config)
+    elif layout.format in ("tiny_imagenet", "roboflow"):
+        listing = _list_labelled_splits(tree, root, layout, config)
+    elif layout.format == "pre_split":
+        listing = _list_pre_split(tree, layout.split_folders, config)
+    else:
+        listing = _list_class_folders(tree, root)
+    listing.warnings.extend(layout.warnings)
+    listing.ignored.update(kinds_of_ignored(tree))
+    return listing
 
 
-def _split_folders(tree: Tree, config: DataConfig) -> dict[str, str]:
-    """Return the role (train, validation, test) by folder; {} if there are none."""
-    if config.format == "folders":
-        return {}
-    top = sorted(name for name in tree.folders if "/" not in name)
-    roles = {name: ROLE_OF_NAME[name.lower()] for name in top if _is_role(name)}
-    nested = {name.split("/")[0] for name in tree.folders if "/" in name}
-    has_train = any(
-        role == TRAIN_ROLE and name in nested for name, role in roles.items()
-    )
-    if not has_train:
-        if config.format == "pre_split":
-            raise DataError(
-                "`format: pre_split` needs a folder train that holds class folders. "
-                f"Received: folders {some_of(top) or 'none'}."
-            )
-        return {}
-    others = [name for name in top if name not in roles]
-    if others and config.format == "auto":
-        if len(roles) == 1:
-            return {}  # a class that is called "train"
-        raise DataError(
-            f"It can't be told whether {some_of(sorted(roles))} are splits or classes, "
-            f"since {some_of(others)} lie beside them. Say `format: pre_split` or "
-            "`format: folders`, or move the other folders out."
-        )
-    twice = [role for role, number in Counter(roles.values()).items() if number > 1]
-    if twice:
-        names = [name for name, role in roles.items() if role in twice]
-        raise DataError(f"Folders {some_of(names)} mean the same split. Merge them.")
-    return roles
-
-
-def _is_role(name: str) -> bool:
-    return name.lower() in ROLE_OF_NAME
-
-
-def _list_pre_split(tree: Tree, roles: dict[str, str], config: DataConfig) -> Listing:
+def _list_pre_split(
+    tree: Tree, split_folders: SplitFolders, config: DataConfig
+) -> Listing:
     listing = Listing("pre_split")
+    role_of_folder = _roles_by_folder(split_folders)
     unlabelled: Counter[str] = Counter()
-    usable = {
-        entry.parts[0] for entry in tree.files if len(entry.parts) >= _PRE_SPLIT_DEPTH
-    }
-    splits = splits_of_roles(
-        {role for name, role in roles.items() if name in usable},
-        config.validation_becomes,
-    )
-    for entry in tree.files:
-        parts = entry.parts
-        if parts[0] not in roles or _is_sidecar(entry):
-            listing.ignored[_extension(entry)] += 1
-        elif len(parts) < _PRE_SPLIT_DEPTH:
-            unlabelled[parts[0]] += 1
+    found: list[tuple[FileEntry, str, list[str]]] = []
+    outside: Counter[str] = Counter()
+    for entry in _possible_images(tree, listing):
+        folder, below = _split_of(entry, role_of_folder)
+        if folder is None:
+            outside[entry.parts[0] if len(entry.parts) > 1 else "."] += 1
+        elif len(below) < _FOLDERS_DEPTH:
+            unlabelled[folder] += 1
         else:
-            nested = parts[2] if len(parts) > _PRE_SPLIT_DEPTH else parts[0]
-            class_name = class_name_of(parts[1], f"the folder {'/'.join(parts[:2])!r}")
-            listing.refs.append(
-                _ref(entry, class_name, nested, splits[roles[parts[0]]])
-            )
+            found.append((entry, folder, below))
+    splits = splits_of_roles(
+        {role_of_folder[folder] for _, folder, _ in found}, config.validation_becomes
+    )
+    for entry, folder, below in found:
+        class_name = class_name_of(below[0], f"the folder {f'{folder}/{below[0]}'!r}")
+        source = below[1] if len(below) > _FOLDERS_DEPTH else folder
+        split = splits[role_of_folder[folder]]
+        listing.refs.append(_ref(entry, class_name, source, split))
     if unlabelled:
         listing.warnings.append(
-            f"{sum(unlabelled.values())} images lie directly in "
+            f"{unlabelled.total()} images lie directly in "
             f"{some_of([*unlabelled])}, in no class folder: they have no label and are "
             "left aside."
         )
-    found = {ref.class_name for ref in listing.refs}
-    listing.empty_classes = sorted(
+    _warn_of_outside(listing, outside)
+    _note_empty_classes(
+        listing,
+        tree,
         {
-            name.split("/")[1]
+            name: name.removeprefix(f"{folder}/")
+            for folder in role_of_folder
             for name in tree.folders
-            if name.count("/") == 1 and name.split("/")[0] in roles
-        }
-        - found
+            if name.startswith(f"{folder}/")
+            and name.count("/") == folder.count("/") + 1
+        },
     )
     return listing
 
@@ -132,58 +103,181 @@ def _list_class_folders(tree: Tree, root: str) -> Listing:
     data_set = os.path.basename(os.path.abspath(root)) or root
     unlabelled: list[str] = []
     nested_by_class: dict[str, set[str]] = defaultdict(set)
-    for entry in tree.files:
+    for entry in _possible_images(tree, listing):
         parts = entry.parts
-        if _is_sidecar(entry):
-            listing.ignored[_extension(entry)] += 1
-        elif len(parts) < _FOLDERS_DEPTH:
+        if len(parts) < _FOLDERS_DEPTH:
             unlabelled.append(entry.name)
-        else:
-            class_name = class_name_of(parts[0], f"the folder {parts[0]!r}")
-            source = data_set
-            if len(parts) > _FOLDERS_DEPTH:
-                source = parts[1]
-                nested_by_class[class_name].add(parts[1])
-            listing.refs.append(_ref(entry, class_name, source, SPLITS))
-    if unlabelled and not listing.refs:
-        raise DataError(
-            f"No class folders: {len(unlabelled)} files lie directly in {root!r}, such "
-            f"as {some_of(unlabelled[:1])}. Move each image into a folder named after "
-            "its class, or give a manifest with the columns path and label."
-        )
+            continue
+        class_name = class_name_of(parts[0], f"the folder {parts[0]!r}")
+        source = data_set
+        if len(parts) > _FOLDERS_DEPTH:
+            source = parts[1]
+            nested_by_class[class_name].add(parts[1])
+        listing.refs.append(_ref(entry, class_name, source, SPLITS))
     if unlabelled:
         listing.warnings.append(
             f"{len(unlabelled)} files lie directly in {root!r}, in no class folder: "
             f"they have no label and are left aside ({some_of(unlabelled)})."
         )
-    if len(nested_by_class) == 1 and len({ref.class_name for ref in listing.refs}) == 1:
-        ((name, below),) = nested_by_class.items()
-        if len(below) > 1:
-            raise DataError(
-                f"Only one class, {name!r}, was found, and it holds the folders "
-                f"{some_of(sorted(below))}. If these are the classes, give the folder "
-                f"{os.path.join(root, name)!r} as the data's path."
-            )
     if nested_by_class:
         listing.warnings.append(
             f"Folders are nested in the classes {some_of(sorted(nested_by_class))}: "
             "their images count as images of the class."
         )
-    found = {ref.class_name for ref in listing.refs}
-    top = {name for name in tree.folders if "/" not in name}
-    listing.empty_classes = sorted(top - found)
+    _note_empty_classes(
+        listing, tree, {name: name for name in tree.folders if "/" not in name}
+    )
     return listing
+
+
+def _list_by_pattern(
+    tree: Tree, root: str, split_folders: SplitFolders, config: DataConfig
+) -> Listing:
+    pattern = config.class_pattern or ""
+    expression = re.compile(pattern)
+    listing = Listing("class_pattern")
+    role_of_folder = _roles_by_folder(split_folders)
+    data_set = os.path.basename(os.path.abspath(root)) or root
+    found: list[tuple[FileEntry, str, str | None]] = []
+    left: list[str] = []
+    for entry in _possible_images(tree, listing):
+        text = entry.name
+        if "/" not in pattern:
+            text = os.path.splitext(entry.parts[-1])[0]
+        match = expression.fullmatch(text)
+        folder, _ = _split_of(entry, role_of_folder)
+        if not match or not match["class"] or (role_of_folder and folder is None):
+            left.append(entry.name)
+            continue
+        where = f"{entry.name!r} by `class_pattern`"
+        role = role_of_folder[folder] if folder is not None else None
+        if "split" in expression.groupindex and match["split"]:
+            role = role_of(match["split"])
+            if role is None:
+                raise DataError(
+                    f"The group `split` of `class_pattern` must match a split's name, "
+                    f"such as train, val or test. Received: {match['split']!r} of "
+                    f"{entry.name!r}."
+                )
+        found.append((entry, class_name_of(match["class"], where), role))
+    if not found:
+        raise DataError(
+            "`class_pattern` must match the whole "
+            + ("path of an image. " if "/" in pattern else "name of an image, without ")
+            + ("" if "/" in pattern else "its extension. ")
+            + f"Received: {pattern!r}, which matches none of {len(left)} files, such "
+            f"as {some_of(left[:1]) or 'none'}."
+        )
+    if left:
+        listing.warnings.append(
+            f"{len(left)} files don't match `class_pattern`, or lie in no split "
+            f"folder, and are left aside ({some_of(left)})."
+        )
+    roles = {role for _, _, role in found}
+    splits = splits_of_roles({r for r in roles if r}, config.validation_becomes)
+    for entry, class_name, role in found:
+        allowed = splits[role] if role else SPLITS
+        listing.refs.append(_ref(entry, class_name, data_set, allowed))
+    return listing
+
+
+def _list_labelled_splits(
+    tree: Tree, root: str, layout: FolderLayout, config: DataConfig
+) -> Listing:
+    """List splits of which some have their labels in a table."""
+    labelled = read_split_tables(tree, root, layout)
+    listing = Listing(layout.format)
+    splits = splits_of_roles(
+        {role for _, role in labelled.values()}, config.validation_becomes
+    )
+    left: Counter[str] = Counter()
+    for entry in _possible_images(tree, listing):
+        if entry.name not in labelled:
+            left[entry.parts[0]] += 1
+            continue
+        text, role = labelled[entry.name]
+        class_name = class_name_of(text, f"the label of {entry.name!r}")
+        listing.refs.append(_ref(entry, class_name, entry.parts[0], splits[role]))
+    if left:
+        listing.warnings.append(
+            f"{left.total()} images in {some_of(sorted(left))} have no label and are "
+            "left aside."
+        )
+    return listing
+
+
+def _possible_images(tree: Tree, listing: Listing) -> list[FileEntry]:
+    """Return the files that may be images, and count the others."""
+    images = []
+    for entry in tree.files:
+        kind = kind_of_file(entry.parts[-1])
+        if kind is None:
+            images.append(entry)
+        else:
+            listing.ignored[kind] += 1
+    return images
+
+
+def _roles_by_folder(split_folders: SplitFolders) -> dict[str, str]:
+    return {path: role for role, paths in split_folders.items() for path in paths}
+
+
+def _split_of(
+    entry: FileEntry, role_of_folder: dict[str, str]
+) -> tuple[str | None, list[str]]:
+    """Return the split folder that holds a file, and the parts of its name below."""
+    parts = entry.parts
+    for depth in range(1, len(parts)):
+        folder = "/".join(parts[:depth])
+        if folder in role_of_folder:
+            return folder, parts[depth:]
+    return None, parts
+
+
+def _warn_of_outside(listing: Listing, outside: Counter[str]) -> None:
+    if outside:
+        names = [f"{name} ({number})" for name, number in sorted(outside.items())]
+        listing.warnings.append(
+            f"{outside.total()} images lie in no split folder and are left aside: "
+            f"{some_of(names)}."
+        )
+
+
+def _note_empty_classes(listing: Listing, tree: Tree, classes: dict[str, str]) -> None:
+    """Note class folders without an image.
+
+    Args:
+        listing: Receives them.
+        tree: The files.
+        classes: Class by its folder's path.
+    """
+    found = {ref.class_name for ref in listing.refs}
+    files: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, number in (*((e.name, 1) for e in tree.files), *tree.ignored.items()):
+        parts = name.split("/")
+        for depth in range(1, len(parts)):
+            if (folder := "/".join(parts[:depth])) in classes:
+                kind = kind_of_file(parts[-1]) if not name.endswith("/") else None
+                files[folder][kind or "others"] += number
+    aside = []
+    for folder, class_name in classes.items():
+        if class_name_of(class_name, f"the folder {folder!r}") in found:
+            continue
+        if is_side_folder(class_name) and files[folder]:
+            aside.append(folder)
+            continue
+        listing.empty_classes.append(class_name)
+        held = f"only {describe(files[folder])}" if files[folder] else "nothing"
+        listing.empty_notes.append(f"The folder {folder!r} holds {held}.")
+    listing.empty_classes = sorted(set(listing.empty_classes))
+    if aside:
+        listing.warnings.append(
+            f"The folders {some_of(aside)} hold no image and are no classes: they are "
+            "left aside."
+        )
 
 
 def _ref(
     entry: FileEntry, class_name: str, source: str, splits: tuple[str, ...]
 ) -> ImageRef:
     return ImageRef(entry.path, entry.name, class_name, source, splits, entry.size)
-
-
-def _extension(entry: FileEntry) -> str:
-    return os.path.splitext(entry.name)[1].lower() or "(none)"
-
-
-def _is_sidecar(entry: FileEntry) -> bool:
-    return _extension(entry) in _SIDECAR_EXTENSIONS

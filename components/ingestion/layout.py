@@ -1,29 +1,38 @@
-"""How a data set lies: told by its name and its top folder, without reading images."""
+"""What kind of source a path names: a folder, a manifest, TFRecords, a built-in set."""
 
 from __future__ import annotations
 
 import os
 import re
 
-from graft.components.ingestion import data_files
 from graft.components.ingestion.config import DataConfig
 from graft.contract.errors import DataError
 from graft.storage import files, listing
-from graft.storage.listing import FileEntry, Tree
-from graft.storage.paths import expand_home, is_remote, name_of
+from graft.storage.image_folder import list_image_folder
+from graft.storage.listing import FileEntry
+from graft.storage.path_hints import hint_about
+from graft.storage.paths import expand_home, is_remote, name_of, scheme_of
 
+FOLDER_FORMATS = ("folders", "pre_split", "tiny_imagenet", "roboflow")
 _RECORD_NAME = re.compile(r"tf_?record", re.IGNORECASE)
 
 
 def detect_format(config: DataConfig) -> str:  # noqa: PLR0911
-    """Tell the data's layout by its name; "folders" stands for "pre_split" as well.
+    """Tell what kind of source the path names; "folders" stands for all folders.
 
     Raises:
         DataError: `config.path` has nothing behind it.
     """
+    if config.format in FOLDER_FORMATS:
+        return "folders"
     if config.format != "auto":
         return config.format
     path = expand_home(config.path)
+    if scheme_of(path) == "file":
+        raise DataError(
+            f"`data.path` must be a path, or a URI of gs:// or s3://. Received: "
+            f"path={path!r}. {hint_about(path)}"
+        )
     scheme, _, _ = path.partition(":")
     if scheme in ("keras", "sklearn"):
         return scheme
@@ -55,7 +64,7 @@ def record_files(path: str) -> list[FileEntry]:
         DataError: There are none.
     """
     if files.is_folder(path):
-        found = data_files.list_tree(path).files
+        found = list_image_folder(path).files
     elif files.is_file(path):
         found = [listing.entry_of(path, name_of(path))]
     else:
@@ -63,7 +72,8 @@ def record_files(path: str) -> list[FileEntry]:
     if not found:
         raise DataError(
             f"No TFRecord file is at `data.path`. Received: path={path!r}. Give a "
-            "file, a folder of such files, or a pattern such as 'records/train-*'."
+            "file, a folder of such files, or a pattern such as 'records/train-*'. "
+            f"{hint_about(path)}".rstrip()
         )
     return found
 
@@ -78,7 +88,8 @@ def require_file(path: str, layout: str) -> None:
     if not files.is_file(path):
         raise DataError(
             f"`data.path` names no file. Received: path={path!r}. A {layout.upper()} "
-            "manifest with the columns path and label is expected there."
+            "manifest with the columns path and label is expected there. "
+            f"{hint_about(path)}".rstrip()
         )
 
 
@@ -89,10 +100,12 @@ def require_folder(path: str) -> None:
     if files.is_file(path):
         raise DataError(
             f"`data.path` is a file of unknown kind. Received: path={path!r}. Allowed: "
-            "a folder of class folders, a .csv or .jsonl manifest, a .tfrecord file."
+            "a folder of class folders, a .csv or .jsonl manifest, a .tfrecord file. "
+            f"{hint_about(path)}".rstrip()
         )
-    remedy = "Check the spelling"
-    if not is_remote(path):
+    hint = hint_about(path)
+    remedy = hint.rstrip(".") or "Check the spelling"
+    if not hint and not is_remote(path):
         parent = os.path.abspath(path)
         while not os.path.isdir(parent):
             parent = os.path.dirname(parent)
@@ -101,16 +114,3 @@ def require_folder(path: str) -> None:
         f"`data.path` must name an existing folder, manifest or data set. "
         f"Received: path={path!r}. {remedy}."
     )
-
-
-def require_files(tree: Tree, config: DataConfig) -> None:
-    """Check that a folder holds any file at all.
-
-    Raises:
-        DataError: It holds none.
-    """
-    if not tree.files:
-        raise DataError(
-            f"The folder {config.path!r} is empty. Put one folder per class into it, "
-            "each with at least a few images."
-        )

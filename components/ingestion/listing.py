@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from graft.components.ingestion import (
     built_in,
-    data_files,
     folders,
     manifests,
     records,
 )
 from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.folder_layout import list_folder
 from graft.components.ingestion.layout import (
     detect_format,
     record_files,
     require_file,
-    require_files,
     require_folder,
 )
 from graft.components.ingestion.source import Listing
@@ -45,6 +44,5 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
     if layout == "tfrecord":
         return records.list_images(record_files(path), config, work_folder)
     require_folder(path)
-    tree = data_files.list_tree(path)
-    require_files(tree, config)
-    return folders.list_images(tree, path, config)
+    tree, folder_layout = list_folder(path, config)
+    return folders.list_images(tree, path, folder_layout, config)

@@ -20,13 +20,15 @@ class Listing:
         layout: The layout found: "folders", "pre_split", "csv" and so on.
         refs: The images, in a fixed order.
         empty_classes: Classes that were announced (a folder) but hold nothing.
-        ignored: Files that are no images by their names: how many by extension.
+        empty_notes: Sentences on the folders of these classes: what they hold.
+        ignored: Files that are no images by their names: how many by kind.
         warnings: Sentences for the user.
     """
 
     layout: str
     refs: list[ImageRef] = field(default_factory=list)
     empty_classes: list[str] = field(default_factory=list)
+    empty_notes: list[str] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
 

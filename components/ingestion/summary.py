@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from graft.components.ingestion.source import Listing, some_of
 from graft.components.ingestion.transforms import Quarantined, ShardCounts
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS, TRAIN_SPLIT
+from graft.storage.left_aside import describe
 
 _MOST_BAD_IMAGES_IN_A_MESSAGE = 20
 _FEWEST_CLASSES = 2
@@ -37,7 +38,7 @@ class Summary:
         splits: Number of written images by split.
         reasons: Number of quarantined images by kind of reason.
         copies: Number of dropped copies by kind: duplicate, leak, label_conflict.
-        ignored: Files that are no images by their names: how many by extension.
+        ignored: Files that are no images by their names: how many by kind.
         warnings: Sentences for the user.
     """
 
@@ -93,7 +94,7 @@ def select_classes(listing: Listing, config: DataConfig) -> list[ImageRef]:
     for name in empty:
         counts[name] = 0
     # Whether they can be decoded is not known yet.
-    _require_enough(counts, config, "image files")
+    _require_enough(counts, config, "image files", listing.empty_notes)
     return [ref for ref in listing.refs if ref.class_name in counts]
 
 
@@ -131,7 +132,7 @@ def summarise(
         copies[group.kind] += len(group.dropped)
     warnings = [*listing.warnings]
     if listing.ignored:
-        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(listing.ignored.items()))
+        kinds = describe(listing.ignored)
         warnings.append(f"Files that are no images were left aside: {kinds}.")
     if quarantined:
         warnings.append(
@@ -216,12 +217,15 @@ def require_usable(
         )
 
 
-def _require_enough(counts: Counter[str], config: DataConfig, what: str) -> None:
+def _require_enough(
+    counts: Counter[str], config: DataConfig, what: str, notes: Sequence[str] = ()
+) -> None:
     few = {name: n for name, n in counts.items() if n < config.min_images_per_class}
     if few:
         shown = [f"{name} ({n})" for name, n in sorted(few.items())]
         raise DataError(
             "Each class needs at least `min_images_per_class` = "
             f"{config.min_images_per_class} {what}. Received: {some_of(shown)}. "
-            "Add images to these classes, or leave them out by `class_names`."
+            + "".join(f"{note} " for note in notes[:_MOST_BAD_IMAGES_IN_A_MESSAGE])
+            + "Add images to these classes, or leave them out by `class_names`."
         )

@@ -41,7 +41,6 @@ def load_test(
     busy server (no coordinated omission). The exit status is 1 if a request failed.
     """
     import asyncio
-    import itertools
 
     import grpc
 
@@ -55,8 +54,9 @@ def load_test(
             images_per_request=images_per_request,
             is_random=not even,
         )
-        paths = itertools.islice(find_images(images), max_images)
-        encoded = [path.read_bytes() for path in paths]
+        found = find_images(images)
+        sys.stderr.write(found.describe_left_aside())
+        encoded = [path.read_bytes() for path in found.paths[:max_images]]
         result = asyncio.run(measure(server, model, encoded, plan))
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error

@@ -66,11 +66,16 @@ def predict(
 ) -> None:
     """Classify images.
 
+    Of a folder, all images are classified, whatever their names; other files are
+    left aside and counted. A file given by its name is answered or refused.
+
     The exit status is 1 if a file could not be classified; the others still are.
     """
     with contextlib.ExitStack() as stack:
         try:
-            paths = list(find_images(images))
+            found = find_images(images)
+            paths = found.paths
+            sys.stderr.write(found.describe_left_aside())
             if server is not None:
                 from graft_client import PredictionClient
 

@@ -18,6 +18,8 @@ from graft.pipeline.commands.options import (
     SetOption,
 )
 from graft.pipeline.config import PipelineConfig, load_config
+from graft.storage.left_aside import OUTPUT_MARKER
+from graft.storage.paths import expand_home
 
 EXIT_REFUSED = 3
 """Exit status of a run whose model the gate refused."""
@@ -43,21 +45,32 @@ def run(
     loaded = load_config(config, data=data, output=output, overrides=overrides)
     # Missing data are reported before TFX is imported, which takes seconds.
     data_fingerprint = fingerprint(loaded.data)
+    if os.path.realpath(loaded.output) == os.path.realpath(
+        expand_home(loaded.data.path)
+    ):
+        raise UserError(
+            "`output` must not be the data's own folder. Received: "
+            f"{loaded.output!r}. Name another one with --output, or a folder in it."
+        )
     folder = Path(loaded.pipeline_folder)
-    _make_folder(folder)
+    _make_folder(folder, Path(loaded.output))
     log_path = folder / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
     is_blessed = _run(loaded, data_fingerprint, log_path, verbose=verbose)
     if not is_blessed:
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _make_folder(folder: Path) -> None:
-    """Create the output folder, and check that it is writable."""
+def _make_folder(folder: Path, output: Path) -> None:
+    """Create the output folder, and check that it is writable.
+
+    It is marked, so that it is never taken for data if it lies in the data's folder.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"
         probe.write_bytes(b"1")
         probe.unlink()
+        (output / OUTPUT_MARKER).touch()
     except OSError as error:
         raise UserError(
             f"The output folder {str(folder)!r} can't be written to: {error.strerror}. "

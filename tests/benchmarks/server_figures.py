@@ -317,7 +317,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("images", nargs="+", help="Images, folders or patterns")
     parser.add_argument("--json", type=Path, help="File to write the figures to")
     options = parser.parse_args(arguments)
-    figures = run_benchmark(options.version, list(find_images(options.images)))
+    figures = run_benchmark(options.version, find_images(options.images).paths)
     for name, value in figures.items():
         text = value if isinstance(value, list) else f"{value:10.3f}"
         sys.stdout.write(f"{name:40} {text}\n")

@@ -87,6 +87,7 @@ def test_predict_by_a_server(server, photos):
     assert [len(each["top"]) for each in records] == [2, 2, 2]
     assert records[0]["model_version"] == 1
     assert "3 images in" in done.stderr
+    assert "1 file left aside: 1 .txt\n" in done.stderr
 
 
 def test_predict_in_this_process_goes_on_past_a_bad_file(photos, publish, tmp_path):

@@ -27,7 +27,7 @@ def tree(folder: str) -> str:
 
 
 def test_a_tree_is_listed_the_same_way_everywhere(tree: str) -> None:
-    found = listing.list_tree(tree, lambda name: name.startswith("."))
+    found = listing.list_tree(tree, lambda name, _: name.startswith("."))
     assert [entry.name for entry in found.files] == sorted(NAMES)
     assert found.folders == ["cat [1]", "dog", "dog/deep"]
     assert [entry.path for entry in found.files] == [

@@ -122,7 +122,11 @@ def _file(root: Path) -> None:
         (_no_class_folders, {}, r"No class folders: 2 files lie directly in"),
         (_only_sidecars, {}, r"No images were found"),
         (_symlink_loop, {}, r"symbolic link leads back.*Remove the link"),
-        (_splits_or_classes, {}, r"splits or classes, since 'holiday'.*`format:"),
+        (
+            _splits_or_classes,
+            {},
+            r"splits or classes, since 'holiday'.*data\.format=folders",
+        ),
         (_two_validations, {}, r"'val', 'validation' mean the same split"),
         (_classes, {"format": "pre_split"}, r"needs a folder train.*'cat', 'dog'"),
         (_control_character, {}, r"without line breaks.*Received: 'e\\nmu'"),
@@ -175,7 +179,9 @@ def test_files_that_systems_leave_behind_are_not_seen(tmp_path: Path):
     _touch(root, "__MACOSX/cat/0.png", ".git/x/1.png", "dog/notes.TXT", "dog/0.xmp")
     listing = _list(root)
     assert len(listing.refs) == 6
-    assert listing.ignored == {".txt": 1, ".xmp": 1}
+    assert listing.ignored == {
+        ".txt": 1, ".xmp": 1, "hidden": 1, "of macOS": 3, "of Windows": 2
+    }  # fmt: skip
 
 
 def test_unusual_extensions_are_tried(tmp_path: Path):

@@ -1,0 +1,166 @@
+"""List a folder of images and tell its layout: by the config, or by what lies there."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import json
+from collections.abc import Iterator
+
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.folder_counts import Folder, count_folders
+from graft.components.ingestion.folder_names import role_of
+from graft.components.ingestion.layout_answers import (
+    ROLES,
+    FolderLayout,
+    Question,
+    text_of,
+)
+from graft.components.ingestion.layout_detection import detect_layout
+from graft.components.ingestion.layout_options import Table
+from graft.components.ingestion.source import some_of
+from graft.components.ingestion.splitting import TRAIN_ROLE
+from graft.contract.errors import DataError
+from graft.storage import files
+from graft.storage.image_folder import list_image_folder
+from graft.storage.listing import FileEntry, Tree
+
+_DEEPEST_TABLE = 4
+_MOST_TABLES = 8
+_TABLE_BYTES = 65536
+
+
+def list_folder(root: str, config: DataConfig) -> tuple[Tree, FolderLayout]:
+    """List a folder and tell its layout.
+
+    Args:
+        root: The folder.
+        config: Says the layout, or that it is to be found.
+
+    Raises:
+        DataError: The folder is empty, is not what `config` says, or may mean several
+            things; the message names the configs that would read it.
+    """
+    tree = list_image_folder(root)
+    if not tree.files:
+        raise DataError(
+            f"The folder {config.path!r} is empty. Put one folder per class into it, "
+            "each with at least a few images."
+        )
+    if config.class_pattern is not None and config.split_folders is None:
+        return tree, FolderLayout("folders")
+    if config.format == "folders" and config.split_folders is None:
+        return tree, FolderLayout("folders")
+    folder = count_folders((entry.name for entry in tree.files), tree.folders)
+    if config.split_folders is not None:
+        return tree, _given_splits(folder, config)
+    if config.format == "auto":
+        return tree, _detect(folder, tree, config)
+    return tree, _given_format(folder, config)
+
+
+def _detect(folder: Folder, tree: Tree, config: DataConfig) -> FolderLayout:
+    if not folder.total:
+        return FolderLayout("folders")
+    answer = detect_layout(folder)
+    if isinstance(answer, Question):
+        # Only the options need the tables, which have to be opened.
+        answer = detect_layout(folder, list(_read_tables(tree)))
+    if isinstance(answer, Question):
+        raise DataError(f"{config.path!r}: {text_of(answer, config.path)}")
+    return answer
+
+
+def _given_splits(folder: Folder, config: DataConfig) -> FolderLayout:
+    given = {
+        role: tuple(path.strip("/") for path in getattr(config.split_folders, role))
+        for role in ROLES
+    }
+    known = [each.path for each in folder.walk() if each.path]
+    for role, paths in given.items():
+        for path in paths:
+            found = folder.child_at(path)
+            if found is None:
+                close = difflib.get_close_matches(path, known, n=1)
+                hint = f" Did you mean {close[0]!r}?" if close else ""
+                raise DataError(
+                    f"`split_folders.{role}` must name a folder in {config.path!r}. "
+                    f"Received: {path!r}.{hint}"
+                )
+            if config.class_pattern is None and not found.filled:
+                raise DataError(
+                    f"`split_folders.{role}` must name a folder of class folders. "
+                    f"Received: {path!r}, in which {len(found.images)} images lie "
+                    "directly. Name a folder above or below, or say by "
+                    "`class_pattern` how the file names tell the class."
+                )
+    return FolderLayout("pre_split", {role: p for role, p in given.items() if p})
+
+
+def _given_format(folder: Folder, config: DataConfig) -> FolderLayout:
+    """Return the layout of folders that the config names."""
+    top = sorted(folder.children)
+    if config.format == "tiny_imagenet":
+        if "train" not in top or "val" not in top:
+            raise DataError(
+                "`format: tiny_imagenet` needs the folders train and val. Received: "
+                f"folders {some_of(top) or 'none'}."
+            )
+        return FolderLayout("tiny_imagenet")
+    folders_of: dict[str, list[str]] = {}
+    for name in top:
+        role = role_of(name)
+        if role is not None and folder.children[name].total:
+            folders_of.setdefault(role, []).append(name)
+    train = folders_of.get(TRAIN_ROLE, [])
+    if not any(
+        config.format == "roboflow" or folder.children[name].filled for name in train
+    ):
+        raise DataError(
+            f"`format: {config.format}` needs a folder train"
+            + (" that holds class folders. " if config.format == "pre_split" else ". ")
+            + f"Received: folders {some_of(top) or 'none'}."
+        )
+    twice = [name for names in folders_of.values() if len(names) > 1 for name in names]
+    if twice:
+        raise DataError(
+            f"Folders {some_of(twice)} mean the same split. Merge them, or name them "
+            "by `split_folders`."
+        )
+    splits = {role: tuple(names) for role, names in folders_of.items()}
+    if config.format == "roboflow":
+        return FolderLayout("roboflow", splits)
+    return FolderLayout("pre_split", splits)
+
+
+def _read_tables(tree: Tree) -> Iterator[Table]:
+    """Yield the tables of a data set that may hold labels: their first two lines."""
+    candidates = [
+        entry
+        for entry in tree.files
+        if entry.name.lower().endswith((".csv", ".jsonl"))
+        and len(entry.parts) <= _DEEPEST_TABLE
+    ]
+    for entry in candidates[:_MOST_TABLES]:
+        try:
+            table = _table_of(entry)
+        except (OSError, ValueError, csv.Error):
+            continue  # no table: it gives no option
+        if table is not None:
+            yield table
+
+
+def _table_of(entry: FileEntry) -> Table | None:
+    head = files.read_bytes(entry.path, 0, min(entry.size or 0, _TABLE_BYTES))
+    lines = head.decode("utf-8-sig", "replace").splitlines()
+    if entry.name.lower().endswith(".jsonl"):
+        row = json.loads(lines[0]) if lines else None
+        if not isinstance(row, dict):
+            return None
+        return Table(entry.name, tuple(row), tuple(map(str, row.values())))
+    reader = csv.reader(io.StringIO("\n".join(lines[:2])))
+    rows = [tuple(cell.strip() for cell in row) for row in reader]
+    if len(rows) < 2 or len(rows[0]) < 2:
+        return None
+    return Table(entry.name, rows[0], rows[1])

@@ -1,0 +1,113 @@
+"""What the names of folders say: a split, a box for images, annotations, or nothing."""
+
+from __future__ import annotations
+
+import re
+
+from graft.components.ingestion.splitting import (
+    ROLE_OF_NAME,
+    TEST_ROLE,
+    TRAIN_ROLE,
+    VALIDATION_ROLE,
+)
+
+# A word of letters; "TrainImages" is two words, "train2017" is one and a number.
+_WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])|[^\W\d_]")
+_ROLE_OF_WORD = {
+    **ROLE_OF_NAME,
+    "trn": TRAIN_ROLE,
+    "trains": TRAIN_ROLE,
+    "trainval": TRAIN_ROLE,
+    "trainset": TRAIN_ROLE,
+    "learn": TRAIN_ROLE,
+    "vali": VALIDATION_ROLE,
+    "valset": VALIDATION_ROLE,
+    "validate": VALIDATION_ROLE,
+    "evaluation": VALIDATION_ROLE,
+    "devset": VALIDATION_ROLE,
+    "tst": TEST_ROLE,
+    "tests": TEST_ROLE,
+    "testset": TEST_ROLE,
+    "holdout": TEST_ROLE,
+}
+# Words that say nothing against a split when they stand beside one of its names.
+_NEUTRAL_WORDS = frozenset(
+    "a all aug augmented balanced big class classes clean cropped crops csv data "
+    "dataset datasets dir directory dl examples file files final fold folder folders "
+    "full hq img imgs image images jpeg jpg large lq mini my new old original orig "
+    "our part photo photos pic pics picture pictures png private public raw real "
+    "resized sample samples seg set sets small split splits stage subset the tiny "
+    "unlabeled unlabelled labeled labelled x y v".split()
+)
+
+_BOXES = frozenset(
+    "images image imgs img jpegimages pngimages photos pictures pics data dataset raw "
+    "files samples jpg jpeg png".split()
+)
+_ANNOTATIONS = frozenset(
+    "annotations annotation annots xmls trimaps masks mask labels label bboxes bbox "
+    "boxes boundingboxes segmentations segmentation segmentationclass "
+    "segmentationobject groundtruth gt imagesets".split()
+)
+# A folder that is called so and holds no image is no class.
+_SIDE_FOLDERS = _ANNOTATIONS | frozenset(
+    "docs doc documentation scripts script code src notebooks notebook models model "
+    "weights checkpoints checkpoint ckpt ckpts logs log runs wandb mlruns outputs "
+    "output results metadata meta csv json xml lists splits lightninglogs nodemodules "
+    "venv cvs svn".split()
+)
+
+
+def role_of(name: str) -> str | None:
+    """Return the set that a folder's name stands for, as in `seg_train`, or None.
+
+    Words beside the set's name have to be neutral (`training_set`, `my-val`) or numbers
+    (`train2017`), so that `train_station` is none.
+    """
+    roles, others = _words(name)
+    if len(roles) == 1 and all(word in _NEUTRAL_WORDS for word in others):
+        return roles[0]
+    return None
+
+
+def roles_of(names: list[str]) -> dict[str, str]:
+    """Return the set that each folder's name stands for; folders without are left out.
+
+    A word that all the names have is neutral here: `pets_train` beside `pets_test`.
+    """
+    words = {name: _words(name) for name in names}
+    with_role = [others for roles, others in words.values() if len(roles) == 1]
+    shared = set.intersection(*map(set, with_role)) if len(with_role) > 1 else set()
+    return {
+        name: roles[0]
+        for name, (roles, others) in words.items()
+        if len(roles) == 1
+        and all(word in _NEUTRAL_WORDS or word in shared for word in others)
+    }
+
+
+def is_box(name: str) -> bool:
+    """Tell whether a folder is called after images in general, as `images` is."""
+    return _plain(name) in _BOXES
+
+
+def is_annotation(name: str) -> bool:
+    """Tell whether a folder is called after what people write about images."""
+    return _plain(name) in _ANNOTATIONS
+
+
+def is_side_folder(name: str) -> bool:
+    """Tell whether a folder that holds no image is known to be no class."""
+    return _plain(name) in _SIDE_FOLDERS
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W\d_]+", "", name).casefold()
+
+
+def _words(name: str) -> tuple[list[str], list[str]]:
+    """Return the sets that the words of a name stand for, and its other words."""
+    plain = re.sub(r"(?i)hold[-_ ]?out|held[-_ ]?out", "holdout", name)
+    words = [word.casefold() for word in _WORD.findall(plain)]
+    roles = [_ROLE_OF_WORD[word] for word in words if word in _ROLE_OF_WORD]
+    return roles, [word for word in words if word not in _ROLE_OF_WORD]

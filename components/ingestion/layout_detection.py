@@ -1,0 +1,325 @@
+"""Tell a data set's layout by the names of its folders and files, and by counts.
+
+Everything here is a function of a listing: no file is opened. A layout has to have one
+meaning; where it has several, or none, the user is asked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from graft.components.ingestion.folder_counts import Folder
+from graft.components.ingestion.folder_names import (
+    is_annotation,
+    is_box,
+    role_of,
+    roles_of,
+)
+from graft.components.ingestion.layout_answers import FolderLayout, Question
+from graft.components.ingestion.layout_options import (
+    Table,
+    flat_options,
+    options_of_splits,
+    read_as_classes,
+    read_below,
+    read_by_parts,
+)
+from graft.components.ingestion.source import some_of
+from graft.components.ingestion.splitting import TRAIN_ROLE, VALIDATION_ROLE
+
+_TINY_IMAGENET_LABELS = "val_annotations.txt"
+_ROBOFLOW_LABELS = "_classes.csv"
+_FEWEST_CLASSES = 2
+
+
+def detect_layout(
+    root: Folder, tables: Sequence[Table] = ()
+) -> FolderLayout | Question:
+    """Tell the layout of a folder of images.
+
+    Args:
+        root: The folder, counted.
+        tables: Tables of labels that lie in it, for the options of a question.
+
+    Returns:
+        The layout, if there is exactly one meaning; a question otherwise.
+    """
+    tops = root.filled
+    if not tops or len(root.images) > root.total / 2:
+        return _ask_about_flat_images(root, tables)
+    found = (
+        _known_layout(root)
+        or _ask_about_annotations(root, tables)
+        or (_single_folder(root, tops[0], tables) if len(tops) == 1 else None)
+        or _splits_by_name(root, tops, tables)
+        or _ask_about_role_among_classes(root, tops)
+        or _ask_about_same_children(root, tops)
+    )
+    return found or FolderLayout("folders", warnings=_warn_of_role_as_class(tops))
+
+
+def _known_layout(root: Folder) -> FolderLayout | None:
+    """Recognize layouts of data sets that have a reader of their own."""
+    train, validation = root.children.get("train"), root.children.get("val")
+    if (
+        train
+        and validation
+        and _TINY_IMAGENET_LABELS in validation.others
+        and [child.name for child in validation.filled] == ["images"]
+        and len(train.filled) >= _FEWEST_CLASSES
+        and all(
+            [box.name for box in each.filled] == ["images"] for each in train.filled
+        )
+    ):
+        return FolderLayout("tiny_imagenet")
+    roles = {top.path: role_of(top.name) for top in root.filled}
+    if (
+        TRAIN_ROLE in roles.values()
+        and None not in roles.values()
+        and len(set(roles.values())) == len(roles)
+        and all(top.is_flat and _ROBOFLOW_LABELS in top.others for top in root.filled)
+    ):
+        return FolderLayout(
+            "roboflow", {role: (path,) for path, role in roles.items() if role}
+        )
+    return None
+
+
+def _ask_about_flat_images(root: Folder, tables: Sequence[Table]) -> Question:
+    number = len(root.images)
+    return Question(
+        f"No class folders: {number} files lie directly in the folder, such as "
+        f"{some_of(root.images[:1])}: no folder says their class. Move each image into "
+        "a folder named after its class, or give a manifest with the columns path and "
+        "label.",
+        flat_options(root, tables),
+    )
+
+
+def _ask_about_annotations(root: Folder, tables: Sequence[Table]) -> Question | None:
+    """Ask where images lie in `images` beside `annotations`, `labels` or `masks`."""
+    boxes = [top for top in root.filled if is_box(top.name)]
+    annotations = [
+        child
+        for child in root.children.values()
+        if is_annotation(child.name) and (boxes or child.total)
+    ]
+    if not annotations or not (boxes or _is_surely_annotation(annotations)):
+        return None
+    options = [
+        option
+        for box in boxes
+        if not box.is_flat
+        for option in read_below(box, _answer_below(box, tables))
+    ]
+    names = [each.name for each in (*boxes, *annotations)]
+    return Question(
+        f"The folders {some_of(sorted(names))} are not called after classes, but after "
+        "images and what is written about them. graft learns one class per image, and "
+        "needs to know where that stands.",
+        (*options, *flat_options(root, tables), *read_as_classes(root)),
+    )
+
+
+def _is_surely_annotation(annotations: list[Folder]) -> bool:
+    """Tell whether folders can't be classes: a mask may be worn, a label is a thing."""
+    return any(
+        folder.name.casefold().rstrip("s")
+        in ("annotation", "trimap", "bbox", "bboxe", "segmentation", "groundtruth")
+        for folder in annotations
+    )
+
+
+def _single_folder(
+    root: Folder, top: Folder, tables: Sequence[Table]
+) -> FolderLayout | Question | None:
+    """Tell what the only folder with images is."""
+    if top.is_flat:
+        options = flat_options(root, tables)
+        if not options and role_of(top.name) is None and not is_box(top.name):
+            return FolderLayout("folders")  # one class, of which ingestion complains
+        return Question(
+            f"Only one folder, {top.name!r}, holds images ({top.total}), in no class "
+            "folders: no folder says their class.",
+            options,
+        )
+    if top.images:
+        return None
+    if role_of(top.name) == TRAIN_ROLE and _are_classes(top):
+        return FolderLayout("pre_split", {TRAIN_ROLE: (top.path,)})
+    if (
+        len(top.filled) == 1
+        and top.filled[0].is_flat
+        and not is_box(top.filled[0].name)
+    ):
+        return None
+    return Question(
+        f"Only one class, {top.name!r}, was found, and it holds the folders "
+        f"{some_of(sorted(child.name for child in top.filled))}. If these are the "
+        f"classes, give the folder {top.path!r} in it as the data's path.",
+        tuple(read_below(top, _answer_below(top, tables))),
+    )
+
+
+def _answer_below(folder: Folder, tables: Sequence[Table]) -> FolderLayout | Question:
+    below = [table.below(folder.path) for table in tables]
+    return detect_layout(folder.as_root(), [table for table in below if table])
+
+
+def _splits_by_name(
+    root: Folder, tops: list[Folder], tables: Sequence[Table]
+) -> FolderLayout | Question | None:
+    """Tell what folders are of which several are called like splits."""
+    roles = roles_of([top.name for top in tops])
+    if len(set(roles.values())) < min(2, len(tops)) and not (
+        len(roles) == len(tops) and TRAIN_ROLE in roles.values()
+    ):
+        return None
+    names = sorted(roles)
+    others = [top.name for top in tops if top.name not in roles]
+    if others:
+        finding = (
+            f"It can't be told whether {some_of(names)} are splits or classes, since "
+            f"{some_of(others)} lie beside them."
+        )
+        return _ask_about_splits(root, roles, tables, finding)
+    twice = [role for role, n in Counter(roles.values()).items() if n > 1]
+    if twice:
+        same = sorted(name for name, role in roles.items() if role in twice)
+        finding = f"The folders {some_of(same)} mean the same split."
+        return _ask_about_splits(root, roles, tables, finding)
+    doubt = _doubt_about_splits(root, roles)
+    if doubt:
+        return _ask_about_splits(root, roles, tables, doubt)
+    return FolderLayout(
+        "pre_split",
+        {role: (name,) for name, role in roles.items()},
+    )
+
+
+def _doubt_about_splits(  # noqa: PLR0911
+    root: Folder, roles: dict[str, str]
+) -> str | None:
+    """Return why folders that are called like splits can't be read as such, or None."""
+    folder_of = {role: root.children[name] for name, role in roles.items()}
+    train = folder_of.get(TRAIN_ROLE)
+    if train is None:
+        return f"The folders {some_of(sorted(roles))} are splits, but none is train."
+    if train.is_flat:
+        return (
+            f"The folders {some_of(sorted(roles))} are called like splits, but the "
+            f"images lie directly in {train.name!r}, in no class folders."
+        )
+    for folder in folder_of.values():
+        if not folder.is_flat and not _are_classes(folder, train):
+            below = some_of(sorted(child.name for child in folder.filled))
+            return (
+                f"The folders {some_of(sorted(roles))} are called like splits, but "
+                f"{folder.name!r} does not hold class folders directly. It holds "
+                f"{below}."
+            )
+    if len(train.filled) < _FEWEST_CLASSES:
+        return (
+            f"The folders {some_of(sorted(roles))} are called like splits, but "
+            f"{train.name!r} holds only one folder, {train.filled[0].name!r}."
+        )
+    validation = folder_of.get(VALIDATION_ROLE)
+    if validation is not None and validation.is_flat:
+        return (
+            f"The {validation.total} images in {validation.name!r} lie in no class "
+            "folders: they have no label, so they can't judge a model."
+        )
+    classes = {child.name for child in train.filled}
+    for folder in folder_of.values():
+        found = {child.name for child in folder.filled}
+        if found and not found & classes:
+            return (
+                f"The folders {some_of(sorted(roles))} are called like splits, but "
+                f"hold no class in common: {train.name!r} holds "
+                f"{some_of(sorted(classes))}, {folder.name!r} {some_of(sorted(found))}."
+            )
+    return None
+
+
+def _are_classes(folder: Folder, train: Folder | None = None) -> bool:
+    """Tell whether the folders in a split folder can be classes."""
+    names = [child.name for child in folder.filled]
+    if all(is_box(name) or is_annotation(name) for name in names):
+        return False
+    if len(names) == 1 and not folder.images:
+        (child,) = folder.filled
+        is_known = train is not None and train is not folder
+        if is_known and child.name in train.children:  # type: ignore[union-attr]
+            return True
+        return child.is_flat and child.name != folder.name
+    return True
+
+
+def _ask_about_splits(
+    root: Folder, roles: dict[str, str], tables: Sequence[Table], finding: str
+) -> Question:
+    return Question(
+        finding,
+        (
+            *options_of_splits(root, roles),
+            *flat_options(root, tables),
+            *read_as_classes(root),
+        ),
+    )
+
+
+def _ask_about_role_among_classes(root: Folder, tops: list[Folder]) -> Question | None:
+    """Ask where one folder is called like a split and holds what looks like classes."""
+    roles = roles_of([top.name for top in tops])
+    beside = {top.name for top in tops if top.name not in roles}
+    for top in tops:
+        if top.name not in roles or top.is_flat:
+            continue
+        below = {child.name for child in top.filled}
+        is_copy = len(below & beside) * 2 >= len(below)
+        is_alone = (
+            roles[top.name] == TRAIN_ROLE
+            and len(beside) == 1
+            and len(below) >= _FEWEST_CLASSES
+        )
+        if is_copy or is_alone:
+            return Question(
+                f"It can't be told whether {top.name!r} is a split or a class: it "
+                f"holds the folders {some_of(sorted(below))}, and "
+                f"{some_of(sorted(beside))} lie beside it.",
+                (
+                    *options_of_splits(root, {top.name: roles[top.name]}),
+                    *read_as_classes(root),
+                ),
+            )
+    return None
+
+
+def _ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None:
+    """Ask where each folder holds folders of the same names."""
+    if any(top.images for top in tops):
+        return None
+    number = Counter(child.name for top in tops for child in top.filled)
+    shared = {name for name, times in number.items() if times > 1}
+    if len(shared) < _FEWEST_CLASSES or any(
+        sum(child.name in shared for child in top.filled) * 2 < len(top.filled)
+        for top in tops
+    ):
+        return None
+    return Question(
+        f"The folders {some_of(sorted(top.name for top in tops))} hold folders of the "
+        f"same names, {some_of(sorted(shared))}: either of them may be the classes.",
+        (*read_as_classes(root), *read_by_parts(root)),
+    )
+
+
+def _warn_of_role_as_class(tops: list[Folder]) -> tuple[str, ...]:
+    names = [top.name for top in tops if role_of(top.name)]
+    if not names:
+        return ()
+    return (
+        f"The folder {some_of(names)} is called like a split, and is read as a class, "
+        "since the folders beside it are no splits. If it is none, move it out of the "
+        "data.",
+    )

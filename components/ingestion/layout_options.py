@@ -1,0 +1,246 @@
+"""The configs that would read a data set whose layout has several meanings."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from graft.components.ingestion.folder_counts import Folder
+from graft.components.ingestion.folder_names import is_annotation, role_of
+from graft.components.ingestion.layout_answers import (
+    ROLES,
+    FolderLayout,
+    Option,
+    Question,
+)
+from graft.components.ingestion.source import some_of
+
+_LABEL_COLUMNS = (
+    "label labels class class_name classname category target breed species y type"
+).split()
+_FILE_NAME_PATTERNS = (
+    r"(?P<class>.+)_\d+",
+    r"(?P<class>.+)-\d+",
+    r"(?P<class>.+)\.\d+",
+    r"(?P<class>.+?) ?\(\d+\)",
+    r"(?P<class>\D*[^\W\d_])\d+",
+)
+_CLASS_BELOW_TOP = r"[^/]+/(?P<class>[^/]+)/.+"
+_SPLIT_BELOW_CLASS = r"(?P<class>[^/]+)/(?P<split>[^/]+)/.+"
+_FEWEST_CLASSES = 2
+
+
+class Table(NamedTuple):
+    """A CSV file, or JSON lines, that may hold labels.
+
+    Attributes:
+        name: Its path below the root.
+        columns: Names of its columns.
+        first_row: The cells of its first row.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    first_row: tuple[str, ...]
+
+    def below(self, path: str) -> Table | None:
+        """Return it as a table below a folder; None if it lies elsewhere."""
+        if not self.name.startswith(f"{path}/"):
+            return None
+        return self._replace(name=self.name[len(path) + 1 :])
+
+
+def read_as_classes(root: Folder) -> Iterator[Option]:
+    """Yield the option that the top folders are the classes."""
+    if len(root.filled) >= _FEWEST_CLASSES:
+        yield Option({"format": "folders"}, _classes_of(root))
+
+
+def read_by_parts(root: Folder) -> Iterator[Option]:
+    """Yield the options for folders in folders that have the same names in each."""
+    below: Counter[str] = Counter()
+    for top in root.filled:
+        below.update({child.name: child.total for child in top.filled})
+    if all(role_of(name) for name in below):
+        classes = _classes_of(root)
+        meaning = f"the inner folders {some_of(sorted(below))} are splits; {classes}"
+        yield Option({"class_pattern": _SPLIT_BELOW_CLASS}, meaning)
+        return
+    yield Option(
+        {"class_pattern": _CLASS_BELOW_TOP},
+        f"the inner folders are the classes: {_counts(below)}",
+    )
+
+
+def read_below(folder: Folder, answer: FolderLayout | Question) -> Iterator[Option]:
+    """Yield the options that take a folder as the data's path."""
+    if isinstance(answer, FolderLayout):
+        yield Option({"path": folder.path}, _meaning_of(folder.as_root(), answer))
+        return
+    for option in answer.options:
+        path = "/".join(
+            filter(None, (folder.path, str(option.settings.get("path", ""))))
+        )
+        yield Option({"path": path, **_without_path(option)}, option.meaning)
+
+
+def options_of_splits(root: Folder, roles: dict[str, str]) -> Iterator[Option]:
+    """Yield the option that some top folders are splits.
+
+    Args:
+        root: The folder that holds them.
+        roles: The set (train, validation, test) by folder.
+    """
+    split_folders: dict[str, list[str]] = defaultdict(list)
+    used: set[str] = set()
+    for name, role in roles.items():
+        folder = _unwrapped(root.children[name])
+        if not folder.is_flat:
+            split_folders[role].append(folder.path)
+            used.add(name)
+    ordered = {role: split_folders[role] for role in ROLES if role in split_folders}
+    if "train" not in ordered:
+        return
+    value = {role: p[0] if len(p) == 1 else p for role, p in ordered.items()}
+    layout = FolderLayout("pre_split", {role: tuple(p) for role, p in ordered.items()})
+    left = [top for top in root.filled if top.name not in used]
+    meaning = _meaning_of(root, layout)
+    if left:
+        names = ", ".join(f"{top.name} ({top.total})" for top in left)
+        meaning += f"; left aside: {names}"
+    yield Option({"split_folders": value}, meaning)
+
+
+def flat_options(root: Folder, tables: Sequence[Table]) -> tuple[Option, ...]:
+    """Return the options for images whose folder says no class: tables, file names."""
+    options = list(_table_options(root, tables))
+    for folder in root.walk():
+        if folder.images and not is_annotation(folder.name):
+            options.extend(_pattern_options(folder))
+    return tuple(options[:4])
+
+
+def _table_options(root: Folder, tables: Sequence[Table]) -> Iterator[Option]:
+    for table in tables:
+        above = table.name.rpartition("/")[0]
+        base = root.child_at(above) if above else root
+        if base is None:
+            continue
+        found = _image_column(base, table)
+        if found is None:
+            continue
+        column, folder = found
+        settings: dict[str, object] = {"path": table.name}
+        if column != "path":
+            settings["path_column"] = column
+        label, note = _label_column(table, column)
+        if label != "label":
+            settings["label_column"] = label
+        relative = folder.path[len(above) + 1 if above else 0 :]
+        if relative:
+            settings["image_folder"] = relative
+        yield Option(
+            settings,
+            f"the images that {table.name} names, in {folder.path or 'its folder'} "
+            f"({len(folder.images) or folder.total} images); labels by the column "
+            f"{label!r}{note}",
+        )
+
+
+def _image_column(base: Folder, table: Table) -> tuple[str, Folder] | None:
+    """Find the column whose first cell names an image, and the folder to start from."""
+    for column, cell in zip(table.columns, table.first_row, strict=False):
+        above, _, name = cell.strip().replace("\\", "/").rpartition("/")
+        if not name:
+            continue
+        for folder in base.walk():
+            holder = folder.child_at(above) if above else folder
+            if holder is None or not holder.images:
+                continue
+            if name in holder.images or any(
+                os.path.splitext(image)[0] == name for image in holder.images
+            ):
+                return column, folder
+    return None
+
+
+def _label_column(table: Table, image_column: str) -> tuple[str, str]:
+    """Return the column of the labels, and a note where that is a guess."""
+    others = [name for name in table.columns if name != image_column]
+    if len(others) == 1:
+        return others[0], ""
+    for name in others:
+        if name.casefold() in _LABEL_COLUMNS:
+            return name, ""
+    if not others:
+        return "label", " (the table has no such column)"
+    return others[0], f" (or another one of {some_of(others)})"
+
+
+def _pattern_options(folder: Folder) -> Iterator[Option]:
+    """Yield the option that reads the class from the names of a folder's files."""
+    stems = [os.path.splitext(name)[0] for name in folder.images]
+    for pattern in _FILE_NAME_PATTERNS:
+        expression = re.compile(pattern)
+        matches = [expression.fullmatch(stem) for stem in stems]
+        found = Counter(match["class"] for match in matches if match)
+        if (
+            found.total() >= 0.95 * len(stems)
+            and len(found) >= _FEWEST_CLASSES
+            and found.total() >= 2 * len(found)
+        ):
+            settings: dict[str, object] = {"class_pattern": pattern}
+            if folder.path:
+                settings = {"path": folder.path, **settings}
+            where = f" in {folder.path}" if folder.path else ""
+            yield Option(
+                settings, f"the class is part of the file name{where}: {_counts(found)}"
+            )
+            return
+
+
+def _meaning_of(root: Folder, layout: FolderLayout) -> str:
+    if layout.format == "folders":
+        return _classes_of(root)
+    if layout.format != "pre_split":
+        return f"the layout {layout.format}, {root.total} images"
+    classes: Counter[str] = Counter()
+    parts = []
+    for role, paths in layout.split_folders.items():
+        number = 0
+        for path in paths:
+            folder = root.child_at(path)
+            if folder is None or folder.is_flat:
+                continue
+            for child in folder.filled:
+                classes[child.name] += child.total
+                number += child.total
+        if number:
+            parts.append(f"{role} {number}")
+    return f"splits: {', '.join(parts)} images; {_counts(classes)}"
+
+
+def _classes_of(root: Folder) -> str:
+    return _counts(Counter({top.name: top.total for top in root.filled}))
+
+
+def _counts(classes: Counter[str]) -> str:
+    shown = some_of([f"{name} ({number})" for name, number in sorted(classes.items())])
+    return f"{len(classes)} classes: {shown}"
+
+
+def _unwrapped(folder: Folder) -> Folder:
+    """Follow folders that hold nothing but one folder, down to the class folders."""
+    while not folder.images and len(folder.filled) == 1:
+        (child,) = folder.filled
+        if child.is_flat and child.name != folder.name:
+            break
+        folder = child
+    return folder
+
+
+def _without_path(option: Option) -> dict[str, object]:
+    return {key: value for key, value in option.settings.items() if key != "path"}

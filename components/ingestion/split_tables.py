@@ -1,0 +1,121 @@
+"""Labels of published data sets that keep them in a table beside each split."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from graft.components.ingestion.layout_answers import FolderLayout
+from graft.components.ingestion.source import some_of
+from graft.components.ingestion.splitting import TRAIN_ROLE, VALIDATION_ROLE
+from graft.contract.errors import DataError
+from graft.storage import files
+from graft.storage.listing import Tree
+from graft.storage.paths import join
+
+Labelled = dict[str, tuple[str, str]]
+"""Label and role (train, validation, test) by name below the root."""
+
+_TINY_TABLE = "val/val_annotations.txt"
+_ROBOFLOW_TABLE = "_classes.csv"
+
+
+def read_split_tables(tree: Tree, root: str, layout: FolderLayout) -> Labelled:
+    """Return the label of each image that has one.
+
+    Args:
+        tree: The files below `root`.
+        root: The data set's folder.
+        layout: "tiny_imagenet" or "roboflow".
+
+    Raises:
+        DataError: A table can't be read whole; the message names the line.
+    """
+    if layout.format == "tiny_imagenet":
+        return _tiny_imagenet(tree, root)
+    return _roboflow(tree, root, layout)
+
+
+def label_files(layout: FolderLayout) -> list[str]:
+    """Return the names of the tables that say the labels."""
+    if layout.format == "tiny_imagenet":
+        return [_TINY_TABLE]
+    if layout.format == "roboflow":
+        return [
+            f"{path}/{_ROBOFLOW_TABLE}"
+            for paths in layout.split_folders.values()
+            for path in paths
+        ]
+    return []
+
+
+def _tiny_imagenet(tree: Tree, root: str) -> Labelled:
+    labelled = {}
+    for entry in tree.files:
+        parts = entry.parts
+        if len(parts) == 4 and parts[0] == "train" and parts[2] == "images":
+            labelled[entry.name] = (parts[1], TRAIN_ROLE)
+    for number, line in enumerate(_text(root, _TINY_TABLE).splitlines(), start=1):
+        cells = line.split("\t")
+        if len(cells) < 2 or not cells[0] or not cells[1]:
+            raise DataError(
+                f"{join(root, _TINY_TABLE)!r}, line {number}: a file's name, a tab and "
+                f"its class are expected. Received: {line[:80]!r}."
+            )
+        labelled[f"val/images/{cells[0]}"] = (cells[1], VALIDATION_ROLE)
+    return labelled
+
+
+def _roboflow(tree: Tree, root: str, layout: FolderLayout) -> Labelled:
+    labelled: Labelled = {}
+    for role, paths in layout.split_folders.items():
+        for path in paths:
+            name = f"{path}/{_ROBOFLOW_TABLE}"
+            rows = csv.reader(io.StringIO(_text(root, name), newline=""), strict=True)
+            where = repr(join(root, name))
+            try:
+                header = [cell.strip() for cell in next(rows, [])]
+                if len(header) < 3 or len(set(header)) < len(header):
+                    raise DataError(
+                        f"{where}: the header must name the file's column and at least "
+                        f"two classes, each once. Received: {header!r}."
+                    )
+                for row in rows:
+                    if row:
+                        label = _one_class(
+                            row, header, f"{where}, line {rows.line_num}"
+                        )
+                        labelled[f"{path}/{row[0].strip()}"] = (label, role)
+            except csv.Error as error:
+                raise DataError(
+                    f"{where}, line {rows.line_num}: no valid CSV: {error}."
+                ) from error
+    return labelled
+
+
+def _one_class(row: list[str], header: list[str], where: str) -> str:
+    """Return the class whose cell is 1."""
+    cells = [cell.strip() for cell in row[1:]]
+    if len(row) != len(header) or not set(cells) <= {"0", "1"}:
+        raise DataError(
+            f"{where}: a file's name and a 0 or 1 for each of {len(header) - 1} "
+            f"classes are expected. Received: {some_of(row)}."
+        )
+    names = [name for name, cell in zip(header[1:], cells, strict=True) if cell == "1"]
+    if len(names) != 1:
+        raise DataError(
+            f"{where}: an image must have exactly one class. Received: "
+            f"{some_of(names) or 'none'} of {row[0]!r}. graft learns one class per "
+            "image: delete the line, or choose one of its classes."
+        )
+    return names[0]
+
+
+def _text(root: str, name: str) -> str:
+    path = join(root, name)
+    if not files.is_file(path):
+        raise DataError(f"The table of labels {path!r} is missing.")
+    try:
+        return files.read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path!r} is no UTF-8 text ({error.reason}).") from error

@@ -1,0 +1,57 @@
+"""The files of a folder of images, without what systems leave beside them."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+
+from graft.contract.errors import DataError
+from graft.storage import left_aside, listing
+from graft.storage.drivers import StorageError
+from graft.storage.listing import Tree
+
+
+def list_image_folder(root: str) -> Tree:
+    """List all files below a folder but those that no person put there.
+
+    Sidecars, such as a table of labels, are listed: see `left_aside.kind_of_sidecar`.
+
+    Args:
+        root: A folder, local or remote. Links to folders are followed.
+
+    Returns:
+        The files, in the order of their names; `ignored` names the others.
+
+    Raises:
+        DataError: A folder can't be listed, or a link leads back to where it came from.
+    """
+    try:
+        return listing.list_tree(root, _is_ignored, left_aside.OUTPUT_MARKER)
+    except StorageError:
+        raise
+    except OSError as error:
+        if error.errno == errno.ELOOP and error.filename2:
+            raise DataError(
+                "A symbolic link leads back to a folder that contains it: "
+                f"{error.filename!r} is {error.filename2!r} again. Remove the link."
+            ) from error
+        raise DataError(
+            f"The folder {error.filename or root!r} can't be listed: "
+            f"{error.strerror or error}. Give this user the right to read it, or move "
+            "it out of the data."
+        ) from error
+
+
+def kinds_of_ignored(tree: Tree) -> Counter[str]:
+    """Return how many files of a tree were ignored, by kind."""
+    kinds: Counter[str] = Counter()
+    for name, number in tree.ignored.items():
+        last = name.rstrip("/").rpartition("/")[2]
+        kind = left_aside.kind_of_path(last, is_folder=name.endswith("/"))
+        # Only the marker in it told what the folder is.
+        kinds[kind or left_aside.OUTPUT] += number
+    return kinds
+
+
+def _is_ignored(name: str, is_folder: bool) -> bool:
+    return left_aside.kind_of_path(name, is_folder=is_folder) is not None

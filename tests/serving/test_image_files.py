@@ -1,0 +1,84 @@
+"""Of a folder, images are found by content; what ingestion leaves aside is counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from graft.serving.image_files import find_images
+from graft.storage import left_aside
+
+JPEG = b"\xff\xd8\xff\xe0 and so on"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.jpg", "b.jfif", "c", "d.jpg_large", "f.jpe", "sub/e.JPG"):
+        _write(tmp_path / name, JPEG)
+    _write(tmp_path / "._a.jpg", b"\0\5\x16\7")
+    _write(tmp_path / "__MACOSX/._a.jpg", b"\0\5\x16\7")
+    _write(tmp_path / "a.jpg:Zone.Identifier", b"[ZoneTransfer]")
+    _write(tmp_path / "notes.txt", JPEG)
+    _write(tmp_path / "settings", b"no image at all")
+    return tmp_path
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def test_a_folder_goes_by_content(folder: Path) -> None:
+    found = find_images([str(folder)])
+    assert [str(path.relative_to(folder)) for path in found.paths] == [
+        "a.jpg", "b.jfif", "c", "d.jpg_large", "f.jpe", "sub/e.JPG"
+    ]  # fmt: skip
+    assert found.left_aside == {
+        left_aside.MACOS: 2,
+        left_aside.WINDOWS: 1,
+        ".txt": 1,
+        "no images by their content": 1,
+    }
+    assert found.describe_left_aside() == (
+        "5 files left aside: 2 of macOS, 1 .txt, 1 no images by their content, "
+        "1 of Windows\n"
+    )
+
+
+def test_a_file_that_is_called_an_image_is_answered_or_refused(tmp_path: Path) -> None:
+    _write(tmp_path / "text.jpg", b"text")
+    _write(tmp_path / "phone.HEIC", b"\0\0\0\x18ftypheic")
+    _write(tmp_path / "empty.png", b"")
+    found = find_images([str(tmp_path)])
+    assert {path.name for path in found.paths} == {
+        "text.jpg", "phone.HEIC", "empty.png"
+    }  # fmt: skip
+    assert found.describe_left_aside() == ""
+
+
+def test_a_file_given_by_its_name_is_never_left_aside(folder: Path) -> None:
+    names = [str(folder / name) for name in ("._a.jpg", "notes.txt", "settings")]
+    found = find_images(names)
+    assert [str(path) for path in found.paths] == names
+    assert not found.left_aside
+
+
+def test_a_pattern_is_read_as_a_folder_is(folder: Path) -> None:
+    found = find_images([str(folder / "*")])
+    assert [path.name for path in found.paths] == [
+        "a.jpg", "b.jfif", "c", "d.jpg_large", "f.jpe"
+    ]  # fmt: skip
+    assert found.left_aside.total() == 3
+
+
+def test_home_and_folders_without_images(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    assert [path.name for path in find_images(["~/sub"]).paths] == ["e.JPG"]
+    _write(folder / "texts" / "a.txt", b"a")
+    with pytest.raises(FileNotFoundError, match=r"texts'; left aside: 1 \.txt"):
+        find_images([str(folder / "texts")])
+    with pytest.raises(FileNotFoundError, match=r"no image at .*Did you mean .*sub"):
+        find_images([str(folder / "SUB")])
