@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 from graft.trainer.decoding.from_bytes import ImageHeader, read_header
 
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"RIFF")
-
 
 class Examined(NamedTuple):
     """What is known of an image before it is decoded.
@@ -19,13 +17,6 @@ class Examined(NamedTuple):
 
     header: ImageHeader
     num_pixels: int
-
-
-def has_image_signature(encoded: bytes) -> bool:
-    """Tell whether a file begins as an image of a supported format does."""
-    return encoded.startswith(_SIGNATURES) and (
-        encoded[8:12] == b"WEBP" or not encoded.startswith(b"RIFF")
-    )
 
 
 def examine(encoded: bytes, max_pixels: int) -> Examined:

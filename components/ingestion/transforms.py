@@ -21,10 +21,11 @@ import tensorflow as tf
 
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef, printable, read_bytes
-from graft.components.ingestion.readability import examine, has_image_signature
+from graft.components.ingestion.readability import examine
 from graft.components.ingestion.splitting import choose_split
 from graft.components.progress import Progress
 from graft.contract import example_keys
+from graft.contract.image_signatures import has_image_signature
 from graft.contract.split_names import SPLITS
 from graft.storage import atomic, copying, files, hashing, tfrecords
 from graft.storage.paths import is_remote, join
