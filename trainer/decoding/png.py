@@ -19,7 +19,6 @@ _SIGNATURE_BYTES = 8
 _CHUNK_HEAD = 8
 _CHUNK_BYTES = 12
 """Length, type and checksum."""
-_PLAIN_HEAD_BYTES = 48
 _PIXELS_POSITION = 33
 _PLAIN_EXTRA_BYTES = _PIXELS_POSITION + 2 * _CHUNK_BYTES
 """Bytes of a file of three chunks beside those of its pixels."""
@@ -39,13 +38,12 @@ def decode_png(encoded: tf.Tensor) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: When executed on a file that is refused.
     """
-    # Header, one chunk of pixels, end: nothing else has a say.
-    head = first_bytes(encoded, _PLAIN_HEAD_BYTES)
-    at_pixels = tf.strings.substr(head, _PIXELS_POSITION, 4)
-    num_bytes = tf.io.decode_raw(at_pixels, tf.int32, little_endian=False)[0]
-    is_plain = tf.equal(
-        tf.strings.substr(head, _PIXELS_POSITION + 4, 4), b"IDAT"
-    ) & tf.equal(tf.strings.length(encoded), num_bytes + _PLAIN_EXTRA_BYTES)
+    # Header, one chunk of pixels, end: nothing else has a say. The chunk's length and
+    # type are read as one number.
+    start = tf.strings.substr(encoded, _PIXELS_POSITION, 8)
+    head = tf.io.decode_raw(start, tf.int64, little_endian=False)[0]
+    num_bytes = tf.cast(tf.strings.length(encoded) - _PLAIN_EXTRA_BYTES, tf.int64)
+    is_plain = tf.equal(head, num_bytes * 2**32 + int.from_bytes(b"IDAT", "big"))
     return tf.cond(
         is_plain,
         lambda: on_white(tf.io.decode_png(encoded)),

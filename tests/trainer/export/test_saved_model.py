@@ -49,6 +49,17 @@ from graft.trainer.preprocessing.spec import PreprocessingSpec
 _TOLERANCE = 1e-5
 _NAMES = ["ape", "bee é x", "zebra"]
 _SIZE = 64
+_REFUSED = (
+    (
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+        "HEIC is not supported; save it as JPEG or PNG",
+    ),
+    (
+        b"RIFF\x22\0\0\0WEBPVP8X\x0a\0\0\0\x02" + bytes(17),
+        "an animated WebP; save its first frame as PNG",
+    ),
+    (b"GIF89a" + bytes(20), "damaged GIF: incomplete, or not what it was"),
+)
 
 
 def _example(encoded: bytes, name: str) -> bytes:
@@ -390,6 +401,13 @@ def test_server_replays_the_warm_up_and_answers(
         code, reply = _post(url, signature_names.IMAGES_SIGNATURE, batch)
         assert code == 400
         assert re.search(r"not an image.*\[1\]", reply["error"], re.DOTALL)
+        for refused, sentence in _REFUSED:
+            for signature, sent in (
+                (signature_names.IMAGES_SIGNATURE, refused),
+                (signature_names.SERVING_SIGNATURE, _example(refused, "ape")),
+            ):
+                code, reply = _post(url, signature, [sent])
+                assert (code, reply["error"][: len(sentence)]) == (400, sentence)
         code, reply = _post(url, signature_names.EACH_SIGNATURE, batch)
         assert code == 200
         assert [
