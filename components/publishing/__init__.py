@@ -1,12 +1,15 @@
-"""The model store: a blessed model becomes a version that appears whole or not at all.
+"""The model store: publish a blessed model as a version, atomically.
 
-store.py         publish, roll back, promote, prune
+store.py         publish, roll back, promote, remove old versions
+version_folders.py   create and remove a version folder in one step
+store_lock.py    the lock of a change, and the clean-up after a kill
+audit.py         the audit log: who changed what, and why
 versions.py      the versions of a model, their manifests and hashes
 labels.py        version labels, and TensorFlow Serving's config for them
-run_view.py      what a run sees of the store, such that a repeated run sees the same
-last_run.py      the data of the last run, for the run after it
-drift.py         whether the model in production knows today's data
-provenance.py    what a manifest says of a model's origin
+run_view.py      the store as a run sees it: a repeated run sees the same
+last_run.py      notes on the data of the last run, for the next one
+drift.py         drift.json: has the data drifted from production's?
+provenance.py    the origin of a model, for its manifest
 served_model.py  the component that fetches the model in production for the gate
 executor.py, config.py   the executor of TFX's Pusher, and its config
 

@@ -33,6 +33,7 @@ def models(
 ) -> None:
     """List the published versions; the served one is marked."""
     from graft.components.publishing import store
+    from graft.components.publishing.audit import read_audit
     from graft.components.publishing.labels import read_labels
     from graft.components.publishing.versions import find_damage, list_versions
 
@@ -40,7 +41,7 @@ def models(
     if promote is not None:
         store.promote(folder, promote)
     if log:
-        for line in store.read_audit(folder):
+        for line in read_audit(folder):
             entry = (
                 f"{line['time']}  {line['user']}  {line['action']} {line['version']}"
             )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from graft.components.publishing import store
 
 MakeModel = Callable[[str], str]
 
@@ -34,5 +33,5 @@ def make_model(tmp_path: Path) -> MakeModel:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Versions are numbered 1000, 1001 and so on."""
     seconds = itertools.count(1000)
-    monkeypatch.setattr(store.time, "time", lambda: float(next(seconds)))
+    monkeypatch.setattr(time, "time", lambda: float(next(seconds)))
     yield

@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = '''
 import os, random, shutil, signal, sys, time
 from pathlib import Path
-from graft.components.publishing import store
+from graft.components.publishing import audit, store
 from graft.components.publishing.versions import (
-    find_damage, list_versions, read_manifest)
+    Version, find_damage, list_versions, read_manifest)
 
 root, num_kills = Path(sys.argv[1]), int(sys.argv[2])
 folder = str(root / "store" / "digits")
@@ -44,7 +44,7 @@ def poll(stop):
             if not name.isdecimal() or name in seen:
                 continue
             try:
-                version = store.Version(int(name), path, read_manifest(path))
+                version = Version(int(name), path, read_manifest(path))
                 damage = find_damage(version)
             except (OSError, ValueError):
                 damage = ["it can't be read"]
@@ -91,7 +91,7 @@ stop.touch()
 os.waitpid(poller, 0)
 left = [n for n in os.listdir(folder) if n.endswith((".partial", ".removed"))]
 versions = list_versions(folder)
-audited = {line["version"] for line in store.read_audit(folder)}
+audited = {line["version"] for line in audit.read_audit(folder)}
 print("finished", finished, "of", num_kills)
 print("polled", (root / "polled").read_text())
 assert not left, left

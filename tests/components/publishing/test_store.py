@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from graft.components.publishing import store
+from graft.components.publishing import audit, store
 from graft.components.publishing.labels import read_labels
 from graft.components.publishing.versions import (
     find_damage,
@@ -66,7 +67,7 @@ def test_the_same_model_again_is_no_new_version(
     first = push(make_model, folder, "a")
     assert push(make_model, folder, "a") == first
     assert numbers(folder) == [first]
-    assert len(store.read_audit(folder)) == 1
+    assert len(audit.read_audit(folder)) == 1
 
 
 def test_old_versions_go_but_a_labelled_one_stays(
@@ -128,7 +129,7 @@ def test_rollback_serves_the_old_files_under_a_new_number(
     assert served is not None
     assert served.number == version.number
     assert version.manifest["config"] == "good"
-    line = store.read_audit(folder)[-1]
+    line = audit.read_audit(folder)[-1]
     assert line["action"] == "rollback"
     assert (line["from_version"], line["to_version"]) == (bad, old)
     assert line["reason"] == "cats became dogs"
@@ -158,7 +159,7 @@ def test_a_model_that_was_rolled_back_is_not_pushed_again(
         is_forced=True,
     )
     assert forced.manifest["forced"] == {"reason": "it was the camera"}
-    assert store.withdrawals(folder) == {}
+    assert audit.withdrawals(folder) == {}
 
 
 def test_rolling_back_twice_goes_further_back(
@@ -176,7 +177,7 @@ def test_rolling_back_twice_goes_further_back(
     ("number", "reason", "expected"),
     [
         (999, "why not", "There is no version 999. Versions: 1000, 1001."),
-        (1001, "why not", "is what is served already"),
+        (1001, "why not", "Version 1001 is served already"),
         (1000, " ", "must say why"),
     ],
 )
@@ -239,10 +240,10 @@ def test_an_audit_line_that_a_kill_prevented_is_written_later(
     make_model: MakeModel, folder: str
 ) -> None:
     push(make_model, folder, "a")
-    audit = Path(folder) / store.AUDIT_NAME
-    audit.write_text(audit.read_text()[:20])  # Cut short in the middle of the line.
+    log = Path(folder) / audit.AUDIT_NAME
+    log.write_text(log.read_text()[:20])  # Cut short in the middle of the line.
     push(make_model, folder, "b")
-    lines = store.read_audit(folder)
+    lines = audit.read_audit(folder)
     assert [line["version"] for line in lines] == [1000, 1001]
     assert lines[0]["files_hash"] == list_versions(folder)[0].files_hash
 
@@ -274,7 +275,7 @@ def test_on_object_storage_the_graph_is_written_last(
     # goes.
     atomic.write_text(f"{folder}/5/variables/variables.index", "")
     assert numbers(folder) == [number]
-    monkeypatch.setattr(store.time, "time", lambda: 1e6)
+    monkeypatch.setattr(time, "time", lambda: 1e6)
     push(make_model, folder, "b")
     assert not files.exists(f"{folder}/5")
 
@@ -289,7 +290,7 @@ def test_a_store_on_s3_is_kept_as_a_local_one_is(
     back = store.roll_back(folder, None, "a test")
     assert back.manifest["config"] == "c"
     assert store.served_version(folder) == back
-    assert [line["action"] for line in store.read_audit(folder)][-1] == "rollback"
+    assert [line["action"] for line in audit.read_audit(folder)][-1] == "rollback"
 
 
 def test_the_manifest_is_plain_json(make_model: MakeModel, folder: str) -> None:

@@ -1,0 +1,114 @@
+"""Create and remove version folders so that a server sees a whole version or none.
+
+A local version is copied to a hidden folder, flushed to disk and renamed. Object
+storage has no rename. There `saved_model.pb` is written last and removed first: a
+server loads no version without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from typing import Any
+
+from graft.components.publishing.audit import current_time, current_user
+from graft.components.publishing.versions import GRAPH_NAME, MANIFEST_NAME, Version
+from graft.storage import atomic, files, hashing
+from graft.storage.paths import is_remote
+
+_PARTIAL = ".partial"
+_REMOVED = ".removed"
+# On object storage a push that did not finish within a day was killed.
+_ABANDONED_SECONDS = 24 * 3600
+
+
+def add_version(
+    source: str,
+    model_folder: str,
+    record: dict[str, Any],
+    hashes: dict[str, str],
+    *,
+    after: int,
+) -> Version:
+    """Copy a SavedModel into a new version folder and write its manifest.
+
+    Args:
+        source: The SavedModel.
+        model_folder: `<store>/<model name>`.
+        record: Goes into the manifest.
+        hashes: Relative path to SHA-256 of the files to copy.
+        after: The new version gets a greater number than this.
+
+    Raises:
+        OSError: A file no longer has its hash, or the store isn't writable.
+    """
+    number = max(int(time.time()), after + 1)
+    manifest = {
+        **record,
+        "version": number,
+        "published_at": current_time(),
+        "published_by": current_user(),
+        "files": hashes,
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True)
+    final = os.path.join(model_folder, str(number))
+    # The graph comes last: it makes the version complete.
+    names = sorted(hashes, key=lambda name: (name == GRAPH_NAME, name))
+    if is_remote(model_folder):
+        atomic.write_text(os.path.join(final, MANIFEST_NAME), text)
+        for name in names:
+            _copy(os.path.join(source, name), os.path.join(final, name), hashes[name])
+        return Version(number, final, manifest)
+    partial = os.path.join(model_folder, f".{number}{_PARTIAL}")
+    for name in names:
+        _copy(os.path.join(source, name), os.path.join(partial, name), hashes[name])
+    atomic.write_text(os.path.join(partial, MANIFEST_NAME), text)
+    for parent, _, _ in os.walk(partial):
+        atomic.flush(parent)
+    os.rename(partial, final)
+    atomic.flush(model_folder)
+    return Version(number, final, manifest)
+
+
+def remove_version(model_folder: str, version: Version) -> None:
+    """Remove a version in one step, as seen by a server."""
+    if is_remote(model_folder):
+        files.remove_file(os.path.join(version.path, GRAPH_NAME))
+        files.remove_folder(version.path)
+        return
+    hidden = os.path.join(model_folder, f".{version.number}{_REMOVED}")
+    os.rename(version.path, hidden)
+    files.remove_folder(hidden)
+
+
+def is_unfinished(name: str) -> bool:
+    """Return whether a local folder's name marks an unfinished copy or removal."""
+    return name.startswith(".") and name.endswith((_PARTIAL, _REMOVED))
+
+
+def remove_abandoned(model_folder: str) -> None:
+    """Remove what killed pushes have left on object storage."""
+    if not files.exists(model_folder):
+        return
+    for name in files.list_folder(model_folder):
+        path = os.path.join(model_folder, name)
+        if (
+            name.isdecimal()
+            and int(name) < time.time() - _ABANDONED_SECONDS
+            and not files.exists(os.path.join(path, GRAPH_NAME))
+        ):
+            files.remove_folder(path)
+
+
+def _copy(source: str, target: str, expected_hash: str) -> None:
+    """Copy a file atomically and check its hash."""
+    digest = hashlib.sha256()
+    with atomic.replacing(target) as written:
+        with files.open_for_reading(source) as reader, open(written, "wb") as writer:
+            while block := reader.read(hashing.BLOCK_BYTES):
+                digest.update(block)
+                writer.write(block)
+        if digest.hexdigest() != expected_hash:
+            raise OSError(f"{source!r} changed while it was copied to {target!r}")
