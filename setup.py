@@ -36,6 +36,8 @@ REQUIREMENTS = [
     "fsspec>=2024.10",
     "gcsfs>=2024.10",
     "s3fs>=2024.10",
+    # The checksums of TFRecord files; gcsfs brings it.
+    "google-crc32c>=1.5",
     # Images, arrays, statistics.
     "numpy>=2,<3",
     "pillow>=11",

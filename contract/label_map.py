@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from graft.contract.class_name import class_name_of
+
 NO_LABEL = -1
 """Label of a class name that the label map lacks."""
 
@@ -23,14 +25,16 @@ class LabelMap:
         class_names: Class names in the order of their labels, from 0.
 
     Raises:
-        ValueError: A class name occurs twice or contains a line feed.
+        ValueError: A class name occurs twice, or `class_name_of` would change or refuse
+            it. Names that it accepts are one line each in the file of the label map.
     """
 
     class_names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        is_one_line = not any("\n" in name for name in self.class_names)
-        if len(set(self.class_names)) != len(self.class_names) or not is_one_line:
+        if len(set(self.class_names)) != len(self.class_names) or not all(
+            map(_is_class_name, self.class_names)
+        ):
             raise ValueError(
                 "`class_names` must be unique, and each must be one line. "
                 f"Received: {self.class_names!r}"
@@ -54,8 +58,7 @@ class LabelMap:
     def from_text(cls, text: str) -> LabelMap:
         """Parse the text that `to_text` returns.
 
-        Only a line feed ends a line. `str.splitlines` would also split at other
-        separators that a class name may contain, such as U+2028.
+        Only a line feed ends a line.
         """
         return cls.from_lines(text.removesuffix("\n").split("\n") if text else ())
 
@@ -84,3 +87,10 @@ class LabelMap:
 
 def _text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else name
+
+
+def _is_class_name(name: str) -> bool:
+    try:
+        return class_name_of(name) == name
+    except ValueError:
+        return False

@@ -19,6 +19,7 @@ SCENARIOS = {
     "components/features/test_never_stale.py": "every part of a feature's key",
     "components/features/test_parity.py": "features of both engines",
     "components/ingestion/test_columns.py": "further columns of a manifest",
+    "components/ingestion/test_label_parsing.py": "labels of every kind of data set",
     "components/ingestion/test_sources.py": "every kind of data set",
     "components/publishing/test_kill.py": "publishing under SIGKILL",
     "docs/test_pages.py": "the pages of documentation",

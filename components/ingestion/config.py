@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from graft.contract import example_keys, split_names
+from graft.contract.class_name import class_name_of
 
 Percentage = Annotated[float, Field(ge=0, le=100)]
 
@@ -146,6 +147,12 @@ class DataConfig(BaseModel):
         None,
         description="Use these classes alone; by default all that are found.",
     )
+    similar_class_names: Literal["warn", "merge", "fail"] = Field(
+        "warn",
+        description="Classes whose names differ only in case, in white space, in "
+        "invisible characters, in forms of Unicode or in look-alike letters: tell, "
+        "merge them into the most frequent one, or stop.",
+    )
     min_images_per_class: int = Field(
         3, ge=1, description="A class with fewer usable images stops the run."
     )
@@ -228,3 +235,9 @@ class DataConfig(BaseModel):
                     f"Received: format={self.format!r}"
                 )
         return self
+
+    @field_validator("class_names")
+    @classmethod
+    def _compose(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Write them as ingestion does, which composes the names that it finds."""
+        return None if names is None else tuple(map(class_name_of, names))

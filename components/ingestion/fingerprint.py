@@ -17,7 +17,7 @@ from graft.components.ingestion.layout import (
     record_files,
     require_folder,
 )
-from graft.components.ingestion.manifests import read_rows
+from graft.components.ingestion.manifests import read_manifest
 from graft.components.ingestion.split_tables import label_files
 from graft.storage import listing
 from graft.storage.left_aside import kind_of_file
@@ -70,10 +70,13 @@ def fingerprint(config: DataConfig) -> str:
 def _manifest_entries(path: str, layout: str, config: DataConfig) -> list[FileEntry]:
     entries = []
     folder = path.rsplit("/", 1)[0] if "/" in path else "."
-    for _, row in read_rows(path, layout, config):
-        entries.append(FileEntry("", json.dumps(row, default=str), 0, 0))
-        name = str(row.get(config.path_column) or "")
-        image_path = join(folder, name)
-        if name and not is_remote(image_path):
-            entries.append(listing.entry_of(os.path.abspath(image_path), name))
+    # Read as ingestion reads it, so that what stops ingestion stops here already.
+    for entry in read_manifest(path, layout, config).entries:
+        described = json.dumps((entry.label, entry.role, entry.columns))
+        entries.append(FileEntry("", described, 0, 0))
+        image_path = join(folder, entry.path)
+        if is_remote(image_path):
+            entries.append(FileEntry("", entry.path, 0, 0))
+        else:
+            entries.append(listing.entry_of(os.path.abspath(image_path), entry.path))
     return entries

@@ -73,7 +73,9 @@ def _list_pre_split(
         {role_of_folder[folder] for _, folder, _ in found}, config.validation_becomes
     )
     for entry, folder, below in found:
-        class_name = class_name_of(below[0], f"the folder {f'{folder}/{below[0]}'!r}")
+        class_name = listing.class_of(
+            below[0], f"the folder {f'{folder}/{below[0]}'!r}"
+        )
         source = below[1] if len(below) > _FOLDERS_DEPTH else folder
         split = splits[role_of_folder[folder]]
         listing.refs.append(_ref(entry, class_name, source, split))
@@ -108,7 +110,7 @@ def _list_class_folders(tree: Tree, root: str) -> Listing:
         if len(parts) < _FOLDERS_DEPTH:
             unlabelled.append(entry.name)
             continue
-        class_name = class_name_of(parts[0], f"the folder {parts[0]!r}")
+        class_name = listing.class_of(parts[0], f"the folder {parts[0]!r}")
         source = data_set
         if len(parts) > _FOLDERS_DEPTH:
             source = parts[1]
@@ -159,7 +161,7 @@ def _list_by_pattern(
                     f"such as train, val or test. Received: {match['split']!r} of "
                     f"{entry.name!r}."
                 )
-        found.append((entry, class_name_of(match["class"], where), role))
+        found.append((entry, listing.class_of(match["class"], where), role))
     if not found:
         raise DataError(
             "`class_pattern` must match the whole "
@@ -196,7 +198,7 @@ def _list_labelled_splits(
             left[entry.parts[0]] += 1
             continue
         text, role = labelled[entry.name]
-        class_name = class_name_of(text, f"the label of {entry.name!r}")
+        class_name = listing.class_of(text, f"the label of {entry.name!r}")
         listing.refs.append(_ref(entry, class_name, entry.parts[0], splits[role]))
     if left:
         listing.warnings.append(
@@ -260,8 +262,9 @@ def _note_empty_classes(listing: Listing, tree: Tree, classes: dict[str, str]) -
                 kind = kind_of_file(parts[-1]) if not name.endswith("/") else None
                 files[folder][kind or "others"] += number
     aside = []
-    for folder, class_name in classes.items():
-        if class_name_of(class_name, f"the folder {folder!r}") in found:
+    for folder, text in classes.items():
+        class_name = class_name_of(text, f"the folder {folder!r}")
+        if class_name in found:
             continue
         if is_side_folder(class_name) and files[folder]:
             aside.append(folder)

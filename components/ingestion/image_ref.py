@@ -63,7 +63,10 @@ def printable(name: str) -> str:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        return os.fsencode(name).decode("utf-8", "backslashreplace")
+        try:
+            return os.fsencode(name).decode("utf-8", "backslashreplace")
+        except UnicodeEncodeError:  # half a pair of surrogates, which JSON can name
+            return name.encode("utf-8", "backslashreplace").decode()
     return name
 
 

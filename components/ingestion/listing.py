@@ -16,6 +16,7 @@ from graft.components.ingestion.layout import (
     require_file,
     require_folder,
 )
+from graft.components.ingestion.similar_classes import unite_similar_classes
 from graft.components.ingestion.source import Listing
 from graft.storage.paths import expand_home
 
@@ -32,8 +33,15 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
         The references, in a fixed order, and what was left aside.
 
     Raises:
-        DataError: There is nothing there, or it isn't what `config` says.
+        DataError: There is nothing there, it isn't what `config` says, or a label
+            can't be taken whole.
     """
+    found = _list(config, work_folder)
+    unite_similar_classes(found, config)
+    return found
+
+
+def _list(config: DataConfig, work_folder: str) -> Listing:
     path = expand_home(config.path)
     layout = detect_format(config)
     if layout in ("keras", "sklearn"):

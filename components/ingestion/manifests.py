@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import difflib
-import io
 import json
 import os
-from collections.abc import Iterator
+from collections import Counter
+from typing import NamedTuple
 
 from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.image_ref import ImageRef
-from graft.components.ingestion.source import Listing, class_name_of, some_of
+from graft.components.ingestion.image_ref import ImageRef, printable
+from graft.components.ingestion.labels import LabelKinds, shown, text_of_label
+from graft.components.ingestion.manifest_rows import Row, read_rows
+from graft.components.ingestion.source import Listing, class_name_of
 from graft.components.ingestion.splitting import (
     ROLE_OF_NAME,
     TRAIN_ROLE,
@@ -19,8 +19,72 @@ from graft.components.ingestion.splitting import (
 )
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS, TRAIN_SPLIT
-from graft.storage import files, listing
+from graft.storage import listing
 from graft.storage.paths import is_remote, join, parent_of
+
+
+class ManifestEntry(NamedTuple):
+    """One image that a manifest names.
+
+    Attributes:
+        line: Its line, from 1.
+        path: Its path, as written.
+        label: Its label, as written.
+        role: The set that its split names: "train", "validation", "test" or None.
+        columns: Further columns: name and value.
+    """
+
+    line: int
+    path: str
+    label: str
+    role: str | None
+    columns: tuple[tuple[str, str], ...]
+
+
+class Manifest(NamedTuple):
+    """A manifest that was read whole.
+
+    Attributes:
+        entries: Its images; at least one.
+        warnings: Sentences for the user.
+    """
+
+    entries: list[ManifestEntry]
+    warnings: list[str]
+
+
+def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
+    """Read all lines of a manifest. No image is opened.
+
+    Args:
+        path: The manifest.
+        layout: "csv" or "jsonl".
+        config: Names the columns.
+
+    Raises:
+        DataError: A line can't be read whole, or its path, label or split is none; the
+            message names the line.
+    """
+    entries = []
+    kinds = LabelKinds()
+    nameless: Counter[int] = Counter()
+    for row in read_rows(path, layout, config):
+        where = f"{path!r}, line {row.line}"
+        entries.append(_entry_of(row, where, config))
+        nameless.update(row.nameless)
+        kinds.check(
+            is_number=not isinstance(row.values[config.label_column], str),
+            text=entries[-1].label,
+            where=where,
+        )
+    if not entries:
+        raise DataError(f"The manifest {path!r} names no images. Add lines to it.")
+    warnings = [
+        f"Column {position} of {path!r} has no name in the header: its {number} values "
+        "are left aside."
+        for position, number in sorted(nameless.items())
+    ]
+    return Manifest(entries, warnings)
 
 
 def list_images(path: str, layout: str, config: DataConfig) -> Listing:
@@ -36,152 +100,95 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
         there is found out when it is read.
 
     Raises:
-        DataError: Columns or values are missing, or a split's name is unknown.
+        DataError: As `read_manifest`.
     """
     source = os.path.basename(path)
     folder = parent_of(path) if is_remote(path) else _folder(path)
-    rows: list[tuple[str, str, str | None, tuple[tuple[str, str], ...]]] = []
-    for line, row in read_rows(path, layout, config):
-        name, label = row.get(config.path_column), row.get(config.label_column)
-        if name in (None, "") or label in (None, ""):
-            column = config.path_column if name in (None, "") else config.label_column
-            raise DataError(
-                f"{path!r}, line {line}: the column {column!r} is blank. Every image "
-                "needs a path and a label: complete the line or delete it."
-            )
-        given = str(row.get(config.split_column) or "").strip()
-        if given and given.lower() not in ROLE_OF_NAME:
-            raise DataError(
-                f"{path!r}, line {line}: `{config.split_column}` must be one of "
-                f"{sorted(ROLE_OF_NAME)} or blank. Received: {given!r}."
-            )
-        role = ROLE_OF_NAME[given.lower()] if given else None
-        rows.append(
-            (
-                str(name),
-                class_name_of(str(label), f"{path!r} line {line}"),
-                role,
-                _further_columns(row, config),
-            )
-        )
-    if not rows:
-        raise DataError(f"The manifest {path!r} names no images. Add lines to it.")
-    found = Listing(layout)
-    roles = {role for _, _, role, _ in rows if role}
-    splits = splits_of_roles(roles, config.validation_becomes)
-    if any(role is None for _, _, role, _ in rows) and TRAIN_ROLE in roles:
+    manifest = read_manifest(path, layout, config)
+    found = Listing(layout, warnings=manifest.warnings)
+    roles = {entry.role for entry in manifest.entries}
+    splits = splits_of_roles(
+        {role for role in roles if role}, config.validation_becomes
+    )
+    if None in roles and TRAIN_ROLE in roles:
         # The images whose split is open fill the other splits.
         splits[TRAIN_ROLE] = (TRAIN_SPLIT,)
-    for name, label, role, columns in rows:
-        image_path = join(folder, name)
+    for entry in manifest.entries:
+        image_path = join(folder, entry.path)
         size = None
         if not is_remote(image_path):
-            size = listing.entry_of(image_path, name).size
+            size = listing.entry_of(image_path, entry.path).size
         found.refs.append(
             ImageRef(
                 image_path,
-                name,
-                label,
+                entry.path,
+                found.class_of(entry.label, f"{path!r}, line {entry.line}"),
                 source,
-                splits[role] if role else SPLITS,
+                splits[entry.role] if entry.role else SPLITS,
                 size,
-                columns=columns,
+                columns=entry.columns,
             )
         )
     return found
 
 
+def _entry_of(row: Row, where: str, config: DataConfig) -> ManifestEntry:
+    name, label = row.values[config.path_column], row.values[config.label_column]
+    if name is None or (isinstance(name, str) and not name.strip()):
+        raise DataError(
+            f"{where}: the column {config.path_column!r} is blank. Every image needs a "
+            "path and a label: complete the line or delete it."
+        )
+    if not isinstance(name, str):
+        raise DataError(
+            f"{where}: the column {config.path_column!r} must be a text. "
+            f"Received: {shown(name)}."
+        )
+    try:
+        text = text_of_label(label)
+    except ValueError as error:
+        raise DataError(
+            f"{where}: the column {config.label_column!r} {error}. "
+            f"Received: {shown(label)}."
+        ) from error
+    # Here too, so that the fingerprint fails where ingestion would.
+    class_name_of(text, where)
+    return ManifestEntry(
+        row.line,
+        name,
+        text,
+        _role_of(row.values.get(config.split_column), where, config),
+        _further_columns(row.values, config),
+    )
+
+
+def _role_of(split: object, where: str, config: DataConfig) -> str | None:
+    if split is None or (isinstance(split, str) and not split.strip()):
+        return None
+    role = ROLE_OF_NAME.get(split.strip().lower()) if isinstance(split, str) else None
+    if role is None:
+        raise DataError(
+            f"{where}: `{config.split_column}` must be one of {sorted(ROLE_OF_NAME)} "
+            f"or blank. Received: {shown(split)}."
+        )
+    return role
+
+
 def _further_columns(
-    row: dict[str, object], config: DataConfig
+    values: dict[str, object], config: DataConfig
 ) -> tuple[tuple[str, str], ...]:
     """Return what else a line says, as text; a blank or missing value is left out."""
     known = (config.path_column, config.label_column, config.split_column)
     texts = {
         name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in row.items()
+        for name, value in values.items()
         if name not in known and value is not None
     }
-    return tuple((name, text.strip()) for name, text in texts.items() if text.strip())
-
-
-def read_rows(
-    path: str, layout: str, config: DataConfig
-) -> Iterator[tuple[int, dict[str, object]]]:
-    """Yield the number of each line, from 1, and its values by column.
-
-    Raises:
-        DataError: The manifest is no such file, or lacks a column.
-    """
-    try:
-        with files.open_for_reading(path) as file:
-            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-            if layout == "csv":
-                yield from _csv_rows(text, path, config)
-            else:
-                yield from _json_rows(text, path, config)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"The manifest {path!r} is no UTF-8 text ({error.reason} at byte "
-            f"{error.start}). Save it as UTF-8."
-        ) from error
-    except OSError as error:
-        raise DataError(
-            f"The manifest {path!r} can't be read: {error.strerror or error}."
-        ) from error
-
-
-def _csv_rows(
-    text: io.TextIOWrapper, path: str, config: DataConfig
-) -> Iterator[tuple[int, dict[str, object]]]:
-    reader = csv.DictReader(text)
-    _require_columns([*(reader.fieldnames or [])], path, config)
-    try:
-        for row in reader:
-            yield reader.line_num, {name: row[name] for name in row if name}
-    except csv.Error as error:
-        raise DataError(
-            f"{path!r}, line {reader.line_num}: no valid CSV: {error}."
-        ) from error
-
-
-def _json_rows(
-    text: io.TextIOWrapper, path: str, config: DataConfig
-) -> Iterator[tuple[int, dict[str, object]]]:
-    for number, line in enumerate(text, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(
-                f"{path!r}, line {number}: no valid JSON: {error}. Each line must be "
-                "one "
-                f'object such as {{"path": "a.jpg", "label": "cat"}}.'
-            ) from error
-        if not isinstance(row, dict):
-            raise DataError(
-                f"{path!r}, line {number}: each line must be a JSON object. "
-                f"Received: {line.strip()[:80]!r}."
-            )
-        _require_columns([*row], f"{path}, line {number}", config)
-        yield number, row
-
-
-def _require_columns(found: list[str], where: str, config: DataConfig) -> None:
-    missing = [
-        name for name in (config.path_column, config.label_column) if name not in found
-    ]
-    if not missing:
-        return
-    hints = [
-        f"did you mean {match[0]!r}?"
-        for name in missing
-        if (match := difflib.get_close_matches(name, found, n=1))
-    ]
-    raise DataError(
-        f"{where!r} lacks the columns {some_of(missing)}. "
-        f"Received: columns {found!r}. {' '.join(hints)} Add them, or name yours by "
-        "`path_column` and `label_column`."
+    return tuple(
+        # JSON can name half a pair of surrogates, which is no UTF-8.
+        (printable(name), printable(text.strip()))
+        for name, text in texts.items()
+        if text.strip()
     )
 
 

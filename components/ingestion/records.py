@@ -6,15 +6,18 @@ import gzip
 import os
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import IO, cast
 
+import google_crc32c
 import tensorflow as tf
 
 from graft.components.ingestion.blob import BlobWriter
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef
-from graft.components.ingestion.source import Listing, class_name_of
+from graft.components.ingestion.record_labels import RecordLabels
+from graft.components.ingestion.source import Listing
 from graft.components.ingestion.splitting import ROLE_OF_NAME, splits_of_roles
 from graft.contract.errors import DataError
 from graft.contract.example_keys import FILENAME_KEY, SOURCE_KEY
@@ -25,8 +28,8 @@ from graft.storage.listing import FileEntry
 _WORD = re.compile(r"[A-Za-z]+")
 # A record: length (8 bytes), its checksum (4), the data, its checksum (4).
 _HEADER = struct.Struct("<QI")
-_FOOTER_BYTES = 4
-_LARGEST_RECORD_BYTES = 1 << 31
+_LENGTH_BYTES = 8
+_FOOTER = struct.Struct("<I")
 
 
 def list_images(
@@ -44,13 +47,15 @@ def list_images(
         The references, each to the image's bytes within a record.
 
     Raises:
-        DataError: A file is damaged, or an example lacks a key.
+        DataError: A file is damaged, an example lacks a key, or its label is no single
+            name or index.
     """
     listing = Listing("tfrecord")
     roles = {entry.name: _role_of(entry.name) for entry in entries}
     splits = splits_of_roles(
         {role for role in roles.values() if role}, config.validation_becomes
     )
+    labels = RecordLabels(config.tfrecord_label_key)
     for number, entry in enumerate(entries):
         role = roles[entry.name]
         allowed = splits[role] if role else SPLITS
@@ -59,11 +64,13 @@ def list_images(
         if is_packed:
             path = os.path.join(work_folder, f"unpacked-{number:05d}.blob")
             with BlobWriter(path) as blob:
-                for ref, encoded in _images_of(entry, allowed, config, is_packed=True):
+                for ref, encoded in _images_of(
+                    entry, allowed, config, labels, listing, is_packed=True
+                ):
                     place = ref._replace(path=path, offset=blob.append(encoded))
                     listing.refs.append(place)
         else:
-            found = _images_of(entry, allowed, config, is_packed=False)
+            found = _images_of(entry, allowed, config, labels, listing, is_packed=False)
             listing.refs.extend(ref for ref, _ in found)
     return listing
 
@@ -78,14 +85,20 @@ def _role_of(name: str) -> str | None:
 
 
 def _images_of(
-    entry: FileEntry, splits: tuple[str, ...], config: DataConfig, *, is_packed: bool
+    entry: FileEntry,
+    splits: tuple[str, ...],
+    config: DataConfig,
+    labels: RecordLabels,
+    listing: Listing,
+    *,
+    is_packed: bool,
 ) -> Iterator[tuple[ImageRef, bytes]]:
     image_key, label_key = config.tfrecord_image_key, config.tfrecord_label_key
     source = os.path.basename(entry.name)
     with files.open_for_reading(entry.path) as raw:
         file = cast(IO[bytes], gzip.open(raw, "rb")) if is_packed else raw
         for number, (position, record) in enumerate(_records_of(file, entry)):
-            where = f"{entry.path!r}, record {number}"
+            where = f"{entry.path!r}, record {number} (the first is 0)"
             try:
                 features = tf.train.Example.FromString(record).features.feature
             except Exception as error:
@@ -97,18 +110,17 @@ def _images_of(
                         f"{sorted(features)}. Name yours by `tfrecord_image_key` and "
                         "`tfrecord_label_key`."
                     )
-            values = features[image_key].bytes_list.value
-            encoded = values[0] if values else b""
-            label = features[label_key]
-            text = (
-                label.bytes_list.value[0].decode("utf-8", "replace")
-                if label.bytes_list.value
-                else "".join(map(str, label.int64_list.value[:1]))
-            )
+            images = features[image_key].bytes_list.value
+            if len(images) > 1:
+                raise DataError(
+                    f"{where}: the image {image_key!r} has {len(images)} values. Write "
+                    "a record for each image."
+                )
+            encoded = images[0] if images else b""
             ref = ImageRef(
                 entry.path,
                 _text_of(features, FILENAME_KEY) or f"{entry.name}:{number}",
-                class_name_of(text, where),
+                listing.class_of(labels.read(features, where), where),
                 _text_of(features, SOURCE_KEY) or source,
                 splits,
                 len(encoded),
@@ -131,16 +143,31 @@ def _records_of(file: IO[bytes], entry: FileEntry) -> Iterator[tuple[int, bytes]
     position = 0
     try:
         while header := file.read(_HEADER.size):
-            length = _HEADER.unpack(header)[0] if len(header) == _HEADER.size else -1
-            if not 0 <= length < _LARGEST_RECORD_BYTES:
+            if len(header) < _HEADER.size:
+                raise EOFError
+            length, length_checksum = _HEADER.unpack(header)
+            if _checksum(header[:_LENGTH_BYTES]) != length_checksum:
                 raise EOFError
             record = file.read(length)
-            if len(record) < length or len(file.read(_FOOTER_BYTES)) < _FOOTER_BYTES:
+            footer = file.read(_FOOTER.size)
+            if len(record) < length or len(footer) < _FOOTER.size:
                 raise EOFError
+            # What a damaged record says of its label is not to be trusted.
+            if _FOOTER.unpack(footer) != (_checksum(record),):
+                raise DataError(
+                    f"{entry.path!r} is damaged: the record at byte {position} does "
+                    "not match its checksum. Copy or write the file again."
+                )
             yield position + _HEADER.size, record
-            position += _HEADER.size + length + _FOOTER_BYTES
-    except (EOFError, gzip.BadGzipFile) as error:
+            position += _HEADER.size + length + _FOOTER.size
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(
             f"{entry.path!r} is no TFRecord file, or is cut off: no whole record "
             f"begins at byte {position}. Write it again."
         ) from error
+
+
+def _checksum(data: bytes) -> int:
+    """Return the checksum that TFRecord files store: CRC-32C, rotated and shifted."""
+    crc = int(google_crc32c.value(data))
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 
 from graft.components.ingestion.image_ref import ImageRef, printable
+from graft.contract import class_name
 from graft.contract.errors import DataError
 
 _MOST_NAMES_IN_A_MESSAGE = 5
@@ -23,6 +23,9 @@ class Listing:
         empty_notes: Sentences on the folders of these classes: what they hold.
         ignored: Files that are no images by their names: how many by kind.
         warnings: Sentences for the user.
+        look_alikes: Of the warnings, those on classes whose names look alike.
+        spellings: By class name, the texts that stand for it in the source: how many
+            images by text.
     """
 
     layout: str
@@ -31,6 +34,22 @@ class Listing:
     empty_notes: list[str] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
+    look_alikes: list[str] = field(default_factory=list)
+    spellings: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def class_of(self, text: str, where: str) -> str:
+        """Return the class name of one image, and remember how it was written.
+
+        Args:
+            text: As `class_name_of` takes it.
+            where: As `class_name_of` takes it.
+
+        Raises:
+            DataError: It is no class name.
+        """
+        name = class_name_of(text, where)
+        self.spellings.setdefault(name, Counter())[text] += 1
+        return name
 
 
 def class_name_of(text: str, where: str) -> str:
@@ -41,17 +60,16 @@ def class_name_of(text: str, where: str) -> str:
         where: What to call the place in a message.
 
     Raises:
-        DataError: It is blank, has control characters, or is no UTF-8.
+        DataError: It is no class name by the rule of `graft.contract.class_name`.
     """
-    name = unicodedata.normalize("NFC", text.strip())
-    is_printable = all(unicodedata.category(letter)[0] != "C" for letter in name)
-    if not name or not is_printable:
+    try:
+        return class_name.class_name_of(text)
+    except ValueError as error:
         raise DataError(
             "A class name must be UTF-8 text without line breaks or other control "
-            f"characters, and not blank. Received: {printable(text)!r} ({where}). "
-            "Rename it."
-        )
-    return name
+            f"characters, and not blank. Received: {printable(text)!r} ({where}): "
+            f"{error}. Rename it."
+        ) from error
 
 
 def some_of(names: list[str]) -> str:

@@ -94,7 +94,8 @@ def select_classes(listing: Listing, config: DataConfig) -> list[ImageRef]:
     for name in empty:
         counts[name] = 0
     # Whether they can be decoded is not known yet.
-    _require_enough(counts, config, "image files", listing.empty_notes)
+    notes = [*listing.empty_notes, *listing.look_alikes]
+    _require_enough(counts, config, "image files", notes)
     return [ref for ref in listing.refs if ref.class_name in counts]
 
 

@@ -33,10 +33,9 @@ def test_names_and_labels_go_both_ways() -> None:
         (),
         ("cat",),
         ("a b", "c,d"),
-        ("one\u2028two", "one\u0085two", "x\x0cy"),
-        ("cr\r",),
+        ("one\xa0two", "one\u200dtwo"),
     ],
-    ids=["none", "one", "spaces", "separators", "carriage return"],
+    ids=["none", "one", "spaces", "separators"],
 )
 def test_a_file_gives_back_the_names(names: tuple[str, ...]) -> None:
     labels = LabelMap(names)
@@ -45,7 +44,7 @@ def test_a_file_gives_back_the_names(names: tuple[str, ...]) -> None:
     assert LabelMap.from_text(labels.to_text().removesuffix("\n")) == labels
 
 
-@pytest.mark.parametrize("names", [("cat", "cat"), ("cat\ndog",)])
+@pytest.mark.parametrize("names", [("cat", "cat"), ("cat\ndog",), ("cat ",), ("cr\r",)])
 def test_what_is_no_label_map_is_refused(names: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="must be unique, and each must be one line"):
         LabelMap(names)

@@ -286,53 +286,6 @@ def _manifest(folder: Path, text: str, name: str = "list.csv") -> Path:
     return folder / name
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", r"lacks the columns 'path', 'label'"),
-        ("path,label\n", r"names no images"),
-        (
-            "path,lable\na.png,cat\n",
-            r"lacks the columns 'label'.*did you mean 'lable'\?",
-        ),
-        (
-            "path;label\na.png;cat\n",
-            r"lacks the columns 'path', 'label'.*`path_column`",
-        ),
-        ("path,label\na.png,\n", r"line 2: the column 'label' is blank"),
-        ("path,label\n,cat\n", r"line 2: the column 'path' is blank"),
-        ("path,label\na.png\n", r"line 2: the column 'label' is blank"),
-        (
-            "path,label,split\na.png,cat,train\nb.png,cat,tset\n",
-            r"line 3: `split` must be one of.*Received: 'tset'",
-        ),
-    ],
-)
-def test_bad_csv_manifests(tmp_path: Path, text: str, message: str):
-    with pytest.raises(DataError, match=f"(?s){message}"):
-        _list(_manifest(tmp_path, text))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{\n", r"line 1: no valid JSON"),
-        ("[1]\n", r"line 1: each line must be a JSON object"),
-        ('{"path": "a.png"}\n', r"line 1' lacks the columns 'label'"),
-        ("\n\n", r"names no images"),
-    ],
-)
-def test_bad_jsonl_manifests(tmp_path: Path, text: str, message: str):
-    with pytest.raises(DataError, match=message):
-        _list(_manifest(tmp_path, text, "list.jsonl"))
-
-
-def test_a_manifest_that_is_no_utf_8(tmp_path: Path):
-    (tmp_path / "list.csv").write_bytes(b"path,label\n\xff.png,cat\n")
-    with pytest.raises(DataError, match=r"no UTF-8 text.*Save it as UTF-8"):
-        _list(tmp_path / "list.csv")
-
-
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_manifests_name_images_labels_and_splits(tmp_path: Path, kind: str):
     _touch(tmp_path, "a b.png", 'q"uote.png', "sub/c.png")

@@ -1,0 +1,289 @@
+"""The lines of a manifest and their values by column: CSV or JSON lines, read strictly.
+
+A line that does not fit its header is refused, never cut or filled: the value that is
+lost could be a part of a label.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import IO, Any, NamedTuple
+
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.labels import shown
+from graft.components.ingestion.source import some_of
+from graft.contract.errors import DataError
+from graft.storage import files
+
+_DELIMITERS = (",", ";", "\t", "|")
+_IMAGE_EXTENSIONS = frozenset(".jpg .jpeg .png .gif .bmp .webp .tif .tiff".split())
+_UTF_16_MARKS = ("\udcff\udcfe", "\udcfe\udcff")
+
+
+class Row(NamedTuple):
+    """One line of a manifest.
+
+    Attributes:
+        line: Its number, from 1.
+        values: What it says, by column; of a CSV file all texts.
+        nameless: Positions, from 1, of cells that have a value and no column's name.
+    """
+
+    line: int
+    values: dict[str, object]
+    nameless: tuple[int, ...] = ()
+
+
+def read_rows(path: str, layout: str, config: DataConfig) -> Iterator[Row]:
+    """Yield the lines of a manifest that name an image.
+
+    Args:
+        path: The manifest, UTF-8 with or without a byte order mark.
+        layout: "csv" or "jsonl".
+        config: Names the columns.
+
+    Raises:
+        DataError: A line can't be read whole; the message names it.
+    """
+    try:
+        with files.open_for_reading(path) as file:
+            lines = _Lines(file, path)
+            if layout == "csv":
+                yield from _csv_rows(lines, path, config)
+            else:
+                yield from _json_rows(lines, path, config)
+    except OSError as error:
+        raise DataError(
+            f"The manifest {path!r} can't be read: {error.strerror or error}."
+        ) from error
+
+
+class _Lines:
+    """The lines of a text file, each with its end: LF, CR LF or CR.
+
+    Attributes:
+        number: How many were read.
+    """
+
+    def __init__(self, file: IO[bytes], path: str) -> None:
+        self.number = 0
+        self._path = path
+        self._lines = io.TextIOWrapper(
+            file, encoding="utf-8-sig", errors="surrogateescape", newline=""
+        )
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.number += 1
+        if "\0" in line or not line.isascii():
+            self._require_text(line)
+        return line
+
+    def _require_text(self, line: str) -> None:
+        where = f"{self._path!r}, line {self.number}"
+        if line.startswith(_UTF_16_MARKS):
+            raise DataError(f"{where}: the file is UTF-16. Save it as UTF-8.")
+        if "\0" in line:
+            raise DataError(
+                f"{where}: a NUL byte. The file is UTF-16, or no text. Save it as "
+                "UTF-8."
+            )
+        try:
+            line.encode("utf-8")
+        except UnicodeEncodeError as error:
+            before = line[max(0, error.start - 20) : error.start]
+            byte = line[error.start].encode("utf-8", "surrogateescape")
+            raise DataError(
+                f"{where}: no UTF-8 text: the byte 0x{byte.hex()} after {before!r}. "
+                "Save the file as UTF-8 (of a spreadsheet, the type 'CSV UTF-8')."
+            ) from error
+
+
+def _csv_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:
+    names, delimiter = _csv_header(lines, path, config)
+    for number, cells in _csv_records(lines, delimiter, path):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(names):
+            mend = (
+                f"If a value holds the delimiter {delimiter!r}, put the value in "
+                "double quotes"
+                if len(cells) > len(names)
+                else "Complete the line: a cell may be blank, but not left out"
+            )
+            raise DataError(
+                f"{path!r}, line {number}: {_cells(cells)}, the header has "
+                f"{len(names)}. {mend}. Received: {shown(delimiter.join(cells))}."
+            )
+        if [cell.strip() for cell in cells] == names:
+            raise DataError(
+                f"{path!r}, line {number} is the header once more. Delete the line."
+            )
+        yield Row(
+            number,
+            {name: cell for name, cell in zip(names, cells, strict=True) if name},
+            tuple(
+                position
+                for position, cell in enumerate(cells, start=1)
+                if not names[position - 1] and cell.strip()
+            ),
+        )
+
+
+def _csv_header(lines: _Lines, path: str, config: DataConfig) -> tuple[list[str], str]:
+    """Read the names of the columns, and tell the delimiter by them."""
+    line = next((line for line in lines if line.strip()), "")
+    where = f"{path!r}, line {lines.number}"
+    known = (config.path_column, config.label_column)
+    found: dict[str, list[str]] = {}
+    for delimiter in _DELIMITERS:
+        try:
+            cells = next(csv.reader([line], delimiter=delimiter, strict=True), [])
+        except csv.Error:  # as of "path","label" that is read with another delimiter
+            continue
+        found[delimiter] = [cell.strip() for cell in cells]
+    for delimiter, names in found.items():
+        if set(known) <= set(names):
+            _require_distinct(names, where, config)
+            return names, delimiter
+    delimiter = max(found, key=lambda each: len(found[each]), default=",")
+    names = found.get(delimiter, [])
+    if len(found) < len(_DELIMITERS) and len(names) <= 1:
+        raise DataError(
+            f"{where}: the header is no valid CSV: a double quote stays open. "
+            f"Received: {shown(line.strip())}. Close it."
+        )
+    if any(os.path.splitext(name)[1].lower() in _IMAGE_EXTENSIONS for name in names):
+        raise DataError(
+            f"{where}: the header is missing: the first line looks like that of an "
+            f"image. Received: {shown(line.strip())}. Write "
+            f"{delimiter.join(known)!r} above it, or the columns that there are."
+        )
+    hint = f" (between them {delimiter!r})" if delimiter != "," else ""
+    _require_columns(names, path, config, hint)
+    raise AssertionError("one of the columns is missing")
+
+
+def _csv_records(
+    lines: _Lines, delimiter: str, path: str
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each line and its cells."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        start = lines.number + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise DataError(
+                f"{path!r}, line {start}: no valid CSV: {error} (in line "
+                f"{lines.number}). Every double quote that opens must close in its "
+                "line; one within a quoted value is written twice."
+            ) from error
+        if cells is None:
+            return
+        if lines.number > start:
+            raise DataError(
+                f"{path!r}, line {start}: a double quote opens here and closes in line "
+                f"{lines.number}. A line names one image: close the quote, or take the "
+                "line breaks out of the value."
+            )
+        yield start, cells
+
+
+def _json_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:
+    checked: set[tuple[str, ...]] = set()
+    for line in lines:
+        if not line.strip():
+            continue
+        where = f"{path!r}, line {lines.number}"
+        try:
+            row = json.loads(line, object_pairs_hook=_object_of)
+        except _TwiceError as error:
+            raise DataError(
+                f"{where}: the key {str(error)!r} stands twice in one object. Delete "
+                "one."
+            ) from error
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{where}: no valid JSON: {error}. Each line must be one object such "
+                'as {"path": "a.jpg", "label": "cat"}.'
+            ) from error
+        if not isinstance(row, dict):
+            raise DataError(
+                f"{where}: each line must be a JSON object such as "
+                '{"path": "a.jpg", "label": "cat"}. '
+                f"Received: {shown(line.strip())}."
+            )
+        keys = tuple(row)
+        if keys not in checked:
+            _require_columns(keys, f"{path}, line {lines.number}", config)
+            _require_distinct(keys, where, config)
+            checked.add(keys)
+        yield Row(lines.number, row)
+
+
+class _TwiceError(ValueError):
+    """A key that stands twice in one JSON object."""
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        ((key, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise _TwiceError(key)
+    return values
+
+
+def _require_columns(
+    found: Sequence[str], where: str, config: DataConfig, hint: str = ""
+) -> None:
+    missing = [
+        name for name in (config.path_column, config.label_column) if name not in found
+    ]
+    if not missing:
+        return
+    hints = [
+        f"did you mean {match[0]!r}?"
+        for name in missing
+        if (match := difflib.get_close_matches(name, found, n=1))
+    ]
+    raise DataError(
+        f"{where!r} lacks the columns {some_of(missing)}. "
+        f"Received: columns {[*found]!r}{hint}. {' '.join(hints)} Add them, or name "
+        "yours by `path_column` and `label_column`."
+    )
+
+
+def _require_distinct(names: Sequence[str], where: str, config: DataConfig) -> None:
+    """Refuse a column's name that stands twice.
+
+    Of the columns that graft reads, names that differ in case or in white space at
+    the ends count as one: nobody can tell which of them is meant.
+    """
+    read = {
+        name.casefold()
+        for name in (config.path_column, config.label_column, config.split_column)
+    }
+    by_key: dict[str, list[str]] = {}
+    for name in filter(None, names):
+        folded = name.strip().casefold()
+        by_key.setdefault(folded if folded in read else name, []).append(name)
+    for same in by_key.values():
+        if len(same) > 1:
+            raise DataError(
+                f"{where}: the columns {some_of(same)} have one name. Received: "
+                f"columns {[*names]!r}. Rename or delete one."
+            )
+
+
+def _cells(cells: list[str]) -> str:
+    return f"{len(cells)} cell" + ("" if len(cells) == 1 else "s")

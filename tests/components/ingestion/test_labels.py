@@ -1,0 +1,70 @@
+"""A label is one text, or is refused with what it is."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from graft.components.ingestion.labels import LabelKinds, shown, text_of_label
+from graft.contract.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("cat", "cat"),
+        (" 1.50 ", " 1.50 "),
+        ("[other]", "[other]"),
+        ("(20, 30]", "(20, 30]"),
+        ("none", "none"),
+        ("Nan bread", "Nan bread"),
+        (7, "7"),
+        (7.0, "7"),
+        (-0.0, "0"),
+        (2**70, str(2**70)),
+    ],
+)
+def test_one_label(value: object, text: str) -> None:
+    assert text_of_label(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "is blank"),
+        ("", "is blank"),
+        ("nan", "missing value"),
+        ("<NA>", "missing value"),
+        ("[1,0]", "list of several values"),
+        ("[0. 1. 0.]", "list of several values"),
+        ("('cat', 'dog')", "list of several values"),
+        ('["cat"  "dog"]', "list of several values"),
+        ([], "a list of 0 values"),
+        (["cat"], "a list of 1 values"),
+        ({}, "an object"),
+        (True, "true or false"),
+        (1.5, "fraction"),
+        (2.0**60, "fraction"),
+        (math.nan, "not a number"),
+        (math.inf, "not a number"),
+        (-3, "negative"),
+        (-3.0, "negative"),
+    ],
+)
+def test_no_single_label(value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        text_of_label(value)
+
+
+def test_a_number_among_names_is_told_with_both_places() -> None:
+    kinds = LabelKinds()
+    kinds.check(is_number=False, text="7", where="line 1")
+    kinds.check(is_number=True, text="8", where="line 2")
+    with pytest.raises(DataError, match=r"number 8 \(line 2\).*name 'cat' \(line 3\)"):
+        kinds.check(is_number=False, text="cat", where="line 3")
+
+
+def test_long_values_are_cut() -> None:
+    assert shown("x" * 100) == f"{'x' * 80!r} and 20 characters more"
+    assert shown([1, "é"]) == '[1, "\\u00e9"]'
