@@ -66,9 +66,11 @@ DEVELOPMENT = [
     "import-linter>=2.1",
     "jsonschema>=4.23",
     "kubernetes-validate>=1.30",
-    # moto's S3 server needs flask and flask-cors; its extra `server` takes in far more.
+    # Servers on loopback, for the drivers of gs:// and s3://. moto's server needs flask
+    # and flask-cors; its extra `server` takes in far more.
     "flask>=3",
     "flask-cors>=5",
+    "gcp-storage-emulator>=2024.8",
     "moto[s3]>=5",
     "mypy>=1.14",
     "pre-commit>=4",

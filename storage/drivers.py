@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import importlib
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -18,18 +19,26 @@ class Scheme(NamedTuple):
 
     Attributes:
         package: Distribution that provides the driver.
+        module: Module of the driver.
+        class_name: Class of the driver.
         modified_key: Key of the modification time in the driver's file information.
     """
 
     package: str
+    module: str
+    class_name: str
     modified_key: str
 
 
 SCHEMES = {
-    "gs": Scheme("gcsfs", "mtime"),
-    "s3": Scheme("s3fs", "LastModified"),
+    # Not `gcsfs.GCSFileSystem`: it asks for the bucket's type by gRPC first, and waits
+    # a minute where only HTTPS passes.
+    "gs": Scheme("gcsfs", "gcsfs.core", "GCSFileSystem", "mtime"),
+    "s3": Scheme("s3fs", "s3fs.core", "S3FileSystem", "LastModified"),
     # Kept in the memory of one process, for tests.
-    "memory": Scheme("fsspec", "created"),
+    "memory": Scheme(
+        "fsspec", "fsspec.implementations.memory", "MemoryFileSystem", "created"
+    ),
 }
 
 
@@ -72,11 +81,11 @@ def driver_of(path: str) -> tuple[Any, str]:
 @functools.lru_cache
 def _connect(scheme: str, process: int) -> Any:
     del process
-    import fsspec
-
+    module = importlib.import_module(SCHEMES[scheme].module)
+    driver = getattr(module, SCHEMES[scheme].class_name)
     # No listings cache: other processes write to the same folders. No instance cache:
     # fsspec's would open one connection per thread, but all threads can share one.
-    return fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True)
+    return driver(use_listings_cache=False, skip_instance_cache=True)
 
 
 def disconnect() -> None:

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from graft.storage.atomic import replacing
 from graft.storage.files import local_copy
-from graft.storage.paths import scheme_of
+from graft.storage.paths import is_remote
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-_READ_BY_TENSORFLOW = ("", "gs")
 
 
 def compression_of(path: str) -> str:
@@ -60,12 +58,11 @@ def read(path: str) -> Iterator[bytes]:
 def dataset(paths: Sequence[str]) -> tf.data.Dataset:
     """Return the records of TFRecord files as a dataset of strings.
 
-    The records keep the order of the files. TensorFlow reads local and `gs://` files
-    itself. Files of other schemes are fetched one at a time.
+    The records keep the order of the files. Remote files are fetched one at a time.
     """
     import tensorflow as tf
 
-    if not all(scheme_of(path) in _READ_BY_TENSORFLOW for path in paths):
+    if any(map(is_remote, paths)):
         return tf.data.Dataset.from_generator(
             lambda: (record for path in paths for record in read(path)),
             output_signature=tf.TensorSpec([], tf.string),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import socket
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -132,6 +133,36 @@ def s3_folder(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     boto3.client("s3").create_bucket(Bucket=bucket)
     drivers.disconnect()
     yield f"s3://{bucket}/folder"
+    drivers.disconnect()
+
+
+@pytest.fixture(scope="session")
+def gs_server() -> Iterator[str]:
+    """The address of a server of Google Cloud Storage in this process."""
+    from gcp_storage_emulator.server import create_server
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = create_server("127.0.0.1", port, in_memory=True)
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def gs_folder(gs_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A folder in a new bucket of `gs_server`, which gcsfs reaches without a token."""
+    import fsspec.config
+
+    from graft.storage import drivers
+
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gs_server)
+    monkeypatch.setitem(fsspec.config.conf, "gs", {"token": "anon", "project": "test"})
+    drivers.disconnect()
+    bucket = f"graft-{uuid.uuid4().hex}"
+    drivers.driver_of(f"gs://{bucket}")[0].mkdir(bucket)
+    yield f"gs://{bucket}/folder"
     drivers.disconnect()
 
 

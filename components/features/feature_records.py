@@ -13,7 +13,7 @@ from tfx_bsl.coders import example_coder
 from graft.contract import example_keys
 from graft.contract.errors import DataError
 from graft.contract.label_map import NO_LABEL, LabelMap
-from graft.storage import tfrecords
+from graft.storage import files, tfrecords
 
 _METADATA = {
     key: tf.io.FixedLenFeature([], tf.string)
@@ -45,10 +45,9 @@ class Records:
 
 def read_records(path: str) -> Records:
     """Read a TFRecord of examples; images in it are passed over."""
-    columns = {
-        key: column.numpy().tolist()
-        for key, column in _read_columns(path, tfrecords.compression_of(path)).items()
-    }
+    with files.local_copy(path) as local:
+        found = _read_columns(local, tfrecords.compression_of(path))
+    columns = {key: column.numpy().tolist() for key, column in found.items()}
     return Records(
         keys=[
             bytes.fromhex(key.decode())

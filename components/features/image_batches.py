@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from graft.contract import example_keys
-from graft.storage import tfrecords
+from graft.storage import files, tfrecords
 from graft.trainer.preprocessing.image_preprocessing import resize_image
 from graft.trainer.preprocessing.normalisation import normalise_pixels
 from graft.trainer.preprocessing.spec import PreprocessingSpec
@@ -84,15 +84,16 @@ class ImageReader:
         self._idle = None
         keys = tf.constant([key.hex() for key in wanted], tf.string)
         stream.wanted.insert(keys, tf.ones_like(keys, tf.int64))
-        stream.paths.enqueue((path, tfrecords.compression_of(path)))
-        for hashes, pixels in stream.batches:
-            if not len(hashes):
-                break
-            # A view of the tensor's memory, since a batch is large.
-            yield ImageBatch(
-                [bytes.fromhex(key.decode()) for key in hashes.numpy()],
-                np.asarray(memoryview(pixels)),
-            )
+        with files.local_copy(path) as local:
+            stream.paths.enqueue((local, tfrecords.compression_of(path)))
+            for hashes, pixels in stream.batches:
+                if not len(hashes):
+                    break
+                # A view of the tensor's memory, since a batch is large.
+                yield ImageBatch(
+                    [bytes.fromhex(key.decode()) for key in hashes.numpy()],
+                    np.asarray(memoryview(pixels)),
+                )
         stream.wanted.remove(keys)
         self._idle = stream
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(params=["local", "memory", "s3"])
+@pytest.fixture(params=["local", "memory", "s3", "gs"])
 def folder(request: pytest.FixtureRequest) -> str:
     """A folder of each kind: what holds for one must hold for all."""
     if request.param == "local":

@@ -65,3 +65,9 @@ def test_what_another_process_writes_is_seen_at_once(s3_folder: str) -> None:
     assert files.list_folder(s3_folder) == ["a", "b"]
     boto3.client("s3").delete_object(Bucket=bucket, Key="folder/a")
     assert not files.exists(f"{s3_folder}/a")
+
+
+def test_google_storage_is_asked_by_its_json_interface_alone(gs_folder: str) -> None:
+    """gcsfs' other class asks by gRPC first, and waits a minute for the answer."""
+    driver, _ = drivers.driver_of(gs_folder)
+    assert type(driver).__module__ == "gcsfs.core"

@@ -28,6 +28,7 @@ from graft.components.features.extraction import (
     release_workers,
 )
 from graft.components.features.image_batches import ImageReader
+from graft.components.features.store_upkeep import summarise
 from graft.components.progress import Count, Progress
 from graft.contract.errors import DataError
 from graft.trainer.backbones.backbone import build_backbone
@@ -98,6 +99,25 @@ def test_a_class_without_training_images_is_named(
     extraction = make_extraction(class_names=("bars", "rays"))
     with pytest.raises(DataError, match="'checks' has images to evaluate but none"):
         extract(extraction, write_shard(pictures))
+
+
+def test_a_store_on_s3_gives_a_second_run_what_the_first_computed(
+    pictures, make_pictures, write_shard, make_extraction, extract, s3_folder
+):
+    extraction = make_extraction(store=f"{s3_folder}/features")
+    first = extract(extraction, write_shard(pictures))
+    assert first.num_computed == len(pictures)
+    _same(extract(make_extraction(), write_shard(pictures)), first)
+    again = extract(extraction, write_shard(pictures))
+    assert again.num_computed == 0
+    _same(again, first)
+    added = make_pictures(1, 900)
+    assert extract(extraction, write_shard([*pictures, *added])).num_computed == len(
+        added
+    )
+    (summary,) = summarise(f"{s3_folder}/features")
+    assert summary.num_images == len(pictures) + len(added)
+    assert summary.num_damaged == 0
 
 
 # --- Damage, reported -----------------------------------------------------------------
