@@ -48,7 +48,7 @@ def _print_local_runs(output: Path, pipeline: str | None) -> None:
 
     from graft.pipeline.local.run_history import find_runs
 
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
     numbers = ("Accuracy", "Balanced")
     for title in ("Run", "Started", "Seconds", "State", *numbers, "Gate", "Version"):
         is_number = title in ("Run", "Seconds", *numbers)
