@@ -1,4 +1,4 @@
-"""What a user may choose about model and training, one frozen model per concern."""
+"""Config of model and training, one frozen pydantic model per concern."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Activation = Literal[
 Strategy = Literal["feature_extraction", "linear", "frozen", "fine_tune"]
 Optimizer = Literal["auto", "lbfgs", "ridge", "adam", "adamw", "sgd", "rmsprop"]
 SOLVERS = ("lbfgs", "ridge")
-"""Optimizers that solve a linear head as a whole instead of by gradient steps."""
+"""Optimizers that fit a linear head directly, without epochs."""
 
 
 # --- The head, layer by layer ---------------------------------------------------------
@@ -28,7 +28,7 @@ class DenseLayer(StrictModel):
 
 
 class Conv2DLayer(StrictModel):
-    """A convolution over a spatial feature map (needs `pooling: none`)."""
+    """A convolution over a spatial feature map. It needs `pooling: none`."""
 
     type: Literal["conv2d"] = Field("conv2d", description="Kind of layer.")
     filters: int = Field(gt=0, description="Number of output channels.")
@@ -40,7 +40,7 @@ class Conv2DLayer(StrictModel):
 
 
 class DropoutLayer(StrictModel):
-    """Dropout, active in training alone."""
+    """Dropout, active only in training."""
 
     type: Literal["dropout"] = Field("dropout", description="Kind of layer.")
     rate: float = Field(ge=0, lt=1, description="Share of values set to zero.")
@@ -50,24 +50,24 @@ class BatchNormLayer(StrictModel):
     """Batch normalization."""
 
     type: Literal["batch_norm"] = Field("batch_norm", description="Kind of layer.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Of the moving averages.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of the averages.")
 
 
 class PoolingLayer(StrictModel):
-    """Pooling of a feature map over all of its space."""
+    """Global pooling of a feature map over space."""
 
     type: Literal["pooling"] = Field("pooling", description="Kind of layer.")
     method: Literal["avg", "max"] = Field("avg", description="Average or maximum.")
 
 
 class FlattenLayer(StrictModel):
-    """A feature map, laid out as one vector."""
+    """Flattens a feature map into one vector."""
 
     type: Literal["flatten"] = Field("flatten", description="Kind of layer.")
 
 
 class ActivationLayer(StrictModel):
-    """A non-linearity of its own."""
+    """A non-linearity as a separate layer."""
 
     type: Literal["activation"] = Field("activation", description="Kind of layer.")
     activation: Activation = Field(description="The non-linearity.")
@@ -86,53 +86,53 @@ HeadLayer = Annotated[
 
 
 class ModelConfig(StrictModel):
-    """The network: a pretrained backbone, where it is cut, and the head upon it."""
+    """The network: a pretrained backbone, its cut, and the head."""
 
     preset: str = Field(
         "efficientnet_lite0",
-        description="Name of a backbone; `graft presets` lists them. Any model of "
-        "keras.applications works by its own name, for instance `DenseNet121`.",
+        description="Name of a backbone; `graft presets` lists them. Other models of "
+        "keras.applications work by their own names, for instance `DenseNet121`.",
     )
     weights: str | None = Field(
         None,
         description="File or URI of pretrained weights (.h5, .weights.h5, .keras); "
-        "empty: the preset's own; `none`: random weights, said in words.",
+        "empty: the preset's own; `none`: random weights.",
     )
     weights_sha256: str | None = Field(
         None,
         pattern="^[0-9a-f]{64}$",
-        description="SHA-256 that the file `weights` must have.",
+        description="Expected SHA-256 of the file `weights`.",
     )
     image_size: int | None = Field(
         None, gt=0, description="Edge of the square input in pixels; empty: preset's."
     )
     cut: tuple[str, ...] | None = Field(
         None,
-        description="Layers whose outputs are the features; several are pooled and "
-        "concatenated. Empty: the preset's choice (`graft presets`), or the last "
-        "layer with pooling `none`.",
+        description="Layers whose outputs are the features. Outputs of several layers "
+        "are pooled and concatenated. Empty: the preset's choice (`graft presets`), or "
+        "the last layer with pooling `none`.",
     )
     pooling: Literal["avg", "max", "none"] = Field(
         "avg", description="Pooling of features over space; `none` keeps (h, w, c)."
     )
     head: tuple[HeadLayer, ...] = Field(
         (),
-        description="Layers between features and the output layer, which is added "
-        "always. Empty: a linear head.",
+        description="Layers between the features and the output layer. The output "
+        "layer is always added. Empty: a linear head.",
     )
     output: Literal["softmax", "sigmoid"] = Field(
         "softmax",
-        description="`sigmoid` is one logit for a task of two classes.",
+        description="`sigmoid` is a single logit, for two classes only.",
     )
 
     @field_validator("cut", mode="before")
     @classmethod
-    def _one_name_is_a_list_of_one(cls, cut: object) -> object:
+    def _wrap_single_name(cls, cut: object) -> object:
         return (cut,) if isinstance(cut, str) else cut
 
     @field_validator("cut")
     @classmethod
-    def _cut_names_layers(cls, cut: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    def _check_cut(cls, cut: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if cut is not None and (not cut or len(set(cut)) != len(cut)):
             raise ValueError(
                 f"`cut` must name one or more different layers. Received: {cut!r}"
@@ -142,12 +142,14 @@ class ModelConfig(StrictModel):
 
 # --- Training -------------------------------------------------------------------------
 class AugmentationConfig(StrictModel):
-    """Random changes of training images; needs the backbone in the loop."""
+    """Random changes of training images. They need the backbone in the loop."""
 
     horizontal_flip: bool = Field(False, description="Mirror half of the images.")
-    vertical_flip: bool = Field(False, description="Turn half of them upside down.")
+    vertical_flip: bool = Field(
+        False, description="Flip half of the images upside down."
+    )
     rotation_degrees: float = Field(
-        0.0, ge=0, le=180, description="Turn by up to so many degrees either way."
+        0.0, ge=0, le=180, description="Rotate by up to this angle in either direction."
     )
     shift: float = Field(
         0.0, ge=0, lt=1, description="Move by up to this share of height and width."
@@ -156,18 +158,20 @@ class AugmentationConfig(StrictModel):
         0.0, ge=0, lt=1, description="Scale height and width by 1 +/- this share."
     )
     shear: float = Field(0.0, ge=0, le=1, description="Shear by up to this share.")
-    contrast: float = Field(0.0, ge=0, lt=1, description="Change contrast by 1 +/- it.")
+    contrast: float = Field(
+        0.0, ge=0, lt=1, description="Scale contrast by 1 +/- this."
+    )
     brightness: float = Field(
         0.0, ge=0, lt=1, description="Brighten or darken by up to this share of 255."
     )
     fill_mode: Literal["nearest", "reflect", "wrap", "constant"] = Field(
-        "nearest", description="What fills the space that geometry opens."
+        "nearest", description="How to fill pixels outside of the image."
     )
     rand_augment_layers: int = Field(
         0,
         ge=0,
         le=10,
-        description="Random operations per image of RandAugment; 0: off.",
+        description="RandAugment's random operations per image; 0: off.",
     )
     rand_augment_strength: float = Field(
         0.5, gt=0, le=1, description="Strength of RandAugment's operations."
@@ -181,19 +185,19 @@ class AugmentationConfig(StrictModel):
 
 
 class FineTuneConfig(StrictModel):
-    """The second phase: which part of the backbone is trained, and how gently."""
+    """The second phase of `fine_tune`: blocks to train, and learning rates."""
 
     blocks: tuple[str, ...] | None = Field(
         None,
-        description="Blocks to unfreeze, by the beginning of their layers' names; "
-        "empty: from the preset's boundary on.",
+        description="Blocks to unfreeze, by the prefix of their layers' names; "
+        "empty: the preset's choice.",
     )
     from_layer: str | None = Field(
-        None, description="Unfreeze this layer and every one after it."
+        None, description="Unfreeze this layer and all later ones."
     )
     epochs: int = Field(5, gt=0, description="Epochs of the second phase.")
     learning_rate: float = Field(
-        1e-5, gt=0, description="Peak rate of the second phase, for the head."
+        1e-5, gt=0, description="Peak learning rate of the head in the second phase."
     )
     backbone_rate_factor: float = Field(
         1.0, gt=0, le=1, description="The backbone's rate as a share of the head's."
@@ -202,15 +206,15 @@ class FineTuneConfig(StrictModel):
         1.0,
         gt=0,
         le=1,
-        description="Factor from each unfrozen block to the one before it "
-        "(discriminative rates).",
+        description="Rate of each unfrozen block as a share of the next deeper "
+        "block's (discriminative learning rates).",
     )
     warmup_epochs: float = Field(
-        1.0, ge=0, description="Epochs over which the rate climbs from zero."
+        1.0, ge=0, description="Epochs over which the rate rises from zero."
     )
 
     @model_validator(mode="after")
-    def _one_boundary(self) -> FineTuneConfig:
+    def _check_boundary(self) -> FineTuneConfig:
         if self.blocks is not None and self.from_layer is not None:
             raise ValueError(
                 "give `blocks` or `from_layer`, not both. Received: "
@@ -220,42 +224,42 @@ class FineTuneConfig(StrictModel):
 
 
 class TrainingConfig(StrictModel):
-    """How the head, and the backbone if wished, are trained."""
+    """Training of the head and, with `fine_tune`, of the backbone."""
 
     strategy: Strategy = Field(
         "feature_extraction",
-        description="`feature_extraction` trains a head on stored features; `linear` "
-        "is the same with a convex linear head; `frozen` keeps the backbone in the "
-        "loop (augmentation possible); `fine_tune` then unfreezes a part of it.",
+        description="`feature_extraction` trains a head on stored features. `linear` "
+        "does the same with a linear head. `frozen` keeps the frozen backbone in the "
+        "loop, which allows augmentation. `fine_tune` then unfreezes a part of it.",
     )
     optimizer: Optimizer = Field(
         "auto",
-        description="`auto` is `lbfgs` for a linear head on stored features, "
-        "otherwise `adamw`. `lbfgs` is logistic regression, `ridge` least squares in "
-        "closed form.",
+        description="`lbfgs` is logistic regression. `ridge` is least squares in "
+        "closed form. `auto` is `lbfgs` for a linear head on stored features, "
+        "otherwise `adamw`.",
     )
-    epochs: int = Field(30, gt=0, description="Passes over `train` at most.")
-    batch_size: int = Field(32, gt=0, description="Examples of one step.")
+    epochs: int = Field(30, gt=0, description="Most passes over `train`.")
+    batch_size: int = Field(32, gt=0, description="Examples per step.")
     learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
-    weight_decay: float = Field(1e-4, ge=0, description="Of AdamW and SGD.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Of SGD.")
+    weight_decay: float = Field(1e-4, ge=0, description="Decay of AdamW and SGD.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD.")
     gradient_clip_norm: float | None = Field(
-        None, gt=0, description="Greatest norm of the gradients; empty: no limit."
+        None, gt=0, description="Greatest global norm of gradients; empty: no limit."
     )
     schedule: Literal["constant", "cosine", "plateau"] = Field(
-        "cosine", description="Course of the learning rate."
+        "cosine", description="Schedule of the learning rate."
     )
     warmup_epochs: float = Field(
-        0.0, ge=0, description="Epochs over which the rate climbs from zero."
+        0.0, ge=0, description="Epochs over which the rate rises from zero."
     )
     plateau_patience: int = Field(
         3, gt=0, description="Epochs without progress before the rate falls to a third."
     )
     early_stopping_patience: int | None = Field(
-        None, gt=0, description="Epochs without progress before the stop; empty: none."
+        None, gt=0, description="Epochs without progress before training stops."
     )
     restore_best: bool = Field(
-        True, description="Return the weights of the epoch with the least eval loss."
+        True, description="Keep the weights of the epoch with the least eval loss."
     )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Share of the target spread over all classes."
@@ -266,7 +270,7 @@ class TrainingConfig(StrictModel):
         "map; `balanced`: inverse to its frequency.",
     )
     balanced_sampling: bool = Field(
-        False, description="Draw every class equally often in each epoch."
+        False, description="Sample all classes equally often in each epoch."
     )
     ema_momentum: float | None = Field(
         None, gt=0, lt=1, description="Average the weights with this momentum."
@@ -275,25 +279,25 @@ class TrainingConfig(StrictModel):
         1.0,
         gt=0,
         le=1,
-        description="Raise stored features to this power first, signs kept; 0.5, the "
-        "square root, helps where few images meet many features.",
+        description="Raise stored features to this power first, and keep their signs. "
+        "The square root, 0.5, helps with few images and many features.",
     )
     standardize: bool | None = Field(
         None,
-        description="Bring stored features to mean 0 and variance 1 in the head; "
-        "empty: yes for pooled features.",
+        description="Standardize stored features to mean 0 and variance 1 in the head; "
+        "empty: only pooled features.",
     )
     regularization: tuple[float, ...] = Field(
         (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0),
-        description="L2 penalties that `lbfgs` and `ridge` try; the best on `eval` is "
-        "taken.",
+        description="L2 penalties that `lbfgs` and `ridge` try. They use the one with "
+        "the least loss on `eval`.",
     )
     cross_validation_folds: int | None = Field(
         None,
         ge=2,
         le=20,
-        description="Choose the penalty by so many folds of `train` and `eval` "
-        "together; empty: on `eval` alone.",
+        description="Choose the penalty by cross-validation with this number of folds "
+        "over `train` and `eval`; empty: on `eval` only.",
     )
     augmentation: AugmentationConfig = Field(
         AugmentationConfig(), description="Random changes of training images."
@@ -303,19 +307,20 @@ class TrainingConfig(StrictModel):
     )
     mixed_precision: Literal["auto", "bfloat16", "float16", "off"] = Field(
         "auto",
-        description="16-bit arithmetic with the backbone in the loop; `auto`: what the "
-        "GPU is fast at, off without one. The exported model is float32 always.",
+        description="16-bit arithmetic with the backbone in the loop. `auto` takes the "
+        "format that the GPU is fast at, and is off without a GPU. The exported model "
+        "is always float32.",
     )
     devices: Literal["all", "one"] = Field(
         "all",
-        description="With the backbone in the loop: every GPU there is shares each "
-        "batch, or one takes it whole.",
+        description="With the backbone in the loop: split each batch over all GPUs, or "
+        "train on one.",
     )
     checkpoints: str | None = Field(
         None,
         min_length=1,
-        description="Folder or URI where every epoch is saved, for a killed run to go "
-        "on; empty: in the pipeline's own folder; `none`: nowhere.",
+        description="Folder or URI for a checkpoint after each epoch, from which a "
+        "killed run resumes; empty: the pipeline's own folder; `none`: no checkpoints.",
     )
     tensorboard: bool = Field(
         True, description="Write TensorBoard's event files beside the history."
@@ -324,18 +329,18 @@ class TrainingConfig(StrictModel):
         None,
         gt=0,
         lt=1,
-        description="Share of `eval`, its least certain images, that the exported "
-        "model answers `unknown`: it does so below their greatest probability. Empty: "
-        "it always names a class.",
+        description="Share of `eval` that the exported model labels `unknown`. It sets "
+        "the threshold: the model labels an image `unknown` if its greatest "
+        "probability is lower. Empty: the model always names a class.",
     )
-    seed: int = Field(0, ge=0, description="Of weights, order and augmentation.")
+    seed: int = Field(0, ge=0, description="Seed of weights, order and augmentation.")
     deterministic: bool = Field(
-        False, description="Ask for deterministic kernels (slower on a GPU)."
+        False, description="Use deterministic kernels, which are slower on a GPU."
     )
 
     @field_validator("regularization")
     @classmethod
-    def _penalties_are_positive(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+    def _check_penalties(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         if not values or min(values) <= 0:
             raise ValueError(
                 f"`regularization` must hold positive numbers. Received: {values!r}"
@@ -343,7 +348,7 @@ class TrainingConfig(StrictModel):
         return values
 
     @model_validator(mode="after")
-    def _fits_together(self) -> TrainingConfig:
+    def _check_strategy(self) -> TrainingConfig:
         in_the_loop = self.strategy in ("frozen", "fine_tune")
         if self.augmentation != AugmentationConfig() and not in_the_loop:
             raise ValueError(
@@ -373,7 +378,8 @@ class TrainingConfig(StrictModel):
             )
         if self.optimizer == "ridge" and self.label_smoothing:
             raise ValueError(
-                "`ridge` has squares for its loss, which labels can't be smoothed for. "
+                "`ridge` has a squared loss, which allows no label smoothing: set "
+                "`label_smoothing` to 0. "
                 f"Received: label_smoothing={self.label_smoothing!r}"
             )
         return self

@@ -1,4 +1,4 @@
-"""Keys of the `custom_config` that Trainer hands to `run_fn`; imports no TensorFlow."""
+"""Keys of the `custom_config` that Trainer passes to `run_fn`. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ MODEL_KEY = "model"
 TRAINING_KEY = "training"
 """A `TrainingConfig` as JSON."""
 CHECKPOINTS_KEY = "checkpoints"
-"""Folder or URI of the checkpoints of every training; empty: keep none."""
+"""Folder or URI for the checkpoints of all trainings; empty: keep none."""
 CODE_FINGERPRINT_KEY = "code_fingerprint"
-"""Hash of this package's code: a checkpoint of other code is not gone on from."""
+"""Hash of this package's code. Training resumes only from a checkpoint of this code."""
 TENSORBOARD_FOLDER = "tensorboard"
-"""In the model run: TensorBoard's event files."""
+"""Folder in the model run artifact: TensorBoard's event files."""
 HISTORY_FILE = "history.json"
-"""In the model run: metric name to its value per epoch, for the report."""
+"""File in the model run artifact: each metric's value per epoch, for the report."""
 STORED_FEATURES_STRATEGIES = ("feature_extraction", "linear")
-"""Strategies that train on what BottleneckFeatures stored."""
+"""Strategies that train on the features stored by BottleneckFeatures."""

@@ -1,4 +1,4 @@
-"""`run_fn`, the adapter between TFX's Trainer and the functions of this package."""
+"""Adapt TFX's Trainer to the functions of this package."""
 
 from __future__ import annotations
 

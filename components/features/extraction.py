@@ -105,7 +105,7 @@ class _Worker:
                 lambda: build_backbone(self.model),
                 self.extraction.engine,
                 self.extraction.precision,
-                keep_in=self.store.namespace_folder if is_local else None,
+                cache_folder=self.store.namespace_folder if is_local else None,
             )
         return self._engine
 

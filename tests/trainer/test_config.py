@@ -23,7 +23,7 @@ _BAD_TRAININGS = {
     "ridge in the loop": ({"strategy": "frozen", "optimizer": "ridge"}, "stored"),
     "smoothed squares": (
         {"optimizer": "ridge", "label_smoothing": 0.1},
-        "squares for its loss",
+        "squared loss",
     ),
     "one fold": ({"cross_validation_folds": 1}, "greater than or equal to 2"),
     "a format that is none": ({"mixed_precision": "int8"}, "'bfloat16'"),

@@ -8,5 +8,5 @@ batch_norm_folding.py  fold batch normalization into convolutions, for export
 feature_engine.py      run a frozen backbone with TensorFlow or OpenVINO
 engine_names.py        names of these engines, for configs
 
-New layers after a backbone are in `heads`; which blocks are trained, in `loops`.
+New layers after a backbone are in `heads`. Unfreezing of blocks is in `loops`.
 """

@@ -19,15 +19,15 @@ from graft.trainer.config import ModelConfig
 
 _ARCHITECTURE_VERSION = 1
 """Raise it when a change here changes features, so that stored ones are not reused."""
-_NUMBERS = "object_name_uids"
-"""Where Keras keeps how many layers of a name it has built."""
+_NAME_COUNTS = "object_name_uids"
+"""Keras's global attribute that counts the layers of each name."""
 
 
 def image_size_of(config: ModelConfig) -> int:
-    """Return the edge of the square input in pixels, and check that it is possible.
+    """Return the edge of the square input in pixels.
 
     Raises:
-        UserError: The size is below the backbone's least.
+        UserError: The size is below the backbone's minimum.
     """
     preset = get_preset(config.preset)
     size = config.image_size or preset.image_size
@@ -40,7 +40,7 @@ def image_size_of(config: ModelConfig) -> int:
 
 
 def build_backbone(config: ModelConfig) -> keras.Model:
-    """Build the backbone with its weights, cut, pooled and frozen.
+    """Build a frozen backbone with pretrained weights, cut and pooled.
 
     Args:
         config: Preset, weights, image size, cut and pooling.
@@ -51,10 +51,10 @@ def build_backbone(config: ModelConfig) -> keras.Model:
 
     Raises:
         UserError: The image is too small or a cut layer does not exist.
-        WeightsError: The weights are missing, damaged, or of another architecture.
+        WeightsError: The weights are missing, damaged, or for another architecture.
     """
     preset = get_preset(config.preset)
-    with _numbered_from_zero():
+    with _fresh_layer_names():
         network = _build_architecture(preset, image_size_of(config))
     outputs = _cut(network, _resolve_cut(preset, config))
     load_weights(network, preset, config)
@@ -65,10 +65,10 @@ def build_backbone(config: ModelConfig) -> keras.Model:
 
 
 def backbone_fingerprint(config: ModelConfig) -> str:
-    """Return 64 hexadecimal digits that change whenever the features would.
+    """Return a hash, 64 hexadecimal digits, that changes whenever features change.
 
-    They cover the architecture, the bytes of the weights actually used, the image size,
-    the cut and the pooling; not the head.
+    It covers the architecture, the bytes of the weights in use, the image size, the
+    cut and the pooling. The head has no effect.
 
     Raises:
         WeightsError: The weights are missing.
@@ -88,21 +88,21 @@ def backbone_fingerprint(config: ModelConfig) -> str:
 
 
 @contextlib.contextmanager
-def _numbered_from_zero() -> Iterator[None]:
-    """Name layers as a process does that has built none before.
+def _fresh_layer_names() -> Iterator[None]:
+    """Number layers within the context from 0, as in a new process.
 
-    Keras numbers layers that have no name of their own, such as InceptionV3's
-    `conv2d_3`, on and on: a cut would be another layer, or none, after other models.
+    Keras numbers layers without a name, such as InceptionV3's `conv2d_3`, per process.
+    After other models a cut would name another layer, or none.
     """
-    before = global_state.get_global_attribute(_NUMBERS, {})
-    global_state.set_global_attribute(_NUMBERS, collections.defaultdict(int))
+    before = global_state.get_global_attribute(_NAME_COUNTS, {})
+    global_state.set_global_attribute(_NAME_COUNTS, collections.defaultdict(int))
     try:
         yield
     finally:
-        numbers = global_state.get_global_attribute(_NUMBERS)
-        # Layers to come differ in name from these, with which they may share a model.
-        for name, number in before.items():
-            numbers[name] = max(numbers[name], number)
+        counts = global_state.get_global_attribute(_NAME_COUNTS)
+        # Later layers need other names, since they may be part of the same model.
+        for name, count in before.items():
+            counts[name] = max(counts[name], count)
 
 
 def _build_architecture(preset: Preset, size: int) -> keras.Model:
@@ -116,7 +116,7 @@ def _build_architecture(preset: Preset, size: int) -> keras.Model:
 
 
 def _resolve_cut(preset: Preset, config: ModelConfig) -> tuple[str, ...]:
-    """Return the layers that the config names, or the preset's; empty: the last one."""
+    """Return the config's cut layers, else the preset's; empty: the last layer."""
     if config.cut is not None:
         return config.cut
     return () if config.pooling == "none" else preset.default_cut

@@ -1,9 +1,11 @@
 """Fold batch normalization into the convolutions before it, for serving.
 
 At inference a BatchNormalization layer multiplies each channel by a constant and adds
-another, which the convolution before it can do at no cost (Jacob et al. 2017, section
-3.2, https://arxiv.org/abs/1712.05877). The layers' passes over memory are gone, a large
-share of a backbone's time on a CPU (docs/decisions/0060-measured-choices.md).
+another. The convolution before it can do both at no cost: Jacob et al. 2017, section
+3.2, https://arxiv.org/abs/1712.05877. This saves passes over memory, a large share of
+a backbone's time on a CPU (docs/decisions/0060-measured-choices.md).
+
+Keras has no function for this.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-# Of each kind of convolution: the weights whose last axis, or last two, are channels.
+# The kernel of each kind of convolution whose output channels are its last axes.
 _KERNELS = {
     keras.layers.Conv2D: "kernel",
     keras.layers.DepthwiseConv2D: "kernel",
@@ -24,13 +26,16 @@ _KERNELS = {
 
 
 def fold_batch_norms(network: keras.Model) -> keras.Model:
-    """Return a copy of a network for inference without the batch norms that can go.
+    """Return an inference copy of a network with batch norms folded.
 
-    A batch norm stays where it doesn't follow a convolution directly, or where someone
-    else reads what that convolution gives. The copy computes the same but for rounding.
+    A batch norm stays if it doesn't directly follow a convolution, or if another layer
+    also reads the output of that convolution.
 
     Args:
-        network: A functional model, images to features. It is left as it is.
+        network: A functional model, images to features. It stays unchanged.
+
+    Returns:
+        The copy. Its outputs differ only by rounding.
     """
     pairs = _find_pairs(network)
     norms = {norm.name for norm in pairs.values()}
@@ -55,8 +60,8 @@ def fold_batch_norms(network: keras.Model) -> keras.Model:
 
 
 def _find_pairs(network: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
-    """Return the batch norm that may be folded by the name of its convolution."""
-    makers = {
+    """Map the names of convolutions to the batch norms to fold into them."""
+    producers = {
         id(layer.output): layer
         for layer in network.layers
         if type(layer) in _KERNELS and len(layer._inbound_nodes) == 1
@@ -72,7 +77,7 @@ def _find_pairs(network: keras.Model) -> dict[str, keras.layers.BatchNormalizati
     for norm in network.layers:
         if not isinstance(norm, keras.layers.BatchNormalization):
             continue
-        conv = makers.get(id(norm.input))
+        conv = producers.get(id(norm.input))
         is_last_axis = norm.axis in (-1, len(norm.input.shape) - 1)
         if (
             conv is not None
@@ -89,7 +94,7 @@ def _find_pairs(network: keras.Model) -> dict[str, keras.layers.BatchNormalizati
 def _fold(
     conv: keras.Layer, norm: keras.layers.BatchNormalization, copy: keras.Layer
 ) -> None:
-    """Give the copy of a convolution the weights of both layers."""
+    """Set a convolution's copy to the combined weights of both layers."""
     scale = 1.0 / np.sqrt(_array(norm.moving_variance) + norm.epsilon)
     if norm.gamma is not None:
         scale = scale * _array(norm.gamma)
@@ -102,7 +107,7 @@ def _fold(
     copy.set_weights([*weights[: len(weights) - conv.use_bias], bias])
     kernel = _array(getattr(conv, _KERNELS[type(conv)]))
     if isinstance(conv, keras.layers.DepthwiseConv2D):
-        # Its last two axes, channels and multiplier, are together the output's.
+        # Its last two axes, channels and multiplier, form the output channels.
         scale = scale.reshape(kernel.shape[2:])
     getattr(copy, _KERNELS[type(conv)]).assign(kernel * scale)
 

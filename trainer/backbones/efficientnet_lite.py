@@ -1,8 +1,9 @@
 """EfficientNet-Lite: EfficientNet without squeeze-and-excitation, with ReLU6.
 
-Paper: https://arxiv.org/abs/1905.11946; the Lite variants keep stem and head at a fixed
-width and the first and last stage at one block. Layer names follow EfficientNet-B0 of
-keras.applications (`block2a_expand_conv`), so that cuts and blocks read alike.
+Paper: https://arxiv.org/abs/1905.11946. The Lite variants have a stem and a head of
+fixed width. Their first and last stages have one block. Layer names follow
+EfficientNet-B0 of keras.applications (`block2a_expand_conv`), so cuts and blocks have
+the same names. keras.applications has no Lite variant.
 
 Shapes: images float32 (B, H, W, 3) in [-1, 1] by (x - 127) / 128; features
 (B, H/32, W/32, 1280).
@@ -26,7 +27,7 @@ _NUM_CLASSES = 1000
 
 @dataclass(frozen=True)
 class _Stage:
-    """A row of blocks alike: kernel edge, repeats, output width, expansion, stride."""
+    """A sequence of equal blocks. Only the first block has the stride."""
 
     kernel: int
     repeats: int
@@ -54,14 +55,14 @@ def build_efficientnet_lite(
     name: str,
     include_top: bool = False,
 ) -> keras.Model:
-    """Build the network with random weights.
+    """Build EfficientNet-Lite with random weights.
 
     Args:
         input_shape: Height, width (pixels) and channels.
         width: Factor on the filters of the blocks.
         depth: Factor on the repeats of the inner stages.
         name: Name of the model.
-        include_top: Whether pooling and the 1,000 ImageNet logits follow.
+        include_top: Whether to add pooling and the 1,000 ImageNet logits.
 
     Returns:
         The model, from images to a feature map or to logits.
@@ -93,12 +94,12 @@ def load_torch_weights(model: keras.Model, state: dict[str, np.ndarray]) -> None
     """Copy a PyTorch state dict into a model of `build_efficientnet_lite`.
 
     Args:
-        model: The model; it is changed in place.
+        model: The model. It is changed in place.
         state: Name to array, as `read_torch_checkpoint` returns it.
 
     Raises:
-        WeightsError: An array is missing or of another shape; the message names the
-            first layer that does not fit.
+        WeightsError: An array is missing or has another shape. The message names the
+            first layer that doesn't fit.
     """
     blocks: list[str] = []
     for layer in model.layers:
@@ -146,7 +147,7 @@ def _parts_of(layer: keras.layers.Layer) -> tuple[str, ...]:
 def _to_keras(
     layer: keras.layers.Layer, part: str, array: np.ndarray | None
 ) -> np.ndarray | None:
-    """Turn the axes of a kernel from PyTorch's order into Keras's."""
+    """Convert the axes of a kernel from PyTorch's order to Keras's."""
     if array is None or part != "weight":
         return array
     if isinstance(layer, keras.layers.DepthwiseConv2D):
@@ -163,14 +164,14 @@ def _assign(
     received = [None if array is None else array.shape for array in arrays]
     if received != expected:
         raise WeightsError(
-            f"the weights don't fit: layer `{layer.name}` wants shapes {expected}. "
+            f"the weights don't fit: layer `{layer.name}` needs shapes {expected}. "
             f"Received: {received} under the name {prefix!r}"
         )
     layer.set_weights(arrays)
 
 
 def _round_filters(filters: float) -> int:
-    """Round to a multiple of 8, never down by more than a tenth."""
+    """Round to a multiple of 8, but never down by more than a tenth."""
     rounded = max(8, int(filters + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * filters else rounded
 
@@ -195,7 +196,7 @@ def _normalize(
 def _block(
     x: keras.KerasTensor, stage: _Stage, filters: int, stride: int, prefix: str
 ) -> keras.KerasTensor:
-    """Expand, filter each channel in space, project; add the input where it fits."""
+    """Build an inverted residual block: expand, depthwise convolution, project."""
     shortcut = x
     width = x.shape[-1]
     if stage.expansion != 1:

@@ -1,6 +1,7 @@
 """Engines that run a frozen backbone: TensorFlow everywhere, OpenVINO on a CPU.
 
-Both take the same Keras model and give the same features; only speed differs.
+Both take the same Keras model. In float32 they return the same features up to rounding,
+at different speeds.
 """
 
 from __future__ import annotations
@@ -36,17 +37,17 @@ class FeatureEngine(Protocol):
     """Runs a backbone over batches of preprocessed images."""
 
     name: str
-    """What the log, the report and the key of stored features call it."""
+    """Name in the log, the report and the key of stored features."""
 
     batch_size: int
-    """Images a batch at which it is fast."""
+    """Images per batch that the engine is fast at."""
 
     def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield the features of each batch, in order.
 
         Args:
-            batches: float32 arrays (B, H, W, 3); B may vary. They are pulled while
-                earlier ones are computed.
+            batches: float32 arrays (B, H, W, 3); B may vary. The engine may fetch a
+                batch while it computes earlier ones.
 
         Yields:
             float32 (B, ...) per batch.
@@ -55,7 +56,7 @@ class FeatureEngine(Protocol):
 
 
 class TensorFlowEngine:
-    """The reference: the Keras model as a traced function, on a GPU if there is one."""
+    """Runs the Keras model as a traced function, on a GPU if there is one."""
 
     batch_size = 32
 
@@ -75,37 +76,38 @@ class TensorFlowEngine:
 
 
 class OpenVinoEngine:
-    """The fast one on a CPU: requests run asynchronously, one a core.
+    """Runs the backbone on a CPU with asynchronous OpenVINO requests.
 
     Args:
-        make_backbone: Builds the Keras model; not called where `keep_in` has its graph.
-        precision: `bfloat16` is faster where the processor has it, and less exact.
-        keep_in: Local folder that belongs to this backbone alone. Its graph is kept
-            there as OpenVINO reads it, since reading the graph is faster than building
-            and freezing the Keras model.
+        make_backbone: Builds the Keras model. It isn't called if `cache_folder` holds
+            the graph.
+        precision: `bfloat16` is less exact, and faster on processors that support it.
+        cache_folder: Local folder used for this backbone only. It holds the graph in
+            OpenVINO's format, which loads faster than building and freezing the Keras
+            model.
     """
 
-    # The outputs of the layers stay in the processor's caches, those of a larger batch
-    # do not (docs/decisions/0060-measured-choices.md).
+    # With small batches the outputs of layers fit into the processor's caches
+    # (docs/decisions/0060-measured-choices.md).
     batch_size = 8
 
     def __init__(
         self,
         make_backbone: Callable[[], keras.Model],
         precision: Precision = "float32",
-        keep_in: str | None = None,
+        cache_folder: str | None = None,
     ) -> None:
-        # Imported here: a GPU image, or a host without it, does not need the package.
-        # Its usage reports go nowhere: without that package OpenVINO has a stub.
+        # Imported here, since a GPU image doesn't have the package. Hiding
+        # openvino_telemetry turns off usage reports: OpenVINO then uses a stub.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino as ov
 
         self.name = engine_label("openvino", precision)
         core = ov.Core()
-        model = _read_kept(core, keep_in)
+        model = _read_cached_graph(core, cache_folder)
         if model is None:
-            model = _read_into(core, make_backbone())
-            _keep(model, keep_in)
+            model = _convert(core, make_backbone())
+            _write_cached_graph(model, cache_folder)
         self._compiled = core.compile_model(
             model,
             "CPU",
@@ -123,8 +125,8 @@ class OpenVinoEngine:
 
     def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield the features of each batch; see `FeatureEngine.run`."""
-        # A ring of requests and no callbacks: OpenVINO's own queue (2026.4) can wait
-        # for ever for a callback that waits for Python's lock.
+        # Not OpenVINO's AsyncInferQueue (2026.4): it can deadlock with a callback that
+        # waits for Python's global interpreter lock.
         free = collections.deque(self._requests)
         running: collections.deque[Any] = collections.deque()
 
@@ -140,22 +142,22 @@ class OpenVinoEngine:
                 if not free:
                     yield finish()
                 request = free.popleft()
-                # The batch is kept: the request reads its memory.
+                # Keep a reference to the batch: the request reads its memory.
                 running.append((request, batch))
                 request.start_async({0: batch}, share_inputs=True)
             while running:
                 yield finish()
         finally:
-            # The reader may have stopped half-way; the requests must be idle again.
+            # The caller may stop early. The requests must be idle for the next run.
             for request, _ in running:
                 request.wait()
 
 
-def _read_into(core: Any, backbone: keras.Model) -> Any:
-    """Bring a Keras model into OpenVINO as a frozen graph, read from a file.
+def _convert(core: Any, backbone: keras.Model) -> Any:
+    """Convert a Keras model to OpenVINO through the file of a frozen graph.
 
-    Not by `openvino.convert_model`: on Python 3.13 it fails on TensorFlow's functions
-    (2026.4), and it is the one call that would report usage.
+    `openvino.convert_model` (2026.4) was tried. On Python 3.13 it fails on TensorFlow's
+    functions, and it is the only call that reports usage.
     """
     function = tf.function(
         lambda pixels: backbone(pixels, training=False),
@@ -169,37 +171,37 @@ def _read_into(core: Any, backbone: keras.Model) -> Any:
         return core.read_model(path)
 
 
-def _kept_path(folder: str) -> str:
+def _cache_path(folder: str) -> str:
     import openvino as ov
 
     version = re.sub(r"[^0-9.]+", "-", ov.__version__)
     return os.path.join(folder, f"openvino-{version}.zip")
 
 
-def _read_kept(core: Any, folder: str | None) -> Any:
-    """Read the graph that `_keep` wrote, or None; a damaged file counts as none."""
-    if folder is None or not os.path.exists(_kept_path(folder)):
+def _read_cached_graph(core: Any, folder: str | None) -> Any:
+    """Read a graph from the cache; return None if it is missing or damaged."""
+    if folder is None or not os.path.exists(_cache_path(folder)):
         return None
     try:
         with (
-            zipfile.ZipFile(_kept_path(folder)) as archive,  # checks every byte's CRC
+            zipfile.ZipFile(_cache_path(folder)) as archive,  # checks the CRC
             tempfile.TemporaryDirectory(prefix="graft-openvino-") as unpacked,
         ):
             archive.extractall(unpacked, _GRAPH_FILES)
             return core.read_model(os.path.join(unpacked, _GRAPH_FILES[0]))
     except (OSError, KeyError, zipfile.BadZipFile, RuntimeError, zlib.error) as error:
-        logger.warning("%s is built anew: %s", _kept_path(folder), error)
+        logger.warning("Rebuilding %s: %s", _cache_path(folder), error)
         return None
 
 
-def _keep(model: Any, folder: str | None) -> None:
-    """Write a graph for `_read_kept`; it appears whole or not at all."""
+def _write_cached_graph(model: Any, folder: str | None) -> None:
+    """Write a graph to the cache atomically."""
     if folder is None:
         return
     import openvino as ov
 
     with (
-        replacing(_kept_path(folder)) as unfinished,
+        replacing(_cache_path(folder)) as unfinished,
         tempfile.TemporaryDirectory(prefix="graft-openvino-") as unpacked,
     ):
         ov.serialize(model, *(os.path.join(unpacked, name) for name in _GRAPH_FILES))
@@ -209,13 +211,13 @@ def _keep(model: Any, folder: str | None) -> None:
 
 
 def resolve_engine(engine: EngineName) -> EngineName:
-    """Return the engine that `auto` stands for here; any other name as it is.
+    """Resolve `auto` to an engine of this machine. Other names stay unchanged.
 
-    `auto` takes TensorFlow where a GPU is seen, else OpenVINO where it is installed,
-    else TensorFlow.
+    `auto` is TensorFlow on a machine with a GPU, else OpenVINO if it is installed, else
+    TensorFlow.
 
     Raises:
-        ValueError: For an unknown engine.
+        ValueError: The engine is unknown.
     """
     if engine not in get_args(EngineName):
         raise ValueError(
@@ -230,7 +232,7 @@ def resolve_engine(engine: EngineName) -> EngineName:
 
 
 def engine_label(engine: EngineName, precision: Precision) -> str:
-    """Return the name of a resolved engine with its precision, for keys and reports."""
+    """Return an engine's name with its precision, for keys and reports."""
     return f"{engine}-{precision if engine == 'openvino' else 'float32'}"
 
 
@@ -238,19 +240,19 @@ def build_engine(
     make_backbone: Callable[[], keras.Model],
     engine: EngineName = "auto",
     precision: Precision = "float32",
-    keep_in: str | None = None,
+    cache_folder: str | None = None,
 ) -> FeatureEngine:
-    """Return an engine for a backbone.
+    """Build an engine for a backbone.
 
     Args:
-        make_backbone: Returns the model, as `backbone.build_backbone` builds it.
+        make_backbone: Returns a model of `backbone.build_backbone`.
         engine: See `resolve_engine`.
-        precision: Of OpenVINO's arithmetic.
-        keep_in: See `OpenVinoEngine`.
+        precision: Number format of OpenVINO. TensorFlow always uses float32.
+        cache_folder: See `OpenVinoEngine`.
 
     Raises:
-        ValueError: For an unknown engine.
+        ValueError: The engine is unknown.
     """
     if resolve_engine(engine) == "openvino":
-        return OpenVinoEngine(make_backbone, precision, keep_in)
+        return OpenVinoEngine(make_backbone, precision, cache_folder)
     return TensorFlowEngine(make_backbone())

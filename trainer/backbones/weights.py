@@ -1,8 +1,12 @@
 """Find pretrained weights, check them against the architecture, and load them.
 
-In this order: the file or URI that the config names, the package that the preset names,
-the download of Keras into its cache (`KERAS_HOME`). Random weights only when the config
-says `none` in words.
+Weights come from the first of these sources that applies:
+
+1. the file or URI that the config names,
+2. the package that the preset names,
+3. Keras's download into its cache (`KERAS_HOME`).
+
+A backbone has random weights only if the config says `weights: none`.
 """
 
 from __future__ import annotations
@@ -24,23 +28,23 @@ from graft.trainer.backbones.weight_files import find_local_weights, keras_cache
 from graft.trainer.config import ModelConfig
 
 RANDOM_WEIGHTS = "none"
-"""What a config says for a backbone with random weights."""
+"""Value of `model.weights` in a config for random weights."""
 
 _HEADER_BYTES = {b"\x89HDF": "h5", b"PK\x03\x04": "keras"}
 _MIN_KERNEL_RANK = 2
 
 
 def load_weights(network: keras.Model, preset: Preset, config: ModelConfig) -> None:
-    """Load the weights that the config asks for into a network, in place.
+    """Load the weights that the config names into a network, in place.
 
     Args:
         network: The architecture of `preset`, without its ImageNet head.
-        preset: Where the weights come from by default.
+        preset: The default source of the weights.
         config: `weights` and `weights_sha256` are read.
 
     Raises:
-        WeightsError: The weights are missing, damaged, or of another architecture; the
-            message names the first layer that does not fit.
+        WeightsError: The weights are missing, damaged, or for another architecture. The
+            message names the first layer that doesn't fit.
     """
     if config.weights == RANDOM_WEIGHTS:
         _fill_at_random(network)
@@ -53,17 +57,17 @@ def load_weights(network: keras.Model, preset: Preset, config: ModelConfig) -> N
 
 
 def weights_digest(preset: Preset, config: ModelConfig) -> str:
-    """Return the SHA-256 of the weights' file, or a name for random weights."""
+    """Return the SHA-256 of the weights' file, or a fixed name for random weights."""
     if config.weights == RANDOM_WEIGHTS:
         return "random-1"
     return hashing.hash_file(str(find_weights(preset, config)))
 
 
 def find_weights(preset: Preset, config: ModelConfig) -> Path:
-    """Return the checked local file of the weights, downloading it if need be.
+    """Return the local file of the weights. Download it if needed, and check its hash.
 
     Raises:
-        WeightsError: It can't be had, or its hash is wrong.
+        WeightsError: The file is missing and can't be downloaded, or its hash is wrong.
     """
     if config.weights is not None:
         path = _fetch(config.weights, config.weights_sha256)
@@ -83,14 +87,14 @@ def find_weights(preset: Preset, config: ModelConfig) -> Path:
 
 
 def _check_hash(path: Path, expected: str | None) -> None:
-    """Compare a file with `algorithm:digest`; do nothing when there is no hash."""
+    """Compare a file with `algorithm:digest`. Without a hash, do nothing."""
     if not expected:
         return
     algorithm, _, digest = expected.partition(":")
     received = hashing.hash_file(str(path), algorithm)
     if received != digest:
         raise WeightsError(
-            f"the weights {path} are damaged or not the ones meant: their {algorithm} "
+            f"the weights {path} are damaged or the wrong file: their {algorithm} "
             f"must be {digest}. Received: {received}"
         )
 
@@ -106,8 +110,8 @@ def _fetch(location: str, sha256: str | None) -> Path:
         return path
     if sha256 is None:
         raise WeightsError(
-            "weights from a URI need `weights_sha256`, so that the same ones come "
-            f"every time. Received: weights={location!r}"
+            "weights from a URI need `weights_sha256`, so that every run uses the same "
+            f"file. Received: weights={location!r}"
         )
     name = f"{sha256[:16]}-{name_of(location)}"
     path = keras_cache() / name
@@ -127,7 +131,7 @@ def _fetch(location: str, sha256: str | None) -> Path:
 
 
 def _download_by_keras(preset: Preset) -> Path:
-    """Let Keras download a model's weights into its cache; return the file."""
+    """Let Keras download a model's weights into its cache, and return the file."""
     before = set(keras_cache().glob("*")) if keras_cache().is_dir() else set()
     try:
         getattr(keras.applications, preset.constructor)(
@@ -137,7 +141,7 @@ def _download_by_keras(preset: Preset) -> Path:
         raise WeightsError(
             f"the weights of {preset.name!r} are not here and can't be downloaded "
             f"({error}): put {preset.weights_file or 'them'} into {keras_cache()}, "
-            "name a file under `weights`, or take a preset whose weights are a package"
+            "name a file under `weights`, or use a preset whose weights are a package"
         ) from error
     local = find_local_weights(preset)
     if local is not None:
@@ -152,7 +156,7 @@ def _download_by_keras(preset: Preset) -> Path:
 
 
 def _fill_at_random(network: keras.Model) -> None:
-    """Give every kernel random values, the same ones in every process."""
+    """Set all kernels to random values. They are the same in every process."""
     for index, weight in enumerate(network.weights):
         if len(weight.shape) < _MIN_KERNEL_RANK:
             continue
@@ -181,16 +185,17 @@ def _load_keras_file(network: keras.Model, path: Path) -> None:
         raise WeightsError(f"the weights {path} are damaged: {error}") from error
     except (KeyError, ValueError, TypeError) as error:
         raise WeightsError(
-            f"the weights {path} are of another architecture: "
+            f"the weights {path} are for another architecture: "
             f"{_first_misfit(network, path) or error}"
         ) from error
     _assign_in_order(network, rows, path)
 
 
 def _first_misfit(network: keras.Model, path: Path) -> str:
-    """Say which layer a file of Keras 3's format doesn't fit, if that can be told.
+    """Describe the first layer that a file in Keras 3's format doesn't fit.
 
-    Keras lists a hundred layers in its message, and the values of an array.
+    Keras's own message lists a hundred layers and the values of an array. Returns an
+    empty text if the layer can't be found.
     """
     try:
         for weight in network.weights:
@@ -202,7 +207,7 @@ def _first_misfit(network: keras.Model, path: Path) -> str:
         if any(np.isnan(array).any() for array in layer.get_weights()):
             shapes = [tuple(weight.shape) for weight in layer.weights]
             return (
-                f"the first layer that does not fit is `{layer.name}`, which wants "
+                f"the first layer that does not fit is `{layer.name}`, which needs "
                 f"shapes {shapes}"
             )
     return ""
@@ -210,7 +215,7 @@ def _first_misfit(network: keras.Model, path: Path) -> str:
 
 def _read_archive(path: Path) -> list[tuple[str, list[np.ndarray]]]:
     if not zipfile.is_zipfile(path):
-        raise OSError("its end, the archive's table of contents, is missing")
+        raise OSError("the archive's table of contents, at its end, is missing")
     model = keras.models.load_model(path, compile=False)
     return [
         (layer.name, layer.get_weights())
@@ -229,7 +234,7 @@ def _flat_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def _read_h5(path: Path) -> list[tuple[str, list[np.ndarray]]] | None:
-    """Read an HDF5 file of Keras 1 or 2, layer by layer; None for Keras 3's format."""
+    """Read the layers of an HDF5 file of Keras 1 or 2; None for Keras 3's format."""
     import h5py
 
     with h5py.File(path, "r") as file:
@@ -250,7 +255,7 @@ def _read_h5(path: Path) -> list[tuple[str, list[np.ndarray]]] | None:
 def _assign_in_order(
     network: keras.Model, rows: list[tuple[str, list[np.ndarray]]], path: Path
 ) -> None:
-    """Assign layer by layer; layers left over at the end are the file's own head."""
+    """Assign weights layer by layer. Rows left at the end are the file's own head."""
     layers = [layer for layer in network.layers if layer.weights]
     for index, layer in enumerate(layers):
         name, arrays = rows[index] if index < len(rows) else ("nothing", [])
@@ -258,8 +263,8 @@ def _assign_in_order(
         received = [tuple(array.shape) for array in arrays]
         if expected != received:
             raise WeightsError(
-                f"the weights {path} are of another architecture: the first layer that "
-                f"does not fit is `{layer.name}`, which wants shapes {expected}. "
+                f"the weights {path} are for another architecture: the first layer "
+                f"that does not fit is `{layer.name}`, which needs shapes {expected}. "
                 f"Received: `{name}` with {received}"
             )
     for layer, (_, arrays) in zip(layers, rows, strict=False):

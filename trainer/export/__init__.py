@@ -1,8 +1,8 @@
 """The exported SavedModel and its signatures.
 
 saved_model.py  signatures, assets and warm-up requests
-unknown.py      the probability below which a model answers `unknown`
+unknown.py      the threshold of the label `unknown`
 
-Names of signatures are in `graft.contract.signature_names`; serving is in
+Names of signatures are in `graft.contract.signature_names`. Serving is in
 `graft.serving`.
 """

@@ -1,7 +1,7 @@
-"""The exported SavedModel: encoded images or tf.Examples in, class names out.
+"""Export a SavedModel that maps encoded images or tf.Examples to class names.
 
-One file holds all that an answer depends on: decoding, resizing, normalising, backbone,
-head and label map. A client sends the bytes of an image file and repeats nothing.
+The SavedModel contains decoding, resizing, normalisation, backbone, head and label map.
+So a client sends the bytes of an image file and does no preprocessing.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from graft.trainer.decoding.images import format_index, name_other, refusal_of
 from graft.trainer.heads.objective import probabilities
 
 WARMUP_FILE = "tf_serving_warmup_requests"
-"""In `assets.extra`: TensorFlow Serving replays it before a version takes requests."""
+"""File in `assets.extra` that TensorFlow Serving replays when it loads a version."""
 
 WARMUP_BATCH_SIZES = (1, 4)
-"""Images of each warm-up request, per signature: the usual one, and a batch."""
+"""Images per warm-up request: a single image, and a batch."""
 
 _BATCH = [None]
 
 
 class ServingModel(tf.Module):
-    """Everything between the bytes of an image and its class name.
+    """A model from encoded images to probabilities and class names.
 
     Args:
         transform: The Transform graph as a layer, from raw to transformed features.
-        backbone: Preprocessed pixels (N, H, W, 3) to features.
-        head: Features to logits.
-        class_names: The label map, in the order of the labels.
-        unknown_threshold: Greatest probability below which an image's label is
-            `UNKNOWN_LABEL`, as `calibrate_threshold` gives it; None: never.
+        backbone: Model from preprocessed pixels (N, H, W, 3) to features.
+        head: Model from features to logits.
+        class_names: Class names in the order of their labels.
+        unknown_threshold: From `calibrate_threshold`. An image whose greatest
+            probability is lower gets `UNKNOWN_LABEL`. None: no image does.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class ServingModel(tf.Module):
         super().__init__(name="graft")
         self._transform = transform
         backbone = fold_batch_norms(backbone)
-        # Keras models keep variables behind their own type: name them to tf.Module. The
-        # models themselves stay out, with the thousand objects that they are made of.
+        # tf.Module doesn't find Keras's variables. Tracking the models instead would
+        # save thousands of objects that serving doesn't need.
         self._tracked = [
             variable.value for model in (backbone, head) for variable in model.variables
         ]
@@ -65,8 +65,8 @@ class ServingModel(tf.Module):
         def classify_pixels(pixels: tf.Tensor) -> tf.Tensor:
             return probabilities(head(backbone(pixels, training=False), training=False))
 
-        # Functions of their own, so that all signatures share one graph of each. The
-        # layer's `call`: one called as a layer would be saved with a graph of its own.
+        # Separate functions, so that all signatures share their graphs. `call` is used
+        # because calling `transform` as a layer would save another graph.
         self._classify_pixels = tf.function(
             classify_pixels,
             input_signature=[tf.TensorSpec(backbone.input_shape, tf.float32)],
@@ -84,11 +84,11 @@ class ServingModel(tf.Module):
         self._blank = tf.constant(_blank_image(8))
 
     def probabilities_of(self, encoded: tf.Tensor) -> tf.Tensor:
-        """Return float32 (N, K) for encoded images, string (N,).
+        """Return probabilities, float32 (N, K), of encoded images, string (N,).
 
         Raises:
-            tf.errors.InvalidArgumentError: When executed on bytes that are no image;
-                the message names the positions in the batch.
+            tf.errors.InvalidArgumentError: At execution, if some bytes are no image.
+                The message names their positions in the batch.
         """
         return self._classify_pixels(self._pixels_of(_check_images(encoded)))
 
@@ -99,8 +99,8 @@ class ServingModel(tf.Module):
         autograph=False,
     )
     def predict_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answer encoded images, string (N,)."""
-        return self._answer(images)
+        """Classify encoded images, string (N,)."""
+        return self._classify(images)
 
     @tf.function(
         input_signature=[
@@ -109,12 +109,12 @@ class ServingModel(tf.Module):
         autograph=False,
     )
     def predict_images_each(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answer encoded images, string (N,), the good ones among bad ones too.
+        """Classify encoded images, string (N,), even if some of them are bad.
 
-        A bad image has an error, an empty label, and probabilities of zero.
+        A bad image gets an error, an empty label, and probabilities of zero.
         """
-        # A map over a data set may drop what fails, which no other loop in a graph can.
-        # The blank image in front is always left, and no batch is ever empty.
+        # Only a dataset can drop failed elements in a graph. The blank image in front
+        # never fails, so the batch is never empty.
         decoded = (
             tf.data.Dataset.from_tensor_slices(tf.concat([[self._blank], images], 0))
             .enumerate()
@@ -133,8 +133,8 @@ class ServingModel(tf.Module):
         is_good = tf.scatter_nd(
             places, tf.ones_like(kept, tf.bool), tf.cast(shape[:1], tf.int64)
         )[1:]
-        answer = self._named(self._classify_pixels(all_pixels))
-        scores = answer[signature_names.PROBABILITIES_OUTPUT]
+        outputs = self._add_labels(self._classify_pixels(all_pixels))
+        scores = outputs[signature_names.PROBABILITIES_OUTPUT]
         bad = tf.where(tf.logical_not(is_good))
         reasons = tf.map_fn(
             refusal_of,
@@ -146,7 +146,7 @@ class ServingModel(tf.Module):
                 is_good[:, tf.newaxis], scores, 0.0
             ),
             signature_names.LABEL_OUTPUT: tf.where(
-                is_good, answer[signature_names.LABEL_OUTPUT], ""
+                is_good, outputs[signature_names.LABEL_OUTPUT], ""
             ),
             signature_names.ERROR_OUTPUT: tf.tensor_scatter_nd_update(
                 tf.fill(tf.shape(images), ""), bad, reasons
@@ -160,22 +160,22 @@ class ServingModel(tf.Module):
         autograph=False,
     )
     def predict_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answer serialized tf.Examples that hold `image/encoded`, string (N,)."""
-        return self._answer(_images_of(examples))
+        """Classify serialized tf.Examples with `image/encoded`, string (N,)."""
+        return self._classify(_images_of(examples))
 
     @tf.function(
         input_signature=[tf.TensorSpec(_BATCH, tf.string, "inputs")], autograph=False
     )
     def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answer Classify: `classes` string and `scores` float32, (N, K)."""
+        """Serve the Classify API: `classes`, string, and `scores`, float32, (N, K)."""
         scores = self.probabilities_of(_images_of(inputs))
         classes = tf.broadcast_to(self._class_names[tf.newaxis], tf.shape(scores))
         return {"classes": classes, "scores": scores}
 
-    def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._named(self.probabilities_of(encoded))
+    def _classify(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._add_labels(self.probabilities_of(encoded))
 
-    def _named(self, scores: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _add_labels(self, scores: tf.Tensor) -> dict[str, tf.Tensor]:
         labels = tf.gather(self._class_names, tf.argmax(scores, axis=1))
         if self._unknown_threshold is not None:
             is_sure = tf.reduce_max(scores, axis=1) >= self._unknown_threshold
@@ -192,12 +192,12 @@ def _images_of(examples: tf.Tensor) -> tf.Tensor:
 
 
 def _is_image(encoded: tf.Tensor) -> tf.Tensor:
-    """Tell by their first bytes, string (N,), what is an image, bool (N,)."""
+    """Return whether each file, string (N,), begins as an image does, bool (N,)."""
     return tf.not_equal(format_index(encoded), UNKNOWN_FORMAT)
 
 
 def _check_images(encoded: tf.Tensor) -> tf.Tensor:
-    """Return `encoded`, string (N,), or fail with the positions of what is no image."""
+    """Return `encoded`, string (N,); fail with the positions of files of no format."""
     is_image = _is_image(encoded)
 
     def refuse() -> tf.Tensor:
@@ -219,10 +219,12 @@ def _blank_image(size: int) -> bytes:
 def export_model(model: ServingModel, folder: str) -> None:
     """Write a SavedModel with the signatures of `graft.contract`.
 
+    Its `assets.extra` has the label map (`class_names.txt`), warm-up requests for
+    TensorFlow Serving, and the threshold of `unknown` if there is one.
+
     Args:
-        model: What to export.
-        folder: Where to; `assets.extra` holds the label map, `class_names.txt`, the
-            threshold of `unknown`, if any, and warm-up requests for TensorFlow Serving.
+        model: The model to export.
+        folder: Path of the SavedModel.
     """
     tf.saved_model.save(
         model,
@@ -250,12 +252,12 @@ def export_model(model: ServingModel, folder: str) -> None:
 
 
 def warmup_requests() -> Iterator[predict_pb2.PredictRequest]:
-    """Yield the requests that make a version fast before its first user asks.
+    """Yield requests that warm up a model version before its first real request.
 
-    Each of the signatures `predict_images` and `serving_default` gets one request for
-    each of `WARMUP_BATCH_SIZES`. The model's name in them counts for nothing.
+    There is one request for each of `predict_images` and `serving_default` and each of
+    `WARMUP_BATCH_SIZES`. The model name in a request has no effect.
     """
-    # Larger than most backbones' input: users' images are shrunk.
+    # Larger than most backbones' input, so that the warm-up includes shrinking.
     image = _blank_image(256)
     example = tf.train.Example()
     example.features.feature[example_keys.IMAGE_KEY].bytes_list.value.append(image)

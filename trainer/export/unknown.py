@@ -1,7 +1,7 @@
-"""When a model had better say `unknown`: a threshold that `eval` decides.
+"""Calibrate the threshold of the label `unknown` on `eval`.
 
-The simplest rule is a strong one: the greatest probability of the softmax (Hendrycks
-and Gimpel 2017, https://arxiv.org/abs/1610.02136).
+The rule is the greatest softmax probability, a simple and strong baseline: Hendrycks
+and Gimpel 2017, https://arxiv.org/abs/1610.02136.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from graft.contract.errors import UserError
 def calibrate_threshold(
     probabilities: np.ndarray, share: float, class_names: Sequence[str]
 ) -> float:
-    """Return the threshold that calls a share of `eval` unknown.
+    """Return the threshold below which a share of `eval` is labelled unknown.
 
     Args:
-        probabilities: Of the images of `eval`, float32 (N, K), N at least 1.
-        share: How many of them, the least certain, shall be unknown, in (0, 1).
-        class_names: The label map.
+        probabilities: Probabilities of the images of `eval`, float32 (N, K), N >= 1.
+        share: Share of the images to label unknown, in (0, 1).
+        class_names: Class names of the model.
 
     Returns:
-        The greatest probability that an image needs to be given a name.
+        The threshold for the greatest probability of an image.
 
     Raises:
-        UserError: One of the classes is called as the answer for none of them.
+        UserError: A class has the name `unknown`.
     """
     if signature_names.UNKNOWN_LABEL in class_names:
         raise UserError(
             f"`training.unknown_share` needs the name "
-            f"{signature_names.UNKNOWN_LABEL!r}, which a class of yours has: rename "
+            f"{signature_names.UNKNOWN_LABEL!r}, but a class has it: rename "
             "the class, or leave the key empty. "
             f"Received: unknown_share={share!r}"
         )
-    # "higher": a value that an image of `eval` has, and not one between two.
+    # "higher" returns the probability of an image, without interpolation.
     return float(np.quantile(probabilities.max(axis=1), share, method="higher"))

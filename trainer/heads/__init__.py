@@ -1,10 +1,11 @@
-"""Heads on a backbone: layers, losses, metrics, and solvers for linear heads.
+"""Heads: layers after the backbone, losses, metrics, and solvers for linear heads.
 
 head.py              build a head from its config
 objective.py         loss, probabilities and metrics
-linear.py            linear heads, fitted as a whole for several penalties
-lbfgs.py, ridge.py   the two solvers
-cross_validation.py  the choice of the penalty by folds
+linear.py            logistic regression for a path of penalties
+lbfgs.py             the solver of logistic regression
+ridge.py             ridge classification in closed form
+cross_validation.py  choose the penalty by cross-validation
 
 Training by epochs is in `loops`.
 """

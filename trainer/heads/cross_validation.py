@@ -1,7 +1,7 @@
-"""Choose the penalty of a linear head by folds of `train` and `eval` together.
+"""Choose the penalty of a linear head by cross-validation over `train` and `eval`.
 
-With few images the split that happens to be `eval` says little; every image has its
-turn here. `test` is never seen.
+With few images, `eval` alone gives a noisy estimate. Here every image of both splits is
+held out once. `test` is never used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from graft.trainer.heads.linear import LinearSolution
 
 Arrays = tuple[np.ndarray, np.ndarray]
 Fit = Callable[[Arrays, Arrays], LinearSolution]
-"""Fits to the first data, and scores every penalty on the second."""
+"""Fits to the first data and scores every penalty on the second."""
 
 
 def choose_penalty(
@@ -23,18 +23,17 @@ def choose_penalty(
     """Return the penalty with the least mean log-loss over the folds.
 
     Args:
-        fit: What is to be chosen for.
+        fit: Fits a linear head for all penalties.
         train: Features, float32 (N, F), and labels, int64 (N,).
-        evaluation: The same; joined to `train`.
-        num_folds: Parts of the whole; each is held out once. At most as many as the
-            largest class has images.
-        seed: Of the division.
+        evaluation: Features and labels to join to `train`.
+        num_folds: Number of folds. The size of the largest class limits it.
+        seed: Seed of the split into folds.
 
     Returns:
-        The penalty, and per penalty that was tried in every fold: penalty, loss,
-        accuracy, eval_loss, eval_accuracy, means over the folds.
+        The penalty, and a row for each penalty that every fold tried. A row has the
+        means over the folds: penalty, loss, accuracy, eval_loss, eval_accuracy.
     """
-    # Only this choice needs scikit-learn, which takes a second to import.
+    # Imported here, since few runs need scikit-learn and its import is slow.
     from sklearn.model_selection import StratifiedKFold
 
     features, labels = (
@@ -50,7 +49,7 @@ def choose_penalty(
         )
         for row in solution.path:
             tried.setdefault(row["penalty"], []).append(row)
-    # A path ends early where it gets worse: what a fold left out is not the best.
+    # A fold stops its path when the loss gets worse, so a skipped penalty isn't best.
     path = [
         {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
         for rows in tried.values()

@@ -1,4 +1,4 @@
-"""Build the head: from a backbone's features to logits."""
+"""Build the head, which turns a backbone's features into logits."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ def build_head(
     with_standardization: bool = False,
     feature_power: float = 1.0,
 ) -> keras.Model:
-    """Build the head that the config lists, and the output layer after it.
+    """Build the head: the layers of the config and an output layer.
 
     Args:
         config: `head` and `output` are read.
         feature_shape: (F,) or (h, w, C), without the batch.
         num_classes: Number of classes, K.
-        with_standardization: Whether a `Standardization` layer, to be adapted, comes
-            first.
-        feature_power: What features are raised to before all else.
+        with_standardization: Whether to add a `Standardization` layer in front. The
+            caller must adapt it.
+        feature_power: Exponent of a `SignedPower` layer in front; 1 adds none.
 
     Returns:
         A model from features, float32 (B, *feature_shape), to logits, float32 (B, K),
         or (B, 1) with output `sigmoid`.
 
     Raises:
-        UserError: A layer does not fit the shape before it, or `sigmoid` does not fit
-            the number of classes.
+        UserError: A layer doesn't fit its input shape, or `sigmoid` doesn't fit the
+            number of classes.
     """
     features = keras.Input(tuple(feature_shape), name="features")
     x = features
@@ -59,8 +59,8 @@ def build_head(
             x = _layer(spec)(x)
         except ValueError as error:
             raise UserError(
-                f"`head[{index}]` ({spec.type}) does not fit what comes before it, of "
-                f"shape {x.shape[1:]}: {error}"
+                f"`head[{index}]` ({spec.type}) does not fit its input of shape "
+                f"{x.shape[1:]}: {error}"
             ) from error
     if len(x.shape) != 2:
         raise UserError(
@@ -75,28 +75,32 @@ def build_head(
 
 @keras.saving.register_keras_serializable(package="graft")
 class SignedPower(keras.layers.Layer):
-    """Raise each feature's magnitude to a power and keep its sign; any shape.
+    """Raise each feature's magnitude to a power and keep its sign.
 
-    Few features with large values no longer outweigh the others: Perronnin et al.,
-    "Improving the Fisher Kernel for Large-Scale Image Classification", ECCV 2010.
+    This reduces the weight of a few large features: Perronnin et al., "Improving the
+    Fisher Kernel for Large-Scale Image Classification", ECCV 2010. Inputs of any shape
+    keep their shape.
+
+    Args:
+        exponent: The power, in (0, 1].
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, exponent: float, **kwargs: Any) -> None:
-        """Take the exponent, in (0, 1]."""
         super().__init__(**kwargs)
         self.exponent = exponent
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        """Transform a batch."""
+        """Return the features of a batch, raised to the power."""
         return keras.ops.sign(inputs) * keras.ops.abs(inputs) ** self.exponent
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` takes."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "exponent": self.exponent}
 
 
 def signed_power(features: np.ndarray, exponent: float) -> np.ndarray:
-    """Return what `SignedPower` makes of stored features, float32 of any shape."""
+    """Apply `SignedPower` to stored features, float32 of any shape."""
     if exponent == 1:
         return features
     return np.asarray(np.sign(features) * np.abs(features) ** np.float32(exponent))
@@ -104,10 +108,11 @@ def signed_power(features: np.ndarray, exponent: float) -> np.ndarray:
 
 @keras.saving.register_keras_serializable(package="graft")
 class Standardization(keras.layers.Layer):
-    """Bring each feature to mean 0 and variance 1: (x - mean) * scale.
+    """Standardize each feature to mean 0 and variance 1: (x - mean) * scale.
 
-    Mean and scale are weights that are not trained; `adapt` sets them. Shapes:
-    (B, ..., C) to the same, with mean and scale (C,).
+    Mean and scale, of shape (C,), are untrained weights that `adapt` sets. Inputs
+    (B, ..., C) keep their shape. `keras.layers.Normalization` limits the scale only by
+    a tiny epsilon, which amplifies features that are almost constant.
     """
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -121,7 +126,7 @@ class Standardization(keras.layers.Layer):
         )
 
     def adapt(self, features: object) -> None:
-        """Take mean and deviation from features, array (N, ..., C)."""
+        """Set mean and scale from features, array (N, ..., C)."""
         array = np.asarray(features)
         axes = tuple(range(array.ndim - 1))
         self.mean.assign(array.mean(axes, dtype=np.float64))
@@ -129,7 +134,7 @@ class Standardization(keras.layers.Layer):
         self.scale.assign(1.0 / np.maximum(deviation, 1e-6 + 1e-3 * deviation.mean()))
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        """Standardize a batch."""
+        """Return the standardized features of a batch."""
         return (inputs - self.mean) * self.scale
 
 

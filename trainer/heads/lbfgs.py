@@ -1,7 +1,7 @@
 """L-BFGS, the quasi-Newton method of Nocedal and Wright, "Numerical Optimization", 7.2.
 
-`scipy.optimize`'s L-BFGS-B was tried. It spends most of a step on bounds, though there
-are none here, and takes no preconditioner; docs/decisions/0041 has the figures.
+`scipy.optimize`'s L-BFGS-B was tried. It spends most of a step on bounds, which don't
+exist here, and accepts no preconditioner. docs/decisions/0041 has the figures.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-_REMEMBERED = 10
-"""Steps whose change of the gradient is remembered."""
+_HISTORY_SIZE = 10
+"""Number of past steps that approximate the curvature."""
 _DECREASE = 1e-4
-"""Share of the expected decrease that a step must bring (Armijo's condition)."""
+"""Least share of the expected decrease per step (Armijo's condition)."""
 _MAX_HALVINGS = 10
 
 
@@ -29,21 +29,21 @@ def minimise(
     """Minimise a convex function.
 
     Args:
-        objective: Its value and its gradient at a point.
-        start: A point, float32 of any shape.
-        precondition: Multiplies a gradient by roughly the inverse of the curvature.
-        progress: The decrease of a step, relative to the value or to 1 if that is less,
-            below which the search ends.
-        max_steps: When it ends otherwise.
+        objective: Returns the value and the gradient at a point.
+        start: First point, float32 of any shape.
+        precondition: Multiplies a gradient by the approximate inverse curvature.
+        progress: The search ends when a step decreases the value by a smaller share of
+            the value, or of 1 if the value is below 1.
+        max_steps: Greatest number of steps.
 
     Returns:
-        The last point, which no other that was tried is below.
+        The last point, which has the least value of all points.
     """
     point = start
     value, gradient = objective(point)
-    steps: deque[_Step] = deque(maxlen=_REMEMBERED)
+    steps: deque[_Step] = deque(maxlen=_HISTORY_SIZE)
     for _ in range(max_steps):
-        direction = -_towards_newton(gradient, steps, precondition)
+        direction = -_multiply_by_inverse_curvature(gradient, steps, precondition)
         slope = _dot(gradient, direction)
         length = 1.0
         for _ in range(_MAX_HALVINGS):
@@ -53,7 +53,7 @@ def minimise(
                 break
             length /= 2
         else:
-            # Rounding hides what could still be gained.
+            # Any further decrease is below the rounding error.
             return point
         step = _Step(candidate - point, new_gradient - gradient, precondition)
         if step.curvature > 0:
@@ -66,7 +66,7 @@ def minimise(
 
 
 class _Step:
-    """A step and how the gradient changed over it."""
+    """A step and the change of the gradient over it."""
 
     def __init__(
         self,
@@ -78,15 +78,15 @@ class _Step:
         self.change = change
         self.curvature = _dot(move, change)
         self.expected = _dot(change, precondition(change))
-        """What `curvature` is where the preconditioner is the inverse curvature."""
+        """Equals `curvature` if the preconditioner is the exact inverse curvature."""
 
 
-def _towards_newton(
+def _multiply_by_inverse_curvature(
     gradient: np.ndarray,
     steps: deque[_Step],
     precondition: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    """Multiply by the inverse curvature that steps speak of (two-loop recursion)."""
+    """Multiply a gradient by the inverse curvature (two-loop recursion)."""
     result = gradient.copy()
     shares = []
     for step in reversed(steps):

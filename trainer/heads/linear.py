@@ -1,7 +1,10 @@
-"""Logistic regression on stored features, by L-BFGS: a first answer in seconds.
+"""Logistic regression on stored features, fitted by L-BFGS.
 
-The penalty is chosen on `eval` by its log-loss along a path from strong to weak, each
-solution showing where the next begins.
+The penalties are tried from strong to weak. Each solution is the start of the next fit.
+The penalty with the least log-loss on `eval` is chosen.
+
+scikit-learn's `LogisticRegression` uses SciPy's L-BFGS-B, which accepts no
+preconditioner. It has no label smoothing.
 """
 
 from __future__ import annotations
@@ -18,59 +21,59 @@ logger = logging.getLogger(__name__)
 
 _MAX_STEPS = 200
 _ROUGH, _EXACT = 1e-6, 1e-8
-"""Relative progress of a step below which a solution is taken: on the path, where its
-log-loss on `eval` is right to 1e-4, and for the penalty that is chosen."""
+"""Relative progress of a step at which a fit ends: for each penalty on the path, where
+the log-loss on `eval` is right to 1e-4, and for the chosen penalty."""
 _PATIENCE = 2
 """Penalties without progress on `eval` before the path ends."""
 _NUM_AXES = 128
-"""Principal axes along which the curvature is told apart."""
+"""Principal axes whose variance the preconditioner uses."""
 _LEAST_CURVATURE = 1e-3
-"""Of an example's loss, as a share of the features' variance; for the bias's sake."""
+"""Lower limit of the mean curvature of an example's loss. It limits bias steps."""
 
 
 @dataclass(frozen=True)
 class LinearSolution:
-    """Logits are `features @ kernel + bias`."""
+    """A fitted linear head. Its logits are `features @ kernel + bias`."""
 
     kernel: np.ndarray
     """float32 (F, K)."""
     bias: np.ndarray
     """float32 (K,)."""
     penalty: float
-    """The penalty that was taken."""
+    """The chosen penalty."""
     path: list[dict[str, float]]
-    """Per penalty tried: penalty, loss, accuracy, eval_loss, eval_accuracy."""
+    """Row per tried penalty: penalty, loss, accuracy, eval_loss, eval_accuracy."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Standardised features, and their principal axes, which every penalty shares."""
+    """Standardised features and their principal axes, shared by all penalties."""
 
     mean: np.ndarray
-    """Of the features, float32 (F,)."""
+    """Mean of each feature, float32 (F,)."""
     scale: np.ndarray
-    """One by their deviation, or 1, float32 (F,)."""
+    """Inverse standard deviation of each feature, or 1, float32 (F,)."""
     train: np.ndarray
-    """float32 (N, F)."""
+    """Standardised features of `train`, float32 (N, F)."""
     evaluation: np.ndarray | None
-    """The same for choosing."""
+    """Standardised features of `eval`, float32 (M, F)."""
     axes: np.ndarray
-    """The principal axes of `train` that hold most variance, float32 (F, R)."""
+    """Principal axes of `train` with the most variance, float32 (F, R)."""
     variances: np.ndarray
-    """Along each of them, float32 (R,)."""
+    """Variance along each axis, float32 (R,)."""
     other_variance: float
-    """Along any other direction, on average."""
+    """Mean variance along all other directions."""
 
 
 def prepare(
     train: np.ndarray, evaluation: np.ndarray | None, *, standardize: bool = True
 ) -> Prepared:
-    """Standardise features, float32 (N, F), and find their principal axes.
+    """Standardise features and find their principal axes.
 
     Args:
-        train: Features.
-        evaluation: Features for choosing.
-        standardize: Whether to bring them to variance 1 too, not to mean 0 alone.
+        train: Features of `train`, float32 (N, F).
+        evaluation: Features of `eval`, float32 (M, F).
+        standardize: Whether to scale features to variance 1. The mean is always 0.
     """
     mean = train.mean(0, dtype=np.float64).astype(np.float32)
     x = train - mean
@@ -108,21 +111,24 @@ def fit_logistic_regression(
 
     The objective is the mean cross-entropy plus `penalty / 2` times the squared norm of
     the kernel over standardised features. The standardisation is folded into the
-    result.
+    result. Its keyword arguments are the settings of the objective.
 
     Args:
         train: Features, float32 (N, F), and labels, int64 (N,).
-        evaluation: The same for choosing; None takes the strongest penalty.
-        penalties: What to try.
-        num_classes: K.
+        evaluation: Features and labels to choose the penalty on. None chooses the
+            strongest penalty.
+        penalties: Penalties to try.
+        num_classes: Number of classes, K.
         class_weights: Weight of each class, K numbers.
         label_smoothing: Share of the target spread over all classes.
-        standardize: Whether to bring features to mean 0 and variance 1 first.
-        prepared: From `prepare` of the same features, where there are more fits to
-            them.
+        standardize: Whether to scale features to variance 1 first.
+        prepared: Result of `prepare` for the same features, to share it between fits.
 
     Returns:
-        The solution that has the least log-loss on `evaluation`.
+        The solution with the least log-loss on `evaluation`.
+
+    Raises:
+        ValueError: `penalties` is empty.
     """
     if prepared is None:
         judged = None if evaluation is None else evaluation[0]
@@ -161,7 +167,7 @@ def _fit_path(
     since_best = 0
     path = []
     for penalty in sorted(penalties, reverse=True):
-        # Penalties fall by factors, and solutions go on as they went.
+        # Penalties fall by about the same factor, so extrapolate linearly.
         start = solution + (solution - previous)
         previous, solution = solution, problem.solve(penalty, start, _ROUGH)
         row = {"penalty": float(penalty)}
@@ -183,16 +189,16 @@ def _fit_path(
     solution = problem.solve(best[1], best[2], _EXACT)
     kernel = data.scale[:, None] * solution[:-1]
     bias = solution[-1] - data.mean @ kernel
-    logger.info("Took the L2 penalty %g of %d tried", best[1], len(path))
+    logger.info("Chose the L2 penalty %g of %d tried", best[1], len(path))
     return LinearSolution(kernel, bias, float(best[1]), path)
 
 
 def _principal_axes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return some principal axes of centred features, float32 (N, F).
+    """Find approximate principal axes of centred features, float32 (N, F).
 
-    By the randomised subspace iteration of Halko, Martinsson and Tropp, "Finding
-    Structure with Randomness", SIAM Review 2011. They need not be exact: a solution
-    does not depend on them, only the number of steps to it.
+    The method is the randomised subspace iteration of Halko, Martinsson and Tropp,
+    "Finding Structure with Randomness", SIAM Review 2011. The axes affect the number of
+    steps to a solution, not the solution.
 
     Returns:
         Orthonormal axes, float32 (F, R), and the variance along each, float32 (R,).
@@ -223,9 +229,9 @@ def _score(
 
 
 class _Problem:
-    """Softmax regression over standardised features, ready to be solved.
+    """Softmax regression over standardised features.
 
-    Solutions and gradients are float32 (F + 1, K), the bias last.
+    Solutions and gradients are float32 (F + 1, K). The last row is the bias.
     """
 
     def __init__(
@@ -238,8 +244,8 @@ class _Problem:
     def solve(self, penalty: float, start: np.ndarray, progress: float) -> np.ndarray:
         """Minimise by L-BFGS from `start`.
 
-        What the first step knows of the curvature is the variance of the features along
-        their axes times the curvature of an example's loss on average, besides the
+        The preconditioner approximates the curvature along a principal axis by the
+        variance along it, times the mean curvature of an example's loss, plus the
         penalty: Frangella, Tropp and Udell, "Randomized Nystroem Preconditioning", SIAM
         Journal on Matrix Analysis and Applications 2023.
         """
@@ -268,10 +274,10 @@ class _Problem:
         return _log_softmax(self._data.train @ solution[:-1] + solution[-1])
 
     def _mean_curvature(self, solution: np.ndarray) -> float:
-        """Return the mean over examples and directions of logits.
+        """Return the loss's mean curvature over examples and directions of logits.
 
-        The curvature of the cross-entropy is diag(p) - p p', whose trace, for K - 1
-        directions, is 1 - p'p.
+        The curvature of the cross-entropy is diag(p) - p p'. Its trace over K - 1
+        directions is 1 - p'p.
         """
         squares = np.exp(2 * self._log_probabilities(solution)).sum(1)
         trace = 1 - float(squares.mean())

@@ -1,7 +1,7 @@
-"""Loss, probabilities and metrics of a classifier, the same in every phase.
+"""Loss, probabilities and metrics of a classifier, for all phases of training.
 
-A network ends in logits: (B, K) with output `softmax`, (B, 1) with `sigmoid`, which is
-the logit of class 1. Targets are float32 (B, K): one-hot, or mixed by mixup and CutMix.
+A network returns logits: (B, K) with output `softmax`; (B, 1) with `sigmoid`, the logit
+of class 1. Targets are float32 (B, K), one-hot or mixed by mixup and CutMix.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def num_logits(output: Literal["softmax", "sigmoid"], num_classes: int) -> int:
     """Return the width of the output layer.
 
     Raises:
-        UserError: There are fewer than two classes, or `sigmoid` meets more than two.
+        UserError: There are fewer than two classes, or more than two with `sigmoid`.
     """
     if num_classes < _TWO:
         raise UserError(
@@ -35,37 +35,37 @@ def num_logits(output: Literal["softmax", "sigmoid"], num_classes: int) -> int:
         return num_classes
     if num_classes != _TWO:
         raise UserError(
-            "`output` 'sigmoid' is one logit for a task of two classes (an image with "
-            "several labels at once is not supported): use 'softmax'. "
+            "`output` 'sigmoid' is one logit, for two classes only (several labels "
+            "per image are not supported): use 'softmax'. "
             f"Received: num_classes={num_classes!r}"
         )
     return 1
 
 
 def two_column_logits(logits: Any) -> Any:
-    """Turn one logit, (B, 1), into two that mean the same; leave (B, K) alone."""
+    """Convert one logit, (B, 1), into two equivalent ones; (B, K) stays unchanged."""
     if logits.shape[-1] != 1:
         return logits
     return ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
 
 
 def probabilities(logits: Any) -> Any:
-    """Turn logits, float32 (B, K) or (B, 1), into probabilities, float32 (B, K).
+    """Convert logits, float32 (B, K) or (B, 1), into probabilities, float32 (B, K).
 
-    K is 2 for one logit: softmax over (0, z) is (1 - sigmoid(z), sigmoid(z)).
+    One logit z gives two classes: softmax over (0, z) is (1 - sigmoid(z), sigmoid(z)).
     """
     return ops.softmax(ops.cast(two_column_logits(logits), "float32"), axis=-1)
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a phase minimises and watches."""
+    """Losses and metrics of a training phase."""
 
     loss: keras.losses.Loss
-    """What is minimised on `train`."""
+    """Loss to minimise on `train`."""
     eval_loss: keras.losses.Loss
-    """What is compared on `eval`: the cross-entropy with the labels as they are, so
-    that the losses of models with more and with less smoothing can be compared."""
+    """Loss on `eval`: the cross-entropy without label smoothing, so that models with
+    different smoothing are comparable."""
     metrics: list[keras.metrics.Metric]
     """`accuracy` and `eval_loss`, for Keras's `compile`."""
 
@@ -73,12 +73,11 @@ class Objective:
 def build_objective(
     training: TrainingConfig, class_weights: Sequence[float] | None = None
 ) -> Objective:
-    """Build loss and metrics; every phase of training calls this and nothing else.
+    """Build the losses and metrics. All phases of training use this function.
 
     Args:
         training: `label_smoothing` is read.
-        class_weights: Weight of each class, K numbers, as `resolve_class_weights`
-            gives.
+        class_weights: Weight of each class, K numbers, from `resolve_class_weights`.
     """
     weights = None if class_weights is None else tuple(class_weights)
     eval_loss = LogitsCrossentropy(class_weights=weights)
@@ -86,7 +85,7 @@ def build_objective(
         LogitsCrossentropy(training.label_smoothing, weights),
         eval_loss,
         [
-            keras.metrics.MeanMetricWrapper(is_right, name="accuracy"),
+            keras.metrics.MeanMetricWrapper(is_correct, name="accuracy"),
             keras.metrics.MeanMetricWrapper(eval_loss.call, name="eval_loss"),
         ],
     )
@@ -94,7 +93,16 @@ def build_objective(
 
 @keras.saving.register_keras_serializable(package="graft")
 class LogitsCrossentropy(keras.losses.Loss):
-    """Cross-entropy of logits, (B, K) or (B, 1), with targets, float32 (B, K)."""
+    """Cross-entropy of logits, (B, K) or (B, 1), with targets, float32 (B, K).
+
+    `keras.losses.CategoricalCrossentropy` has no class weights and can't take (B, 1).
+
+    Args:
+        label_smoothing: Share of the target spread over all classes, in [0, 1).
+        class_weights: Weight of each class, K numbers.
+        name: Name of the loss.
+        **kwargs: Arguments of `keras.losses.Loss`.
+    """
 
     def __init__(
         self,
@@ -103,7 +111,6 @@ class LogitsCrossentropy(keras.losses.Loss):
         name: str = "crossentropy",
         **kwargs: Any,
     ) -> None:
-        """Keep the smoothing, in [0, 1), and the classes' weights."""
         super().__init__(name=name, **kwargs)
         self.label_smoothing = label_smoothing
         self.class_weights = class_weights
@@ -132,8 +139,8 @@ class LogitsCrossentropy(keras.losses.Loss):
         }
 
 
-def is_right(y_true: Any, y_pred: Any) -> Any:
-    """Return 1 where the answer is the target's class, else 0, float32 (B,)."""
+def is_correct(y_true: Any, y_pred: Any) -> Any:
+    """Return 1 for each correct prediction and 0 for others, float32 (B,)."""
     predicted = ops.argmax(two_column_logits(y_pred), axis=-1)
     return ops.cast(ops.equal(ops.argmax(y_true, axis=-1), predicted), "float32")
 
@@ -141,7 +148,7 @@ def is_right(y_true: Any, y_pred: Any) -> Any:
 def resolve_class_weights(
     training: TrainingConfig, counts: Sequence[int]
 ) -> tuple[float, ...] | None:
-    """Turn `class_weights` of a config into K numbers whose mean over `train` is 1.
+    """Convert a config's `class_weights` to K numbers whose mean over `train` is 1.
 
     Args:
         training: `class_weights` is read.
@@ -149,7 +156,7 @@ def resolve_class_weights(
 
     Raises:
         DataError: A class has no example in `train`.
-        UserError: There are more or fewer weights than classes.
+        UserError: The number of weights isn't the number of classes.
     """
     missing = [label for label, count in enumerate(counts) if count == 0]
     if missing:

@@ -1,12 +1,12 @@
-"""Ridge classification on stored features, in closed form: least squares to one-hot.
+"""Ridge classification on stored features: least squares to one-hot targets.
 
-One eigendecomposition serves every penalty. Least squares gives scores, not logits: one
-factor on them, chosen with the penalty by the log-loss on `eval`, makes their softmax
-speak of probabilities, and is folded into the weights.
+One eigendecomposition gives the closed-form solution for all penalties. Least squares
+gives scores, not logits. So a factor on the scores, chosen with the penalty by the
+log-loss on `eval`, calibrates their softmax. It is folded into the weights.
 
-scikit-learn's `RidgeClassifierCV` does not do: one decomposition serves all penalties
-only where it scores by leaving one out, not on a given `eval`, and it has no
-probabilities. A test holds the weights to those of its `Ridge`.
+scikit-learn's `RidgeClassifierCV` returns no probabilities. It shares one decomposition
+between penalties only for leave-one-out scores, not for scores on `eval`. A test
+compares the weights with those of scikit-learn's `Ridge`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from graft.trainer.heads.linear import LinearSolution
 
 _LARGE_PROBLEM = 1e11
-"""Multiplications of the decomposition from which several BLAS threads pay."""
+"""Multiplications in the decomposition from which several BLAS threads are faster."""
 _LOG_FACTORS = (0.0, 7.0)
-"""Bounds of the logarithm of the factor on the scores."""
+"""Bounds of the logarithm of the factor on scores."""
 _SMALLEST_EIGENVALUE = 1e-6
-"""As a share of the greatest one; what lies below holds no variance."""
+"""Smaller eigenvalues are rounding errors. It is a share of the greatest eigenvalue."""
 _COLUMNS_AT_ONCE = 256
-"""Features whose deviation is computed at once, in float64."""
+"""Features per pass over deviations, which limits the memory for float64."""
 
 
 def fit_ridge(
@@ -46,16 +46,16 @@ def fit_ridge(
 
     Args:
         train: Features, float32 (N, F), and labels, int64 (N,).
-        evaluation: The same for choosing.
-        penalties: What to try.
-        num_classes: K.
+        evaluation: Features and labels to choose the penalty on.
+        penalties: Penalties to try.
+        num_classes: Number of classes, K.
         class_weights: Weight of each class, K numbers.
-        standardize: Whether to bring features to mean 0 and variance 1 first.
+        standardize: Whether to scale features to variance 1 first.
 
     Returns:
-        The solution that has the least log-loss on `evaluation`.
+        The solution with the least log-loss on `evaluation`.
     """
-    # BLAS threads that wait for each other cost more than they bring to a small one.
+    # For a small problem, BLAS threads spend more time waiting than they save.
     is_small = train[0].size * min(train[0].shape) < _LARGE_PROBLEM
     with threadpool_limits(1 if is_small else None):
         return _fit(
@@ -81,7 +81,7 @@ def _fit(  # noqa: PLR0917
     scale = _inverse_deviations(features) if standardize else np.ones_like(mean)
     intercept = weights @ targets
     roots = np.sqrt(weights)[:, None]
-    # In place: with 40,000 images every copy is half a gigabyte.
+    # In place, since each copy of the features can take much memory.
     x = features - mean
     x *= scale
     x *= roots
@@ -107,7 +107,7 @@ def _fit(  # noqa: PLR0917
 
 
 def _inverse_deviations(features: np.ndarray) -> np.ndarray:
-    """Return what brings features, (N, F), to variance 1; little of nothing is kept."""
+    """Return the inverse deviations of features, (N, F), limited for constant ones."""
     deviation = np.concatenate(
         [
             features[:, start : start + _COLUMNS_AT_ONCE].std(0, dtype=np.float64)
@@ -119,9 +119,10 @@ def _inverse_deviations(features: np.ndarray) -> np.ndarray:
 
 
 def _axes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the eigenvectors (F, R) of `x.T @ x`, x (N, F), and its eigenvalues (R,).
+    """Return eigenvectors (F, R) and eigenvalues (R,) of `x.T @ x`, x (N, F).
 
-    Of `x @ x.T` where that is smaller; float32, found in float64.
+    They are derived from `x @ x.T` if that is smaller. The decomposition is in float64,
+    the result in float32.
     """
     is_wide = len(x) < x.shape[1]
     products = x @ x.T if is_wide else x.T @ x
@@ -133,7 +134,7 @@ def _axes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _best_factor(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the factor on scores, (N, K), that makes the least log-loss."""
+    """Return the factor on scores, (N, K), with the least log-loss."""
     result = minimize_scalar(
         lambda log_factor: _score(scores * np.exp(log_factor), labels)[0],
         bounds=_LOG_FACTORS,

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from graft.trainer.config import TrainingConfig
-from graft.trainer.heads.objective import Objective, is_right
+from graft.trainer.heads.objective import Objective, is_correct
 from graft.trainer.loops.training_loop import Logs, NonFiniteLoss
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -114,14 +114,14 @@ class ArrayEpochs:
         variables = model.trainable_variables
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         model.optimizer.apply(gradients, variables)
-        return loss, tf.reduce_sum(is_right(targets, logits))
+        return loss, tf.reduce_sum(is_correct(targets, logits))
 
     def _scores(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         features, targets = self._evaluation
         targets = tf.gather(targets, rows)
         logits = self._model(tf.gather(features, rows), training=False)
         losses = self._objective.eval_loss.call(targets, logits)
-        return tf.reduce_sum(losses), tf.reduce_sum(is_right(targets, logits))
+        return tf.reduce_sum(losses), tf.reduce_sum(is_correct(targets, logits))
 
 
 def order_of_epoch(

@@ -1,9 +1,9 @@
-"""Resize and normalise decoded images, as a preset asks.
+"""Resize and normalise decoded images for a preset's backbone.
 
-spec.py                 what decides the backbone's input, without TensorFlow
-normalisation.py        value ranges of families of backbones, there and back
+spec.py                 the settings of preprocessing, without TensorFlow
+normalisation.py        convert pixels to a backbone's value range and back
 resizing.py             resize one image
-image_preprocessing.py  all steps in their order, and a hash of their graph
+image_preprocessing.py  decode, resize and normalise, and a hash of the graph
 
 Random changes of training images are in `graft.trainer.loops.augmentation`.
 """

@@ -1,7 +1,7 @@
-"""The single definition of how an encoded image becomes the backbone's input.
+"""Turn encoded images into the backbone's input: decode, resize, normalise.
 
-Transform puts `preprocess_images` into its graph, and from there training, feature
-extraction, evaluation and the exported model all take it. Nothing repeats it.
+Transform puts `preprocess_images` into its graph. Training, feature extraction,
+evaluation and the exported model all use that graph. Nothing repeats it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from graft.trainer.preprocessing.resizing import resize_pixels
 from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 
-# Nothing here has Python control flow on tensors: AutoGraph would only rewrite every
-# function, at a second or two each time that a graph is built.
+# There is no Python control flow on tensors here. AutoGraph would still rewrite every
+# function each time a graph is built, which takes seconds.
 @tf.autograph.experimental.do_not_convert
 def preprocess_images(encoded: tf.Tensor, spec: PreprocessingSpec) -> tf.Tensor:
     """Decode, resize and normalise a batch of encoded images.
 
     Args:
         encoded: string (N,), bytes of image files of any sizes and formats.
-        spec: What the backbone's preset asks for.
+        spec: Preprocessing of the backbone's preset.
 
     Returns:
         float32 (N, spec.height, spec.width, 3) in the value range of `spec.scaling`.
@@ -40,11 +40,11 @@ def preprocess_images(encoded: tf.Tensor, spec: PreprocessingSpec) -> tf.Tensor:
 
 
 def resize_image(encoded: tf.Tensor, spec: PreprocessingSpec) -> tf.Tensor:
-    """Decode one image and bring it to the input size.
+    """Decode one image and resize it to the input size.
 
     Args:
         encoded: string (), bytes of an image file.
-        spec: What the backbone's preset asks for.
+        spec: Preprocessing of the backbone's preset.
 
     Returns:
         float32 (spec.height, spec.width, 3), values in [0, 255].
@@ -54,10 +54,10 @@ def resize_image(encoded: tf.Tensor, spec: PreprocessingSpec) -> tf.Tensor:
 
 @functools.lru_cache(maxsize=8)
 def _resize_function(spec: PreprocessingSpec) -> tf.types.experimental.ConcreteFunction:
-    """Build the graph of `resize_image`, once in a process.
+    """Build the graph of `resize_image` once per process.
 
-    Transform builds its graph four times, the export once for each signature: what they
-    share is a call to this one.
+    Transform builds its graph four times, and the export builds one per signature. All
+    of them call this function.
     """
     size = (spec.height, spec.width)
 
@@ -66,26 +66,26 @@ def _resize_function(spec: PreprocessingSpec) -> tf.types.experimental.ConcreteF
         resized = resize_pixels(
             pixels, size, spec.interpolation, antialias=spec.antialias
         )
-        # Bicubic and Lanczos overshoot at edges; a camera never would.
+        # Bicubic and Lanczos interpolation overshoot at edges.
         return tf.clip_by_value(resized, 0.0, 255.0)
 
     function = tf.function(
         resize_one, input_signature=[tf.TensorSpec([], tf.string)], autograph=False
     )
-    # Outside of the graph that happens to be built: that one may be gone tomorrow.
+    # Built outside of the current graph, since the cached function outlives it.
     with tf.init_scope():
         return function.get_concrete_function()
 
 
 def preprocessing_fingerprint(spec: PreprocessingSpec) -> str:
-    """Return a hash of the very graph that `preprocess_images` builds for `spec`.
+    """Return a hash of the graph that `preprocess_images` builds for `spec`.
 
     Args:
-        spec: What the backbone's preset asks for.
+        spec: Preprocessing of the backbone's preset.
 
     Returns:
-        64 hexadecimal digits. They change when the code, the spec, or the TensorFlow
-        release (its kernels may differ) changes.
+        64 hexadecimal digits. They change with the graph, the spec and the TensorFlow
+        release, whose kernels may differ.
     """
     function = tf.function(
         lambda encoded: preprocess_images(encoded, spec), autograph=False
@@ -100,11 +100,11 @@ def preprocessing_fingerprint(spec: PreprocessingSpec) -> str:
 
 
 def _canonical_graph(graph: tf.compat.v1.GraphDef) -> bytes:
-    """Serialize what a graph computes, without the names that it gives to things.
+    """Serialize what a graph computes, independent of its names.
 
-    TensorFlow numbers functions by a counter of the process and lists them in no order:
-    here they are listed as a walk from the main graph meets them, and a node refers to
-    its inputs by their position.
+    TensorFlow numbers functions by a counter per process and lists them in no order.
+    Here functions are listed in the order of a walk from the main graph, and nodes
+    refer to their inputs by position.
     """
     functions = {
         function.signature.name: function for function in graph.library.function
@@ -142,7 +142,7 @@ def _canonical_graph(graph: tf.compat.v1.GraphDef) -> bytes:
         for node in nodes:
             inputs = " ".join(anonymous(edge) for edge in node.input)
             lines.append(f"{node.op}({inputs})")
-            # How many devices the process saw is no part of what is computed.
+            # `config_proto` has the number of devices, which changes no result.
             for key in sorted(set(node.attr) - {"config_proto"}):
                 attribute = tf.compat.v1.AttrValue()
                 attribute.CopyFrom(node.attr[key])

@@ -1,6 +1,8 @@
-"""The value ranges that families of backbones were trained on, there and back.
+"""Convert pixels to the value range that a backbone was trained on, and back.
 
-Plain arithmetic on tensors: for TensorFlow's graphs and for Keras's layers.
+The functions are plain arithmetic, so they work in TensorFlow's graphs and in Keras's
+layers. `keras.applications`' `preprocess_input` has no inverse and no range for
+EfficientNet-Lite.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ Channels = float | tuple[float, float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The steps from RGB in 0..255 to a family's range, in this order.
+    """The steps from RGB in [0, 255] to a family's range, in this order.
 
     Attributes:
-        is_bgr: Reverse the channels.
-        divisor: Divide by it.
-        mean: Subtract it.
-        deviation: Divide by it.
+        is_bgr: Whether to reverse the channels.
+        divisor: Number to divide by.
+        mean: Mean to subtract.
+        deviation: Standard deviation to divide by.
     """
 
     is_bgr: bool = False
@@ -32,7 +34,7 @@ class Recipe:
 
 
 RECIPES: dict[Scaling, Recipe] = {
-    # Simonyan and Zisserman, arXiv:1409.1556: minus ImageNet's mean.
+    # ImageNet's mean: Simonyan and Zisserman, arXiv:1409.1556.
     "caffe": Recipe(is_bgr=True, mean=(103.939, 116.779, 123.68)),
     # To [-1, 1].
     "tf": Recipe(divisor=127.5, mean=1.0),
@@ -40,15 +42,15 @@ RECIPES: dict[Scaling, Recipe] = {
     "torch": Recipe(
         divisor=255.0, mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225)
     ),
-    # EfficientNet-Lite, made for integers of 8 bits.
+    # EfficientNet-Lite was designed for 8-bit integers.
     "lite": Recipe(mean=127.0, deviation=128.0),
-    # The backbone scales pixels by itself.
+    # The backbone normalises pixels itself.
     "none": Recipe(),
 }
 
 
 def normalise_pixels(pixels: Any, scaling: Scaling) -> Any:
-    """Map pixels to the value range that a family of backbones was trained on.
+    """Convert pixels to the value range that a family of backbones was trained on.
 
     Args:
         pixels: float32 (..., 3), RGB in [0, 255].
@@ -58,7 +60,7 @@ def normalise_pixels(pixels: Any, scaling: Scaling) -> Any:
         float32 of the same shape.
 
     Raises:
-        ValueError: For an unknown `scaling`.
+        ValueError: `scaling` is unknown.
     """
     recipe = _recipe_of(scaling)
     if recipe.is_bgr:
@@ -73,10 +75,17 @@ def normalise_pixels(pixels: Any, scaling: Scaling) -> Any:
 
 
 def restore_pixels(normalised: Any, scaling: Scaling) -> Any:
-    """Undo `normalise_pixels`: from a family's range back to RGB in [0, 255].
+    """Convert normalised pixels back to RGB in [0, 255].
+
+    Args:
+        normalised: float32 (..., 3), as `normalise_pixels` returns it.
+        scaling: Name of the family's range.
+
+    Returns:
+        float32 of the same shape.
 
     Raises:
-        ValueError: For an unknown `scaling`.
+        ValueError: `scaling` is unknown.
     """
     recipe = _recipe_of(scaling)
     pixels = normalised

@@ -1,9 +1,9 @@
-"""Resizing one image, at the speed that TensorFlow's own kernel has when fed right.
+"""Resize one image as `tf.image.resize` does, in less time.
 
-TensorFlow resizes with anti-aliasing by one kernel, `ScaleAndTranslate`: first along
-the rows, then along the columns. It adds up whole rows with vector instructions, but
-columns by three numbers at a time. Here it is called once for each axis, on the image
-laid out so that the sums are long each time: the same numbers, in less time.
+`tf.image.resize` was tried. With anti-aliasing it runs the kernel `ScaleAndTranslate`,
+which adds rows with vector instructions, but columns only three numbers at a time. Here
+the kernel runs once per axis on an image whose layout gives long sums both times. The
+numbers are the same (docs/decisions/0060-measured-choices.md has the time).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ def resize_pixels(
     *,
     antialias: bool,
 ) -> tf.Tensor:
-    """Resize one image, as `tf.image.resize` does.
+    """Resize one image, with the same result as `tf.image.resize`.
 
     Args:
         pixels: uint8 or float32 (H, W, 3).
-        size: Height and width to come.
-        interpolation: Method; `area` and `nearest` know no `antialias`.
-        antialias: Whether a smaller image averages over the pixels that it drops.
+        size: Height and width of the result in pixels.
+        interpolation: Method. `area` and `nearest` ignore `antialias`.
+        antialias: Whether shrinking averages over all pixels.
 
     Returns:
         float32 (*size, 3).
@@ -40,7 +40,7 @@ def resize_pixels(
 
     if not antialias or interpolation not in _KERNELS:
         return plain()
-    # Enlarging drops no pixels; the plain kernels are made for it.
+    # Enlarging drops no pixels, so the plain kernels are enough.
     is_enlarged = tf.reduce_all(tf.shape(pixels)[:2] <= size)
     kernel = _KERNELS[interpolation]
     return tf.cond(is_enlarged, plain, lambda: _resize_both_ways(pixels, size, kernel))
@@ -58,7 +58,7 @@ def _resize_both_ways(
 
 
 def _resize_rows(rows: tf.Tensor, number: int, kernel: str) -> tf.Tensor:
-    """Bring (N, L) to `number` rows: to the kernel, an image one wide of L channels."""
+    """Resize (N, L) to (number, L), as an image of width 1 with L channels."""
     scale = number / tf.shape(rows)[0]
     (resized,) = tf.unstack(
         tf.raw_ops.ScaleAndTranslate(

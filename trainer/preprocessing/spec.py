@@ -1,6 +1,6 @@
-"""What decides the backbone's input for given bytes, without TensorFlow.
+"""The settings of image preprocessing, without TensorFlow.
 
-Presets, configs and execution properties name it; the functions of this package obey.
+Presets, configs and execution properties hold them.
 """
 
 from __future__ import annotations
@@ -11,21 +11,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 Interpolation = Literal["bilinear", "bicubic", "area", "nearest", "lanczos3"]
-"""Method of the resize."""
+"""Method to resize images."""
 Scaling = Literal["caffe", "tf", "torch", "lite", "none"]
-"""How pixels in 0..255 become the backbone's input: see `normalisation.RECIPES`."""
+"""Value range of the backbone's input: see `normalisation.RECIPES`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreprocessingSpec:
-    """Everything that decides the backbone's input for given bytes.
+    """All settings that decide the backbone's input for an encoded image.
 
     Attributes:
         height: Height of the input in pixels.
         width: Width of the input in pixels.
-        scaling: The value range of the preset's family.
-        interpolation: Method of the resize.
-        antialias: Whether the resize averages over the pixels that it drops.
+        scaling: Value range of the preset's family.
+        interpolation: Method to resize images.
+        antialias: Whether shrinking averages over all pixels.
+
+    Raises:
+        ValueError: The height or the width is below 1.
     """
 
     height: int
@@ -42,10 +45,10 @@ class PreprocessingSpec:
             )
 
     def to_json(self) -> str:
-        """Return the spec as JSON with sorted keys, an execution property."""
+        """Return the spec as JSON with sorted keys, for an execution property."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> PreprocessingSpec:
-        """Return the spec that `to_json` wrote."""
+        """Parse the text that `to_json` returns."""
         return cls(**json.loads(text))

@@ -73,7 +73,7 @@ def test_no_batches_give_no_features(backbone):
     assert list(build_engine(lambda: backbone, "openvino").run(iter([]))) == []
 
 
-def test_a_kept_graph_is_read_and_a_damaged_one_built_anew(
+def test_cached_graph_is_read_and_a_damaged_one_rebuilt(
     backbone, batches, tmp_path, caplog
 ):
     built = []
@@ -83,7 +83,7 @@ def test_a_kept_graph_is_read_and_a_damaged_one_built_anew(
         return backbone
 
     def features_now() -> list[np.ndarray]:
-        engine = build_engine(make, "openvino", keep_in=str(tmp_path))
+        engine = build_engine(make, "openvino", cache_folder=str(tmp_path))
         return list(engine.run(iter(batches)))
 
     first = features_now()
@@ -97,7 +97,7 @@ def test_a_kept_graph_is_read_and_a_damaged_one_built_anew(
     for values, again in zip(first, features_now(), strict=True):
         np.testing.assert_array_equal(values, again)
     assert len(built) == 2
-    assert f"{kept} is built anew" in caplog.text
+    assert f"Rebuilding {kept}" in caplog.text
 
 
 def test_auto_is_resolved_and_an_unknown_engine_is_named():

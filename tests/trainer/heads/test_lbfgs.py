@@ -1,4 +1,4 @@
-"""L-BFGS finds the least value, in fewer steps the more it is told of the curvature."""
+"""L-BFGS finds the minimum, in fewer steps with a better preconditioner."""
 
 from __future__ import annotations
 
