@@ -30,7 +30,7 @@ from graft.trainer.export.saved_model import ServingModel, export_model
 from graft.trainer.export.unknown import calibrate_threshold
 from graft.trainer.heads.head import build_head
 from graft.trainer.heads.objective import probabilities
-from graft.trainer.loops.checkpoint import checkpoint_folder, forget
+from graft.trainer.loops.checkpoint import checkpoint_folder, remove_checkpoints
 from graft.trainer.loops.devices import training_devices
 from graft.trainer.loops.event_files import EventFiles
 from graft.trainer.loops.input_fn import files_digest, image_stream, load_features
@@ -42,16 +42,16 @@ if TYPE_CHECKING:
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Train as the config says, and export.
+    """Train a model and export it as a SavedModel.
 
     Args:
         fn_args: TFX's arguments. `train_files` and `eval_files` are features for the
-            strategies in `STORED_FEATURES_STRATEGIES`, raw examples for the others;
-            `custom_config` holds `MODEL_KEY` and `TRAINING_KEY`, and may hold
+            strategies in `STORED_FEATURES_STRATEGIES`, and raw examples for others.
+            `custom_config` has `MODEL_KEY` and `TRAINING_KEY`, and may have
             `CHECKPOINTS_KEY` and `CODE_FINGERPRINT_KEY`.
 
     Raises:
-        UserError: The config doesn't fit the data, or itself.
+        UserError: The config doesn't fit the data or contradicts itself.
     """
     config: dict[str, Any] = fn_args.custom_config
     model = ModelConfig.model_validate_json(config[MODEL_KEY])
@@ -60,34 +60,26 @@ def run_fn(fn_args: FnArgs) -> None:
     names = output.vocabulary_by_name(example_keys.CLASS_NAMES_VOCABULARY)
     label_map = LabelMap.from_lines(names)
     transform = output.transform_features_layer()
-    events = None
-    if training.tensorboard:
-        events = EventFiles(os.path.join(fn_args.model_run_dir, TENSORBOARD_FOLDER))
-    checkpoints = _checkpoints(fn_args, config, model, training)
-    if training.strategy in STORED_FEATURES_STRATEGIES:
-        backbone = build_backbone(model)
-        fitted = fit_head(
-            train=load_features(fn_args.train_files),
-            evaluation=load_features(fn_args.eval_files),
-            model=model,
-            training=training,
-            num_classes=len(label_map),
-            feature_shape=backbone.output_shape[1:],
-            checkpoint_dir=checkpoints,
-            on_epoch=events,
-        )
-    else:
-        backbone, fitted = _fit_in_the_loop(
-            fn_args, model, training, transform, label_map, checkpoints, events
-        )
-    if events is not None:
-        events.close()
+    checkpoint_dir = _checkpoint_dir(fn_args, config, model, training)
+    backbone, fitted = _fit(
+        fn_args,
+        model=model,
+        training=training,
+        transform=transform,
+        label_map=label_map,
+        checkpoint_dir=checkpoint_dir,
+    )
     history_path = os.path.join(fn_args.model_run_dir, HISTORY_FILE)
     atomic.write_text(history_path, json.dumps(fitted.history))
     threshold = None
     if training.unknown_share is not None:
         scores = _eval_probabilities(
-            fn_args, training, transform, backbone, fitted.head, label_map
+            fn_args,
+            training=training,
+            transform=transform,
+            backbone=backbone,
+            head=fitted.head,
+            label_map=label_map,
         )
         threshold = calibrate_threshold(
             scores, training.unknown_share, label_map.class_names
@@ -102,19 +94,60 @@ def run_fn(fn_args: FnArgs) -> None:
         ),
         fn_args.serving_model_dir,
     )
-    if checkpoints is not None:
-        forget(checkpoints)
+    if checkpoint_dir is not None:
+        remove_checkpoints(checkpoint_dir)
 
 
-def _eval_probabilities(  # noqa: PLR0917
+def _fit(
     fn_args: FnArgs,
+    *,
+    model: ModelConfig,
+    training: TrainingConfig,
+    transform: Callable[..., Any],
+    label_map: LabelMap,
+    checkpoint_dir: str | None,
+) -> tuple[keras.Model, Fitted]:
+    """Train by the config's strategy; return the backbone and the fitted head."""
+    events = None
+    if training.tensorboard:
+        events = EventFiles(os.path.join(fn_args.model_run_dir, TENSORBOARD_FOLDER))
+    if training.strategy in STORED_FEATURES_STRATEGIES:
+        backbone = build_backbone(model)
+        fitted = fit_head(
+            train=load_features(fn_args.train_files),
+            evaluation=load_features(fn_args.eval_files),
+            model=model,
+            training=training,
+            num_classes=len(label_map),
+            feature_shape=backbone.output_shape[1:],
+            checkpoint_dir=checkpoint_dir,
+            on_epoch=events,
+        )
+    else:
+        backbone, fitted = _fit_in_the_loop(
+            fn_args,
+            model=model,
+            training=training,
+            transform=transform,
+            label_map=label_map,
+            checkpoint_dir=checkpoint_dir,
+            on_epoch=events,
+        )
+    if events is not None:
+        events.close()
+    return backbone, fitted
+
+
+def _eval_probabilities(
+    fn_args: FnArgs,
+    *,
     training: TrainingConfig,
     transform: Callable[..., Any],
     backbone: keras.Model,
     head: keras.Model,
     label_map: LabelMap,
 ) -> np.ndarray:
-    """Return what the fitted network says of `eval`, float32 (N, K)."""
+    """Return the fitted network's probabilities on `eval`, float32 (N, K)."""
     if training.strategy in STORED_FEATURES_STRATEGIES:
         stored, _ = load_features(fn_args.eval_files)
         stored = stored.reshape(-1, *backbone.output_shape[1:])
@@ -134,16 +167,13 @@ def _eval_probabilities(  # noqa: PLR0917
     return np.concatenate([predict(batch).numpy() for batch in batches])
 
 
-def _checkpoints(
+def _checkpoint_dir(
     fn_args: FnArgs,
     config: dict[str, Any],
     model: ModelConfig,
     training: TrainingConfig,
 ) -> str | None:
-    """Return the folder that a run of the same training on the same data finds again.
-
-    None: keep no checkpoints.
-    """
+    """Return the checkpoint folder of this training on this data, or None for none."""
     root = config.get(CHECKPOINTS_KEY)
     if not root:
         return None
@@ -157,16 +187,17 @@ def _checkpoints(
     )
 
 
-def _fit_in_the_loop(  # noqa: PLR0917
+def _fit_in_the_loop(
     fn_args: FnArgs,
+    *,
     model: ModelConfig,
     training: TrainingConfig,
     transform: Callable[..., Any],
     label_map: LabelMap,
-    checkpoints: str | None,
+    checkpoint_dir: str | None,
     on_epoch: OnEpoch | None,
 ) -> tuple[keras.Model, Fitted]:
-    """Train on this machine's devices; return backbone and head for any machine."""
+    """Train on this machine's devices; return a backbone and head in plain float32."""
     with training_devices(training) as is_plain:
         backbone = build_backbone(model)
         fitted = fit_end_to_end(
@@ -176,7 +207,7 @@ def _fit_in_the_loop(  # noqa: PLR0917
             model=model,
             training=training,
             num_classes=len(label_map),
-            checkpoint_dir=checkpoints,
+            checkpoint_dir=checkpoint_dir,
             on_epoch=on_epoch,
         )
     if is_plain:

@@ -26,7 +26,7 @@ from graft.trainer.custom_config import (
     MODEL_KEY,
     TRAINING_KEY,
 )
-from graft.trainer.loops.checkpoint import checkpoint_folder, forget
+from graft.trainer.loops.checkpoint import checkpoint_folder, remove_checkpoints
 from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -237,5 +237,5 @@ def test_long_forsaken_checkpoints_go(tmp_path: Path) -> None:
         path.write_text("{}")
         written = time.time() - age_days * 24 * 3600
         os.utime(path, (written, written))
-    forget(str(tmp_path / "done"))
+    remove_checkpoints(str(tmp_path / "done"))
     assert [path.name for path in tmp_path.iterdir()] == ["recent"]

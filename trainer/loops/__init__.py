@@ -1,15 +1,19 @@
-"""Training by epochs: inputs, augmentation, optimizers, checkpoints, and the search.
+"""Training: epochs, inputs, augmentation, optimizers, checkpoints, and tuning.
 
-training.py        fit a head on features, or a network on images
+training.py        train a head on features, or a network on images
+linear_heads.py    fit a linear head on features without epochs
 training_loop.py   epochs, schedules, early stopping
-array_epochs.py, image_epochs.py   an epoch on features; an epoch on images
+array_epochs.py    run an epoch on features
+image_epochs.py    run an epoch on images
 input_fn.py        read features and images
 augmentation.py    random changes of training images
-fine_tuning.py     which blocks are unfrozen
-optimizer.py, devices.py   optimizers; GPUs and number formats
-checkpoint.py, event_files.py   checkpoints; TensorBoard's files
-early_checks.py    mistakes of a config, found before the first image is read
-tuning.py          `graft tune`: the search for a head
+fine_tuning.py     unfreeze blocks of the backbone
+optimizer.py       optimizers and learning rates
+devices.py         GPUs and number formats
+checkpoint.py      checkpoints
+event_files.py     TensorBoard's event files
+early_checks.py    find mistakes in a config before the first image is read
+tuning.py          `graft tune`: search for a head
 
-Solvers that need no epochs are in `heads`.
+The solvers of linear heads are in `heads`.
 """

@@ -1,7 +1,7 @@
-"""Epochs over stored features: the whole epoch is one call into TensorFlow's graph.
+"""Run epochs over stored features, each as one call into TensorFlow's graph.
 
-A step over features takes far less time than what Keras's `fit` and a `tf.data`
-pipeline spend around it.
+Keras's `fit` over a `tf.data` pipeline was tried. It spends more time around a step
+than the step itself takes (docs/decisions/0041-training-loop.md).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from graft.trainer.loops.training_loop import Logs, NonFiniteLoss
 Arrays = tuple[np.ndarray, np.ndarray]
 """Features, float32 (N, ...), and labels, int64 (N,)."""
 
-_EVALUATED_AT_ONCE = 1024
+_EVAL_BATCH_SIZE = 1024
 
 
 class ArrayEpochs:
@@ -27,11 +27,11 @@ class ArrayEpochs:
 
     Args:
         model: The head, with the optimizer that it was compiled with.
-        objective: What is minimised and watched.
-        train: Features and labels.
-        evaluation: The same for choosing.
+        objective: Losses to minimise and to report.
+        train: Features and labels to train on.
+        evaluation: Features and labels of `eval`.
         training: Batch size, seed and sampling.
-        num_classes: K.
+        num_classes: Number of classes, K.
     """
 
     def __init__(
@@ -52,17 +52,27 @@ class ArrayEpochs:
             (tf.constant(features, tf.float32), tf.one_hot(labels, num_classes))
             for features, labels in (train, evaluation)
         )
-        # Without AutoGraph, which would rewrite Keras's code, and take its time to.
+        # AutoGraph would rewrite Keras's code, which takes long and isn't needed.
         self._run_epoch = tf.function(self._epoch, autograph=False)
         self._score = tf.function(self._scores, autograph=False, reduce_retracing=True)
 
     def train(self, epoch: int) -> Logs:
-        """Train for one epoch, in an order that seed and epoch decide."""
+        """Train for one epoch, in an order that depends on seed and epoch only.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+
+        Returns:
+            `loss` and `accuracy`, averaged over examples.
+
+        Raises:
+            NonFiniteLoss: The loss of a step is NaN or infinite.
+        """
         rng = np.random.default_rng([self._training.seed, epoch])
         order = order_of_epoch(
             self._labels, rng, is_balanced=self._training.balanced_sampling
         )
-        losses, num_right = self._run_epoch(tf.constant(order))
+        losses, num_correct = self._run_epoch(tf.constant(order))
         values = losses.numpy()
         broken = np.flatnonzero(~np.isfinite(values))
         if len(broken):
@@ -71,36 +81,36 @@ class ArrayEpochs:
         shares = np.minimum(size, len(order) - size * np.arange(len(values)))
         return {
             "loss": float(np.average(values, weights=shares)),
-            "accuracy": float(num_right) / len(order),
+            "accuracy": float(num_correct) / len(order),
         }
 
     def evaluate(self) -> Logs:
-        """Score the model on `eval`."""
+        """Return `loss` and `accuracy` on `eval`."""
         targets = self._evaluation[1]
         num_examples = len(targets)
         loss = accuracy = 0.0
-        for start in range(0, num_examples, _EVALUATED_AT_ONCE):
-            rows = tf.range(start, min(start + _EVALUATED_AT_ONCE, num_examples))
+        for start in range(0, num_examples, _EVAL_BATCH_SIZE):
+            rows = tf.range(start, min(start + _EVAL_BATCH_SIZE, num_examples))
             sums = self._score(rows)
             loss += float(sums[0])
             accuracy += float(sums[1])
         return {"loss": loss / num_examples, "accuracy": accuracy / num_examples}
 
     def _epoch(self, order: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return each step's loss, float32 (S,), and the number of right answers."""
+        """Return each step's loss, float32 (S,), and the number of correct answers."""
         size = self._training.batch_size
         num_steps = -(-len(self._labels) // size)
 
-        def step(index: tf.Tensor, losses: Any, num_right: tf.Tensor) -> Any:
+        def step(index: tf.Tensor, losses: Any, num_correct: tf.Tensor) -> Any:
             loss, right = self._step(order[index * size : (index + 1) * size])
-            return index + 1, losses.write(index, loss), num_right + right
+            return index + 1, losses.write(index, loss), num_correct + right
 
-        _, losses, num_right = tf.while_loop(
+        _, losses, num_correct = tf.while_loop(
             lambda index, *_: index < num_steps,
             step,
             (0, tf.TensorArray(tf.float32, num_steps), 0.0),
         )
-        return losses.stack(), num_right
+        return losses.stack(), num_correct
 
     def _step(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         model = self._model
@@ -127,7 +137,16 @@ class ArrayEpochs:
 def order_of_epoch(
     labels: np.ndarray, rng: np.random.Generator, *, is_balanced: bool
 ) -> np.ndarray:
-    """Return the order of one epoch, int64 (N,); balanced: every class as often."""
+    """Return the order of examples in one epoch.
+
+    Args:
+        labels: Label of each example, int64 (N,).
+        rng: Source of random numbers.
+        is_balanced: Whether to sample all classes equally often.
+
+    Returns:
+        Indices of examples, int64 (N,).
+    """
     if not is_balanced:
         return rng.permutation(len(labels))
     classes = np.unique(labels)

@@ -1,7 +1,11 @@
-"""Random changes of training images, as Keras layers; the identity at inference.
+"""Random changes of training images with Keras layers. At inference they do nothing.
 
-They act on normalised pixels. Geometry does not mind; changes of colour do, so the
-pixels are brought back to RGB in 0..255 for them and normalised again.
+The layers act on normalised pixels. Changes of colour need RGB in [0, 255], so pixels
+are converted for them and normalised again.
+
+Mixup and CutMix are functions of our own. `keras.layers.MixUp` and `CutMix` draw from a
+random state that each batch advances. In a parallel `tf.data` map, a resumed run would
+draw other numbers.
 """
 
 from __future__ import annotations
@@ -21,16 +25,16 @@ _RANGE = (0.0, 255.0)
 def build_augmentation(
     config: AugmentationConfig, scaling: Scaling, seed: int
 ) -> keras.Model:
-    """Build a model that changes images at random in training, and never otherwise.
+    """Build a model that changes images at random in training only.
 
     Args:
-        config: What changes, and how much.
-        scaling: How the pixels were normalised.
-        seed: Of the random numbers, until the training loop sets their state.
+        config: Kinds of changes and their strengths.
+        scaling: Value range of the pixels.
+        seed: Initial seed of the layers. The training loop sets it again each epoch.
 
     Returns:
-        A model from float32 (B, H, W, 3) to the same; mixup and CutMix are not in it,
-        see `mix_batches`.
+        A model from float32 (B, H, W, 3) to the same shape. It has no mixup and no
+        CutMix; see `mix_batches`.
     """
     layers = _geometry(config, seed)
     colour = _colour(config, seed)
@@ -100,18 +104,23 @@ def _colour(config: AugmentationConfig, seed: int) -> list[keras.layers.Layer]:
 
 @keras.saving.register_keras_serializable(package="graft")
 class Pixels(keras.layers.Layer):
-    """Bring normalised images back to RGB in 0..255, or, inverse, normalise them."""
+    """Convert normalised images, float32 (B, H, W, 3), to RGB in [0, 255] or back.
+
+    Args:
+        scaling: Value range of normalised pixels.
+        is_inverse: Whether to normalise RGB.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    """
 
     def __init__(
         self, scaling: Scaling, is_inverse: bool = False, **kwargs: Any
     ) -> None:
-        """Keep the scaling and the direction."""
         super().__init__(**kwargs)
         self.scaling = scaling
         self.is_inverse = is_inverse
 
     def call(self, inputs: Any) -> Any:
-        """Convert a batch, float32 (B, H, W, 3)."""
+        """Return the converted images of a batch."""
         convert = normalise_pixels if self.is_inverse else restore_pixels
         return convert(inputs, self.scaling)
 
@@ -129,12 +138,15 @@ def mix_batches(
 ) -> tf.data.Dataset:
     """Apply mixup (arXiv:1710.09412) and CutMix (arXiv:1905.04899) to batches.
 
-    With both, each batch gets one of the two, by lot.
+    If both are on, each batch gets one of them at random.
 
     Args:
         dataset: Batches of pixels, float32 (B, H, W, 3), and targets, float32 (B, K).
-        config: The alphas; 0 switches one off.
-        seed: Together with the batch's number it decides everything.
+        config: The alphas. 0 turns a method off.
+        seed: Seed. Random numbers depend only on it and on the number of the batch.
+
+    Returns:
+        Batches of the same shapes.
     """
     if not config.mixup and not config.cutmix:
         return dataset
@@ -158,7 +170,7 @@ def mix_batches(
     return dataset.enumerate().map(mix, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _share(alpha: float, key: tf.Tensor) -> tf.Tensor:
+def _beta_sample(alpha: float, key: tf.Tensor) -> tf.Tensor:
     """Draw from Beta(alpha, alpha), float32 ()."""
     draws = tf.random.stateless_gamma([2], key + 1, alpha)
     return draws[0] / tf.maximum(draws[0] + draws[1], 1e-12)
@@ -167,7 +179,7 @@ def _share(alpha: float, key: tf.Tensor) -> tf.Tensor:
 def _mixup(
     pixels: tf.Tensor, targets: tf.Tensor, alpha: float, key: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    share = _share(alpha, key)
+    share = _beta_sample(alpha, key)
     return (
         share * pixels + (1 - share) * pixels[::-1],
         share * targets + (1 - share) * targets[::-1],
@@ -177,9 +189,9 @@ def _mixup(
 def _cutmix(
     pixels: tf.Tensor, targets: tf.Tensor, alpha: float, key: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Replace a random rectangle by that of another image of the batch."""
+    """Replace a random rectangle by that of another image in the batch."""
     height, width = tf.shape(pixels)[1], tf.shape(pixels)[2]
-    edge = tf.sqrt(1 - _share(alpha, key))
+    edge = tf.sqrt(1 - _beta_sample(alpha, key))
     centre = tf.random.stateless_uniform([2], key + 2)
 
     def inside(size: tf.Tensor, middle: tf.Tensor) -> tf.Tensor:

@@ -1,12 +1,16 @@
-"""Checkpoints of training: written whole or not at all, and resumed exactly.
+"""Save and restore checkpoints, so that a killed training resumes exactly.
 
 The checkpoint of a training is one folder:
 
     <phase>-<epoch>.weights.h5       weights and optimizer
     <phase>-best-<epoch>.weights.h5  weights of the best epoch so far
-    <phase>-state.json               written last: history, and the names of the others
+    <phase>-state.json               history, and the names of the other files
 
-The folder may be on an object store: files are written here first and copied.
+The state file is written last and atomically. The folder may be on an object store:
+files are written to a local folder first and copied.
+
+`keras.callbacks.BackupAndRestore` works only with `fit`. It keeps neither the history
+nor the best weights.
 """
 
 from __future__ import annotations
@@ -27,26 +31,30 @@ from graft.storage.paths import join, name_of, parent_of
 logger = logging.getLogger(__name__)
 
 _STATE_FILE = "state.json"
-_KEPT_SECONDS = 30 * 24 * 3600
-"""How long the checkpoint of a training that nobody went on with is kept."""
+_RETENTION_SECONDS = 30 * 24 * 3600
+"""Time for which the checkpoint of an abandoned training is kept."""
 
 
 def checkpoint_folder(root: str, *facts: str) -> str:
     """Return the folder for the checkpoints of one training.
 
     Args:
-        root: Folder or URI of all of them.
-        *facts: What is trained, on what, and by which code: the same ones after a kill
+        root: Folder or URI of all checkpoints.
+        *facts: Texts that identify the training: model, data and code. The same facts
             give the same folder.
     """
     return join(root, hashing.hash_bytes("\n".join(facts).encode())[:20])
 
 
-def forget(folder: str) -> None:
-    """Remove the checkpoints of a training that is done, and those long given up."""
+def remove_checkpoints(folder: str) -> None:
+    """Remove the checkpoints of a finished training and of long abandoned ones.
+
+    Args:
+        folder: Folder of the finished training, from `checkpoint_folder`.
+    """
     files.remove_folder(folder)
     root = parent_of(folder)
-    oldest = time.time() - _KEPT_SECONDS
+    oldest = time.time() - _RETENTION_SECONDS
     for name in files.list_folder(root) if files.is_folder(root) else ():
         other = join(root, name)
         states = [
@@ -58,33 +66,38 @@ def forget(folder: str) -> None:
 
 @dataclass
 class LoopState:
-    """What a training loop knows after an epoch, besides weights."""
+    """The state of a training loop after an epoch, without weights."""
 
     epoch: int = 0
-    """Epochs done."""
+    """Number of finished epochs."""
     best_epoch: int = 0
-    """Epoch of the least eval loss, counted from 1; 0: none yet."""
+    """Epoch with the least eval loss, from 1; 0: none yet."""
     best_loss: float = float("inf")
     learning_rate: float | None = None
-    """The rate of a `plateau` schedule."""
+    """Current rate of a `plateau` schedule."""
     is_finished: bool = False
     history: dict[str, list[float]] = field(default_factory=dict)
 
 
 class Checkpoint:
-    """The checkpoint of one phase of training in a folder."""
+    """The checkpoint of one training phase.
+
+    Args:
+        folder: Folder or URI; None saves nothing.
+        phase: Name of the phase.
+        fingerprint: Identifies the training. `restore` ignores checkpoints of others.
+    """
 
     def __init__(self, folder: str | None, phase: str, fingerprint: str) -> None:
-        """Name the folder (None: keep nothing) and what the run must match."""
         self._folder = folder
         self._phase = phase
         self._fingerprint = fingerprint
         self.best: list[np.ndarray] | None = None
-        """The best epoch's weights, in memory."""
+        """Weights of the best epoch, in memory."""
 
     @property
-    def place(self) -> str:
-        """Where the last saved weights lie, for a message."""
+    def location(self) -> str:
+        """Path of the last saved weights, for a message."""
         if self._folder is None:
             return "nowhere (no folder was given)"
         path = str(self._path(self._state_name))
@@ -93,13 +106,20 @@ class Checkpoint:
         return str(self._path(json.loads(files.read_text(path))["file"]))
 
     def restore(self, model: keras.Model) -> LoopState | None:
-        """Bring a model back to its last saved epoch; None when none matches."""
+        """Restore a model and its optimizer from the last saved epoch.
+
+        Args:
+            model: A compiled model whose optimizer is built. It is changed in place.
+
+        Returns:
+            The state after that epoch, or None if there is no matching checkpoint.
+        """
         path = self._path(self._state_name)
         if path is None or not files.exists(path):
             return None
         saved = json.loads(files.read_text(path))
         if saved["fingerprint"] != self._fingerprint:
-            logger.warning("Ignored the checkpoint in %s: of another run", self._folder)
+            logger.warning("Ignored the checkpoint of another run in %s", self._folder)
             return None
         if saved["best_file"]:
             self._load(model, saved["best_file"])
@@ -110,7 +130,13 @@ class Checkpoint:
         return state
 
     def save(self, model: keras.Model, state: LoopState, *, is_best: bool) -> None:
-        """Save the state after an epoch; the last one stays until this is whole."""
+        """Save the state after an epoch, then remove the previous one.
+
+        Args:
+            model: The model to save, with its optimizer.
+            state: The state to save.
+            is_best: Whether `best` holds new weights to save.
+        """
         if self._folder is None:
             return
         name = f"{self._phase}-{state.epoch}.weights.h5"
@@ -128,7 +154,7 @@ class Checkpoint:
             "state": asdict(state),
         }
         atomic.write_text(join(self._folder, self._state_name), json.dumps(content))
-        self._forget_all_but({name, content["best_file"]})
+        self._remove_all_but({name, content["best_file"]})
 
     @property
     def _state_name(self) -> str:
@@ -147,7 +173,7 @@ class Checkpoint:
         with files.local_copy(str(self._path(name))) as local:
             model.load_weights(local)
 
-    def _forget_all_but(self, kept: set[object]) -> None:
+    def _remove_all_but(self, kept: set[object]) -> None:
         for path in files.files_below(str(self._folder)):
             name = name_of(path)
             if name.startswith(f"{self._phase}-") and "weights.h5" in name:

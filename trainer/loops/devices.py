@@ -1,4 +1,4 @@
-"""What training with the backbone in the loop runs on: GPUs and number formats."""
+"""Choose GPUs and number formats for training with the backbone in the loop."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ logger = logging.getLogger(__name__)
 
 PLAIN_POLICY = "float32"
 _BFLOAT16_FROM = (8, 0)
-"""Compute capability of the first GPUs that are fast at bfloat16 (Ampere)."""
+"""Lowest compute capability that is fast at bfloat16 (Ampere)."""
 _FLOAT16_FROM = (7, 0)
-"""Of the first that are fast at float16 (Volta)."""
+"""Lowest compute capability that is fast at float16 (Volta)."""
 
 
 def choose_policy(choice: str, capabilities: Sequence[tuple[int, int]]) -> str:
-    """Return the Keras dtype policy for a choice of the config.
+    """Return the name of the Keras dtype policy for a config.
 
     Args:
         choice: `training.mixed_precision`.
@@ -39,11 +39,14 @@ def choose_policy(choice: str, capabilities: Sequence[tuple[int, int]]) -> str:
 def choose_strategy(
     choice: str, devices: Sequence[str]
 ) -> tf.distribute.Strategy | None:
-    """Return a strategy that trains on all devices; None: no need of one.
+    """Return a strategy that trains on all devices.
 
     Args:
         choice: `training.devices`.
         devices: Names of the logical GPUs.
+
+    Returns:
+        The strategy, or None for training on one device.
     """
     if choice == "one" or len(devices) < 2:
         return None
@@ -52,10 +55,13 @@ def choose_strategy(
 
 @contextmanager
 def training_devices(training: TrainingConfig) -> Iterator[bool]:
-    """Build and train what is within for this machine's devices.
+    """Make models built within the context train on this machine's devices.
+
+    Args:
+        training: `devices` and `mixed_precision` are read.
 
     Yields:
-        Whether models built within are plain: float32 variables on one device.
+        Whether these models are plain: float32 variables on one device.
     """
     capabilities = [
         tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
@@ -78,7 +84,7 @@ def training_devices(training: TrainingConfig) -> Iterator[bool]:
 
 @contextmanager
 def dtype_policy(policy: str) -> Iterator[None]:
-    """Let what is built within have a dtype policy of Keras."""
+    """Set Keras's dtype policy for layers built within the context."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

@@ -1,7 +1,7 @@
-"""What a config gets wrong about its network, told before the first image is read.
+"""Find mistakes in a config of the network before the first image is read.
 
-Otherwise a layer that does not exist would be told of after all images are decoded, and
-a head that does not fit after the backbone ran over them.
+Without these checks, a missing layer is found only after all images are decoded. A head
+that doesn't fit is found only after feature extraction.
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ from graft.trainer.loops.fine_tuning import unfreeze
 
 
 def check_network(model: ModelConfig, training: TrainingConfig) -> None:
-    """Build what the config names of its own, on the machine that will train it.
+    """Check a config by building its network on the machine that will train it.
 
-    Of a preset as it is, with a linear head, only the file of the weights is looked at.
-    How many classes there are is not known yet.
+    A preset without changes and with a linear head isn't built: only its weights are
+    checked. The number of classes isn't known yet, so it isn't checked.
+
+    Args:
+        model: The network.
+        training: Strategy, optimizer and blocks to unfreeze.
 
     Raises:
-        UserError: There is no such layer or block, the input is too small, or the head
-            or the optimizer does not fit what the backbone gives.
-        WeightsError: The weights are missing, damaged or of another architecture.
+        UserError: A layer or block doesn't exist, the input is too small, or the head
+            or the optimizer doesn't fit the features.
+        WeightsError: The weights are missing, damaged or for another architecture.
     """
     preset = get_preset(model.preset)
     image_size_of(model)
@@ -39,14 +43,19 @@ def check_network(model: ModelConfig, training: TrainingConfig) -> None:
     build_head(model, backbone.output_shape[1:], num_classes=2)
     if is_fine_tuned:
         unfreeze(backbone, preset, training.fine_tune)
-    # Layers without a name of their own are numbered: let the next ones begin anew.
+    # Reset the numbers in the names of layers for the models that are built next.
     keras.utils.clear_session()
 
 
 def check_solver(
     model: ModelConfig, training: TrainingConfig, *, is_pooled: bool
 ) -> None:
-    """Refuse a solver for linear heads over pooled features where there is none.
+    """Check that `lbfgs` or `ridge` has a linear head on pooled features.
+
+    Args:
+        model: `head` and `pooling` are read.
+        training: `optimizer` and `strategy` are read.
+        is_pooled: Whether features are vectors, not maps.
 
     Raises:
         UserError: The head has layers, or features are maps.
@@ -55,7 +64,7 @@ def check_solver(
         return
     if model.head or not is_pooled:
         raise UserError(
-            "`lbfgs` and `ridge` solve a linear head over pooled features: leave "
+            "`lbfgs` and `ridge` fit a linear head on pooled features: leave "
             "`head` empty and `pooling` 'avg' or 'max'. "
             f"Received: head={model.head!r}, pooling={model.pooling!r}"
         )

@@ -1,10 +1,14 @@
-"""TensorBoard's event files: the history of training, epoch by epoch.
+"""Write the history of training to TensorBoard's event files.
 
     <folder>/train/events.out.tfevents...   loss, accuracy, learning_rate, seconds
     <folder>/eval/events.out.tfevents...    loss, accuracy
 
-The steps are epochs, counted from 1 through all phases; for `lbfgs` and `ridge` they
-are the penalties, from the strongest on.
+Steps are epochs, counted from 1 over all phases. For `lbfgs` and `ridge` steps are
+penalties, from strong to weak.
+
+`tf.summary.scalar`, `keras.callbacks.TensorBoard` and TensorBoard's own writer need the
+package `tensorboard`, which graft doesn't install. The Keras callback also needs `fit`,
+which not all phases use.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import tensorflow as tf
 from graft.trainer.loops.training_loop import History
 
 _EVAL_PREFIX = "eval_"
-# `tf.summary.scalar` would be this, if TensorBoard were installed beside TensorFlow.
+# The metadata that `tf.summary.scalar` writes.
 _SCALAR = tf.compat.v1.SummaryMetadata(
     plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"),
     data_class="DATA_CLASS_SCALAR",
@@ -24,10 +28,13 @@ _SCALAR = tf.compat.v1.SummaryMetadata(
 
 
 class EventFiles:
-    """Writes what a history gained since the last call; an `OnEpoch`."""
+    """Writes the new rows of a history at each call. It is an `OnEpoch`.
+
+    Args:
+        folder: Folder for the event files of `train` and `eval`.
+    """
 
     def __init__(self, folder: str) -> None:
-        """Open a file for `train` and one for `eval` below the folder."""
         self._writers = {
             split: tf.summary.create_file_writer(os.path.join(folder, split))
             for split in ("train", "eval")
@@ -35,7 +42,12 @@ class EventFiles:
         self._num_written: dict[str, int] = {}
 
     def __call__(self, phase: str, history: History) -> None:
-        """Write the rows of a phase's history that are new."""
+        """Write the new rows of a phase's history.
+
+        Args:
+            phase: Name of the phase.
+            history: All rows of the phase so far.
+        """
         num_rows = len(next(iter(history.values()), ()))
         for row in range(self._num_written.get(phase, 0), num_rows):
             self._num_written[phase] = row + 1

@@ -1,4 +1,4 @@
-"""Unfreeze parts of a backbone by name, each with its own share of the rate."""
+"""Unfreeze blocks of a backbone by name, each with its own learning rate."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from graft.trainer.config import FineTuneConfig
 logger = logging.getLogger(__name__)
 
 _DEFAULT_SHARE = 0.2
-"""Share of the layers with weights that a preset without a boundary unfreezes."""
+"""Share of the layers to unfreeze if neither config nor preset names blocks."""
 
 
 def unfreeze(
     backbone: keras.Model, preset: Preset, config: FineTuneConfig
 ) -> list[list[keras.layers.Layer]]:
-    """Make the chosen part of a backbone trainable, in place, and freeze the rest.
+    """Make the chosen blocks of a backbone trainable and freeze the rest, in place.
 
     Args:
         backbone: A model of `build_backbone`.
-        preset: Gives the boundary when the config names none.
+        preset: Names the blocks if the config doesn't.
         config: Blocks or the first layer to unfreeze.
 
     Returns:
-        The unfrozen layers that have weights, by block, from shallow to deep.
+        The unfrozen layers with weights, by block, from shallow to deep.
 
     Raises:
-        UserError: A block or layer that is named does not exist; the
-            message gives the nearest names.
+        UserError: A named block or layer doesn't exist. The message suggests similar
+            names.
     """
     layers = [layer for layer in backbone.layers if layer.weights]
     blocks = _chosen_blocks(backbone, layers, preset, config)
@@ -47,7 +47,15 @@ def unfreeze(
 def rate_factors(
     blocks: list[list[keras.layers.Layer]], config: FineTuneConfig
 ) -> dict[str, float]:
-    """Return, for each unfrozen variable's path, the factor on the head's rate."""
+    """Return the rate of each unfrozen variable as a factor on the head's rate.
+
+    Args:
+        blocks: Result of `unfreeze`.
+        config: `backbone_rate_factor` and `block_rate_decay` are read.
+
+    Returns:
+        Path of a variable to its factor.
+    """
     factors = {}
     for depth, block in enumerate(reversed(blocks)):
         factor = config.backbone_rate_factor * config.block_rate_decay**depth
@@ -83,7 +91,7 @@ def _chosen_blocks(
     kept = [block for block in blocks if block]
     if not kept:
         raise UserError(
-            "`fine_tune` leaves nothing to unfreeze: the cut removed the preset's last "
+            "`fine_tune` has nothing to unfreeze: the cut removed the preset's last "
             f"blocks {list(prefixes)}. Name others under `blocks`"
         )
     return sorted(kept, key=lambda block: order[block[0].name])

@@ -1,6 +1,6 @@
-"""Epochs with the backbone in the loop: images stream from disk through Keras's `fit`.
+"""Run epochs with the backbone in the loop: images stream from disk to Keras's `fit`.
 
-Images are shuffled while they are still encoded, a tenth of the size of their pixels.
+Images are shuffled while they are encoded, since decoded pixels take much more memory.
 """
 
 from __future__ import annotations
@@ -23,16 +23,15 @@ _SHUFFLE_BUFFER = 1000
 
 @dataclass(frozen=True)
 class ImageStream:
-    """Images on their way from disk."""
+    """A stream of labelled images from disk."""
 
     records: tf.data.Dataset
-    """Pairs in an order that does not change: an image, in any form, and its label,
-    int64 ()."""
+    """Pairs of an image, in any form, and its label, int64 (). Their order is fixed."""
     decode: Callable[[Any], tf.Tensor] = tf.identity
-    """One image of `records` to pixels, float32 (H, W, 3), as the preset wants them."""
+    """Converts an image of `records` to preprocessed pixels, float32 (H, W, 3)."""
 
     def count_labels(self, num_classes: int) -> np.ndarray:
-        """Count the images of each class, int64 (K + 1,); last those of no class."""
+        """Count the images per class, int64 (K + 1,); the last count is of no class."""
         counts = np.zeros(num_classes + 1, np.int64)
         for labels in self.records.map(lambda _, label: label).batch(1024):
             counts += np.bincount(
@@ -43,7 +42,16 @@ class ImageStream:
     def batches(
         self, records: tf.data.Dataset, size: int, num_classes: int
     ) -> tf.data.Dataset:
-        """Decode some of the records to batches of pixels and one-hot targets."""
+        """Decode records to batches of pixels and one-hot targets.
+
+        Args:
+            records: `self.records`, or some of them in any order.
+            size: Batch size, B.
+            num_classes: Number of classes, K.
+
+        Returns:
+            Batches of pixels, float32 (B, H, W, 3), and targets, float32 (B, K).
+        """
         return records.map(
             lambda image, label: (self.decode(image), tf.one_hot(label, num_classes)),
             num_parallel_calls=tf.data.AUTOTUNE,
@@ -55,12 +63,12 @@ class ImageEpochs:
     """Runs epochs of a compiled model over streams of images.
 
     Args:
-        model: Pixels to logits, compiled.
+        model: Compiled model from pixels to logits.
         train: Images to train on.
-        evaluation: Images for choosing.
+        evaluation: Images of `eval`.
         training: Batch size, seed, sampling, mixup and CutMix.
-        num_examples: Images of `train`.
-        num_classes: K.
+        num_examples: Number of images in `train`.
+        num_classes: Number of classes, K.
     """
 
     def __init__(
@@ -83,7 +91,17 @@ class ImageEpochs:
         ).prefetch(tf.data.AUTOTUNE)
 
     def train(self, epoch: int) -> Logs:
-        """Train for one epoch, in an order that seed and epoch decide."""
+        """Train for one epoch, in an order that depends on seed and epoch only.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+
+        Returns:
+            `loss` and `accuracy`, averaged over examples.
+
+        Raises:
+            NonFiniteLoss: The loss of a step is NaN or infinite.
+        """
         guard = _FiniteLossGuard()
         logs = self._model.fit(
             self._batches_of(epoch),
@@ -96,7 +114,7 @@ class ImageEpochs:
         return {"loss": logs["loss"][-1], "accuracy": logs["accuracy"][-1]}
 
     def evaluate(self) -> Logs:
-        """Score the model on `eval`."""
+        """Return `loss` and `accuracy` on `eval`."""
         scores = self._model.evaluate(self._evaluation, verbose=0, return_dict=True)
         return {"loss": scores["eval_loss"], "accuracy": scores["accuracy"]}
 
@@ -111,7 +129,7 @@ class ImageEpochs:
             ]
             records = tf.data.Dataset.sample_from_datasets(parts, seed=seed)
             records = records.take(self._num_examples)
-        # The order is that of the seed, however often and wherever it is iterated.
+        # Each device of a strategy iterates this dataset and must see the same order.
         records = records.shuffle(
             _SHUFFLE_BUFFER, seed=seed, reshuffle_each_iteration=False
         )
@@ -123,7 +141,7 @@ class ImageEpochs:
 
 
 class _FiniteLossGuard(keras.callbacks.Callback):
-    """Ends an epoch whose loss is NaN or infinite."""
+    """Raises `NonFiniteLoss` at the first step with a NaN or infinite loss."""
 
     def on_train_batch_end(
         self, batch: int, logs: Mapping[str, Any] | None = None

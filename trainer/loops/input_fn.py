@@ -1,4 +1,4 @@
-"""Input of training: stored features as arrays, images as a stream."""
+"""Read the input of training: stored features as arrays, images as a stream."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def load_features(patterns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Read stored bottleneck features into memory.
 
     Args:
-        patterns: File patterns of TFRecord shards, as BottleneckFeatures writes them.
+        patterns: File patterns of TFRecord shards, written by BottleneckFeatures.
 
     Returns:
         Features, float32 (N, F), and labels, int64 (N,), in the order of the shards.
 
     Raises:
-        DataError: There is not one record.
+        DataError: There are no records.
     """
     spec = {
         example_keys.FEATURES_KEY: tf.io.FixedLenSequenceFeature(
@@ -51,7 +51,7 @@ def load_features(patterns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     batches = list(dataset.as_numpy_iterator())
     if not batches:
         raise DataError(
-            "A split has no images: `train` and `eval` need some each. "
+            "A split has no images, but `train` and `eval` both need some. "
             "Add images, or change `data.splits`."
         )
     return (
@@ -66,9 +66,9 @@ def image_stream(
     """Stream images from shards of raw examples.
 
     Args:
-        patterns: File patterns of TFRecord shards, as ImageExampleGen writes them.
+        patterns: File patterns of TFRecord shards, written by ImageExampleGen.
         transform: The Transform graph as a layer.
-        label_map: Of the training split; what is not in it has the label `NO_LABEL`.
+        label_map: Label map of `train`. Other classes get the label `NO_LABEL`.
     """
     spec = {
         key: tf.io.FixedLenFeature([], tf.string)
@@ -78,7 +78,7 @@ def image_stream(
 
     def parse(serialized: tf.Tensor) -> tuple[Mapping[str, tf.Tensor], tf.Tensor]:
         raw = tf.io.parse_single_example(serialized, spec)
-        # Not through the Transform graph: it would decode the image too.
+        # The Transform graph has the label too, but would decode the image for it.
         matches = tf.equal(names, raw[example_keys.CLASS_NAME_KEY])
         label = tf.where(tf.reduce_any(matches), tf.argmax(matches), NO_LABEL)
         return raw, label
@@ -91,5 +91,5 @@ def image_stream(
 
 
 def files_digest(patterns: Sequence[str]) -> str:
-    """Return the SHA-256 of all bytes of the files, 64 hexadecimal digits."""
+    """Return the SHA-256 of the bytes of all matching files, 64 hexadecimal digits."""
     return hashing.hash_files(list_shards(patterns))

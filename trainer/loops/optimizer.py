@@ -1,4 +1,4 @@
-"""Optimizers with a learning rate of their own for each part of the network."""
+"""Optimizers with separate learning rates for parts of the network."""
 
 from __future__ import annotations
 
@@ -13,12 +13,20 @@ from graft.trainer.config import TrainingConfig
 
 
 class RateSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A climb from zero over `warmup_steps`, then constant or a cosine down to zero."""
+    """A linear warm-up from zero, then a constant rate or a cosine decay to zero.
+
+    `keras.optimizers.schedules.CosineDecay` has a warm-up, but no constant rate.
+
+    Args:
+        peak: Rate after the warm-up.
+        total_steps: Steps of the phase.
+        warmup_steps: Steps of the warm-up.
+        is_cosine: Whether the rate decays.
+    """
 
     def __init__(
         self, peak: float, *, total_steps: int, warmup_steps: int, is_cosine: bool
     ) -> None:
-        """Keep the peak rate and the numbers of steps."""
         super().__init__()
         self.peak = peak
         self.total_steps = max(1, total_steps)
@@ -48,14 +56,14 @@ class RateSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class _RatePerVariable:
-    """Mixed into an optimizer: scales the rate by the variable's path.
+    """Optimizer mixin that scales the learning rate of each variable by its path.
 
-    Keras' `MultiOptimizer` does not do. It is missing from the Keras that Python 3.10
-    gets, clips each part's gradients on their own, and has no `learning_rate`, which
-    the plateau schedule sets.
+    Keras's `MultiOptimizer` doesn't fit. The Keras for Python 3.10 lacks it. It clips
+    the gradients of each part separately. It has no `learning_rate`, which the plateau
+    schedule sets.
 
-    It also leaves the averaged weights (EMA) alone at the end of Keras's `fit`, which
-    the training loop calls once an epoch: `training_loop` decides when to take them.
+    The mixin also stops Keras's `fit`, which runs once per epoch, from assigning
+    averaged weights (EMA) at its end. `training_loop` does it when needed.
     """
 
     rate_factors: Mapping[str, float] = {}
@@ -67,33 +75,33 @@ class _RatePerVariable:
         ]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        # How Keras documents an optimizer of one's own to find what is a variable's.
+        # Keras documents this method for custom optimizers.
         index = self._get_variable_index(variable)  # type: ignore[attr-defined]
         rate = learning_rate * self._factors[index]
         super().update_step(gradient, variable, rate)  # type: ignore[misc]
 
     def finalize_variable_values(self, var_list: Any) -> None:
-        """Do nothing; see `take_average`."""
+        """Do nothing; see `assign_average`."""
 
-    def take_average(self, var_list: Any) -> None:
+    def assign_average(self, var_list: Any) -> None:
         """Overwrite weights with their averages (EMA)."""
         super().finalize_variable_values(var_list)  # type: ignore[misc]
 
 
 class AdamByPart(_RatePerVariable, keras.optimizers.Adam):
-    """Adam with a rate for each part."""
+    """Adam with a learning rate per variable."""
 
 
 class AdamWByPart(_RatePerVariable, keras.optimizers.AdamW):
-    """AdamW with a rate for each part."""
+    """AdamW with a learning rate per variable."""
 
 
 class SGDByPart(_RatePerVariable, keras.optimizers.SGD):
-    """SGD with a rate for each part."""
+    """SGD with a learning rate per variable."""
 
 
 class RMSpropByPart(_RatePerVariable, keras.optimizers.RMSprop):
-    """RMSprop with a rate for each part."""
+    """RMSprop with a learning rate per variable."""
 
 
 def build_optimizer(
@@ -105,15 +113,15 @@ def build_optimizer(
     steps_per_epoch: int,
     rate_factors: Mapping[str, float] | None = None,
 ) -> keras.optimizers.Optimizer:
-    """Build the optimizer of one phase.
+    """Build the optimizer of one training phase.
 
     Args:
         training: Kind of optimizer and schedule, weight decay, momentum, clipping, EMA.
-        learning_rate: Peak rate.
-        warmup_epochs: Length of the climb from zero.
-        epochs: Length of the phase.
-        steps_per_epoch: Batches of one epoch.
-        rate_factors: Path of a variable to the factor on its rate.
+        learning_rate: Peak learning rate.
+        warmup_epochs: Length of the warm-up in epochs.
+        epochs: Length of the phase in epochs.
+        steps_per_epoch: Number of batches per epoch.
+        rate_factors: Path of a variable to the factor on its rate; missing paths: 1.
     """
     rate: Any = learning_rate
     if training.schedule != "plateau":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -19,20 +19,13 @@ from graft.trainer.config import (
     ModelConfig,
     TrainingConfig,
 )
-from graft.trainer.heads.cross_validation import choose_penalty
 from graft.trainer.heads.head import build_head, signed_power
-from graft.trainer.heads.linear import (
-    LinearSolution,
-    Prepared,
-    fit_logistic_regression,
-    prepare,
-)
+from graft.trainer.heads.linear import Prepared
 from graft.trainer.heads.objective import (
     Objective,
     build_objective,
     resolve_class_weights,
 )
-from graft.trainer.heads.ridge import fit_ridge
 from graft.trainer.loops.array_epochs import ArrayEpochs, Arrays
 from graft.trainer.loops.augmentation import build_augmentation
 from graft.trainer.loops.checkpoint import Checkpoint
@@ -40,6 +33,7 @@ from graft.trainer.loops.devices import PLAIN_POLICY, dtype_policy
 from graft.trainer.loops.early_checks import check_solver
 from graft.trainer.loops.fine_tuning import rate_factors, unfreeze
 from graft.trainer.loops.image_epochs import ImageEpochs, ImageStream
+from graft.trainer.loops.linear_heads import fit_linear_head
 from graft.trainer.loops.optimizer import build_optimizer
 from graft.trainer.loops.training_loop import (
     History,
@@ -54,14 +48,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Fitted:
-    """What training gives."""
+    """The result of training."""
 
     head: keras.Model
-    """Features to logits, (B, K) or (B, 1)."""
+    """Model from features to logits, (B, K) or (B, 1)."""
     history: History
-    """Metric name to its value per epoch (per penalty tried, for `lbfgs`)."""
+    """Metric name to its value per epoch, or per penalty for `lbfgs` and `ridge`."""
     seconds: float
-    """Duration of training."""
+    """Duration of training in seconds."""
 
 
 def fit_head(
@@ -78,28 +72,28 @@ def fit_head(
 ) -> Fitted:
     """Train a head on stored features.
 
-    A linear head is solved by L-BFGS or as ridge regression, with the penalty chosen on
-    `evaluation` or by cross-validation, unless the config names another optimizer;
-    other heads are trained by gradient steps.
+    A linear head is fitted by `lbfgs` or `ridge`, unless the config names another
+    optimizer. Other heads are trained by gradient steps. The many arguments are
+    independent settings of one training, so they are not grouped.
 
     Args:
         train: Features, float32 (N, F), flattened row by row or not, and labels.
-        evaluation: The same for choosing and early stopping.
+        evaluation: Features and labels of `eval`, for selection and early stopping.
         model: `head` and `output` are read.
         training: Optimizer, epochs and the like.
-        num_classes: K.
+        num_classes: Number of classes, K.
         feature_shape: Shape of one example's features, if they are stored flattened.
         checkpoint_dir: Folder to save to after each epoch and to resume from.
-        on_epoch: What to tell about every epoch, for instance `EventFiles`.
-        prepared: From `prepare_linear` of the same data, where more heads are fitted.
+        on_epoch: Callback after each epoch, for instance `EventFiles`.
+        prepared: Result of `prepare_linear` for the same data, to share between fits.
 
     Returns:
-        The head, its history and the time it took.
+        The head, its history and the duration.
 
     Raises:
         DataError: A class is missing from `train`, or a split is empty.
-        UserError: The head does not fit the features or the number of classes.
-        TrainingError: The loss is not finite.
+        UserError: The head doesn't fit the features or the number of classes.
+        TrainingError: The features or the loss are not finite.
     """
     started = time.monotonic()
     _set_seed(training)
@@ -113,22 +107,49 @@ def fit_head(
         count_labels(evaluation[1], num_classes),
         training,
     )
-    for name, (x, _) in (("train", train), ("eval", evaluation)):
-        broken = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(1))
-        if len(broken):
-            raise TrainingError(
-                f"{len(broken)} of {len(x)} features of `{name}` are not finite: "
-                f"compute them again. Received: the first is example {broken[0]}"
-            )
+    _check_finite("train", train[0])
+    _check_finite("eval", evaluation[0])
     is_linear = not model.head and len(shape) == 1
     check_solver(model, training, is_pooled=len(shape) == 1)
     if is_linear and training.optimizer in ("auto", *SOLVERS):
-        head, history = _solve(
-            train, evaluation, model, training, num_classes, weights, prepared
+        head, history = fit_linear_head(
+            train,
+            evaluation,
+            model=model,
+            training=training,
+            num_classes=num_classes,
+            class_weights=weights,
+            prepared=prepared,
         )
         if on_epoch:
             on_epoch("head", history)
-        return Fitted(head, history, time.monotonic() - started)
+    else:
+        head, history = _fit_by_epochs(
+            train,
+            evaluation,
+            model=model,
+            training=training,
+            class_weights=weights,
+            num_classes=num_classes,
+            checkpoint_dir=checkpoint_dir,
+            on_epoch=on_epoch,
+        )
+    return Fitted(head, history, time.monotonic() - started)
+
+
+def _fit_by_epochs(
+    train: Arrays,
+    evaluation: Arrays,
+    *,
+    model: ModelConfig,
+    training: TrainingConfig,
+    class_weights: Sequence[float] | None,
+    num_classes: int,
+    checkpoint_dir: str | None,
+    on_epoch: OnEpoch | None,
+) -> tuple[keras.Model, History]:
+    """Train a head by gradient steps; see `fit_head` for the arguments."""
+    shape = train[0].shape[1:]
     standardize = training.standardize
     if standardize is None:
         standardize = len(shape) == 1
@@ -143,7 +164,7 @@ def fit_head(
     if standardize:
         head.get_layer("standardization").adapt(signed_power(train[0], power))
     num_examples = len(train[1])
-    objective = _compile(head, training, weights, num_examples)
+    objective = _compile(head, training, class_weights, num_examples)
     epochs = ArrayEpochs(
         head,
         objective,
@@ -161,7 +182,7 @@ def fit_head(
         Checkpoint(checkpoint_dir, "head", fingerprint),
         on_epoch,
     )
-    return Fitted(head, history, time.monotonic() - started)
+    return head, history
 
 
 def fit_end_to_end(
@@ -175,27 +196,28 @@ def fit_end_to_end(
     checkpoint_dir: str | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Fitted:
-    """Train with the backbone in the loop: the head first, then parts of the backbone.
+    """Train with the backbone in the loop: the head first, then blocks of the backbone.
 
-    The backbone runs in inference mode throughout, so its BatchNormalization statistics
-    stay put. With strategy `fine_tune` it is changed in place.
+    The backbone is always in inference mode, so its BatchNormalization statistics don't
+    change. Strategy `fine_tune` changes its weights in place. The many arguments are
+    independent settings of one training, so they are not grouped.
 
     Args:
         train: Images to train on.
-        evaluation: Images for choosing and early stopping.
-        backbone: Pixels to features, from `build_backbone`.
+        evaluation: Images of `eval`, for early stopping and the best epoch.
+        backbone: Model from pixels to features, from `build_backbone`.
         model: Preset, head and output.
         training: Strategy, augmentation, epochs and the like.
-        num_classes: K.
+        num_classes: Number of classes, K.
         checkpoint_dir: Folder to save to after each epoch and to resume from.
-        on_epoch: What to tell about every epoch, for instance `EventFiles`.
+        on_epoch: Callback after each epoch, for instance `EventFiles`.
 
     Returns:
-        The head, the history of both phases, one after the other, and the time taken.
+        The head, the concatenated history of both phases, and the duration.
 
     Raises:
         DataError: A class is missing from `train`, or a split is empty.
-        UserError: The head does not fit, or there is no such block to unfreeze.
+        UserError: The head doesn't fit, or a block to unfreeze doesn't exist.
         TrainingError: The loss is not finite.
     """
     started = time.monotonic()
@@ -204,7 +226,7 @@ def fit_end_to_end(
     weights = _check_labels(counts, evaluation.count_labels(num_classes), training)
     num_examples = int(counts.sum())
     head = build_head(model, backbone.output_shape[1:], num_classes)
-    network = _in_the_loop(backbone, head, model, training)
+    network = _join_network(backbone, head, model, training)
     epochs = ImageEpochs(
         network,
         train,
@@ -239,7 +261,7 @@ def fit_end_to_end(
 
 
 def count_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Count the examples of each class, int64 (K + 1,); last those of no class."""
+    """Count the examples per class, int64 (K + 1,); the last count is of no class."""
     known = np.where(labels < 0, num_classes, labels)
     return np.bincount(known, minlength=num_classes + 1)
 
@@ -247,7 +269,7 @@ def count_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
 def _check_labels(
     train: np.ndarray, evaluation: np.ndarray, training: TrainingConfig
 ) -> tuple[float, ...] | None:
-    """Check the counts of each class, int64 (K + 1,); return the classes' weights."""
+    """Check the counts of each class, int64 (K + 1,), and return class weights."""
     if not train.sum() or not evaluation.sum():
         raise DataError(
             "`train` and `eval` need images. Received: "
@@ -262,86 +284,20 @@ def _check_labels(
     return resolve_class_weights(training, train[:-1].tolist())
 
 
+def _check_finite(split: str, features: np.ndarray) -> None:
+    count = len(features)
+    broken = np.flatnonzero(~np.isfinite(features).reshape(count, -1).all(1))
+    if len(broken):
+        raise TrainingError(
+            f"{len(broken)} of {count} features of `{split}` are not finite: "
+            f"compute them again. Received: the first is example {broken[0]}"
+        )
+
+
 def _set_seed(training: TrainingConfig) -> None:
     keras.utils.set_random_seed(training.seed)
     if training.deterministic:
         tf.config.experimental.enable_op_determinism()
-
-
-def _solve(  # noqa: PLR0917
-    train: Arrays,
-    evaluation: Arrays,
-    model: ModelConfig,
-    training: TrainingConfig,
-    num_classes: int,
-    class_weights: Sequence[float] | None,
-    prepared: Prepared | None,
-) -> tuple[keras.Model, History]:
-    """Fit a linear head as a whole; one logit is the difference of two."""
-    power = training.feature_power
-    head = build_head(model, train[0].shape[1:], num_classes, feature_power=power)
-    train, evaluation = ((signed_power(x, power), y) for x, y in (train, evaluation))
-    fit = _solver(training, num_classes, class_weights)
-    penalties: Sequence[float] = training.regularization
-    path = None
-    if training.cross_validation_folds and len(penalties) > 1:
-        penalty, path = choose_penalty(
-            lambda one, other: fit(one, other, penalties),
-            train,
-            evaluation,
-            num_folds=training.cross_validation_folds,
-            seed=training.seed,
-        )
-        penalties = [penalty]
-    # Folds are prepared on their own, all of `train` has been.
-    fit = _solver(training, num_classes, class_weights, prepared)
-    solution = fit(train, evaluation, penalties)
-    kernel, bias = solution.kernel, solution.bias
-    if model.output == "sigmoid":
-        kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
-    head.get_layer("logits").set_weights([kernel, bias])
-    rows = path or solution.path
-    return head, {key: [row[key] for row in rows] for key in rows[0]}
-
-
-def prepare_linear(
-    train: Arrays, evaluation: Arrays, training: TrainingConfig
-) -> Prepared:
-    """Return what all fits of `lbfgs` to the same pooled features share."""
-    power = training.feature_power
-    return prepare(
-        signed_power(train[0], power),
-        signed_power(evaluation[0], power),
-        standardize=training.standardize is not False,
-    )
-
-
-def _solver(
-    training: TrainingConfig,
-    num_classes: int,
-    class_weights: Sequence[float] | None,
-    prepared: Prepared | None = None,
-) -> Callable[[Arrays, Arrays, Sequence[float]], LinearSolution]:
-    standardize = training.standardize is not False
-    if training.optimizer == "ridge":
-        return lambda train, evaluation, penalties: fit_ridge(
-            train,
-            evaluation,
-            penalties=penalties,
-            num_classes=num_classes,
-            class_weights=class_weights,
-            standardize=standardize,
-        )
-    return lambda train, evaluation, penalties: fit_logistic_regression(
-        train,
-        evaluation,
-        penalties=penalties,
-        num_classes=num_classes,
-        class_weights=class_weights,
-        label_smoothing=training.label_smoothing,
-        standardize=standardize,
-        prepared=prepared,
-    )
 
 
 def _compile(
@@ -352,7 +308,7 @@ def _compile(
     *,
     factors: dict[str, float] | None = None,
 ) -> Objective:
-    """Compile for the first phase, or, with factors on the rate, for the second."""
+    """Compile for the first phase, or for the second if there are rate factors."""
     spec = training if factors is None else training.fine_tune
     objective = build_objective(training, class_weights)
     network.compile(
@@ -374,18 +330,18 @@ def _num_steps(num_examples: int, training: TrainingConfig) -> int:
     return -(-num_examples // training.batch_size)
 
 
-def _in_the_loop(
+def _join_network(
     backbone: keras.Model,
     head: keras.Model,
     model: ModelConfig,
     training: TrainingConfig,
 ) -> keras.Model:
-    """Join augmentation (in training alone), backbone (in inference mode) and head."""
+    """Join augmentation (only in training), backbone (in inference mode) and head."""
     image = keras.Input(backbone.input_shape[1:], name="image", dtype="float32")
     x = image
     if training.augmentation != AugmentationConfig():
         scaling = get_preset(model.preset).scaling
-        # 16 bits are too few for the 256 values of a pixel.
+        # Rounding to 16 bits would change the values of pixels.
         with dtype_policy(PLAIN_POLICY):
             augmentation = build_augmentation(
                 training.augmentation, scaling, training.seed
@@ -395,17 +351,19 @@ def _in_the_loop(
 
 
 class InferenceMode(keras.layers.Layer):
-    """Runs a model in inference mode whatever mode it is called in.
+    """Runs a model in inference mode, even during training.
 
-    Keras passes the training mode of a functional model on to the models within, over a
-    `training=False` that they were called with, so that argument does not do.
+    The argument `training=False` isn't enough: a functional model in training mode
+    overrides it for the models inside.
+
+    Args:
+        model: A built model.
     """
 
     def __init__(self, model: keras.Model) -> None:
-        """Wrap a built model."""
         super().__init__(name="inference_mode")
         self.model = model
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        """Return the model's outputs, BatchNormalization by its stored statistics."""
+        """Return the model's outputs with stored BatchNormalization statistics."""
         return self.model(inputs, training=False)

@@ -1,7 +1,7 @@
-"""The loop over epochs that every gradient-trained phase shares.
+"""Run the epochs of a training phase: schedules, early stopping, checkpoints.
 
-What an epoch does depends on the seed and its number alone, so that a run which was
-killed and resumed ends with the weights of an unbroken one.
+The randomness of an epoch depends only on the seed and the epoch's number. So a run
+that was killed and resumed ends with the weights of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -27,30 +27,40 @@ _PLATEAU_FACTOR = 1.0 / 3.0
 Logs = Mapping[str, float]
 History = dict[str, list[float]]
 OnEpoch = Callable[[str, History], None]
-"""Called with a phase's name and its history so far, after each epoch and on resuming.
+"""Callback with a phase's name and its history so far.
 
-It may raise to end the training.
+It is called after each epoch and after resuming. It may raise to end the training.
 """
 
 
 class NonFiniteLoss(Exception):
-    """The loss of a step is NaN or infinite."""
+    """The loss of a step is NaN or infinite.
+
+    Args:
+        step: Step within the epoch, from 1.
+        loss: The loss.
+    """
 
     def __init__(self, step: int, loss: float) -> None:
-        """Keep the step in the epoch, counted from 1, and the loss."""
         super().__init__(step, loss)
         self.step = step
         self.loss = loss
 
 
 class Epochs(Protocol):
-    """The data of a phase, and how an epoch runs over them."""
+    """Runs epochs over the data of a phase."""
 
     def train(self, epoch: int) -> Logs:
-        """Train for the epoch of this number, from 0; return `loss` and `accuracy`.
+        """Train for one epoch.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+
+        Returns:
+            `loss` and `accuracy`, averaged over examples.
 
         Raises:
-            NonFiniteLoss: At the first such step.
+            NonFiniteLoss: The loss of a step is NaN or infinite.
         """
 
     def evaluate(self) -> Logs:
@@ -59,7 +69,7 @@ class Epochs(Protocol):
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of training: its name, its length, and its data."""
+    """A training phase: its name, its length, and its data."""
 
     name: str
     epochs: int
@@ -68,9 +78,15 @@ class Phase:
 
 
 def fingerprint_of(model: ModelConfig, training: TrainingConfig, *facts: Any) -> str:
-    """Return what a checkpoint must have been written for, to be resumed."""
-    how = training.model_dump(exclude={"checkpoints", "tensorboard"})
-    text = json.dumps([model.model_dump(), how, facts], default=str)
+    """Return a hash that identifies a training. A checkpoint resumes only the same one.
+
+    Args:
+        model: The network.
+        training: All settings count except for where to write files.
+        *facts: Other values that the training depends on.
+    """
+    settings = training.model_dump(exclude={"checkpoints", "tensorboard"})
+    text = json.dumps([model.model_dump(), settings, facts], default=str)
     return hashing.hash_bytes(text.encode())
 
 
@@ -81,20 +97,22 @@ def run_phase(
     checkpoint: Checkpoint,
     on_epoch: OnEpoch | None = None,
 ) -> History:
-    """Train a compiled model, and leave it with its best weights.
+    """Train a compiled model, and restore its best weights.
+
+    Training resumes from the checkpoint if there is one.
 
     Args:
-        model: A compiled model, its optimizer from `build_optimizer`.
+        model: A compiled model with an optimizer from `build_optimizer`.
         phase: Length and data.
-        training: Early stopping, plateau, EMA and what to restore.
-        checkpoint: Where to save after each epoch, and to resume from.
-        on_epoch: What to tell about every epoch.
+        training: Early stopping, plateau, EMA, and whether to restore the best weights.
+        checkpoint: Checkpoint to resume from and to save after each epoch.
+        on_epoch: Callback after each epoch.
 
     Returns:
         Per epoch: loss, accuracy, eval_loss, eval_accuracy, learning_rate, seconds.
 
     Raises:
-        TrainingError: The loss is not finite; the last good checkpoint stays.
+        TrainingError: The loss is not finite. The last good checkpoint stays.
     """
     model.optimizer.build(model.trainable_variables)
     state = checkpoint.restore(model) or LoopState()
@@ -103,23 +121,7 @@ def run_phase(
     if on_epoch and state.epoch:
         on_epoch(phase.name, state.history)
     while state.epoch < phase.epochs and not state.is_finished:
-        started = time.monotonic()
-        _seed_layers(model, training.seed, state.epoch)
-        try:
-            logs = phase.data.train(state.epoch)
-        except NonFiniteLoss as error:
-            raise _stopped(error, phase, state.epoch, checkpoint.place) from None
-        raw = _take_average(model, training)
-        scores = phase.data.evaluate()
-        state.epoch += 1
-        _record(state, logs, scores, model, time.monotonic() - started)
-        is_best = scores["loss"] < state.best_loss
-        if is_best:
-            state.best_loss, state.best_epoch = float(scores["loss"]), state.epoch
-            checkpoint.best = model.get_weights()
-        if raw is not None:
-            model.set_weights(raw)
-        _adjust(model, state, training)
+        is_best = _run_epoch(model, phase, training, checkpoint, state)
         if on_epoch:
             on_epoch(phase.name, state.history)
         checkpoint.save(model, state, is_best=is_best)
@@ -133,37 +135,69 @@ def run_phase(
     if training.restore_best and checkpoint.best is not None:
         model.set_weights(checkpoint.best)
     else:
-        _take_average(model, training)
+        _assign_average(model, training)
     return state.history
 
 
-def _stopped(
-    error: NonFiniteLoss, phase: Phase, epoch: int, place: str
+def _run_epoch(
+    model: keras.Model,
+    phase: Phase,
+    training: TrainingConfig,
+    checkpoint: Checkpoint,
+    state: LoopState,
+) -> bool:
+    """Train and evaluate for one epoch, and update `state`.
+
+    Returns:
+        Whether the epoch is the best so far.
+    """
+    started = time.monotonic()
+    _seed_layers(model, training.seed, state.epoch)
+    try:
+        logs = phase.data.train(state.epoch)
+    except NonFiniteLoss as error:
+        raise _non_finite(error, phase, state.epoch, checkpoint.location) from None
+    raw = _assign_average(model, training)
+    scores = phase.data.evaluate()
+    state.epoch += 1
+    _record(state, logs, scores, model, time.monotonic() - started)
+    is_best = bool(scores["loss"] < state.best_loss)
+    if is_best:
+        state.best_loss, state.best_epoch = float(scores["loss"]), state.epoch
+        checkpoint.best = model.get_weights()
+    if raw is not None:
+        model.set_weights(raw)
+    _update_schedule(model, state, training)
+    return is_best
+
+
+def _non_finite(
+    error: NonFiniteLoss, phase: Phase, epoch: int, location: str
 ) -> TrainingError:
     step = epoch * phase.steps_per_epoch + error.step
     return TrainingError(
         f"the loss became {error.loss} at step {step} (epoch {epoch + 1}) of "
         f"{phase.name}: lower `learning_rate`, set `gradient_clip_norm`, or look for "
-        f"broken inputs. The last good checkpoint is {place}"
+        f"broken inputs. The last good checkpoint is {location}"
     )
 
 
 def _seed_layers(model: keras.Model, seed: int, epoch: int) -> None:
-    """Set the random state of dropout and augmentation for an epoch."""
+    """Seed dropout and augmentation for an epoch."""
     states = [variable for variable in model.variables if "seed_gen" in variable.path]
     rng = np.random.default_rng([seed, epoch])
     for state in states:
         state.assign(rng.integers(2**32, size=2, dtype=np.uint32))
 
 
-def _take_average(model: keras.Model, training: TrainingConfig) -> list[Any] | None:
-    """Put the averaged weights in; return the raw ones, or None without EMA."""
+def _assign_average(model: keras.Model, training: TrainingConfig) -> list[Any] | None:
+    """Assign the averaged weights; return the raw ones, or None without EMA."""
     if training.ema_momentum is None:
         return None
     raw: list[Any] = model.get_weights()
-    # float16 wraps the optimizer in one that scales the loss.
+    # With float16, Keras wraps the optimizer in one that scales the loss.
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    optimizer.take_average(model.trainable_variables)
+    optimizer.assign_average(model.trainable_variables)
     return raw
 
 
@@ -184,7 +218,9 @@ def _record(
         state.history.setdefault(key, []).append(float(value))
 
 
-def _adjust(model: keras.Model, state: LoopState, training: TrainingConfig) -> None:
+def _update_schedule(
+    model: keras.Model, state: LoopState, training: TrainingConfig
+) -> None:
     """Lower the rate of a plateau schedule, or stop early."""
     waited = state.epoch - state.best_epoch
     if training.schedule == "plateau":

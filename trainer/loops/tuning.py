@@ -1,9 +1,9 @@
 """Search for a head on stored features: its layers, its optimizer, its penalties.
 
-Optuna's TPE proposes (Bergstra et al., "Algorithms for Hyper-Parameter Optimization",
-NeurIPS 2011), `eval` decides, and what is worse than the median of earlier trials at
-the same epoch is given up. A trial trains by `fit_head` with the seed of the config: a
-run with its values gives the same head.
+Optuna's TPE sampler proposes heads (Bergstra et al., "Algorithms for Hyper-Parameter
+Optimization", NeurIPS 2011). They are compared on `eval`. A trial that is worse than
+the median of earlier trials at the same epoch is pruned. A trial trains by `fit_head`
+with the config's seed, so a run with the same values gives the same head.
 """
 
 from __future__ import annotations
@@ -26,40 +26,41 @@ from graft.trainer.config import ModelConfig, TrainingConfig
 from graft.trainer.heads.linear import Prepared
 from graft.trainer.heads.objective import probabilities
 from graft.trainer.loops.array_epochs import Arrays
-from graft.trainer.loops.training import fit_head, prepare_linear
+from graft.trainer.loops.linear_heads import prepare_linear
+from graft.trainer.loops.training import fit_head
 
 Metric = Literal["loss", "accuracy"]
 
 SEARCH_VERSION = "2"
-"""Raise it when `propose` changes: a study of another one is not gone on with."""
+"""Raise it when `propose` changes. A study continues only with the same version."""
 _STARTUP_TRIALS = 10
 _EPOCHS_BEFORE_PRUNING = 3
 _PATIENCE = 5
 _TIE_BREAK = 1e-6
-"""Weight of the loss among heads of the same accuracy."""
+"""Weight of the loss, to order heads of the same accuracy."""
 _LOSS, _ACCURACY, _VALUES = "eval_loss", "eval_accuracy", "values"
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a trial would write into a config."""
+    """The values that a trial sets in a config."""
 
     head: list[dict[str, Any]]
-    """`model.head`."""
+    """Value of `model.head`."""
     training: dict[str, Any]
-    """Keys of `training`."""
+    """Keys and values of `training`."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a head answers on `eval`."""
+    """Metrics of a head on `eval`."""
 
     loss: float
     """Mean log-loss."""
     accuracy: float
 
     def value(self, metric: Metric) -> float:
-        """Return what the search makes small."""
+        """Return the value that the search minimises."""
         if metric == "loss":
             return self.loss
         return 1.0 - self.accuracy + _TIE_BREAK * self.loss
@@ -67,7 +68,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Problem:
-    """What to search a head for."""
+    """Data, config and metric of a search for a head."""
 
     train: Arrays
     evaluation: Arrays
@@ -79,13 +80,18 @@ class Problem:
 
     @functools.cached_property
     def _prepared(self) -> Prepared:
-        """What all heads by L-BFGS share, most of the time that one takes."""
+        """Prepared features that all fits by L-BFGS share, since preparing is slow."""
         return prepare_linear(self.train, self.evaluation, self.training)
 
     def fit(
         self, proposal: Proposal | None, on_epoch: Callable[..., None] | None = None
     ) -> Score:
-        """Train a proposal, or with None what the config says, and score it."""
+        """Train a head and score it on `eval`.
+
+        Args:
+            proposal: Values to change in the config; None changes nothing.
+            on_epoch: Callback after each epoch.
+        """
         model, training = self.model, self.training
         if proposal is not None:
             model = ModelConfig.model_validate(
@@ -120,12 +126,12 @@ def propose(trial: optuna.Trial, strategy: str, *, is_vector: bool) -> Proposal:
     """Draw one point of the search space.
 
     Args:
-        trial: Where the values come from.
-        strategy: `linear` allows linear heads alone.
-        is_vector: Whether the features are pooled; maps are pooled or flattened first.
+        trial: Source of the values.
+        strategy: `linear` allows only linear heads.
+        is_vector: Whether features are pooled. Maps are pooled or flattened first.
     """
     if is_vector and trial.number == 0:
-        # In closed form for every penalty at once: one trial is all that there is.
+        # Ridge solves for all penalties at once, so it needs only one trial.
         return Proposal([], {"optimizer": "ridge", "label_smoothing": 0.0})
     kinds = ["lbfgs"] if is_vector else []
     if strategy != "linear":
@@ -180,12 +186,12 @@ def _gradient_steps(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def open_study(storage: str, name: str, seed: int) -> optuna.Study:
-    """Open a study, or begin it; trials that a kill broke off count as failed.
+    """Open or create a study. Interrupted trials are marked as failed.
 
     Args:
         storage: URL of a database.
-        name: Of the study: what is searched for, on what.
-        seed: Of the proposals.
+        name: Name of the study, unique for data and config.
+        seed: Seed of the proposals.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -199,7 +205,7 @@ def open_study(storage: str, name: str, seed: int) -> optuna.Study:
     )
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    # By the trials that there are: a study that goes on does not draw the same again.
+    # With the number of trials, a continued study draws new proposals.
     study.sampler = optuna.samplers.TPESampler(
         seed=seed + len(study.trials), n_startup_trials=_STARTUP_TRIALS
     )
@@ -207,7 +213,7 @@ def open_study(storage: str, name: str, seed: int) -> optuna.Study:
 
 
 def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Return the trials that were trained or given up for being worse."""
+    """Return the trials that were completed or pruned."""
     states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
     return list(study.get_trials(states=states))
 
@@ -223,16 +229,16 @@ def search(
     """Try heads until the study has `num_trials` of them.
 
     Args:
-        study: From `open_study`; its earlier trials count.
-        problem: What to search for.
-        num_trials: How many in all.
-        seconds: Begin no trial after so many.
-        on_trial: What to tell about each trial.
+        study: Study from `open_study`. Its earlier trials count.
+        problem: Data, config and metric.
+        num_trials: Number of trials in total.
+        seconds: Time after which no trial starts; None: no limit.
+        on_trial: Callback after each trial.
     """
     started = time.monotonic()
     is_vector = len(problem.feature_shape) == 1
-    # Each trial collects the garbage of the one before, and need not look at all that
-    # was imported.
+    # Each trial collects the garbage of the one before. Freezing avoids a scan of all
+    # imported modules.
     gc.collect()
     gc.freeze()
 
@@ -254,7 +260,7 @@ def search(
         try:
             score = problem.fit(proposal, on_epoch)
         except TrainingError as error:
-            # Too high a rate: a bad trial, and no reason to end the search.
+            # The rate was too high. That ends the trial, not the search.
             logging.getLogger(__name__).info("Trial %d: %s", trial.number, error)
             raise optuna.TrialPruned from error
         trial.set_user_attr(_LOSS, score.loss)
@@ -277,12 +283,12 @@ def score_of(trial: optuna.trial.FrozenTrial) -> Score:
 
 
 def proposal_of(trial: optuna.trial.FrozenTrial) -> Proposal:
-    """Return what a trial would write into a config."""
+    """Return the values that a trial sets in a config."""
     return Proposal(**trial.user_attrs[_VALUES])
 
 
 def table(trials: Sequence[optuna.trial.FrozenTrial]) -> list[dict[str, Any]]:
-    """Return one row per trial: number, state, score, seconds and values."""
+    """Return a row per trial: number, state, scores, seconds and values."""
     return [
         {
             "trial": trial.number,

@@ -65,10 +65,8 @@ def test_an_epoch_is_that_of_fit(
     layers: tuple[HeadLayer, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also of a last batch that is not full, 50 examples, 16 at a time, and of an
-    `eval` that is judged in parts.
-    """
-    monkeypatch.setattr(array_epochs, "_EVALUATED_AT_ONCE", 13)
+    """The last batch isn't full: 50 examples, 16 at a time. `eval` takes 3 batches."""
+    monkeypatch.setattr(array_epochs, "_EVAL_BATCH_SIZE", 13)
     train, evaluation = _blobs(50, 1, shape), _blobs(30, 2, shape)
     ours, theirs = _head(shape, layers), _head(shape, layers)
     epochs = ArrayEpochs(

@@ -1,0 +1,118 @@
+"""Fit a linear head on stored features by `lbfgs` or `ridge`, without epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import keras
+
+from graft.trainer.config import ModelConfig, TrainingConfig
+from graft.trainer.heads.cross_validation import choose_penalty
+from graft.trainer.heads.head import build_head, signed_power
+from graft.trainer.heads.linear import (
+    LinearSolution,
+    Prepared,
+    fit_logistic_regression,
+    prepare,
+)
+from graft.trainer.heads.ridge import fit_ridge
+from graft.trainer.loops.array_epochs import Arrays
+from graft.trainer.loops.training_loop import History
+
+
+def fit_linear_head(
+    train: Arrays,
+    evaluation: Arrays,
+    *,
+    model: ModelConfig,
+    training: TrainingConfig,
+    num_classes: int,
+    class_weights: Sequence[float] | None,
+    prepared: Prepared | None,
+) -> tuple[keras.Model, History]:
+    """Fit a linear head and choose its penalty on `eval` or by cross-validation.
+
+    Args:
+        train: Features, float32 (N, F), and labels, int64 (N,).
+        evaluation: Features and labels of `eval`.
+        model: `output` is read.
+        training: Solver, penalties, folds and the like.
+        num_classes: Number of classes, K.
+        class_weights: Weight of each class, K numbers.
+        prepared: Result of `prepare_linear` for the same data.
+
+    Returns:
+        The head, and the metrics of each tried penalty.
+    """
+    power = training.feature_power
+    head = build_head(model, train[0].shape[1:], num_classes, feature_power=power)
+    train, evaluation = ((signed_power(x, power), y) for x, y in (train, evaluation))
+    fit = _solver(training, num_classes, class_weights)
+    penalties: Sequence[float] = training.regularization
+    path = None
+    if training.cross_validation_folds and len(penalties) > 1:
+        penalty, path = choose_penalty(
+            lambda one, other: fit(one, other, penalties),
+            train,
+            evaluation,
+            num_folds=training.cross_validation_folds,
+            seed=training.seed,
+        )
+        penalties = [penalty]
+    # `prepared` is for all of `train`, so the folds can't use it.
+    fit = _solver(training, num_classes, class_weights, prepared)
+    solution = fit(train, evaluation, penalties)
+    kernel, bias = solution.kernel, solution.bias
+    if model.output == "sigmoid":
+        # The logit of class 1 is the difference of two logits.
+        kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
+    head.get_layer("logits").set_weights([kernel, bias])
+    rows = path or solution.path
+    return head, {key: [row[key] for row in rows] for key in rows[0]}
+
+
+def prepare_linear(
+    train: Arrays, evaluation: Arrays, training: TrainingConfig
+) -> Prepared:
+    """Prepare pooled features once for several fits by `lbfgs`.
+
+    Args:
+        train: Features, float32 (N, F), and labels of `train`.
+        evaluation: Features and labels of `eval`.
+        training: `feature_power` and `standardize` are read.
+    """
+    power = training.feature_power
+    return prepare(
+        signed_power(train[0], power),
+        signed_power(evaluation[0], power),
+        standardize=training.standardize is not False,
+    )
+
+
+def _solver(
+    training: TrainingConfig,
+    num_classes: int,
+    class_weights: Sequence[float] | None,
+    prepared: Prepared | None = None,
+) -> Callable[[Arrays, Arrays, Sequence[float]], LinearSolution]:
+    """Return a function from train, evaluation and penalties to the best solution."""
+    standardize = training.standardize is not False
+    if training.optimizer == "ridge":
+        return lambda train, evaluation, penalties: fit_ridge(
+            train,
+            evaluation,
+            penalties=penalties,
+            num_classes=num_classes,
+            class_weights=class_weights,
+            standardize=standardize,
+        )
+    return lambda train, evaluation, penalties: fit_logistic_regression(
+        train,
+        evaluation,
+        penalties=penalties,
+        num_classes=num_classes,
+        class_weights=class_weights,
+        label_smoothing=training.label_smoothing,
+        standardize=standardize,
+        prepared=prepared,
+    )
