@@ -39,8 +39,10 @@ def decode_png(encoded: tf.Tensor) -> tf.Tensor:
         tf.errors.InvalidArgumentError: When executed on a file that is refused.
     """
     # Header, one chunk of pixels, end: nothing else has a say. The chunk's length and
-    # type are read as one number.
-    start = tf.strings.substr(encoded, _PIXELS_POSITION, 8)
+    # type are read as one number. A file that ends before them is padded: TensorFlow's
+    # error about it would quote its bytes, which Python can't read as text.
+    padded = first_bytes(encoded, _PIXELS_POSITION + _CHUNK_HEAD)
+    start = tf.strings.substr(padded, _PIXELS_POSITION, _CHUNK_HEAD)
     head = tf.io.decode_raw(start, tf.int64, little_endian=False)[0]
     num_bytes = tf.cast(tf.strings.length(encoded) - _PLAIN_EXTRA_BYTES, tf.int64)
     is_plain = tf.equal(head, num_bytes * 2**32 + int.from_bytes(b"IDAT", "big"))
