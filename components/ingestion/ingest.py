@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import json
 import logging
 import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -28,6 +30,9 @@ from graft.components.ingestion.deduplication import (
 )
 from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.listing import list_images
+from graft.components.ingestion.moving import Move, MoveImages, MoveTask, plan_moves
+from graft.components.ingestion.rare_classes import largest_rare_class
+from graft.components.ingestion.shards import ShardFolders
 from graft.components.ingestion.summary import (
     Summary,
     require_usable,
@@ -81,7 +86,7 @@ def ingest(
         config: The data.
         outputs: Where to write; what a killed run left there is removed first, and
             what this one wrote if it fails.
-        make_pipeline: Makes a Beam pipeline; it is called up to twice.
+        make_pipeline: Makes a Beam pipeline; it is called up to three times.
 
     Returns:
         The summary that was written.
@@ -123,6 +128,7 @@ class _Ingestion:
         self._work_folder = work_folder
         self._make_pipeline = make_pipeline
         self._progress = progress.current()
+        self._folders = ShardFolders(outputs.examples, outputs.metadata, work_folder)
 
     def run(self) -> Summary:
         config, outputs, work_folder = self._config, self._outputs, self._work_folder
@@ -142,11 +148,7 @@ class _Ingestion:
                 pipeline
                 | "Shards" >> beam.Create(tasks)
                 | WriteShards(
-                    config,
-                    outputs.examples,
-                    outputs.metadata,
-                    work_folder,
-                    self._progress,
+                    config, self._folders, self._rare_classes(refs), self._progress
                 )
             )
             shards.counts | "Counts" >> WriteJson(counts_path)
@@ -155,13 +157,9 @@ class _Ingestion:
             (Quarantined(*row) for row in _read_json(quarantined_path)),
             key=lambda image: image.filename,
         )
-        summary = summarise(
-            listing,
-            refs,
-            (ShardCounts(*row) for row in _read_json(counts_path)),
-            quarantined,
-            groups,
-        )
+        counts = [ShardCounts(*row) for row in _read_json(counts_path)]
+        moves = self._fill_empty_splits(refs, tasks, counts, groups)
+        summary = summarise(listing, refs, counts, quarantined, groups, moves=moves)
         for warning in summary.warnings:
             logger.warning("%s", warning)
         require_usable(summary, quarantined, config)
@@ -196,6 +194,42 @@ class _Ingestion:
             if content_hash is not None
         }
         return drop_copies(refs, hashes, config)
+
+    def _rare_classes(self, refs: list[ImageRef]) -> frozenset[str]:
+        """Return the classes that hashing may leave without images in a split."""
+        numbers = Counter(ref.class_name for ref in refs if len(ref.splits) > 1)
+        most = largest_rare_class(self._config.splits)
+        return frozenset(name for name, number in numbers.items() if number <= most)
+
+    def _fill_empty_splits(
+        self,
+        refs: list[ImageRef],
+        tasks: list[ShardTask],
+        shards: list[ShardCounts],
+        groups: list[CopyGroup],
+    ) -> list[Move]:
+        """Give each class an image in every split; return what moved."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for shard in shards:
+            for split, class_name, number in shard.images:
+                counts[split, class_name] += number
+        moves = plan_moves(
+            refs,
+            ((position, found) for shard in shards for position, found in shard.rare),
+            counts,
+            {group.content_hash for group in groups if len(group.kept) > 1},
+            self._config.splits,
+        )
+        if not moves:
+            return moves
+        by_shard: dict[int, list[Move]] = defaultdict(list)
+        begins = [task.begin for task in tasks]
+        for move in moves:
+            by_shard[bisect.bisect_right(begins, move.position) - 1].append(move)
+        work = [MoveTask(n, len(tasks), found) for n, found in by_shard.items()]
+        with self._make_pipeline() as pipeline:
+            _ = pipeline | beam.Create(work) | MoveImages(self._folders)
+        return moves
 
 
 def _shuffle_key(ref: ImageRef) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.deduplication import CopyGroup
 from graft.components.ingestion.image_ref import ImageRef
+from graft.components.ingestion.moving import Move
 from graft.components.ingestion.source import Listing, some_of
 from graft.components.ingestion.transforms import Quarantined, ShardCounts
 from graft.contract.errors import DataError
@@ -105,6 +106,8 @@ def summarise(
     shards: Iterable[ShardCounts],
     quarantined: list[Quarantined],
     groups: list[CopyGroup],
+    *,
+    moves: Sequence[Move] = (),
 ) -> Summary:
     """Add up what the workers found.
 
@@ -114,6 +117,7 @@ def summarise(
         shards: What was written.
         quarantined: What could not be used.
         groups: Copies of one image.
+        moves: Written images that went to a split which had none of their class.
 
     Returns:
         The summary; it warns of classes that a split hardly has.
@@ -124,6 +128,9 @@ def summarise(
         for split, class_name, number in shard.images:
             images[split, class_name] += number
         num_bytes += shard.num_bytes
+    for move in moves:
+        images[move.before, move.class_name] -= 1
+        images[move.after, move.class_name] += 1
     class_names = sorted({ref.class_name for ref in refs})
     counts = {
         split: {name: images[split, name] for name in class_names} for split in SPLITS
@@ -147,6 +154,13 @@ def summarise(
         "label_conflict": "images with more than one label were dropped",
     }
     warnings.extend(f"{n} {described[kind]}." for kind, n in copies.items() if n)
+    if moves:
+        moved_classes = sorted({move.class_name for move in moves})
+        warnings.append(
+            f"Hashing left a split without images of {len(moved_classes)} rare classes "
+            f"({some_of(moved_classes)}): {len(moves)} images of them were moved to "
+            "fill it. They may move again while these classes grow."
+        )
     for split in SPLITS:
         few = [n for n in class_names if counts[split][n] < _FEWEST_PER_CLASS_AND_SPLIT]
         if few and sum(counts[split].values()):
@@ -206,15 +220,16 @@ def require_usable(
         if summary.splits[split] == 0 and config.splits.of(split) > 0:
             raise DataError(
                 f"The split {split!r} got none of the {summary.num_written} images. "
-                "Add images, or give it a larger share than "
-                f"{config.splits.of(split):g} % in `splits`."
+                "It takes a class with three or more images whose split is not given: "
+                "add images, or give some to this split."
             )
     missing = [name for name, n in summary.counts[TRAIN_SPLIT].items() if n == 0]
     if missing:
         raise DataError(
             f"The split {TRAIN_SPLIT!r} has no images of {some_of(missing)}, so that "
-            "no model could learn them. Add images to these classes, or leave them out "
-            "by `class_names`."
+            "no model could learn them: all their images are given to other splits. "
+            f"Give some to {TRAIN_SPLIT!r}, or leave these classes out by "
+            "`class_names`."
         )
 
 
@@ -224,9 +239,16 @@ def _require_enough(
     few = {name: n for name, n in counts.items() if n < config.min_images_per_class}
     if few:
         shown = [f"{name} ({n})" for name, n in sorted(few.items())]
+        fewest = min(few.values())
+        lower = (
+            f" Or set `min_images_per_class: {fewest}`: such a class is trained, but "
+            "with fewer than three images it is not in every split, so that its "
+            "figures say nothing."
+        )
         raise DataError(
             "Each class needs at least `min_images_per_class` = "
             f"{config.min_images_per_class} {what}. Received: {some_of(shown)}. "
             + "".join(f"{note} " for note in notes[:_MOST_BAD_IMAGES_IN_A_MESSAGE])
             + "Add images to these classes, or leave them out by `class_names`."
+            + (lower if fewest > 0 else "")
         )

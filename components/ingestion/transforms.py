@@ -13,7 +13,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from typing import Any, NamedTuple, TypeVar
 
 import apache_beam as beam
@@ -22,17 +22,16 @@ import tensorflow as tf
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef, printable, read_bytes
 from graft.components.ingestion.readability import examine
+from graft.components.ingestion.shards import EXAMPLES, METADATA, ShardFolders
 from graft.components.ingestion.splitting import choose_split
 from graft.components.progress import Progress
 from graft.contract import example_keys
 from graft.contract.image_signatures import has_image_signature
-from graft.contract.split_names import SPLITS
-from graft.storage import atomic, copying, files, hashing, tfrecords
-from graft.storage.paths import is_remote, join
+from graft.storage import atomic, files, hashing
+from graft.storage.paths import is_remote
 from graft.trainer.decoding.from_bytes import ImageHeader, check_pixels
 
 METRICS_NAMESPACE = "graft.ImageExampleGen"
-SHARD_NAME = "data_tfrecord-{number:05d}-of-{total:05d}"
 
 QUARANTINED_TAG = "quarantined"
 
@@ -92,10 +91,12 @@ class ShardCounts(NamedTuple):
     Attributes:
         images: Split, class name, and number of images.
         num_bytes: Size of the encoded images.
+        rare: Position and content hash of each image of a rare class.
     """
 
     images: list[tuple[str, str, int]]
     num_bytes: int
+    rare: list[tuple[int, str]]
 
 
 class CheckedImage(NamedTuple):
@@ -130,22 +131,19 @@ class WriteShards(beam.PTransform):
     images' bytes. A file appears under its name when it is whole.
 
     Example:
-        shards = tasks | WriteShards(config, examples, metadata, work, progress)
+        shards = tasks | WriteShards(config, folders, rare_classes, progress)
         counts, bad = shards.counts, shards[QUARANTINED_TAG]
     """
 
     def __init__(
         self,
         config: DataConfig,
-        examples_uri: str,
-        metadata_uri: str,
-        work_folder: str,
+        folders: ShardFolders,
+        rare_classes: frozenset[str],
         progress: Progress,
     ) -> None:
         super().__init__()
-        self._fn = _WriteShardFn(
-            config, examples_uri, metadata_uri, work_folder, progress
-        )
+        self._fn = _WriteShardFn(config, folders, rare_classes, progress)
 
     def expand(self, tasks: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Apply it to a collection of `ShardTask`."""
@@ -305,14 +303,13 @@ class _WriteShardFn(_PooledFn):
     def __init__(
         self,
         config: DataConfig,
-        examples_uri: str,
-        metadata_uri: str,
-        work_folder: str,
+        folders: ShardFolders,
+        rare_classes: frozenset[str],
         progress: Progress,
     ) -> None:
         super().__init__(config, progress)
-        self._uris = {"examples": examples_uri, "metadata": metadata_uri}
-        self._work_folder = work_folder
+        self._folders = folders
+        self._rare_classes = rare_classes
         self._num_written = beam.metrics.Metrics.counter(
             METRICS_NAMESPACE, "images_written"
         )
@@ -323,21 +320,10 @@ class _WriteShardFn(_PooledFn):
     def process(self, task: ShardTask) -> Iterator[Any]:
         images: Counter[tuple[str, str]] = Counter()
         num_bytes = 0
-        shard = SHARD_NAME.format(number=task.number, total=task.total)
-        places = {
-            (kind, split): (
-                join(self._work_folder, f"{kind}-{split}-{shard}"),
-                join(uri, f"Split-{split}", shard),
-            )
-            for kind, uri in self._uris.items()
-            for split in SPLITS
-        }
-        with ExitStack() as stack:
-            writers = {
-                key: stack.enter_context(tfrecords.writer(written))
-                for key, (written, _) in places.items()
-            }
-            for ref, image in self._in_order(self._check, read_list(task.list_path)):
+        rare: list[tuple[int, str]] = []
+        with self._folders.writers(task.number, task.total) as writers:
+            checked = self._in_order(self._check, read_list(task.list_path))
+            for position, (ref, image) in enumerate(checked, start=task.begin):
                 self._progress.advance("images")
                 if isinstance(image, ValueError):
                     self._num_quarantined.inc()
@@ -352,16 +338,15 @@ class _WriteShardFn(_PooledFn):
                     image.content_hash, ref.splits, self._config.splits
                 )
                 whole, metadata = to_example(image, ref)
-                writers["examples", split].write(whole)
-                writers["metadata", split].write(metadata)
+                writers[EXAMPLES, split].write(whole)
+                writers[METADATA, split].write(metadata)
                 self._num_written.inc()
                 images[split, ref.class_name] += 1
                 num_bytes += len(image.encoded)
-        for written, final in places.values():
-            files.make_parent(final)
-            copying.move_file(written, final)
+                if ref.class_name in self._rare_classes and len(ref.splits) > 1:
+                    rare.append((position, image.content_hash))
         counts = [(split, name, number) for (split, name), number in images.items()]
-        yield ShardCounts(sorted(counts), num_bytes)
+        yield ShardCounts(sorted(counts), num_bytes, rare)
 
     def _check(self, ref: ImageRef) -> CheckedImage:
         encoded = read_bytes(ref, self._config.max_file_bytes)

@@ -328,9 +328,66 @@ def test_a_full_disk_is_told(
 def test_an_empty_split_is_told(
     run_ingestion: Make, tmp_path: Path, write_photos: Make
 ):
-    root = write_photos(tmp_path / "few", number=3)
-    with pytest.raises(DataError, match=r"The split '\w+' got none of the 6 images"):
-        run_ingestion(root)
+    root = write_photos(tmp_path / "few", number=2)
+    with pytest.raises(DataError, match=r"The split 'eval' got none of the 4 images"):
+        run_ingestion(root, min_images_per_class=2)
+
+
+def test_rare_classes_are_in_every_split(
+    run_ingestion: Make,
+    tmp_path: Path,
+    write_photos: Make,
+    make_image: Make,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Fifty classes of three; of the last, one image more that can't be read."""
+    monkeypatch.setattr("graft.components.ingestion.ingest._SHARD_IMAGES", 40)
+    names = tuple(f"class{number:02d}" for number in range(50))
+    root = write_photos(tmp_path / "tail", names, number=3)
+    (root / "class49" / "damaged.png").write_bytes(make_image(999)[:200])
+    result = run_ingestion(root)
+
+    counts = result.summary["counts"]
+    for name in names:
+        assert [counts[split][name] for split in split_names.SPLITS] == [1, 1, 1]
+    for split in split_names.SPLITS:
+        examples = result.examples(split)
+        found = sorted(e[example_keys.CLASS_NAME_KEY].decode() for e in examples)
+        assert found == sorted(names)
+        for example in examples:
+            encoded = example.pop(example_keys.IMAGE_KEY)
+            digest = hashlib.sha256(encoded).hexdigest()
+            assert digest.encode() == example[example_keys.CONTENT_HASH_KEY]
+        assert result.examples(split, "metadata") == examples
+        assert len(os.listdir(Path(result.outputs.examples, f"Split-{split}"))) == 4
+    assert sorted(os.listdir(result.outputs.examples)) == [
+        f"Split-{split}" for split in sorted(split_names.SPLITS)
+    ]
+    (warning,) = [w for w in result.summary["warnings"] if "rare classes" in w]
+    assert "'class00'" in warning
+
+
+def test_rare_classes_are_split_alike_in_shards_of_any_size(
+    run_ingestion: Make,
+    tmp_path: Path,
+    write_photos: Make,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    root = write_photos(tmp_path / "tail", ("cat", "dog", "emu", "fox"), number=4)
+    whole = run_ingestion(root, "whole").splits_by_name()
+    monkeypatch.setattr("graft.components.ingestion.ingest._SHARD_IMAGES", 3)
+    assert run_ingestion(root, "cut").splits_by_name() == whole
+
+
+def test_one_image_under_two_labels_stays_in_one_split(
+    run_ingestion: Make, tmp_path: Path, write_photos: Make
+):
+    root = write_photos(tmp_path / "both", number=4)
+    for path in (root / "cat").iterdir():
+        shutil.copy(path, root / "dog" / f"copy of {path.name}")
+    splits = run_ingestion(root, duplicate_label_policy="keep").splits_by_name()
+    for path in (root / "cat").iterdir():
+        assert splits[f"cat/{path.name}"] == splits[f"dog/copy of {path.name}"]
 
 
 def test_a_class_without_training_images_is_told(
