@@ -1,4 +1,4 @@
-"""The files of artifacts that several components read."""
+"""Find and read the files of artifacts, for all components."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def split_files(examples: Sequence[artifact.Artifact], split: str) -> list[str]:
 
 
 def read_json(path: str) -> Any:
-    """Return what a JSON file holds; None where there is no file."""
+    """Return the content of a JSON file, or None if the file does not exist."""
     return json.loads(files.read_text(path)) if files.exists(path) else None
 
 

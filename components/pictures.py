@@ -1,4 +1,4 @@
-"""Small pictures inside the page: thumbnails of examples and of files."""
+"""Thumbnails of images as `data:` URIs, for the report."""
 
 from __future__ import annotations
 
@@ -19,18 +19,17 @@ _MOST_PIXELS = 100_000_000
 
 
 def thumbnail(encoded: bytes) -> str | None:
-    """Return a `data:` URI of an image, its longer edge `THUMBNAIL_PIXELS` at most.
+    """Return a thumbnail as a `data:` URI, or None if the image is refused.
 
-    Returns:
-        None for what is refused.
+    Its longer edge has at most `THUMBNAIL_PIXELS` pixels.
     """
     try:
         picture = as_picture(encoded)
     except ValueError:
-        # A page can do without a picture of a file that is in quarantine.
+        # The image is in quarantine. The report shows its name without a thumbnail.
         return None
     if max(picture.size) < THUMBNAIL_PIXELS // 2:
-        # Small images grow by whole factors, so that their pixels stay square.
+        # A whole factor keeps the pixels of a small image square.
         factor = THUMBNAIL_PIXELS // max(picture.size)
         picture = picture.resize(
             (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
@@ -40,10 +39,10 @@ def thumbnail(encoded: bytes) -> str | None:
 
 
 def as_picture(encoded: bytes) -> Image.Image:
-    """Return an image as the model sees it, a JPEG at a smaller scale if it is large.
+    """Decode an image as the model does; a large JPEG at a smaller scale.
 
     Raises:
-        ValueError: With the reason, if it is refused.
+        ValueError: The image is refused; the message says why.
     """
     header = read_header(encoded)
     if header.height * header.width > _MOST_PIXELS:
@@ -53,7 +52,7 @@ def as_picture(encoded: bytes) -> Image.Image:
 
 
 def data_uri(picture: Image.Image) -> str:
-    """Return an image as a `data:` URI, JPEG."""
+    """Encode an image as JPEG in a `data:` URI."""
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -62,7 +61,7 @@ def data_uri(picture: Image.Image) -> str:
 def find_images(
     example_files: Sequence[str], content_hashes: Collection[str]
 ) -> dict[str, bytes]:
-    """Return the encoded images of examples by their content hash."""
+    """Return content hash to encoded image, for the hashes asked for."""
     wanted = {each.encode() for each in content_hashes}
     found: dict[str, bytes] = {}
     if not wanted:

@@ -1,10 +1,10 @@
-"""Counts of what a running node has done, for the live display.
+"""Counters of a running node, for the live display.
 
-Beam's metrics are known only when a job ends, and a person wants to see a rate now. The
-runner makes a `Progress` for each node and watches it. TFX's launcher builds the
-executors itself and hands them nothing of ours, so a node finds its `Progress` with
-`current()`, by a context variable of the thread that runs it. From there it is passed
-on, into Beam's DoFns too.
+Beam reports its metrics only when a job ends, and the display needs them earlier. The
+runner makes a `Progress` for each node and reads it. TFX's launcher builds the
+executors and can't pass them a `Progress`. So a node gets its own by `current()`, which
+reads a context variable of the thread that runs the node. From there it is passed on,
+also into Beam's DoFns.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Count:
     """A snapshot of one counter.
 
     Attributes:
-        done: How many items are done.
-        total: How many there are in all; None where nobody knows.
+        done: Number of items done.
+        total: Number of all items; None if unknown.
     """
 
     done: int
@@ -40,13 +40,13 @@ class _Counters:
 class Progress:
     """The counters of one node.
 
-    Beam pickles it with a DoFn. A copy in the same process counts on the original's
-    counters, as long as the original lives; a copy in another process counts for
-    nobody, and costs nothing.
+    Beam pickles it with a DoFn. A copy in the same process shares the counters of the
+    original while the original lives. A copy in another process has counters that
+    nobody reads.
     """
 
     def __init__(self) -> None:
-        """Make counters of its own."""
+        """Make a set of counters."""
         self._shared = Shared()
         self._counters: _Counters = self._shared.acquire(_Counters)
 
@@ -58,12 +58,12 @@ class Progress:
         self._counters = shared.acquire(_Counters)
 
     def expect(self, what: str, total: int) -> None:
-        """Begin the counter `what`, a plural such as "images", anew, out of `total`."""
+        """Set the counter `what`, such as "images", to 0 of `total`."""
         with self._counters.lock:
             self._counters.counts[what] = Count(0, total)
 
     def advance(self, what: str, by: int = 1) -> None:
-        """Add `by` to the counter `what`; one that nobody began has no total."""
+        """Add `by` to the counter `what`. Without `expect` it has no total."""
         with self._counters.lock:
             count = self._counters.counts.get(what, Count(0, None))
             self._counters.counts[what] = Count(count.done + by, count.total)
@@ -79,7 +79,7 @@ _current: ContextVar[Progress] = ContextVar("progress")
 
 @contextlib.contextmanager
 def watched() -> Iterator[Progress]:
-    """Give the node that runs within a `Progress`, and yield it."""
+    """Yield a `Progress` that `current` returns inside the `with` statement."""
     progress = Progress()
     token = _current.set(progress)
     try:
@@ -89,8 +89,8 @@ def watched() -> Iterator[Progress]:
 
 
 def current() -> Progress:
-    """Return the running node's `Progress`; one that nobody watches outside of a node.
+    """Return the running node's `Progress`, or a new one outside of a node.
 
-    Ask in the thread that runs the node, and pass the answer to others.
+    Call it in the thread that runs the node, and pass the result to other threads.
     """
     return _current.get(None) or Progress()

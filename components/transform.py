@@ -1,9 +1,9 @@
 """The `preprocessing_fn` of TFX's Transform: label map, decode, resize, normalise.
 
 Its graph is the one definition of preprocessing that feature extraction, training,
-evaluation and the exported model share. Decoded pixels are never materialised: they
-take far more room than the encoded image. The analysis needs class names alone, and
-reads no image, since no operation on images has a state (see
+evaluation and the exported model share. Decoded pixels are not materialised: they are
+much larger than the encoded image. The analysis needs only class names. It decodes no
+image, because no image operation has state (see
 `graft.trainer.decoding.graph_code.checked`).
 """
 
@@ -30,9 +30,9 @@ PREPROCESSING_KEY = "preprocessing"
 
 
 class SortedNames(tft_beam.experimental.PTransformAnalyzer):
-    """Collect the distinct class names into an asset file, one a line, sorted.
+    """Write the distinct class names to an asset file, sorted, one a line.
 
-    tft.vocabulary sorts by frequency, so that adding images would renumber the classes.
+    tft.vocabulary sorts by frequency. With it, new images could renumber the classes.
     """
 
     def expand(self, batches: beam.PCollection[tuple[np.ndarray]]) -> Any:

@@ -1,10 +1,10 @@
-"""The frozen backbone, run over each image once: bottleneck features for the head.
+"""Bottleneck features: run the frozen backbone over each image once.
 
 extraction.py        the Beam transform
-image_batches.py     images of a shard, decoded, in batches
-feature_records.py   the records that are read and written
+image_batches.py     read the images of a shard, decoded, in batches
+feature_records.py   read records of examples, write records of features
 store.py, store_files.py, store_upkeep.py   the store of features: key, files, clean-up
-output_properties.py what the output artifact says of the work
+output_properties.py names of the output artifact's custom properties
 component.py, executor.py, config.py   the TFX component and its config
 
 Backbones and the engines that run them are in `graft.trainer.backbones`.

@@ -29,26 +29,26 @@ def BottleneckFeatures(  # noqa: PLR0917 - TFX reads positional parameters
 ) -> None:
     """Run the frozen backbone over each image once.
 
-    The features of `test` are for DataQuality alone, which looks for copies of training
-    images: nothing is trained on them, and the gate asks the exported model.
+    Only DataQuality reads the features of `test`, to find copies of training images.
+    Nothing is trained on them. The gate evaluates the exported model instead.
 
     Args:
         examples: Raw examples of ImageExampleGen.
-        metadata: The same without the images' bytes.
-        transform_graph: Of Transform, for its label map.
+        metadata: The same examples without the encoded images.
+        transform_graph: From Transform; its label map is used.
         features: Receives all splits; each record holds `features`, float32 of the
             backbone's output, `image/class/label` (-1 for a class of `test` that has
             no training image), `image/key` and `image/filename`. Its custom properties
-            tell the `engine`, the numbers of images `from_store` and `computed`, and of
-            the store's `damaged_files`.
-        model: A `ModelConfig` as JSON; its head is not looked at.
+            are `engine`, the numbers of images `from_store` and `computed`, and the
+            number of `damaged_files` in the store.
+        model: A `ModelConfig` as JSON; its head is ignored.
         preprocessing: The `PreprocessingSpec` that Transform applies, as JSON.
         engine: See `graft.trainer.backbones.feature_engine.build_engine`.
         precision: See `graft.trainer.backbones.feature_engine.build_engine`.
         cache_dir: Folder or URI of the store of features; empty for none.
         beam_pipeline: Made by TFX.
     """
-    # TensorFlow: wiring the pipeline need not wait for it.
+    # Imported here, since TensorFlow is slow to import and wiring does not need it.
     from graft.components.features.executor import store_features
 
     store_features(

@@ -9,7 +9,7 @@ from graft.trainer.backbones.engine_names import EngineName, Precision
 
 
 class FeaturesConfig(StrictModel):
-    """The engine that runs the frozen backbone, and the store of its results."""
+    """The engine that runs the frozen backbone, and the store of features."""
 
     engine: EngineName = Field(
         "auto",
@@ -17,8 +17,8 @@ class FeaturesConfig(StrictModel):
     )
     precision: Precision = Field(
         "float32",
-        description="Of OpenVINO's arithmetic; `bfloat16` is faster where the "
-        "processor has it, and less exact.",
+        description="Precision of OpenVINO. `bfloat16` is less exact, and faster on a "
+        "processor that supports it.",
     )
     cache: str | None = Field(
         None,

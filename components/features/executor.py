@@ -65,7 +65,7 @@ def store_features(
                 metadata=os.path.join(source, name),
                 images=os.path.join(images, name),
                 target=os.path.join(target, name),
-                # The gate has a verdict for such a class.
+                # The gate reports such a class itself.
                 may_be_unknown=split == split_names.TEST_SPLIT,
             )
             for name in files.list_folder(source)
@@ -73,7 +73,7 @@ def store_features(
     names = tft.TFTransformOutput(transform_graph.uri).vocabulary_by_name(
         example_keys.CLASS_NAMES_VOCABULARY
     )
-    # Without a store the features live in the output for as long as this takes.
+    # Without a store the features are kept in the output until the node ends.
     store = cache_dir or os.path.join(features.uri, "store")
     extraction = Extraction(
         model_json=model_json,
@@ -93,19 +93,19 @@ def store_features(
                 | "Spread" >> beam.Reshuffle()
                 | "Extract" >> beam.ParDo(ExtractShard(extraction, counters))
             )
-        _tell(pipeline.result, extraction, features)
+        _record_counts(pipeline.result, extraction, features)
     finally:
         release_workers()
     if not cache_dir:
         files.remove_folder(store)
 
 
-def _tell(
+def _record_counts(
     result: beam.runners.runner.PipelineResult,
     extraction: Extraction,
     output: artifact.Artifact,
 ) -> None:
-    """Say in the log and on the artifact what was computed, and by which engine."""
+    """Write the counts and the engine to the log and to the artifact."""
     engine = engine_label(resolve_engine(extraction.engine), extraction.precision)
     found = result.metrics().query(
         beam.metrics.MetricsFilter().with_namespace(METRICS_NAMESPACE)
@@ -117,21 +117,22 @@ def _tell(
     for name, count in counts.items():
         output.set_int_custom_property(name, count)
     logger.info(
-        "Features of %d images from the store, of %d computed by %s.",
+        "Features of %d images came from the store, %d were computed by %s.",
         counts[FROM_STORE],
         counts[COMPUTED],
         engine,
     )
     if counts[DAMAGED]:
         logger.warning(
-            "%d damaged files of the store %s were set aside and computed anew.",
+            "%d damaged files in the store %s were renamed. Their features were "
+            "computed again.",
             counts[DAMAGED],
             extraction.store_folder,
         )
 
 
 def _num_records(shards: Sequence[Shard]) -> int:
-    """Count the records of all shards by their metadata, which is small."""
+    """Count the records of all shards. It reads their metadata, which is small."""
     return sum(
         int(tfrecords.dataset([shard.metadata]).reduce(0, lambda count, _: count + 1))
         for shard in shards

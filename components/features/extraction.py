@@ -1,8 +1,8 @@
-"""The Beam transform that gives each image of a shard its bottleneck features.
+"""The Beam transform that writes the bottleneck features of a shard.
 
-Features come from the store; what it lacks is computed and put there first. So a run
-that is killed loses at most one file of the store, and a run with little new is little
-work.
+Features are read from the store. Missing ones are computed and stored first. So a run
+computes only the features of new images. A killed run loses at most one file of the
+store.
 """
 
 from __future__ import annotations
@@ -39,20 +39,21 @@ from graft.trainer.preprocessing.image_preprocessing import preprocessing_finger
 from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 FILE_BYTES = 16 << 20
-"""Features per file of the store: a kill costs the time to compute so many."""
+"""Size of a file of the store. A kill loses the features of at most one file."""
 
 METRICS_NAMESPACE = "graft.BottleneckFeatures"
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard of examples on its way to features.
+    """The input and output files of one shard.
 
     Attributes:
         metadata: TFRecord of the examples without their images.
-        images: TFRecord of the same examples with them; read only for what is new.
-        target: TFRecord to write; appears whole or not at all.
-        may_be_unknown: Whether classes may lack training images; their label is
+        images: TFRecord of the same examples with their images; read only for images
+            that the store lacks.
+        target: TFRecord to write atomically.
+        may_be_unknown: Whether a class may have no training image; its label is
             `NO_LABEL`.
     """
 
@@ -64,11 +65,11 @@ class Shard:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What decides features, as a worker gets it.
+    """The settings that decide features; Beam sends them to its workers.
 
     Attributes:
-        model_json: A `ModelConfig`; its head is not looked at.
-        preprocessing_json: A `PreprocessingSpec`, the one that Transform applies.
+        model_json: A `ModelConfig` as JSON; its head is ignored.
+        preprocessing_json: The `PreprocessingSpec` that Transform applies, as JSON.
         engine: See `graft.trainer.backbones.feature_engine.build_engine`.
         precision: See `graft.trainer.backbones.feature_engine.build_engine`.
         store_folder: Folder of the store.
@@ -84,7 +85,7 @@ class Extraction:
 
 
 class _Worker:
-    """The backbone and the store, once per process however many threads Beam runs."""
+    """The backbone and the store, which all Beam threads of a process share."""
 
     def __init__(self, extraction: Extraction) -> None:
         self.model = ModelConfig.model_validate_json(extraction.model_json)
@@ -93,12 +94,12 @@ class _Worker:
         self.store = FeatureStore(extraction.store_folder, self._parts()).open()
         self._engine: FeatureEngine | None = None
         self._reader: ImageReader | None = None
-        self._num_damaged_told = 0
+        self._num_damaged_counted = 0
         self.lock = threading.Lock()
 
     @property
     def engine(self) -> FeatureEngine:
-        """The engine, built at the first image that is new: often there is none."""
+        """The engine, built for the first missing image; often none is missing."""
         if self._engine is None:
             is_local = not is_remote(self.extraction.store_folder)
             self._engine = build_engine(
@@ -111,16 +112,16 @@ class _Worker:
 
     @property
     def reader(self) -> ImageReader:
-        """The reader of images, built when they are needed."""
+        """The reader of images. It is built for the first missing image."""
         if self._reader is None:
             prepare = trace_preparation(self.spec)
             self._reader = ImageReader(prepare, self.engine.batch_size)
         return self._reader
 
     def count_damaged(self) -> int:
-        """Return how many files were found damaged since the last call."""
-        number = len(self.store.damaged) - self._num_damaged_told
-        self._num_damaged_told += number
+        """Return the number of damaged files found since the last call."""
+        number = len(self.store.damaged) - self._num_damaged_counted
+        self._num_damaged_counted += number
         return number
 
     def _parts(self) -> dict[str, str]:
@@ -135,9 +136,9 @@ class _Worker:
 
 
 def release_workers() -> None:
-    """Free backbone and store for the next node.
+    """Free the memory of the backbone and the store before the next node.
 
-    Beam keeps alive what was acquired last: here that becomes something small.
+    Beam keeps the last acquired object alive, so this acquires a small one.
     """
     Shared().acquire(set)
 
@@ -146,7 +147,7 @@ class ExtractShard(beam.DoFn):
     """Write the features of a shard.
 
     Args:
-        extraction: What decides features.
+        extraction: The settings that decide features.
         progress: Counts the images.
     """
 
@@ -163,13 +164,13 @@ class ExtractShard(beam.DoFn):
         )
 
     def setup(self) -> None:
-        """Open the store; the backbone is loaded when something is missing in it."""
+        """Open the store. The backbone is loaded only if an image is missing in it."""
         self._worker: _Worker = self._shared_worker.acquire(
             lambda: _Worker(self._extraction)
         )
 
     def teardown(self) -> None:
-        """Let go of backbone and store."""
+        """Release the backbone and the store."""
         self.__dict__.pop("_worker", None)
 
     def process(self, shard: Shard) -> Iterator[int]:
@@ -183,7 +184,7 @@ class ExtractShard(beam.DoFn):
         labels = labels_of(
             records, self._label_map, may_be_unknown=shard.may_be_unknown
         )
-        # One shard at a time: the engine uses every core by itself.
+        # One shard at a time, because the engine already uses every core.
         with worker.lock:
             if any(key not in worker.store for key in records.keys):
                 # Another run may have computed some in the meantime.

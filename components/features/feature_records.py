@@ -1,4 +1,4 @@
-"""What stands around features in a shard: the records read, and those written."""
+"""Read the records of a shard of examples, and write its records of features."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Records:
 
     Attributes:
         keys: SHA-256 of each image, 32 bytes.
-        filenames: Path of each, UTF-8.
-        class_names: Class of each, UTF-8.
+        filenames: Path of each image, UTF-8.
+        class_names: Class name of each image, UTF-8.
     """
 
     keys: list[bytes]
@@ -44,7 +44,7 @@ class Records:
 
 
 def read_records(path: str) -> Records:
-    """Read a TFRecord of examples; images in it are passed over."""
+    """Read a TFRecord of examples. Images in it are skipped."""
     with files.local_copy(path) as local:
         found = _read_columns(local, tfrecords.compression_of(path))
     columns = {key: column.numpy().tolist() for key, column in found.items()}
@@ -58,7 +58,7 @@ def read_records(path: str) -> Records:
     )
 
 
-# Traced once: building an eager dataset for each shard takes longer than reading it.
+# Traced once, because building an eager dataset takes longer than reading a shard.
 @tf.function(
     input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.string)],
     autograph=False,
@@ -72,7 +72,7 @@ def _read_columns(path: tf.Tensor, compression: tf.Tensor) -> dict[str, tf.Tenso
         return parsed
 
     records = tf.data.TFRecordDataset(path, compression_type=compression)
-    # An empty record in front, since a shard may have none: none is no single element.
+    # `get_single_element` fails on an empty shard, so an empty record comes first.
     columns: dict[str, tf.Tensor] = (
         tf.data.Dataset.from_tensors(dict.fromkeys(_METADATA, ""))
         .concatenate(records.batch(_READ_BATCH).map(parse).unbatch())
@@ -89,8 +89,8 @@ def labels_of(
 
     Args:
         records: The examples of a shard.
-        label_map: Of the training split.
-        may_be_unknown: Give `NO_LABEL` to what it lacks, instead of an error.
+        label_map: The label map of the training split.
+        may_be_unknown: Return `NO_LABEL` for an unknown class instead of raising.
 
     Raises:
         DataError: A class has no image in the training split.
@@ -111,13 +111,13 @@ def write_features(
     labels: np.ndarray,
     read: Callable[[Sequence[bytes]], np.ndarray],
 ) -> None:
-    """Write a TFRecord of features that appears whole or not at all.
+    """Write a TFRecord of features atomically.
 
     Args:
         target: Path of the file.
         records: The examples of the shard.
-        labels: int64 (N,), the label of each.
-        read: Returns the features of some keys, float32 (len(keys), F).
+        labels: int64 (N,), the label of each record.
+        read: Returns the features of keys, float32 (len(keys), F).
     """
     encoder = example_coder.RecordBatchToExamplesEncoder(None)
     with tfrecords.writer(target) as writer:
@@ -135,11 +135,11 @@ def write_features(
 
 
 def _lists(values: np.ndarray) -> pa.Array:
-    """Bring an array (N, F) to N lists of F."""
+    """Convert an array (N, F) to N lists of F values."""
     offsets = np.arange(len(values) + 1, dtype=np.int64) * values.shape[1]
     return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
 
 
 def _strings(values: Sequence[bytes | str]) -> pa.Array:
-    """Bring N strings to N lists of one."""
+    """Convert N strings to N lists of one string."""
     return pa.array([[value] for value in values], pa.large_list(pa.large_binary()))

@@ -1,8 +1,8 @@
-"""From a shard of raw examples to batches for the engine: read, decode, resize.
+"""Read, decode and resize the images of a shard, in batches for the engine.
 
-All of it runs in TensorFlow's threads while the engine computes. What waits for the
-engine is a few batches and an image per core, however long the shard is: a full buffer
-stops the reader.
+TensorFlow's threads do this while the engine computes. A few batches and one image per
+core wait for the engine. A full buffer stops the reader, so memory does not grow with
+the shard.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from graft.trainer.preprocessing.normalisation import normalise_pixels
 from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 _BATCHES_AHEAD = 2
-# Reading one by one costs more per record. Records may be large, so only a few.
+# Single reads cost more per record. Records may be large, so the batch is small.
 _RECORDS_AT_ONCE = 8
 
 _IMAGE = {
@@ -34,10 +34,10 @@ Prepare = Callable[[tf.Tensor], tf.Tensor]
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """Images that are ready for the backbone.
+    """A batch of preprocessed images.
 
     Attributes:
-        keys: SHA-256 of each, 32 bytes.
+        keys: SHA-256 of each image, 32 bytes.
         pixels: float32 (len(keys), H, W, 3), preprocessed.
     """
 
@@ -46,7 +46,7 @@ class ImageBatch:
 
 
 def trace_preparation(spec: PreprocessingSpec) -> Prepare:
-    """Trace the preprocessing of one encoded image; once per process is enough."""
+    """Trace the preprocessing of one encoded image. Call it once per process."""
     prepare: Prepare = tf.function(
         lambda encoded: normalise_pixels(resize_image(encoded, spec), spec.scaling),
         input_signature=[tf.TensorSpec([], tf.string)],
@@ -56,14 +56,14 @@ def trace_preparation(spec: PreprocessingSpec) -> Prepare:
 
 
 class ImageReader:
-    """Reads shards, one after another, through one dataset.
+    """Read shards, one after another, through one dataset.
 
-    Building a dataset and its threads costs as much as preparing hundreds of small
-    images. So the dataset is built once, and shards come to it through a queue.
+    Building a dataset and its threads is expensive. So it is built once, and a queue
+    passes the shards to it.
 
     Args:
         prepare: Made by `trace_preparation`.
-        batch_size: What the engine likes.
+        batch_size: The engine's batch size.
     """
 
     def __init__(self, prepare: Prepare, batch_size: int) -> None:
@@ -79,8 +79,8 @@ class ImageReader:
             wanted: SHA-256 of images, 32 bytes each.
         """
         stream = self._idle or _Stream(self._prepare, self._batch_size)
-        # Kept only if this shard is read to its end: the rest of a shard whose reader
-        # stopped half-way must not come with the next one.
+        # Reuse the stream only if this shard is read to its end. Otherwise the rest of
+        # this shard would be mixed with the next one.
         self._idle = None
         keys = tf.constant([key.hex() for key in wanted], tf.string)
         stream.wanted.insert(keys, tf.ones_like(keys, tf.int64))
@@ -89,7 +89,7 @@ class ImageReader:
             for hashes, pixels in stream.batches:
                 if not len(hashes):
                     break
-                # A view of the tensor's memory, since a batch is large.
+                # A view of the tensor's memory, because a batch is too large to copy.
                 yield ImageBatch(
                     [bytes.fromhex(key.decode()) for key in hashes.numpy()],
                     np.asarray(memoryview(pixels)),
@@ -99,12 +99,12 @@ class ImageReader:
 
 
 class _Stream:
-    """Batches of the shards that are put into a queue; an empty one ends each shard.
+    """Batches of the shards in a queue. An empty batch ends each shard.
 
     Attributes:
         paths: Queue of (path, compression).
         wanted: Table whose keys are the hashes, in hexadecimal, of images to read.
-        batches: (hashes, pixels), without end; it waits for the queue.
+        batches: Endless iterator of (hashes, pixels). It waits for the queue.
     """
 
     def __init__(self, prepare: Prepare, batch_size: int) -> None:
@@ -147,9 +147,9 @@ class _Stream:
             return batches.concatenate(tf.data.Dataset.from_tensors(tuple(end)))
 
         options = tf.data.Options()
-        # Otherwise a thread waits at the queue while there is no shard to read.
+        # Otherwise a thread waits for the queue when there is no shard to read.
         options.experimental_optimization.inject_prefetch = False
-        # Small ops lose more by waking a pool's threads than they gain.
+        # Waking a thread pool costs small ops more than it saves.
         options.threading.max_intra_op_parallelism = 1
         paths = tf.data.Dataset.counter().map(next_path)
         self.batches: Iterator[tuple[tf.Tensor, tf.Tensor]] = iter(

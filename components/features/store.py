@@ -1,20 +1,21 @@
-"""A content-addressed store of bottleneck features: what was computed once is believed.
+"""A content-addressed store of bottleneck features, so that none is computed twice.
 
     <folder>/<namespace>/
-        namespace.json          what the namespace stands for, for people
-        <sha256>.arrow          features of some images; the name is the file's own hash
+        namespace.json          the parts of the namespace, for people
+        <sha256>.arrow          features of some images; the name is the file's hash
         openvino-<version>.zip  the backbone's graph, see `feature_engine`
 
-A namespace is everything that decides a feature but the image: preprocessing, weights,
-cut, pooling, engine and precision. An image is its SHA-256, so relabelling or moving a
-file computes nothing. Files are Arrow IPC (https://arrow.apache.org/docs/format),
-written aside and renamed: a reader sees a whole file or none, and several runs may
-write at once. A file whose content does not have the hash of its name is never read,
-and computed anew.
+A namespace stands for everything that decides a feature except the image:
+preprocessing, weights, cut, pooling, engine and precision. The key of an image is its
+SHA-256, so a relabelled or moved file is not computed again.
 
-The folder may be a URI (`gs://...`, `s3://...`). Its files are then kept in a temporary
-folder too, for as long as the store is open. In memory there is an index alone, some
-250 bytes an image: features stay in the files until they are asked for.
+Files are Arrow IPC (https://arrow.apache.org/docs/format). They are written atomically,
+so several runs may write at once. A file whose content does not match the hash in its
+name is not used, and its features are computed again.
+
+The folder may be a URI (`gs://...`, `s3://...`). The store then copies its files to a
+temporary folder while it is open. Only an index is in memory. Features are read from
+the files on request.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from graft.components.features.store_files import (
     FILE_SUFFIX,
     NAMESPACE_FILE,
     read_verified,
-    set_aside,
+    rename_damaged,
 )
 from graft.storage import atomic, files, hashing
 from graft.storage.paths import is_remote, join
@@ -47,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 
 def namespace_of(parts: Mapping[str, Any]) -> str:
-    """Return the name, 32 hexadecimal digits, that stands for `parts`."""
+    """Return the name of the namespace for `parts`: 32 hexadecimal digits."""
     return hashing.hash_json(parts)[:32]
 
 
@@ -56,9 +57,9 @@ class FeatureStore:
     """The features of one namespace.
 
     Attributes:
-        folder: Folder or URI of the whole store.
-        parts: What the namespace stands for.
-        damaged: Files that were found damaged since `open`.
+        folder: Folder or URI of the store with all namespaces.
+        parts: Everything that decides a feature except the image.
+        damaged: Damaged files found since `open`.
     """
 
     folder: str
@@ -71,16 +72,16 @@ class FeatureStore:
 
     @property
     def namespace_folder(self) -> str:
-        """Where this namespace's files lie."""
+        """Folder or URI of this namespace."""
         return join(self.folder, namespace_of(self.parts))
 
     def open(self) -> FeatureStore:
-        """Make the namespace if there is none, and read its index."""
+        """Create the namespace if it does not exist, and build its index."""
         if is_remote(self.folder):
             self._mirror = tempfile.mkdtemp(prefix="graft-features-")
             weakref.finalize(self, shutil.rmtree, self._mirror, ignore_errors=True)
         readme = join(self.namespace_folder, NAMESPACE_FILE)
-        # Written at every opening of a local store: `prune` goes by the file's time.
+        # Written at each opening of a local store: `prune` reads the file's time.
         if self._mirror is None or not files.exists(readme):
             text = json.dumps(self.parts, indent=1, sort_keys=True)
             atomic.write_text(readme, text)
@@ -88,7 +89,7 @@ class FeatureStore:
         return self
 
     def refresh(self) -> None:
-        """Take in what was written since, by whomever."""
+        """Add files that other runs have written since the last call."""
         for name in files.list_folder(self.namespace_folder):
             if not name.endswith(FILE_SUFFIX) or name in self._seen:
                 continue
@@ -96,28 +97,28 @@ class FeatureStore:
             try:
                 content = read_verified(path)
             except FileNotFoundError:
-                continue  # another run has set it aside
+                continue  # another run has renamed it as damaged
             self._seen.add(name)
             if content is None:
                 self.damaged.append(path)
-                logger.warning("%s is damaged; its features are computed anew", path)
-                set_aside(path)
+                logger.warning("%s is damaged; its features are computed again", path)
+                rename_damaged(path)
                 continue
             self._add(name, content)
 
     def __len__(self) -> int:
-        """Number of images whose features are known."""
+        """Number of images whose features are in the store."""
         return len(self._rows)
 
     def __contains__(self, key: bytes) -> bool:
-        """Whether the features of the image with SHA-256 `key` (32 bytes) are known."""
+        """Whether the store has the features of an image, by SHA-256 (32 bytes)."""
         return key in self._rows
 
     def read(self, keys: Sequence[bytes]) -> np.ndarray:
-        """Return the features of some images, float32 (len(keys), F).
+        """Return the features of images, float32 (len(keys), F).
 
         Raises:
-            KeyError: Those of an image are not known.
+            KeyError: The store lacks an image.
         """
         rows_of: dict[int, list[tuple[int, int]]] = {}
         for position, key in enumerate(keys):
@@ -125,7 +126,7 @@ class FeatureStore:
             rows_of.setdefault(file, []).append((position, row))
         values: np.ndarray | None = None
         for file, pairs in rows_of.items():
-            # Mapped for this once: pages that stay mapped would count as our memory.
+            # Unmapped after each read: mapped pages count as memory of the process.
             with pa.memory_map(self._paths[file]) as mapped:
                 stored = _features(mapped)
                 if values is None:
@@ -136,7 +137,7 @@ class FeatureStore:
         return np.empty((0, 0), np.float32) if values is None else values
 
     def put(self, keys: Sequence[bytes], values: np.ndarray) -> None:
-        """Store the features of some images; when this returns they survive a kill.
+        """Store the features of images. They survive a kill once this returns.
 
         Args:
             keys: SHA-256 of each image, 32 bytes.
@@ -161,7 +162,7 @@ class FeatureStore:
         self._add(name, content)
 
     def _add(self, name: str, content: bytes | memoryview) -> None:
-        """Index a verified file, and have it on a local disk."""
+        """Add a verified file to the index, and copy it to the local disk if needed."""
         folder = self.namespace_folder
         if self._mirror is not None:
             folder = self._mirror

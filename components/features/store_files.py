@@ -1,4 +1,4 @@
-"""The files of a feature store: their names say what their content must be."""
+"""Read the files of a feature store, each verified by the hash in its name."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ logger = logging.getLogger(__name__)
 
 
 def read_verified(path: str) -> bytes | None:
-    """Read a file of features.
+    """Read a file of features and verify its hash.
 
     Returns:
-        Its content; None when that is not what its name says, or can't be read.
+        The content; None if the hash does not match, or if reading fails.
 
     Raises:
-        FileNotFoundError: It is no longer there.
-        StorageError: The object store can't be asked, which says nothing of the file.
+        FileNotFoundError: The file no longer exists.
+        StorageError: The object store can't be reached. The file may be sound.
     """
     try:
         content = files.read_bytes(path)
@@ -36,10 +36,10 @@ def read_verified(path: str) -> bytes | None:
     return content if hashing.hash_bytes(content) == expected else None
 
 
-def set_aside(path: str) -> None:
-    """Rename a damaged file, so that it is not read again and can be looked at."""
+def rename_damaged(path: str) -> None:
+    """Rename a damaged file. It is not read again, and people can inspect it."""
     try:
         copying.move_file(path, path + DAMAGED_SUFFIX)
     except OSError as error:
-        # Another run was faster, or may do what this one may not.
+        # Another run has renamed it, or this one lacks the permission.
         logger.warning("%s can't be renamed: %s", path, error)

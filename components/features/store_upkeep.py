@@ -1,4 +1,4 @@
-"""What `graft cache` does with a feature store: tell, verify, prune."""
+"""The work of `graft cache`: summarise, verify and prune a feature store."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from graft.storage import files
 from graft.storage.atomic import PARTIAL_SUFFIX
 from graft.storage.paths import join
 
-_TORN_AFTER_SECONDS = 3600.0  # a younger partial file may be a write under way
+_TORN_AFTER_SECONDS = 3600.0  # a newer partial file may still be written
 
 
 @dataclass(frozen=True)
 class NamespaceSummary:
-    """What `graft cache` tells of a namespace.
+    """The summary of a namespace that `graft cache` shows.
 
     Attributes:
         name: The namespace's folder.
-        parts: What it stands for.
-        num_files: Files of features.
-        num_images: Images whose features are in them; -1 where nothing was counted.
+        parts: Everything that decides a feature except the image.
+        num_files: Number of files of features.
+        num_images: Number of images in them; -1 if not counted.
         num_bytes: Size of the files.
-        num_damaged: Files whose content is not what their name says.
+        num_damaged: Number of files that do not match the hash in their name.
     """
 
     name: str
@@ -46,10 +46,10 @@ class NamespaceSummary:
 
 
 def summarise(folder: str) -> Iterable[NamespaceSummary]:
-    """Yield what each namespace of a store holds; every file's checksum is verified.
+    """Verify every file of a store, and yield a summary of each namespace.
 
     Args:
-        folder: Folder of the store. One that does not exist holds nothing.
+        folder: Folder of the store. It may be missing.
     """
     if not files.exists(folder):
         return
@@ -70,7 +70,7 @@ def summarise(folder: str) -> Iterable[NamespaceSummary]:
             try:
                 content = read_verified(entry)
             except FileNotFoundError:
-                continue  # a run has set it aside
+                continue  # a run has renamed it as damaged
             if content is None:
                 num_damaged += 1
                 continue
@@ -82,14 +82,14 @@ def summarise(folder: str) -> Iterable[NamespaceSummary]:
 
 
 def prune(folder: str, unused_seconds: float) -> list[str]:
-    """Remove what no run needs: damaged files, torn writes, namespaces out of use.
+    """Remove damaged files, unfinished writes and unused namespaces.
 
     Args:
         folder: Local folder of the store.
-        unused_seconds: Remove namespaces that no run opened for so long.
+        unused_seconds: Remove namespaces that no run has opened for this long.
 
     Returns:
-        What was removed.
+        The paths removed.
     """
     now = time.time()
     removed = []

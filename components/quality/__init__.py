@@ -1,9 +1,9 @@
 """Data quality: leaks, copies, poor images and doubtful labels, before training.
 
-image_statistics.py  brightness, contrast, sharpness and hashes of an image
+image_statistics.py  brightness, contrast, sharpness and hash of an image; near-copies
 checks.py            every check
-profile.py           what data look like as a whole, and how far two profiles differ
+profile.py           distributions of image properties, and the shift between two
 component.py, executor.py, config.py   the TFX component and its config
 
-Files that can't be decoded are put aside in `ingestion`.
+`ingestion` puts files that can't be decoded into quarantine.
 """

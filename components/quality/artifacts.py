@@ -7,13 +7,13 @@ PROFILE_FILE = "profile.json"
 
 
 class DataQualityReport(artifact.Artifact):
-    """What was found in the data.
+    """The findings of the data checks.
 
     * File structure:
        - `{uri}/quality.json`: `num_images`; `dropped`, content hashes; `checks`, each
          with `name`, `title`, `policy`, `num_findings`, `filenames` and the first
          `findings` with pictures.
-       - `{uri}/profile.json`: what the images look like as a whole, in counts; see
+       - `{uri}/profile.json`: distributions of image properties, in counts; see
          `profile.Profile`.
     """
 

@@ -1,4 +1,4 @@
-"""The checks: from what images look like to findings."""
+"""The data checks: turn image statistics and features into findings."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from graft.components.quality.config import DataQualityConfig
-from graft.components.quality.image_statistics import Look, near_copies
+from graft.components.quality.image_statistics import ImageStatistics, near_copies
 from graft.contract.split_names import TRAIN_SPLIT
 
 _NUM_FOLDS = 5
 _NUM_COMPONENTS = 64
 _SEED = 0
-# Doubt needs no more digits of a probability (docs/decisions/0060-measured-choices.md).
+# A smaller tolerance is slower and changes few findings
+# (docs/decisions/0060-measured-choices.md).
 _TOLERANCE = 1e-3
-# Fewer distances do not tell what is usual.
+# The median of fewer distances is not reliable.
 _FEWEST_NEIGHBOURS = 20
 _NEIGHBOUR_CHUNK = 512
 
@@ -34,23 +35,23 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Example:
-    """An image among the data."""
+    """An image and its statistics."""
 
     content_hash: str
     filename: str
     class_name: str
     split: str
-    look: Look
+    statistics: ImageStatistics
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """One finding of a check.
 
     Attributes:
-        example: The image; it is the one that `drop` leaves out.
-        message: What is the matter.
-        other: The other image of a pair.
+        example: The image. The policy `drop` removes it from training.
+        message: The reason, with the measured value.
+        other: The second image of a pair; None for a single image.
     """
 
     example: Example
@@ -61,29 +62,29 @@ class Finding:
 def find_poor_images(
     examples: Sequence[Example], config: DataQualityConfig
 ) -> dict[str, list[Finding]]:
-    """Return blank, dark, blurred and tiny images, each under the first that holds."""
+    """Return tiny, blank, dark and blurred images, each under one check only."""
     found: dict[str, list[Finding]] = {
         name: [] for name in ("blank", "dark", "blurred", "tiny")
     }
-    tests: dict[str, Callable[[Look], str | None]] = {
-        "tiny": lambda look: (
-            f"its shorter edge has {look.edge} pixels"
-            if look.edge < config.min_edge
+    tests: dict[str, Callable[[ImageStatistics], str | None]] = {
+        "tiny": lambda image: (
+            f"its shorter edge has {image.edge} pixels"
+            if image.edge < config.min_edge
             else None
         ),
-        "blank": lambda look: (
-            f"grey levels deviate by {look.contrast:.1f}"
-            if look.contrast < config.min_contrast
+        "blank": lambda image: (
+            f"grey levels deviate by {image.contrast:.1f}"
+            if image.contrast < config.min_contrast
             else None
         ),
-        "dark": lambda look: (
-            f"the mean grey level is {look.brightness:.1f} of 255"
-            if look.brightness < config.min_brightness
+        "dark": lambda image: (
+            f"the mean grey level is {image.brightness:.1f} of 255"
+            if image.brightness < config.min_brightness
             else None
         ),
-        "blurred": lambda look: (
-            f"the sharpness is {look.sharpness:.1f}"
-            if look.sharpness < config.min_sharpness
+        "blurred": lambda image: (
+            f"the sharpness is {image.sharpness:.1f}"
+            if image.sharpness < config.min_sharpness
             else None
         ),
     }
@@ -91,7 +92,7 @@ def find_poor_images(
         for name, test in tests.items():
             if config.policy_of(name) == "off":
                 continue
-            message = test(example.look)
+            message = test(example.statistics)
             if message is not None:
                 found[name].append(Finding(example, message))
                 break
@@ -101,17 +102,16 @@ def find_poor_images(
 def find_pairs(
     examples: Sequence[Example], config: DataQualityConfig
 ) -> dict[str, list[Finding]]:
-    """Return near-copies in different splits, and those with different labels."""
+    """Return near-copies in different splits, and near-copies with different labels."""
     found: dict[str, list[Finding]] = {"leaks": [], "label_conflicts": []}
     if config.leaks == config.label_conflicts == "off":
         return found
-    looks = [example.look for example in examples]
+    statistics = [example.statistics for example in examples]
     for first, second, distance in near_copies(
-        looks, config.max_distance, config.min_contrast
+        statistics, config.max_distance, config.min_contrast
     ):
         pair = examples[first], examples[second]
-        # The one in `train` is the one to leave out: held-out splits stay what they
-        # are.
+        # `drop` removes the image in `train`. Held-out splits stay unchanged.
         example, other = sorted(pair, key=lambda each: each.split != TRAIN_SPLIT)
         apart = f"{distance:.1f} grey levels apart"
         if config.label_conflicts != "off" and example.class_name != other.class_name:
@@ -128,12 +128,12 @@ def find_feature_copies(
     features_by_hash: dict[str, np.ndarray],
     config: DataQualityConfig,
 ) -> Iterator[Finding]:
-    """Yield training images that are copies of held-out ones to the backbone's eye.
+    """Yield training images whose features are close to those of a held-out image.
 
-    So a mirrored or cropped copy is found, too, whose pixels are elsewhere. How far
-    images are apart depends on what they show: the nearest neighbours of digits are
-    much closer than those of photographs. So a pair counts as copies by its distance
-    as a share of the usual distance of a held-out image to its nearest training image.
+    This also finds mirrored and cropped copies. Typical distances differ between data
+    sets: nearest neighbours of digits are closer than those of photographs. So the
+    distance of a pair is divided by the median distance of a held-out image to its
+    nearest training image.
 
     Args:
         examples: All images.
@@ -185,10 +185,10 @@ def _nearest(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def find_label_errors(
     examples: Sequence[Example], features_by_hash: dict[str, np.ndarray]
 ) -> Iterator[Finding]:
-    """Yield training images whose label an unprejudiced classifier finds unlikely.
+    """Yield training images whose label is probably wrong.
 
-    Each fold is judged by a logistic regression that was fitted on the others;
-    confident learning tells doubtful labels from hard images.
+    A logistic regression predicts each fold after a fit on the other folds. Confident
+    learning then separates doubtful labels from hard images.
 
     Northcutt et al., "Confident Learning: Estimating Uncertainty in Dataset Labels",
     JAIR 70 (2021).
@@ -213,7 +213,7 @@ def find_label_errors(
     if len(names) < 2 or np.bincount(labels).min() < _NUM_FOLDS:
         return
     values = np.stack([features_by_hash[each.content_hash] for each in known])
-    # The axes know no labels, so that all folds may share them.
+    # PCA reads no labels, so one fit serves all folds.
     size = min(_NUM_COMPONENTS, values.shape[1], len(known) // 2)
     axes = make_pipeline(
         StandardScaler(),

@@ -27,16 +27,16 @@ def DataQuality(
 
     Args:
         examples: Raw examples of ImageExampleGen.
-        training_examples: What the trainer would read: the same, or stored features.
-        quality: Receives what was found.
-        checked_examples: Receives the training examples without what a policy `drop`
-            took out of `train`; empty if no policy is `drop`, for then nothing changes.
+        training_examples: The trainer's input: raw examples, or stored features.
+        quality: Receives the findings.
+        checked_examples: Receives the training examples. `train` lacks what a policy
+            `drop` removed. Empty if no policy is `drop`.
         config: A `DataQualityConfig` as JSON.
 
     Raises:
         DataError: A check whose policy is `fail` found something.
     """
-    # TensorFlow and Pillow: wiring the pipeline need not wait for them.
+    # Imported here, since TensorFlow is slow to import and wiring does not need it.
     from graft.components.quality.executor import check_data
 
     check_data(

@@ -28,7 +28,7 @@ from graft.components.quality.checks import (
     find_poor_images,
 )
 from graft.components.quality.config import DataQualityConfig
-from graft.components.quality.image_statistics import look_at
+from graft.components.quality.image_statistics import measure_image
 from graft.components.quality.profile import Traits, profile_of
 from graft.contract import example_keys, split_names
 from graft.contract.errors import DataError
@@ -38,7 +38,7 @@ MOST_SHOWN = 12
 _MOST_IN_MESSAGE = 10
 _IMAGES_AT_ONCE = 32
 _FEATURES_AT_ONCE = 256
-# Smaller files are read by one thread: two would wait for Python's lock
+# One thread reads smaller files, because two would wait for Python's lock
 # (docs/decisions/0060-measured-choices.md).
 _BYTES_WORTH_A_THREAD = 8 << 10
 _FEATURES = {
@@ -58,7 +58,7 @@ def check_data(
     checked_examples: artifact.Artifact,
     config: DataQualityConfig,
 ) -> None:
-    """Look at every image, report, and do what the policies say.
+    """Run the checks, write the findings, and apply the policies.
 
     See `graft.components.quality.component.DataQuality` for the artifacts.
 
@@ -97,13 +97,13 @@ def check_data(
 
 
 def _read_examples(raw: artifact.Artifact) -> list[tuple[Example, Traits]]:
-    """Return every image of every split."""
+    """Return the statistics and the profile's properties of every image."""
     counters = progress.current()
 
     def read(item: tuple[str, bytes]) -> tuple[Example, Traits]:
         split, record = item
         found = tf.train.Example.FromString(record).features.feature
-        look = look_at(found[example_keys.IMAGE_KEY].bytes_list.value[0])
+        statistics = measure_image(found[example_keys.IMAGE_KEY].bytes_list.value[0])
         counters.advance("images")
         keys = (
             example_keys.CONTENT_HASH_KEY,
@@ -123,15 +123,16 @@ def _read_examples(raw: artifact.Artifact) -> list[tuple[Example, Traits]]:
             image_format,
             width,
             height,
-            look.brightness,
-            look.contrast,
-            look.sharpness,
+            statistics.brightness,
+            statistics.contrast,
+            statistics.sharpness,
         )
-        return Example(content_hash, filename, class_name, split, look), traits
+        example = Example(content_hash, filename, class_name, split, statistics)
+        return example, traits
 
     found: list[tuple[Example, Traits]] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # A pool takes all that it is given at once: no more than this lies in memory.
+        # A pool takes all of its input at once, so it gets a few images at a time.
         for part in _parts(raw):
             size = sum(len(record) for _, record in part) / len(part)
             read_all = pool.map if size >= _BYTES_WORTH_A_THREAD else map
@@ -140,7 +141,7 @@ def _read_examples(raw: artifact.Artifact) -> list[tuple[Example, Traits]]:
 
 
 def _parts(raw: artifact.Artifact) -> Iterator[list[tuple[str, bytes]]]:
-    """Yield split and record of a few images at a time."""
+    """Yield batches of (split, record)."""
     for split in artifact_utils.decode_split_names(raw.split_names):
         batches = tfrecords.dataset(split_files([raw], split)).batch(_IMAGES_AT_ONCE)
         for batch in batches.as_numpy_iterator():
@@ -148,7 +149,7 @@ def _parts(raw: artifact.Artifact) -> Iterator[list[tuple[str, bytes]]]:
 
 
 def _read_features(training: artifact.Artifact) -> dict[str, np.ndarray]:
-    """Return the features by content hash, of all splits; none for raw examples."""
+    """Return content hash to features, of all splits; empty for raw examples."""
     stored: dict[str, np.ndarray] = {}
     files = [
         file
@@ -177,7 +178,7 @@ def _pair_of(finding: Finding) -> tuple[str, str]:
 
 
 def _dropped(found: dict[str, list[Finding]], config: DataQualityConfig) -> set[str]:
-    """Return the content hashes to leave out: of `train` alone, whatever is found."""
+    """Return the content hashes to remove, which are all in `train`."""
     return {
         finding.example.content_hash
         for name, findings in found.items()
@@ -190,7 +191,7 @@ def _dropped(found: dict[str, list[Finding]], config: DataQualityConfig) -> set[
 def _describe(
     found: dict[str, list[Finding]], config: DataQualityConfig, raw: artifact.Artifact
 ) -> list[dict[str, Any]]:
-    """Return the checks for JSON, with pictures of the first findings."""
+    """Return the checks for JSON, with thumbnails of the first findings."""
     shown = [f for findings in found.values() for f in findings[:MOST_SHOWN]]
     wanted = {
         example.content_hash
@@ -242,16 +243,16 @@ def _fail_if_told(found: dict[str, list[Finding]], config: DataQualityConfig) ->
             lines.append(f"  {finding.example.filename!r}{other}: {finding.message}")
     if lines:
         raise DataError(
-            "The data are not as `data_quality` asks:\n"
+            "The data failed checks of `data_quality`:\n"
             + "\n".join(lines)
-            + "\nMend the data, or set the policy to `warn` or `drop`."
+            + "\nCorrect the data, or set the policy to `warn` or `drop`."
         )
 
 
 def _copy_without(
     source: artifact.Artifact, target: artifact.Artifact, dropped: set[str]
 ) -> None:
-    """Copy examples; `train` without the dropped ones, the other splits as they are."""
+    """Copy the examples of all splits, without the dropped ones in `train`."""
     target.split_names = source.split_names
     target.span = source.span
     payload = examples_utils.get_payload_format(source)

@@ -1,4 +1,8 @@
-"""What an image looks like, in a few numbers: enough to find poor ones and copies."""
+"""Statistics of an image, to find poor images and near-copies.
+
+ImageHash was considered: it has the difference hash, which is three lines here, but no
+search for pairs and none of the other statistics.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +18,24 @@ from graft.trainer.decoding.from_bytes import decode_pixels, read_header
 _HASH_EDGE = 8
 _SMALL_EDGE = 32
 _SHARP_EDGE = 256
-# Decoding leaves one and a half times as much at least, which is `_SHARP_EDGE`.
+# Decoding keeps at least one and a half times these pixels, that is `_SHARP_EDGE`.
 _DECODED_SIZE = (171, 171)
 _LEVELS = np.arange(256.0)
-# Hashes that differ in fewer bits than there are parts agree in one part at least.
+# Two hashes that differ in fewer bits than there are parts share at least one part.
 _NUM_PARTS = 8
 _MOST_BITS = 7
-# A part that so many images share says nothing: it would be every pair of them.
+# Skip larger buckets: every pair in them would be a candidate.
 _MOST_IN_BUCKET = 200
 
 
 @dataclass(frozen=True)
-class Look:
-    """An image in numbers.
+class ImageStatistics:
+    """Statistics of one image.
 
     Attributes:
         small: float32 (32, 32), grey levels in [0, 255].
-        bits: bool (64,), the difference hash: is a place brighter than its neighbour.
+        bits: bool (64,), the difference hash: whether a pixel is brighter than its left
+            neighbour.
         brightness: Mean grey level.
         contrast: Standard deviation of grey levels.
         sharpness: Variance of the Laplacian.
@@ -45,14 +50,14 @@ class Look:
     edge: int
 
 
-def look_at(encoded: bytes) -> Look:
-    """Measure an encoded image.
+def measure_image(encoded: bytes) -> ImageStatistics:
+    """Return the statistics of an encoded image.
 
     Raises:
-        ValueError: With the reason, if the image is refused.
+        ValueError: The image is refused; the message says why.
     """
     header = read_header(encoded)
-    # A JPEG is decoded at a fraction of its size, for much less work.
+    # A JPEG is decoded at a fraction of its size, which is much faster.
     pixels = decode_pixels(encoded, _DECODED_SIZE)
     size = pixels.shape[1], pixels.shape[0]
     grey = Image.frombuffer("RGB", size, pixels, "raw", "RGB", 0, 1).convert("L")
@@ -63,7 +68,7 @@ def look_at(encoded: bytes) -> Look:
     small = np.asarray(grey.resize(size, Image.Resampling.BILINEAR), np.float32)
     size = (_HASH_EDGE + 1, _HASH_EDGE)
     coarse = np.asarray(grey.resize(size, Image.Resampling.BILINEAR), np.float32)
-    return Look(
+    return ImageStatistics(
         small=small,
         bits=(coarse[:, 1:] > coarse[:, :-1]).ravel(),
         brightness=brightness,
@@ -74,22 +79,22 @@ def look_at(encoded: bytes) -> Look:
 
 
 def near_copies(
-    looks: Sequence[Look], max_distance: float, min_contrast: float
+    images: Sequence[ImageStatistics], max_distance: float, min_contrast: float
 ) -> Iterator[tuple[int, int, float]]:
-    """Yield pairs of images that look alike, and how much they differ.
+    """Yield near-copies: the indices of two images, and their distance.
 
-    The hash finds pairs that may be, cheaply; the small images decide.
+    The hash selects candidate pairs. The mean difference of the small images decides.
 
     Args:
-        looks: Of all images.
-        max_distance: Mean difference of grey levels below which two are alike.
-        min_contrast: Images below it look like one another, and are left out.
+        images: Statistics of all images.
+        max_distance: Near-copies have a smaller mean difference of grey levels.
+        min_contrast: Images of a lower contrast are ignored, since they all look alike.
     """
     parts: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-    for index, look in enumerate(looks):
-        if look.contrast < min_contrast:
+    for index, image in enumerate(images):
+        if image.contrast < min_contrast:
             continue
-        packed = np.packbits(look.bits).reshape(_NUM_PARTS, -1)
+        packed = np.packbits(image.bits).reshape(_NUM_PARTS, -1)
         for part, value in enumerate(packed):
             parts[part, value.tobytes()].append(index)
     seen: set[tuple[int, int]] = set()
@@ -97,7 +102,7 @@ def near_copies(
         if len(bucket) < 2 or len(bucket) > _MOST_IN_BUCKET:
             continue
         members = np.array(bucket)
-        bits = np.stack([looks[index].bits for index in bucket])
+        bits = np.stack([images[index].bits for index in bucket])
         for row in range(len(members) - 1):
             bits_apart = (bits[row + 1 :] != bits[row]).sum(axis=1)
             for other in members[row + 1 :][bits_apart <= _MOST_BITS]:
@@ -105,21 +110,21 @@ def near_copies(
                 if pair in seen:
                     continue
                 seen.add(pair)
-                first, second = looks[pair[0]].small, looks[pair[1]].small
+                first, second = images[pair[0]].small, images[pair[1]].small
                 distance = float(np.abs(first - second).mean())
                 if distance < max_distance:
                     yield (*pair, distance)
 
 
 def _mean_and_deviation(grey: Image.Image) -> tuple[float, float]:
-    """Return both of the grey levels, from how often each level occurs."""
+    """Return mean and standard deviation of the grey levels, from their histogram."""
     shares = np.array(grey.histogram()) / (grey.width * grey.height)
     mean = float(shares @ _LEVELS)
     return mean, float(np.sqrt(shares @ (_LEVELS - mean) ** 2))
 
 
 def _sharpness(levels: np.ndarray) -> float:
-    """Return the variance of the discrete Laplacian; 0 for less than 3 pixels.
+    """Return the variance of the Laplacian, or 0 for an edge below 3 pixels.
 
     Args:
         levels: uint8 (H, W).

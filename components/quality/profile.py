@@ -1,7 +1,7 @@
-"""What data look like as a whole, in counts, and how far two such profiles differ.
+"""Profiles: distributions of image properties, and the shift between two.
 
-A profile is small enough for a model's manifest, so that a run can compare its data
-with those of the model in production wherever that manifest can be read.
+A profile is small enough for a model's manifest. So a run can compare its data with the
+data of the model in production.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 Profile = dict[str, dict[str, int]]
-"""Property, as `class`, to each of its values or ranges and its count."""
+"""Property, such as `class`, to value or range, to the number of images."""
 
 _EDGES: dict[str, tuple[float, ...]] = {
     "longer edge, px": (0, 64, 128, 256, 512, 1024, 2048),
@@ -29,11 +29,11 @@ _CATEGORIES = ("class", "format")
 
 @dataclass(frozen=True)
 class Traits:
-    """What a profile counts of one image.
+    """The properties of one image that a profile counts.
 
     Attributes:
-        class_name: Its label.
-        format: As `jpeg`.
+        class_name: Its class.
+        format: Such as `jpeg`.
         width: In pixels.
         height: In pixels.
         brightness: Mean grey level, 0 to 255.
@@ -52,17 +52,17 @@ class Traits:
 
 @dataclass(frozen=True)
 class Shift:
-    """How far one property has moved.
+    """The shift of one property between two profiles.
 
     Attributes:
-        name: Of the property.
-        divergence: Jensen-Shannon divergence of the two distributions, in bits: 0 for
-            equal ones, 1 for those that have nothing in common.
-        chance: What it would exceed in 1 of 100 cases, were both a draw of so many
-            images from the same source.
+        name: The property.
+        divergence: Jensen-Shannon divergence of the two distributions, in bits: 0 if
+            they are equal, 1 if they share no value.
+        chance: 99th percentile of the divergence of two random draws from one
+            distribution, of as many images.
         value: The value or range whose share has changed most.
-        before: Its share then, in [0, 1].
-        after: Its share now; the difference is the L-infinity distance.
+        before: Its share in the earlier profile, in [0, 1].
+        after: Its share in the later profile, in [0, 1].
     """
 
     name: str
@@ -96,7 +96,7 @@ def profile_of(images: Iterable[Traits]) -> Profile:
 
 
 def values_of(name: str, found: Iterable[str]) -> list[str]:
-    """Return values of a property in the order to show them in."""
+    """Return the values of a property in display order."""
     if name not in _EDGES:
         return sorted(found)
     ranges = [_range_of(edge, _EDGES[name]) for edge in _EDGES[name]]
@@ -105,7 +105,7 @@ def values_of(name: str, found: Iterable[str]) -> list[str]:
 
 
 def shifts(before: Mapping[str, Mapping[str, int]], after: Profile) -> list[Shift]:
-    """Compare two profiles, property by property; the greatest shift comes first.
+    """Return the shift of each property, the greatest first.
 
     Lin, "Divergence Measures Based on the Shannon Entropy", IEEE Transactions on
     Information Theory 37 (1991).
@@ -143,10 +143,10 @@ def drift(
     """Return the shifts between two profiles, each with `is_drifted`.
 
     Args:
-        before: The earlier data; None where nobody looked at them, then nothing is
-            compared.
-        after: The later data, or None.
-        max_drift: Divergence which, if it is also beyond chance, makes a drift.
+        before: Profile of the earlier data; None if there is none.
+        after: Profile of the later data; None if there is none.
+        max_drift: A property has drifted if its divergence is above this and above
+            `chance`.
     """
     if before is None or after is None:
         return []
@@ -165,7 +165,7 @@ def _divergence(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def _chi_square_bound(degrees: int) -> float:
-    """Return the 99th percentile of chi-square, near enough.
+    """Return the 99th percentile of chi-square, by an approximation.
 
     Wilson and Hilferty, "The Distribution of Chi-Square", PNAS 17 (1931).
     """

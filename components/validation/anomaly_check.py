@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def describe_errors(anomalies: anomalies_pb2.Anomalies) -> list[str]:
-    """Return one line per anomaly of severity error, and none for warnings."""
+    """Return one line per anomaly of severity error. Warnings are left out."""
     lines = []
     for feature, info in sorted(anomalies.anomaly_info.items()):
         if info.severity == anomalies_pb2.AnomalyInfo.ERROR:
@@ -37,7 +37,7 @@ def describe_errors(anomalies: anomalies_pb2.Anomalies) -> list[str]:
 def read_anomalies(
     found: artifact.Artifact,
 ) -> Iterator[tuple[str, anomalies_pb2.Anomalies]]:
-    """Yield each split's name and its anomalies, as ExampleValidator wrote them."""
+    """Yield each split's name and the anomalies that ExampleValidator found."""
     for split in artifact_utils.decode_split_names(found.split_names):
         path = os.path.join(found.uri, f"Split-{split}", "SchemaDiff.pb")
         yield split, anomalies_pb2.Anomalies.FromString(files.read_bytes(path))
@@ -48,14 +48,14 @@ def AnomalyCheck(
     anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
     checked: OutputArtifact[standard_artifacts.String],
 ) -> None:
-    """Pass when no split has an anomaly of severity error; raise otherwise.
+    """End the run if a split has an anomaly of severity error.
 
     Args:
-        anomalies: What ExampleValidator found.
-        checked: A value file, written when all is well; it carries no meaning.
+        anomalies: The anomalies that ExampleValidator found.
+        checked: A value file, written if there is no error. Its value has no meaning.
 
     Raises:
-        DataError: With the anomalies of every split.
+        DataError: A split has an error; the message lists all of them.
     """
     lines = []
     for split, found in read_anomalies(anomalies):
@@ -64,7 +64,7 @@ def AnomalyCheck(
         raise DataError(
             "The data does not fit the schema:\n"
             + "\n".join(lines)
-            + "\nMend the data, or allow it in a schema of yours, which "
-            "`data_validation.schema_path` names."
+            + "\nCorrect the data, or allow them in a schema of your own and name its "
+            "file in `data_validation.schema_path`."
         )
     checked.value = "no errors"

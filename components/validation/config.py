@@ -1,4 +1,4 @@
-"""What a user may say about the shape of sound data."""
+"""The config of data validation."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from graft.contract.strict_model import StrictModel
 
 
 class DataValidationConfig(StrictModel):
-    """The schema that data must fit before anything is trained on them."""
+    """The schema that the data must fit before training."""
 
     schema_path: str | None = Field(
         None,
-        description="A curated schema, schema.pbtxt; empty: one is inferred from "
-        "the data of each run and left in the artifacts, to begin with.",
+        description="A curated schema, schema.pbtxt. Empty: each run infers one from "
+        "its data; copy it from the artifacts to start your own.",
     )

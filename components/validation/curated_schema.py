@@ -1,6 +1,6 @@
-"""CuratedSchema: the schema that a user wrote, taken anew when its content changes.
+"""CuratedSchema: import the schema that a user wrote, again if its content changes.
 
-TFX's ImportSchemaGen is keyed by the path alone: a changed file would go unnoticed.
+TFX caches ImportSchemaGen by the path alone, so it would miss a changed file.
 
 No `from __future__ import annotations` here: TFX reads the types of the function.
 """
@@ -20,9 +20,9 @@ FILE_NAME = "schema.pbtxt"
 
 
 def schema_fingerprint(path: str) -> str:
-    """Return a hash of the schema's text; empty where the path can't be read.
+    """Return a hash of the schema's text, or an empty string without the file.
 
-    The machine that compiles for Kubeflow need not see the cluster's files.
+    The machine that compiles for Kubeflow may not see the cluster's files.
     """
     return hashing.hash_file(path) if files.exists(path) else ""
 
@@ -33,15 +33,15 @@ def CuratedSchema(
     path: Parameter[str],
     content_fingerprint: Parameter[str] = "",
 ) -> None:
-    """Copy the schema into the run, if it is one.
+    """Copy the schema into an artifact after checking that it can be parsed.
 
     Args:
         schema: Receives schema.pbtxt.
         path: A schema in protobuf's text format.
-        content_fingerprint: Read by TFX's cache alone.
+        content_fingerprint: Part of TFX's cache key. Not read otherwise.
 
     Raises:
-        DataError: There is no such file, or it holds no schema.
+        DataError: The file does not exist, or it holds no schema.
     """
     del content_fingerprint
     if not files.exists(path):

@@ -1,6 +1,6 @@
-"""StatisticsGen without a Beam job, where the records fit in memory.
+"""StatisticsGen without a Beam job, if the records fit in memory.
 
-The metadata of an image are small, so setting up a job takes longer than counting
+The metadata of images are small. Starting a Beam job takes longer than counting them
 (docs/decisions/0006-orchestration.md).
 """
 
@@ -27,11 +27,11 @@ from graft.storage import atomic, tfrecords
 from graft.storage.files import files_below, size_of
 
 MAX_BYTES_IN_MEMORY = 1 << 28
-"""Records above this many bytes, compressed, go through Beam as ever."""
+"""Beam counts the records if their files are larger than this."""
 
 
 class Executor(executor.Executor):
-    """Counts in memory what is small, and leaves the rest to TFX's own executor."""
+    """Count small data in memory. TFX's own executor counts larger data."""
 
     def Do(
         self,
@@ -43,7 +43,7 @@ class Executor(executor.Executor):
 
         Args:
             input_dict: `examples`: TFRecord files of tf.Example, by split.
-            output_dict: `statistics`: per split a FeatureStats.pb.
+            output_dict: `statistics`: a FeatureStats.pb per split.
             exec_properties: `stats_options_json`, as StatisticsGen writes it.
         """
         examples = artifact_utils.get_single_instance(
@@ -81,7 +81,7 @@ def _count(paths: list[str], options: tfdv.StatsOptions) -> Any:
 
 
 class StatisticsGenSpec(component_spec.ComponentSpec):
-    """TFX's, and a fingerprint of the code."""
+    """The interface of TFX's StatisticsGen: examples in, statistics out."""
 
     PARAMETERS: ClassVar[dict[str, component_spec.ExecutionParameter]] = {
         standard_component_specs.STATS_OPTIONS_JSON_KEY: (
@@ -103,7 +103,7 @@ class StatisticsGenSpec(component_spec.ComponentSpec):
 class StatisticsGen(base_beam_component.BaseBeamComponent):
     """Count the values of the metadata, per split.
 
-    TFX's decorator form knows no base class, and the executor needs StatisticsGen's.
+    TFX's decorator form takes no executor class, and this one extends StatisticsGen's.
 
     Component `outputs` contains:
       - `statistics`: Channel of `standard_artifacts.ExampleStatistics`.
@@ -122,7 +122,7 @@ class StatisticsGen(base_beam_component.BaseBeamComponent):
 
         Args:
             examples: The `metadata` of ImageExampleGen.
-            feature_names: The features that are counted.
+            feature_names: The features to count.
         """
         options = tfdv.StatsOptions(feature_allowlist=list(feature_names))
         super().__init__(

@@ -16,7 +16,7 @@ from graft.components.quality.checks import (
     find_poor_images,
 )
 from graft.components.quality.config import DataQualityConfig
-from graft.components.quality.image_statistics import look_at
+from graft.components.quality.image_statistics import measure_image
 
 DEFAULTS = DataQualityConfig()
 
@@ -42,7 +42,7 @@ def encode(picture: Image.Image, **options: object) -> bytes:
 def example(
     encoded: bytes, name: str, split: str = "train", label: str = "a"
 ) -> Example:
-    return Example(name, f"{name}.png", label, split, look_at(encoded))
+    return Example(name, f"{name}.png", label, split, measure_image(encoded))
 
 
 @pytest.mark.parametrize(
@@ -110,20 +110,20 @@ def test_a_check_that_is_off_finds_nothing() -> None:
 
 def test_swapped_labels_are_found_and_right_ones_are_not() -> None:
     rng = np.random.default_rng(0)
-    look = look_at(encode(scene(0)))
+    statistics = measure_image(encode(scene(0)))
     examples, stored = [], {}
     for index in range(300):
         label = ("cat", "dog", "fox")[index % 3]
         centre = np.eye(3)[index % 3] * 4
         stored[str(index)] = np.concatenate([centre, np.zeros(5)]) + rng.normal(size=8)
         given = "dog" if index in (0, 30, 60) else label
-        examples.append(Example(str(index), f"{index}.png", given, "train", look))
+        examples.append(Example(str(index), f"{index}.png", given, "train", statistics))
     found = {f.example.content_hash for f in find_label_errors(examples, stored)}
     assert {"0", "30", "60"} <= found
     assert len(found) <= 8
     # Held-out splits are nobody's business here.
     held_out = [
-        Example(e.content_hash, e.filename, e.class_name, "test", e.look)
+        Example(e.content_hash, e.filename, e.class_name, "test", e.statistics)
         for e in examples
     ]
     assert list(find_label_errors(held_out, stored)) == []
@@ -131,11 +131,11 @@ def test_swapped_labels_are_found_and_right_ones_are_not() -> None:
 
 def test_copies_are_found_by_their_features_too() -> None:
     rng = np.random.default_rng(0)
-    look = look_at(encode(scene(0)))
+    statistics = measure_image(encode(scene(0)))
     examples, stored = [], {}
     for index in range(200):
         split = "eval" if index % 4 == 0 else "train"
-        examples.append(Example(str(index), f"{index}.png", "a", split, look))
+        examples.append(Example(str(index), f"{index}.png", "a", split, statistics))
         stored[str(index)] = np.abs(rng.normal(size=64)).astype(np.float32)
     # 1 is a mirrored copy of 0: nearly the same features, at another scale.
     stored["1"] = 3 * stored["0"] + rng.normal(size=64) * 0.1

@@ -17,7 +17,7 @@ import tensorflow_transform as tft
 from PIL import Image
 
 from graft.components.pictures import thumbnail
-from graft.components.quality.image_statistics import look_at
+from graft.components.quality.image_statistics import measure_image
 from graft.components.report.grad_cam import overlay
 from graft.contract import example_keys, signature_names
 from graft.serving.embedded.contract.status import StatusError
@@ -116,7 +116,7 @@ def test_ingestion_refuses_with_the_same_sentence(refused):
 
 def test_data_quality_measures_these_pixels(readable):
     def find(case) -> str:
-        brightness = look_at(case.encoded).brightness
+        brightness = measure_image(case.encoded).brightness
         grey = np.asarray(Image.fromarray(case.expected).convert("L"))
         difference = abs(brightness - grey.mean())
         return "" if difference < 1 else f"{case.name}: differs by {difference}"
