@@ -1,9 +1,9 @@
-"""The canary: a candidate must serve, in a fresh process, before it may be pushed.
+"""The canary: serve a candidate in a new process before it may be pushed.
 
-server_process.py   the server of the trial, in a process of its own
-trial.py            real images and bad requests over gRPC
-result.py           what the trial came to, as the blessing holds it
+server_process.py   start and stop the server
+trial.py            send real images and bad requests over gRPC
+result.py           the result of the trial, as JSON
 component.py, executor.py, config.py   the TFX component and its config
 
-What a model must reach on `test` is decided in `evaluation`.
+`evaluation` decides what a model must reach on `test`.
 """

@@ -22,19 +22,19 @@ def Canary(
     blessing: OutputArtifact[standard_artifacts.InfraBlessing],
     canary: Parameter[str],
 ) -> None:
-    """Try the candidate over gRPC before anybody else does.
+    """Serve the candidate, send requests over gRPC, and bless it if it passes.
 
-    It stands where TFX's InfraValidator would, which Kubeflow's compiler refuses.
+    It replaces TFX's InfraValidator, which Kubeflow's compiler does not support.
 
     Args:
         model: The candidate.
         examples: Raw examples of ImageExampleGen.
-        evaluation: Of the gate, whose answers are expected.
+        evaluation: From the gate. The server must return the same predictions.
         blessing: Receives the file and the custom property of TFX's InfraValidator,
-            which Pusher obeys, and `canary.json`, a `TrialResult`.
+            which Pusher reads, and `canary.json`, a `TrialResult`.
         canary: A `CanaryConfig` as JSON.
     """
-    # gRPC and Pillow: wiring the pipeline need not wait for them.
+    # Imported here, since TensorFlow is slow to import and wiring does not need it.
     from graft.components.canary.executor import try_candidate
 
     config = CanaryConfig.model_validate_json(canary)

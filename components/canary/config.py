@@ -1,4 +1,4 @@
-"""What a candidate must show while it serves."""
+"""The config of the canary."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class CanaryConfig(StrictModel):
     tolerance: float = Field(
         1e-5,
         gt=0,
-        description="Greatest difference of a probability to that of the evaluation.",
+        description="Greatest difference of a probability from the evaluation's.",
     )
     max_latency_ms: float | None = Field(
         None,
@@ -34,6 +34,6 @@ class CanaryConfig(StrictModel):
     request_timeout_seconds: float = Field(
         120,
         gt=0,
-        description="Time that one request may take. Generous: on a busy machine a "
-        "good model is slow, too; only a hang takes so long.",
+        description="Greatest time of one request. A good model on a busy machine "
+        "must stay below it.",
     )

@@ -33,7 +33,7 @@ def try_candidate(
     blessing: artifact.Artifact,
     config: CanaryConfig,
 ) -> None:
-    """Serve the candidate in a fresh process, ask it, and bless it or not.
+    """Serve the candidate in a new process, send requests, and bless it or not.
 
     See `graft.components.canary.component.Canary` for the artifacts.
     """
@@ -47,14 +47,14 @@ def try_candidate(
     for check in result.checks:
         logger.info("%s: %s: %s", check.name, check.passed, check.message)
     atomic.write_text(os.path.join(blessing.uri, RESULT_FILE), result.to_json())
-    # What TFX's own InfraValidator writes, for Pusher to obey.
+    # Pusher reads the file and the property that TFX's InfraValidator writes.
     name = _BLESSED_FILE if result.passed else _NOT_BLESSED_FILE
     atomic.write_text(os.path.join(blessing.uri, name), "")
     blessing.set_int_custom_property(_BLESSED_PROPERTY, int(result.passed))
 
 
 def _read_unknown_threshold(model_path: str) -> float:
-    """Return below which probability the model says `unknown`; 0: it never does."""
+    """Return the probability below which the answer is `unknown`; 0 for never."""
     path = os.path.join(model_path, "assets.extra", UNKNOWN_THRESHOLD_FILE)
     return float(files.read_text(path)) if files.exists(path) else 0.0
 
@@ -62,7 +62,7 @@ def _read_unknown_threshold(model_path: str) -> float:
 def _choose_images(
     examples: list[artifact.Artifact], evaluation_uri: str, count: int
 ) -> list[Expected]:
-    """Return images of `test`, spread over the split, with the evaluation's answers."""
+    """Return images of `test`, evenly spread, with the evaluation's predictions."""
     predictions = Predictions.load(os.path.join(evaluation_uri, PREDICTIONS_FILE))
     hashes = predictions.images.content_hashes
     rows = np.unique(

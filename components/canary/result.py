@@ -1,4 +1,4 @@
-"""What the canary's trial came to, as its blessing artifact holds it."""
+"""The result of the canary's trial, and its JSON form."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ RESULT_FILE = "canary.json"
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that the candidate had to show.
+    """The result of one check.
 
     Attributes:
-        name: Which.
-        passed: Whether it did.
-        message: What was seen.
+        name: Name of the check.
+        passed: Whether the candidate passed it.
+        message: What was observed, for people.
     """
 
     name: str
@@ -26,14 +26,14 @@ class Check:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What the trial came to.
+    """The result of a trial.
 
     Attributes:
-        checks: Everything that was looked at.
-        engine: Which server served.
-        start_seconds: From the start of its process to the model's being available.
+        checks: The results of all checks.
+        engine: The server: `tensorflow_model_server` or `embedded`.
+        start_seconds: Time from the start of its process until the model is available.
         latency_ms: Median time of one image.
-        memory_mb: The most memory that the server held, in 10^6 bytes.
+        memory_mb: Peak memory of the server, in 10^6 bytes.
     """
 
     checks: tuple[Check, ...]

@@ -1,6 +1,7 @@
-"""A server of one model in a process of its own: TensorFlow Serving's, or the embedded.
+"""Run a model server in a process of its own.
 
-`tensorflow_model_server` is taken when it is on the PATH; both take the same flags.
+`tensorflow_model_server` is used if it is on the PATH, otherwise the embedded server.
+Both take the same flags.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class ServerProcess:
     def __enter__(self) -> ServerProcess:
         base_path = Path(self._folder.name) / MODEL_NAME
         base_path.mkdir()
-        # A version is a folder with a number for its name.
+        # A server expects a version folder whose name is a number.
         (base_path / "1").symlink_to(os.path.abspath(self._model_path))
         port = _free_port()
         self.target = f"localhost:{port}"
@@ -69,7 +70,7 @@ class ServerProcess:
         ]
         started = time.monotonic()
         with self._log_path.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - a command of our own
+            self._process = subprocess.Popen(  # noqa: S603 - the command is built here
                 command, stdout=log, stderr=log
             )
         try:
@@ -117,7 +118,7 @@ class ServerProcess:
         return "\n".join(text.splitlines()[-_MOST_LOG_LINES:])
 
     def peak_memory_mb(self) -> float | None:
-        """Return the most memory it ever held, in 10^6 bytes; None where unknown."""
+        """Return the peak memory in 10^6 bytes, or None if it is unknown."""
         if self._process is None:
             return None
         try:
@@ -130,7 +131,7 @@ class ServerProcess:
         return None
 
     def stop(self) -> None:
-        """End the process, by force if it does not end by itself."""
+        """Stop the process, and kill it if it does not stop in time."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             try:

@@ -1,4 +1,4 @@
-"""The trial: real images, and things that are none, over the real gRPC API."""
+"""The trial: send real images and bad requests over the gRPC API."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _REFUSALS = ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "RESOURCE_EXHAUSTED")
 
 @dataclass(frozen=True)
 class Expected:
-    """An image, and what the evaluation said about it.
+    """An image and the evaluation's prediction for it.
 
     Attributes:
         image: Encoded bytes.
         class_names: The label map.
-        probabilities: float32 (K,), in its order.
-        unknown_threshold: Below which greatest probability the model's answer is
-            `unknown`; 0: never.
+        probabilities: float32 (K,), in the order of the label map.
+        unknown_threshold: The answer is `unknown` if the greatest probability is
+            below this; 0 for never.
     """
 
     image: bytes
@@ -54,23 +54,23 @@ class Expected:
 def try_model(
     model_path: str, expected: Sequence[Expected], config: CanaryConfig
 ) -> TrialResult:
-    """Serve a SavedModel in a process of its own and ask it.
+    """Serve a SavedModel in a new process and check its answers and limits.
 
     Args:
         model_path: The SavedModel.
-        expected: Images to ask about, at least one.
+        expected: Images to send, at least one.
         config: Tolerance and limits.
     """
     server = ServerProcess(model_path, config.start_timeout_seconds)
     try:
         with server:
-            return _ask(server, expected, config)
+            return _run_checks(server, expected, config)
     except ServerError as error:
         start = Check("starts", False, str(error))
         return TrialResult((start,), server.engine, server.start_seconds)
 
 
-def _ask(
+def _run_checks(
     server: ServerProcess, expected: Sequence[Expected], config: CanaryConfig
 ) -> TrialResult:
     checks = [
@@ -141,7 +141,7 @@ def _check_answers(
 def _compare(
     each: Expected, answer: Prediction | PredictionError, tolerance: float
 ) -> tuple[str, float]:
-    """Return what is wrong with an answer, or "", and its greatest difference."""
+    """Return the problem of an answer, or "", and its greatest difference."""
     if isinstance(answer, PredictionError):
         return str(answer), 0.0
     if answer.class_names and tuple(answer.class_names) != each.class_names:
@@ -156,10 +156,10 @@ def _compare(
 
 
 def _compare_names(each: Expected, answer: Prediction, tolerance: float) -> str:
-    """Return what is wrong with an answer's class name, or "".
+    """Return the problem of an answer's class name, or "".
 
-    Either of two names is right where they are equally probable, and at the threshold
-    `unknown` is as right as a name.
+    If two classes are equally probable, either name is right. At the threshold a name
+    and `unknown` are both right.
     """
     best = float(each.probabilities.max())
     right = set()
@@ -174,7 +174,7 @@ def _compare_names(each: Expected, answer: Prediction, tolerance: float) -> str:
 
 
 def _time_images(client: PredictionClient, expected: Sequence[Expected]) -> list[float]:
-    """Return milliseconds per image, each asked about alone."""
+    """Return the milliseconds of requests with one image each."""
     times = []
     for index in range(_NUM_TIMED):
         image = expected[index % len(expected)].image
@@ -190,38 +190,38 @@ def _check_bad_requests(
     good: bytes,
     timeout_seconds: float,
 ) -> Iterator[Check]:
-    """Ask about what is no image; the server must say so, and live on."""
+    """Send bad requests. The server must refuse each one."""
     for name, content in (
         ("not an image", b"this is no image at all"),
         ("empty", b""),
         ("cut short", good[: max(16, len(good) // 3)]),
     ):
-        yield _describe_refusal(name, lambda content=content: client.predict([content]))
-    yield _describe_refusal(
+        yield _check_refusal(name, lambda content=content: client.predict([content]))
+    yield _check_refusal(
         "huge", lambda: client.predict([_huge_image()]), may_answer=True
     )
-    yield _describe_refusal(
-        "wrong dtype", lambda: _ask_integers(server.target, timeout_seconds)
+    yield _check_refusal(
+        "wrong dtype", lambda: _send_integers(server.target, timeout_seconds)
     )
 
 
-def _describe_refusal(name: str, ask: Any, *, may_answer: bool = False) -> Check:
+def _check_refusal(name: str, send: Any, *, may_answer: bool = False) -> Check:
     label = f"bad request: {name}"
     try:
-        ask()
+        send()
     except (PredictionError, CallError) as error:
         is_refusal = error.code in _REFUSALS
         words = "was refused" if is_refusal else "failed"
         return Check(label, is_refusal, f"{words} with {error.code}: {_brief(error)}")
     if may_answer:
         return Check(label, True, "was answered")
-    # Decoders fill what is missing of a JPEG: an answer is no crash.
+    # Decoders fill the missing part of a JPEG, so an answer is allowed here.
     lenient = name == "cut short"
     return Check(label, lenient, "was answered" + ("" if lenient else " as an image"))
 
 
 def _brief(error: PredictionError | CallError) -> str:
-    """Return the first line of a message without TensorFlow's names of graph nodes."""
+    """Return the first line of a message, without names of graph nodes."""
     text = _GRAPH_NODES.sub("", error.message).strip()
     return text.splitlines()[0][:_MOST_CHARACTERS] if text else "no message"
 
@@ -232,8 +232,8 @@ def _huge_image() -> bytes:
     return buffer.getvalue()
 
 
-def _ask_integers(target: str, timeout_seconds: float) -> None:
-    """Send int64 where strings are wanted, past the client's own types."""
+def _send_integers(target: str, timeout_seconds: float) -> None:
+    """Send int64 instead of strings, which the client's own types don't allow."""
     tensor = pb.Tensor(
         dtype=_DT_INT64,
         tensor_shape=pb.TensorShape(dim=[pb.TensorShape.Dim(size=1)]),

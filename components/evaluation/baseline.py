@@ -1,8 +1,8 @@
-"""The baseline artifact: how the model in production reaches the gate.
+"""The baseline artifact: it carries the model in production to the gate.
 
-`graft.components.publishing.served_model` writes it with `fill_baseline`, the gate
-reads it with `read_baseline`. No TFX at import: the entry point of a container reads
-the names.
+`graft.components.publishing.served_model` writes it with `fill_baseline`. The gate
+reads it with `read_baseline`. This module imports no TFX, because a container's entry
+point reads the names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from graft.storage import atomic
 
 RESOLVED_PROPERTY = "resolved_count"
-"""1 where the artifact stands for a model, else 0; TFX's resolvers say so, too."""
+"""1 if the artifact holds a model, else 0. TFX's resolvers use the same values."""
 
 _VERSION_PROPERTY = "served_version"
 _FILES_HASH_PROPERTY = "files_hash"
@@ -25,12 +25,12 @@ _MANIFEST_FILE = "served_manifest.json"
 
 @dataclass(frozen=True)
 class ServedBaseline:
-    """What the baseline artifact says of the model in production.
+    """The model in production, as the baseline artifact describes it.
 
     Attributes:
         version: Its version number.
-        files_hash: Identifies its files.
-        manifest: Its manifest; empty for a version that graft did not publish.
+        files_hash: Hash of its files.
+        manifest: Its manifest; empty if graft did not publish it.
         failure: Why the version can't be used; None if it can.
     """
 
@@ -41,13 +41,13 @@ class ServedBaseline:
 
 
 def fill_baseline(model: Any, baseline: ServedBaseline | None) -> None:
-    """Write the properties and the manifest into the artifact.
+    """Write the properties and the manifest of the model in production.
 
     Args:
         model: A `Model` artifact.
-        baseline: What production serves; None: no version is served.
+        baseline: The model in production; None if no version is served.
     """
-    # Kubeflow uploads the files of an artifact: an empty folder would not survive.
+    # Kubeflow uploads only files, so an empty folder would be lost.
     note = "no version is served" if baseline is None else f"version {baseline.version}"
     atomic.write_text(os.path.join(model.uri, "served_version.txt"), note)
     model.set_int_custom_property(RESOLVED_PROPERTY, 0 if baseline is None else 1)
@@ -63,7 +63,7 @@ def fill_baseline(model: Any, baseline: ServedBaseline | None) -> None:
 
 
 def read_baseline(model: Any) -> ServedBaseline | None:
-    """Return what `fill_baseline` wrote; None where no version is served."""
+    """Return what `fill_baseline` wrote, or None if no version is served."""
     from graft.components.artifact_files import read_json
 
     if not int(model.get_custom_property(RESOLVED_PROPERTY) or 0):

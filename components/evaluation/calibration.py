@@ -1,4 +1,7 @@
-"""Do the probabilities mean what they say?
+"""Calibration: bins of a reliability diagram, and the expected calibration error.
+
+scikit-learn's `calibration_curve` was considered: it drops empty bins and returns no
+counts, and scikit-learn has no expected calibration error.
 
 Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
 """
@@ -19,9 +22,9 @@ class ReliabilityBin:
     Attributes:
         low: Lower edge.
         high: Upper edge.
-        num_images: How many there are.
-        confidence: Mean greatest probability; 0 for none.
-        accuracy: Share that is right; 0 for none.
+        num_images: Number of images.
+        confidence: Mean greatest probability; 0 without images.
+        accuracy: Share of right answers; 0 without images.
     """
 
     low: float
@@ -34,12 +37,12 @@ class ReliabilityBin:
 def reliability(
     confidences: np.ndarray, is_right: np.ndarray, num_bins: int = NUM_BINS
 ) -> list[ReliabilityBin]:
-    """Gather images by confidence.
+    """Group images into bins by confidence.
 
     Args:
         confidences: float (N,), the greatest probability of each image.
-        is_right: bool (N,).
-        num_bins: Bins of equal width in (0, 1].
+        is_right: bool (N,), whether the most probable class is the true one.
+        num_bins: Number of bins of equal width in (0, 1].
     """
     edges = np.linspace(0, 1, num_bins + 1)
     places = np.clip(np.ceil(confidences * num_bins).astype(int) - 1, 0, num_bins - 1)
@@ -60,7 +63,7 @@ def reliability(
 
 
 def expected_calibration_error(bins: list[ReliabilityBin]) -> float:
-    """Return the mean distance of confidence and accuracy, weighted by images."""
+    """Return the mean distance of confidence and accuracy, weighted by image counts."""
     total = sum(each.num_images for each in bins)
     if not total:
         return 0.0

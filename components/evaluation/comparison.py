@@ -1,8 +1,11 @@
-"""Two models on the same images: is one worse, and could these images tell?
+"""Compare two models on the same images: McNemar's exact test, and its power.
 
-Only images on which exactly one of the two is right say anything about a difference.
-Under the hypothesis that both are equally good, each such image is a fair coin, so that
-the number of losses is binomial: McNemar's test, exact.
+Only images that exactly one model gets right show a difference. If both models are
+equally good, each such image is a fair coin toss, and the number of losses is binomial.
+
+scipy supplies the binomial test and its distributions. It was considered for the rest:
+`scipy.stats.power` estimates by simulation what is a sum here, and
+`scipy.stats.bootstrap` resamples every image where one multinomial draw does.
 
 McNemar, "Note on the sampling error of the difference between correlated proportions or
 percentages", Psychometrika 12 (1947).
@@ -18,11 +21,10 @@ import numpy as np
 from graft.components.evaluation.config import ComparisonConfig
 
 _NUM_BOOTSTRAP = 4_000
-# Numbers of disagreements that are less probable than this are left out of the power.
+# The power ignores numbers of disagreements that are less probable than this.
 _NEGLIGIBLE = 1e-9
 _BOOTSTRAP_SEED = 20_250_101
-# Accuracies are quotients of small integers: two that are equal differ by less than
-# this.
+# Equal accuracies may differ by a rounding error below this.
 FLOAT_NOISE = 1e-9
 
 Outcome = Literal["not_worse", "worse", "inconclusive"]
@@ -33,18 +35,18 @@ class Comparison:
     """A paired comparison of candidate and baseline.
 
     Attributes:
-        num_images: Images that both models know the class of.
+        num_images: Images whose class both models know.
         candidate_accuracy: On these images.
         baseline_accuracy: On these images.
-        difference: Candidate less baseline.
+        difference: Candidate accuracy minus baseline accuracy.
         interval: Two-sided bootstrap interval of `difference` at 1 - 2 * significance.
         num_gained: Images that only the candidate gets right.
         num_lost: Images that only the baseline gets right.
-        p_value: Probability of so many losses, or more, if both were equally good.
-        power: Probability that a true loss of `margin` would be noticed, given how
-            often the models disagree.
-        num_images_needed: About how many images would give the power asked for.
-        outcome: What the numbers say.
+        p_value: Probability of at least as many losses if both were equally good.
+        power: Probability of noticing a true loss of `margin`, given how often the
+            models disagree.
+        num_images_needed: Approximate number of images for the configured power.
+        outcome: The result of the comparison.
     """
 
     num_images: int
@@ -77,7 +79,7 @@ def compare(
         config: Significance, tolerance, margin and power.
 
     Raises:
-        ValueError: There are no images, or not as many for both.
+        ValueError: There are no images, or the arrays differ in length.
     """
     if (
         is_candidate_right.shape != is_baseline_right.shape
@@ -88,7 +90,7 @@ def compare(
             f"image, of at least one. Received: shapes {is_candidate_right.shape} and "
             f"{is_baseline_right.shape}"
         )
-    # Its import takes a second, which a first run, that compares nothing, is spared.
+    # Slow to import, and a first run compares nothing.
     from scipy import stats
 
     n = int(is_candidate_right.size)
@@ -129,7 +131,7 @@ def compare(
 
 
 def is_refused(comparison: Comparison, config: ComparisonConfig) -> bool:
-    """Return whether a comparison refuses the candidate, policies applied."""
+    """Return whether the comparison refuses the candidate under the config's policy."""
     if comparison.outcome != "inconclusive":
         return comparison.outcome == "worse"
     if config.when_inconclusive == "estimate":
@@ -144,17 +146,17 @@ def power_to_notice(
     significance: float,
     tolerance: float,
 ) -> float:
-    """Return the probability that a true loss of accuracy is called worse.
+    """Return the probability that a true loss of accuracy is noticed.
 
-    The models are taken to disagree on at least `loss`, and on at least one image more
-    than was seen (half a disagreement is added, as none seen does not mean none).
+    The models are assumed to disagree on a share of at least `loss`. Half an image is
+    added to the observed disagreements, because none observed does not mean none.
 
     Args:
         loss: The true loss of accuracy.
         disagreement: Share of images on which exactly one model is right.
         num_images: N.
-        significance: Of the test.
-        tolerance: A loss that is no greater than this is never called worse.
+        significance: Significance level of the test.
+        tolerance: A loss up to this is never called worse.
     """
     from scipy import stats
 
@@ -163,17 +165,16 @@ def power_to_notice(
     few, many = stats.binom.ppf([_NEGLIGIBLE, 1 - _NEGLIGIBLE], num_images, share)
     counts = np.arange(int(few), int(many) + 1)
     weights = stats.binom.pmf(counts, num_images, share)
-    # Fewest losses of so many disagreements at which the test is significant.
+    # Fewest losses, for each number of disagreements, that are significant.
     bounds = stats.binom.isf(significance, counts, 0.5) + 1
-    # And fewest that are a loss of more than the tolerance: 2 lost - count > tolerance
-    # n.
+    # Fewest losses that exceed the tolerance: 2 * lost - count > tolerance * n.
     relevant = np.floor((tolerance * num_images + counts) / 2 + FLOAT_NOISE) + 1
     noticed = stats.binom.sf(np.maximum(bounds, relevant) - 1, counts, probability_lost)
     return float(np.sum(weights * noticed))
 
 
 def _images_needed(disagreement: float, n: int, config: ComparisonConfig) -> int:
-    """Return the number of images for the power asked for, by the normal law."""
+    """Return the number of images for the configured power (normal approximation)."""
     from scipy import stats
 
     loss = config.margin
@@ -187,7 +188,7 @@ def _images_needed(disagreement: float, n: int, config: ComparisonConfig) -> int
 def _bootstrap_interval(
     gained: int, lost: int, n: int, significance: float
 ) -> tuple[float, float]:
-    """Resample the images; only three kinds matter, so it is a multinomial draw."""
+    """Return the bootstrap interval. There are three kinds of images: a multinomial."""
     rng = np.random.default_rng(_BOOTSTRAP_SEED)
     shares = [gained / n, lost / n, (n - gained - lost) / n]
     draws = rng.multinomial(n, shares, size=_NUM_BOOTSTRAP)

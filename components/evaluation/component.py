@@ -27,7 +27,7 @@ def Evaluator(  # noqa: PLR0917 - TFX reads positional parameters
 ) -> None:
     """Evaluate the candidate on `test`, compare it with production, and decide.
 
-    It stands where TFX's Evaluator does and has its inputs and outputs.
+    It replaces TFX's Evaluator and has the same inputs and outputs.
 
     Args:
         examples: Raw examples of ImageExampleGen.
@@ -35,12 +35,12 @@ def Evaluator(  # noqa: PLR0917 - TFX reads positional parameters
         evaluation: Receives `verdict.json` (a `Verdict`), `predictions.npz`
             (`Predictions`) and, with `gate.write_tfma_metrics`, TFMA's files.
         blessing: Receives the file and the custom properties of TFX's Evaluator, which
-            Pusher obeys, and `verdict.json`.
+            Pusher reads, and `verdict.json`.
         gate: A `GateConfig` as JSON.
-        baseline_model: What production serves, from `ServedModel`; it may hold nothing.
-        quality: What DataQuality found, with the data's profile.
+        baseline_model: The model in production, from `ServedModel`; it may be empty.
+        quality: From DataQuality, with the profile of the data.
     """
-    # TensorFlow: wiring the pipeline need not wait for it.
+    # Imported here, since TensorFlow is slow to import and wiring does not need it.
     from graft.components.evaluation.executor import evaluate
 
     evaluate(

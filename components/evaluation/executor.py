@@ -1,4 +1,4 @@
-"""The work of the gate: ask, analyse, judge, bless."""
+"""The work of the gate: predict, measure, judge, bless."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfx.types import artifact
 from graft.components.artifact_files import exported_model, read_json, split_files
 from graft.components.evaluation.baseline import read_baseline
 from graft.components.evaluation.config import GateConfig
-from graft.components.evaluation.inference import AskedModel, first_example, predict
+from graft.components.evaluation.inference import LoadedModel, first_example, predict
 from graft.components.evaluation.metrics import Measured
 from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
 from graft.components.evaluation.rules import Baseline, judge
@@ -39,16 +39,16 @@ def evaluate(
     blessing: artifact.Artifact,
     gate: GateConfig,
 ) -> None:
-    """Decide whether the candidate may be pushed, and write down why.
+    """Decide whether the candidate may be pushed, and write the verdict.
 
     See `graft.components.evaluation.component.Evaluator` for the artifacts.
     """
     example_files = split_files([examples], TEST_SPLIT)
-    candidate = AskedModel(exported_model([model]))
-    baseline, asked_baseline = _open_baseline(baseline_model)
+    candidate = LoadedModel(exported_model([model]))
+    baseline, loaded_baseline = _open_baseline(baseline_model)
     models = {_CANDIDATE: candidate}
-    if asked_baseline is not None and gate.comparison.enabled:
-        models[_BASELINE] = asked_baseline
+    if loaded_baseline is not None and gate.comparison.enabled:
+        models[_BASELINE] = loaded_baseline
     images, answers, failures = predict(example_files, models, gate.slice_keys)
     if _CANDIDATE in failures:
         raise failures[_CANDIDATE]
@@ -61,8 +61,8 @@ def evaluate(
         latency_ms=candidate.latency_ms(first_example(example_files)),
         signatures=read_signatures(candidate.path),
     )
-    for asked in models.values():
-        asked.close()
+    for loaded in models.values():
+        loaded.close()
     predictions.save(os.path.join(evaluation.uri, PREDICTIONS_FILE))
     if gate.write_tfma_metrics:
         # TFMA is slow to import.
@@ -78,29 +78,29 @@ def evaluate(
 
 def _open_baseline(
     found: artifact.Artifact | None,
-) -> tuple[Baseline | None, AskedModel | None]:
-    """Load the model in production; one that no longer loads says why instead."""
+) -> tuple[Baseline | None, LoadedModel | None]:
+    """Load the model in production. If that fails, return the reason instead."""
     served = None if found is None else read_baseline(found)
     if found is None or served is None:
         return None, None
     signatures: Signatures | None = None
     failure = served.failure
-    asked = None
+    loaded = None
     if failure is None:
         try:
             path = exported_model([found])
             signatures = read_signatures(path)
-            asked = AskedModel(path)
+            loaded = LoadedModel(path)
         except Exception as error:
             logger.warning("The baseline does not load", exc_info=error)
             failure = _first_line(error)
     profile = served.manifest.get("data_profile")
     baseline = Baseline(served.version, served.files_hash, signatures, failure, profile)
-    return baseline, asked
+    return baseline, loaded
 
 
 def _profile(quality: artifact.Artifact | None) -> Profile | None:
-    """Return what the run's data look like, where DataQuality has looked."""
+    """Return the profile of the run's data, or None without DataQuality."""
     if quality is None:
         return None
     path = os.path.join(quality.uri, PROFILE_FILE)
@@ -128,7 +128,7 @@ def _bless(
         constants.BLESSED_FILE_NAME if is_blessed else constants.NOT_BLESSED_FILE_NAME
     )
     atomic.write_text(os.path.join(blessing.uri, name), "")
-    # A copy: Pusher, which sees the blessing alone, puts it into the manifest.
+    # A copy for Pusher, which reads only the blessing.
     atomic.write_text(os.path.join(blessing.uri, VERDICT_FILE), verdict.to_json())
     blessing.set_int_custom_property(
         constants.ARTIFACT_PROPERTY_BLESSED_KEY,

@@ -1,4 +1,4 @@
-"""Ask exported models about the `test` split, each image once."""
+"""Run exported models on the `test` split, each image once."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _NUM_TIMED_CALLS = 15
 _SIZE_EDGES = (64, 128, 256, 512, 1024, 2048)
 
 
-class AskedModel:
-    """A SavedModel, asked as TensorFlow Serving asks it: a graph in a session.
+class LoadedModel:
+    """A SavedModel that runs as in TensorFlow Serving: a graph in a session.
 
     `tf.saved_model.load` rebuilds each function of the graph and takes longer
     (docs/decisions/0060-measured-choices.md).
@@ -35,8 +35,8 @@ class AskedModel:
         path: The SavedModel.
 
     Raises:
-        Exception: Whatever TensorFlow raises when it can't be loaded, or KeyError for
-            one without the signature `serving_default`.
+        Exception: TensorFlow can't load the model.
+        KeyError: The model has no signature `serving_default`.
     """
 
     def __init__(self, path: str) -> None:
@@ -44,20 +44,20 @@ class AskedModel:
         self.class_names = read_label_map(path).class_names
         self._session, meta_graph = open_session(path)
         signature = meta_graph.signature_def[signature_names.SERVING_SIGNATURE]
-        self._ask = self._session.make_callable(
+        self._run = self._session.make_callable(
             signature.outputs[signature_names.PROBABILITIES_OUTPUT].name,
             [signature.inputs[signature_names.EXAMPLES_INPUT].name],
         )
 
     def answer(self, examples: Sequence[bytes]) -> np.ndarray:
-        """Return probabilities, float32 (N, K), of serialized examples."""
-        array: np.ndarray = self._ask(list(examples))
+        """Return probabilities, float32 (N, K), for serialized examples."""
+        array: np.ndarray = self._run(list(examples))
         return array
 
     def latency_ms(self, example: bytes) -> float:
         """Return the median time of one example alone, in milliseconds.
 
-        Ask it something before: the first call builds what later ones reuse.
+        Call `answer` before, because the first call is slower.
         """
         seconds = []
         for _ in range(_NUM_TIMED_CALLS):
@@ -72,7 +72,7 @@ class AskedModel:
 
 
 def open_session(path: str) -> tuple[tf.compat.v1.Session, Any]:
-    """Load a SavedModel as a graph with its variables: a session and a MetaGraphDef."""
+    """Load a SavedModel into a session; return the session and the MetaGraphDef."""
     graph = tf.Graph()
     session = tf.compat.v1.Session(graph=graph, config=session_config())
     with graph.as_default():
@@ -81,9 +81,9 @@ def open_session(path: str) -> tuple[tf.compat.v1.Session, Any]:
 
 
 def session_config() -> tf.compat.v1.ConfigProto:
-    """Return options for a graph that is asked about the images of one split.
+    """Return session options without graph rewriting.
 
-    Rewriting it would take longer than it saves on so few.
+    Rewriting takes longer than it saves on the images of one split.
     """
     config = tf.compat.v1.ConfigProto()
     config.graph_options.rewrite_options.disable_meta_optimizer = True
@@ -98,7 +98,7 @@ def read_label_map(model_path: str) -> LabelMap:
 
 def predict(
     example_files: Sequence[str],
-    models: Mapping[str, AskedModel],
+    models: Mapping[str, LoadedModel],
     slice_keys: Sequence[str] = (),
 ) -> tuple[EvaluatedImages, dict[str, Answers], dict[str, Exception]]:
     """Ask every model about every example, each example read once.
@@ -158,7 +158,7 @@ def _batches(example_files: Sequence[str]) -> Iterator[list[bytes]]:
 
 
 def _describe(record: bytes, slice_keys: Sequence[str]) -> dict[str, str]:
-    """Return an example's names and slice values as text."""
+    """Return an example's class, hash, filename and slice values as text."""
     found = tf.train.Example.FromString(record).features.feature
     keys = [
         example_keys.CLASS_NAME_KEY,
@@ -193,7 +193,7 @@ def _text(feature: tf.train.Feature) -> str:
 
 
 def size_range(longer_edge: int) -> str:
-    """Return the range that a number of pixels lies in, such as "64 to 127 px"."""
+    """Return the range of a number of pixels, such as "64 to 127 px"."""
     low = 0
     for edge in _SIZE_EDGES:
         if longer_edge < edge:

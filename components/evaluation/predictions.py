@@ -1,6 +1,6 @@
-"""What models answered on the `test` split: kept for everybody after.
+"""The predictions of models on the `test` split, and their file.
 
-No TensorFlow here: whoever only reads the answers need not wait for it.
+This module imports no TensorFlow, so that reading predictions is fast.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ PREDICTIONS_FILE = "predictions.npz"
 
 @dataclass(frozen=True)
 class EvaluatedImages:
-    """The images that were asked about, in one order for every model.
+    """The evaluated images, in the same order for every model.
 
     Attributes:
         class_names: The true class, str (N,).
         content_hashes: SHA-256 of the encoded bytes, str (N,).
         filenames: Path relative to the data set's root, str (N,).
-        slices: Feature key to its value per image, str (N,).
+        slices: Feature key to the value of each image, str (N,).
     """
 
     class_names: np.ndarray
@@ -40,7 +40,7 @@ class EvaluatedImages:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one model answered.
+    """The predictions of one model.
 
     Attributes:
         class_names: The model's label map.
@@ -65,11 +65,11 @@ class Answers:
         return best
 
     def labels_of(self, names: Iterable[str]) -> np.ndarray:
-        """Return the model's label of class names, int64 (N,), or `NO_LABEL`."""
+        """Return the labels of class names, int64 (N,); `NO_LABEL` if unknown."""
         return np.array(LabelMap(self.class_names).labels_of(names), np.int64)
 
     def in_order_of(self, class_names: Sequence[str]) -> np.ndarray:
-        """Return float32 (N, K') for another label map; a class it lacks gets 0."""
+        """Return float32 (N, K') for another label map; 0 for unknown classes."""
         columns = np.zeros((len(self.probabilities), len(class_names)), np.float32)
         labels = self.labels_of(class_names)
         known = labels != NO_LABEL
@@ -79,14 +79,14 @@ class Answers:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The answers of the candidate and, if there is one to ask, of the baseline."""
+    """The predictions of the candidate and, if there is one, of the baseline."""
 
     images: EvaluatedImages
     candidate: Answers
     baseline: Answers | None = None
 
     def save(self, path: str) -> None:
-        """Write everything to one .npz, without pickles."""
+        """Write one .npz file, without pickles."""
         arrays = {
             "class_names": self.images.class_names,
             "content_hashes": self.images.content_hashes,

@@ -1,4 +1,4 @@
-"""What a client may ask a SavedModel, read without loading it."""
+"""Read and compare the signatures of SavedModels, without loading them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CLIENT_SIGNATURES = (
     signature_names.IMAGES_SIGNATURE,
     signature_names.CLASSIFY_SIGNATURE,
 )
-"""Signatures that clients call; others are ours alone."""
+"""Signatures that clients call. Others are internal."""
 
 Signatures = dict[str, dict[str, str]]
-"""Signature to tensor, as `input images`, to what it is, as `DT_STRING of rank 1`."""
+"""Signature to tensor (`input images`) to its type (`DT_STRING of rank 1`)."""
 
 
 def read_signatures(model_path: str) -> Signatures:
-    """Return inputs and outputs of the signatures that clients call."""
+    """Return the inputs and outputs of the signatures that clients call."""
     content = files.read_bytes(os.path.join(model_path, "saved_model.pb"))
     saved = saved_model_pb2.SavedModel.FromString(content)
     found: Signatures = {}
@@ -40,7 +40,7 @@ def read_signatures(model_path: str) -> Signatures:
 
 
 def broken_promises(candidate: Signatures, baseline: Signatures) -> list[str]:
-    """Return what clients of `baseline` would miss in `candidate`, in words."""
+    """Return the changes that would break a client of `baseline`, one line each."""
     missing = []
     for name, tensors in sorted(baseline.items()):
         if name not in candidate:

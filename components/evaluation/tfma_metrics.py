@@ -1,7 +1,7 @@
-"""The gate's answers as TensorFlow Model Analysis' metrics and plots per slice.
+"""Write TensorFlow Model Analysis' metrics and plots per slice.
 
-TFMA reads the answers that the gate has computed, so that each image passes through
-each model once. It has no thresholds: the verdict decides alone.
+TFMA reads the gate's predictions, so that each model sees each image once. It gets no
+thresholds, because only the verdict decides.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ BASELINE = "baseline"
 def build_eval_config(
     slice_keys: Sequence[str], *, has_baseline: bool
 ) -> config_pb2.EvalConfig:
-    """Return what TFMA computes: accuracy, loss and the confusion matrix, per slice.
+    """Return TFMA's config: accuracy, loss and the confusion matrix, per slice.
 
     Args:
         slice_keys: Features to slice by, besides the class.
-        has_baseline: Whether a second model is compared with.
+        has_baseline: Whether there is a baseline to compare with.
     """
     names = [CANDIDATE, BASELINE] if has_baseline else [CANDIDATE]
     return config_pb2.EvalConfig(
@@ -70,13 +70,13 @@ def write_tfma_metrics(
 ) -> None:
     """Write TFMA's config, metrics and plots; `tfma.load_eval_result` reads them.
 
-    An image whose class the candidate does not know has no label in its label map. It
-    is left out here, and counts as wrong in the verdict.
+    Images of a class that the candidate does not know have no label. TFMA's metrics
+    leave them out. The verdict counts them as wrong.
 
     Args:
-        predictions: The answers.
+        predictions: The predictions of the gate.
         slice_keys: Features to slice by, besides the class.
-        output_path: The evaluation artifact, which gets TFMA's files.
+        output_path: Folder of the evaluation artifact.
     """
     truth = predictions.images.class_names
     labels = predictions.candidate.labels_of(truth)

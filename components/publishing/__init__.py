@@ -13,6 +13,6 @@ provenance.py    the origin of a model, for its manifest
 served_model.py  the component that fetches the model in production for the gate
 executor.py, config.py   the executor of TFX's Pusher, and its config
 
-Nothing else writes into the model store. Whether a model may be pushed is decided in
-`evaluation` and `canary`.
+Nothing else writes into the model store. `evaluation` and `canary` decide whether a
+model may be pushed.
 """

@@ -1,4 +1,4 @@
-"""Where blessed models go."""
+"""The config of pushing: the model store, the model's name and its label."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ class PushConfig(StrictModel):
     model_name: str = Field(
         "graft",
         pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$",
-        description="Name under which the model is served, and of its folder.",
+        description="Name of the served model and of its folder.",
     )
     keep_versions: int = Field(
         5, ge=1, description="Versions to keep; older ones are removed after a push."
     )
     label: Literal["stable", "canary"] = Field(
         "stable",
-        description="Version label of TensorFlow Serving that a pushed model gets; "
-        "production is what is labelled `stable`.",
+        description="TensorFlow Serving's version label for a pushed model. The "
+        "version labelled `stable` is in production.",
     )
 
     def resolved(self, output: str) -> PushConfig:
         """Return the config with a destination.
 
         Args:
-            output: The run's output folder; the store is in it if the user named none.
+            output: The run's output folder, which holds the store unless the user named
+                one.
         """
         destination = self.destination or os.path.join(output, "serving")
         return self.model_copy(update={"destination": destination})

@@ -1,13 +1,14 @@
-"""`drift.json` beside the versions: whether production's model knows today's data.
+"""`drift.json`: whether the data have drifted from those of the model in production.
 
-Every run that compares writes it, pushed or refused; so may whoever else watches the
-model. `graft submit --if-changed` reads it (pipeline/kubeflow/cluster/due.py). Keys:
+Every run that compares its data writes this file, even if its model is refused. Another
+monitor of the model may write it, too. `graft submit --if-changed` reads it
+(pipeline/kubeflow/cluster/due.py). Keys:
 
-    has_drifted         bool: the data have moved, and production was trained before
-    production_version  number of the version that is meant
-    compared_with       number of the version that the run was compared with
-    data_fingerprint    of the data that were looked at; absent: not a run's
-    properties          what has moved: `name`, `divergence`, `value`, `before`, `after`
+    has_drifted         bool: the data have drifted since production was trained
+    production_version  number of the version in production
+    compared_with       number of the version that the run compared its data with
+    data_fingerprint    identifies the data; absent if no run wrote the file
+    properties          the shifts: `name`, `divergence`, `value`, `before`, `after`
     message             the same for people
     written_at          UTC, ISO 8601
 """
@@ -34,16 +35,17 @@ def write_drift(
     is_production: bool,
     data_fingerprint: str | None,
 ) -> dict[str, Any] | None:
-    """Write what a run found out about drift, so that a reader sees it whole.
+    """Write `drift.json` atomically, with what the gate found.
 
     Args:
         model_folder: `<store>/<model name>`.
-        verdict: The gate's; None: it said nothing.
-        is_production: Whether the run's own model is production now, which settles it.
-        data_fingerprint: Of the run's data.
+        verdict: The gate's verdict, if any.
+        is_production: Whether the run's own model is in production now. Then there is
+            no drift.
+        data_fingerprint: Identifies the run's data.
 
     Returns:
-        What was written; None without a verdict or a version that is served.
+        The content of the file; None without a verdict or a served version.
     """
     served = served_version(model_folder)
     if verdict is None or served is None:

@@ -1,4 +1,4 @@
-"""Executor for TFX's Pusher that publishes atomically and writes a manifest."""
+"""An executor for TFX's Pusher that publishes atomically and writes a manifest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class Executor(pusher_executor.Executor):
-    """Pusher's executor with another way to put the model in its place."""
+    """Pusher's executor, with a push into graft's model store."""
 
     def Do(
         self,
@@ -42,19 +42,18 @@ class Executor(pusher_executor.Executor):
         output_dict: dict[str, list[artifact.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Push the model if it is blessed, and note what the run saw of its data.
+        """Push the model if it is blessed, and write notes on the data to the store.
 
-        The notes go into the model store: whether the data have drifted, and what the
-        next run compares its data with.
+        The notes are `drift.json` and the profile that the next run compares with.
 
         Args:
-            input_dict: `model`, a `Model`; `model_blessing` and `infra_blessing`, which
-                must both be blessed where they are given; the former holds the verdict.
+            input_dict: `model`, a `Model`; `model_blessing` and `infra_blessing`. Each
+                must be blessed if it is given. `model_blessing` holds the verdict.
             output_dict: `pushed_model`, a `PushedModel` with the custom properties
                 `pushed`, `pushed_destination` and `pushed_version`, or
                 `not_pushed_reason`. The file `last_run.json` in it describes the run
-                before this one, if the store knows of one.
-            exec_properties: `custom_config`, see the keys of this module.
+                before this one, if the store has notes on one.
+            exec_properties: `custom_config`, see the constants of this module.
         """
         config = json_utils.loads(exec_properties["custom_config"])
         push = PushConfig.model_validate_json(config[PUSH_KEY])
@@ -79,7 +78,7 @@ class Executor(pusher_executor.Executor):
         record: dict[str, Any],
         verdict: Verdict | None,
     ) -> None:
-        """Note this run in the store, and leave the one before it to the report."""
+        """Note this run in the store, and write the previous one for the report."""
         if verdict is None:
             return
         try:
@@ -91,14 +90,14 @@ class Executor(pusher_executor.Executor):
                 data_profile=verdict.data_profile,
             )
         except OSError:
-            # The model is pushed: a note for the report is no reason to fail now.
+            # The model is pushed already. A missing note must not fail the node.
             logger.warning("This run could not be noted", exc_info=True)
             return
         if last_run is not None:
             path = os.path.join(pushed.uri, LAST_RUN_FILE)
             atomic.write_text(path, last_run.to_json())
 
-    def _push(  # noqa: PLR0917 - what a push is about
+    def _push(  # noqa: PLR0917 - the inputs of one push
         self,
         input_dict: dict[str, list[artifact.Artifact]],
         pushed: artifact.Artifact,
@@ -107,9 +106,9 @@ class Executor(pusher_executor.Executor):
         record: dict[str, Any],
         verdict: Verdict | None,
     ) -> bool:
-        for who, key in _JUDGES.items():
+        for judge, key in _JUDGES.items():
             if not self.CheckBlessing({key: input_dict.get(key, [])}):
-                self._refuse(pushed, f"the {who} refused the model")
+                self._refuse(pushed, f"the {judge} refused the model")
                 return False
         try:
             version = publish(
@@ -141,7 +140,7 @@ class Executor(pusher_executor.Executor):
 
 
 def read_verdict(blessings: list[artifact.Artifact] | None) -> Verdict | None:
-    """Return the gate's verdict, which lies beside its blessing; None without one."""
+    """Return the gate's verdict, stored with its blessing; None if there is none."""
     if not blessings:
         return None
     path = os.path.join(blessings[0].uri, VERDICT_FILE)

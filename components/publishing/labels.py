@@ -1,4 +1,4 @@
-"""Version labels, and the config file by which TensorFlow Serving learns of them."""
+"""Read and write version labels, and TensorFlow Serving's config file for them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LABEL = '    version_labels {{ key: "{label}" value: {number} }}\n'
 
 
 def read_labels(model_folder: str) -> dict[str, int]:
-    """Return label to version number; empty when nobody has labelled anything."""
+    """Return label to version number, or an empty dict if there are no labels."""
     path = os.path.join(model_folder, LABELS_NAME)
     if not files.exists(path):
         return {}
@@ -37,17 +37,17 @@ def read_labels(model_folder: str) -> dict[str, int]:
 
 
 def write_labels(model_folder: str, labels: dict[str, int], numbers: list[int]) -> None:
-    """Write the labels, and TensorFlow Serving's config for them, each in one step.
+    """Write the labels and TensorFlow Serving's config for them, each atomically.
 
-    The policy is "the newest so many versions", enough to hold every labelled one, and
-    not a list of versions: the server then loads a new version by polling the folder,
-    and the label, which it refuses for a version that is not loaded, follows at a later
+    The config asks for the newest N versions, enough for every labelled one, and lists
+    no version numbers. So the server loads a new version by polling the folder. It
+    refuses a label for a version that it has not loaded, and takes the label at a later
     poll.
 
     Args:
         model_folder: `<store>/<model name>`.
         labels: Label to version number.
-        numbers: All versions.
+        numbers: Numbers of all versions.
     """
     numbers = sorted(numbers)
     labels = {label: number for label, number in labels.items() if number in numbers}

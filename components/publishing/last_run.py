@@ -1,8 +1,8 @@
-"""The data of the last run, noted in the model store for the run after it.
+"""Notes in the model store on the data of the last runs.
 
-The store outlives a run on every platform. Refused runs are noted as well, which leave
-no version. Pusher notes its run and leaves the one before in the `PushedModel` artifact
-(`LAST_RUN_FILE`), where the report reads it.
+The store outlives a run on every platform. Refused runs, which leave no version, are
+noted, too. Pusher notes its run and writes the previous one to the `PushedModel`
+artifact (`LAST_RUN_FILE`), where the report reads it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LastRun:
-    """A run, as the next one wants to know it.
+    """The note on one run.
 
     Attributes:
         pipeline: Name of the pipeline.
-        blessing: URI of the gate's blessing, which tells runs apart.
+        blessing: URI of the gate's blessing, which identifies the run.
         written_at: When the run was noted, UTC, ISO 8601.
         data_fingerprint: Identifies its data.
-        data_profile: What the data looked like; None where nobody looked.
+        data_profile: Profile of its data; None if there is none.
     """
 
     pipeline: str
@@ -61,16 +61,16 @@ def note_run(
     data_fingerprint: str,
     data_profile: Profile | None,
 ) -> LastRun | None:
-    """Note a run in the store, and return the one before it; None for the first.
+    """Note a run in the store, and return the previous one, if any.
 
-    A run that is noted twice, as after a crash, is one run.
+    A run that is noted twice, such as after a crash, counts once.
 
     Args:
         model_folder: `<store>/<model name>`.
-        pipeline: Runs of other pipelines are passed over.
-        blessing: See `LastRun`, as the rest.
-        data_fingerprint: See there.
-        data_profile: See there.
+        pipeline: Name of the pipeline. Runs of other pipelines are ignored.
+        blessing: See `LastRun`.
+        data_fingerprint: See `LastRun`.
+        data_profile: See `LastRun`.
     """
     runs = _read(model_folder)
     if runs and (runs[-1].pipeline, runs[-1].blessing) == (pipeline, blessing):
@@ -84,13 +84,13 @@ def note_run(
 
 
 def _read(model_folder: str) -> list[LastRun]:
-    """Return the runs noted so far; none where the notes can't be read."""
+    """Return the noted runs, or an empty list if the file is damaged."""
     path = os.path.join(model_folder, _NOTES_FILE)
     if not files.exists(path):
         return []
     try:
         return [LastRun(**run) for run in json.loads(files.read_text(path))]
     except (ValueError, TypeError):
-        # They are there for the report alone: no reason for a push to fail.
+        # Only the report needs the notes, so the push must not fail.
         logger.warning("The notes on runs in %s are damaged", path, exc_info=True)
         return []

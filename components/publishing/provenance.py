@@ -1,4 +1,4 @@
-"""What a manifest says about where a model came from, and how it was judged."""
+"""The origin and the verdict of a model, for its manifest."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _DISTRIBUTION = "graft-tfx"
 
 
 def describe_environment() -> dict[str, Any]:
-    """Return the code's version and hashes of the lock file and of what is installed.
+    """Return the code's version, and hashes of the lock file and of the environment.
 
     Returns:
-        `graft_version`; `git_commit`, ending in `-dirty` for a changed checkout, None
-        outside of one; `lock_sha256` of requirements.lock, None where it is not at
-        hand; `environment_sha256` of the names and versions of all installed packages.
+        `graft_version`; `git_commit`, which ends in `-dirty` for a changed checkout and
+        is None without a checkout; `lock_sha256` of requirements.lock, or None without
+        the file; `environment_sha256` of names and versions of all installed packages.
     """
     lock = _ROOT / "requirements.lock"
     return {
@@ -32,7 +32,7 @@ def describe_environment() -> dict[str, Any]:
 
 
 def record_of(verdict: Verdict) -> dict[str, Any]:
-    """Return what a manifest keeps of a verdict."""
+    """Return the parts of a verdict that a manifest stores."""
     return {
         "metrics": verdict.metrics,
         "data_profile": verdict.data_profile,

@@ -1,16 +1,18 @@
-"""What a run sees of the model store, such that a repeated run sees the same.
+"""The view of the model store that a run gets: a repeated run gets the same.
 
-TFX's cache answers for a node whose inputs and execution properties did not change. But
-a run that pushes changes the store: seen naively, the next run would find a new model
-in production, compare the unchanged candidate with itself, and evaluate everything
-again.
+TFX reuses the outputs of a node if its inputs and execution properties are unchanged.
+But a run that pushes changes the store. Without this module the next run would find a
+new model in production. It would compare the unchanged candidate with itself and
+evaluate everything again.
 
-So a manifest records which candidate a version came from (`candidate_key`: data, config
-and code that decide the training) and what the run that pushed it saw. While production
-serves the very candidate that a run is about to make, the run sees what that earlier
-run saw, and every answer comes from the cache. As soon as anything that decides the
-candidate changes, or production serves something else (another candidate, a rollback,
-an emptied store), it sees the store as it is, and the gate looks anew.
+So a manifest records the candidate of a version (`candidate_key`: data, config and code
+that decide the training) and the view of the run that pushed it. If production serves
+the candidate that a run is about to make, the run gets that earlier view. All nodes
+then come from the cache.
+
+Otherwise the run gets the current state of the store, and the gate compares again. This
+happens if data, config or code change. It also happens if production changes: another
+candidate, a rollback, an emptied store.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ STORE_STATE = "store_state"
 
 @dataclass(frozen=True)
 class StoreView:
-    """What a run sees of the store.
+    """The view of the store that a run gets.
 
     Attributes:
         baseline_version: Number of the version to compare with; `NO_VERSION` for none.
@@ -41,7 +43,7 @@ class StoreView:
 
 
 def view_store(model_folder: str, candidate_key: str) -> StoreView:
-    """Look at a store for a run that makes the candidate `candidate_key`."""
+    """Return the view of a store for a run that makes the candidate `candidate_key`."""
     served = served_version(model_folder)
     if served is None:
         return StoreView(NO_VERSION, hashing.hash_json([]))

@@ -1,7 +1,7 @@
-"""ServedModel: fetch what production serves, for the gate to compare with.
+"""ServedModel: fetch the model in production, for the gate to compare with.
 
-TFX's resolvers look in the metadata store. On Kubeflow they can't run, and a rollback
-is no event of theirs. So the store of served models itself is asked.
+TFX's resolvers read the metadata store. They can't run on Kubeflow, and they don't see
+a rollback. So this component reads the model store.
 
 No `from __future__ import annotations` here: TFX reads the types of the function.
 """
@@ -25,9 +25,9 @@ from graft.components.publishing.versions import (
 from graft.storage import copying, files
 
 SERVED_NOW = -1
-"""Stands for the version that is served when the node runs."""
+"""Version number that means: the version that is served when the node runs."""
 NO_VERSION = 0
-"""Stands for an empty store."""
+"""Version number that means: the store is empty."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +42,12 @@ def ServedModel(
     """Copy the served version into an artifact, or mark the artifact as empty.
 
     Args:
-        model: A `Model` in TFX's layout; what is beside it, see
-            `graft.components.evaluation.baseline`.
-        destination: The store, as `push.destination`.
-        model_name: As `push.model_name`.
-        version: Number of the version; `SERVED_NOW`, or `NO_VERSION`. One that has been
-            removed since is replaced by what is served now.
+        model: Receives a `Model` in TFX's layout, and what
+            `graft.components.evaluation.baseline` adds.
+        destination: The store, `push.destination`.
+        model_name: The model's name, `push.model_name`.
+        version: Number of the version, `SERVED_NOW` or `NO_VERSION`. If the version has
+            been removed, the one that is served now is taken.
     """
     found = _find(os.path.join(destination, model_name), version)
     if found is None:

@@ -1,16 +1,16 @@
-"""A model store: numbered version folders with a manifest each.
+"""Read the versions of a model store: numbered folders with a manifest each.
 
 <store>/<model name>/
     1732233600/                 a version that TensorFlow Serving may load
         saved_model.pb, variables/, assets.extra/
-        graft_manifest.json     what it is, and the SHA-256 of every file
-    .1732237200.partial/        a push under way; servers skip names like this
-    .1732100000.removed/        an old version on its way out
-    .lock                       held by whoever changes the store (local folders)
+        graft_manifest.json     origin, verdict, and the SHA-256 of every file
+    .1732237200.partial/        an unfinished push; servers skip such names
+    .1732100000.removed/        an old version that is being removed
+    .lock                       held by a process that changes the store (local only)
     graft_audit.jsonl           who changed what, and why
     graft_labels.json           version labels
     models.config               the same for TensorFlow Serving
-    drift.json                  whether production knows today's data
+    drift.json                  whether the data have drifted
 
 A folder is a version if its name is a number and it holds `saved_model.pb`.
 """
@@ -27,7 +27,7 @@ from graft.storage import files, hashing
 
 MANIFEST_NAME = "graft_manifest.json"
 GRAPH_NAME = "saved_model.pb"
-"""Without this file no server tries a version: on object storage it is written last."""
+"""A server loads no version without this file. Object storage gets it last."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Version:
     """A version folder.
 
     Attributes:
-        number: Its name as an integer; the greatest is served by default.
-        path: Where it lies.
-        manifest: What was recorded when it was published; empty when it has none.
+        number: Its name as an integer. The greatest is served by default.
+        path: Path or URI of the folder.
+        manifest: Content of its manifest; empty if it has none.
     """
 
     number: int
@@ -46,12 +46,12 @@ class Version:
 
     @property
     def files_hash(self) -> str:
-        """What identifies the model: a hash of the hashes of its files."""
+        """Hash of the hashes of its files. It identifies the model."""
         return hashing.hash_json(self.manifest.get("files"))
 
 
 def list_versions(model_folder: str) -> list[Version]:
-    """Return the whole versions, oldest first; none for a missing folder."""
+    """Return the complete versions, oldest first; none for a missing folder."""
     versions = []
     for name in files.list_folder(model_folder) if files.exists(model_folder) else ():
         path = os.path.join(model_folder, name)
@@ -62,7 +62,7 @@ def list_versions(model_folder: str) -> list[Version]:
 
 
 def read_manifest(path: str) -> dict[str, Any]:
-    """Return a version's manifest; empty for a version that graft did not publish."""
+    """Return a version's manifest, or an empty dict if graft did not publish it."""
     manifest_path = os.path.join(path, MANIFEST_NAME)
     if not files.exists(manifest_path):
         return {}
@@ -81,7 +81,7 @@ def hash_files(folder: str) -> dict[str, str]:
 
 
 def find_damage(version: Version) -> list[str]:
-    """Compare a version's files with its manifest; return a sentence per difference."""
+    """Return one line per difference between a version's files and its manifest."""
     promised: dict[str, str] = version.manifest.get("files", {})
     if not promised:
         return [f"version {version.number} has no manifest"]

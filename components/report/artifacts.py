@@ -4,7 +4,7 @@ from tfx.types import artifact
 
 
 class RunReport(artifact.Artifact):
-    """A report for people.
+    """The report of a run.
 
     * File structure: `{uri}` is one HTML file that needs no other file and no network.
     """
@@ -14,7 +14,7 @@ class RunReport(artifact.Artifact):
 
 
 class ModelCard(artifact.Artifact):
-    """What a model is, what it was measured to do, and what it should not be used for.
+    """The model card: description, measured quality and limits of a model.
 
     * File structure: `{uri}` is one Markdown file.
     """

@@ -1,6 +1,7 @@
-"""Charts as SVG, drawn by hand: small, and coloured by the CSS of the page.
+"""Draw charts as SVG whose colours come from the CSS of the page.
 
-So they follow the reader's light or dark scheme, which an image can't.
+Matplotlib was considered: it writes fixed colours into its SVG, so a chart could not
+follow the reader's light or dark scheme.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class Series:
     """A line of a chart; values that are None leave a gap.
 
     Attributes:
-        name: Shown in the legend.
-        values: One per point of the x axis.
+        name: Its name in the legend.
+        values: One value per point of the x axis.
     """
 
     name: str
@@ -41,14 +42,14 @@ def line_chart(
     y_label: str,
     is_log_x: bool = False,
 ) -> str:
-    """Draw lines over an axis.
+    """Draw a line chart.
 
     Args:
-        x: Points of the axis, in their order.
+        x: Points of the x axis, in order.
         series: Lines, at most four.
-        x_label: Name of the axis.
-        y_label: Name of the values.
-        is_log_x: Space the points by their logarithm.
+        x_label: Name of the x axis.
+        y_label: Name of the y axis.
+        is_log_x: Use a logarithmic x axis.
     """
     places = [math.log10(each) for each in x] if is_log_x else list(x)
     known = [
@@ -96,7 +97,7 @@ def line_chart(
 
 
 def reliability_diagram(bins: Sequence[ReliabilityBin]) -> str:
-    """Draw accuracy over confidence; a calibrated model follows the diagonal."""
+    """Draw accuracy over confidence. A calibrated model follows the diagonal."""
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
     bottom = _HEIGHT - _BOTTOM
     parts = [
@@ -132,10 +133,10 @@ def reliability_diagram(bins: Sequence[ReliabilityBin]) -> str:
 
 
 def confusion_matrix(names: Sequence[str], counts: np.ndarray) -> str:
-    """Draw how often each class (row) is called each class (column).
+    """Draw a confusion matrix: true classes in rows, predicted ones in columns.
 
     Args:
-        names: Of the K classes.
+        names: Names of the K classes.
         counts: int (K, K).
     """
     longest = max((len(name) for name in names), default=0)
@@ -174,14 +175,14 @@ def confusion_matrix(names: Sequence[str], counts: np.ndarray) -> str:
     return (
         f'<svg class="matrix" role="img" aria-label="confusion matrix" '
         f'viewBox="0 0 {size} {size}" width="{size}" height="{size}" '
-        # It shrinks to the page, but no further than numbers can be read.
+        # It shrinks to fit the page while its numbers stay readable.
         f'style="min-width:{round(0.55 * size)}px">'
         f"{''.join(parts)}</svg>"
     )
 
 
 def share_bar(share: float) -> str:
-    """Draw a share in [0, 1] as a small bar beside its number."""
+    """Draw a share in [0, 1] as a small bar."""
     return (
         '<svg class="share" viewBox="0 0 100 8" preserveAspectRatio="none" '
         'aria-hidden="true"><rect class="track" width="100" height="8"/>'
@@ -190,7 +191,7 @@ def share_bar(share: float) -> str:
 
 
 def share_pair(now: float, before: float | None) -> str:
-    """Draw a share in [0, 1], and below it, fainter, what it was before."""
+    """Draw a share in [0, 1], and its earlier value as a fainter bar below."""
     earlier = (
         ""
         if before is None

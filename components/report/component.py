@@ -39,25 +39,25 @@ def Report(  # noqa: PLR0917 - TFX reads positional parameters
     quality: InputArtifact[DataQualityReport] = None,
     features: InputArtifact[standard_artifacts.Examples] = None,
 ) -> None:
-    """Write down what came of a run and why, for people.
+    """Write the report of a run and its model card.
 
     Args:
         examples: Raw examples of ImageExampleGen.
-        evaluation: Of the gate.
+        evaluation: From the gate.
         model: The candidate.
-        model_run: Of Trainer, with `history.json`.
-        pushed_model: Of Pusher.
-        quarantine: Of ImageExampleGen.
-        anomalies: Of ExampleValidator.
-        report: Receives one HTML file; its URI becomes that of the file.
-        model_card: Receives one Markdown file; its URI becomes that of the file.
+        model_run: From Trainer, with `history.json`.
+        pushed_model: From Pusher.
+        quarantine: From ImageExampleGen.
+        anomalies: From ExampleValidator.
+        report: Receives one HTML file. Its URI is set to that of the file.
+        model_card: Receives one Markdown file. Its URI is set to that of the file.
         config: The run's config as JSON.
         data_fingerprint: Identifies the data.
-        infra_blessing: Of the canary.
-        quality: Of DataQuality.
-        features: Of BottleneckFeatures.
+        infra_blessing: From the canary.
+        quality: From DataQuality.
+        features: From BottleneckFeatures.
     """
-    # TensorFlow and Matplotlib: wiring the pipeline need not wait for them.
+    # Imported here, since TensorFlow is slow to import and wiring does not need it.
     from graft.components.report.executor import Inputs, gather
     from graft.components.report.page import render_card, render_page
 

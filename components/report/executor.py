@@ -1,4 +1,4 @@
-"""What a report is made of, read from the artifacts of a run."""
+"""Gather the contents of a report from the artifacts of a run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Inputs:
-    """The artifacts that a report is made of; see the component for their types."""
+    """The artifacts that a report reads; see the component for their types."""
 
     examples: artifact.Artifact
     evaluation: artifact.Artifact
@@ -51,7 +51,7 @@ class Inputs:
 def gather(
     inputs: Inputs, *, config_json: str, data_fingerprint: str
 ) -> read.ReportContents:
-    """Read everything that the page shows."""
+    """Read all contents of the page and the model card."""
     config = json.loads(config_json)
     evaluation = inputs.evaluation.uri
     predictions = read.load_predictions(evaluation)
@@ -101,7 +101,7 @@ def _with_heat(
     encoded: dict[str, bytes],
     model: artifact.Artifact,
 ) -> tuple[read.Mistake, ...]:
-    """Add what the answers rest on, where the model lets itself be explained."""
+    """Add Grad-CAM heat maps to the mistakes, if the model supports them."""
     shown = [each for each in mistakes if each.picture is not None]
     if not shown:
         return mistakes
@@ -110,7 +110,7 @@ def _with_heat(
         heats = explainer.heat([encoded[each.content_hash] for each in shown])
         explainer.close()
     except Exception:
-        # Any architecture may come along; the page is worth having without.
+        # Some architectures have no feature map. The page is useful without heat maps.
         logger.warning("No Grad-CAM for this model", exc_info=True)
         return mistakes
     pictures = {
@@ -127,7 +127,7 @@ def _uri(found: artifact.Artifact | None) -> str | None:
 
 
 def _features(stored: artifact.Artifact | None) -> read.StoredFeatures | None:
-    """Return what BottleneckFeatures says of its work; None where it did not run."""
+    """Return the counts of BottleneckFeatures, or None if it did not run."""
     if stored is None:
         return None
     return read.StoredFeatures(
@@ -150,7 +150,7 @@ def _published(pushed: artifact.Artifact) -> dict[str, Any]:
 
 
 def _anomalies(found: artifact.Artifact) -> tuple[str, ...]:
-    """Return what ExampleValidator found in any split, warnings included."""
+    """Return the anomalies of all splits, warnings included."""
     return tuple(
         f"{split}, {feature}: {info.short_description}. {info.description}"
         for split, anomalies in read_anomalies(found)

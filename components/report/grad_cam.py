@@ -1,8 +1,8 @@
-"""Grad-CAM of an exported model: what in an image the answer rests on.
+"""Grad-CAM of an exported model: which parts of an image decide the answer.
 
-The page is written from what was exported, without the code that built it: the
-SavedModel's functions are flattened into one graph, whose last feature map, as seen
-from the probabilities, is the layer that is explained.
+The SavedModel's functions are flattened into one graph. The feature map nearest to the
+probabilities is the layer that is explained. tf-keras-vis was considered: it needs the
+Keras model, and the report has only the exported graph.
 
 Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
 Localization", ICCV 2017.
@@ -32,14 +32,14 @@ _OPACITY = 0.55
 
 
 class Explainer:
-    """Tells what the most probable class of an image rests on.
+    """Compute heat maps for the most probable class of images.
 
     Args:
         model_path: A SavedModel of `graft.trainer.export`.
 
     Raises:
-        LookupError: The model has no feature map, that is a tensor (N, H, W, C) between
-            images and probabilities.
+        LookupError: The model has no feature map: a tensor (N, H, W, C) between images
+            and probabilities.
     """
 
     def __init__(self, model_path: str) -> None:
@@ -48,7 +48,7 @@ class Explainer:
         images = signature.inputs[signature_names.IMAGES_INPUT].name
         probabilities = signature.outputs[signature_names.PROBABILITIES_OUTPUT].name
         with self._session.graph.as_default():
-            # Beside the loaded graph, whose variables it finds by their shared names.
+            # Imported into the loaded graph, so that it shares the variables by name.
             self._images, self._probabilities = tf.graph_util.import_graph_def(
                 _flatten(meta_graph, probabilities),
                 name="explained",
@@ -63,7 +63,7 @@ class Explainer:
             raise LookupError("the probabilities do not depend on the feature map")
 
     def heat(self, encoded: Sequence[bytes]) -> np.ndarray:
-        """Return how much each place counts, float32 (N, h, w) in [0, 1].
+        """Return heat maps, float32 (N, h, w) in [0, 1].
 
         Args:
             encoded: Encoded images.
@@ -82,12 +82,12 @@ class Explainer:
 
 
 def overlay(encoded: bytes, heat: np.ndarray) -> str:
-    """Return the image with its heat over it, as a `data:` URI.
+    """Draw a heat map over an image, as a `data:` URI.
 
     Args:
         encoded: The encoded image.
-        heat: float32 (h, w) in [0, 1]; it covers the whole image, as models squeeze an
-            image to their square input.
+        heat: float32 (h, w) in [0, 1]. It covers the whole image, because models resize
+            the whole image to their square input.
     """
     picture = as_picture(encoded)
     scale = THUMBNAIL_PIXELS / max(picture.size)
@@ -107,22 +107,21 @@ def overlay(encoded: bytes, heat: np.ndarray) -> str:
 
 
 def _flatten(meta_graph: Any, output: str) -> Any:
-    """Return the GraphDef of one output, the bodies of functions in their calls' place.
+    """Return the GraphDef of one output, with all function calls inlined.
 
-    Without control inputs: mere order, and checks.
+    Control inputs are removed. They only order operations and run checks.
 
     Args:
-        meta_graph: A MetaGraphDef that is loaded into the graph which the result is to
-            be imported into.
+        meta_graph: The MetaGraphDef of the graph that will import the result.
         output: Name of a tensor.
     """
     wanted = meta_graph_pb2.MetaGraphDef(meta_info_def=meta_graph.meta_info_def)
     used = tf.compat.v1.graph_util.extract_sub_graph(
         meta_graph.graph_def, [output.partition(":")[0]]
     )
-    # Loops stay single nodes: taken apart, they'd need the order.
+    # Loops stay single nodes, because lowered loops need their control inputs.
     wanted.graph_def.CopyFrom(disable_lower_using_switch_merge(used))
-    # Grappler takes for outputs what it finds here.
+    # Grappler keeps the nodes listed here as outputs.
     wanted.collection_def["train_op"].node_list.value.append(output)
     config = config_pb2.ConfigProto()
     rewriting = config.graph_options.rewrite_options
@@ -135,9 +134,9 @@ def _flatten(meta_graph: Any, output: str) -> Any:
         kept = [name for name in node.input if not name.startswith("^")]
         del node.input[:]
         node.input.extend(kept)
-        # Of another shape than what import infers, where a function was specialised.
+        # Stale in specialised functions, where import infers another shape.
         node.attr.pop("_output_shapes", None)
-        # What is left of calls brings a config of its own, and would be rewritten.
+        # The remaining calls have a config of their own, which would rewrite them.
         if "config_proto" in node.attr:
             node.attr["config_proto"].s = session_config().SerializeToString()
     loaded = {each.signature.name for each in meta_graph.graph_def.library.function}
@@ -150,7 +149,7 @@ def _flatten(meta_graph: Any, output: str) -> Any:
 
 
 def _last_feature_map(output: tf.Tensor) -> tf.Tensor:
-    """Go back from the output, level by level, to the first tensor (N, H, W, C)."""
+    """Return the tensor (N, H, W, C) nearest to the output, by breadth-first search."""
     queue, seen = deque([output]), {output.name}
     while queue:
         tensor = queue.popleft()

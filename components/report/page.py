@@ -1,4 +1,4 @@
-"""The page and the model card, from contents to text."""
+"""Render the page and the model card from their contents."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FEWEST_POINTS = 2
 
 
 def render_page(contents: ReportContents) -> str:
-    """Return the report as one HTML file that needs no other."""
+    """Return the report as one self-contained HTML file."""
     matrix = ""
     if len(contents.class_names) <= MOST_CLASSES_IN_MATRIX:
         matrix = confusion_matrix(contents.class_names, contents.confusion)
@@ -46,7 +46,7 @@ def render_page(contents: ReportContents) -> str:
 
 
 def render_card(contents: ReportContents) -> str:
-    """Return the model card, Markdown.
+    """Return the model card as Markdown.
 
     Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
     """

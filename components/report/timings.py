@@ -1,4 +1,4 @@
-"""The timings of a run, which are known only when the page has been written."""
+"""The table of timings. They are filled in after the page has been written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UNKNOWN = "<p>Not known to the node that wrote this page.</p>"
 
 
 def timings_table(timings: Mapping[str, float]) -> str:
-    """Return a table of seconds per node, between marks by which it can be replaced."""
+    """Return a table of seconds per node, between marks so that it can be replaced."""
     if timings:
         longest = max(*timings.values(), 1e-9)
         rows = "".join(
@@ -32,12 +32,12 @@ def timings_table(timings: Mapping[str, float]) -> str:
 
 
 def fill_in_timings(path: str, timings: Mapping[str, float]) -> None:
-    """Write a run's timings into its page, if nobody has done so yet.
+    """Write a run's timings into its page, unless the page has some.
 
-    A page that came from the cache keeps those of the run that made it.
+    A page from the cache keeps the timings of the run that made it.
 
     Args:
-        path: The page.
+        path: Path of the page.
         timings: Seconds per node.
     """
     with open(path, encoding="utf-8") as file:
@@ -48,6 +48,6 @@ def fill_in_timings(path: str, timings: Mapping[str, float]) -> None:
 
 
 def with_timings(page: str, timings: Mapping[str, float]) -> str:
-    """Return a page with other timings: those of a run are known when it has ended."""
+    """Return a page with its table of timings replaced."""
     table = timings_table(timings)
     return _TIMINGS.sub(lambda _: table, page)
