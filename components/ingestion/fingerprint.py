@@ -17,12 +17,13 @@ from graft.components.ingestion.layout import (
     record_files,
     require_folder,
 )
+from graft.components.ingestion.manifest_files import ManifestFiles
 from graft.components.ingestion.manifests import read_manifest
 from graft.components.ingestion.split_tables import label_files
 from graft.storage import listing
 from graft.storage.left_aside import kind_of_file
 from graft.storage.listing import FileEntry
-from graft.storage.paths import expand_home, is_remote, join
+from graft.storage.paths import expand_home, is_remote
 
 
 def fingerprint(config: DataConfig) -> str:
@@ -70,11 +71,12 @@ def fingerprint(config: DataConfig) -> str:
 def _manifest_entries(path: str, layout: str, config: DataConfig) -> list[FileEntry]:
     entries = []
     folder = path.rsplit("/", 1)[0] if "/" in path else "."
+    image_files = ManifestFiles(folder, config.image_folder)
     # Read as ingestion reads it, so that what stops ingestion stops here already.
     for entry in read_manifest(path, layout, config).entries:
         described = json.dumps((entry.label, entry.role, entry.columns))
         entries.append(FileEntry("", described, 0, 0))
-        image_path = join(folder, entry.path)
+        image_path = image_files.path_of(entry.path)
         if is_remote(image_path):
             entries.append(FileEntry("", entry.path, 0, 0))
         else:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef, printable
 from graft.components.ingestion.labels import LabelKinds, shown, text_of_label
+from graft.components.ingestion.manifest_files import ManifestFiles
 from graft.components.ingestion.manifest_rows import Row, read_rows
 from graft.components.ingestion.source import Listing, class_name_of
 from graft.components.ingestion.splitting import (
@@ -20,7 +21,7 @@ from graft.components.ingestion.splitting import (
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS, TRAIN_SPLIT
 from graft.storage import listing
-from graft.storage.paths import is_remote, join, parent_of
+from graft.storage.paths import is_remote, parent_of
 
 
 class ManifestEntry(NamedTuple):
@@ -113,8 +114,9 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
     if None in roles and TRAIN_ROLE in roles:
         # The images whose split is open fill the other splits.
         splits[TRAIN_ROLE] = (TRAIN_SPLIT,)
+    image_files = ManifestFiles(folder, config.image_folder)
     for entry in manifest.entries:
-        image_path = join(folder, entry.path)
+        image_path = image_files.path_of(entry.path)
         size = None
         if not is_remote(image_path):
             size = listing.entry_of(image_path, entry.path).size

@@ -1,0 +1,72 @@
+"""Find the file of an image that a manifest names."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+
+from graft.components.ingestion.source import some_of
+from graft.contract.errors import DataError
+from graft.storage import files
+from graft.storage.left_aside import kind_of_file
+from graft.storage.paths import is_remote, join, name_of, parent_of
+
+_IMAGE_EXTENSIONS = frozenset(".jpg .jpeg .png .gif .bmp .webp".split())
+
+
+class ManifestFiles:
+    """The files that the lines of one manifest name.
+
+    A name without extension, such as an id, is the file of that name with one. Names
+    may have been written under Windows, with backslashes.
+
+    Args:
+        folder: The manifest's folder.
+        image_folder: See `DataConfig.image_folder`.
+    """
+
+    def __init__(self, folder: str, image_folder: str | None = None) -> None:
+        self._folder = join(folder, image_folder) if image_folder else folder
+        self._names_by_stem: dict[str, dict[str, list[str]]] = {}
+
+    def path_of(self, name: str) -> str:
+        """Return the path of an image; it may not exist.
+
+        Args:
+            name: Its cell in the manifest.
+
+        Raises:
+            DataError: Several files have this name, with different extensions.
+        """
+        path = join(self._folder, name)
+        if os.path.splitext(name)[1].lower() in _IMAGE_EXTENSIONS and (
+            "\\" not in name or self._exists(path)
+        ):
+            return path
+        if not is_remote(path) and os.path.lexists(path):
+            return path
+        name = name.replace("\\", "/")
+        path = join(self._folder, name)
+        if os.path.splitext(name)[1].lower() in _IMAGE_EXTENSIONS:
+            return path
+        folder = parent_of(path)
+        found = self._stems_of(folder).get(name_of(path), [])
+        if len(found) > 1:
+            raise DataError(
+                f"The manifest names the image {name!r}, and there are "
+                f"{some_of(sorted(found))} in {folder!r}. Write the extension, too."
+            )
+        return join(folder, found[0]) if found else path
+
+    def _exists(self, path: str) -> bool:
+        return not is_remote(path) and os.path.lexists(path)
+
+    def _stems_of(self, folder: str) -> dict[str, list[str]]:
+        if folder not in self._names_by_stem:
+            stems: dict[str, list[str]] = defaultdict(list)
+            if files.is_folder(folder):
+                for name in files.list_folder(folder):
+                    if kind_of_file(name) is None:
+                        stems[os.path.splitext(name)[0]].append(name)
+            self._names_by_stem[folder] = stems
+        return self._names_by_stem[folder]
