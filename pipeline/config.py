@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from graft.components.canary.config import CanaryConfig
 from graft.components.evaluation.config import GateConfig
@@ -20,6 +20,7 @@ from graft.components.quality.config import DataQualityConfig
 from graft.components.validation.config import DataValidationConfig
 from graft.contract.errors import UserError
 from graft.contract.strict_model import StrictModel
+from graft.pipeline.path_checks import check_characters
 from graft.pipeline.validation_messages import describe_mistakes
 from graft.trainer.config import ModelConfig, TrainingConfig
 
@@ -75,6 +76,20 @@ class PipelineConfig(StrictModel):
         (),
         description="Arguments for Apache Beam; empty: its local runner with threads.",
     )
+
+    @model_validator(mode="after")
+    def _check_paths(self) -> PipelineConfig:
+        paths = {
+            "output": self.output,
+            "data.path": self.data.path,
+            "data_validation.schema_path": self.data_validation.schema_path,
+            "features.cache": self.features.cache,
+            "training.checkpoints": self.training.checkpoints,
+            "push.destination": self.push.destination,
+        }
+        model_folders = ("output", "training.checkpoints", "push.destination")
+        check_characters(paths, model_folders)
+        return self
 
     @property
     def pipeline_folder(self) -> str:

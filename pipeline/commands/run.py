@@ -18,6 +18,7 @@ from graft.pipeline.commands.options import (
     SetOption,
 )
 from graft.pipeline.config import PipelineConfig, load_config
+from graft.pipeline.path_checks import check_local_output
 from graft.storage.left_aside import OUTPUT_MARKER
 from graft.storage.paths import expand_home
 
@@ -43,6 +44,10 @@ def run(
     from graft.components.ingestion.fingerprint import fingerprint
 
     loaded = load_config(config, data=data, output=output, overrides=overrides)
+    try:
+        check_local_output(loaded.output, loaded.metadata_path)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     # Missing data are reported before TFX is imported, which takes seconds.
     data_fingerprint = fingerprint(loaded.data)
     if os.path.realpath(loaded.output) == os.path.realpath(

@@ -19,15 +19,15 @@ RANDOM_LABELS_SEED = 3
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("run") / "out put"
+    """A folder with characters that a library might misread."""
+    return tmp_path_factory.mktemp("run") / "-out (v1] {a,b} 100%25 #1 'q' \"é日@;&$!~"
 
 
 @pytest.fixture(scope="module")
 def data(digit_folder, tmp_path_factory) -> Path:
-    """A copy of the images that tests may change; a space in its path."""
-    return Path(
-        shutil.copytree(digit_folder, tmp_path_factory.mktemp("data") / "my photos")
-    )
+    """A copy of the images that tests may change, with more such characters."""
+    name = "-my [photos] * ? {a,b} 100%25 #1 'q' \"é\\日@;&$!"
+    return Path(shutil.copytree(digit_folder, tmp_path_factory.mktemp("data") / name))
 
 
 @pytest.fixture(scope="module")

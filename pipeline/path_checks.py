@@ -1,0 +1,68 @@
+"""Check the paths of a config: a path that a library would misread is refused."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+
+from graft.storage.paths import is_remote
+
+# The reader of a SavedModel's variables takes its path for a pattern, and nothing can
+# quote these characters there.
+_PATTERN_CHARACTERS = "*?[\\"
+# SQLite opens no longer path: 512 bytes, with "-journal" behind the name.
+_LONGEST_METADATA_PATH = 500
+
+
+def check_characters(paths: Mapping[str, str | None], folders: Collection[str]) -> None:
+    """Check that every library takes each path literally.
+
+    Args:
+        paths: The paths by the key of the config.
+        folders: Keys of the folders that hold models. TensorFlow takes their paths for
+            patterns.
+
+    Raises:
+        ValueError: A path has a character that is not allowed; the message names it.
+    """
+    for key, path in paths.items():
+        for letter in path or "":
+            reason = ""
+            if unicodedata.category(letter) == "Cc":
+                reason = "a control character, which breaks logs and lists of files"
+            elif key in folders and letter in _PATTERN_CHARACTERS:
+                reason = "which TensorFlow takes for a file pattern"
+            if reason:
+                raise ValueError(
+                    f"`{key}` must not hold {letter!r}, {reason}. Received: {path!r}. "
+                    "Rename the folder, or name another one."
+                )
+    output = paths.get("output") or ""
+    if re.match("file:", output, re.IGNORECASE):
+        raise ValueError(
+            "`output` must not begin with `file:`, which SQLite takes for a URI. "
+            f"Received: {output!r}. Name another folder, or write {'./' + output!r}."
+        )
+
+
+def check_local_output(output: str, metadata_path: str) -> None:
+    """Check that a local run can write to the output folder.
+
+    Raises:
+        ValueError: It is remote, or its path is too long.
+    """
+    if is_remote(output):
+        raise ValueError(
+            "`graft run` writes to a local folder. Received: "
+            f"output={output!r}. Name a local `output`; the stores may be remote "
+            "(`push.destination`, `features.cache`, `training.checkpoints`)."
+        )
+    length = len(os.fsencode(os.path.abspath(metadata_path)))
+    if length > _LONGEST_METADATA_PATH:
+        raise ValueError(
+            "The path of `output` is too long: SQLite opens paths of at most "
+            f"{_LONGEST_METADATA_PATH} bytes. Received: {length} bytes, for "
+            f"{os.path.abspath(metadata_path)!r}. Name a folder with a shorter path."
+        )

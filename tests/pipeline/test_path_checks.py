@@ -1,0 +1,94 @@
+"""Paths that a library would misread are refused before anything runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from graft.contract.errors import UserError
+from graft.pipeline.commands.run import run
+from graft.pipeline.config import ConfigError, load_config
+from graft.pipeline.path_checks import check_local_output
+
+FOLDERS = ["output", "push.destination", "training.checkpoints"]
+OTHERS = ["data.path", "data_validation.schema_path", "features.cache"]
+REFUSED = ["\n", "\t", "\x7f", "\x85"]
+PATTERNS = ["*", "?", "[", "\\"]
+ALLOWED = [*"]{}()<>'\"`,;:@&=+$!#%^~|", " ", "é", "e\u0301", "日", "-", "\u200d"]
+
+
+def _load(key: str, path: str):
+    """Load a config whose `key` is `path`."""
+    overrides = ["data.path=photos", f"{key}={_quoted(path)}"]
+    return load_config(None, overrides=overrides)
+
+
+def _quoted(path: str) -> str:
+    """Write a path as a YAML string with escapes."""
+    return '"' + "".join(f"\\u{ord(letter):04x}" for letter in path) + '"'
+
+
+@pytest.mark.parametrize("key", [*FOLDERS, *OTHERS])
+@pytest.mark.parametrize("letter", REFUSED, ids=ascii)
+def test_a_character_that_breaks_lists_is_refused(key: str, letter: str):
+    path = f"a{letter}b"
+    with pytest.raises(ConfigError) as caught:
+        _load(key, path)
+    assert f"`{key}` must not hold {letter!r}" in str(caught.value)
+    assert f"Received: {path!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["data", "output"])
+def test_a_name_that_is_no_utf8_is_refused(key: str):
+    with pytest.raises(ConfigError, match=r"unicode string\. Received: 'a\\udcffb'"):
+        load_config(None, **{"data": "photos", key: "a\udcffb"})
+
+
+@pytest.mark.parametrize("key", FOLDERS)
+@pytest.mark.parametrize("letter", PATTERNS)
+def test_a_character_of_patterns_is_refused_in_folders(key: str, letter: str):
+    with pytest.raises(
+        ConfigError, match=re.escape(f"`{key}` must not hold {letter!r}")
+    ):
+        _load(key, f"a/b{letter}c")
+
+
+@pytest.mark.parametrize("key", OTHERS)
+@pytest.mark.parametrize("letter", PATTERNS)
+def test_a_character_of_patterns_is_literal_elsewhere(key: str, letter: str):
+    assert _load(key, f"a/b{letter}c")
+
+
+@pytest.mark.parametrize("key", [*FOLDERS, *OTHERS])
+@pytest.mark.parametrize("letter", ALLOWED, ids=ascii)
+def test_any_other_character_is_allowed(key: str, letter: str):
+    assert _load(key, f"a/{letter}b")
+
+
+@pytest.mark.parametrize("output", ["file:out", "FILE:///tmp/out"])
+def test_a_file_address_is_refused(output: str):
+    with pytest.raises(ConfigError, match="must not begin with `file:`"):
+        load_config(None, data="photos", output=output)
+    load_config(None, data="photos", output=f"./{output}")
+
+
+def test_a_remote_output_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"local folder.*gs://bucket/out"):
+        run(data="photos", output="gs://bucket/out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("length", "allowed"), [(200, True), (600, False)])
+def test_a_path_that_sqlite_cannot_open_is_refused(length: int, allowed: bool):
+    output = "/tmp" + "/x" * (length // 2)
+    config = load_config(None, data="photos", output=output)
+    if allowed:
+        check_local_output(config.output, config.metadata_path)
+    else:
+        with pytest.raises(ValueError, match=r"too long.*at most 500 bytes"):
+            check_local_output(config.output, config.metadata_path)
