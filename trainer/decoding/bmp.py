@@ -1,7 +1,6 @@
-"""Decoding of BMP files in graph code: palettes, channel masks and all old headers.
+"""Decode BMP files in graph code: palettes, channel masks and all old headers.
 
-TensorFlow's own decoder takes indices of a palette for shades of grey, and reads any
-channel mask as blue, green and red.
+`tf.io.decode_bmp` reads palette indices as shades of grey, and ignores channel masks.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _MASKS_OF_32_BITS = (0xFF0000, 0xFF00, 0xFF, 0)
 
 
 class _Header(NamedTuple):
-    """What a BMP's head says; every field int32 (), masks uint32 (4,)."""
+    """The header of a BMP. All fields are int32 () except for masks, uint32 (4,)."""
 
     info_bytes: tf.Tensor
     pixels_position: tf.Tensor
@@ -56,13 +55,13 @@ class _Header(NamedTuple):
 
     @property
     def stride(self) -> tf.Tensor:
-        """Bytes from row to row, int64 ()."""
+        """Bytes from the start of a row to the next, int64 ()."""
         return (self.row_bytes + 3) // 4 * 4
 
 
 @not_inlined
 def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
-    """Decode a BMP file that isn't compressed.
+    """Decode an uncompressed BMP file.
 
     Args:
         encoded: string (), the bytes of the file.
@@ -71,14 +70,14 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
         uint8 (H, W, 3).
 
     Raises:
-        tf.errors.InvalidArgumentError: When executed on a file that is refused.
+        tf.errors.InvalidArgumentError: At execution, if the file is refused.
     """
     encoded = not_refused(encoded, bmp_layout(encoded)[0])
     header = _read_header(encoded)
     start = header.pixels_position
     stride = tf.cast(header.stride, tf.int32)
     size = header.height * stride
-    # The last row's padding may be left out.
+    # Some files lack the padding of the last row.
     part = tf.strings.join([tf.strings.substr(encoded, start, size), b"\0" * 4])
     rows = tf.reshape(tf.io.decode_raw(part, tf.uint8)[:size], [-1, stride])
     pixels = tf.switch_case(
@@ -99,7 +98,7 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
 
 @not_inlined
 def bmp_layout(encoded: tf.Tensor) -> tf.Tensor:
-    """Read a BMP file's head: BITMAPCOREHEADER to BITMAPV5HEADER.
+    """Read the header of a BMP file: BITMAPCOREHEADER to BITMAPV5HEADER.
 
     Args:
         encoded: string (), the bytes of the file.
@@ -151,12 +150,12 @@ def _read_header(encoded: tf.Tensor) -> _Header:
 
     info_bytes = number(14, 4)
     is_core = tf.equal(info_bytes, _CORE_BYTES)
-    # The height is below zero where the first row is the upper one.
+    # A negative height means that the first row is the top row.
     signed = tf.io.decode_raw(tf.strings.substr(start, 18, 8), tf.int32)
     tall = tf.where(is_core, number(20, 2), signed[1])
     depth = tf.where(is_core, number(24, 2), number(28, 2))
     compression = tf.where(is_core, _PLAIN, number(30, 4))
-    # OS/2 numbers compressions in its own way.
+    # OS/2 has different numbers for compressions.
     is_os2 = tf.equal(info_bytes, _OS2_BYTES) & (compression > _RLE4)
     compression = tf.where(is_os2, _ALPHA_MASKS + 1, compression)
     raw_masks = tf.strings.substr(start, _MASKS_POSITION, 16)
@@ -172,7 +171,7 @@ def _read_header(encoded: tf.Tensor) -> _Header:
     return _Header(
         info_bytes=info_bytes,
         pixels_position=number(10, 4),
-        # The least number has no counterpart, and stays below zero.
+        # The least int32 stays negative, since its negation doesn't exist.
         height=tf.abs(tall),
         width=tf.where(is_core, number(18, 2), signed[0]),
         is_top_down=tall < 0,
@@ -184,9 +183,9 @@ def _read_header(encoded: tf.Tensor) -> _Header:
 
 
 def _unpack(rows: tf.Tensor, depth: int) -> tf.Tensor:
-    """Return indices of `depth` bits, uint8 (H, N), of rows, uint8 (H, N / 8 * depth).
+    """Unpack rows, uint8 (H, N / 8 * depth), to indices of `depth` bits, uint8 (H, N).
 
-    The leftmost pixel is in a byte's highest bits.
+    The leftmost pixel is in the highest bits of a byte.
     """
     shifts = tf.constant([*range(8 - depth, -1, -depth)], tf.uint8)
     parts = tf.bitwise.right_shift(rows[..., tf.newaxis], shifts)
@@ -195,7 +194,7 @@ def _unpack(rows: tf.Tensor, depth: int) -> tf.Tensor:
 
 
 def _colours(encoded: tf.Tensor, header: _Header, indices: tf.Tensor) -> tf.Tensor:
-    """Return the palette's colours, uint8 (H, W, 3), of indices, uint8 (H, >= W)."""
+    """Map indices, uint8 (H, >= W), to the palette's colours, uint8 (H, W, 3)."""
     entry_bytes = tf.where(header.is_core, 3, 4)
     possible = tf.bitwise.left_shift(1, header.depth)
     count = tf.where(
@@ -205,7 +204,7 @@ def _colours(encoded: tf.Tensor, header: _Header, indices: tf.Tensor) -> tf.Tens
     )
     start = _FILE_HEAD_BYTES + header.info_bytes
     num_bytes = count * entry_bytes
-    # What the palette doesn't hold is black.
+    # Indices outside of the palette are black.
     padding = b"\0" * (4 * _PALETTE_ENTRIES)
     palette = tf.strings.join([tf.strings.substr(encoded, start, num_bytes), padding])
     values = tf.io.decode_raw(palette, tf.uint8)[: _PALETTE_ENTRIES * entry_bytes]
@@ -215,7 +214,7 @@ def _colours(encoded: tf.Tensor, header: _Header, indices: tf.Tensor) -> tf.Tens
 
 
 def _masked(rows: tf.Tensor, kind: tf.DType, header: _Header) -> tf.Tensor:
-    """Return the channels, uint8 (H, W, 3), that the masks cut from numbers."""
+    """Extract channels, uint8 (H, W, 3), from the pixels' numbers by the masks."""
     parts = tf.reshape(rows, [header.height, -1, kind.size])
     numbers = tf.cast(tf.bitcast(parts, kind)[:, : header.width], tf.uint32)
     lowest = tf.maximum(_lowest_bit(header.masks), 1)
@@ -235,5 +234,5 @@ def _masked(rows: tf.Tensor, kind: tf.DType, header: _Header) -> tf.Tensor:
 
 
 def _lowest_bit(masks: tf.Tensor) -> tf.Tensor:
-    """Return the lowest bit of each number, uint32 (N,); 0 of 0."""
+    """Return the lowest set bit of each number, uint32 (N,); 0 for 0."""
     return tf.bitwise.bitwise_and(masks, tf.bitwise.invert(masks) + 1)

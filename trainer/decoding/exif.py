@@ -1,4 +1,4 @@
-"""EXIF orientation in graph code: where it is written, and how to undo it."""
+"""Read EXIF orientation and turn images upright, in graph code."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def orientation_of(block: tf.Tensor) -> tf.Tensor:
     first directory of entries.
 
     Args:
-        block: string (), the data; "Exif" and two zeros may stand in front.
+        block: string (), the data. It may have the prefix "Exif" and two zero bytes.
 
     Returns:
-        int32 () in 1..8; 1 where there is none, or no valid one.
+        int32 () in 1..8; 1 if the orientation is missing or invalid.
     """
     block = tf.strings.regex_replace(block, r"\AExif\x00\x00", "", replace_global=False)
-    # Zeros behind it, so that there is something to read in an empty one.
+    # Padded with zeros, since the block may be empty.
     data = bytes_of(tf.strings.join([block, b"\0" * 16]))
     size = tf.strings.length(block)
     is_little = tf.equal(data[0], ord("I"))
@@ -46,7 +46,7 @@ def orientation_of(block: tf.Tensor) -> tf.Tensor:
     entries = tf.reshape(entries, [-1, _ENTRY_BYTES])
     weights = tf.where(is_little, [1, 256], [256, 1])
     tags = tf.reduce_sum(entries[:, :2] * weights, axis=1)
-    # The last one counts where there are several; -1 where there is none.
+    # The last of several entries counts. The index is -1 if there is none.
     is_it = tf.equal(tags, _ORIENTATION_TAG)
     index = tf.reduce_max(tf.where(is_it, tf.range(num_entries), -1))
     entry = start + tf.maximum(index, 0) * _ENTRY_BYTES
@@ -65,7 +65,7 @@ def orientation_of(block: tf.Tensor) -> tf.Tensor:
 
 
 def upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Turn pixels (H, W, C) as an EXIF orientation, int32 () in 1..8, asks."""
+    """Turn pixels (H, W, C) upright, given the EXIF orientation, int32 () in 1..8."""
     return tf.cond(
         tf.equal(orientation, 1),
         lambda: pixels,

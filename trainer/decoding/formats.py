@@ -1,7 +1,7 @@
-"""The image formats: which are read, which are refused, and in what words.
+"""The supported image formats, and the messages for refused files.
 
-Ingestion, the exported model and `graft predict` take every refusal from this module,
-so that the same bytes get the same sentence everywhere.
+Ingestion, the exported model and `graft predict` all use these messages. So the same
+file gets the same message everywhere.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from typing import NamedTuple
 from graft.contract.example_keys import IMAGE_FORMATS
 
 JPEG, PNG, GIF, BMP, WEBP, UNKNOWN_FORMAT = range(len(IMAGE_FORMATS) + 1)
-"""Formats by number, in the order of `IMAGE_FORMATS`; the last is every other file."""
+"""Numbers of the formats, in the order of `IMAGE_FORMATS`, and of any other file."""
 
 FORMAT_NAMES = ("JPEG", "PNG", "GIF", "BMP", "WebP")
-"""The formats as a sentence names them, in the order of their numbers."""
+"""Names of the formats in messages, in the order of their numbers."""
 
 MAX_PIXELS = 2**29 // 3
-"""Most pixels of an image: the limit of TensorFlow's decoders of JPEG and PNG."""
+"""Greatest number of pixels: the limit of TensorFlow's JPEG and PNG decoders."""
 
 MAX_PARTS = 16384
-"""Most segments or chunks that are walked through in one file."""
+"""Greatest number of segments or chunks to read in one file."""
 
 EMPTY = "empty file (0 bytes)"
 
-# The sentence `not an image (12 bytes); ...`, around the number of bytes.
+# The parts of `not an image (12 bytes); ...` before and after the number.
 NO_IMAGE_START = "not an image ("
 NO_IMAGE_END = " bytes); JPEG, PNG, GIF, BMP or WebP are"
 
 FINE = 0
-"""The code of a file without a reason to refuse it."""
+"""Code of a file that isn't refused."""
 
 REFUSALS = (
     "",
@@ -54,7 +54,7 @@ REFUSALS = (
     f"a WebP of more than {MAX_PARTS} chunks; save it anew as PNG",
     *(f"damaged {name}: incomplete, or not what it was" for name in FORMAT_NAMES),
 )
-"""Reasons to refuse a file that begins as a supported format does, by code."""
+"""Messages for refused files of supported formats, by code."""
 
 (
     _fine,
@@ -80,16 +80,16 @@ REFUSALS = (
     *_damaged,
 ) = range(len(REFUSALS))
 DAMAGED = len(REFUSALS) - len(FORMAT_NAMES)
-"""The code of a damaged file, to which the number of its format is added."""
+"""Code of a damaged file, minus the number of its format."""
 
 
 class ForeignFormat(NamedTuple):
-    """A kind of file that is not read.
+    """An unsupported file format.
 
     Attributes:
-        signature: How it begins.
-        position: Where in the file the signature stands.
-        refusal: The sentence.
+        signature: Bytes that identify the format.
+        position: Position of the signature in the file.
+        refusal: Message for such a file.
     """
 
     signature: bytes
@@ -173,7 +173,7 @@ FOREIGN_FORMATS = tuple(
         (0, b"Rar!", _ARCHIVE),
     )
 )
-"""Kinds of files that are told by their first bytes; the first that fits counts."""
+"""Unsupported formats that have a signature. The first match counts."""
 
 TEXT_FORMATS = (
     (r"[^<]{0,64}<(\?xml|!--)\C*<svg[\s>]\C*", _unsupported("SVG")),
@@ -181,17 +181,17 @@ TEXT_FORMATS = (
     (r"(?i)[^<]{0,64}<(!doctype html|html|head|body)[\s>]\C*", _HTML),
     (r"P[1-7fF]\s\C*", _unsupported("PNM")),
 )
-"""Kinds of text files, by an RE2 pattern of their first `TEXT_BYTES`."""
+"""Unsupported text formats, by an RE2 pattern for the first `TEXT_BYTES`."""
 
 TEXT_BYTES = 1024
 FOREIGN_BYTES = max(each.position + len(each.signature) for each in FOREIGN_FORMATS)
 
 
 def damaged(format_number: int) -> str:
-    """Return the sentence about a file that the format's decoder refuses."""
+    """Return the message for a damaged file of a format."""
     return REFUSALS[DAMAGED + format_number]
 
 
 def no_image(num_bytes: int) -> str:
-    """Return the sentence about bytes that are of no known format."""
+    """Return the message for a file of no known format."""
     return f"{NO_IMAGE_START}{num_bytes}{NO_IMAGE_END}"

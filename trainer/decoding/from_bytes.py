@@ -1,8 +1,10 @@
-"""Look at one image in Python: the same pixels and refusals as in the exported model.
+"""Decode one image in Python, with the same pixels and refusals as the exported model.
 
-A call of the graph costs more than to decode a small image. So a file in which nothing
-is unusual is read by Python and by TensorFlow's operations, one by one; the graph reads
-all others, and alone says why a file is refused.
+Calling the graph takes longer than decoding a small image. So common files are parsed
+in Python and decoded by single TensorFlow operations. The graph decodes all others, and
+only the graph refuses files.
+
+Pillow would decode more formats, but not with the pixels of the exported model.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ _SIGNATURE = [tf.TensorSpec([], tf.string)]
 _PNG_OPAQUE = (0, 2, 3)
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 
-# Of a JPEG: JFIF, tables, comments, profiles; frames that every program reads; a scan.
+# JPEG markers: JFIF, tables, comments and profiles; common frames; the scan.
 _HARMLESS_MARKERS = frozenset({0xE0, 0xE2, 0xED, 0xDB, 0xC4, 0xDD, 0xFE})
 _FRAME_MARKERS = frozenset({0xC0, 0xC1, 0xC2})
 _SCAN_MARKER = 0xDA
@@ -33,12 +35,12 @@ _SCAN_MARKER = 0xDA
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What the head of an image file says, known without decoding it.
+    """The header of an image file.
 
     Attributes:
         format: One of `example_keys.IMAGE_FORMATS`.
-        height: Height in pixels as shown, after EXIF orientation.
-        width: Width in pixels as shown, after EXIF orientation.
+        height: Height in pixels, after EXIF orientation.
+        width: Width in pixels, after EXIF orientation.
     """
 
     format: str
@@ -47,20 +49,20 @@ class ImageHeader:
 
 
 def read_header(encoded: bytes) -> ImageHeader:
-    """Read the header of an encoded image; no pixel is decoded, whatever its size.
+    """Read the header of an encoded image without decoding pixels.
 
     Args:
         encoded: The bytes of the file.
 
     Returns:
-        Format and size as shown.
+        Format and size.
 
     Raises:
-        ValueError: With the reason, when the file is refused for what its head says.
+        ValueError: The header shows that the file is refused. The message says why.
     """
-    usual = _read_usual_header(encoded)
-    if usual is not None:
-        return usual.header
+    common = _read_common_header(encoded)
+    if common is not None:
+        return common.header
     refusal, layout, index = (each.numpy() for each in _inspect(tf.constant(encoded)))
     if refusal:
         raise ValueError(refusal.decode())
@@ -71,17 +73,17 @@ def read_header(encoded: bytes) -> ImageHeader:
 
 
 def check_pixels(encoded: bytes, image_format: str) -> None:
-    """Check that an image can be decoded, as cheaply as can be done honestly.
+    """Check that an image can be decoded.
 
-    The whole file is read by the operation that training and serving use; a JPEG is
-    decoded at an eighth of its scale, which checks every entropy-coded byte.
+    The check decodes the whole file with the operation of training and serving. A JPEG
+    is decoded at an eighth of its scale, which still reads every entropy-coded byte.
 
     Args:
-        encoded: The bytes of a file that has passed `read_header`.
+        encoded: The bytes of a file that passed `read_header`.
         image_format: One of `example_keys.IMAGE_FORMATS`.
 
     Raises:
-        ValueError: With the reason, when it can't be decoded.
+        ValueError: The file can't be decoded. The message says why.
     """
     try:
         if image_format == "jpeg":
@@ -90,7 +92,7 @@ def check_pixels(encoded: bytes, image_format: str) -> None:
             tf.io.decode_png(encoded)
         elif image_format != "bmp":
             _decoder(None)(tf.constant(encoded))
-        # A BMP isn't compressed: that all of it is there is known from its head.
+        # A BMP isn't compressed, so its header shows whether it is complete.
     except tf.errors.OpError as error:
         raise ValueError(formats.damaged(IMAGE_FORMATS.index(image_format))) from error
 
@@ -108,12 +110,12 @@ def decode_pixels(
         uint8 (H, W, 3).
 
     Raises:
-        ValueError: With the reason, when it is refused or damaged.
+        ValueError: The file is refused or damaged. The message says why.
     """
-    usual = _read_usual_header(encoded)
+    common = _read_common_header(encoded)
     try:
-        if usual is not None and usual.is_opaque:
-            return _decode_usual(encoded, usual.header, target_size)
+        if common is not None and common.is_opaque:
+            return _decode_common(encoded, common.header, target_size)
         pixels: np.ndarray = _decoder(target_size)(tf.constant(encoded)).numpy()
     except tf.errors.OpError as error:
         _, found, reason = error.message.partition(REFUSAL_MARK)
@@ -125,14 +127,14 @@ def decode_pixels(
     return pixels
 
 
-class _Usual(NamedTuple):
-    """A file that stands upright and is of an everyday kind; is it without alpha?"""
+class _CommonHeader(NamedTuple):
+    """Header of an upright file of a common kind, and whether it has no alpha."""
 
     header: ImageHeader
     is_opaque: bool
 
 
-def _decode_usual(
+def _decode_common(
     encoded: bytes, header: ImageHeader, target_size: tuple[int, int] | None
 ) -> np.ndarray:
     if header.format == "png":
@@ -147,19 +149,19 @@ def _decode_usual(
     return jpeg
 
 
-def _read_usual_header(encoded: bytes) -> _Usual | None:
-    """Return the header of a file in which nothing is unusual, or None."""
+def _read_common_header(encoded: bytes) -> _CommonHeader | None:
+    """Return the header of a common file, or None if the graph must read it."""
     try:
         if encoded.startswith(b"\xff\xd8\xff"):
-            return _read_usual_jpeg(encoded)
+            return _read_common_jpeg(encoded)
         if encoded.startswith(_PNG_START):
-            return _read_usual_png(encoded)
+            return _read_common_png(encoded)
     except (struct.error, IndexError):
         pass
     return None
 
 
-def _read_usual_jpeg(encoded: bytes) -> _Usual | None:
+def _read_common_jpeg(encoded: bytes) -> _CommonHeader | None:
     position, height, width = 2, 0, 0
     for _ in range(formats.MAX_PARTS):
         fill, marker, length = struct.unpack_from(">BBH", encoded, position)
@@ -171,14 +173,18 @@ def _read_usual_jpeg(encoded: bytes) -> _Usual | None:
             if depth != 8 or channels not in (1, 3):
                 return None
         elif marker == _SCAN_MARKER:
-            return _Usual(ImageHeader("jpeg", height, width), True) if height else None
+            return (
+                _CommonHeader(ImageHeader("jpeg", height, width), True)
+                if height
+                else None
+            )
         elif marker not in _HARMLESS_MARKERS:
             return None
         position += 2 + length
     return None
 
 
-def _read_usual_png(encoded: bytes) -> _Usual | None:
+def _read_common_png(encoded: bytes) -> _CommonHeader | None:
     head = struct.unpack_from(">I4sIIBB", encoded, 8)
     length, kind, width, height, _, colour_type = head
     position, is_opaque = 8, colour_type in _PNG_OPAQUE
@@ -189,7 +195,7 @@ def _read_usual_png(encoded: bytes) -> _Usual | None:
         if kind == b"eXIf":
             return None
         if kind == b"IEND":
-            return _Usual(ImageHeader("png", height, width), is_opaque)
+            return _CommonHeader(ImageHeader("png", height, width), is_opaque)
         is_opaque &= kind != b"tRNS"
         position += 12 + length
     return None

@@ -1,4 +1,8 @@
-"""Decoding of a GIF file's first frame in graph code, on a white canvas."""
+"""Decode the first frame of a GIF file in graph code, on a white canvas.
+
+`tf.io.decode_gif` decodes all frames of a file. It paints transparent pixels, and the
+canvas outside of the frame, black.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +30,8 @@ _HAS_PALETTE, _IS_INTERLACED = 0x80, 0x40
 def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
     """Decode the first frame of a GIF on its canvas, as browsers show it.
 
-    TensorFlow's decoder unpacks all frames that it is given, and paints black what is
-    transparent or outside of the frame. So it is given a file of this frame alone,
-    whose palette holds white for what is transparent.
+    TensorFlow gets a new file with this frame only. The palette of that file has white
+    for the transparent colour.
 
     Args:
         encoded: string (), the bytes of the file.
@@ -37,7 +40,7 @@ def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
         uint8 (H, W, 3).
 
     Raises:
-        tf.errors.InvalidArgumentError: When executed on a file that is refused.
+        tf.errors.InvalidArgumentError: At execution, if the file is refused.
     """
     layout = gif_layout(encoded)
     encoded = not_refused(encoded, layout[0])
@@ -46,7 +49,32 @@ def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
     left, top, frame_width, frame_height = (
         number_at(data, position, 2, is_little=True) for position in (1, 3, 5, 7)
     )
-    packed = data[9]
+    alone = _single_frame_file(encoded, frame, end, transparent, data[9])
+    margins = [
+        [top, height - top - frame_height],
+        [left, width - left - frame_width],
+        [0, 0],
+    ]
+    pixels = tf.io.decode_gif(alone)[0]
+    return tf.pad(pixels, margins, constant_values=tf.constant(255, tf.uint8))
+
+
+def _single_frame_file(
+    encoded: tf.Tensor,
+    frame: tf.Tensor,
+    end: tf.Tensor,
+    transparent: tf.Tensor,
+    packed: tf.Tensor,
+) -> tf.Tensor:
+    """Return a GIF file, string (), of the first frame, with white for transparent.
+
+    Args:
+        encoded: string (), the bytes of the whole file.
+        frame: Position of the frame's descriptor, int32 ().
+        end: Position after the frame's pixels, int32 ().
+        transparent: Transparent entry of the palette, or -1, int32 ().
+        packed: Flags of the frame's descriptor, int32 ().
+    """
     has_local = packed >= _HAS_PALETTE
     place = tf.where(has_local, frame + _DESCRIPTOR_BYTES, _HEAD_BYTES)
     flags = tf.where(has_local, packed, bytes_of(first_bytes(encoded, 16))[10])
@@ -67,7 +95,7 @@ def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
     is_interlaced = tf.not_equal(tf.bitwise.bitwise_and(packed, _IS_INTERLACED), 0)
     size = tf.strings.substr(encoded, frame + 5, 4)
     codes = frame + _DESCRIPTOR_BYTES + _palette_bytes(packed)
-    alone = tf.strings.join(
+    return tf.strings.join(
         [
             b"GIF89a",
             size,
@@ -79,13 +107,6 @@ def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
             b";",
         ]
     )
-    margins = [
-        [top, height - top - frame_height],
-        [left, width - left - frame_width],
-        [0, 0],
-    ]
-    pixels = tf.io.decode_gif(alone)[0]
-    return tf.pad(pixels, margins, constant_values=tf.constant(255, tf.uint8))
 
 
 @not_inlined
@@ -96,9 +117,9 @@ def gif_layout(encoded: tf.Tensor) -> tf.Tensor:
         encoded: string (), the bytes of the file.
 
     Returns:
-        int32 (7,): code of `formats.REFUSALS`, height and width of the canvas, which
-        holds all of the frame, EXIF orientation, where the frame's descriptor begins
-        and its pixels end, and the transparent entry of the palette, or -1.
+        int32 (7,): code of `formats.REFUSALS`; height and width of the canvas, enlarged
+        to contain the frame; EXIF orientation; where the frame's descriptor begins and
+        its pixels end; and the transparent entry of the palette, or -1.
     """
     data = bytes_of(tf.strings.join([encoded, b"\0" * 16]))
     file_size = tf.strings.length(encoded)
@@ -106,37 +127,9 @@ def gif_layout(encoded: tf.Tensor) -> tf.Tensor:
     def short(position: int | tf.Tensor) -> tf.Tensor:
         return number_at(data, position, 2, is_little=True)
 
-    def byte(position: tf.Tensor) -> tf.Tensor:
-        return data[tf.minimum(position, file_size)]
-
-    def is_extension(position: tf.Tensor) -> tf.Tensor:
-        return tf.equal(byte(position), _EXTENSION)
-
-    def skip_extension(
-        position: tf.Tensor, count: tf.Tensor, transparent: tf.Tensor
-    ) -> tuple[tf.Tensor, ...]:
-        is_control = tf.equal(byte(position + 1), _GRAPHIC_CONTROL)
-        index = tf.where(
-            tf.equal(byte(position + 3) % 2, 1), byte(position + 6), tf.constant(-1)
-        )
-        return (
-            _after_blocks(data, position + 2, file_size),
-            count + 1,
-            tf.where(is_control, index, transparent),
-        )
-
-    frame, count, transparent = tf.while_loop(
-        lambda position, count, _: (
-            is_extension(position)
-            & (position < file_size)
-            & (count < formats.MAX_PARTS)
-        ),
-        skip_extension,
-        (_HEAD_BYTES + _palette_bytes(data[10]), 0, -1),
-        parallel_iterations=1,
-    )
-    is_frame = (frame < file_size) & tf.equal(byte(frame), _IMAGE)
-    packed = byte(frame + 9)
+    frame, count, transparent = _skip_extensions(data, file_size)
+    is_frame = (frame < file_size) & tf.equal(_byte(data, frame, file_size), _IMAGE)
+    packed = _byte(data, frame + 9, file_size)
     codes = frame + _DESCRIPTOR_BYTES + _palette_bytes(packed)
     end = tf.cond(
         is_frame,
@@ -156,6 +149,50 @@ def gif_layout(encoded: tf.Tensor) -> tf.Tensor:
     return tf.stack([refusal, height, width, 1, frame, end, transparent])
 
 
+def _byte(data: tf.Tensor, position: tf.Tensor, file_size: tf.Tensor) -> tf.Tensor:
+    return data[tf.minimum(position, file_size)]
+
+
+def _skip_extensions(data: tf.Tensor, file_size: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Skip the extensions before the first frame.
+
+    Returns:
+        int32 (): position of the frame's descriptor, number of extensions, and the
+        transparent entry of the palette, or -1.
+    """
+
+    def byte(position: tf.Tensor) -> tf.Tensor:
+        return _byte(data, position, file_size)
+
+    def is_extension(position: tf.Tensor) -> tf.Tensor:
+        return tf.equal(byte(position), _EXTENSION)
+
+    def skip_extension(
+        position: tf.Tensor, count: tf.Tensor, transparent: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        is_control = tf.equal(byte(position + 1), _GRAPHIC_CONTROL)
+        index = tf.where(
+            tf.equal(byte(position + 3) % 2, 1), byte(position + 6), tf.constant(-1)
+        )
+        return (
+            _after_blocks(data, position + 2, file_size),
+            count + 1,
+            tf.where(is_control, index, transparent),
+        )
+
+    skipped: tuple[tf.Tensor, ...] = tf.while_loop(
+        lambda position, count, _: (
+            is_extension(position)
+            & (position < file_size)
+            & (count < formats.MAX_PARTS)
+        ),
+        skip_extension,
+        (_HEAD_BYTES + _palette_bytes(data[10]), 0, -1),
+        parallel_iterations=1,
+    )
+    return skipped
+
+
 def _palette_bytes(flags: tf.Tensor) -> tf.Tensor:
     length = 3 * tf.bitwise.left_shift(tf.constant(2), flags % 8)
     return tf.where(flags >= _HAS_PALETTE, length, 0)
@@ -164,10 +201,12 @@ def _palette_bytes(flags: tf.Tensor) -> tf.Tensor:
 def _after_blocks(
     data: tf.Tensor, position: tf.Tensor, file_size: tf.Tensor
 ) -> tf.Tensor:
-    """Skip blocks of at most 255 bytes each, up to an empty one; a run is one step.
+    """Skip blocks of at most 255 bytes each, up to an empty one.
+
+    A run of full blocks is one step of the loop.
 
     Returns:
-        Position behind them, int32 (); beyond the file if it ends before them.
+        Position after the empty block, int32 (); beyond the file if that is missing.
     """
     steps = _BLOCK_STRIDE * tf.range(_BLOCKS_AT_ONCE)
 
@@ -184,5 +223,5 @@ def _after_blocks(
         (position, False),
         parallel_iterations=1,
     )
-    # The byte behind the file reads as 0, which is no end.
+    # The byte after the file reads as 0, but isn't an empty block.
     return position

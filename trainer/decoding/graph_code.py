@@ -1,4 +1,4 @@
-"""Small parts of which image decoding in graph code is made."""
+"""Functions for graph code: read numbers from bytes, and fail without state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from graft.trainer.decoding.formats import REFUSALS
 
 
 def first_bytes(encoded: tf.Tensor, num_bytes: int) -> tf.Tensor:
-    """Return the first bytes, of the same shape; zeros where there are fewer."""
+    """Return the first bytes of strings of any shape, padded with zeros.
+
+    Args:
+        encoded: string, of any shape.
+        num_bytes: Number of bytes to take, and of zeros to append.
+    """
     start = tf.strings.substr(encoded, 0, num_bytes)
     return tf.strings.join([start, b"\0" * num_bytes])
 
@@ -27,8 +32,13 @@ def number_at(
 ) -> tf.Tensor:
     """Read an unsigned number from bytes, int32 (N,), as int32 ().
 
-    A number of four bytes from 2**31 is returned as 2**31 - 1, which is beyond every
-    size that a file can have.
+    Numbers from 2**31 are returned as 2**31 - 1, which exceeds the size of any file.
+
+    Args:
+        data: Bytes, int32 (N,).
+        position: Position of the number's first byte.
+        num_bytes: Length of the number, at most 4.
+        is_little: Whether the number is little-endian.
     """
     positions = position + tf.range(num_bytes)
     part = tf.gather(data, tf.clip_by_value(positions, 0, tf.size(data) - 1))
@@ -41,41 +51,49 @@ def number_at(
 def checked(
     tensor: tf.Tensor, is_fine: tf.Tensor, message: str | tf.Tensor
 ) -> tf.Tensor:
-    """Return a tensor as it is; the graph fails where `is_fine`, bool (), is false.
+    """Return a tensor, and make the graph fail if `is_fine`, bool (), is false.
 
-    `tf.debugging.Assert` is stateful, and so is every loop and function around it: a
-    graph keeps those whether their results are asked for or not. Transform's analysis,
-    which asks for class names alone, decoded and resized every image so, 1,000 at a
-    time. To read a number from a text is the operation without a state that fails and
-    says why: its error ends with the text. `REFUSAL_MARK` tells a server where the text
-    begins.
+    `tf.debugging.Assert` was tried. It is stateful, and so is every loop and function
+    around it, so a graph runs them even if nothing needs their results. Transform's
+    analysis, which needs only class names, then decoded and resized every image.
+
+    `tf.strings.to_number` is stateless, and its error ends with the text that it can't
+    convert. `REFUSAL_MARK` marks the start of the message for a server.
+
+    Args:
+        tensor: The tensor to return.
+        is_fine: Whether the graph may go on.
+        message: The message of the error.
 
     Raises:
-        tf.errors.InvalidArgumentError: When executed; it ends with `message`.
+        tf.errors.InvalidArgumentError: At execution. Its text ends with `message`.
     """
     text = tf.strings.join([REFUSAL_MARK, message])
     number = tf.strings.to_number(tf.where(is_fine, "1", text))
-    # What is returned hangs on the check, or the check would not be asked for either.
+    # The result depends on the check. Otherwise the graph would drop the check.
     return tf.where(number > 0, tensor, tf.zeros_like(tensor))
 
 
 def not_refused(tensor: tf.Tensor, refusal: tf.Tensor) -> tf.Tensor:
-    """Return a tensor; the graph fails where a code of `REFUSALS`, int32 (), is not 0.
+    """Return a tensor, and make the graph fail if the file is refused.
+
+    Args:
+        tensor: The tensor to return.
+        refusal: Code of `REFUSALS`, int32 (); 0 if the file isn't refused.
 
     Raises:
-        tf.errors.InvalidArgumentError: When executed; it ends with the refusal.
+        tf.errors.InvalidArgumentError: At execution. Its text ends with the refusal.
     """
     text = tf.gather(tf.constant(REFUSALS), refusal)
     return checked(tensor, tf.equal(refusal, 0), text)
 
 
 def not_inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function of tensors a function of the graph, which stays a call.
+    """Turn a Python function of tensors into a graph function that isn't inlined.
 
-    TensorFlow inlines what is called in a branch, and then visits every operation of
-    every branch not taken, as "dead". A call that is not taken is one operation, which
-    saves time where the walk through a JPEG's EXIF data is not taken. It is also traced
-    once in a process, wherever it is called.
+    TensorFlow inlines function calls in branches, and then visits all operations of the
+    branches not taken. A call that isn't inlined is only one operation. The function is
+    also traced only once per process.
     """
     made: Callable[..., Any] = tf.function(
         function, autograph=False, experimental_attributes={"_noinline": True}

@@ -1,11 +1,18 @@
-"""From the bytes of an image file to RGB pixels: the same in ingestion and in serving.
+"""Decode image files to RGB pixels, with the same operations in training and serving.
 
-Everything that TensorFlow runs here is graph code, since the exported model carries it:
-what a client sends is decoded by the very operations that decoded the training images.
+All of it is graph code, since it is part of the exported model. An image looks as in a
+browser:
 
-An image looks as in a browser: it stands upright (EXIF orientation), transparent places
-are white, 16-bit, greyscale, palette and CMYK images become 8-bit RGB, and of an
-animation the first frame counts. What can't be shown so is refused: see `formats`.
+- It is upright (EXIF orientation).
+- Transparent pixels are white.
+- 16-bit, greyscale, palette and CMYK images become 8-bit RGB.
+- An animation is its first frame.
+
+Other files are refused: see `formats`.
+
+`tf.io.decode_image` ignores EXIF orientation and blends no transparency. Pillow can't
+run in a graph. TensorFlow I/O's decoders are custom operations, which TensorFlow
+Serving doesn't have.
 """
 
 from __future__ import annotations
@@ -22,7 +29,7 @@ from graft.trainer.decoding.webp import decode_webp, webp_layout
 
 _PREFIXES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"RIFF", b"WEBP")
 _POSITIONS = (0, 0, 0, 0, 0, 8)
-"""How files of these formats begin, in their order; WebP's have two marks."""
+"""Positions of the prefixes, in the order of the formats. WebP has two prefixes."""
 
 
 def decode_image(
@@ -32,15 +39,15 @@ def decode_image(
 
     Args:
         encoded: string (), the bytes of a JPEG, PNG, GIF, BMP or WebP file.
-        target_size: (height, width) in pixels to which the caller will resize, see
+        target_size: (height, width) in pixels that the caller will resize to; see
             `decode_jpeg`. None decodes at full scale.
 
     Returns:
         uint8 (H, W, 3).
 
     Raises:
-        tf.errors.InvalidArgumentError: When executed on bytes that are refused; the
-            reason is that of `refusal_of`.
+        tf.errors.InvalidArgumentError: At execution, if the file is refused. The text
+            ends with the result of `refusal_of`.
     """
     pixels = tf.switch_case(
         format_index(encoded),
@@ -57,14 +64,14 @@ def decode_image(
 
 
 def inspect_image(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Read the head of an image file; its pixels aren't decoded.
+    """Read the header of an image file without decoding pixels.
 
     Args:
         encoded: string (), bytes of a file.
 
     Returns:
-        The reason to refuse the file, string (), empty for none; and int32 (3,), height
-        and width as stored, and EXIF orientation: they hold if there is no reason.
+        The refusal, string (), or an empty text; and int32 (3,): height and width as
+        stored, and EXIF orientation. They are valid only without a refusal.
     """
     layout = tf.switch_case(
         format_index(encoded),
@@ -87,13 +94,13 @@ def inspect_image(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 @not_inlined
 def refusal_of(encoded: tf.Tensor) -> tf.Tensor:
-    """Return why `decode_image` fails on the bytes of a file, string ().
+    """Return why `decode_image` fails on a file, string ().
 
     Args:
-        encoded: string (), bytes on which it failed.
+        encoded: string (), bytes of a file on which it failed.
     """
     refusal, _ = inspect_image(encoded)
-    # What the head says is fine, and is damaged farther on; -1 isn't asked for.
+    # If the header is fine, the pixels are damaged. Unknown formats have a refusal.
     index = tf.minimum(format_index(encoded), formats.WEBP)
     damaged = tf.gather(tf.constant(formats.REFUSALS), formats.DAMAGED + index)
     return tf.where(tf.equal(refusal, ""), damaged, refusal)
@@ -101,7 +108,7 @@ def refusal_of(encoded: tf.Tensor) -> tf.Tensor:
 
 @not_inlined
 def name_other(encoded: tf.Tensor) -> tf.Tensor:
-    """Return the refusal, string (), of bytes that begin as none of the formats do."""
+    """Return the refusal, string (), for a file of an unsupported format."""
     known = formats.FOREIGN_FORMATS
     head = tf.reshape(first_bytes(encoded, formats.FOREIGN_BYTES), [1])
     signatures = [each.signature for each in known]
@@ -128,13 +135,13 @@ def name_other(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def format_index(encoded: tf.Tensor) -> tf.Tensor:
-    """Tell the format from the first bytes.
+    """Return the format of files, given their first bytes.
 
     Args:
-        encoded: string, of any shape; bytes of files.
+        encoded: string, of any shape, bytes of files.
 
     Returns:
-        int32 of the same shape; `formats.UNKNOWN_FORMAT` for what is no image.
+        Number of the format, int32 of the same shape; else `formats.UNKNOWN_FORMAT`.
     """
     heads = first_bytes(tf.reshape(encoded, [-1, 1]), 12)
     parts = tf.strings.substr(heads, _POSITIONS, [len(part) for part in _PREFIXES])
@@ -142,13 +149,13 @@ def format_index(encoded: tf.Tensor) -> tf.Tensor:
     is_webp = found[:, formats.WEBP] & found[:, formats.WEBP + 1]
     others = tf.unstack(found[:, : formats.WEBP], axis=1)
     is_it = tf.stack([*others, is_webp], axis=1)
-    # The first that is true counts, and behind them all stands the unknown.
+    # The first match counts. The padding at the end is the unknown format.
     index = tf.argmax(tf.pad(is_it, [[0, 0], [0, 1]], constant_values=True), axis=1)
     return tf.reshape(tf.cast(index, tf.int32), tf.shape(encoded))
 
 
 def _refuse(encoded: tf.Tensor) -> tf.Tensor:
-    # Never fine; a constant would be tried when the graph is built.
+    # Always false. A constant would fail at graph construction.
     is_fine = tf.strings.length(encoded) < 0
     channels = checked(tf.constant(3), is_fine, name_other(encoded))
     return tf.zeros([0, 0, channels], tf.uint8)

@@ -1,4 +1,8 @@
-"""Decoding of JPEG files in graph code: upright, and smaller where that will do."""
+"""Decode JPEG files in graph code: upright, and at a reduced scale for small targets.
+
+`tf.io.decode_jpeg` decodes the pixels. It ignores EXIF orientation, and it needs a
+marker that some CMYK files lack.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,8 @@ from graft.trainer.decoding.graph_code import (
 
 SCALES = (1, 2, 4, 8)
 
-# How most small files stand: a JFIF header, two tables, a baseline frame of three
-# channels and the four Huffman tables of the standard, which all have their places.
+# Positions and bytes in most small files: a JFIF header, two tables, a baseline frame
+# of three channels and the four standard Huffman tables.
 _STANDARD_PARTS = {
     2: b"\xff\xe0\x00\x10",
     20: b"\xff\xdb\x00\x43",
@@ -37,13 +41,13 @@ _SIMPLE_FRAMES = (b"\xff\xc0\x00\x11\x08", b"\xff\xc2\x00\x11\x08")
 
 _ADOBE_SEGMENT = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 
-# Bytes of a segment's head that tell its kind, and a frame's size.
+# Bytes of a segment's header with its kind and, in a frame, the size.
 _WINDOW = 10
 _SEGMENT, _APP1, _FRAME, _APP14, _NO_LENGTH, _FILL, _END = range(7)
 
 
 def _marker_kinds() -> np.ndarray:
-    """Return the kind of each marker, by its second byte: ITU-T T.81, table B.1."""
+    """Return the kind of each marker by its second byte: ITU-T T.81, table B.1."""
     kinds = np.full(256, _SEGMENT, np.int32)
     frames = [*range(0xC0, 0xD0), 0xF7]
     kinds[[each for each in frames if each not in (0xC4, 0xC8, 0xCC)]] = _FRAME
@@ -54,7 +58,7 @@ def _marker_kinds() -> np.ndarray:
 
 
 def _frame_refusals() -> np.ndarray:
-    """Return the refusal of each kind of frame, by its marker's second byte."""
+    """Return the refusal of each kind of frame by the second byte of its marker."""
     refusals = np.full(256, formats.JPEG_HIERARCHICAL, np.int32)
     refusals[[0xC0, 0xC1, 0xC2]] = formats.FINE
     refusals[[0xC3, 0xCB]] = formats.JPEG_LOSSLESS
@@ -70,20 +74,19 @@ def decode_jpeg(
 
     Args:
         encoded: string (), the bytes of the file.
-        target_size: (height, width) in pixels to which the caller will resize. A file
-            that is at least three times as large each way is decoded at a half, a
-            quarter or an eighth of its scale, whichever leaves at least one and a half
-            times the target: libjpeg then leaves out high frequencies that the resize
-            would leave out, at a fraction of the time. What that does to features:
-            docs/decisions/0004. None decodes at full scale.
+        target_size: (height, width) in pixels that the caller will resize to. The file
+            is decoded at the smallest scale of 1, 1/2, 1/4 and 1/8 that is at least 1.5
+            times the target. libjpeg then skips high frequencies that the resize would
+            remove, which is faster. docs/decisions/0004 has the effect on features.
+            None decodes at full scale.
 
     Returns:
         uint8 (H, W, 3).
 
     Raises:
-        tf.errors.InvalidArgumentError: When executed on a file that is refused.
+        tf.errors.InvalidArgumentError: At execution, if the file is refused.
     """
-    # A standard file needs neither to be walked through nor to be changed.
+    # A standard file needs no walk through its segments and no changes.
     encoded, orientation = tf.cond(
         _is_standard(encoded),
         lambda: (encoded, tf.constant(1)),
@@ -108,57 +111,27 @@ def decode_jpeg(
 
 @not_inlined
 def jpeg_layout(encoded: tf.Tensor) -> tf.Tensor:
-    """Walk through a JPEG file's segments up to its pixels.
+    """Read the segments of a JPEG file up to its pixels.
 
-    The EXIF data may stand anywhere among them, behind any number of profiles; bytes
-    0xFF may fill the space in between: ITU-T T.81, section B.1.1.
+    EXIF data may be anywhere among them, after any number of profiles. Bytes 0xFF may
+    fill the space between segments: ITU-T T.81, section B.1.1.
 
     Args:
         encoded: string (), the bytes of the file.
 
     Returns:
         int32 (5,): code of `formats.REFUSALS`, height and width as stored, EXIF
-        orientation, and 1 where the Adobe marker is missing that CMYK needs.
+        orientation, and 1 if CMYK lacks the Adobe marker that TensorFlow needs.
     """
-    limit = tf.strings.length(encoded) - _WINDOW
-
-    def window_at(position: tf.Tensor) -> tf.Tensor:
-        return bytes_of(tf.strings.substr(encoded, position, _WINDOW))
-
-    def kind_of(window: tf.Tensor) -> tf.Tensor:
-        kind = tf.gather(tf.constant(_marker_kinds()), window[1])
-        # What is no marker is skipped byte by byte, as fill bytes are.
-        return tf.where(tf.equal(window[0], 0xFF), kind, _FILL)
-
-    def step(
-        position: tf.Tensor, count: tf.Tensor, _: tf.Tensor, found: tf.Tensor
-    ) -> tuple[tf.Tensor, ...]:
-        window = window_at(position)
-        kind = kind_of(window)
-        is_exif = tf.reduce_all(tf.equal(window[4:], list(b"Exif\0\0")))
-        is_adobe = tf.reduce_all(tf.equal(window[4:9], list(b"Adobe")))
-        is_it = tf.equal(kind, [_APP1, _FRAME, _APP14]) & [is_exif, True, is_adobe]
-        # The first of each counts.
-        found = tf.where(is_it & tf.equal(found, 0), position, found)
-        length = 2 + tf.maximum(256 * window[2] + window[3], 2)
-        length = tf.where(tf.equal(kind, _NO_LENGTH), 2, length)
-        length = tf.where(tf.equal(kind, _FILL), 1, length)
-        return position + length, count + 1, kind, found
-
-    _, count, _, found = tf.while_loop(
-        lambda position, count, kind, _: (
-            (position <= limit) & (count < formats.MAX_PARTS) & tf.not_equal(kind, _END)
-        ),
-        step,
-        (2, 0, _SEGMENT, tf.zeros([3], tf.int32)),
-        parallel_iterations=1,
-    )
+    count, found = _find_segments(encoded)
     exif, frame, adobe = tf.unstack(found)
     orientation = tf.cond(
         exif > 0, lambda: _orientation_at(encoded, exif), lambda: tf.constant(1)
     )
     window = tf.cond(
-        frame > 0, lambda: window_at(frame), lambda: tf.zeros([_WINDOW], tf.int32)
+        frame > 0,
+        lambda: _window_at(encoded, frame),
+        lambda: tf.zeros([_WINDOW], tf.int32),
     )
     num_channels = window[9]
     refusal = _refusal(window, num_channels)
@@ -178,8 +151,50 @@ def jpeg_layout(encoded: tf.Tensor) -> tf.Tensor:
     )
 
 
+def _window_at(encoded: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+    return bytes_of(tf.strings.substr(encoded, position, _WINDOW))
+
+
+def _find_segments(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the number of segments, and the positions of EXIF, frame and Adobe ones.
+
+    The positions are int32 (3,), each that of the first such segment, or 0.
+    """
+    limit = tf.strings.length(encoded) - _WINDOW
+
+    def kind_of(window: tf.Tensor) -> tf.Tensor:
+        kind = tf.gather(tf.constant(_marker_kinds()), window[1])
+        # Bytes that are no marker are skipped one by one, like fill bytes.
+        return tf.where(tf.equal(window[0], 0xFF), kind, _FILL)
+
+    def step(
+        position: tf.Tensor, count: tf.Tensor, _: tf.Tensor, found: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        window = _window_at(encoded, position)
+        kind = kind_of(window)
+        is_exif = tf.reduce_all(tf.equal(window[4:], list(b"Exif\0\0")))
+        is_adobe = tf.reduce_all(tf.equal(window[4:9], list(b"Adobe")))
+        is_it = tf.equal(kind, [_APP1, _FRAME, _APP14]) & [is_exif, True, is_adobe]
+        # The first of each counts.
+        found = tf.where(is_it & tf.equal(found, 0), position, found)
+        length = 2 + tf.maximum(256 * window[2] + window[3], 2)
+        length = tf.where(tf.equal(kind, _NO_LENGTH), 2, length)
+        length = tf.where(tf.equal(kind, _FILL), 1, length)
+        return position + length, count + 1, kind, found
+
+    _, count, _, found = tf.while_loop(
+        lambda position, count, kind, _: (
+            (position <= limit) & (count < formats.MAX_PARTS) & tf.not_equal(kind, _END)
+        ),
+        step,
+        (2, 0, _SEGMENT, tf.zeros([3], tf.int32)),
+        parallel_iterations=1,
+    )
+    return count, found
+
+
 def _refusal(window: tf.Tensor, num_channels: tf.Tensor) -> tf.Tensor:
-    """Return the refusal, int32 (), of the frame whose header this is."""
+    """Return the refusal, int32 (), for the header of a frame."""
     refusal = tf.gather(tf.constant(_frame_refusals()), window[1])
     is_known = tf.reduce_any(tf.equal(num_channels, [1, 3, 4]))
     deep = tf.where(
@@ -205,11 +220,11 @@ def _is_standard(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _layout(encoded: tf.Tensor) -> tf.Tensor:
-    """Return what `jpeg_layout` does, but for the size: without a walk where it can.
+    """Return the result of `jpeg_layout` without the size, and in less time.
 
-    Most photographs of the web have no EXIF data: a search for its marker in front of
-    the pixels takes less time than a walk. It is trusted where a usual frame is there,
-    and no second picture, as a thumbnail is.
+    Most photographs on the web have no EXIF data. Searching for its marker before the
+    pixels is faster than reading all segments. The search counts only if it finds a
+    common frame and no second image, such as a thumbnail.
     """
     head = tf.strings.substr(encoded, 0, _SIMPLE_BYTES)
 
@@ -237,10 +252,10 @@ def _layout(encoded: tf.Tensor) -> tf.Tensor:
 
 @not_inlined
 def _prepare(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the file as TensorFlow reads it right, and its orientation; or refuse it.
+    """Return the file in a form that TensorFlow decodes correctly, and its orientation.
 
-    Viewers take the four channels for inverted, as Adobe's programs write them, whether
-    its marker is there or not; TensorFlow asks for the marker.
+    Viewers always read four channels as inverted, as Adobe's programs write them.
+    TensorFlow does so only with Adobe's marker, so the marker is added.
     """
     layout = _layout(encoded)
     encoded = not_refused(encoded, layout[0])

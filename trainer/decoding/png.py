@@ -1,4 +1,8 @@
-"""Decoding of PNG files in graph code: upright, and on white where transparent."""
+"""Decode PNG files in graph code: upright, with transparent pixels on white.
+
+`tf.io.decode_png` decodes the pixels. It ignores EXIF orientation and blends no
+transparency.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +25,13 @@ _CHUNK_BYTES = 12
 """Length, type and checksum."""
 _PIXELS_POSITION = 33
 _PLAIN_EXTRA_BYTES = _PIXELS_POSITION + 2 * _CHUNK_BYTES
-"""Bytes of a file of three chunks beside those of its pixels."""
+"""Bytes of a file with three chunks, without those of its pixels."""
 _CHUNKS_AT_ONCE = 64
 _GREY, _RGB = 0, 2
 
 
 def decode_png(encoded: tf.Tensor) -> tf.Tensor:
-    """Decode a PNG file; of an animated one, the picture that all programs show.
+    """Decode a PNG file. An animated one gives its default image.
 
     Args:
         encoded: string (), the bytes of the file.
@@ -36,11 +40,11 @@ def decode_png(encoded: tf.Tensor) -> tf.Tensor:
         uint8 (H, W, 3).
 
     Raises:
-        tf.errors.InvalidArgumentError: When executed on a file that is refused.
+        tf.errors.InvalidArgumentError: At execution, if the file is refused.
     """
-    # Header, one chunk of pixels, end: nothing else has a say. The chunk's length and
-    # type are read as one number. A file that ends before them is padded: TensorFlow's
-    # error about it would quote its bytes, which Python can't read as text.
+    # A plain file has three chunks: header, pixels and end. The length and type of the
+    # second one are read as one number. Short files are padded, since TensorFlow's
+    # error for a short text would quote bytes that Python can't read as text.
     padded = first_bytes(encoded, _PIXELS_POSITION + _CHUNK_HEAD)
     start = tf.strings.substr(padded, _PIXELS_POSITION, _CHUNK_HEAD)
     head = tf.io.decode_raw(start, tf.int64, little_endian=False)[0]
@@ -57,7 +61,7 @@ def decode_png(encoded: tf.Tensor) -> tf.Tensor:
 def _decode_any(encoded: tf.Tensor) -> tf.Tensor:
     layout = png_layout(encoded)
     encoded = not_refused(encoded, layout[0])
-    # TensorFlow leaves out a transparent colour where no alpha channel is asked for.
+    # TensorFlow ignores a transparent colour unless it returns four channels.
     pixels = tf.cond(
         tf.equal(layout[4], 1),
         lambda: on_white(tf.io.decode_png(encoded, channels=4)),
@@ -68,64 +72,21 @@ def _decode_any(encoded: tf.Tensor) -> tf.Tensor:
 
 @not_inlined
 def png_layout(encoded: tf.Tensor) -> tf.Tensor:
-    """Walk through a PNG file's chunks.
+    """Read the header and the chunks of a PNG file.
 
-    W3C, Portable Network Graphics (third edition), sections 5.3 and 11. The EXIF data
-    may stand behind the pixels. Chunks of one length in a row, as pixels are stored,
-    are one step.
+    The format is in W3C, Portable Network Graphics (third edition), sections 5.3 and
+    11. EXIF data may follow the pixels.
 
     Args:
         encoded: string (), the bytes of the file.
 
     Returns:
         int32 (5,): code of `formats.REFUSALS`, height and width as stored, EXIF
-        orientation, and 1 where one colour is transparent.
+        orientation, and 1 if a colour is transparent.
     """
     data = bytes_of(encoded)
     size = tf.size(data)
-    steps = tf.range(_CHUNKS_AT_ONCE)[:, tf.newaxis]
-    wanted = tf.constant([list(b"tRNS"), list(b"eXIf")])
-
-    def heads_at(position: tf.Tensor, stride: tf.Tensor) -> tf.Tensor:
-        # In 64 bits: a chunk's length may be anything.
-        places = tf.cast(position, tf.int64) + tf.cast(steps, tf.int64) * tf.cast(
-            stride, tf.int64
-        )
-        places += tf.range(_CHUNK_HEAD, dtype=tf.int64)
-        return tf.gather(data, tf.minimum(places, tf.cast(size, tf.int64) - 1))
-
-    def step(
-        position: tf.Tensor, count: tf.Tensor, _: tf.Tensor, found: tf.Tensor
-    ) -> tuple[tf.Tensor, ...]:
-        length = number_at(data, position, 4, is_little=False)
-        stride = tf.minimum(length, size) + _CHUNK_BYTES
-        heads = heads_at(position, stride)
-        kind = heads[0, 4:]
-        is_it = tf.reduce_all(tf.equal(kind, wanted), axis=1) & tf.equal(found, 0)
-        is_end = tf.reduce_all(tf.equal(kind, list(b"IEND")))
-        is_same = tf.reduce_all(tf.equal(heads, heads[:1]), axis=1)
-        run = tf.reduce_sum(tf.math.cumprod(tf.cast(is_same, tf.int32)))
-        # A run may lead beyond 2**31 only where it leads out of the file.
-        following = tf.minimum(
-            tf.cast(position, tf.int64)
-            + tf.cast(run, tf.int64) * tf.cast(stride, tf.int64),
-            tf.cast(size, tf.int64),
-        )
-        return (
-            tf.cast(following, tf.int32),
-            count + 1,
-            is_end,
-            tf.where(is_it, position, found),
-        )
-
-    _, count, _, found = tf.while_loop(
-        lambda position, count, is_end, _: (
-            (position + _CHUNK_BYTES <= size) & (count < formats.MAX_PARTS) & ~is_end
-        ),
-        step,
-        (_SIGNATURE_BYTES, 0, False, tf.zeros([2], tf.int32)),
-        parallel_iterations=1,
-    )
+    count, found = _find_chunks(data, size)
     key_colour, exif = found[0], found[1]
     orientation = tf.cond(
         exif > 0,
@@ -158,3 +119,61 @@ def png_layout(encoded: tf.Tensor) -> tf.Tensor:
             tf.cast(has_key_colour, tf.int32),
         ]
     )
+
+
+def _find_chunks(data: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the number of steps through chunks, and where tRNS and eXIf chunks begin.
+
+    A step covers a run of chunks of equal type and length, such as those of pixels.
+
+    Args:
+        data: Bytes of the file, int32 (N,).
+        size: Number of bytes, N, int32 ().
+
+    Returns:
+        int32 (), and int32 (2,): the position of each first chunk, or 0.
+    """
+    steps = tf.range(_CHUNKS_AT_ONCE)[:, tf.newaxis]
+    wanted = tf.constant([list(b"tRNS"), list(b"eXIf")])
+
+    def heads_at(position: tf.Tensor, stride: tf.Tensor) -> tf.Tensor:
+        # In int64, since a chunk's length may be any number.
+        places = tf.cast(position, tf.int64) + tf.cast(steps, tf.int64) * tf.cast(
+            stride, tf.int64
+        )
+        places += tf.range(_CHUNK_HEAD, dtype=tf.int64)
+        return tf.gather(data, tf.minimum(places, tf.cast(size, tf.int64) - 1))
+
+    def step(
+        position: tf.Tensor, count: tf.Tensor, _: tf.Tensor, found: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        length = number_at(data, position, 4, is_little=False)
+        stride = tf.minimum(length, size) + _CHUNK_BYTES
+        heads = heads_at(position, stride)
+        kind = heads[0, 4:]
+        is_it = tf.reduce_all(tf.equal(kind, wanted), axis=1) & tf.equal(found, 0)
+        is_end = tf.reduce_all(tf.equal(kind, list(b"IEND")))
+        is_same = tf.reduce_all(tf.equal(heads, heads[:1]), axis=1)
+        run = tf.reduce_sum(tf.math.cumprod(tf.cast(is_same, tf.int32)))
+        # A run that exceeds int32 also exceeds the file.
+        following = tf.minimum(
+            tf.cast(position, tf.int64)
+            + tf.cast(run, tf.int64) * tf.cast(stride, tf.int64),
+            tf.cast(size, tf.int64),
+        )
+        return (
+            tf.cast(following, tf.int32),
+            count + 1,
+            is_end,
+            tf.where(is_it, position, found),
+        )
+
+    _, count, _, found = tf.while_loop(
+        lambda position, count, is_end, _: (
+            (position + _CHUNK_BYTES <= size) & (count < formats.MAX_PARTS) & ~is_end
+        ),
+        step,
+        (_SIGNATURE_BYTES, 0, False, tf.zeros([2], tf.int32)),
+        parallel_iterations=1,
+    )
+    return count, found

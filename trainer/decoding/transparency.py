@@ -1,4 +1,4 @@
-"""Transparent images, laid on white."""
+"""Blend transparent images with white."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _OPAQUE = 0xFF000000
 
 
 def on_white(pixels: tf.Tensor) -> tf.Tensor:
-    """Bring greyscale or RGB pixels, perhaps with alpha, to RGB.
+    """Convert greyscale or RGB pixels, with or without alpha, to RGB.
 
-    The decoders are asked for the channels that the file has: TensorFlow's PNG decoder
-    adds a wrong alpha channel to images of fewer than 8 bits when it is asked for four.
+    Callers should decode the channels of the file. If four channels are requested,
+    TensorFlow's PNG decoder adds a wrong alpha channel to images below 8 bits.
 
     Args:
         pixels: uint8 (H, W, C): grey, grey and alpha, RGB, or RGB and alpha.
@@ -38,8 +38,7 @@ def on_white(pixels: tf.Tensor) -> tf.Tensor:
 def _blend(pixels: tf.Tensor) -> tf.Tensor:
     """Blend uint8 (H, W, 4) with white to uint8 (H, W, 3).
 
-    By bands of rows, which stay in the processor's cache: a drawing of 53 million
-    pixels would otherwise take gigabytes in float32.
+    It works on bands of rows, since a large image would take gigabytes in float32.
     """
     height = tf.shape(pixels)[0]
     num_bands = -(-height // _ROWS_AT_ONCE)
@@ -70,7 +69,7 @@ def _blend(pixels: tf.Tensor) -> tf.Tensor:
 
 
 def _blend_band(pixels: tf.Tensor) -> tf.Tensor:
-    # Alpha is brought to all four channels, since broadcasting is slow.
+    # Alpha is copied to all four channels, since broadcasting is slow.
     alpha = tf.bitwise.right_shift(tf.bitcast(pixels, tf.uint32), 24) * 0x01010101
     alpha = tf.cast(tf.bitcast(alpha, tf.uint8), tf.float32)
     blended = (tf.cast(pixels, tf.float32) - 255.0) * alpha * (1 / 255) + 255.0

@@ -1,4 +1,8 @@
-"""Decoding of still WebP files in graph code: upright, on white where transparent."""
+"""Decode still WebP files in graph code: upright, with transparent pixels on white.
+
+`tf.io.decode_webp` decodes the pixels. It ignores EXIF orientation and blends no
+transparency.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +29,9 @@ _ANIMATION_FLAG, _EXIF_FLAG, _ALPHA_FLAG = 0x02, 0x08, 0x10
 def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     """Decode a still WebP file.
 
-    TensorFlow 2.21 frees memory twice when it is asked for the channels of an
-    animation, which ends the process: animations are refused before it sees them, and
-    it is told how many channels there are.
+    TensorFlow 2.21 frees memory twice, and ends the process, if it must find the number
+    of channels of an animation. So animations are refused before, and the number of
+    channels is always given.
 
     Args:
         encoded: string (), the bytes of the file.
@@ -36,7 +40,7 @@ def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
         uint8 (H, W, 3).
 
     Raises:
-        tf.errors.InvalidArgumentError: When executed on a file that is refused.
+        tf.errors.InvalidArgumentError: At execution, if the file is refused.
     """
     layout = webp_layout(encoded)
     encoded = not_refused(encoded, layout[0])
@@ -50,14 +54,14 @@ def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
 
 @not_inlined
 def webp_layout(encoded: tf.Tensor) -> tf.Tensor:
-    """Read a WebP file's header and chunks: RFC 9649, sections 2.5 to 2.7, and 3.4.
+    """Read the header and chunks of a WebP file: RFC 9649, sections 2.5 to 2.7, 3.4.
 
     Args:
         encoded: string (), the bytes of the file.
 
     Returns:
         int32 (5,): code of `formats.REFUSALS`, height and width as stored, EXIF
-        orientation, and 1 where there is an alpha channel.
+        orientation, and 1 if there is an alpha channel.
     """
     start = first_bytes(encoded, _HEAD_BYTES)
     head = bytes_of(start)
@@ -70,7 +74,7 @@ def webp_layout(encoded: tf.Tensor) -> tf.Tensor:
     def has_flag(flag: int, position: int = 20) -> tf.Tensor:
         return tf.not_equal(tf.bitwise.bitwise_and(head[position], flag), 0)
 
-    # 14 bits each, one after the other.
+    # Width and height are 14 bits each.
     bits = number(21, 4)
     sizes = tf.stack(
         [
