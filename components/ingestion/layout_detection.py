@@ -181,7 +181,7 @@ def _splits_by_name(
     if others:
         finding = (
             f"It can't be told whether {some_of(names)} are splits or classes, since "
-            f"{some_of(others)} lie beside them."
+            f"these lie beside them: {some_of(others)}."
         )
         return _ask_about_splits(root, roles, tables, finding)
     twice = [role for role, n in Counter(roles.values()).items() if n > 1]
@@ -287,7 +287,7 @@ def _ask_about_role_among_classes(root: Folder, tops: list[Folder]) -> Question 
             return Question(
                 f"It can't be told whether {top.name!r} is a split or a class: it "
                 f"holds the folders {some_of(sorted(below))}, and "
-                f"{some_of(sorted(beside))} lie beside it.",
+                f"these lie beside it: {some_of(sorted(beside))}.",
                 (
                     *options_of_splits(root, {top.name: roles[top.name]}),
                     *read_as_classes(root),

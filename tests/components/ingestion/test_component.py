@@ -19,7 +19,7 @@ def _run(root: Path, data: Path, fingerprint: str) -> None:
     from tfx.orchestration import metadata, pipeline
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-    gen = ImageExampleGen(DataConfig(path=str(data)), fingerprint, "code")
+    gen = ImageExampleGen(DataConfig(path=str(data)), fingerprint)
     LocalDagRunner().run(
         pipeline.Pipeline(
             pipeline_name="ingestion",
