@@ -44,6 +44,7 @@ SCENARIOS = {
     "test_docstrings.py": "every source file",
     "test_layout.py": "this folder",
     "test_wheels.py": "the wheels of graft and of its client",
+    "trainer/decoding/test_corpus.py": "every decoder over formats and modes",
     "trainer/test_classic_setups.py": "the configs of the classic set-ups",
     "trainer/test_feature_power.py": "`feature_power` from config to export",
     "trainer/test_resume.py": "a training under SIGKILL",
