@@ -170,7 +170,7 @@ def test_nodes_that_are_known_to_run_a_module(
     [
         ("cleanlab", {"DataQuality"}, {"Trainer", "AnomalyCheck"}),
         ("scikit-learn", {"DataQuality"}, {"AnomalyCheck", "BottleneckFeatures"}),
-        ("pillow", {"BottleneckFeatures", "DataQuality"}, {"AnomalyCheck"}),
+        ("pillow", {"DataQuality", "Report"}, {"AnomalyCheck", "BottleneckFeatures"}),
         ("openvino", {"BottleneckFeatures"}, {"Trainer", "DataQuality"}),
         ("keras", {"BottleneckFeatures", "Trainer"}, {"AnomalyCheck"}),
         ("tensorflow", {"BottleneckFeatures", "Trainer"}, {"AnomalyCheck"}),

@@ -125,7 +125,7 @@ def _file(root: Path) -> None:
         (
             _splits_or_classes,
             {},
-            r"splits or classes, since 'holiday'.*data\.format=folders",
+            r"since these lie beside them: 'holiday'.*data\.format=folders",
         ),
         (_two_validations, {}, r"'val', 'validation' mean the same split"),
         (_classes, {"format": "pre_split"}, r"needs a folder train.*'cat', 'dog'"),

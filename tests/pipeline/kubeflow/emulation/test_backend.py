@@ -424,8 +424,8 @@ def test_exit_handler_runs_after_a_failure(write_pipeline, backend, tmp_path):
     ("text", "message"),
     [
         ("schemaVersion: 2.0.0\n", "must be 2.1.0"),
-        ("shemaVersion: 2.1.0\n", "no PipelineSpec"),
-        ("a: [", "no YAML"),
+        ("shemaVersion: 2.1.0\n", "is not a PipelineSpec"),
+        ("a: [", "is not YAML"),
         ("", "no pipeline"),
     ],
 )
