@@ -50,7 +50,7 @@ def test_sigterm_answers_what_is_in_flight(base, colours, serve):
 
     slow = text_format.Parse(
         'model_spec { name: "m" signature_name: "slow" } inputs { key: "x" value { '
-        "dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 2000 } }",
+        "dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 9000 } }",
         predict_pb2.PredictRequest(),
     )
     with serve(base) as server, grpc.insecure_channel(server.target) as channel:
@@ -60,7 +60,7 @@ def test_sigterm_answers_what_is_in_flight(base, colours, serve):
         assert not running.done()
         started = time.monotonic()
         assert server.stop() == 0
-        assert list(running.result().outputs["y"].float_val) == [2000]
+        assert list(running.result().outputs["y"].float_val) == [9000]
         assert time.monotonic() - started < 60
         assert not server.listens()
 
