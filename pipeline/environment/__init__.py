@@ -1,5 +1,5 @@
-"""The Python environment that graft runs in: what a host needs, and `make setup`.
+"""Build the Python environment (`make setup`), and check what it needs of a host.
 
-Standard library only, and every file here parses on Python 3.8: this is the code that
-runs before anything is installed, and that has to say why a host can't work.
+This code runs before anything is installed, and explains why a host can't be used. So
+it uses the standard library only, and every file parses on Python 3.8.
 """

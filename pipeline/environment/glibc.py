@@ -1,10 +1,9 @@
-"""A newer glibc for the virtual environment alone, where the host's is too old.
+"""Install a newer glibc into the virtual environment if the host's is too old.
 
-Debian 12 has glibc 2.36; two wheels of the TFX family need 2.38. Nothing of the host
-is touched and no root is needed: apt downloads three packages of Debian 13 from the
-mirror that the host already uses, checked against the Debian keyring that the host
-already has, and the interpreter of the virtual environment becomes a copy whose loader
-and library path point to them.
+Debian 12 has glibc 2.36, and two wheels of the TFX family need 2.38. apt downloads
+three packages of Debian 13 from the mirror of the host, and checks them with the
+host's Debian keyring. The interpreter of the virtual environment becomes a copy that
+loads these libraries. The host is not changed, and no root is needed.
 
 Why this and not a container: docs/decisions/0002-old-glibc.md.
 """
@@ -28,7 +27,7 @@ FOLDER_NAME = "glibc"
 
 
 class GlibcError(RuntimeError):
-    """The newer glibc could not be put in place; the message says why."""
+    """The newer glibc could not be installed; the message says why."""
 
 
 def _run(command: List[str], cwd: Optional[Path] = None) -> str:
@@ -42,7 +41,7 @@ def _run(command: List[str], cwd: Optional[Path] = None) -> str:
 
 
 def _main_archive_uri() -> str:
-    """Return the URI of the Debian archive that this host's apt is set up with."""
+    """Return the URI of the Debian archive in this host's apt settings."""
     rows = _run(
         ["apt-get", "indextargets", "--format", "$(LABEL)|$(CREATED_BY)|$(REPO_URI)"]
     )
@@ -51,7 +50,7 @@ def _main_archive_uri() -> str:
         if label == "Debian" and created_by == "Packages":
             return uri
     raise GlibcError(
-        "apt names no Debian archive; run `apt-get update` once, as root, and try again"
+        "apt knows no Debian archive; run `apt-get update` as root, and try again"
     )
 
 
@@ -87,7 +86,7 @@ def fetch_libraries(venv: Path) -> Path:
         The folder that holds libc.so.6, ld-linux and libstdc++.so.6.
 
     Raises:
-        GlibcError: When apt, the keyring or the archive does not play along.
+        GlibcError: The keyring is missing, or a command of apt or dpkg fails.
     """
     if not KEYRING.is_file():
         raise GlibcError(
@@ -103,19 +102,19 @@ def fetch_libraries(venv: Path) -> Path:
     shutil.rmtree(scratch)
     libraries = sorted(target.glob("usr/lib/*/libc.so.6"))
     if len(libraries) != 1:
-        raise GlibcError(f"no libc.so.6 in what was unpacked to {target}")
+        raise GlibcError(f"the packages unpacked to {target} have no libc.so.6")
     return libraries[0].parent
 
 
 def adopt(venv: Path, patchelf: Path) -> None:
-    """Replace the interpreter of `venv` by a copy that runs on the newer libraries.
+    """Replace the interpreter of `venv` by a copy that uses the newer libraries.
 
     Args:
         venv: A virtual environment made with symbolic links by the running interpreter.
         patchelf: The patchelf program.
 
     Raises:
-        GlibcError: When a step fails, or the copy does not start.
+        GlibcError: A command fails, or the copy does not start.
     """
     libraries = fetch_libraries(venv)
     loader = libraries / "ld-linux-x86-64.so.2"

