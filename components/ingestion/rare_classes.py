@@ -2,7 +2,7 @@
 
 The hash of its content decides an image's split. Of a class of a few images, it may
 leave a split without any. Then images of the class move, one to each such split. They
-move back when the hash puts a new image there. docs/decisions/0061-rare-classes.md
+move back when the hash puts a new image there. docs/decisions/0062-rare-classes.md
 explains why no rule can do without such moves.
 """
 

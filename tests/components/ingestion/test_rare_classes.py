@@ -134,7 +134,7 @@ def test_no_more_images_move_than_splits_were_empty(
 
 
 def test_few_images_move_while_a_class_grows():
-    """Ten classes of 3 to 120 images: the mean in docs/decisions/0061 is 3.4 moves."""
+    """Ten classes of 3 to 120 images: the mean in docs/decisions/0062 is 3.4 moves."""
     num_moves = 0
     for start in range(10):
         images = [("cat", _hash(1000 * start + number)) for number in range(120)]
