@@ -55,7 +55,7 @@ def class_name_of(text: str) -> str:
     for letter in name:
         category = unicodedata.category(letter)
         if category == _SURROGATE:
-            raise ValueError("it is no UTF-8 text")
+            raise ValueError("it is not UTF-8 text")
         if category == _CONTROL or category in _LINE_SEPARATORS:
             raise ValueError(f"it holds the control character or line break {letter!a}")
     if not name:

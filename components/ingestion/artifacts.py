@@ -8,7 +8,7 @@ SUMMARY_FILE = "summary.json"
 
 
 class ImageQuarantine(artifact.Artifact):
-    """What became of the images that did not get into the examples, and all counts.
+    """The images that are not in the examples, with the reasons, and all counts.
 
     * File structure:
        - `{uri}/`
@@ -19,7 +19,7 @@ class ImageQuarantine(artifact.Artifact):
             and `dropped` (file names).
           - `summary.json`: see `summary.Summary`.
 
-    The name has one dot and is importable, which Kubeflow's TFX container relies on.
+    Kubeflow's TFX container needs an importable type name with one dot.
     """
 
     TYPE_NAME = "graft.ImageQuarantine"

@@ -1,4 +1,4 @@
-"""One file of many images, for those that lie in no file of their own."""
+"""A file of many images, for images that have no file of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from graft.storage.atomic import replacing
 
 
 class BlobWriter:
-    """Append images to one file and tell where each lies.
+    """Append images to one file, and return the position of each.
 
     Example:
         with BlobWriter("work/images.blob") as blob:

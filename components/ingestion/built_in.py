@@ -1,4 +1,4 @@
-"""Data sets that libraries bring along: `keras:NAME` and `sklearn:digits`."""
+"""Built-in data sets of libraries: `keras:NAME` and `sklearn:digits`."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ _CLASS_NAMES = {
 }
 
 NAMES = ("sklearn:digits", *(f"keras:{name}" for name in _CLASS_NAMES))
-"""The data sets that can be named."""
+"""Allowed values of `data.path` for built-in data sets."""
 
 # Pixels (N, H, W) or (N, H, W, 3) uint8, class names (N,), role: train, test or None.
 _Part = tuple[np.ndarray[Any, Any], list[str], "str | None"]
 
 
 def list_images(config: DataConfig, work_folder: str) -> Listing:
-    """Write the images of a built-in data set, as PNG, to one file and list them.
+    """Write the images of a built-in data set to one file, as PNG, and list them.
 
     Args:
         config: Its `path` is one of `NAMES`.
-        work_folder: Where the file goes.
+        work_folder: Folder for the file.
 
     Returns:
         The references. A Keras data set's test set is the split `test`.
@@ -105,7 +105,7 @@ def _load_digits(name: str) -> Iterator[_Part]:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    # The shades run from 0 to 16.
+    # Pixel values are 0 to 16.
     pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
     yield pixels, [_DIGITS[label] for label in digits.target], None
 

@@ -36,18 +36,18 @@ class ImageExampleGenSpec(types.ComponentSpec):
 
 
 class ImageExampleGen(base_beam_component.BaseBeamComponent):
-    """Ingest labelled images: check, split by content, quarantine what is unreadable.
+    """Ingest labelled images: check them, split them, and quarantine unreadable ones.
 
     Component `outputs` contains:
       - `examples`: Channel of `standard_artifacts.Examples` with the splits train, eval
-        and test; the keys are those of `graft.contract`.
+        and test. `graft.contract.example_keys` names the keys.
       - `metadata`: Channel of `standard_artifacts.Examples`, the same without the
-        images' bytes, for statistics at little cost.
-      - `schema`: Channel of `standard_artifacts.Schema`, the contract of an example.
+        images' bytes. Statistics read it at little cost.
+      - `schema`: Channel of `standard_artifacts.Schema` of one example.
       - `quarantine`: Channel of `ImageQuarantine`.
 
-    TFX's decorator form makes one Beam pipeline per node; this one runs two, since the
-    second reads the groups of copies that the first found.
+    TFX's decorator form makes one Beam pipeline per node. This node runs several: each
+    needs results of the one before, for instance the groups of copies.
 
     Example:
         config = DataConfig(path="photos")
@@ -62,7 +62,8 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
 
         Args:
             data_config: The data.
-            data_fingerprint: `fingerprint(data_config)`: a changed one runs it again.
+            data_fingerprint: `fingerprint(data_config)`. If it changes, the node runs
+                again.
         """
         super().__init__(
             spec=ImageExampleGenSpec(

@@ -1,4 +1,4 @@
-"""What a user may say about the data: where it lies, how to split, what to tolerate."""
+"""Config of the data: its location and layout, the splits, and the tolerances."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ FolderPaths = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
 class SplitFolders(BaseModel):
-    """The folders that are splits, below the data's path; each holds class folders."""
+    """Paths of the split folders, relative to `path`. Each holds class folders."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     train: FolderPaths = Field(
-        min_length=1, description="One folder, or several that are read as one."
+        min_length=1, description="One folder, or several that form one split."
     )
     validation: FolderPaths = Field((), description="See `validation_becomes`.")
-    test: FolderPaths = Field((), description="Read by the gate and the report only.")
+    test: FolderPaths = Field((), description="Only the gate and the report read it.")
 
     @model_validator(mode="after")
     def _check_overlap(self) -> SplitFolders:
@@ -47,14 +47,14 @@ class SplitFolders(BaseModel):
         for first, second in itertools.permutations(paths, 2):
             if f"{second}/".startswith(f"{first}/"):
                 raise ValueError(
-                    "`split_folders` must name folders of which none lies in another. "
+                    "`split_folders` must not name a folder within another one. "
                     f"Received: {first!r} and {second!r}"
                 )
         return self
 
 
 class SplitPercentages(BaseModel):
-    """Shares of the three splits, in percent; they add up to 100."""
+    """Shares of the three splits in percent. They add up to 100."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -87,7 +87,7 @@ class SplitPercentages(BaseModel):
 
 
 class DataConfig(BaseModel):
-    """The labelled images, and how they become the splits train, eval and test."""
+    """The labelled images, and their splits train, eval and test."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -110,48 +110,48 @@ class DataConfig(BaseModel):
         "sklearn",
     ] = Field(
         "auto",
-        description="The data's layout. `folders`: one folder per class; `pre_split`: "
-        "folders train, validation (or val), test that hold class folders; "
-        "`tiny_imagenet` and `roboflow`: as these are published; `auto` looks, and "
-        "asks where there is more than one meaning.",
+        description="The data's layout. `folders`: one folder per class. `pre_split`: "
+        "folders train, validation (or val) and test that hold class folders. "
+        "`tiny_imagenet`, `roboflow`: the layouts of these publishers. `auto` detects "
+        "the layout. If several layouts are possible, the run stops and lists them.",
     )
     split_folders: SplitFolders | None = Field(
         None,
-        description="Folders that are splits, where their names don't say so: "
+        description="Split folders with other names than train, validation and test: "
         "`{train: seg_train/seg_train, test: seg_test/seg_test}`. Each holds class "
         "folders. Other folders are left aside.",
     )
     class_pattern: str | None = Field(
         None,
-        description="Regular expression with a group `class`, and perhaps one `split`, "
-        "that gives an image's class. It must match the file's whole name without "
-        "extension (`(?P<class>.+)_\\d+`); if it contains a slash, the whole path "
-        "below `path`.",
+        description="Regular expression with a group `class` for an image's class, and "
+        "optionally a group `split`. It must match the whole file name without "
+        "extension: `(?P<class>.+)_\\d+`. An expression with a slash must match the "
+        "whole path below `path`.",
     )
     image_folder: str | None = Field(
         None,
-        description="Folder of the images that a manifest names, from the manifest's "
-        "own folder; by default that folder itself.",
+        description="Folder of a manifest's images, relative to the manifest's folder; "
+        "by default that folder itself.",
     )
     splits: SplitPercentages = Field(
         default_factory=SplitPercentages,
-        description="Shares of the splits among images whose split is not given.",
+        description="Shares of the splits, for images whose split is not given.",
     )
     validation_becomes: Literal["auto", "eval", "test"] = Field(
         "auto",
-        description="The split that a given validation set becomes. `auto`: `eval` "
-        "where a test set is given too; otherwise `test`, because it is the set that "
-        "figures are reported on, and `eval` is taken out of train.",
+        description="The split that a given validation set becomes. `auto`: `eval` if "
+        "there is a test set. Without one, `test`, because results are reported on the "
+        "validation set then; `eval` is taken out of train.",
     )
     class_names: tuple[str, ...] | None = Field(
         None,
-        description="Use these classes alone; by default all that are found.",
+        description="Use only these classes; by default, all.",
     )
     similar_class_names: Literal["warn", "merge", "fail"] = Field(
         "warn",
-        description="Classes whose names differ only in case, in white space, in "
-        "invisible characters, in forms of Unicode or in look-alike letters: tell, "
-        "merge them into the most frequent one, or stop.",
+        description="Action for classes whose names differ only in case, white space, "
+        "invisible characters, forms of Unicode or look-alike letters: warn, merge "
+        "them into the most frequent one, or stop.",
     )
     min_images_per_class: int = Field(
         3, ge=1, description="A class with fewer usable images stops the run."
@@ -160,29 +160,28 @@ class DataConfig(BaseModel):
         0.05,
         ge=0,
         le=1,
-        description="Share of unreadable images beyond which the run stops.",
+        description="Greatest share of unreadable images; above it the run stops.",
     )
     duplicate_label_policy: Literal["fail", "drop", "keep"] = Field(
         "fail",
-        description="The same image under two labels: stop, drop all its copies, or "
-        "keep one copy under each label (all in the same split).",
+        description="Action for an image with two labels: stop, drop all its copies, "
+        "or keep one copy per label (all in the same split).",
     )
     leak_policy: Literal["drop_from_train", "fail"] = Field(
         "drop_from_train",
-        description="The same image in two given splits: keep only the copy that is "
-        "held out furthest (test, then eval, then train), or stop.",
+        description="Action for an image in two given splits: keep one copy (in test, "
+        "otherwise in eval), or stop.",
     )
     max_pixels: int = Field(
         100_000_000,
         ge=1,
-        description="Largest height times width of an image, in pixels; a larger one "
-        "is taken for a decompression bomb and never decoded.",
+        description="Largest height times width of an image, in pixels. A larger image "
+        "may be a decompression bomb, and is not decoded.",
     )
     max_file_bytes: int = Field(
         256 * 2**20,
         ge=1,
-        description="Largest size of an image file, in bytes; a larger one is not "
-        "read.",
+        description="Largest size of an image file in bytes. A larger one is not read.",
     )
     path_column: str = Field(
         "path", description="Manifest column with the image's path."
@@ -192,7 +191,7 @@ class DataConfig(BaseModel):
     )
     split_column: str = Field(
         "split",
-        description="Manifest column with the split; it may be absent or blank.",
+        description="Manifest column with the split; it may be missing or blank.",
     )
     tfrecord_image_key: str = Field(
         example_keys.IMAGE_KEY, description="Key of the encoded image in a tf.Example."
@@ -211,7 +210,7 @@ class DataConfig(BaseModel):
             groups = re.compile(pattern).groupindex
         except re.error as error:
             raise ValueError(
-                f"`class_pattern` is no regular expression: {error}. "
+                f"`class_pattern` must be a regular expression: {error}. "
                 f"Received: {pattern!r}"
             ) from error
         if "class" not in groups:
@@ -239,5 +238,5 @@ class DataConfig(BaseModel):
     @field_validator("class_names")
     @classmethod
     def _compose(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        """Write them as ingestion does, which composes the names that it finds."""
+        """Normalise the names as ingestion normalises those of the data."""
         return None if names is None else tuple(map(class_name_of, names))

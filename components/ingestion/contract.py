@@ -1,4 +1,4 @@
-"""The static schema of a raw example: what Transform and all that follow rely on."""
+"""The schema of a raw example, which Transform and all later nodes rely on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCHEMA_FILE_NAME = "schema.pbtxt"
 
 
 def example_schema() -> schema_pb2.Schema:
-    """Return the schema: every key exactly once in every example, a scalar."""
+    """Return the schema. Each key is a scalar and is present in every example."""
     schema = schema_pb2.Schema()
     for key in sorted(_BYTES_KEYS + _INT_KEYS):
         feature = schema.feature.add(
@@ -29,7 +29,7 @@ def example_schema() -> schema_pb2.Schema:
         )
         feature.presence.min_fraction = 1.0
         feature.presence.min_count = 1
-        # A scalar: what parses a batch of examples gets (N,), not (N, 1).
+        # A scalar: a parsed batch of examples has shape (N,), not (N, 1).
         feature.shape.SetInParent()
         if key in _INT_KEYS:
             feature.int_domain.min = 1

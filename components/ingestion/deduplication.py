@@ -1,7 +1,7 @@
-"""Exact copies of one image: found by hash, counted once, never in two splits.
+"""Find exact copies of an image, and keep one of them, in one split.
 
-Only images of the same size in bytes can be copies, so of large photographs next to
-none have to be read for this.
+Only images of the same size in bytes can be copies. So few large photographs are read
+for this.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class CopyGroup(NamedTuple):
             splits), or "label_conflict" (several labels).
         content_hash: SHA-256 of the bytes.
         labels: The class names, sorted.
-        kept: Names of the copies that go on; at most one per label.
-        dropped: Names of the others.
+        kept: Names of the kept copies, at most one per label.
+        dropped: Names of the other copies.
     """
 
     kind: Literal["duplicate", "leak", "label_conflict"]
@@ -39,14 +39,14 @@ class CopyGroup(NamedTuple):
 
 
 def copy_candidates(refs: Iterable[ImageRef]) -> list[int]:
-    """Return the positions of the images that may be copies of another one."""
+    """Return the positions of images that may be copies of another image."""
     refs = list(refs)
     sizes = Counter(ref.size for ref in refs)
     is_any_unknown = sizes.pop(None, 0) > 0
     return [
         position
         for position, ref in enumerate(refs)
-        # An empty file is no image, and a copy of every other empty file.
+        # Empty files are all equal, but they are not images.
         if ref.size != 0 and (is_any_unknown or sizes[ref.size] > 1)
     ]
 
@@ -58,15 +58,15 @@ def drop_copies(
 
     Args:
         refs: The images.
-        hashes: SHA-256 of the content by position in `refs`, for those that may be
-            copies and begin as an image does.
-        config: Holds `duplicate_label_policy` and `leak_policy`.
+        hashes: Position in `refs` to SHA-256 of the content, for copy candidates with
+            an image signature.
+        config: `duplicate_label_policy` and `leak_policy` are read.
 
     Returns:
-        The images that go on, in their order, and the groups of copies.
+        The kept images in their order, and the groups of copies.
 
     Raises:
-        DataError: A policy is "fail" and there is such a group; the message names them.
+        DataError: A policy is "fail" and such a group exists.
     """
     positions_by_hash: dict[str, list[int]] = defaultdict(list)
     for position, content_hash in hashes.items():
@@ -113,7 +113,7 @@ def drop_copies(
 
 
 def _openness(splits: tuple[str, ...]) -> int:
-    """Rank an image's splits: test first, then eval, then those that train can get."""
+    """Rank the allowed splits of an image: test, then eval, then sets with train."""
     if splits in ((TEST_SPLIT,), (EVAL_SPLIT,)):
         return 0 if splits[0] == TEST_SPLIT else 1
     return 1 + len(splits)

@@ -1,4 +1,4 @@
-"""TFX's side of the work: artifacts in and out of `ingestion.ingest`."""
+"""The executor of ImageExampleGen, an adapter from TFX to `ingest`."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class ImageExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             output_dict: By output key:
                 - examples: `standard_artifacts.Examples`, whole tf.Examples.
                 - metadata: `standard_artifacts.Examples`, the same without the image.
-                - schema: `standard_artifacts.Schema`, the contract of an example.
+                - schema: `standard_artifacts.Schema` of one example.
                 - quarantine: `ImageQuarantine`.
             exec_properties: By key:
                 - data_config: JSON of `DataConfig`.
                 - data_fingerprint: Changes when the data does.
 
         Raises:
-            DataError: The data can't be used; the message says what to do.
+            DataError: The data can't be used.
             UserError: The disk is full.
         """
         self._log_startup(input_dict, output_dict, exec_properties)

@@ -1,7 +1,7 @@
-"""A fingerprint of the data: it changes when an image is added, removed or replaced.
+"""A fingerprint of the data. It changes if an image is added, removed or replaced.
 
-It needs no TensorFlow and no Beam, and reads no image: names, sizes and times of change
-are enough, and the content of manifests.
+It depends on names, sizes and modification times, and on the content of manifests. It
+reads no image, and needs neither TensorFlow nor Beam.
 """
 
 from __future__ import annotations
@@ -30,15 +30,17 @@ def fingerprint(config: DataConfig) -> str:
     """Return a fingerprint of the data that `config` names.
 
     Args:
-        config: Where the data lies.
+        config: Location and layout of the data.
 
     Returns:
-        64 hexadecimal digits. Equal for equal names, sizes and times of change of all
-        files (relative to the data's folder); of a manifest, its content and the state
-        of the local files that it names; of a built-in data set, its name.
+        64 hexadecimal digits. They depend on:
+          - folders and TFRecords: relative name, size and modification time of each
+            file, and the content of label tables
+          - a manifest: its lines, and the local files that it names
+          - a built-in data set: its name
 
     Raises:
-        DataError: There is no such data.
+        DataError: The data don't exist, or their layout is unclear.
     """
     digest = hashlib.sha256()
     path = expand_home(config.path)
@@ -52,7 +54,7 @@ def fingerprint(config: DataConfig) -> str:
         entries = record_files(path)
     else:
         require_folder(path)
-        # A layout that may mean several things stops a run here, before it starts.
+        # An unclear layout stops a run here, before it starts.
         tree, folder_layout = list_folder(path, config)
         tables = label_files(folder_layout)
         entries = [
@@ -62,7 +64,7 @@ def fingerprint(config: DataConfig) -> str:
         ]
         digest.update(json.dumps(tree.folders).encode())
     for entry in entries:
-        # JSON escapes what a file name may hold, surrogates included.
+        # JSON escapes all special characters of a file name, also surrogates.
         line = json.dumps((entry.name, entry.size, entry.modified))
         digest.update(line.encode() + b"\n")
     return digest.hexdigest()
@@ -72,7 +74,7 @@ def _manifest_entries(path: str, layout: str, config: DataConfig) -> list[FileEn
     entries = []
     folder = path.rsplit("/", 1)[0] if "/" in path else "."
     image_files = ManifestFiles(folder, config.image_folder)
-    # Read as ingestion reads it, so that what stops ingestion stops here already.
+    # The reader of ingestion: its errors stop a run here, before it starts.
     for entry in read_manifest(path, layout, config).entries:
         described = json.dumps((entry.label, entry.role, entry.columns))
         entries.append(FileEntry("", described, 0, 0))

@@ -1,4 +1,4 @@
-"""The folders of a data set and how many images lie in each, by names alone."""
+"""The folder tree of a data set, and the number of images in each folder."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from graft.storage.left_aside import kind_of_file
 
 @dataclass
 class Folder:
-    """One folder.
+    """A folder. Files are judged by their names; no file is opened.
 
     Attributes:
-        path: Path below the data set's root; "" of the root itself.
-        images: Names of the files directly in it that may be images.
-        others: Names of the other files directly in it, such as tables of labels.
-        children: Its folders, by name.
-        total: Number of possible images in it and below it.
+        path: Path relative to the data set's root; "" for the root.
+        images: Names of possible images directly in the folder.
+        others: Names of other files directly in the folder, such as label tables.
+        children: Subfolders by name.
+        total: Number of possible images at any depth.
     """
 
     path: str = ""
@@ -28,28 +28,28 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """Its own name, the last part of its path."""
+        """The last part of the path."""
         return self.path.rpartition("/")[2]
 
     @property
     def filled(self) -> list[Folder]:
-        """Its folders that hold images, at any depth."""
+        """The subfolders that hold images at any depth."""
         return [child for child in self.children.values() if child.total]
 
     @property
     def is_flat(self) -> bool:
-        """Whether all of its images lie directly in it."""
+        """Whether no subfolder holds images."""
         return self.total == len(self.images)
 
     def child_at(self, path: str) -> Folder | None:
-        """Return the folder at a path below this one, or None."""
+        """Return the folder at a relative path, or None."""
         found: Folder | None = self
         for part in path.split("/"):
             found = found.children.get(part) if found else None
         return found
 
     def as_root(self) -> Folder:
-        """Return this folder as the root of its own listing."""
+        """Return a copy whose paths are relative to this folder."""
         return self._moved(len(self.path) + 1 if self.path else 0)
 
     def _moved(self, cut: int) -> Folder:
@@ -57,7 +57,7 @@ class Folder:
         return Folder(self.path[cut:], self.images, self.others, children, self.total)
 
     def walk(self) -> Iterator[Folder]:
-        """Yield this folder and all below it."""
+        """Yield this folder and all its subfolders at any depth."""
         yield self
         for child in self.children.values():
             yield from child.walk()
@@ -68,7 +68,7 @@ def count_folders(files: Iterable[str], folders: Iterable[str] = ()) -> Folder:
 
     Args:
         files: Names of files relative to the root, with forward slashes.
-        folders: Names of folders, of which some may be empty.
+        folders: Names of folders, empty ones included.
     """
     root = Folder()
     known = {"": root}

@@ -1,4 +1,4 @@
-"""List a folder of images and tell its layout: by the config, or by what lies there."""
+"""List a folder of images, and find its layout from the config or its content."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _TABLE_BYTES = 65536
 
 
 def list_folder(root: str, config: DataConfig) -> tuple[Tree, FolderLayout]:
-    """List a folder and tell its layout.
+    """List a folder, and find its layout.
 
     Args:
         root: The folder.
-        config: Says the layout, or that it is to be found.
+        config: Names the layout, or leaves it to detection.
 
     Raises:
-        DataError: The folder is empty, is not what `config` says, or may mean several
-            things; the message names the configs that would read it.
+        DataError: The folder is empty, contradicts `config`, or has several possible
+            layouts. The message lists the configs that read it.
     """
     tree = list_image_folder(root)
     if not tree.files:
@@ -65,7 +65,7 @@ def _detect(folder: Folder, tree: Tree, config: DataConfig) -> FolderLayout:
         return FolderLayout("folders")
     answer = detect_layout(folder)
     if isinstance(answer, Question):
-        # Only the options need the tables, which have to be opened.
+        # Only the options of a question need the tables. So they are opened here.
         answer = detect_layout(folder, list(_read_tables(tree)))
     if isinstance(answer, Question):
         raise DataError(f"{config.path!r}: {text_of(answer, config.path)}")
@@ -92,14 +92,14 @@ def _given_splits(folder: Folder, config: DataConfig) -> FolderLayout:
                 raise DataError(
                     f"`split_folders.{role}` must name a folder of class folders. "
                     f"Received: {path!r}, in which {len(found.images)} images lie "
-                    "directly. Name a folder above or below, or say by "
-                    "`class_pattern` how the file names tell the class."
+                    "directly. Name another folder, or set `class_pattern` to read the "
+                    "classes from the file names."
                 )
     return FolderLayout("pre_split", {role: p for role, p in given.items() if p})
 
 
 def _given_format(folder: Folder, config: DataConfig) -> FolderLayout:
-    """Return the layout of folders that the config names."""
+    """Return the layout for the `format` that the config names."""
     top = sorted(folder.children)
     if config.format == "tiny_imagenet":
         if "train" not in top or "val" not in top:
@@ -125,8 +125,8 @@ def _given_format(folder: Folder, config: DataConfig) -> FolderLayout:
     twice = [name for names in folders_of.values() if len(names) > 1 for name in names]
     if twice:
         raise DataError(
-            f"Folders {some_of(twice)} mean the same split. Merge them, or name them "
-            "by `split_folders`."
+            f"The folders {some_of(twice)} are the same split. Merge them, or set "
+            "`split_folders`."
         )
     splits = {role: tuple(names) for role, names in folders_of.items()}
     if config.format == "roboflow":
@@ -135,7 +135,7 @@ def _given_format(folder: Folder, config: DataConfig) -> FolderLayout:
 
 
 def _read_tables(tree: Tree) -> Iterator[Table]:
-    """Yield the tables of a data set that may hold labels: their first two lines."""
+    """Yield possible label tables of a data set. Two lines of each are read."""
     candidates = [
         entry
         for entry in tree.files
@@ -146,7 +146,7 @@ def _read_tables(tree: Tree) -> Iterator[Table]:
         try:
             table = _table_of(entry)
         except (OSError, ValueError, csv.Error):
-            continue  # no table: it gives no option
+            continue  # not a table, so it gives no option
         if table is not None:
             yield table
 

@@ -1,4 +1,4 @@
-"""What the names of folders say: a split, a box for images, annotations, or nothing."""
+"""Recognize folder names: split, images or annotations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from graft.components.ingestion.splitting import (
     VALIDATION_ROLE,
 )
 
-# A word of letters; "TrainImages" is two words, "train2017" is one and a number.
+# A word consists of letters: "TrainImages" is two words, "train2017" is one.
 _WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])|[^\W\d_]")
 _ROLE_OF_WORD = {
     **ROLE_OF_NAME,
@@ -30,7 +30,7 @@ _ROLE_OF_WORD = {
     "testset": TEST_ROLE,
     "holdout": TEST_ROLE,
 }
-# Words that say nothing against a split when they stand beside one of its names.
+# Words that may stand beside the name of a split.
 _NEUTRAL_WORDS = frozenset(
     "a all aug augmented balanced big class classes clean cropped crops csv data "
     "dataset datasets dir directory dl examples file files final fold folder folders "
@@ -49,7 +49,7 @@ _ANNOTATIONS = frozenset(
     "boxes boundingboxes segmentations segmentation segmentationclass "
     "segmentationobject groundtruth gt imagesets".split()
 )
-# A folder that is called so and holds no image is no class.
+# A folder with such a name is not a class, if it holds no image.
 _SIDE_FOLDERS = _ANNOTATIONS | frozenset(
     "docs doc documentation scripts script code src notebooks notebook models model "
     "weights checkpoints checkpoint ckpt ckpts logs log runs wandb mlruns outputs "
@@ -59,10 +59,10 @@ _SIDE_FOLDERS = _ANNOTATIONS | frozenset(
 
 
 def role_of(name: str) -> str | None:
-    """Return the set that a folder's name stands for, as in `seg_train`, or None.
+    """Return the role in a folder's name, for instance "train" in `seg_train`, or None.
 
-    Words beside the set's name have to be neutral (`training_set`, `my-val`) or numbers
-    (`train2017`), so that `train_station` is none.
+    Other words must be neutral (`training_set`, `my-val`) or numbers (`train2017`). So
+    `train_station` has no role.
     """
     roles, others = _words(name)
     if len(roles) == 1 and all(word in _NEUTRAL_WORDS for word in others):
@@ -71,9 +71,9 @@ def role_of(name: str) -> str | None:
 
 
 def roles_of(names: list[str]) -> dict[str, str]:
-    """Return the set that each folder's name stands for; folders without are left out.
+    """Return the role by folder name. Folders without a role are left out.
 
-    A word that all the names have is neutral here: `pets_train` beside `pets_test`.
+    A word in all names counts as neutral: `pets_train` beside `pets_test`.
     """
     words = {name: _words(name) for name in names}
     with_role = [others for roles, others in words.values() if len(roles) == 1]
@@ -87,17 +87,17 @@ def roles_of(names: list[str]) -> dict[str, str]:
 
 
 def is_box(name: str) -> bool:
-    """Tell whether a folder is called after images in general, as `images` is."""
+    """Tell whether a folder's name means images in general, for instance `images`."""
     return _plain(name) in _BOXES
 
 
 def is_annotation(name: str) -> bool:
-    """Tell whether a folder is called after what people write about images."""
+    """Tell whether a folder's name means annotations of images."""
     return _plain(name) in _ANNOTATIONS
 
 
 def is_side_folder(name: str) -> bool:
-    """Tell whether a folder that holds no image is known to be no class."""
+    """Tell whether a folder with this name and without images is not a class."""
     return _plain(name) in _SIDE_FOLDERS
 
 
@@ -106,7 +106,7 @@ def _plain(name: str) -> str:
 
 
 def _words(name: str) -> tuple[list[str], list[str]]:
-    """Return the sets that the words of a name stand for, and its other words."""
+    """Return the roles in a name, and its other words."""
     plain = re.sub(r"(?i)hold[-_ ]?out|held[-_ ]?out", "holdout", name)
     words = [word.casefold() for word in _WORD.findall(plain)]
     roles = [_ROLE_OF_WORD[word] for word in words if word in _ROLE_OF_WORD]

@@ -1,4 +1,4 @@
-"""Sources that are folders: class folders, splits of them, classes in file names."""
+"""List the images of folders: class folders, split folders, classes in file names."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def list_images(
     Args:
         tree: The files below `root`.
         root: The data set's folder.
-        layout: What the folders mean.
+        layout: The layout of the folders.
         config: See `DataConfig`.
 
     Returns:
-        The references. The class is the folder's name; of folders nested in it the
-        first one's name is the image's source.
+        The references. An image's class is the name of its class folder. Its source is
+        the first folder within that one, if there is one.
 
     Raises:
-        DataError: There are no images where the layout says that they are.
+        DataError: `class_pattern` matches no image, or a table of labels can't be read.
     """
     if config.class_pattern is not None:
         listing = _list_by_pattern(tree, root, layout.split_folders, config)
@@ -82,8 +82,8 @@ def _list_pre_split(
     if unlabelled:
         listing.warnings.append(
             f"{unlabelled.total()} images lie directly in "
-            f"{some_of([*unlabelled])}, in no class folder: they have no label and are "
-            "left aside."
+            f"{some_of([*unlabelled])}, not in a class folder. They have no label and "
+            "are left aside."
         )
     _warn_of_outside(listing, outside)
     _note_empty_classes(
@@ -118,13 +118,13 @@ def _list_class_folders(tree: Tree, root: str) -> Listing:
         listing.refs.append(_ref(entry, class_name, source, SPLITS))
     if unlabelled:
         listing.warnings.append(
-            f"{len(unlabelled)} files lie directly in {root!r}, in no class folder: "
-            f"they have no label and are left aside ({some_of(unlabelled)})."
+            f"{len(unlabelled)} files lie directly in {root!r}, not in a class folder. "
+            f"They have no label and are left aside ({some_of(unlabelled)})."
         )
     if nested_by_class:
         listing.warnings.append(
-            f"Folders are nested in the classes {some_of(sorted(nested_by_class))}: "
-            "their images count as images of the class."
+            f"The classes {some_of(sorted(nested_by_class))} hold folders. The images "
+            "in them count as images of the class."
         )
     _note_empty_classes(
         listing, tree, {name: name for name in tree.folders if "/" not in name}
@@ -172,8 +172,8 @@ def _list_by_pattern(
         )
     if left:
         listing.warnings.append(
-            f"{len(left)} files don't match `class_pattern`, or lie in no split "
-            f"folder, and are left aside ({some_of(left)})."
+            f"{len(left)} files don't match `class_pattern`, or don't lie in a split "
+            f"folder. They are left aside ({some_of(left)})."
         )
     roles = {role for _, _, role in found}
     splits = splits_of_roles({r for r in roles if r}, config.validation_becomes)
@@ -186,7 +186,7 @@ def _list_by_pattern(
 def _list_labelled_splits(
     tree: Tree, root: str, layout: FolderLayout, config: DataConfig
 ) -> Listing:
-    """List splits of which some have their labels in a table."""
+    """List splits whose labels may be in tables."""
     labelled = read_split_tables(tree, root, layout)
     listing = Listing(layout.format)
     splits = splits_of_roles(
@@ -227,7 +227,7 @@ def _roles_by_folder(split_folders: SplitFolders) -> dict[str, str]:
 def _split_of(
     entry: FileEntry, role_of_folder: dict[str, str]
 ) -> tuple[str | None, list[str]]:
-    """Return the split folder that holds a file, and the parts of its name below."""
+    """Return the split folder of a file, and the rest of the file's path in parts."""
     parts = entry.parts
     for depth in range(1, len(parts)):
         folder = "/".join(parts[:depth])
@@ -240,18 +240,18 @@ def _warn_of_outside(listing: Listing, outside: Counter[str]) -> None:
     if outside:
         names = [f"{name} ({number})" for name, number in sorted(outside.items())]
         listing.warnings.append(
-            f"{outside.total()} images lie in no split folder and are left aside: "
+            f"{outside.total()} images don't lie in a split folder and are left aside: "
             f"{some_of(names)}."
         )
 
 
 def _note_empty_classes(listing: Listing, tree: Tree, classes: dict[str, str]) -> None:
-    """Note class folders without an image.
+    """Add class folders without images to the listing.
 
     Args:
-        listing: Receives them.
+        listing: The listing to extend.
         tree: The files.
-        classes: Class by its folder's path.
+        classes: Path of a folder to the class name.
     """
     found = {ref.class_name for ref in listing.refs}
     files: dict[str, Counter[str]] = defaultdict(Counter)
@@ -275,7 +275,7 @@ def _note_empty_classes(listing: Listing, tree: Tree, classes: dict[str, str]) -
     listing.empty_classes = sorted(set(listing.empty_classes))
     if aside:
         listing.warnings.append(
-            f"The folders {some_of(aside)} hold no image and are no classes: they are "
+            f"The folders {some_of(aside)} hold no image and are not classes. They are "
             "left aside."
         )
 

@@ -1,6 +1,6 @@
-"""A reference to one image: where its bytes lie and what is known without reading them.
+"""A reference to an image: the location of its bytes, and facts known before reading.
 
-References, never pixels, are what is listed, shuffled and handed from worker to worker.
+References are listed, shuffled and sent between workers. Pixels never are.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ class ImageRef(NamedTuple):
 
     Attributes:
         path: File that holds the bytes.
-        name: Name to show, relative to the data set's root; it may hold the surrogate
-            escapes of a file name that is no UTF-8 (see `printable`).
+        name: Name to show, relative to the data set's root. It may hold surrogate
+            escapes, if the file name is not UTF-8 (see `printable`).
         class_name: Class name.
-        source: Folder, manifest or data set it came from: a slice to evaluate by.
-        splits: The splits it may go to; the hash of its content picks one of several.
-        size: Size in bytes; None where nobody knows before reading.
-        offset: Position of the first byte in `path`; None where the image is the file.
-        columns: Further columns of its line in a manifest: name and value.
+        source: Folder, manifest or data set of the image. The gate can slice by it.
+        splits: The allowed splits. The hash of the content picks one of several.
+        size: Size in bytes; None if it is not known before reading.
+        offset: Position of the first byte in `path`; None if the image is the file.
+        columns: Name and value of the other columns of its line in a manifest.
     """
 
     path: str
@@ -59,13 +59,13 @@ class ImageRef(NamedTuple):
 
 
 def printable(name: str) -> str:
-    r"""Return `name` as valid Unicode: bytes that are no UTF-8 become `\xff`."""
+    r"""Return `name` as valid Unicode. Bytes that are not UTF-8 become `\xff`."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
         try:
             return os.fsencode(name).decode("utf-8", "backslashreplace")
-        except UnicodeEncodeError:  # half a pair of surrogates, which JSON can name
+        except UnicodeEncodeError:  # a lone surrogate, which JSON allows
             return name.encode("utf-8", "backslashreplace").decode()
     return name
 
@@ -81,7 +81,7 @@ def read_bytes(ref: ImageRef, max_bytes: int) -> bytes:
         The bytes.
 
     Raises:
-        ValueError: With the reason, when they can't be read.
+        ValueError: The image can't be read. The message is the reason.
     """
     if ref.size is not None and ref.size > max_bytes:
         raise ValueError(
@@ -99,7 +99,7 @@ def read_bytes(ref: ImageRef, max_bytes: int) -> bytes:
                 with open(ref.path, "rb") as file:
                     file.seek(ref.offset)
                     return file.read(ref.size or 0)
-            # Opening a pipe would wait for ever.
+            # Opening a pipe would never return.
             if not stat.S_ISREG(os.stat(ref.path).st_mode):
                 raise ValueError("not a regular file")
             with open(ref.path, "rb", buffering=0) as file:

@@ -1,4 +1,4 @@
-"""All of ingestion but TFX: list, find copies, read, check, write, judge."""
+"""Ingestion without TFX: list images, drop copies, read, check, write and count."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ _SHARD_IMAGES = 20_000
 
 
 class OutputFolders(NamedTuple):
-    """Where the outputs go: paths of folders, local or remote.
+    """Folders of the outputs, local or remote.
 
     Attributes:
         examples: Whole examples.
         metadata: The same without the images' bytes.
-        schema: The contract of an example.
-        quarantine: What could not be used, and all counts; see `ImageQuarantine`.
+        schema: The schema of an example.
+        quarantine: Unusable images, and all counts; see `ImageQuarantine`.
     """
 
     examples: str
@@ -84,18 +84,17 @@ def ingest(
 
     Args:
         config: The data.
-        outputs: Where to write; what a killed run left there is removed first, and
-            what this one wrote if it fails.
-        make_pipeline: Makes a Beam pipeline; it is called up to three times.
+        outputs: Folders to write. They are emptied first, and if the run fails.
+        make_pipeline: Makes a Beam pipeline. It is called up to three times.
 
     Returns:
-        The summary that was written.
+        The summary, which is also written.
 
     Raises:
-        DataError: The data can't be used; the message says what to do.
+        DataError: The data can't be used.
         UserError: The disk is full.
     """
-    # Beside the splits: all that lies in a split's folder is read as data.
+    # Not in the folder of a split: all files there are read as data.
     work_folder = join(outputs.examples, _WORK_FOLDER)
     for folder in outputs:
         _empty_folder(folder)
@@ -107,8 +106,8 @@ def ingest(
             _empty_folder(folder)
         if _is_disk_full(error):
             raise UserError(
-                "No space is left where the pipeline writes "
-                f"({outputs.examples!r}). Free some, or choose another output."
+                f"The disk of the pipeline's output is full: {outputs.examples!r}. "
+                "Free some space, or choose another output."
             ) from error
         raise
     finally:
@@ -135,8 +134,7 @@ class _Ingestion:
         listing = list_images(config, work_folder)
         refs = select_classes(listing, config)
         refs, groups = self._without_copies(refs)
-        # Sorted by a hash of the name: every shard, and every part of one, mixes
-        # classes.
+        # Shuffle, so that each part of each shard mixes classes.
         refs.sort(key=_shuffle_key)
         logger.info("Reading %d images of %d listed.", len(refs), len(listing.refs))
         self._progress.expect("images", len(refs))
@@ -208,7 +206,7 @@ class _Ingestion:
         shards: list[ShardCounts],
         groups: list[CopyGroup],
     ) -> list[Move]:
-        """Give each class an image in every split; return what moved."""
+        """Give each class an image in every split; return the moved images."""
         counts: Counter[tuple[str, str]] = Counter()
         for shard in shards:
             for split, class_name, number in shard.images:
@@ -239,7 +237,7 @@ def _shuffle_key(ref: ImageRef) -> bytes:
 def _write_lists(
     refs: Sequence[ImageRef], work_folder: str, what: str
 ) -> list[ShardTask]:
-    """Cut a list into about equal parts, one file each."""
+    """Write a list as files of about equal length, one per shard."""
     num_bytes = sum(ref.size or 0 for ref in refs)
     total = max(
         1, math.ceil(num_bytes / _SHARD_BYTES), math.ceil(len(refs) / _SHARD_IMAGES)
@@ -283,7 +281,7 @@ def _write_quarantine(
         (DUPLICATES_FILE, copy_lines),
     ):
         atomic.write_text(join(uri, name), "".join(line + "\n" for line in lines))
-    # Last: where it is, all is.
+    # Last: if it exists, all files exist.
     atomic.write_text(
         join(uri, SUMMARY_FILE),
         json.dumps(summary.to_dict(), indent=2, ensure_ascii=False) + "\n",
@@ -291,7 +289,7 @@ def _write_quarantine(
 
 
 def _empty_folder(folder: str) -> None:
-    """Remove what a killed run left."""
+    """Remove the content of a folder, for instance of a killed run."""
     if not files.exists(folder):
         return
     for name in files.list_folder(folder):
@@ -303,7 +301,7 @@ def _empty_folder(folder: str) -> None:
 
 
 def _is_disk_full(error: BaseException | None) -> bool:
-    """Tell whether a full disk is behind an error; Beam keeps only the text."""
+    """Tell whether a full disk caused an error. Beam keeps only the text of errors."""
     while error is not None:
         if isinstance(error, tf.errors.ResourceExhaustedError):
             return True

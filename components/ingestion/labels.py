@@ -1,7 +1,7 @@
-"""The label of one image, as a text: taken whole, or refused with the reason.
+"""Read the label of one image as text, or refuse it with the reason.
 
-A text is taken as it is. A whole number becomes its digits. Whatever holds several
-values, or a value that is no name, is refused: a guess would be a wrong label.
+A text stays as it is. A whole number becomes its digits. Other values are refused, for
+instance lists and fractions: a guess would be a wrong label.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from typing import Any
 
 from graft.contract.errors import DataError
 
-# Beyond, a float no longer has the digits that were written.
+# A greater float may have lost digits.
 _LARGEST_EXACT_FLOAT = 2**53
 _MOST_CHARACTERS_SHOWN = 80
 
-# How programs write a missing value; no person calls a class so.
+# Missing values, as programs write them.
 _MISSING = frozenset(["nan", "<na>", "#n/a"])
 _ONE_ITEM = r"""(?:[01]\.?0*|'[^']*'|"[^"]*")"""
-# A vector of zeros and ones, or several quoted names, as a program prints a list.
+# A printed list: a vector of zeros and ones, or several quoted names.
 _LIST = re.compile(rf"[\[(]\s*{_ONE_ITEM}(?:\s*,\s*|\s+){_ONE_ITEM}.*[\])]", re.DOTALL)
 
 
 def text_of_label(value: object) -> str:
-    """Return the label that a value of JSON, or a cell of a CSV file, stands for.
+    """Return the label in a JSON value or a cell of a CSV file.
 
     Args:
-        value: What was read. A text is taken as it is; 7 and 7.0 become "7".
+        value: The value. A text stays as it is; 7 and 7.0 become "7".
 
     Raises:
-        ValueError: It is no single label; the message says what it is and how to
-            write one.
+        ValueError: The value is not a single label. The message says what it is, and
+            what to write.
     """
     if isinstance(value, str):
         _require_one_name(value)
@@ -43,7 +43,7 @@ def text_of_label(value: object) -> str:
         return _digits(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError("is not a number, but its absence. Write a name")
+            raise ValueError("is not a finite number. Write a name")
         if not value.is_integer() or abs(value) > _LARGEST_EXACT_FLOAT:
             raise ValueError(
                 "is a number with a fraction. Write a name, or a whole number"
@@ -57,13 +57,13 @@ def text_of_label(value: object) -> str:
 
 
 ONE_LABEL = (
-    "An image has one label: write the name of its class, or of a one-hot vector the "
-    "place of the 1"
+    "An image has one label: write the name of its class, or the index of the 1 in a "
+    "one-hot vector"
 )
 
 
 def text_of_feature(feature: Any) -> str:
-    """Return the label that a feature of a tf.Example holds.
+    """Return the label in a feature of a tf.Example.
 
     Args:
         feature: A `tf.train.Feature`.
@@ -85,19 +85,19 @@ def text_of_feature(feature: Any) -> str:
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError("is no UTF-8 text. Write it as UTF-8") from error
+        raise ValueError("is not UTF-8 text. Write it as UTF-8") from error
     _require_one_name(text)
     return str(text)
 
 
 def shown(value: object) -> str:
-    """Return a value for a message: on one line, cut where it is long."""
+    """Format a value for a message: on one line, shortened if it is long."""
     try:
         text = value if isinstance(value, str) else json.dumps(value)
     except (TypeError, ValueError):
         text = str(value)
     cut = text[:_MOST_CHARACTERS_SHOWN]
-    more = f" and {len(text) - len(cut)} characters more" if cut != text else ""
+    more = f" and {len(text) - len(cut)} more characters" if cut != text else ""
     quoted = repr(cut) if isinstance(value, str) else cut
     return f"{quoted}{more}"
 
@@ -105,8 +105,8 @@ def shown(value: object) -> str:
 def _digits(number: int) -> str:
     if number < 0:
         raise ValueError(
-            "is a negative number, which often means that there is none. Leave the "
-            "image out, or write a name"
+            "is a negative number, which often means a missing label. Leave the image "
+            "out, or write a name"
         )
     return str(number)
 
@@ -117,33 +117,32 @@ def _require_one_name(text: str) -> None:
         raise ValueError("is blank. Complete the line or delete it")
     if stripped.lower() in _MISSING:
         raise ValueError(
-            "is how a program writes a missing value. Write the name of the class, or "
-            "leave the image out"
+            "is a missing value. Write the name of the class, or leave the image out"
         )
     if _LIST.fullmatch(stripped):
         raise ValueError(f"is a list of several values. {ONE_LABEL}")
 
 
 class LabelKinds:
-    """Stops where some labels of a source are names and others are numbers.
+    """Check that the labels of a source are all names or all numbers.
 
-    A number among names is no name: it is an index that a program wrote by mistake.
-    Texts of digits alone go with both.
+    A number among names is probably an index that a program wrote by mistake. Texts
+    that consist of digits count as either kind.
     """
 
     def __init__(self) -> None:
         self._first: dict[bool, tuple[str, str]] = {}
 
     def check(self, *, is_number: bool, text: str, where: str) -> None:
-        """Take one more label.
+        """Check the next label.
 
         Args:
             is_number: Whether the source holds a number rather than a text.
             text: The label.
-            where: Its place, for a message.
+            where: Location of the label, for a message.
 
         Raises:
-            DataError: It is of another kind than an earlier one.
+            DataError: The label is of another kind than an earlier one.
         """
         if not is_number and text.strip().isdigit():
             return

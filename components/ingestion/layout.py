@@ -1,4 +1,4 @@
-"""What kind of source a path names: a folder, a manifest, TFRecords, a built-in set."""
+"""Tell the kind of a source: a folder, a manifest, TFRecords or a built-in data set."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _RECORD_NAME = re.compile(r"tf_?record", re.IGNORECASE)
 
 
 def detect_format(config: DataConfig) -> str:  # noqa: PLR0911
-    """Tell what kind of source the path names; "folders" stands for all folders.
+    """Return the kind of source at `config.path`; "folders" for each folder layout.
 
     Raises:
-        DataError: `config.path` has nothing behind it.
+        DataError: Nothing is at `config.path`.
     """
     if config.format in FOLDER_FORMATS:
         return "folders"
@@ -58,10 +58,10 @@ def detect_format(config: DataConfig) -> str:  # noqa: PLR0911
 
 
 def record_files(path: str) -> list[FileEntry]:
-    """Return the TFRecord files that `path` names: a file, a folder or a glob pattern.
+    """Return the TFRecord files at `path`: a file, a folder or a glob pattern.
 
     Raises:
-        DataError: There are none.
+        DataError: There are no such files.
     """
     if files.is_folder(path):
         found = list_image_folder(path).files
@@ -71,8 +71,8 @@ def record_files(path: str) -> list[FileEntry]:
         found = listing.find_files(path)
     if not found:
         raise DataError(
-            f"No TFRecord file is at `data.path`. Received: path={path!r}. Give a "
-            "file, a folder of such files, or a pattern such as 'records/train-*'. "
+            f"`data.path` must name TFRecord files: a file, a folder, or a pattern "
+            f"such as 'records/train-*'. Received: path={path!r}, which has none. "
             f"{hint_about(path)}".rstrip()
         )
     return found
@@ -87,8 +87,8 @@ def require_file(path: str, layout: str) -> None:
     """Raise DataError unless `path` is a file, for a manifest of kind `layout`."""
     if not files.is_file(path):
         raise DataError(
-            f"`data.path` names no file. Received: path={path!r}. A {layout.upper()} "
-            "manifest with the columns path and label is expected there. "
+            f"`data.path` must name a {layout.upper()} manifest with the columns path "
+            f"and label. Received: path={path!r}, which is not a file. "
             f"{hint_about(path)}".rstrip()
         )
 
@@ -99,8 +99,8 @@ def require_folder(path: str) -> None:
         return
     if files.is_file(path):
         raise DataError(
-            f"`data.path` is a file of unknown kind. Received: path={path!r}. Allowed: "
-            "a folder of class folders, a .csv or .jsonl manifest, a .tfrecord file. "
+            "`data.path` must name a folder of class folders, a .csv or .jsonl "
+            f"manifest, or a .tfrecord file. Received: path={path!r}, another file. "
             f"{hint_about(path)}".rstrip()
         )
     hint = hint_about(path)
@@ -109,7 +109,7 @@ def require_folder(path: str) -> None:
         parent = os.path.abspath(path)
         while not os.path.isdir(parent):
             parent = os.path.dirname(parent)
-        remedy += f"; {parent!r} is the last folder on the way that exists"
+        remedy += f"; of this path, only the folder {parent!r} exists"
     raise DataError(
         f"`data.path` must name an existing folder, manifest or data set. "
         f"Received: path={path!r}. {remedy}."

@@ -1,4 +1,4 @@
-"""What a listing of names turns out to be: a layout, or a question to the user."""
+"""The results of layout detection: a layout, or a question to the user."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ROLES = (TRAIN_ROLE, VALIDATION_ROLE, TEST_ROLE)
 
 @dataclass(frozen=True)
 class FolderLayout:
-    """A layout that is understood.
+    """The layout of a folder.
 
     Attributes:
         format: As in `DataConfig.format`.
-        split_folders: Of split folders: their paths below the root by role (train,
-            validation, test). Each holds class folders.
+        split_folders: Role (train, validation, test) to the relative paths of its
+            folders. Each holds class folders.
         warnings: Sentences for the user.
     """
 
@@ -39,12 +39,12 @@ class FolderLayout:
 
 @dataclass(frozen=True)
 class Option:
-    """One config that would read the data.
+    """A config that reads the data.
 
     Attributes:
-        settings: Keys of the config's `data` part and their values; a `path` is
-            relative to the one that was given.
-        meaning: What would be read, with counts.
+        settings: Keys and values of the config's `data` part. `path` is relative to
+            the given path.
+        meaning: A description of what it reads, with counts.
     """
 
     settings: Mapping[str, object]
@@ -53,11 +53,11 @@ class Option:
 
 @dataclass(frozen=True)
 class Question:
-    """A layout that has several meanings, or none.
+    """A layout that is unknown, or that can be read in several ways.
 
     Attributes:
-        finding: What was found; sentences.
-        options: The configs that would read it, the likeliest first.
+        finding: A description of the content.
+        options: The configs that read it, the most likely first.
     """
 
     finding: str
@@ -69,7 +69,7 @@ def settings_as_arguments(option: Option, root: str) -> str:
 
     Args:
         option: The option.
-        root: The path that was given as `data.path`.
+        root: The given `data.path`.
     """
     arguments = []
     for key, value in option.settings.items():
@@ -89,16 +89,16 @@ def _as_yaml(value: object) -> str:
                 return value
         except yaml.YAMLError:
             pass
-    # JSON is YAML.
+    # JSON is valid YAML.
     return json.dumps(value, ensure_ascii=False)
 
 
 def text_of(question: Question, root: str) -> str:
-    """Return the message that asks the user."""
+    """Return a question as a message for the user."""
     lines = [question.finding]
     if question.options:
         several = len(question.options) > 1
-        lines.append("Choose one:" if several else "This would read it:")
+        lines.append("Choose one:" if several else "This reads it:")
     for number, option in enumerate(question.options, start=1):
         lines.append(f"  {number}. {settings_as_arguments(option, root)}")
         lines.append(f"     {option.meaning}")

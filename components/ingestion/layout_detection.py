@@ -1,7 +1,7 @@
-"""Tell a data set's layout by the names of its folders and files, and by counts.
+"""Detect the layout of a data set from the names of its folders and files.
 
-Everything here is a function of a listing: no file is opened. A layout has to have one
-meaning; where it has several, or none, the user is asked.
+No file is opened. If a layout can be read in several ways, or in none, the result is a
+question to the user.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _FEWEST_CLASSES = 2
 def detect_layout(
     root: Folder, tables: Sequence[Table] = ()
 ) -> FolderLayout | Question:
-    """Tell the layout of a folder of images.
+    """Detect the layout of a folder of images.
 
     Args:
-        root: The folder, counted.
-        tables: Tables of labels that lie in it, for the options of a question.
+        root: The folder.
+        tables: Label tables in the folder, for the options of a question.
 
     Returns:
-        The layout, if there is exactly one meaning; a question otherwise.
+        The layout, if exactly one is possible; a question otherwise.
     """
     tops = root.filled
     if not tops or len(root.images) > root.total / 2:
@@ -60,7 +60,7 @@ def detect_layout(
 
 
 def _known_layout(root: Folder) -> FolderLayout | None:
-    """Recognize layouts of data sets that have a reader of their own."""
+    """Recognize the published layouts that have their own reader."""
     train, validation = root.children.get("train"), root.children.get("val")
     if (
         train
@@ -90,15 +90,14 @@ def _ask_about_flat_images(root: Folder, tables: Sequence[Table]) -> Question:
     number = len(root.images)
     return Question(
         f"No class folders: {number} files lie directly in the folder, such as "
-        f"{some_of(root.images[:1])}: no folder says their class. Move each image into "
-        "a folder named after its class, or give a manifest with the columns path and "
-        "label.",
+        f"{some_of(root.images[:1])}. Move each image into a folder named after its "
+        "class, or give a manifest with the columns path and label.",
         flat_options(root, tables),
     )
 
 
 def _ask_about_annotations(root: Folder, tables: Sequence[Table]) -> Question | None:
-    """Ask where images lie in `images` beside `annotations`, `labels` or `masks`."""
+    """Ask about folders such as `images` beside `annotations`, `labels` or `masks`."""
     boxes = [top for top in root.filled if is_box(top.name)]
     annotations = [
         child
@@ -115,15 +114,15 @@ def _ask_about_annotations(root: Folder, tables: Sequence[Table]) -> Question | 
     ]
     names = [each.name for each in (*boxes, *annotations)]
     return Question(
-        f"The folders {some_of(sorted(names))} are not called after classes, but after "
-        "images and what is written about them. graft learns one class per image, and "
-        "needs to know where that stands.",
+        f"The folders {some_of(sorted(names))} seem to hold images and annotations, "
+        "not classes. graft learns one class per image, and can't tell where the class "
+        "is written.",
         (*options, *flat_options(root, tables), *read_as_classes(root)),
     )
 
 
 def _is_surely_annotation(annotations: list[Folder]) -> bool:
-    """Tell whether folders can't be classes: a mask may be worn, a label is a thing."""
+    """Tell whether folders can't be classes, as "mask" or "label" can."""
     return any(
         folder.name.casefold().rstrip("s")
         in ("annotation", "trimap", "bbox", "bboxe", "segmentation", "groundtruth")
@@ -134,14 +133,14 @@ def _is_surely_annotation(annotations: list[Folder]) -> bool:
 def _single_folder(
     root: Folder, top: Folder, tables: Sequence[Table]
 ) -> FolderLayout | Question | None:
-    """Tell what the only folder with images is."""
+    """Detect the layout if only one folder holds images."""
     if top.is_flat:
         options = flat_options(root, tables)
         if not options and role_of(top.name) is None and not is_box(top.name):
-            return FolderLayout("folders")  # one class, of which ingestion complains
+            return FolderLayout("folders")  # one class, which ingestion refuses
         return Question(
-            f"Only one folder, {top.name!r}, holds images ({top.total}), in no class "
-            "folders: no folder says their class.",
+            f"Only one folder, {top.name!r}, holds images ({top.total}), and it has no "
+            "class folders.",
             options,
         )
     if top.images:
@@ -157,7 +156,7 @@ def _single_folder(
     return Question(
         f"Only one class, {top.name!r}, was found, and it holds the folders "
         f"{some_of(sorted(child.name for child in top.filled))}. If these are the "
-        f"classes, give the folder {top.path!r} in it as the data's path.",
+        f"classes, set `data.path` to this folder ({top.path!r} in the given one).",
         tuple(read_below(top, _answer_below(top, tables))),
     )
 
@@ -170,7 +169,7 @@ def _answer_below(folder: Folder, tables: Sequence[Table]) -> FolderLayout | Que
 def _splits_by_name(
     root: Folder, tops: list[Folder], tables: Sequence[Table]
 ) -> FolderLayout | Question | None:
-    """Tell what folders are of which several are called like splits."""
+    """Detect the layout if the folders have names of splits."""
     roles = roles_of([top.name for top in tops])
     if len(set(roles.values())) < min(2, len(tops)) and not (
         len(roles) == len(tops) and TRAIN_ROLE in roles.values()
@@ -180,14 +179,14 @@ def _splits_by_name(
     others = [top.name for top in tops if top.name not in roles]
     if others:
         finding = (
-            f"It can't be told whether {some_of(names)} are splits or classes, since "
-            f"these lie beside them: {some_of(others)}."
+            f"The folders {some_of(names)} may be splits or classes, because other "
+            f"folders lie beside them: {some_of(others)}."
         )
         return _ask_about_splits(root, roles, tables, finding)
     twice = [role for role, n in Counter(roles.values()).items() if n > 1]
     if twice:
         same = sorted(name for name, role in roles.items() if role in twice)
-        finding = f"The folders {some_of(same)} mean the same split."
+        finding = f"The folders {some_of(same)} are the same split."
         return _ask_about_splits(root, roles, tables, finding)
     doubt = _doubt_about_splits(root, roles)
     if doubt:
@@ -201,49 +200,45 @@ def _splits_by_name(
 def _doubt_about_splits(  # noqa: PLR0911
     root: Folder, roles: dict[str, str]
 ) -> str | None:
-    """Return why folders that are called like splits can't be read as such, or None."""
+    """Return why folders with names of splits are not splits, or None."""
     folder_of = {role: root.children[name] for name, role in roles.items()}
     train = folder_of.get(TRAIN_ROLE)
     if train is None:
         return f"The folders {some_of(sorted(roles))} are splits, but none is train."
+    named_so = f"The folders {some_of(sorted(roles))} have names of splits, but "
     if train.is_flat:
         return (
-            f"The folders {some_of(sorted(roles))} are called like splits, but the "
-            f"images lie directly in {train.name!r}, in no class folders."
+            f"{named_so}{train.name!r} has no class folders: images lie directly in it."
         )
     for folder in folder_of.values():
         if not folder.is_flat and not _are_classes(folder, train):
             below = some_of(sorted(child.name for child in folder.filled))
             return (
-                f"The folders {some_of(sorted(roles))} are called like splits, but "
-                f"{folder.name!r} does not hold class folders directly. It holds "
-                f"{below}."
+                f"{named_so}{folder.name!r} does not hold class folders directly. It "
+                f"holds {below}."
             )
     if len(train.filled) < _FEWEST_CLASSES:
-        return (
-            f"The folders {some_of(sorted(roles))} are called like splits, but "
-            f"{train.name!r} holds only one folder, {train.filled[0].name!r}."
-        )
+        only = train.filled[0].name
+        return f"{named_so}{train.name!r} holds only one folder, {only!r}."
     validation = folder_of.get(VALIDATION_ROLE)
     if validation is not None and validation.is_flat:
         return (
-            f"The {validation.total} images in {validation.name!r} lie in no class "
-            "folders: they have no label, so they can't judge a model."
+            f"The {validation.total} images in {validation.name!r} have no label, "
+            "because they don't lie in class folders. So they can't judge a model."
         )
     classes = {child.name for child in train.filled}
     for folder in folder_of.values():
         found = {child.name for child in folder.filled}
         if found and not found & classes:
             return (
-                f"The folders {some_of(sorted(roles))} are called like splits, but "
-                f"hold no class in common: {train.name!r} holds "
+                f"{named_so}no class in common: {train.name!r} holds "
                 f"{some_of(sorted(classes))}, {folder.name!r} {some_of(sorted(found))}."
             )
     return None
 
 
 def _are_classes(folder: Folder, train: Folder | None = None) -> bool:
-    """Tell whether the folders in a split folder can be classes."""
+    """Tell whether the subfolders of a split folder can be classes."""
     names = [child.name for child in folder.filled]
     if all(is_box(name) or is_annotation(name) for name in names):
         return False
@@ -270,7 +265,7 @@ def _ask_about_splits(
 
 
 def _ask_about_role_among_classes(root: Folder, tops: list[Folder]) -> Question | None:
-    """Ask where one folder is called like a split and holds what looks like classes."""
+    """Ask about a folder with the name of a split that seems to hold classes."""
     roles = roles_of([top.name for top in tops])
     beside = {top.name for top in tops if top.name not in roles}
     for top in tops:
@@ -285,9 +280,9 @@ def _ask_about_role_among_classes(root: Folder, tops: list[Folder]) -> Question 
         )
         if is_copy or is_alone:
             return Question(
-                f"It can't be told whether {top.name!r} is a split or a class: it "
-                f"holds the folders {some_of(sorted(below))}, and "
-                f"these lie beside it: {some_of(sorted(beside))}.",
+                f"The folder {top.name!r} may be a split or a class. It holds the "
+                f"folders {some_of(sorted(below))}, and other folders lie beside it: "
+                f"{some_of(sorted(beside))}.",
                 (
                     *options_of_splits(root, {top.name: roles[top.name]}),
                     *read_as_classes(root),
@@ -297,7 +292,7 @@ def _ask_about_role_among_classes(root: Folder, tops: list[Folder]) -> Question 
 
 
 def _ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None:
-    """Ask where each folder holds folders of the same names."""
+    """Ask about folders that hold subfolders of the same names."""
     if any(top.images for top in tops):
         return None
     number = Counter(child.name for top in tops for child in top.filled)
@@ -309,7 +304,7 @@ def _ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | Non
         return None
     return Question(
         f"The folders {some_of(sorted(top.name for top in tops))} hold folders of the "
-        f"same names, {some_of(sorted(shared))}: either of them may be the classes.",
+        f"same names, {some_of(sorted(shared))}. Either level may be the classes.",
         (*read_as_classes(root), *read_by_parts(root)),
     )
 
@@ -319,7 +314,7 @@ def _warn_of_role_as_class(tops: list[Folder]) -> tuple[str, ...]:
     if not names:
         return ()
     return (
-        f"The folder {some_of(names)} is called like a split, and is read as a class, "
-        "since the folders beside it are no splits. If it is none, move it out of the "
-        "data.",
+        f"The folder {some_of(names)} has the name of a split, but is read as a class, "
+        "because the folders beside it are not splits. If it is not a class, move it "
+        "out of the data.",
     )

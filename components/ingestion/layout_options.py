@@ -1,4 +1,4 @@
-"""The configs that would read a data set whose layout has several meanings."""
+"""The configs that can read a data set with an unclear layout."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _FEWEST_CLASSES = 2
 
 
 class Table(NamedTuple):
-    """A CSV file, or JSON lines, that may hold labels.
+    """A CSV or JSON lines file that may hold labels.
 
     Attributes:
-        name: Its path below the root.
-        columns: Names of its columns.
-        first_row: The cells of its first row.
+        name: Path relative to the data set's root.
+        columns: Names of the columns.
+        first_row: Cells of the first row.
     """
 
     name: str
@@ -47,20 +47,20 @@ class Table(NamedTuple):
     first_row: tuple[str, ...]
 
     def below(self, path: str) -> Table | None:
-        """Return it as a table below a folder; None if it lies elsewhere."""
+        """Return the table relative to a folder, or None if it is outside."""
         if not self.name.startswith(f"{path}/"):
             return None
         return self._replace(name=self.name[len(path) + 1 :])
 
 
 def read_as_classes(root: Folder) -> Iterator[Option]:
-    """Yield the option that the top folders are the classes."""
+    """Yield the option to read the top folders as classes."""
     if len(root.filled) >= _FEWEST_CLASSES:
         yield Option({"format": "folders"}, _classes_of(root))
 
 
 def read_by_parts(root: Folder) -> Iterator[Option]:
-    """Yield the options for folders in folders that have the same names in each."""
+    """Yield the options to read the second level as classes or as splits."""
     below: Counter[str] = Counter()
     for top in root.filled:
         below.update({child.name: child.total for child in top.filled})
@@ -76,7 +76,7 @@ def read_by_parts(root: Folder) -> Iterator[Option]:
 
 
 def read_below(folder: Folder, answer: FolderLayout | Question) -> Iterator[Option]:
-    """Yield the options that take a folder as the data's path."""
+    """Yield the options to use a subfolder as `data.path`."""
     if isinstance(answer, FolderLayout):
         yield Option({"path": folder.path}, _meaning_of(folder.as_root(), answer))
         return
@@ -88,11 +88,11 @@ def read_below(folder: Folder, answer: FolderLayout | Question) -> Iterator[Opti
 
 
 def options_of_splits(root: Folder, roles: dict[str, str]) -> Iterator[Option]:
-    """Yield the option that some top folders are splits.
+    """Yield the option to read some top folders as splits.
 
     Args:
         root: The folder that holds them.
-        roles: The set (train, validation, test) by folder.
+        roles: Folder name to role (train, validation, test).
     """
     split_folders: dict[str, list[str]] = defaultdict(list)
     used: set[str] = set()
@@ -115,7 +115,7 @@ def options_of_splits(root: Folder, roles: dict[str, str]) -> Iterator[Option]:
 
 
 def flat_options(root: Folder, tables: Sequence[Table]) -> tuple[Option, ...]:
-    """Return the options for images whose folder says no class: tables, file names."""
+    """Return the options without class folders: label tables and file names."""
     options = list(_table_options(root, tables))
     for folder in root.walk():
         if folder.images and not is_annotation(folder.name):
@@ -145,13 +145,13 @@ def _table_options(root: Folder, tables: Sequence[Table]) -> Iterator[Option]:
         yield Option(
             settings,
             f"the images that {table.name} names, in {folder.path or 'its folder'} "
-            f"({len(folder.images) or folder.total} images); labels by the column "
+            f"({len(folder.images) or folder.total} images); labels from the column "
             f"{label!r}{note}",
         )
 
 
 def _image_column(base: Folder, table: Table) -> tuple[str, Folder] | None:
-    """Find the column whose first cell names an image, and the folder to start from."""
+    """Find the column of the images, and the folder that its paths start from."""
     for column, cell in zip(table.columns, table.first_row, strict=False):
         above, _, name = cell.strip().replace("\\", "/").rpartition("/")
         if not name:
@@ -168,7 +168,7 @@ def _image_column(base: Folder, table: Table) -> tuple[str, Folder] | None:
 
 
 def _label_column(table: Table, image_column: str) -> tuple[str, str]:
-    """Return the column of the labels, and a note where that is a guess."""
+    """Return the column of the labels, and a note if it is a guess."""
     others = [name for name in table.columns if name != image_column]
     if len(others) == 1:
         return others[0], ""
@@ -181,7 +181,7 @@ def _label_column(table: Table, image_column: str) -> tuple[str, str]:
 
 
 def _pattern_options(folder: Folder) -> Iterator[Option]:
-    """Yield the option that reads the class from the names of a folder's files."""
+    """Yield the option to read the class from the file names of a folder."""
     stems = [os.path.splitext(name)[0] for name in folder.images]
     for pattern in _FILE_NAME_PATTERNS:
         expression = re.compile(pattern)
@@ -233,7 +233,7 @@ def _counts(classes: Counter[str]) -> str:
 
 
 def _unwrapped(folder: Folder) -> Folder:
-    """Follow folders that hold nothing but one folder, down to the class folders."""
+    """Descend through folders that hold only one folder, down to the class folders."""
     while not folder.images and len(folder.filled) == 1:
         (child,) = folder.filled
         if child.is_flat and child.name != folder.name:

@@ -1,4 +1,4 @@
-"""From a data config to references of all its images, whatever the data's layout."""
+"""List the images of a data set of any layout."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ from graft.storage.paths import expand_home
 
 
 def list_images(config: DataConfig, work_folder: str) -> Listing:
-    """List the images; one pass over the data set's names.
+    """List the images in one pass over the data set's names.
 
     Args:
-        config: Where the data lies and how.
-        work_folder: A folder for bytes that exist in no file that can be read from the
-            middle: images of a Keras data set, of gzipped TFRecords.
+        config: Location and layout of the data.
+        work_folder: Folder for images that have no file of their own and no position
+            in a file: those of built-in data sets and of gzipped TFRecords.
 
     Returns:
-        The references, in a fixed order, and what was left aside.
+        The references in a fixed order, and the counts of ignored files.
 
     Raises:
-        DataError: There is nothing there, it isn't what `config` says, or a label
-            can't be taken whole.
+        DataError: The data don't exist, contradict `config`, or hold a bad label.
     """
     found = _list(config, work_folder)
     unite_similar_classes(found, config)

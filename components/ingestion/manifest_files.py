@@ -15,10 +15,10 @@ _IMAGE_EXTENSIONS = frozenset(".jpg .jpeg .png .gif .bmp .webp".split())
 
 
 class ManifestFiles:
-    """The files that the lines of one manifest name.
+    """The image files of one manifest.
 
-    A name without extension, such as an id, is the file of that name with one. Names
-    may have been written under Windows, with backslashes.
+    A name without extension, for instance an id, means the file with that stem. Names
+    may contain the backslashes of Windows.
 
     Args:
         folder: The manifest's folder.
@@ -30,13 +30,13 @@ class ManifestFiles:
         self._names_by_stem: dict[str, dict[str, list[str]]] = {}
 
     def path_of(self, name: str) -> str:
-        """Return the path of an image; it may not exist.
+        """Return the path of an image. The file may be missing.
 
         Args:
-            name: Its cell in the manifest.
+            name: The image's path in the manifest.
 
         Raises:
-            DataError: Several files have this name, with different extensions.
+            DataError: Several files have this stem.
         """
         path = join(self._folder, name)
         if os.path.splitext(name)[1].lower() in _IMAGE_EXTENSIONS and (
@@ -53,7 +53,7 @@ class ManifestFiles:
         found = self._stems_of(folder).get(name_of(path), [])
         if len(found) > 1:
             raise DataError(
-                f"The manifest names the image {name!r}, and there are "
+                f"The manifest names the image {name!r}, which may be any of "
                 f"{some_of(sorted(found))} in {folder!r}. Write the extension, too."
             )
         return join(folder, found[0]) if found else path

@@ -1,7 +1,7 @@
-"""The lines of a manifest and their values by column: CSV or JSON lines, read strictly.
+"""Read the lines of a manifest (CSV or JSON lines) strictly.
 
-A line that does not fit its header is refused, never cut or filled: the value that is
-lost could be a part of a label.
+A line that does not fit the header is refused. Cutting or filling it could change a
+label.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Row(NamedTuple):
     """One line of a manifest.
 
     Attributes:
-        line: Its number, from 1.
-        values: What it says, by column; of a CSV file all texts.
-        nameless: Positions, from 1, of cells that have a value and no column's name.
+        line: Line number, from 1.
+        values: Column to value. In a CSV file, all values are texts.
+        nameless: Positions, from 1, of filled cells whose column has no name.
     """
 
     line: int
@@ -49,7 +49,7 @@ def read_rows(path: str, layout: str, config: DataConfig) -> Iterator[Row]:
         config: Names the columns.
 
     Raises:
-        DataError: A line can't be read whole; the message names it.
+        DataError: A line can't be read. The message names it.
     """
     try:
         with files.open_for_reading(path) as file:
@@ -65,10 +65,10 @@ def read_rows(path: str, layout: str, config: DataConfig) -> Iterator[Row]:
 
 
 class _Lines:
-    """The lines of a text file, each with its end: LF, CR LF or CR.
+    """The lines of a text file with their line ends: LF, CR LF or CR.
 
     Attributes:
-        number: How many were read.
+        number: Number of lines read so far.
     """
 
     def __init__(self, file: IO[bytes], path: str) -> None:
@@ -94,8 +94,8 @@ class _Lines:
             raise DataError(f"{where}: the file is UTF-16. Save it as UTF-8.")
         if "\0" in line:
             raise DataError(
-                f"{where}: a NUL byte. The file is UTF-16, or no text. Save it as "
-                "UTF-8."
+                f"{where} contains a NUL byte. The file is UTF-16, or not a text file. "
+                "Save it as UTF-8."
             )
         try:
             line.encode("utf-8")
@@ -103,8 +103,8 @@ class _Lines:
             before = line[max(0, error.start - 20) : error.start]
             byte = line[error.start].encode("utf-8", "surrogateescape")
             raise DataError(
-                f"{where}: no UTF-8 text: the byte 0x{byte.hex()} after {before!r}. "
-                "Save the file as UTF-8 (of a spreadsheet, the type 'CSV UTF-8')."
+                f"{where}: not UTF-8 text: the byte 0x{byte.hex()} after {before!r}. "
+                "Save the file as UTF-8 (in a spreadsheet, choose 'CSV UTF-8')."
             ) from error
 
 
@@ -118,7 +118,7 @@ def _csv_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:
                 f"If a value holds the delimiter {delimiter!r}, put the value in "
                 "double quotes"
                 if len(cells) > len(names)
-                else "Complete the line: a cell may be blank, but not left out"
+                else "Complete the line: a cell may be blank, but not missing"
             )
             raise DataError(
                 f"{path!r}, line {number}: {_cells(cells)}, the header has "
@@ -126,7 +126,7 @@ def _csv_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:
             )
         if [cell.strip() for cell in cells] == names:
             raise DataError(
-                f"{path!r}, line {number} is the header once more. Delete the line."
+                f"{path!r}, line {number} repeats the header. Delete the line."
             )
         yield Row(
             number,
@@ -140,7 +140,7 @@ def _csv_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:
 
 
 def _csv_header(lines: _Lines, path: str, config: DataConfig) -> tuple[list[str], str]:
-    """Read the names of the columns, and tell the delimiter by them."""
+    """Read the names of the columns, and detect the delimiter."""
     line = next((line for line in lines if line.strip()), "")
     where = f"{path!r}, line {lines.number}"
     known = (config.path_column, config.label_column)
@@ -148,7 +148,7 @@ def _csv_header(lines: _Lines, path: str, config: DataConfig) -> tuple[list[str]
     for delimiter in _DELIMITERS:
         try:
             cells = next(csv.reader([line], delimiter=delimiter, strict=True), [])
-        except csv.Error:  # as of "path","label" that is read with another delimiter
+        except csv.Error:  # for instance "path","label" with another delimiter
             continue
         found[delimiter] = [cell.strip() for cell in cells]
     for delimiter, names in found.items():
@@ -159,16 +159,16 @@ def _csv_header(lines: _Lines, path: str, config: DataConfig) -> tuple[list[str]
     names = found.get(delimiter, [])
     if len(found) < len(_DELIMITERS) and len(names) <= 1:
         raise DataError(
-            f"{where}: the header is no valid CSV: a double quote stays open. "
+            f"{where}: the header is not valid CSV: a double quote is not closed. "
             f"Received: {shown(line.strip())}. Close it."
         )
     if any(os.path.splitext(name)[1].lower() in _IMAGE_EXTENSIONS for name in names):
         raise DataError(
-            f"{where}: the header is missing: the first line looks like that of an "
-            f"image. Received: {shown(line.strip())}. Write "
-            f"{delimiter.join(known)!r} above it, or the columns that there are."
+            f"{where}: the header is missing: the first line names an image. "
+            f"Received: {shown(line.strip())}. Insert a header above it, such as "
+            f"{delimiter.join(known)!r}."
         )
-    hint = f" (between them {delimiter!r})" if delimiter != "," else ""
+    hint = f" (delimiter {delimiter!r})" if delimiter != "," else ""
     _require_columns(names, path, config, hint)
     raise AssertionError("one of the columns is missing")
 
@@ -176,7 +176,7 @@ def _csv_header(lines: _Lines, path: str, config: DataConfig) -> tuple[list[str]
 def _csv_records(
     lines: _Lines, delimiter: str, path: str
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of each line and its cells."""
+    """Yield line number and cells of each line."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         start = lines.number + 1
@@ -184,17 +184,17 @@ def _csv_records(
             cells = next(reader, None)
         except csv.Error as error:
             raise DataError(
-                f"{path!r}, line {start}: no valid CSV: {error} (in line "
-                f"{lines.number}). Every double quote that opens must close in its "
-                "line; one within a quoted value is written twice."
+                f"{path!r}, line {start}: not valid CSV: {error} (in line "
+                f"{lines.number}). Close every double quote in its line. Write a "
+                "double quote within a quoted value twice."
             ) from error
         if cells is None:
             return
         if lines.number > start:
             raise DataError(
                 f"{path!r}, line {start}: a double quote opens here and closes in line "
-                f"{lines.number}. A line names one image: close the quote, or take the "
-                "line breaks out of the value."
+                f"{lines.number}. Close the quote in the same line, or remove the line "
+                "breaks from the value."
             )
         yield start, cells
 
@@ -209,12 +209,11 @@ def _json_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:
             row = json.loads(line, object_pairs_hook=_object_of)
         except _TwiceError as error:
             raise DataError(
-                f"{where}: the key {str(error)!r} stands twice in one object. Delete "
-                "one."
+                f"{where}: the object has the key {str(error)!r} twice. Delete one."
             ) from error
         except (ValueError, RecursionError) as error:
             raise DataError(
-                f"{where}: no valid JSON: {error}. Each line must be one object such "
+                f"{where}: not valid JSON: {error}. Each line must be one object such "
                 'as {"path": "a.jpg", "label": "cat"}.'
             ) from error
         if not isinstance(row, dict):
@@ -232,7 +231,7 @@ def _json_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:
 
 
 class _TwiceError(ValueError):
-    """A key that stands twice in one JSON object."""
+    """A JSON object has a key twice."""
 
 
 def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -264,10 +263,10 @@ def _require_columns(
 
 
 def _require_distinct(names: Sequence[str], where: str, config: DataConfig) -> None:
-    """Refuse a column's name that stands twice.
+    """Refuse two columns of the same name.
 
-    Of the columns that graft reads, names that differ in case or in white space at
-    the ends count as one: nobody can tell which of them is meant.
+    For the columns that graft reads, case and white space at the ends don't count: it
+    would be unclear which column is meant.
     """
     read = {
         name.casefold()
@@ -280,7 +279,7 @@ def _require_distinct(names: Sequence[str], where: str, config: DataConfig) -> N
     for same in by_key.values():
         if len(same) > 1:
             raise DataError(
-                f"{where}: the columns {some_of(same)} have one name. Received: "
+                f"{where}: the columns {some_of(same)} have the same name. Received: "
                 f"columns {[*names]!r}. Rename or delete one."
             )
 

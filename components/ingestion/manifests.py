@@ -1,4 +1,4 @@
-"""Sources that are manifests: CSV or JSON lines with path, label and perhaps split."""
+"""List the images of a manifest: CSV or JSON lines with path, label and split."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class ManifestEntry(NamedTuple):
     """One image that a manifest names.
 
     Attributes:
-        line: Its line, from 1.
-        path: Its path, as written.
-        label: Its label, as written.
-        role: The set that its split names: "train", "validation", "test" or None.
-        columns: Further columns: name and value.
+        line: Line number, from 1.
+        path: Path, as written.
+        label: Label, as written.
+        role: Its given split: "train", "validation", "test" or None.
+        columns: Name and value of the other columns.
     """
 
     line: int
@@ -43,10 +43,10 @@ class ManifestEntry(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """A manifest that was read whole.
+    """The content of a manifest.
 
     Attributes:
-        entries: Its images; at least one.
+        entries: The images; at least one.
         warnings: Sentences for the user.
     """
 
@@ -63,7 +63,7 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
         config: Names the columns.
 
     Raises:
-        DataError: A line can't be read whole, or its path, label or split is none; the
+        DataError: A line can't be read, or its path, label or split is not valid. The
             message names the line.
     """
     entries = []
@@ -81,7 +81,7 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
     if not entries:
         raise DataError(f"The manifest {path!r} names no images. Add lines to it.")
     warnings = [
-        f"Column {position} of {path!r} has no name in the header: its {number} values "
+        f"Column {position} of {path!r} has no name in the header. Its {number} values "
         "are left aside."
         for position, number in sorted(nameless.items())
     ]
@@ -92,16 +92,16 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
     """List the images that a manifest names.
 
     Args:
-        path: The manifest; the paths in it are relative to its folder.
+        path: The manifest. The paths in it are relative to its folder.
         layout: "csv" or "jsonl".
         config: Names the columns.
 
     Returns:
-        The references, each with what further columns say of it. A file that is not
-        there is found out when it is read.
+        The references, with the values of other columns. Missing files are found later,
+        when they are read.
 
     Raises:
-        DataError: As `read_manifest`.
+        DataError: As for `read_manifest`.
     """
     source = os.path.basename(path)
     folder = parent_of(path) if is_remote(path) else _folder(path)
@@ -112,7 +112,7 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
         {role for role in roles if role}, config.validation_becomes
     )
     if None in roles and TRAIN_ROLE in roles:
-        # The images whose split is open fill the other splits.
+        # Images without a given split fill the other splits.
         splits[TRAIN_ROLE] = (TRAIN_SPLIT,)
     image_files = ManifestFiles(folder, config.image_folder)
     for entry in manifest.entries:
@@ -153,7 +153,7 @@ def _entry_of(row: Row, where: str, config: DataConfig) -> ManifestEntry:
             f"{where}: the column {config.label_column!r} {error}. "
             f"Received: {shown(label)}."
         ) from error
-    # Here too, so that the fingerprint fails where ingestion would.
+    # Check it here, too, so that the fingerprint fails before ingestion starts.
     class_name_of(text, where)
     return ManifestEntry(
         row.line,
@@ -179,7 +179,7 @@ def _role_of(split: object, where: str, config: DataConfig) -> str | None:
 def _further_columns(
     values: dict[str, object], config: DataConfig
 ) -> tuple[tuple[str, str], ...]:
-    """Return what else a line says, as text; a blank or missing value is left out."""
+    """Return the other columns of a line as text, without blank and missing values."""
     known = (config.path_column, config.label_column, config.split_column)
     texts = {
         name: value if isinstance(value, str) else json.dumps(value)
@@ -187,7 +187,7 @@ def _further_columns(
         if name not in known and value is not None
     }
     return tuple(
-        # JSON can name half a pair of surrogates, which is no UTF-8.
+        # JSON allows lone surrogates, which are not valid UTF-8.
         (printable(name), printable(text.strip()))
         for name, text in texts.items()
         if text.strip()

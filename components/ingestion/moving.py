@@ -1,4 +1,4 @@
-"""Move written images to other splits, without reading or decoding images again."""
+"""Move written images to other splits without decoding them again."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from graft.storage import tfrecords
 
 
 class Move(NamedTuple):
-    """An image that goes to another split than its hash says.
+    """An image that moves from the split of its hash to another one.
 
     Attributes:
-        position: Its position in the list of all images.
-        class_name: Its class name.
-        content_hash: SHA-256 of its bytes.
-        before: The split that its hash says.
-        after: The split that it goes to.
+        position: Position in the list of all images.
+        class_name: Class name.
+        content_hash: SHA-256 of the bytes.
+        before: The split of its hash.
+        after: The new split.
     """
 
     position: int
@@ -41,7 +41,7 @@ class MoveTask(NamedTuple):
 
     Attributes:
         number: Number of the shard, from 0.
-        total: How many shards there are.
+        total: Number of shards.
         moves: The images to move.
     """
 
@@ -57,15 +57,15 @@ def plan_moves(
     several_labels: set[str],
     percentages: SplitPercentages,
 ) -> list[Move]:
-    """Find the images that fill splits which have none of their class.
+    """Choose the images that fill splits without an image of their class.
 
     Args:
         refs: All images.
-        hashes: Positions in `refs` and content hashes of the written images of rare
-            classes whose split is not given.
+        hashes: Positions in `refs` and content hashes of written images of rare
+            classes, without those whose split is given.
         counts: Number of written images by split and class name.
-        several_labels: Content hashes of images that are kept under several labels.
-            They never move, since all their labels share one split.
+        several_labels: Content hashes of images with several labels. They never move,
+            because all copies must be in the same split.
         percentages: Shares of the splits.
 
     Returns:
@@ -98,7 +98,7 @@ def plan_moves(
 
 
 class MoveImages(beam.PTransform):
-    """Write shards again with images in other splits: MoveTasks in; shard numbers out.
+    """Rewrite shards with images in other splits: MoveTasks in, shard numbers out.
 
     Example:
         tasks | MoveImages(ShardFolders(examples, metadata, work))

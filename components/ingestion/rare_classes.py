@@ -1,9 +1,9 @@
-"""Rare classes: every class gets an image in each split, though hashing gave it none.
+"""Rare classes: make sure that every class has an image in each split.
 
-The hash of its content decides an image's split. Of a class of a few images, it may
-leave a split without any. Then images of the class move, one to each such split. They
-move back when the hash puts a new image there. docs/decisions/0062-rare-classes.md
-explains why no rule can do without such moves.
+The hash of its content decides an image's split. For a class of a few images, it may
+leave a split empty. Then one image of the class moves to each such split. It moves back
+when the hash puts a new image there. docs/decisions/0062-rare-classes.md explains why
+such moves are needed.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from graft.components.ingestion.config import SplitPercentages
 from graft.components.ingestion.splitting import choose_split
 from graft.contract.split_names import EVAL_SPLIT, SPLITS, TEST_SPLIT, TRAIN_SPLIT
 
-# Without training images no model learns the class; without test images none is judged
-# on it.
+# Without training images no model learns the class. Without test images the gate can't
+# judge it.
 _FILL_ORDER = (TRAIN_SPLIT, TEST_SPLIT, EVAL_SPLIT)
-# Which hexadecimal digits of the hash order the images that may move to a split. The
-# first 16 decide the split itself.
+# The hexadecimal digits of the hash that order the candidates for a split. The first 16
+# decide the split itself.
 _RANK_DIGITS = {
     TRAIN_SPLIT: slice(16, 32),
     TEST_SPLIT: slice(32, 48),
     EVAL_SPLIT: slice(48, 64),
 }
-# Above it, a class is not looked at.
+# Classes with a smaller chance of an empty split are not rare.
 _NEGLIGIBLE_CHANCE = 1e-9
 
 

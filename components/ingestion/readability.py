@@ -1,4 +1,4 @@
-"""Is an image readable? By the decoders of training and serving."""
+"""Check that training and serving can decode an image."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from graft.trainer.decoding.from_bytes import ImageHeader, read_header
 
 
 class Examined(NamedTuple):
-    """What is known of an image before it is decoded.
+    """Facts about an image that is not decoded yet.
 
     Attributes:
-        header: Its format, and its height and width in pixels.
-        num_pixels: Pixels that a decoder would fill.
+        header: Format, and height and width in pixels.
+        num_pixels: Number of pixels of the decoded image.
     """
 
     header: ImageHeader
@@ -20,15 +20,16 @@ class Examined(NamedTuple):
 
 
 def examine(encoded: bytes, max_pixels: int) -> Examined:
-    """Read an image's header, and refuse what would not fit into memory.
+    """Read an image's header, and refuse an image with too many pixels.
 
     Args:
         encoded: The bytes of the file.
-        max_pixels: Most pixels that may be decoded; of an animation, in its first
-            frame, the only one that is.
+        max_pixels: Greatest number of pixels. Of an animation, only the first frame
+            is decoded and counts.
 
     Raises:
-        ValueError: With the reason: refused, or a decompression bomb.
+        ValueError: The format is refused, or the image may be a decompression bomb. The
+            message is the reason.
     """
     header = read_header(encoded)
     num_pixels = header.height * header.width

@@ -1,4 +1,4 @@
-"""The labels of tf.Examples: one a record, and the same kind in all of them."""
+"""Read the labels of tf.Examples, one per record, and check that they agree."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _INTEGERS = "int64_list"
 
 
 class RecordLabels:
-    """Reads the label of one record after the other.
+    """Read the labels of records, one after another.
 
-    Many writers give a class's name and its index. Where both are there, they must
-    agree in all records, though one of them alone is read.
+    Many writers store both the name and the index of a class. Only one of them is
+    read, but the two must agree in all records.
     """
 
     def __init__(self, key: str) -> None:
@@ -29,7 +29,7 @@ class RecordLabels:
         self._key = key
         self._partner = _PARTNERS.get(key)
         self._kinds = LabelKinds()
-        # By label the partner's value and the place, and the other way round.
+        # Label to the partner's value and the record, and the other way round.
         self._partner_of: dict[str, tuple[object, str]] = {}
         self._label_of: dict[object, tuple[str, str]] = {}
 
@@ -37,11 +37,12 @@ class RecordLabels:
         """Return the label of a record, as text.
 
         Args:
-            features: Its features by key; that of the label is among them.
+            features: Key to feature; it has the key of the label.
             where: The record, for a message.
 
         Raises:
-            DataError: The label is no single name or index, or contradicts another one.
+            DataError: The label is not a single name or index, or contradicts another
+                record.
         """
         feature = features[self._key]
         try:
@@ -66,8 +67,8 @@ class RecordLabels:
         label, of_label = self._label_of.setdefault(values, (text, where))
         if first != values:
             raise self._contradiction(text, first, of_first, text, values, where)
-        # Two classes may share a name (ImageNet has two cranes). Read by their indices
-        # they stay apart; read by their names they would become one.
+        # Two classes may have the same name (ImageNet has two cranes). Read by name,
+        # they would become one class; read by index, they don't.
         if label != text and self._key == CLASS_NAME_KEY:
             raise self._contradiction(label, values, of_label, text, values, where)
 
@@ -76,8 +77,8 @@ class RecordLabels:
         return DataError(
             f"{where}: {self._key!r} and {self._partner!r} disagree. Received: "
             f"{shown(other_label)} with {shown([*other_value])}, but {shown(label)} "
-            f"with {shown([*value])} in {of_first}. Mend the records, or write one of "
-            "the two alone."
+            f"with {shown([*value])} in {of_first}. Correct the records, or write only "
+            "one of the two keys."
         )
 
 

@@ -1,4 +1,4 @@
-"""Sources that are TFRecord files of tf.Examples."""
+"""List the images in TFRecord files of tf.Examples."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def list_images(
     """List the images in TFRecord files, reading each file once.
 
     Args:
-        entries: The files. A word such as "train" in a file's or folder's name is its
-            split.
+        entries: The files. A word such as "train" in the name of a file or folder
+            gives its split.
         config: Names the keys of image and label.
-        work_folder: Where the images of gzipped files are unpacked to.
+        work_folder: Folder for the unpacked images of gzipped files.
 
     Returns:
         The references, each to the image's bytes within a record.
 
     Raises:
-        DataError: A file is damaged, an example lacks a key, or its label is no single
-            name or index.
+        DataError: A file is damaged, an example lacks a key, or its label is not a
+            single name or index.
     """
     listing = Listing("tfrecord")
     roles = {entry.name: _role_of(entry.name) for entry in entries}
@@ -76,7 +76,7 @@ def list_images(
 
 
 def _role_of(name: str) -> str | None:
-    """Find the role in the last part of a name that has one, as in Split-train/x."""
+    """Return the role in the last part of a path that has one, as in Split-train/x."""
     for part in reversed(name.split("/")):
         for word in _WORD.findall(part):
             if word.lower() in ROLE_OF_NAME:
@@ -102,7 +102,7 @@ def _images_of(
             try:
                 features = tf.train.Example.FromString(record).features.feature
             except Exception as error:
-                raise DataError(f"{where} is no tf.Example: {error}.") from error
+                raise DataError(f"{where} is not a tf.Example: {error}.") from error
             for key in (image_key, label_key):
                 if key not in features:
                     raise DataError(
@@ -124,7 +124,7 @@ def _images_of(
                 _text_of(features, SOURCE_KEY) or source,
                 splits,
                 len(encoded),
-                # A serialized example holds the image's bytes as they are.
+                # A serialized example holds the image's bytes unchanged.
                 position + record.find(encoded),
             )
             yield ref, encoded
@@ -139,7 +139,7 @@ def _text_of(features: object, key: str) -> str:
 
 
 def _records_of(file: IO[bytes], entry: FileEntry) -> Iterator[tuple[int, bytes]]:
-    """Yield the position of each record's data, in bytes, and the data."""
+    """Yield the position of each record's data in bytes, and the data."""
     position = 0
     try:
         while header := file.read(_HEADER.size):
@@ -152,7 +152,7 @@ def _records_of(file: IO[bytes], entry: FileEntry) -> Iterator[tuple[int, bytes]
             footer = file.read(_FOOTER.size)
             if len(record) < length or len(footer) < _FOOTER.size:
                 raise EOFError
-            # What a damaged record says of its label is not to be trusted.
+            # A damaged record may hold a wrong label.
             if _FOOTER.unpack(footer) != (_checksum(record),):
                 raise DataError(
                     f"{entry.path!r} is damaged: the record at byte {position} does "
@@ -162,7 +162,7 @@ def _records_of(file: IO[bytes], entry: FileEntry) -> Iterator[tuple[int, bytes]
             position += _HEADER.size + length + _FOOTER.size
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(
-            f"{entry.path!r} is no TFRecord file, or is cut off: no whole record "
+            f"{entry.path!r} is not a TFRecord file, or is truncated: no whole record "
             f"begins at byte {position}. Write it again."
         ) from error
 

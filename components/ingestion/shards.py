@@ -1,4 +1,4 @@
-"""The shards of an ingestion: one file in each split, with and without image bytes."""
+"""The shards that ingestion writes: per split a file with image bytes, one without."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS = (EXAMPLES, METADATA)
 
 
 class ShardFolders:
-    """The folders that shards are written to.
+    """The folders of the shards.
 
     Example:
         folders = ShardFolders(examples, metadata, work)
@@ -33,7 +33,7 @@ class ShardFolders:
         Args:
             examples_uri: Folder of whole examples.
             metadata_uri: Folder of the same without the images' bytes.
-            work_folder: Folder for files that are not whole yet.
+            work_folder: Folder for unfinished files.
         """
         self._uris = {EXAMPLES: examples_uri, METADATA: metadata_uri}
         self._work_folder = work_folder
@@ -46,8 +46,7 @@ class ShardFolders:
     def set_aside(self, kind: str, split: str, number: int, total: int) -> str:
         """Move a written file to the work folder; return its path there.
 
-        A worker that tries again finds the file of the first try, never a file that the
-        first try has already written anew.
+        A retry uses the file that the first try moved, not one that it has rewritten.
         """
         name = SHARD_NAME.format(number=number, total=total)
         aside = join(self._work_folder, f"aside-{kind}-{split}-{name}")
@@ -57,7 +56,7 @@ class ShardFolders:
 
     @contextlib.contextmanager
     def writers(self, number: int, total: int) -> Iterator[dict[tuple[str, str], Any]]:
-        """Open the files of a shard; they appear under their names at the end.
+        """Open the files of a shard. They get their final names at the end.
 
         Yields:
             Record writers by kind and split.

@@ -1,7 +1,7 @@
-"""Classes whose names look alike: told, merged or refused, as the config says.
+"""Find classes with confusable names, and warn, merge or stop.
 
-A person who reads two names that differ only in case, in white space or in a character
-that draws nothing takes them for one class. A model would learn two.
+A person takes two names for the same class if they differ only in case, white space or
+invisible characters. A model would learn two classes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOST_GROUPS_IN_A_MESSAGE = 5
 _MOST_NAMES_OF_A_GROUP = 5
 
 _WHOLE_NUMBER = re.compile(r"0*([0-9]+)(?:\.0+)?")
-# Small letters of Cyrillic and Greek that look like a Latin one in every typeface.
+# Small Cyrillic and Greek letters that look like a Latin one in every typeface.
 _LOOK_ALIKES = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u051b"
     "\u051d\u03bf",
@@ -61,11 +61,11 @@ _STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
 
 
 class _Group(NamedTuple):
-    """Texts that look alike.
+    """Confusable texts.
 
     Attributes:
-        counts: How many images each has; the name that the class gets comes first.
-        is_one_class: Whether they are one class by the rule of class names already.
+        counts: Text and number of images. The first is the name of the class.
+        is_one_class: Whether normalisation already makes them the same class name.
     """
 
     counts: tuple[tuple[str, int], ...]
@@ -73,15 +73,15 @@ class _Group(NamedTuple):
 
 
 def unite_similar_classes(listing: Listing, config: DataConfig) -> None:
-    """Look for classes whose names look alike, and do what the config says.
+    """Find classes with confusable names, and apply the policy of the config.
 
     Args:
-        listing: Gets a warning for each such group; with the policy "merge" its images
-            get the name that most of them have.
-        config: Holds `similar_class_names`; a name in `class_names` is preferred.
+        listing: Receives a warning per group. With the policy "merge", the images of a
+            group get its most frequent name.
+        config: Holds `similar_class_names`. A name in `class_names` is preferred.
 
     Raises:
-        DataError: The policy is "fail" and there is such a group.
+        DataError: The policy is "fail" and such a group exists.
     """
     groups = [*_spelling_groups(listing), *_class_groups(listing, config)]
     if not groups:
@@ -95,12 +95,12 @@ def unite_similar_classes(listing: Listing, config: DataConfig) -> None:
         )
     if policy == "merge":
         _merge(listing, [group for group in groups if not group.is_one_class])
-    listing.look_alikes = _shortened([_told(group, policy) for group in groups])
+    listing.look_alikes = _shortened([_warning(group, policy) for group in groups])
     listing.warnings.extend(listing.look_alikes)
 
 
 def _spelling_groups(listing: Listing) -> list[_Group]:
-    """Find classes whose one name is written in several ways."""
+    """Find class names that the source spells in several ways."""
     return [
         _Group(_ordered(spellings), is_one_class=True)
         for _, spellings in sorted(listing.spellings.items())
@@ -111,12 +111,12 @@ def _spelling_groups(listing: Listing) -> list[_Group]:
 def _class_groups(listing: Listing, config: DataConfig) -> list[_Group]:
     counts = Counter(ref.class_name for ref in listing.refs)
     counts.update(dict.fromkeys(listing.empty_classes, 0))
-    by_look: dict[str, Counter[str]] = {}
+    by_skeleton: dict[str, Counter[str]] = {}
     for name in sorted(counts):
-        by_look.setdefault(_look_of(name), Counter())[name] = counts[name]
+        by_skeleton.setdefault(_skeleton_of(name), Counter())[name] = counts[name]
     return [
         _Group(_ordered(alike, config.class_names or ()), is_one_class=False)
-        for _, alike in sorted(by_look.items())
+        for _, alike in sorted(by_skeleton.items())
         if len(alike) > 1
     ]
 
@@ -131,15 +131,15 @@ def _ordered(
     )
 
 
-def _look_of(name: str, without: str = "") -> str:
-    """Return what names that look alike have in common.
+def _skeleton_of(name: str, without: str = "") -> str:
+    """Return the skeleton of a name. Confusable names have the same one.
 
     Args:
         name: A class name.
         without: A step to leave out.
     """
     before = None
-    # Each step can make work for an earlier one.
+    # A step can create new work for an earlier step.
     while name != before:
         before = name
         for what, step in _STEPS:
@@ -162,7 +162,7 @@ def _merge(listing: Listing, groups: list[_Group]) -> None:
     )
 
 
-def _told(group: _Group, policy: str) -> str:
+def _warning(group: _Group, policy: str) -> str:
     described = _described(group)
     if group.is_one_class:
         return f"One class: {described}."
@@ -189,7 +189,7 @@ def _described(group: _Group) -> str:
 
 
 def _difference(first: str, other: str) -> str:
-    """Name what two texts that look alike differ in."""
+    """Name the difference of two confusable texts."""
     if unicodedata.normalize("NFC", first) == unicodedata.normalize("NFC", other):
         return "forms of Unicode"
     if first.strip() == other.strip():
@@ -198,13 +198,15 @@ def _difference(first: str, other: str) -> str:
         if step(first) == step(other):
             return what
     needed = [
-        what for what, _ in _STEPS if _look_of(first, what) != _look_of(other, what)
+        what
+        for what, _ in _STEPS
+        if _skeleton_of(first, what) != _skeleton_of(other, what)
     ]
     return ", ".join(needed) or "forms of Unicode"
 
 
 def _escaped(name: str) -> str:
-    """Return a name in quotes, and with escapes where letters may deceive."""
+    """Quote a name, and add its escaped form if it has other letters than ASCII."""
     escaped = ascii(name)
     return repr(name) if escaped == repr(name) else f"{name!r} = {escaped}"
 
@@ -214,6 +216,6 @@ def _shortened(sentences: list[str]) -> list[str]:
     shown = sentences[:_MOST_GROUPS_IN_A_MESSAGE]
     return (
         [*shown, f"And {more} more groups of names that look alike."]
-        if (more > 0)
+        if more > 0
         else shown
     )

@@ -1,4 +1,4 @@
-"""What every kind of source returns: references, and what was left aside on the way."""
+"""The result of listing a source: references, warnings, and counts of ignored files."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class Listing:
     """The images of a data set.
 
     Attributes:
-        layout: The layout found: "folders", "pre_split", "csv" and so on.
+        layout: "folders", "pre_split", "csv" and so on.
         refs: The images, in a fixed order.
-        empty_classes: Classes that were announced (a folder) but hold nothing.
-        empty_notes: Sentences on the folders of these classes: what they hold.
-        ignored: Files that are no images by their names: how many by kind.
+        empty_classes: Classes whose folder holds no image.
+        empty_notes: Sentences on the content of these folders.
+        ignored: Number of files by kind, for files that are not images by their names.
         warnings: Sentences for the user.
-        look_alikes: Of the warnings, those on classes whose names look alike.
-        spellings: By class name, the texts that stand for it in the source: how many
-            images by text.
+        look_alikes: The warnings about confusable class names; also in `warnings`.
+        spellings: Class name to its spellings in the source, each with the number of
+            images.
     """
 
     layout: str
@@ -38,14 +38,14 @@ class Listing:
     spellings: dict[str, Counter[str]] = field(default_factory=dict)
 
     def class_of(self, text: str, where: str) -> str:
-        """Return the class name of one image, and remember how it was written.
+        """Return the class name of an image, and record its spelling.
 
         Args:
-            text: As `class_name_of` takes it.
-            where: As `class_name_of` takes it.
+            text: As for `class_name_of`.
+            where: As for `class_name_of`.
 
         Raises:
-            DataError: It is no class name.
+            DataError: The text is not a class name.
         """
         name = class_name_of(text, where)
         self.spellings.setdefault(name, Counter())[text] += 1
@@ -53,14 +53,14 @@ class Listing:
 
 
 def class_name_of(text: str, where: str) -> str:
-    """Return a class name in Unicode's composed form, the same on every system.
+    """Return a class name in Unicode's composed form, which is equal on all systems.
 
     Args:
-        text: A folder's name or a manifest's cell.
-        where: What to call the place in a message.
+        text: Name of a folder, or cell of a manifest.
+        where: Location of the text, for a message.
 
     Raises:
-        DataError: It is no class name by the rule of `graft.contract.class_name`.
+        DataError: `graft.contract.class_name` refuses the text.
     """
     try:
         return class_name.class_name_of(text)
@@ -73,7 +73,7 @@ def class_name_of(text: str, where: str) -> str:
 
 
 def some_of(names: list[str]) -> str:
-    """Return the first few names for a message, and how many more there are."""
+    """Return the first few names for a message, and the number of other names."""
     shown = ", ".join(repr(printable(n)) for n in names[:_MOST_NAMES_IN_A_MESSAGE])
     more = len(names) - _MOST_NAMES_IN_A_MESSAGE
     return f"{shown} and {more} more" if more > 0 else shown

@@ -1,4 +1,4 @@
-"""Labels of published data sets that keep them in a table beside each split."""
+"""Read the labels of layouts that keep them in a table beside each split."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from graft.storage.listing import Tree
 from graft.storage.paths import join
 
 Labelled = dict[str, tuple[str, str]]
-"""Label and role (train, validation, test) by name below the root."""
+"""Relative file name to label and role (train, validation, test)."""
 
 _TINY_TABLE = "val/val_annotations.txt"
 _ROBOFLOW_TABLE = "_classes.csv"
 
 
 def read_split_tables(tree: Tree, root: str, layout: FolderLayout) -> Labelled:
-    """Return the label of each image that has one.
+    """Return the labels of the images that have one.
 
     Args:
         tree: The files below `root`.
@@ -29,7 +29,7 @@ def read_split_tables(tree: Tree, root: str, layout: FolderLayout) -> Labelled:
         layout: "tiny_imagenet" or "roboflow".
 
     Raises:
-        DataError: A table can't be read whole; the message names the line.
+        DataError: A table can't be read. The message names the line.
     """
     if layout.format == "tiny_imagenet":
         return _tiny_imagenet(tree, root)
@@ -37,7 +37,7 @@ def read_split_tables(tree: Tree, root: str, layout: FolderLayout) -> Labelled:
 
 
 def label_files(layout: FolderLayout) -> list[str]:
-    """Return the names of the tables that say the labels."""
+    """Return the names of the label tables of a layout."""
     if layout.format == "tiny_imagenet":
         return [_TINY_TABLE]
     if layout.format == "roboflow":
@@ -59,8 +59,8 @@ def _tiny_imagenet(tree: Tree, root: str) -> Labelled:
         cells = line.split("\t")
         if len(cells) < 2 or not cells[0] or not cells[1]:
             raise DataError(
-                f"{join(root, _TINY_TABLE)!r}, line {number}: a file's name, a tab and "
-                f"its class are expected. Received: {line[:80]!r}."
+                f"{join(root, _TINY_TABLE)!r}, line {number} must hold a file name, a "
+                f"tab and a class. Received: {line[:80]!r}."
             )
         labelled[f"val/images/{cells[0]}"] = (cells[1], VALIDATION_ROLE)
     return labelled
@@ -77,7 +77,7 @@ def _roboflow(tree: Tree, root: str, layout: FolderLayout) -> Labelled:
                 header = [cell.strip() for cell in next(rows, [])]
                 if len(header) < 3 or len(set(header)) < len(header):
                     raise DataError(
-                        f"{where}: the header must name the file's column and at least "
+                        f"{where}: the header must name the file column and at least "
                         f"two classes, each once. Received: {header!r}."
                     )
                 for row in rows:
@@ -88,7 +88,7 @@ def _roboflow(tree: Tree, root: str, layout: FolderLayout) -> Labelled:
                         labelled[f"{path}/{row[0].strip()}"] = (label, role)
             except csv.Error as error:
                 raise DataError(
-                    f"{where}, line {rows.line_num}: no valid CSV: {error}."
+                    f"{where}, line {rows.line_num}: not valid CSV: {error}."
                 ) from error
     return labelled
 
@@ -98,8 +98,8 @@ def _one_class(row: list[str], header: list[str], where: str) -> str:
     cells = [cell.strip() for cell in row[1:]]
     if len(row) != len(header) or not set(cells) <= {"0", "1"}:
         raise DataError(
-            f"{where}: a file's name and a 0 or 1 for each of {len(header) - 1} "
-            f"classes are expected. Received: {some_of(row)}."
+            f"{where} must hold a file name, and a 0 or 1 for each of "
+            f"{len(header) - 1} classes. Received: {some_of(row)}."
         )
     names = [name for name, cell in zip(header[1:], cells, strict=True) if cell == "1"]
     if len(names) != 1:
@@ -114,8 +114,8 @@ def _one_class(row: list[str], header: list[str], where: str) -> str:
 def _text(root: str, name: str) -> str:
     path = join(root, name)
     if not files.is_file(path):
-        raise DataError(f"The table of labels {path!r} is missing.")
+        raise DataError(f"The label table {path!r} is missing.")
     try:
         return files.read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path!r} is no UTF-8 text ({error.reason}).") from error
+        raise DataError(f"{path!r} is not UTF-8 text ({error.reason}).") from error

@@ -1,6 +1,6 @@
-"""Which split an image goes to: what its owner said, or the hash of its content.
+"""Choose the split of an image: the given one, or one by the hash of its content.
 
-A hash stays put when data grows, and gives copies of one image the same split.
+A hash does not change when data grows, and is equal for copies of an image.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ ROLE_OF_NAME = {
     "test": TEST_ROLE,
     "testing": TEST_ROLE,
 }
-"""Names that people give to splits, in lower case, and what they mean."""
+"""Usual names of splits in lower case, and their roles."""
 
-# From held out furthest to least; growing one share leaves those before it alone.
+# A greater share of one split does not move images of the splits before it.
 _ORDER = (TEST_SPLIT, EVAL_SPLIT, TRAIN_SPLIT)
 
 
@@ -36,14 +36,14 @@ def splits_of_roles(
     roles: Collection[str],
     validation_becomes: Literal["auto", "eval", "test"] = "auto",
 ) -> dict[str, tuple[str, ...]]:
-    """Tell the splits to which images of each given set may go.
+    """Return the allowed splits for the images of each given set.
 
     Args:
-        roles: The sets that are given, of "train", "validation" and "test".
+        roles: The given sets, of "train", "validation" and "test".
         validation_becomes: See `DataConfig.validation_becomes`.
 
     Returns:
-        The splits by role. A split that no given set fills is hashed out of train.
+        Role to splits. A split without a given set takes images of train, by hash.
     """
     result: dict[str, tuple[str, ...]] = {}
     if TEST_ROLE in roles:
@@ -63,11 +63,11 @@ def splits_of_roles(
 def choose_split(
     content_hash: str, splits: Collection[str], percentages: SplitPercentages
 ) -> str:
-    """Pick the split of an image.
+    """Choose the split of an image.
 
     Args:
-        content_hash: SHA-256 of its bytes, in hexadecimal digits.
-        splits: The splits it may go to; their percentages are scaled to add up to 100.
+        content_hash: SHA-256 of the bytes, in hexadecimal digits.
+        splits: The allowed splits. Their percentages are scaled to a sum of 100.
         percentages: Shares of all splits.
 
     Returns:

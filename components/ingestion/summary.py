@@ -1,10 +1,10 @@
-"""What ingestion found: counts, warnings, and the judgement whether that will do."""
+"""The summary of an ingestion: counts, warnings, and the checks that stop a run."""
 
 from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from graft.storage.left_aside import describe
 
 _MOST_BAD_IMAGES_IN_A_MESSAGE = 20
 _FEWEST_CLASSES = 2
-# Below this many images of a class, its accuracy on a split says next to nothing.
+# With fewer images of a class, its accuracy on a split says very little.
 _FEWEST_PER_CLASS_AND_SPLIT = 5
 
 
@@ -29,17 +29,17 @@ class Summary:
     """The content of summary.json.
 
     Attributes:
-        layout: How the data lay: "folders", "pre_split", "csv" and so on.
-        num_listed: Images that the listing found.
-        num_read: Images that were read: listed less dropped copies.
+        layout: "folders", "pre_split", "csv" and so on.
+        num_listed: Images in the listing.
+        num_read: Images that were read: the listed ones without dropped copies.
         num_written: Images in the examples.
-        num_quarantined: Images that could not be used.
+        num_quarantined: Images that can't be used.
         num_bytes: Size of the written encoded images.
         counts: Number of written images by split and class name.
         splits: Number of written images by split.
         reasons: Number of quarantined images by kind of reason.
         copies: Number of dropped copies by kind: duplicate, leak, label_conflict.
-        ignored: Files that are no images by their names: how many by kind.
+        ignored: Number of files by kind, for files that are not images by their names.
         warnings: Sentences for the user.
     """
 
@@ -62,11 +62,11 @@ class Summary:
 
 
 def select_classes(listing: Listing, config: DataConfig) -> list[ImageRef]:
-    """Return the images of the chosen classes, after what their numbers already tell.
+    """Return the images of the chosen classes, and check their numbers.
 
     Raises:
-        DataError: Nothing was found, fewer than two classes, a class with too few
-            images, or a chosen class that does not exist.
+        DataError: There are no images, fewer than two classes, or too few images of a
+            class, or a chosen class does not exist.
     """
     counts = Counter(ref.class_name for ref in listing.refs)
     empty = listing.empty_classes
@@ -94,7 +94,7 @@ def select_classes(listing: Listing, config: DataConfig) -> list[ImageRef]:
         )
     for name in empty:
         counts[name] = 0
-    # Whether they can be decoded is not known yet.
+    # Not all of these files can be decoded. That is checked later.
     notes = [*listing.empty_notes, *listing.look_alikes]
     _require_enough(counts, config, "image files", notes)
     return [ref for ref in listing.refs if ref.class_name in counts]
@@ -109,94 +109,119 @@ def summarise(
     *,
     moves: Sequence[Move] = (),
 ) -> Summary:
-    """Add up what the workers found.
+    """Add up the results of the workers.
 
     Args:
-        listing: What was listed.
+        listing: The listing.
         refs: The images that were read.
-        shards: What was written.
-        quarantined: What could not be used.
-        groups: Copies of one image.
-        moves: Written images that went to a split which had none of their class.
-
-    Returns:
-        The summary; it warns of classes that a split hardly has.
+        shards: Counts of the written shards.
+        quarantined: The images that can't be used.
+        groups: The groups of copies.
+        moves: Written images that were moved to a split without their class.
     """
-    images: Counter[tuple[str, str]] = Counter()
-    num_bytes = 0
-    for shard in shards:
-        for split, class_name, number in shard.images:
-            images[split, class_name] += number
-        num_bytes += shard.num_bytes
-    for move in moves:
-        images[move.before, move.class_name] -= 1
-        images[move.after, move.class_name] += 1
+    shards = list(shards)
     class_names = sorted({ref.class_name for ref in refs})
+    images = _count_images(shards, moves)
     counts = {
         split: {name: images[split, name] for name in class_names} for split in SPLITS
     }
     copies: Counter[str] = Counter()
     for group in groups:
         copies[group.kind] += len(group.dropped)
-    warnings = [*listing.warnings]
-    if listing.ignored:
-        kinds = describe(listing.ignored)
-        warnings.append(f"Files that are no images were left aside: {kinds}.")
-    if quarantined:
-        warnings.append(
-            f"{len(quarantined)} images can't be used and are quarantined, such as "
-            f"{quarantined[0].filename!r}: {quarantined[0].reason}."
-        )
-    described = {
-        "duplicate": "exact copies of other images were dropped",
-        "leak": "images of a held-out split were found in another one too and dropped "
-        "there",
-        "label_conflict": "images with more than one label were dropped",
-    }
-    warnings.extend(f"{n} {described[kind]}." for kind, n in copies.items() if n)
-    if moves:
-        moved_classes = sorted({move.class_name for move in moves})
-        warnings.append(
-            f"Hashing left a split without images of {len(moved_classes)} rare classes "
-            f"({some_of(moved_classes)}): {len(moves)} images of them were moved to "
-            "fill it. They may move again while these classes grow."
-        )
-    for split in SPLITS:
-        few = [n for n in class_names if counts[split][n] < _FEWEST_PER_CLASS_AND_SPLIT]
-        if few and sum(counts[split].values()):
-            shown = [f"{name} ({counts[split][name]})" for name in few]
-            warnings.append(
-                f"The split {split} has fewer than {_FEWEST_PER_CLASS_AND_SPLIT} "
-                f"images of {some_of(shown)}: its figures for them say little."
-            )
     return Summary(
         layout=listing.layout,
         num_listed=len(listing.refs),
         num_read=len(refs),
         num_written=images.total(),
         num_quarantined=len(quarantined),
-        num_bytes=num_bytes,
+        num_bytes=sum(shard.num_bytes for shard in shards),
         counts=counts,
         splits={split: sum(counts[split].values()) for split in SPLITS},
         reasons=dict(sorted(Counter(map(kind_of_reason, quarantined)).items())),
         copies=dict(sorted(copies.items())),
         ignored=dict(sorted(listing.ignored.items())),
-        warnings=warnings,
+        warnings=[
+            *listing.warnings,
+            *_warn_of_unused_files(listing, quarantined, copies),
+            *_warn_of_moves(moves),
+            *_warn_of_small_classes(counts),
+        ],
     )
 
 
 def kind_of_reason(image: Quarantined) -> str:
-    """Return the part of a reason that other images share: no numbers, no names."""
+    """Return the part of a reason without numbers and names, to group images by."""
     return image.reason.split(":")[0].split(" (")[0].split(";")[0]
+
+
+def _count_images(
+    shards: Iterable[ShardCounts], moves: Sequence[Move]
+) -> Counter[tuple[str, str]]:
+    """Count the written images by split and class name, after the moves."""
+    images: Counter[tuple[str, str]] = Counter()
+    for shard in shards:
+        for split, class_name, number in shard.images:
+            images[split, class_name] += number
+    for move in moves:
+        images[move.before, move.class_name] -= 1
+        images[move.after, move.class_name] += 1
+    return images
+
+
+def _warn_of_unused_files(
+    listing: Listing, quarantined: list[Quarantined], copies: Counter[str]
+) -> Iterator[str]:
+    if listing.ignored:
+        kinds = describe(listing.ignored)
+        yield f"Files that are not images were left aside: {kinds}."
+    if quarantined:
+        yield (
+            f"{len(quarantined)} images can't be used and are quarantined, such as "
+            f"{quarantined[0].filename!r}: {quarantined[0].reason}."
+        )
+    described = {
+        "duplicate": "exact copies of other images were dropped",
+        "leak": "images of a held-out split were also in another split, and were "
+        "dropped there",
+        "label_conflict": "images with more than one label were dropped",
+    }
+    for kind, number in copies.items():
+        if number:
+            yield f"{number} {described[kind]}."
+
+
+def _warn_of_moves(moves: Sequence[Move]) -> Iterator[str]:
+    if moves:
+        class_names = sorted({move.class_name for move in moves})
+        yield (
+            f"Hashing left a split without images of {len(class_names)} rare classes "
+            f"({some_of(class_names)}). {len(moves)} images of them were moved to "
+            "fill it. They may move again while these classes grow."
+        )
+
+
+def _warn_of_small_classes(counts: dict[str, dict[str, int]]) -> Iterator[str]:
+    for split, by_class in counts.items():
+        few = [
+            f"{name} ({number})"
+            for name, number in by_class.items()
+            if number < _FEWEST_PER_CLASS_AND_SPLIT
+        ]
+        if few and any(by_class.values()):
+            yield (
+                f"The split {split} has fewer than {_FEWEST_PER_CLASS_AND_SPLIT} "
+                f"images of {some_of(few)}: its figures for them say little."
+            )
 
 
 def require_usable(
     summary: Summary, quarantined: list[Quarantined], config: DataConfig
 ) -> None:
-    """Stop if the images that are left can't make a model.
+    """Stop if the usable images are too few to train a model.
 
     Raises:
-        DataError: Too many bad images, a class with too few, or an empty split.
+        DataError: There are too many bad images, too few of a class, or none in a
+            split.
     """
     num_bad, num_read = summary.num_quarantined, summary.num_read
     if num_bad > config.max_bad_fraction * num_read:
@@ -210,7 +235,7 @@ def require_usable(
             f"{config.max_bad_fraction:.1%}, there are "
             f"{num_bad / num_read:.1%}:\n{shown}"
             + (f"\n  and {more} more" if more > 0 else "")
-            + "\nMend or delete them, or raise `max_bad_fraction`."
+            + "\nRepair or delete them, or raise `max_bad_fraction`."
         )
     totals = Counter[str]()
     for by_class in summary.counts.values():
@@ -220,14 +245,14 @@ def require_usable(
         if summary.splits[split] == 0 and config.splits.of(split) > 0:
             raise DataError(
                 f"The split {split!r} got none of the {summary.num_written} images. "
-                "It takes a class with three or more images whose split is not given: "
-                "add images, or give some to this split."
+                "Add images without a given split, at least three of a class, or give "
+                "images to this split."
             )
     missing = [name for name, n in summary.counts[TRAIN_SPLIT].items() if n == 0]
     if missing:
         raise DataError(
-            f"The split {TRAIN_SPLIT!r} has no images of {some_of(missing)}, so that "
-            "no model could learn them: all their images are given to other splits. "
+            f"The split {TRAIN_SPLIT!r} has no images of {some_of(missing)}, so no "
+            "model can learn them. All their images are given to other splits. "
             f"Give some to {TRAIN_SPLIT!r}, or leave these classes out by "
             "`class_names`."
         )
@@ -241,9 +266,9 @@ def _require_enough(
         shown = [f"{name} ({n})" for name, n in sorted(few.items())]
         fewest = min(few.values())
         lower = (
-            f" Or set `min_images_per_class: {fewest}`: such a class is trained, but "
-            "with fewer than three images it is not in every split, so that its "
-            "figures say nothing."
+            f" Or set `min_images_per_class: {fewest}`. A class with fewer than three "
+            "images is trained, but it is not in every split, so its figures say "
+            "nothing."
         )
         raise DataError(
             "Each class needs at least `min_images_per_class` = "

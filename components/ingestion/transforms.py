@@ -1,8 +1,7 @@
-"""The Beam transforms: hash what may be copies; read, check and write whole shards.
+"""The Beam transforms of ingestion: hash possible copies; read, check and write shards.
 
-What flows between workers are names of list files, counts and bad news. An image's
-bytes never leave the worker that read them, so memory stays flat whatever the data's
-size.
+Workers exchange names of list files, counts and quarantined images. The bytes of an
+image never leave the worker that read them. So memory does not grow with the data.
 """
 
 from __future__ import annotations
@@ -35,32 +34,32 @@ METRICS_NAMESPACE = "graft.ImageExampleGen"
 
 QUARANTINED_TAG = "quarantined"
 
-# Waiting for a disk or a network, not computing.
+# These threads wait for a network. They need no core.
 _NUM_REMOTE_THREADS = 16
 _MOST_LOCAL_THREADS = 8
 _IN_FLIGHT_PER_THREAD = 2
 _IN_FLIGHT_BYTES = 64 * 2**20
-# A thread gets several small images at once, or it would wait more than work.
+# Handing work to a thread is expensive for a single small image.
 _CHUNK_IMAGES = 32
 _CHUNK_BYTES = 2 * 2**20
-# Smaller files are read by one thread: two would wait for Python's lock
+# Smaller files are read without a pool, because threads would wait for Python's lock
 # (docs/decisions/0060-measured-choices.md).
 _BYTES_WORTH_A_THREAD = 8 << 10
 _UNKNOWN_BYTES = 2**20
-# Larger images are decoded one at a time, to bound memory.
+# Larger images are decoded one at a time, to limit memory.
 _LARGE_IMAGE_PIXELS = 16_000_000
 
 Result = TypeVar("Result")
 
 
 class ShardTask(NamedTuple):
-    """A piece of work: one list of images.
+    """The images of one shard.
 
     Attributes:
         list_path: File of one `ImageRef` per line.
         begin: Position of its first line in the list of all images.
         number: Number of the shard, from 0.
-        total: How many shards there are.
+        total: Number of shards.
     """
 
     list_path: str
@@ -73,10 +72,10 @@ class Quarantined(NamedTuple):
     """An image that can't be used.
 
     Attributes:
-        filename: Its name in the data set, printable.
-        class_name: Its class name.
-        reason: Why.
-        num_bytes: Its size; None where unknown.
+        filename: Name in the data set, printable.
+        class_name: Class name.
+        reason: Why it can't be used.
+        num_bytes: Size of the file; None if it is not known.
     """
 
     filename: str
@@ -86,7 +85,7 @@ class Quarantined(NamedTuple):
 
 
 class ShardCounts(NamedTuple):
-    """What one shard got.
+    """Counts of one written shard.
 
     Attributes:
         images: Split, class name, and number of images.
@@ -108,10 +107,10 @@ class CheckedImage(NamedTuple):
 
 
 class HashImages(beam.PTransform):
-    """Hash images: ShardTasks in; lists of (position among all, SHA-256 or None) out.
+    """Hash images: ShardTasks in, lists of (position among all, SHA-256 or None) out.
 
-    None stands for a file that can't be read or does not begin as an image does: two of
-    these are no copies of one image.
+    None means that the file can't be read or has no image signature. Such files don't
+    count as copies of each other.
     """
 
     def __init__(self, config: DataConfig, progress: Progress) -> None:
@@ -125,10 +124,10 @@ class HashImages(beam.PTransform):
 
 
 class WriteShards(beam.PTransform):
-    """Read, check and write images: ShardTasks in; ShardCounts and Quarantined out.
+    """Read, check and write images: ShardTasks in, ShardCounts and Quarantined out.
 
-    Each task becomes one file in every split of two folders: with and without the
-    images' bytes. A file appears under its name when it is whole.
+    Each task becomes two files per split: with and without the images' bytes. A file
+    gets its final name when it is complete.
 
     Example:
         shards = tasks | WriteShards(config, folders, rare_classes, progress)
@@ -160,7 +159,7 @@ def read_list(path: str) -> Iterator[ImageRef]:
 
 
 class WriteJson(beam.PTransform):
-    """Write the few elements of a collection as one JSON list, in no fixed order."""
+    """Write the elements of a small collection as one JSON list, in any order."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -176,7 +175,7 @@ class WriteJson(beam.PTransform):
 
 
 def to_example(image: CheckedImage, ref: ImageRef) -> tuple[bytes, bytes]:
-    """Serialize an image as a tf.Example, with and without its bytes.
+    """Serialize an image as a tf.Example with and without its bytes.
 
     Returns:
         The whole example, and the same without `example_keys.IMAGE_KEY`.
@@ -203,7 +202,7 @@ def to_example(image: CheckedImage, ref: ImageRef) -> tuple[bytes, bytes]:
 
 
 class _PooledFn(beam.DoFn):
-    """A DoFn with a pool of threads: files and TensorFlow's ops let others run."""
+    """A DoFn with a thread pool. Reading and decoding release Python's lock."""
 
     def __init__(self, config: DataConfig, progress: Progress) -> None:
         self._config = config
@@ -228,7 +227,7 @@ class _PooledFn(beam.DoFn):
     def _in_order(
         self, function: Callable[[ImageRef], Result], refs: Iterable[ImageRef]
     ) -> Iterator[tuple[ImageRef, Result | ValueError]]:
-        """Apply `function` in threads; yield in the order of `refs`, few in flight."""
+        """Apply `function` in threads; yield results in order, a few images ahead."""
         if self._pool is None:
             raise RuntimeError("setup() comes before process()")
         waiting: deque[tuple[int, Future[list[tuple[ImageRef, Any]]]]] = deque()
@@ -250,14 +249,14 @@ class _PooledFn(beam.DoFn):
 
 
 def _at_once(function: Callable[..., Result], *arguments: Any) -> Future[Result]:
-    """Call a function here and now, and return what a pool would."""
+    """Call a function in this thread, and return a future like a pool's."""
     future: Future[Result] = Future()
     future.set_result(function(*arguments))
     return future
 
 
 def _chunks(refs: Iterable[ImageRef]) -> Iterator[tuple[list[ImageRef], int]]:
-    """Cut a list into pieces worth a thread's while; yield them and their bytes."""
+    """Split a list into chunks for threads; yield each with its number of bytes."""
     chunk: list[ImageRef] = []
     num_bytes = 0
     for ref in refs:
@@ -273,7 +272,7 @@ def _chunks(refs: Iterable[ImageRef]) -> Iterator[tuple[list[ImageRef], int]]:
 def _apply(
     function: Callable[[ImageRef], Result], refs: list[ImageRef]
 ) -> list[tuple[ImageRef, Result | ValueError]]:
-    """Apply a function; the reason why an image is bad is a result too."""
+    """Apply a function to images; the error of a bad image is its result."""
     results: list[tuple[ImageRef, Result | ValueError]] = []
     for ref in refs:
         try:
@@ -357,5 +356,5 @@ class _WriteShardFn(_PooledFn):
 
 
 def _write_json(value: object, path: str) -> None:
-    """Write a value as a JSON file that appears whole or not at all."""
+    """Write a value as a JSON file, atomically."""
     atomic.write_text(path, json.dumps(value))

@@ -62,7 +62,7 @@ def test_names_are_composed_and_stripped(text: str, name: str) -> None:
         ("a\x7fb", r"'\\x7f'"),
         ("a\u2028b", r"'\\u2028'"),
         ("a\x85b", r"'\\x85'"),
-        ("a\udcffb", "no UTF-8 text"),
+        ("a\udcffb", "not UTF-8 text"),
     ],
 )
 def test_what_is_no_name_is_refused(text: str, message: str) -> None:

@@ -140,7 +140,7 @@ def test_roboflow(tmp_path: Path) -> None:
     [
         ("1.jpg, 1, 1", r"line 2: an image must have exactly one class.*'cat', 'dog'"),
         ("1.jpg, 0, 0", r"exactly one class\. Received: none"),
-        ("1.jpg, 1", r"line 2: a file's name and a 0 or 1 for each of 2"),
+        ("1.jpg, 1", r"line 2 must hold a file name, and a 0 or 1 for each of 2"),
         ("1.jpg, 0.5, 0.5", r"a 0 or 1 for each of 2"),
     ],
 )

@@ -321,7 +321,7 @@ def test_a_full_disk_is_told(
     monkeypatch.setattr(
         tf.io, "TFRecordWriter", lambda path, options: writer("/dev/full")
     )
-    with pytest.raises(UserError, match="No space is left where the pipeline writes"):
+    with pytest.raises(UserError, match="The disk of the pipeline's output is full"):
         run_ingestion(photos)
 
 

@@ -46,8 +46,8 @@ def test_one_label(value: object, text: str) -> None:
         (True, "true or false"),
         (1.5, "fraction"),
         (2.0**60, "fraction"),
-        (math.nan, "not a number"),
-        (math.inf, "not a number"),
+        (math.nan, "not a finite number"),
+        (math.inf, "not a finite number"),
         (-3, "negative"),
         (-3.0, "negative"),
     ],
@@ -66,5 +66,5 @@ def test_a_number_among_names_is_told_with_both_places() -> None:
 
 
 def test_long_values_are_cut() -> None:
-    assert shown("x" * 100) == f"{'x' * 80!r} and 20 characters more"
+    assert shown("x" * 100) == f"{'x' * 80!r} and 20 more characters"
     assert shown([1, "é"]) == '[1, "\\u00e9"]'

@@ -115,7 +115,7 @@ def _file(root: Path) -> None:
         (
             _one_folder_too_high,
             {},
-            r"Only one class, 'pets'.*'cat', 'dog'.*give.*pets'",
+            r"Only one class, 'pets'.*'cat', 'dog'.*`data\.path`.*pets'",
         ),
         (_small_class, {}, r"_class` = 3 image files. Received: 'emu \(2\)'"),
         (_empty_class, {}, r"Received: 'emu \(0\)'"),
@@ -125,16 +125,16 @@ def _file(root: Path) -> None:
         (
             _splits_or_classes,
             {},
-            r"since these lie beside them: 'holiday'.*data\.format=folders",
+            r"folders lie beside them: 'holiday'.*data\.format=folders",
         ),
-        (_two_validations, {}, r"'val', 'validation' mean the same split"),
+        (_two_validations, {}, r"'val', 'validation' are the same split"),
         (_classes, {"format": "pre_split"}, r"needs a folder train.*'cat', 'dog'"),
         (_control_character, {}, r"without line breaks.*Received: 'e\\nmu'"),
-        (_file, {}, r"is a file of unknown kind.*Allowed: a folder"),
+        (_file, {}, r"must name a folder of class folders.*Received: .*data'"),
         (_classes, {"class_names": ("cat", "dgo")}, r"'dgo'.*Did you mean 'dog'\?"),
         (_classes, {"class_names": ("cat",)}, r"At least two classes"),
         (_classes, {"min_images_per_class": 4}, r"= 4 .*'cat \(3\)', 'dog \(3\)'"),
-        (_classes, {"format": "tfrecord"}, r"is no TFRecord file"),
+        (_classes, {"format": "tfrecord"}, r"is not a TFRecord file"),
     ],
     ids=lambda value: getattr(value, "__name__", "").strip("_") or None,
 )
@@ -151,9 +151,9 @@ def test_bad_folders(
     ("path", "message"),
     [
         ("keras:cifar11", r"must be one of sklearn:digits, keras:cifar10.*cifar11"),
-        ("nowhere.csv", r"names no file.*A CSV manifest"),
-        ("nowhere.tfrecord", r"No TFRecord file is at"),
-        ("nowhere/*.tfrecord", r"No TFRecord file is at"),
+        ("nowhere.csv", r"must name a CSV manifest.*is not a file"),
+        ("nowhere.tfrecord", r"must name TFRecord files.*has none"),
+        ("nowhere/*.tfrecord", r"must name TFRecord files.*has none"),
     ],
 )
 def test_paths_of_nothing(tmp_path: Path, path: str, message: str):
@@ -196,13 +196,15 @@ def test_nested_folders_count_for_their_class(tmp_path: Path):
     assert found["cat/studio/a/1.png"] == ("cat", "studio")
     assert found["dog/street/2.png"] == ("dog", "street")
     assert found["dog/1.png"] == ("dog", "data")
-    assert any("nested in the classes 'cat', 'dog'" in w for w in listing.warnings)
+    assert any("The classes 'cat', 'dog' hold folders" in w for w in listing.warnings)
 
 
 def test_images_without_a_class_are_warned_of(tmp_path: Path):
     listing = _list(_touch(_classes(tmp_path / "data"), "stray.jpg"))
     assert len(listing.refs) == 6
-    assert any("no class folder" in w and "stray.jpg" in w for w in listing.warnings)
+    assert any(
+        "not in a class folder" in w and "stray.jpg" in w for w in listing.warnings
+    )
 
 
 def test_linked_folders_are_followed(tmp_path: Path):

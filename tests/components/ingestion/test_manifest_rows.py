@@ -43,12 +43,12 @@ BAD_CSV = {
     ),
     "other columns by semicolons": (
         "file;lable\na.png;cat\n",
-        "Received: columns ['file', 'lable'] (between them ';')",
+        "Received: columns ['file', 'lable'] (delimiter ';')",
     ),
     "no header": (
         TWO,
-        "line 1: the header is missing: the first line looks like that of an image. "
-        "Received: 'a.png,cat'. Write 'path,label' above it",
+        "line 1: the header is missing: the first line names an image. "
+        "Received: 'a.png,cat'. Insert a header above it, such as 'path,label'",
     ),
     "blank label": (HEADER + "a.png,\n", "line 2: the column 'label' is blank"),
     "white label": (HEADER + "a.png,\xa0 \n", "line 2: the column 'label' is blank"),
@@ -69,21 +69,21 @@ BAD_CSV = {
     "other delimiter": (HEADER + "a.png;cat\n", "line 2: 1 cell, the header has 2"),
     "column twice": (
         "path,label,label\na.png,cat,dog\n",
-        "line 1: the columns 'label', 'label' have one name. Received: columns "
+        "line 1: the columns 'label', 'label' have the same name. Received: columns "
         "['path', 'label', 'label']. Rename or delete one.",
     ),
     "column twice but for case": (
         "path,label,Label \na.png,cat,dog\n",
-        "the columns 'label', 'Label' have one name",
+        "the columns 'label', 'Label' have the same name",
     ),
     "further column twice": (
         "path,label,camera,camera\na.png,cat,1,2\n",
-        "the columns 'camera', 'camera' have one name",
+        "the columns 'camera', 'camera' have the same name",
     ),
-    "header twice": (HEADER + TWO + HEADER, "line 4 is the header once more"),
+    "header twice": (HEADER + TWO + HEADER, "line 4 repeats the header"),
     "open quote": (
         HEADER + 'a.png,"cat\nb.png,dog\n',
-        "line 2: no valid CSV: unexpected end of data (in line 3). Every double quote",
+        "line 2: not valid CSV: unexpected end of data (in line 3). Close every",
     ),
     "open quote that closes in another line": (
         HEADER + 'a.png,"cat\nb.png,cat"\nc.png,dog\n',
@@ -97,29 +97,32 @@ BAD_CSV = {
         'path,"label\na.png,cat\n',
         "line 1: the header is no",
     ),
-    "text after a quote": (HEADER + 'a.png,"cat"s\n', "line 2: no valid CSV"),
-    "endless cell": (HEADER + f"a.png,{'x' * 140_000}\n", "line 2: no valid CSV"),
+    "text after a quote": (HEADER + 'a.png,"cat"s\n', "line 2: not valid CSV"),
+    "endless cell": (HEADER + f"a.png,{'x' * 140_000}\n", "line 2: not valid CSV"),
     "control character": (HEADER + "a.png,c\x1bat\n", r"line 2): it holds the control"),
     "line separator": (HEADER + "a.png,c\u2028t\n", r"or line break '\u2028'"),
-    "NUL": (HEADER + "a.png,c\0at\n", "line 2: a NUL byte"),
+    "NUL": (HEADER + "a.png,c\0at\n", "line 2 contains a NUL byte"),
     "UTF-16 with a mark": (HEADER.encode("utf-16"), "line 1: the file is UTF-16. Save"),
     "big-endian UTF-16": (
         b"\xfe\xff" + HEADER.encode("utf-16-be"),
         "line 1: the file is UTF-16. Save it as UTF-8",
     ),
-    "UTF-16 without": (HEADER.encode("utf-16-le"), "line 1: a NUL byte. The file is"),
+    "UTF-16 without": (
+        HEADER.encode("utf-16-le"),
+        "line 1 contains a NUL byte. The file is",
+    ),
     "Latin-1": (
         HEADER.encode() + "a.png,cat\nb.png,café\n".encode("latin-1"),
-        "line 3: no UTF-8 text: the byte 0xe9 after 'b.png,caf'. Save the file",
+        "line 3: not UTF-8 text: the byte 0xe9 after 'b.png,caf'. Save the file",
     ),
-    "Shift JIS": (HEADER.encode() + "a.png,猫\n".encode("shift_jis"), "no UTF-8 text"),
+    "Shift JIS": (HEADER.encode() + "a.png,猫\n".encode("shift_jis"), "not UTF-8 text"),
     "unknown split": (
         "path,label,split\na.png,cat,train\nb.png,cat,tset\n",
         "line 3: `split` must be one of",
     ),
     "missing value": (
         HEADER + "a.png,NaN\n",
-        "is how a program writes a missing value",
+        "is a missing value",
     ),
     "one-hot": (HEADER + 'a.png,"[1, 0, 0]"\n', "line 2: the column 'label' is a list"),
     "list of names": (HEADER + "a.png,\"['a', 'b']\"\n", "is a list of several values"),
@@ -138,11 +141,11 @@ def _line(label: str) -> str:
 FIRST = _line('"cat"')
 
 BAD_JSON = {
-    "cut": ("{\n", "line 1: no valid JSON"),
+    "cut": ("{\n", "line 1: not valid JSON"),
     "no object": ("[1]\n", "line 1: each line must be a JSON object"),
-    "an array of objects": ("[\n" + FIRST + "]\n", "line 1: no valid JSON"),
-    "two objects": (FIRST.strip() + FIRST, "line 1: no valid JSON: Extra data"),
-    "deep": ("[" * 100_000, "line 1: no valid JSON"),
+    "an array of objects": ("[\n" + FIRST + "]\n", "line 1: not valid JSON"),
+    "two objects": (FIRST.strip() + FIRST, "line 1: not valid JSON: Extra data"),
+    "deep": ("[" * 100_000, "line 1: not valid JSON"),
     "no label": ('{"path": "a.png"}\n', "line 1' lacks the columns 'label'"),
     "no lines": ("\n\n", "names no images"),
     "list": (
@@ -154,26 +157,26 @@ BAD_JSON = {
     "object": (_line('{"name": "cat"}'), "is an object of 1 keys"),
     "fraction": (_line("0.5"), "is a number with a fraction. Write a name"),
     "large float": (_line("1e300"), "is a number with a fraction"),
-    "NaN": (_line("NaN"), "is not a number"),
-    "infinite": (_line("-Infinity"), "is not a number"),
+    "NaN": (_line("NaN"), "is not a finite number"),
+    "infinite": (_line("-Infinity"), "is not a finite number"),
     "null": (_line("null"), "the column 'label' is blank"),
     "true": (_line("true"), "is true or false"),
     "blank": (_line('" "'), "the column 'label' is blank"),
     "negative": (_line("-1"), "is a negative number"),
-    "endless number": (_line("1" * 5000), "line 1: no valid JSON"),
+    "endless number": (_line("1" * 5000), "line 1: not valid JSON"),
     "number among names": (
         FIRST + _line("3"),
         "Labels must all be names or all be whole numbers. Received: the number 3 (",
     ),
-    "surrogate": (_line('"\\ud800"'), "line 1): it is no UTF-8 text"),
+    "surrogate": (_line('"\\ud800"'), "line 1): it is not UTF-8 text"),
     "line break": (_line('"a\\nb"'), "line 1): it holds the control character"),
     "key twice": (
         '{"path": "a.png", "label": "cat", "label": "dog"}\n',
-        "line 1: the key 'label' stands twice in one object",
+        "line 1: the object has the key 'label' twice",
     ),
     "key twice but for case": (
         '{"path": "a.png", "label": "cat", "Label": "dog"}\n',
-        "line 1: the columns 'label', 'Label' have one name",
+        "line 1: the columns 'label', 'Label' have the same name",
     ),
     "path is a number": ('{"path": 5, "label": "cat"}\n', "'path' must be a text"),
     "path is a list": ('{"path": ["a"], "label": "cat"}\n', "'path' must be a text"),
@@ -181,7 +184,7 @@ BAD_JSON = {
         '{"path": "a.png", "label": "cat", "split": 0}\n',
         "line 1: `split` must be one of",
     ),
-    "Latin-1": ('{"path": "é"}\n'.encode("latin-1"), "line 1: no UTF-8 text"),
+    "Latin-1": ('{"path": "é"}\n'.encode("latin-1"), "line 1: not UTF-8 text"),
     "UTF-16": (FIRST.encode("utf-16"), "line 1: the file is UTF-16"),
 }
 
@@ -227,4 +230,4 @@ def test_a_column_without_a_name_is_told(tmp_path: Path) -> None:
     assert [ref.class_name for ref in listing.refs] == ["cat", "dog"]
     assert [ref.columns for ref in listing.refs] == [(), ()]
     (warning,) = listing.warnings
-    assert "Column 1" in warning and "its 2 values are left aside" in warning
+    assert "Column 1" in warning and "Its 2 values are left aside" in warning

@@ -48,14 +48,14 @@ def labels_of(path: Path, key: str = CLASS_NAME_KEY) -> list[str]:
 
 
 BAD = {
-    "one-hot": ([["cat"], [0, 1, 0]], r"record 1 .*has 3 values.*place of the 1"),
+    "one-hot": ([["cat"], [0, 1, 0]], r"record 1 .*has 3 values.*index of the 1"),
     "several": ([["dog", "cat"]], r'record 0 .*has 2 values.*Received: \["dog", "cat"'),
     "none": ([["cat"], []], r"record 1 .*has 0 values.*Received: \[\]"),
     "float": ([[1.0]], r"record 0 .*is a float.*Received: \[1.0\]"),
     "NaN": ([[float("nan")]], r"is a float.*Received: \[NaN\]"),
     "negative": ([[-1]], r"is a negative number"),
     "blank": ([[""]], r"record 0 .*is blank"),
-    "no UTF-8": ([[b"\xe9t\xe9"]], r"is no UTF-8 text.*Received: \[.\\\\xe9t"),
+    "no UTF-8": ([[b"\xe9t\xe9"]], r"is not UTF-8 text.*Received: \[.\\\\xe9t"),
     "control character": ([["a\nb"]], r"record 0 .*control character"),
     "kinds": (
         [["cat"], ["dog"], [2]],

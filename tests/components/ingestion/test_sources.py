@@ -125,7 +125,7 @@ def test_cut_off_records(tmp_path: Path, make_image: Make, packed: bool):
     content = path.read_bytes()[:-30]
     cut = tmp_path / "cut.tfrecord"
     cut.write_bytes(gzip.compress(content)[:-20] if packed else content)
-    with pytest.raises(DataError, match="is cut off"):
+    with pytest.raises(DataError, match="is truncated"):
         list_images(DataConfig(path=str(cut)), str(tmp_path / "work"))
 
 
