@@ -57,6 +57,16 @@ _SIDE_FOLDERS = _ANNOTATIONS | frozenset(
     "venv cvs svn".split()
 )
 
+# Names that say when an image was taken, or by what: never what it shows.
+_SOURCE = re.compile(
+    r"(19|20)\d\d([-_. ]?\d\d){0,2}([-_. t]?\d\d([-_.:]?\d\d){1,2})?"
+    r"|\d\d[-_. ]\d\d[-_. ](19|20)\d\d"
+    r"|\d{3}[a-z_]{5}"  # of cameras, such as 100CANON
+    r"|(session|batch|part|chunk|fold|cam|camera|video|vid|clip|seq|sequence|shoot"
+    r"|roll|run|take|folder|disc|day)[-_. ]?\d+",
+    re.IGNORECASE,
+)
+
 
 def role_of(name: str) -> str | None:
     """Return the role in a folder's name, for instance "train" in `seg_train`, or None.
@@ -94,6 +104,17 @@ def is_box(name: str) -> bool:
 def is_annotation(name: str) -> bool:
     """Tell whether a folder's name means annotations of images."""
     return _plain(name) in _ANNOTATIONS
+
+
+def is_source(name: str) -> bool:
+    """Tell whether a folder is called after where its images come from.
+
+    That is a date, a camera's folder, a numbered part (`session2`), a split, or images
+    in general.
+    """
+    return bool(
+        _SOURCE.fullmatch(name) or role_of(name) or is_box(name) or is_annotation(name)
+    )
 
 
 def is_side_folder(name: str) -> bool:

@@ -72,11 +72,15 @@ def _list_pre_split(
     splits = splits_of_roles(
         {role_of_folder[folder] for _, folder, _ in found}, config.validation_becomes
     )
+    nested: set[str] = set()
     for entry, folder, below in found:
         class_name = listing.class_of(
             below[0], f"the folder {f'{folder}/{below[0]}'!r}"
         )
-        source = below[1] if len(below) > _FOLDERS_DEPTH else folder
+        source = folder
+        if len(below) > _FOLDERS_DEPTH:
+            source = below[1]
+            nested.add(class_name)
         split = splits[role_of_folder[folder]]
         listing.refs.append(_ref(entry, class_name, source, split))
     if unlabelled:
@@ -86,6 +90,7 @@ def _list_pre_split(
             "are left aside."
         )
     _warn_of_outside(listing, outside)
+    _warn_of_nested(listing, nested)
     _note_empty_classes(
         listing,
         tree,
@@ -104,7 +109,7 @@ def _list_class_folders(tree: Tree, root: str) -> Listing:
     listing = Listing("folders")
     data_set = os.path.basename(os.path.abspath(root)) or root
     unlabelled: list[str] = []
-    nested_by_class: dict[str, set[str]] = defaultdict(set)
+    nested: set[str] = set()
     for entry in _possible_images(tree, listing):
         parts = entry.parts
         if len(parts) < _FOLDERS_DEPTH:
@@ -114,18 +119,14 @@ def _list_class_folders(tree: Tree, root: str) -> Listing:
         source = data_set
         if len(parts) > _FOLDERS_DEPTH:
             source = parts[1]
-            nested_by_class[class_name].add(parts[1])
+            nested.add(class_name)
         listing.refs.append(_ref(entry, class_name, source, SPLITS))
     if unlabelled:
         listing.warnings.append(
             f"{len(unlabelled)} files lie directly in {root!r}, not in a class folder. "
             f"They have no label and are left aside ({some_of(unlabelled)})."
         )
-    if nested_by_class:
-        listing.warnings.append(
-            f"The classes {some_of(sorted(nested_by_class))} hold folders. The images "
-            "in them count as images of the class."
-        )
+    _warn_of_nested(listing, nested)
     _note_empty_classes(
         listing, tree, {name: name for name in tree.folders if "/" not in name}
     )
@@ -242,6 +243,14 @@ def _warn_of_outside(listing: Listing, outside: Counter[str]) -> None:
         listing.warnings.append(
             f"{outside.total()} images don't lie in a split folder and are left aside: "
             f"{some_of(names)}."
+        )
+
+
+def _warn_of_nested(listing: Listing, classes: set[str]) -> None:
+    if classes:
+        listing.warnings.append(
+            f"The classes {some_of(sorted(classes))} hold folders. The images in them "
+            "count as images of the class."
         )
 
 

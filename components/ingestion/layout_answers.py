@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import yaml
 
+from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import (
     TEST_ROLE,
     TRAIN_ROLE,
     VALIDATION_ROLE,
 )
+from graft.contract.class_name import class_name_of
 
 FolderFormat = Literal["folders", "pre_split", "tiny_imagenet", "roboflow"]
 SplitFolders = Mapping[str, tuple[str, ...]]
@@ -62,6 +65,22 @@ class Question:
 
     finding: str
     options: tuple[Option, ...] = ()
+
+
+def describe_classes(images: Mapping[str, int]) -> str:
+    """Return the classes of an option as text.
+
+    Args:
+        images: The number of images by the text that names the class.
+    """
+    classes: Counter[str] = Counter()
+    for text, number in images.items():
+        try:
+            classes[class_name_of(text)] += number
+        except ValueError:  # ingestion will refuse it, and say why
+            classes[text] += number
+    shown = some_of([f"{name} ({number})" for name, number in sorted(classes.items())])
+    return f"{len(classes)} classes: {shown}"
 
 
 def settings_as_arguments(option: Option, root: str) -> str:

@@ -9,6 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from graft.components.ingestion.class_levels import (
+    as_setting,
+    folders_that_may_be_classes,
+    options_of_levels,
+)
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import (
     is_annotation,
@@ -16,10 +21,16 @@ from graft.components.ingestion.folder_names import (
     role_of,
     roles_of,
 )
-from graft.components.ingestion.layout_answers import FolderLayout, Question
+from graft.components.ingestion.layout_answers import (
+    FolderLayout,
+    Option,
+    Question,
+    SplitFolders,
+)
 from graft.components.ingestion.layout_options import (
     Table,
     flat_options,
+    meaning_of,
     options_of_splits,
     read_as_classes,
     read_below,
@@ -55,6 +66,7 @@ def detect_layout(
         or _splits_by_name(root, tops, tables)
         or _ask_about_role_among_classes(root, tops)
         or _ask_about_same_children(root, tops)
+        or _ask_about_levels(root, tops, {})
     )
     return found or FolderLayout("folders", warnings=_warn_of_role_as_class(tops))
 
@@ -146,7 +158,7 @@ def _single_folder(
     if top.images:
         return None
     if role_of(top.name) == TRAIN_ROLE and _are_classes(top):
-        return FolderLayout("pre_split", {TRAIN_ROLE: (top.path,)})
+        return _as_splits(root, top, {TRAIN_ROLE: (top.path,)})
     if (
         len(top.filled) == 1
         and top.filled[0].is_flat
@@ -191,10 +203,17 @@ def _splits_by_name(
     doubt = _doubt_about_splits(root, roles)
     if doubt:
         return _ask_about_splits(root, roles, tables, doubt)
-    return FolderLayout(
-        "pre_split",
-        {role: (name,) for name, role in roles.items()},
-    )
+    split_folders = {role: (name,) for name, role in roles.items()}
+    (train,) = split_folders[TRAIN_ROLE]
+    return _as_splits(root, root.children[train], split_folders)
+
+
+def _as_splits(
+    root: Folder, train: Folder, split_folders: SplitFolders
+) -> FolderLayout | Question:
+    """Return the layout of split folders, if it is plain which folders are classes."""
+    question = _ask_about_levels(root, train.filled, split_folders)
+    return question or FolderLayout("pre_split", split_folders)
 
 
 def _doubt_about_splits(  # noqa: PLR0911
@@ -306,6 +325,31 @@ def _ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | Non
         f"The folders {some_of(sorted(top.name for top in tops))} hold folders of the "
         f"same names, {some_of(sorted(shared))}. Either level may be the classes.",
         (*read_as_classes(root), *read_by_parts(root)),
+    )
+
+
+def _ask_about_levels(
+    root: Folder, classes: list[Folder], split_folders: SplitFolders
+) -> Question | None:
+    """Ask where folders in class folders may be the classes themselves.
+
+    Args:
+        root: The data set's folder.
+        classes: The class folders; of splits, those in `train`.
+        split_folders: The folders that are splits; empty where there are none.
+    """
+    inner = folders_that_may_be_classes(classes)
+    if not inner:
+        return None
+    by_top = read_as_classes(root)
+    if split_folders:
+        layout = FolderLayout("pre_split", split_folders)
+        settings = {"split_folders": as_setting(split_folders)}
+        by_top = iter([Option(settings, meaning_of(root, layout))])
+    return Question(
+        f"The folders {some_of(sorted(each.name for each in classes))} hold folders, "
+        f"such as {some_of(inner[:2])}: either of them may be the classes.",
+        (*by_top, *options_of_levels(root, split_folders)),
     )
 
 

@@ -15,6 +15,7 @@ from graft.components.ingestion.layout_answers import (
     FolderLayout,
     Option,
     Question,
+    describe_classes,
 )
 from graft.components.ingestion.source import some_of
 
@@ -71,14 +72,14 @@ def read_by_parts(root: Folder) -> Iterator[Option]:
         return
     yield Option(
         {"class_pattern": _CLASS_BELOW_TOP},
-        f"the inner folders are the classes: {_counts(below)}",
+        f"the inner folders are the classes: {describe_classes(below)}",
     )
 
 
 def read_below(folder: Folder, answer: FolderLayout | Question) -> Iterator[Option]:
     """Yield the options to use a subfolder as `data.path`."""
     if isinstance(answer, FolderLayout):
-        yield Option({"path": folder.path}, _meaning_of(folder.as_root(), answer))
+        yield Option({"path": folder.path}, meaning_of(folder.as_root(), answer))
         return
     for option in answer.options:
         path = "/".join(
@@ -107,7 +108,7 @@ def options_of_splits(root: Folder, roles: dict[str, str]) -> Iterator[Option]:
     value = {role: p[0] if len(p) == 1 else p for role, p in ordered.items()}
     layout = FolderLayout("pre_split", {role: tuple(p) for role, p in ordered.items()})
     left = [top for top in root.filled if top.name not in used]
-    meaning = _meaning_of(root, layout)
+    meaning = meaning_of(root, layout)
     if left:
         names = ", ".join(f"{top.name} ({top.total})" for top in left)
         meaning += f"; left aside: {names}"
@@ -182,13 +183,11 @@ def _label_column(table: Table, image_column: str) -> tuple[str, str]:
 
 def _pattern_options(folder: Folder) -> Iterator[Option]:
     """Yield the option to read the class from the file names of a folder."""
-    stems = [os.path.splitext(name)[0] for name in folder.images]
+    below = [name for each in folder.walk() for name in each.images]
     for pattern in _FILE_NAME_PATTERNS:
-        expression = re.compile(pattern)
-        matches = [expression.fullmatch(stem) for stem in stems]
-        found = Counter(match["class"] for match in matches if match)
+        found = _classes_by_name(pattern, folder.images)
         if (
-            found.total() >= 0.95 * len(stems)
+            found.total() >= 0.95 * len(folder.images)
             and len(found) >= _FEWEST_CLASSES
             and found.total() >= 2 * len(found)
         ):
@@ -196,13 +195,27 @@ def _pattern_options(folder: Folder) -> Iterator[Option]:
             if folder.path:
                 settings = {"path": folder.path, **settings}
             where = f" in {folder.path}" if folder.path else ""
+            # The pattern reads folders in this folder, too.
+            classes = _classes_by_name(pattern, below)
+            meaning = (
+                f"the class is part of the file name{where}: "
+                f"{describe_classes(classes)}"
+            )
+            left = len(below) - classes.total()
             yield Option(
-                settings, f"the class is part of the file name{where}: {_counts(found)}"
+                settings, f"{meaning}; left aside: {left}" if left else meaning
             )
             return
 
 
-def _meaning_of(root: Folder, layout: FolderLayout) -> str:
+def _classes_by_name(pattern: str, names: Sequence[str]) -> Counter[str]:
+    expression = re.compile(pattern)
+    matches = (expression.fullmatch(os.path.splitext(name)[0]) for name in names)
+    return Counter(match["class"] for match in matches if match)
+
+
+def meaning_of(root: Folder, layout: FolderLayout) -> str:
+    """Return what a layout reads, with counts."""
     if layout.format == "folders":
         return _classes_of(root)
     if layout.format != "pre_split":
@@ -220,16 +233,11 @@ def _meaning_of(root: Folder, layout: FolderLayout) -> str:
                 number += child.total
         if number:
             parts.append(f"{role} {number}")
-    return f"splits: {', '.join(parts)} images; {_counts(classes)}"
+    return f"splits: {', '.join(parts)} images; {describe_classes(classes)}"
 
 
 def _classes_of(root: Folder) -> str:
-    return _counts(Counter({top.name: top.total for top in root.filled}))
-
-
-def _counts(classes: Counter[str]) -> str:
-    shown = some_of([f"{name} ({number})" for name, number in sorted(classes.items())])
-    return f"{len(classes)} classes: {shown}"
+    return describe_classes(Counter({top.name: top.total for top in root.filled}))
 
 
 def _unwrapped(folder: Folder) -> Folder:

@@ -173,8 +173,16 @@ CASES = {
     "numbers as classes": (_images("0", "1", "2"), "folders"),
     "taxonomy": (
         [*_images("animals/cat", "animals/dog", "things/cup", "things/pen")],
-        "folders",
+        ASK,
     ),
+    "taxonomy in splits": (
+        [
+            *_images("train/animals/cat", "train/animals/dog", "train/things/cup"),
+            *_images("test/animals/cat", "test/things/cup"),
+        ],
+        ASK,
+    ),
+    "taxonomy in train alone": (_images("train/a/cat", "train/a/dog", "train/b"), ASK),
     "one common source": (_images("cat/images", "dog/images"), "folders"),
     "one class": (_images("cat"), "folders"),
 }

@@ -1,0 +1,124 @@
+"""Folders in class folders: sources of the images, or classes of a lower level.
+
+`animals/cat` and `things/cup` can mean the classes animals and things, or cat and cup,
+or both together. Nobody but the owner knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from graft.components.ingestion.folder_counts import Folder
+from graft.components.ingestion.folder_names import is_source
+from graft.components.ingestion.layout_answers import (
+    Option,
+    SplitFolders,
+    describe_classes,
+)
+
+_FEWEST_CLASSES = 2
+_SECOND = "[^/]+/(?P<class>[^/]+)/.+"
+_LOWEST = "(?:.+/)?(?P<class>[^/]+)/[^/]+"
+_WHOLE_PATH = "(?P<class>.+)/[^/]+"
+
+
+def folders_that_may_be_classes(tops: Sequence[Folder]) -> list[str]:
+    """Return folders within class folders that may be the classes themselves.
+
+    They are, where a class folder holds no image directly and two or more folders that
+    no other class has. Names of sources, such as dates, count as none. If most class
+    folders hold images directly, folders in the others are taken for sources, too.
+
+    Args:
+        tops: The class folders.
+
+    Returns:
+        Some of these folders' paths, as they begin in `tops`; none without doubt.
+    """
+    if sum(bool(top.images) for top in tops) * 2 > len(tops):
+        return []
+    number: Counter[str] = Counter()
+    for top in tops:
+        number.update({below.name for below in _below(top)})
+    for top in tops:
+        if top.images:
+            continue
+        for folder in (top, *_below(top)):
+            own = [
+                child.path
+                for child in folder.filled
+                if number[child.name] == 1 and not is_source(child.name)
+            ]
+            if not folder.images and len(own) >= _FEWEST_CLASSES:
+                return sorted(own)
+    return []
+
+
+def options_of_levels(root: Folder, split_folders: SplitFolders) -> Iterator[Option]:
+    """Yield the options that the classes are folders within the class folders.
+
+    Args:
+        root: The data set's folder.
+        split_folders: Folders that are splits; empty where there are none.
+    """
+    paths = [path for paths in split_folders.values() for path in paths]
+    splits: dict[str, object] = {}
+    if paths:
+        splits["split_folders"] = as_setting(split_folders)
+    names = [name for name in _image_names(root) if not paths or _is_below(name, paths)]
+    start = _start_of(paths)
+    lowest, whole = _read(start + _LOWEST, names), _read(start + _WHOLE_PATH, names)
+    readings = [
+        ("the lowest folder", start + _LOWEST, lowest),
+        ("the whole path", start + _WHOLE_PATH, whole),
+    ]
+    second = _read(start + _SECOND, names)
+    if second != lowest and second.total() == lowest.total():
+        readings.insert(0, ("the second folder", start + _SECOND, second))
+    for what, pattern, classes in readings:
+        if len(classes) >= _FEWEST_CLASSES:
+            left = root.total - classes.total()
+            yield Option(
+                {**splits, "class_pattern": pattern},
+                f"{what} is the class: {describe_classes(classes)}"
+                + (f"; left aside: {left}" if left else ""),
+            )
+
+
+def as_setting(split_folders: SplitFolders) -> Mapping[str, str | list[str]]:
+    """Return split folders as the config names them."""
+    return {
+        role: paths[0] if len(paths) == 1 else [*paths]
+        for role, paths in split_folders.items()
+    }
+
+
+def _below(folder: Folder) -> list[Folder]:
+    return [each for each in folder.walk() if each is not folder and each.total]
+
+
+def _image_names(root: Folder) -> Iterator[str]:
+    for folder in root.walk():
+        for image in folder.images:
+            yield f"{folder.path}/{image}" if folder.path else image
+
+
+def _is_below(name: str, paths: list[str]) -> bool:
+    return any(name.startswith(f"{path}/") for path in paths)
+
+
+def _start_of(paths: list[str]) -> str:
+    """Return what a pattern begins with, to skip the split folders."""
+    depths = {path.count("/") + 1 for path in paths}
+    if len(depths) > 1:
+        return f"(?:{'|'.join(map(re.escape, paths))})/"
+    return "[^/]+/" * max(depths, default=0)
+
+
+def _read(pattern: str, names: Sequence[str]) -> Counter[str]:
+    """Return the number of images by class that a pattern reads."""
+    expression = re.compile(pattern)
+    matches = (expression.fullmatch(name) for name in names)
+    return Counter(match["class"] for match in matches if match)
