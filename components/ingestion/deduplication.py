@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef, printable
+from graft.components.ingestion.source import some_of
 from graft.contract.errors import DataError
 from graft.contract.split_names import EVAL_SPLIT, TEST_SPLIT
 
@@ -143,7 +144,10 @@ def _described(groups: list[CopyGroup]) -> str:
         names = sorted(group.kept + group.dropped)
         text = " = ".join(repr(name) for name in names[:_MOST_COPIES_IN_A_MESSAGE])
         more = len(names) - _MOST_COPIES_IN_A_MESSAGE
-        shown.append(text + (f" and {more} more" if more > 0 else ""))
+        text += f" and {more} more" if more > 0 else ""
+        if len(group.labels) > 1:
+            text += f" (labels {some_of(group.labels)})"
+        shown.append(text)
     if len(groups) > len(shown):
         shown.append(f"{len(groups) - len(shown)} more")
     return "; ".join(shown)

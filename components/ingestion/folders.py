@@ -206,6 +206,12 @@ def _list_labelled_splits(
             f"{left.total()} images in {some_of(sorted(left))} have no label and are "
             "left aside."
         )
+    missing = sorted(set(labelled) - {entry.name for entry in tree.files})
+    if missing:
+        listing.warnings.append(
+            f"The label tables name {len(missing)} files that don't exist: "
+            f"{some_of(missing)}."
+        )
     return listing
 
 

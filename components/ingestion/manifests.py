@@ -66,18 +66,23 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
         DataError: A line can't be read, or its path, label or split is not valid. The
             message names the line.
     """
-    entries = []
+    entries: list[ManifestEntry] = []
+    first_of: dict[str, ManifestEntry] = {}
     kinds = LabelKinds()
     nameless: Counter[int] = Counter()
     for row in read_rows(path, layout, config):
         where = f"{path!r}, line {row.line}"
-        entries.append(_entry_of(row, where, config))
+        entry = _entry_of(row, where, config)
+        entries.append(entry)
         nameless.update(row.nameless)
         kinds.check(
             is_number=not isinstance(row.values[config.label_column], str),
-            text=entries[-1].label,
+            text=entry.label,
             where=where,
         )
+        if config.duplicate_label_policy == "fail":
+            first = first_of.setdefault(os.path.normpath(entry.path), entry)
+            _require_same_class(first, entry, path)
     if not entries:
         raise DataError(f"The manifest {path!r} names no images. Add lines to it.")
     warnings = [
@@ -162,6 +167,25 @@ def _entry_of(row: Row, where: str, config: DataConfig) -> ManifestEntry:
         _role_of(row.values.get(config.split_column), where, config),
         _further_columns(row.values, config),
     )
+
+
+def _require_same_class(
+    first: ManifestEntry, entry: ManifestEntry, manifest: str
+) -> None:
+    """Refuse a file that two lines give two classes.
+
+    Copies of a file under other names are found by their content, once they are read.
+    """
+    if first.label == entry.label:
+        return
+    names = [class_name_of(each.label, manifest) for each in (first, entry)]
+    if names[0] != names[1]:
+        raise DataError(
+            f"{manifest!r}: lines {first.line} and {entry.line} give {entry.path!r} "
+            f"two labels. Received: {shown(names[0])} and {shown(names[1])}. Delete "
+            "one of the lines, or set `duplicate_label_policy` to 'drop' (use neither) "
+            "or 'keep' (use the image under each label)."
+        )
 
 
 def _role_of(split: object, where: str, config: DataConfig) -> str | None:

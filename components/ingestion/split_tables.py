@@ -49,20 +49,50 @@ def label_files(layout: FolderLayout) -> list[str]:
     return []
 
 
+class _Table:
+    """The labels of one table, each file once.
+
+    Args:
+        path: The table, for messages.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.labels: dict[str, str] = {}
+        self._lines: dict[str, int] = {}
+
+    def add(self, file: str, label: str, line: int) -> None:
+        """Take a line of the table.
+
+        Raises:
+            DataError: An earlier line gives the file another class.
+        """
+        first = self.labels.setdefault(file, label)
+        first_line = self._lines.setdefault(file, line)
+        if first != label:
+            raise DataError(
+                f"{self.path!r}: lines {first_line} and {line} give {file!r} two "
+                f"classes. Received: {first!r} and {label!r}. Delete one of the lines."
+            )
+
+
 def _tiny_imagenet(tree: Tree, root: str) -> Labelled:
     labelled = {}
     for entry in tree.files:
         parts = entry.parts
         if len(parts) == 4 and parts[0] == "train" and parts[2] == "images":
             labelled[entry.name] = (parts[1], TRAIN_ROLE)
+    table = _Table(join(root, _TINY_TABLE))
     for number, line in enumerate(_text(root, _TINY_TABLE).splitlines(), start=1):
-        cells = line.split("\t")
+        cells = [cell.strip() for cell in line.split("\t")]
         if len(cells) < 2 or not cells[0] or not cells[1]:
             raise DataError(
-                f"{join(root, _TINY_TABLE)!r}, line {number} must hold a file name, a "
+                f"{table.path!r}, line {number} must hold a file name, a "
                 f"tab and a class. Received: {line[:80]!r}."
             )
-        labelled[f"val/images/{cells[0]}"] = (cells[1], VALIDATION_ROLE)
+        table.add(cells[0], cells[1], number)
+    for file, label in table.labels.items():
+        labelled[f"val/images/{file}"] = (label, VALIDATION_ROLE)
     return labelled
 
 
@@ -70,27 +100,32 @@ def _roboflow(tree: Tree, root: str, layout: FolderLayout) -> Labelled:
     labelled: Labelled = {}
     for role, paths in layout.split_folders.items():
         for path in paths:
-            name = f"{path}/{_ROBOFLOW_TABLE}"
-            rows = csv.reader(io.StringIO(_text(root, name), newline=""), strict=True)
-            where = repr(join(root, name))
-            try:
-                header = [cell.strip() for cell in next(rows, [])]
-                if len(header) < 3 or len(set(header)) < len(header):
-                    raise DataError(
-                        f"{where}: the header must name the file column and at least "
-                        f"two classes, each once. Received: {header!r}."
-                    )
-                for row in rows:
-                    if row:
-                        label = _one_class(
-                            row, header, f"{where}, line {rows.line_num}"
-                        )
-                        labelled[f"{path}/{row[0].strip()}"] = (label, role)
-            except csv.Error as error:
-                raise DataError(
-                    f"{where}, line {rows.line_num}: not valid CSV: {error}."
-                ) from error
+            table = _roboflow_table(root, f"{path}/{_ROBOFLOW_TABLE}")
+            for file, label in table.labels.items():
+                labelled[f"{path}/{file}"] = (label, role)
     return labelled
+
+
+def _roboflow_table(root: str, name: str) -> _Table:
+    rows = csv.reader(io.StringIO(_text(root, name), newline=""), strict=True)
+    table = _Table(join(root, name))
+    where = repr(table.path)
+    try:
+        header = [cell.strip() for cell in next(rows, [])]
+        if len(header) < 3 or len(set(header)) < len(header):
+            raise DataError(
+                f"{where}: the header must name the file column and at least "
+                f"two classes, each once. Received: {header!r}."
+            )
+        for row in rows:
+            if row:
+                label = _one_class(row, header, f"{where}, line {rows.line_num}")
+                table.add(row[0].strip(), label, rows.line_num)
+    except csv.Error as error:
+        raise DataError(
+            f"{where}, line {rows.line_num}: not valid CSV: {error}."
+        ) from error
+    return table
 
 
 def _one_class(row: list[str], header: list[str], where: str) -> str:

@@ -151,6 +151,33 @@ def test_roboflow_rows_without_one_class(
         _list(_roboflow(tmp_path, f"{row}\n"))
 
 
+def test_tables_that_give_a_file_two_classes(tmp_path: Path) -> None:
+    root = _roboflow(tmp_path / "r", "1.jpg, 1, 0\n2.jpg, 0, 1\n\n1.jpg , 0, 1\n")
+    with pytest.raises(DataError) as caught:
+        _list(root)
+    table = root / "test/_classes.csv"
+    assert str(caught.value) == (
+        f"'{table}': lines 2 and 5 give '1.jpg' two classes. Received: 'cat' and "
+        "'dog'. Delete one of the lines."
+    )
+    names = [f"train/n{k}/images/n{k}_0.JPEG" for k in range(2)]
+    text = "a.JPEG\tn1\t0\na.JPEG\tn1\t9\na.JPEG \tn0\t0\n"
+    tables = {"val/val_annotations.txt": text}
+    root = _write(tmp_path / "t", [*names, "val/images/a.JPEG"], **tables)
+    with pytest.raises(DataError, match=r"lines 1 and 3 give 'a\.JPEG' two"):
+        _list(root)
+
+
+def test_tables_may_repeat_a_line_and_name_files_that_are_gone(tmp_path: Path) -> None:
+    rows = "1.jpg, 1, 0\n2.jpg, 0, 1\n1.jpg, 1, 0\n9.jpg, 1, 0\n"
+    listing = _list(_roboflow(tmp_path, rows))
+    assert len(listing.refs) == 4
+    assert (
+        "The label tables name 2 files that don't exist: 'test/9.jpg', 'train/9.jpg'."
+        in listing.warnings
+    )
+
+
 def test_kaggle_ids_without_extension(tmp_path: Path) -> None:
     table = "id,breed\n1a,pug\n2b,boxer\n3c,pug\n"
     names = ["train/1a.jpg", "train/2b.png", "train/1a.txt", "test/9z.jpg"]
