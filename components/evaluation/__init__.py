@@ -3,7 +3,8 @@
 inference.py     run models on the `test` split
 predictions.py   the predictions, as a file that is read without TensorFlow
 comparison.py, calibration.py   statistics of the predictions
-rules.py         every rule of the gate
+absolute_rules.py, baseline_rules.py, largest_class.py   the rules of the gate
+rules.py         apply all rules
 verdict.py       the decision, as a file
 signatures.py    compare the signatures of candidate and baseline
 baseline.py      the artifact that carries the model in production to the gate

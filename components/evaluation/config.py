@@ -1,4 +1,4 @@
-"""What a user may demand of a candidate model."""
+"""Config of the gate."""
 
 from __future__ import annotations
 
@@ -10,21 +10,19 @@ from graft.contract import example_keys
 from graft.contract.strict_model import StrictModel
 
 SIZE_SLICE = "image/size"
-"""A slice that no example carries: the image's longer edge, in ranges of pixels."""
+"""Slice by the longer edge of an image, in ranges of pixels. Examples lack this key."""
 
 
 class ComparisonConfig(StrictModel):
-    """How a candidate is compared with the model in production, image by image.
+    """Comparison of a candidate with the model in production, image by image.
 
-    A candidate is refused as worse if its loss of accuracy is both too great to be
-    chance (exact one-sided McNemar test at `significance`) and greater than
-    `tolerance`. If the test images can't tell a loss of `margin` with probability
-    `power`, the comparison is inconclusive and `when_inconclusive` decides.
+    The gate refuses a candidate if its loss of accuracy is significant (exact one-sided
+    McNemar test) and greater than `tolerance`. If a loss of `margin` would be noticed
+    with a probability below `power`, the comparison is inconclusive. Then
+    `when_inconclusive` decides.
     """
 
-    enabled: bool = Field(
-        True, description="Compare with the model in production at all."
-    )
+    enabled: bool = Field(True, description="Compare with the model in production.")
     significance: float = Field(
         0.05, gt=0, lt=0.5, description="Probability of refusing an equally good model."
     )
@@ -32,46 +30,46 @@ class ComparisonConfig(StrictModel):
         0.005,
         ge=0,
         lt=1,
-        description="Loss of accuracy that is accepted even when it is no chance.",
+        description="Loss of accuracy that is accepted even if it is significant.",
     )
     margin: float = Field(
-        0.02, gt=0, lt=1, description="Loss of accuracy that must not go unnoticed."
+        0.02, gt=0, lt=1, description="Loss of accuracy that must be noticed."
     )
     power: float = Field(
         0.8,
         gt=0,
         lt=1,
-        description="Least probability of noticing a loss of `margin`; below it the "
+        description="Least probability of noticing a loss of `margin`. Below it, the "
         "comparison is inconclusive.",
     )
     when_inconclusive: Literal["estimate", "pass", "refuse"] = Field(
         "estimate",
-        description="Too few test images to tell: `estimate` refuses if the plain "
-        "difference is a loss greater than `margin`.",
+        description="Action if there are too few test images. `estimate` refuses a "
+        "measured loss greater than `margin`.",
     )
     when_baseline_fails: Literal["pass", "refuse"] = Field(
         "pass",
-        description="The model in production can't be loaded or asked any more: `pass` "
-        "leaves the floors to decide.",
+        description="Action if the model in production can't be loaded or called. With "
+        "`pass`, the other rules decide.",
     )
     allow_removed_classes: bool = Field(
         False, description="Pass a candidate that lacks a class of production."
     )
     allow_changed_signature: bool = Field(
-        False, description="Pass a candidate that production's clients can't ask."
+        False, description="Pass a candidate that clients of production can't call."
     )
 
 
 class GateConfig(StrictModel):
-    """What a candidate must reach on the `test` split, or it is not pushed."""
+    """What a candidate must reach on the `test` split. Otherwise it is not pushed."""
 
     min_accuracy: float = Field(
         0.7, gt=0, le=1, description="Least accuracy on `test`; always checked."
     )
     must_beat_largest_class: bool = Field(
         True,
-        description="Refuse a model that isn't better than always answering the "
-        "largest class of `test`; `false` makes it a note.",
+        description="Refuse a model that is not better than always answering the "
+        "largest class of `test`. With `false`, this is a note.",
     )
     min_class_accuracy: float | None = Field(
         None, gt=0, le=1, description="Least accuracy on the images of every class."
@@ -81,20 +79,20 @@ class GateConfig(StrictModel):
     )
     slices: tuple[str, ...] = Field(
         (example_keys.SOURCE_KEY, SIZE_SLICE),
-        description=f"Features of an example to slice by; `{SIZE_SLICE}` is its longer "
+        description=f"Features of an example to slice by; `{SIZE_SLICE}` is the longer "
         "edge in ranges. The class is always a slice.",
     )
     slice_floors: dict[str, float] = Field(
         {},
-        description="Least accuracy on every value of a feature, be it one of `slices` "
-        "or not.",
+        description="Least accuracy on every value of a feature. It need not be one of "
+        "`slices`.",
     )
     min_slice_images: int = Field(
         20, ge=1, description="A class or slice with fewer images is not judged."
     )
     when_slice_is_small: Literal["pass", "refuse"] = Field(
         "pass",
-        description="A class or slice with a floor, and too few images to judge.",
+        description="Action for a class or slice with a floor, but too few images.",
     )
     max_calibration_error: float | None = Field(
         None, gt=0, le=1, description="Greatest expected calibration error, 15 bins."
@@ -103,18 +101,18 @@ class GateConfig(StrictModel):
         None, gt=0, description="Greatest size of the SavedModel in 10^6 bytes."
     )
     max_latency_ms: float | None = Field(
-        None, gt=0, description="Greatest median time of one image, in milliseconds."
+        None, gt=0, description="Greatest median time for one image, in milliseconds."
     )
     max_drift: float = Field(
         0.03,
         gt=0,
         le=1,
-        description="Greatest divergence (Jensen-Shannon, bits) of classes, formats, "
-        "sizes or looks of the data from those of the model in production; beyond it, "
-        "and beyond what chance would give, they have drifted.",
+        description="Greatest divergence (Jensen-Shannon, bits) from the data of the "
+        "model in production, in classes, formats, sizes or image statistics. The data "
+        "have drifted if the divergence is greater and not due to chance.",
     )
     when_drifted: Literal["note", "refuse"] = Field(
-        "note", description="The data have drifted: say so, or refuse the model."
+        "note", description="Action if the data have drifted: a note, or refuse."
     )
     comparison: ComparisonConfig = Field(
         ComparisonConfig(), description="Comparison with the model in production."
@@ -122,13 +120,13 @@ class GateConfig(StrictModel):
 
     write_tfma_metrics: bool = Field(
         False,
-        description="Write TensorFlow Model Analysis' metrics and plots per slice "
-        "beside the verdict, for its viewers. Takes some seconds.",
+        description="Write metrics and plots per slice for the viewers of TensorFlow "
+        "Model Analysis. This takes some seconds.",
     )
 
     @property
     def slice_keys(self) -> tuple[str, ...]:
-        """Features to slice by: those of `slices`, and those that have a floor."""
+        """Features to slice by: those of `slices`, and those with a floor."""
         return tuple(dict.fromkeys((*self.slices, *self.slice_floors)))
 
     @field_validator("class_floors", "slice_floors")

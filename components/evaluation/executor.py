@@ -11,11 +11,12 @@ from tfx.types import artifact
 
 from graft.components.artifact_files import exported_model, read_json, split_files
 from graft.components.evaluation.baseline import read_baseline
+from graft.components.evaluation.baseline_rules import Baseline
 from graft.components.evaluation.config import GateConfig
 from graft.components.evaluation.inference import LoadedModel, first_example, predict
 from graft.components.evaluation.metrics import Measured
 from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
-from graft.components.evaluation.rules import Baseline, judge
+from graft.components.evaluation.rules import judge
 from graft.components.evaluation.signatures import Signatures, read_signatures
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.quality.artifacts import PROFILE_FILE

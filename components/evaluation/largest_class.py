@@ -1,8 +1,7 @@
-"""A model against the answer that needs no model: always the largest class.
+"""Compare a model with a constant answer: always the largest class of `test`.
 
-The test is McNemar's, exact and one-sided, on the same images. Only images on which
-exactly one of the two is right count. If the model were no better, each of them would
-be a fair coin.
+The test is McNemar's, exact and one-sided. Only images that exactly one of the two gets
+right count. If both were equally good, each such image would be a fair coin toss.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from graft.components.evaluation.config import GateConfig
 from graft.components.evaluation.verdict import Outcome, RuleResult
 
 SIGNIFICANCE = 0.05
-"""A lead that chance gives at least this often is no proof."""
+"""Significance level of the test."""
 FEWEST_OTHERS = math.floor(math.log2(1 / SIGNIFICANCE)) + 1
-"""With fewer test images of other classes, not even a perfect model passes the test."""
+"""With fewer test images of other classes, even a perfect model fails the test."""
 _LEAST_SHOWN = 0.0001
 
 Standing = Literal["better", "not_above", "unproven", "undecidable"]
@@ -27,17 +26,16 @@ Standing = Literal["better", "not_above", "unproven", "undecidable"]
 
 @dataclass(frozen=True)
 class LargestClass:
-    """What always answering the largest class of `test` scores, beside the model.
+    """A comparison of a model with always answering the largest class of `test`.
 
     Attributes:
         name: The largest class of `test`.
-        num_images: Its images in `test`.
+        num_images: Images of this class in `test`.
         num_test_images: All images of `test`.
         num_right: Images that the model gets right.
         num_gained: Images that only the model gets right.
         num_lost: Images that only the constant answer gets right.
-        p_value: Probability of such a lead, or a greater one, if both were equally
-            good.
+        p_value: Probability of at least this lead if both were equally good.
     """
 
     name: str
@@ -62,10 +60,10 @@ class LargestClass:
     def standing(self) -> Standing:
         """Whether the model is better than the constant answer.
 
-        `undecidable`: its accuracy is higher, but there are so few images of other
-        classes that not even a model without a mistake would pass the test.
+        `undecidable` means that its accuracy is higher, but that even a model without
+        mistakes would fail the test, because other classes have too few images.
         """
-        # Integers: two accuracies that are equal are equal.
+        # Integers have no rounding errors.
         if self.num_gained <= self.num_lost:
             return "not_above"
         if self.p_value < SIGNIFICANCE:
@@ -73,14 +71,14 @@ class LargestClass:
         return "unproven" if self.num_others >= FEWEST_OTHERS else "undecidable"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values for JSON, with what follows from them."""
+        """Return plain values for JSON, with `share` and `standing`."""
         return {**asdict(self), "share": self.share, "standing": self.standing}
 
 
 def compare_with_largest_class(
     true_names: np.ndarray, predicted_names: np.ndarray
 ) -> LargestClass:
-    """Compare the answers of a model with always answering the largest class.
+    """Compare the predictions of a model with always answering the largest class.
 
     Args:
         true_names: str (N,), N at least 1.
@@ -91,8 +89,8 @@ def compare_with_largest_class(
         true_names, return_inverse=True, return_counts=True
     )
     hits = np.bincount(of_name[is_right], minlength=len(names))
-    # Of classes that are equally large, the one that the model finds least often: the
-    # test is the strictest there.
+    # Of equally large classes, choose the one with the lowest recall. It makes the test
+    # the strictest.
     largest = int(np.lexsort((hits, -counts))[0])
     num_right = int(is_right.sum())
     gained = num_right - int(hits[largest])
@@ -109,7 +107,7 @@ def compare_with_largest_class(
 
 
 def largest_class_rule(found: LargestClass, config: GateConfig) -> RuleResult:
-    """Judge a model by what always answering the largest class would score."""
+    """Refuse a model that is not better than always answering the largest class."""
     outcome: Outcome
     if found.standing == "better":
         outcome = "pass"
@@ -131,7 +129,7 @@ def largest_class_rule(found: LargestClass, config: GateConfig) -> RuleResult:
 
 
 def _describe(found: LargestClass) -> str:
-    """Return how a model stands to the constant answer, for people."""
+    """Return the comparison as a sentence."""
     constant = f"always answering {found.name!r}"
     scores = (
         f"that alone scores {found.share:.4f} ({found.num_images:,} of "
@@ -146,7 +144,7 @@ def _describe(found: LargestClass) -> str:
     if found.standing == "unproven":
         return (
             f"the test images don't show that the model is better than {constant}: "
-            f"{scores}, and luck alone gives such a lead in {found.p_value:.0%} of "
+            f"{scores}, and chance alone gives such a lead in {found.p_value:.0%} of "
             "cases"
         )
     return (
@@ -165,11 +163,11 @@ def _remedy(found: LargestClass) -> str:
 
 
 def _probability_of_lead(gained: int, disagreements: int) -> float:
-    """Return the probability of at least `gained` heads of so many fair coins."""
+    """Return the probability of at least `gained` heads in this many coin tosses."""
     if not gained:
         return 1.0
-    # Not `scipy.stats.binomtest`, which is the same: its import takes a second, and
-    # the trainer has imported this one.
+    # `scipy.stats.binomtest` gives the same result, but is slow to import. The trainer
+    # has already imported `scipy.special`.
     from scipy import special
 
     return float(special.bdtrc(gained - 1, disagreements, 0.5))

@@ -1,4 +1,4 @@
-"""The numbers of the gate: of the whole `test` split, of each class, of each slice."""
+"""The metrics of the gate: for the whole `test` split, per class and per slice."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _SMALLEST_PROBABILITY = 1e-7
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of the candidate beside its answers.
+    """Measurements of the candidate besides its predictions.
 
     Attributes:
         size_mb: Size of the SavedModel in 10^6 bytes.
-        latency_ms: Median time of one image, in milliseconds.
-        signatures: What clients may ask it.
+        latency_ms: Median time for one image, in milliseconds.
+        signatures: The signatures that clients call.
     """
 
     size_mb: float
@@ -37,12 +37,12 @@ class Measured:
 def metrics_of(
     predictions: Predictions, is_right: np.ndarray, measured: Measured
 ) -> dict[str, float]:
-    """Return the numbers of the whole split by name.
+    """Return the metrics of the whole split by name.
 
     Args:
-        predictions: The answers on `test`.
+        predictions: The predictions on `test`.
         is_right: bool (N,), whether the candidate is right.
-        measured: Its size and speed.
+        measured: Size and latency of the candidate.
     """
     candidate = predictions.candidate
     labels = candidate.labels_of(predictions.images.class_names)
@@ -70,7 +70,7 @@ def _balanced_accuracy(true_names: np.ndarray, is_right: np.ndarray) -> float:
 
 
 def per_class(predictions: Predictions) -> Iterator[dict[str, Any]]:
-    """Yield `Verdict.classes`: those of the model, and those of `test`."""
+    """Yield `Verdict.classes`, for the classes of the model and of `test`."""
     true_names = predictions.images.class_names
     predicted = predictions.candidate.predicted_names()
     baseline = predictions.baseline
@@ -93,7 +93,7 @@ def per_class(predictions: Predictions) -> Iterator[dict[str, Any]]:
 
 
 def per_slice(predictions: Predictions) -> Iterator[dict[str, Any]]:
-    """Yield `Verdict.slices`: the values of every feature, sorted."""
+    """Yield `Verdict.slices`, sorted by feature and value."""
     true_names = predictions.images.class_names
     is_right = predictions.candidate.is_right(true_names)
     baseline = predictions.baseline

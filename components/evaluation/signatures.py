@@ -39,7 +39,7 @@ def read_signatures(model_path: str) -> Signatures:
     return found
 
 
-def broken_promises(candidate: Signatures, baseline: Signatures) -> list[str]:
+def breaking_changes(candidate: Signatures, baseline: Signatures) -> list[str]:
     """Return the changes that would break a client of `baseline`, one line each."""
     missing = []
     for name, tensors in sorted(baseline.items()):

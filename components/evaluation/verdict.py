@@ -1,4 +1,4 @@
-"""The verdict: every rule with its number, its bound and what it came to."""
+"""The verdict: the gate's decision with the value, bound and outcome of each rule."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Outcome = Literal["pass", "refuse", "note"]
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What one rule came to.
+    """The result of one rule.
 
     Attributes:
-        rule: Which rule: `min_accuracy`, `comparison` and so on.
-        subject: What it was applied to: `overall`, `class cat`, `production`.
-        value: The number measured; None where there is none.
-        bound: The number demanded; None where there is none.
-        outcome: `note` neither passes nor refuses, but must be known.
-        message: The same for people.
+        rule: Name of the rule: `min_accuracy`, `comparison` and so on.
+        subject: What it judges: `overall`, `class cat`, `production`.
+        value: The measured number, or None.
+        bound: The required number, or None.
+        outcome: `note` informs the user, and decides nothing.
+        message: The result as a sentence.
     """
 
     rule: str
@@ -37,11 +37,11 @@ class RuleResult:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gate's decision and everything that it rests on.
+    """The gate's decision and its reasons.
 
     Attributes:
         is_blessed: Whether no rule refuses.
-        rules: Every rule that was looked at.
+        rules: The results of the rules.
         metrics: `accuracy`, `balanced_accuracy` (mean recall of the classes that have
             test images), `log_loss`, `calibration_error`, `num_test_images`, `size_mb`,
             `latency_ms` of the candidate.
@@ -50,12 +50,12 @@ class Verdict:
         slices: Per value of a slice: `feature`, `value`, `num_images`, `accuracy`,
             `baseline_accuracy`.
         largest_class: `LargestClass.to_dict`; None in a verdict of an older version.
-        comparison: `Comparison.to_dict`, or None where nothing was compared.
+        comparison: `Comparison.to_dict`, or None without a comparison.
         baseline: `version` and `files_hash` of the model in production, or None.
-        drift: Per property of the data, how far it is from those of the model in
-            production: `graft.components.quality.profile.Shift`, and `is_drifted`.
-        data_profile: What the data of this run look like, in counts.
-        baseline_data_profile: The same of the model in production.
+        drift: Change of each property of the data since the model in production:
+            `graft.components.quality.profile.Shift`, and `is_drifted`.
+        data_profile: Statistics of this run's data, in counts.
+        baseline_data_profile: The same for the data of the model in production.
     """
 
     is_blessed: bool
@@ -73,16 +73,16 @@ class Verdict:
 
     @property
     def refusals(self) -> tuple[str, ...]:
-        """Why the gate refuses: a sentence per rule; empty for a blessed model."""
+        """The reasons of a refusal, one sentence per rule; empty if blessed."""
         return tuple(r.message for r in self.rules if r.outcome == "refuse")
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What must be known though it decides nothing."""
+        """The notes, one sentence each."""
         return tuple(r.message for r in self.rules if r.outcome == "note")
 
     def to_json(self) -> str:
-        """Return strict JSON: a number that is not finite becomes null."""
+        """Return strict JSON. Numbers that are not finite become null."""
         return json.dumps(_finite(asdict(self)), indent=1, allow_nan=False)
 
     @classmethod

@@ -79,7 +79,7 @@ def by_counts(counts: dict[tuple[str, str], int]) -> tuple[list[str], list[str]]
             "refuse",
             "the test images don't show that the model is better than always "
             "answering 'a': that alone scores 0.9200 (92 of 100 test images), the "
-            "model 0.9700, and luck alone gives such a lead in 9% of cases. Add "
+            "model 0.9700, and chance alone gives such a lead in 9% of cases. Add "
             "images, of the other classes above all, or set "
             "`gate.must_beat_largest_class: false`",
         ),
@@ -113,7 +113,7 @@ def by_counts(counts: dict[tuple[str, str], int]) -> tuple[list[str], list[str]]
             "refuse",
             "the test images don't show that the model is better than always "
             "answering 'a': that alone scores 0.5455 (6 of 11 test images), the model "
-            "0.9091, and luck alone gives such a lead in 6% of cases. Add images, of "
+            "0.9091, and chance alone gives such a lead in 6% of cases. Add images, of "
             "the other classes above all, or set "
             "`gate.must_beat_largest_class: false`",
         ),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graft.components.evaluation.baseline_rules import Baseline
 from graft.components.evaluation.config import GateConfig
 from graft.components.evaluation.metrics import Measured
 from graft.components.evaluation.predictions import (
@@ -16,7 +17,7 @@ from graft.components.evaluation.predictions import (
     EvaluatedImages,
     Predictions,
 )
-from graft.components.evaluation.rules import Baseline, judge
+from graft.components.evaluation.rules import judge
 from graft.components.evaluation.verdict import Verdict
 
 SIGNATURES = {"serving_default": {"input examples": "DT_STRING of rank 1"}}
@@ -193,7 +194,7 @@ def test_a_baseline_that_no_longer_loads_has_a_policy(policy: str) -> None:
     verdict = judge(predictions(), MEASURED, broken, config)
     assert verdict.is_blessed == (policy == "pass")
     assert (
-        "version 7, which production serves, can't be compared with: OSError"
+        "no comparison with version 7, which is in production: OSError"
         in ((verdict.notes + verdict.refusals)[0])
     )
 
@@ -204,7 +205,7 @@ def test_a_new_class_is_compared_on_the_old_ones() -> None:
     )
     verdict = judge(table, MEASURED, PRODUCTION, GateConfig())
     assert verdict.is_blessed
-    assert any("that version 7 lacks: bird" in note for note in verdict.notes)
+    assert any("version 7 lacks the classes bird" in note for note in verdict.notes)
 
 
 @pytest.mark.parametrize("is_allowed", [True, False])
