@@ -1,4 +1,4 @@
-"""What a report says, gathered from artifacts; no HTML here."""
+"""The contents of a report, read from artifacts. `page.py` makes the HTML."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Mistake:
 
     Attributes:
         filename: Relative to the data set's root.
-        true_name: What it is labelled as.
-        answer: What the candidate says.
-        confidence: The probability of that answer.
-        probability_of_truth: The probability of the label; 0 for an unknown one.
-        baseline_answer: What the model in production says; None without one.
-        picture: `data:` URI; None where the image can't be shown.
-        heat: `data:` URI of the same with what the answer rests on; None without.
+        true_name: Class name of its label.
+        answer: Class name of the prediction.
+        confidence: Probability of the prediction.
+        probability_of_truth: Probability of the label; 0 for an unknown class.
+        baseline_answer: Prediction of the model in production; None without one.
+        picture: `data:` URI; None if the image can't be shown.
+        heat: `data:` URI of the picture with a Grad-CAM heat map, or None.
         content_hash: SHA-256 of the image.
     """
 
@@ -57,7 +57,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Confusion:
-    """A pair of classes: how many images of `true_name` are called `answer`."""
+    """Number of images of the class `true_name` that are classified as `answer`."""
 
     true_name: str
     answer: str
@@ -66,7 +66,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class QuarantinedImage:
-    """An image that could not be used, and why."""
+    """An image that can't be used, with the reason."""
 
     filename: str
     reason: str
@@ -75,15 +75,16 @@ class QuarantinedImage:
 
 @dataclass(frozen=True)
 class Distribution:
-    """How the values of one property of the data are spread.
+    """The distribution of one property of the data.
 
     Attributes:
-        name: Of the property, as `brightness`.
+        name: Name of the property, for instance `brightness`.
         rows: Value or range, its share now, and its share in the data of the model in
-            production (None where that is not known).
-        num_hidden: Values that are not among the rows.
-        is_drifted: Whether the gate found that it has moved.
-        divergence: How far; None where it is not known.
+            production (None if unknown).
+        num_hidden: Number of values that are not in `rows`.
+        is_drifted: Whether the gate found a drift.
+        divergence: Divergence from the data of the model in production; None if
+            unknown.
     """
 
     name: str
@@ -94,19 +95,20 @@ class Distribution:
 
     @property
     def greatest(self) -> float:
-        """The greatest share of all, which bars are drawn in proportion to."""
+        """The greatest share. Bars are drawn in proportion to it."""
         return max((max(now, before or 0.0) for _, now, before in self.rows), default=1)
 
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """How the features that the head was trained on were come by.
+    """The origin of the features that the head was trained on.
 
     Attributes:
-        engine: What computed them, with its precision.
-        num_from_store: Images whose features were there already.
-        num_computed: Images that had to go through the backbone.
-        num_damaged_files: Files of the store that were set aside and computed anew.
+        engine: The engine that computed them, with its precision.
+        num_from_store: Images whose features were in the store.
+        num_computed: Images whose features were computed in this run.
+        num_damaged_files: Damaged files of the store whose features were computed
+            again.
     """
 
     engine: str
@@ -117,30 +119,31 @@ class StoredFeatures:
 
 @dataclass(frozen=True)
 class ReportContents:
-    """Everything that the page shows.
+    """The contents of the page.
 
     Attributes:
         verdict: The gate's decision.
-        canary: What the canary wrote, or None where there was none.
-        published: `path` and `version`, or `reason` why nothing was pushed.
+        canary: Result of the canary, or None without one.
+        published: `path` and `version`, or the `reason` why nothing was pushed.
         class_names: The label map.
-        confusion: int (K, K), rows true, columns answered; empty for many classes.
+        confusion: int (K, K), row: label, column: prediction; empty for many classes.
         confusions: The most frequent mistakes.
         bins: The reliability diagram.
-        mistakes: The surest wrong answers first.
-        num_mistakes: How many there are in all.
+        mistakes: The wrong predictions with the greatest confidence.
+        num_mistakes: Number of all mistakes.
         ingestion: `summary.json` of ImageExampleGen.
-        quarantined: Some of the images that could not be used.
-        anomalies: What ExampleValidator found, a sentence each.
+        quarantined: Some of the images that can't be used.
+        anomalies: Findings of ExampleValidator, one sentence each.
         history: Metric name to values per epoch or penalty.
-        quality: `quality.json` of DataQuality, or None.
-        features: Where the features of the head came from; None without stored ones.
-        distributions: What the data look like as a whole, now and then.
-        last_run: The run before this one; None for the first.
-        moved: How far each property is from the data of the last run: as
-            `Verdict.drift`.
         config: The run's config.
         provenance: Code, data and environment, by name.
+        quality: `quality.json` of DataQuality, or None.
+        features: Origin of the features; None without stored features.
+        distributions: Distributions of the data, now and in production.
+        last_run: The run before this one; None for the first.
+        moved: Change of each property of the data since the last run, as
+            `Verdict.drift`.
+        timings: Node name to its duration in seconds.
     """
 
     verdict: Verdict
@@ -172,12 +175,12 @@ def load_verdict(evaluation_uri: str) -> Verdict:
 
 
 def load_predictions(evaluation_uri: str) -> Predictions:
-    """Read the answers on `test`."""
+    """Read the predictions on `test`."""
     return Predictions.load(os.path.join(evaluation_uri, PREDICTIONS_FILE))
 
 
 def load_history(model_run_uri: str | None) -> dict[str, list[float]]:
-    """Read the course of training; empty where none was written."""
+    """Read the training history; empty without one."""
     if model_run_uri is None:
         return {}
     history: dict[str, list[float]] = json.loads(
@@ -187,7 +190,7 @@ def load_history(model_run_uri: str | None) -> dict[str, list[float]]:
 
 
 def load_json(uri: str | None, name: str) -> dict[str, Any]:
-    """Read a JSON file of an artifact; empty where there is none."""
+    """Read a JSON file of an artifact; empty without one."""
     if uri is None:
         return {}
     values: dict[str, Any] = json.loads(_read(os.path.join(uri, name)) or "{}")
@@ -195,7 +198,7 @@ def load_json(uri: str | None, name: str) -> dict[str, Any]:
 
 
 def load_last_run(pushed_model_uri: str | None) -> LastRun | None:
-    """Read what Pusher left about the run before this one; None for the first run."""
+    """Read Pusher's record of the run before this one; None for the first run."""
     if pushed_model_uri is None:
         return None
     text = _read(os.path.join(pushed_model_uri, LAST_RUN_FILE))
@@ -203,7 +206,7 @@ def load_last_run(pushed_model_uri: str | None) -> LastRun | None:
 
 
 def describe_data(verdict: Verdict) -> tuple[Distribution, ...]:
-    """Return how the data are spread, beside those of the model in production."""
+    """Return the distributions of the data, now and in production."""
     drift = {shift["name"]: shift for shift in verdict.drift}
     earlier = verdict.baseline_data_profile or {}
     found = []
@@ -221,7 +224,7 @@ def describe_data(verdict: Verdict) -> tuple[Distribution, ...]:
             )
             for value in values
         ]
-        # Of many classes, those that have moved most, or are the most frequent.
+        # Of many values, show those that changed most, then the most frequent ones.
         chosen = sorted(rows, key=_interest, reverse=True)[:MOST_VALUES]
         found.append(
             Distribution(
@@ -241,7 +244,7 @@ def _interest(row: tuple[str, float, float | None]) -> tuple[float, float]:
 
 
 def load_quarantine(uri: str | None, data_path: str) -> tuple[QuarantinedImage, ...]:
-    """Read some of the images that could not be used, with pictures if they open."""
+    """Read some of the images that can't be used, with pictures where possible."""
     if uri is None:
         return ()
     text = _read(os.path.join(uri, QUARANTINE_FILE)) or ""
@@ -260,7 +263,7 @@ def load_quarantine(uri: str | None, data_path: str) -> tuple[QuarantinedImage, 
 
 
 def count_confusion(predictions: Predictions) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return all class names, and how often each (row) is called each (column)."""
+    """Return all class names, and the confusion matrix (row: label)."""
     truth = predictions.images.class_names
     names = LabelMap.of([*predictions.candidate.class_names, *map(str, truth)])
     counts = np.zeros((len(names), len(names)), np.int64)
@@ -292,7 +295,12 @@ def reliability_bins(predictions: Predictions) -> tuple[ReliabilityBin, ...]:
 def worst_mistakes(
     predictions: Predictions, example_files: Sequence[str]
 ) -> tuple[tuple[Mistake, ...], int, dict[str, bytes]]:
-    """Return the surest wrong answers, how many there are, and the images' bytes."""
+    """Return the mistakes of the greatest confidence, the number of all, and images.
+
+    Returns:
+        At most `MOST_MISTAKES` mistakes, the number of all mistakes, and the encoded
+        images of the former by content hash.
+    """
     images, candidate = predictions.images, predictions.candidate
     wrong = np.flatnonzero(~candidate.is_right(images.class_names))
     confidences = candidate.confidences()

