@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from graft.contract import example_keys
 from graft.contract.label_map import LabelMap
 from graft.storage import atomic
 from graft.trainer.backbones.backbone import backbone_fingerprint, build_backbone
@@ -36,6 +35,7 @@ from graft.trainer.loops.event_files import EventFiles
 from graft.trainer.loops.input_fn import files_digest, image_stream, load_features
 from graft.trainer.loops.training import Fitted, fit_end_to_end, fit_head
 from graft.trainer.loops.training_loop import OnEpoch, fingerprint_of
+from graft.trainer.preprocessing.transform_graph import read_label_map
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -56,9 +56,8 @@ def run_fn(fn_args: FnArgs) -> None:
     config: dict[str, Any] = fn_args.custom_config
     model = ModelConfig.model_validate_json(config[MODEL_KEY])
     training = TrainingConfig.model_validate_json(config[TRAINING_KEY])
+    label_map = read_label_map(fn_args.transform_graph_path)
     output = tft.TFTransformOutput(fn_args.transform_graph_path)
-    names = output.vocabulary_by_name(example_keys.CLASS_NAMES_VOCABULARY)
-    label_map = LabelMap.from_lines(names)
     transform = output.transform_features_layer()
     checkpoint_dir = _checkpoint_dir(fn_args, config, model, training)
     backbone, fitted = _fit(

@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 
 import apache_beam as beam
-import tensorflow_transform as tft
 from tfx.components.util import examples_utils
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact, artifact_utils
@@ -26,10 +25,10 @@ from graft.components.features.output_properties import (
     ENGINE,
     FROM_STORE,
 )
-from graft.contract import example_keys, split_names
-from graft.contract.label_map import LabelMap
+from graft.contract import split_names
 from graft.storage import files, tfrecords
 from graft.trainer.backbones.feature_engine import engine_label, resolve_engine
+from graft.trainer.preprocessing.transform_graph import read_label_map
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +69,7 @@ def store_features(
             )
             for name in files.list_folder(source)
         ]
-    names = tft.TFTransformOutput(transform_graph.uri).vocabulary_by_name(
-        example_keys.CLASS_NAMES_VOCABULARY
-    )
+
     # Without a store the features are kept in the output until the node ends.
     store = cache_dir or os.path.join(features.uri, "store")
     extraction = Extraction(
@@ -81,7 +78,7 @@ def store_features(
         engine=engine,
         precision=precision,
         store_folder=store,
-        class_names=LabelMap.from_lines(names).class_names,
+        class_names=read_label_map(transform_graph.uri).class_names,
     )
     counters = progress.current()
     counters.expect("images", _num_records(shards))

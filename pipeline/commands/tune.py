@@ -28,6 +28,7 @@ from graft.trainer.custom_config import STORED_FEATURES_STRATEGIES
 if TYPE_CHECKING:
     import optuna
 
+    from graft.pipeline.local.stored_features import StoredFeatures
     from graft.trainer.loops.tuning import Problem, Score
 
 _ROWS_SHOWN = 5
@@ -77,7 +78,7 @@ def tune(  # noqa: PLR0917 - options of a command
 
     stored = find_stored_features(loaded, fingerprint(loaded.data))
     typer.echo("Loading TensorFlow and the features ...")
-    problem, digest = _problem(loaded, stored.train, stored.evaluation, metric)
+    problem, digest = _load_problem(loaded, stored, metric)
     folder = Path(loaded.pipeline_folder) / "tuning"
     folder.mkdir(parents=True, exist_ok=True)
     _search(
@@ -92,11 +93,8 @@ def tune(  # noqa: PLR0917 - options of a command
     )
 
 
-def _problem(
-    config: PipelineConfig,
-    train_files: str,
-    eval_files: str,
-    metric: Literal["loss", "accuracy"],
+def _load_problem(
+    config: PipelineConfig, stored: StoredFeatures, metric: Literal["loss", "accuracy"]
 ) -> tuple[Problem, str]:
     """Load the features; return the problem, and a hash of data and config."""
     from graft.pipeline.local.run_log import native_output_hidden
@@ -105,9 +103,14 @@ def _problem(
         from graft.trainer.loops.input_fn import load_features
         from graft.trainer.loops.training_loop import fingerprint_of
         from graft.trainer.loops.tuning import SEARCH_VERSION, Problem
+        from graft.trainer.preprocessing.transform_graph import read_label_map
 
         # The first operation makes TensorFlow warn that it finds no GPU.
-        train, evaluation = load_features([train_files]), load_features([eval_files])
+        train = load_features([stored.train])
+        evaluation = load_features([stored.evaluation])
+        # As in the Trainer. A class may have lost its last features, for instance to
+        # DataQuality, so the labels don't tell the number of classes.
+        num_classes = len(read_label_map(stored.transform_graph))
     # TensorFlow warns of many graphs; each trial needs its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     shape: tuple[int, ...] = train[0].shape[1:]
@@ -120,7 +123,7 @@ def _problem(
         evaluation=evaluation,
         model=config.model,
         training=config.training,
-        num_classes=int(train[1].max()) + 1,
+        num_classes=num_classes,
         feature_shape=shape,
         metric=metric,
     )

@@ -59,12 +59,21 @@ class LocalMetadata:
         ]
         return max(finished, key=lambda execution: execution.id, default=None)
 
+    def inputs_of(self, execution: mlmd.Execution) -> dict[str, mlmd.Artifact]:
+        """Return the input artifacts of an execution by input key."""
+        return self._artifacts_of(execution, mlmd.Event.INPUT)
+
     def outputs_of(self, execution: mlmd.Execution) -> dict[str, mlmd.Artifact]:
         """Return the output artifacts of an execution by output key."""
+        return self._artifacts_of(execution, mlmd.Event.OUTPUT)
+
+    def _artifacts_of(
+        self, execution: mlmd.Execution, event_type: int
+    ) -> dict[str, mlmd.Artifact]:
         keys = {
             event.artifact_id: event.path.steps[0].key
             for event in self._store.get_events_by_execution_ids([execution.id])
-            if event.type == mlmd.Event.OUTPUT and event.path.steps
+            if event.type == event_type and event.path.steps
         }
         artifacts = self._store.get_artifacts_by_id(list(keys))
         return {keys[artifact.id]: artifact for artifact in artifacts}

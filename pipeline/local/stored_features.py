@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from graft.contract import split_names
 from graft.contract.errors import UserError
@@ -16,15 +17,17 @@ _REMEDY = "`graft run` with the same config, --data and --output stores them."
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """File patterns of the stored features.
+    """Paths of the stored features.
 
     Attributes:
         train: Pattern of the files of `train`.
         evaluation: Pattern of the files of `eval`.
+        transform_graph: Folder of the Transform graph with their label map.
     """
 
     train: str
     evaluation: str
+    transform_graph: str
 
 
 @dataclass(frozen=True)
@@ -88,18 +91,23 @@ def find_stored_features(
     metadata = LocalMetadata(config.metadata_path)
     for expectation in expectations:
         _check(metadata, config, expectation)
-    artifact = metadata.latest_output(config.name, *source)
+    features = _folder_of(metadata.latest_output(config.name, *source), config)
+    extraction = metadata.latest_execution(config.name, "BottleneckFeatures")
+    inputs = {} if extraction is None else metadata.inputs_of(extraction)
+    return StoredFeatures(
+        train=os.path.join(features, f"Split-{split_names.TRAIN_SPLIT}", "*"),
+        evaluation=os.path.join(features, f"Split-{split_names.EVAL_SPLIT}", "*"),
+        transform_graph=_folder_of(inputs.get("transform_graph"), config),
+    )
+
+
+def _folder_of(artifact: Any, config: PipelineConfig) -> str:
     if artifact is None or not os.path.isdir(artifact.uri):
         raise UserError(
             "The features of the latest run were removed from "
             f"{config.pipeline_folder!r}. {_REMEDY}"
         )
-    return StoredFeatures(
-        *(
-            os.path.join(artifact.uri, f"Split-{split}", "*")
-            for split in (split_names.TRAIN_SPLIT, split_names.EVAL_SPLIT)
-        )
-    )
+    return str(artifact.uri)
 
 
 def _check(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +16,17 @@ from typer.testing import CliRunner, Result
 
 from graft.components.ingestion.fingerprint import fingerprint
 from graft.contract import example_keys
-from graft.contract.errors import UserError
+from graft.contract.errors import DataError, UserError
 from graft.pipeline.cli import app
 from graft.pipeline.config import PipelineConfig, load_config
 
 _WIDTH = 4
 
 
-def _store_features(config: PipelineConfig) -> None:
-    """Leave behind what a run does: metadata, and features of rings of two classes."""
+def _store_features(
+    config: PipelineConfig, class_names: Sequence[str] = ("inner", "outer")
+) -> None:
+    """Write the metadata of a run, its label map, and features of two classes."""
     folder = Path(config.pipeline_folder)
     folder.mkdir(parents=True)
     connection = mlmd.ConnectionConfig()
@@ -34,15 +36,18 @@ def _store_features(config: PipelineConfig) -> None:
     artifact_type = store.put_artifact_type(mlmd.ArtifactType(name="Examples"))
     node_type = store.put_context_type(mlmd.ContextType(name="node"))
     uri = folder / "features"
+    graph = folder / "graph"
+    assets = graph / "transform_fn" / "assets"
+    assets.mkdir(parents=True)
+    (assets / example_keys.CLASS_NAMES_VOCABULARY).write_text("\n".join(class_names))
     for seed, split in enumerate(("train", "eval")):
         (uri / f"Split-{split}").mkdir(parents=True)
         _write(uri / f"Split-{split}" / "data", seed)
-    for node, properties, output in (
-        ("ImageExampleGen", {"data_fingerprint": fingerprint(config.data)}, None),
+    for node, properties in (
+        ("ImageExampleGen", {"data_fingerprint": fingerprint(config.data)}),
         (
             "BottleneckFeatures",
             {"model": config.model.model_dump_json(exclude={"head", "output"})},
-            "features",
         ),
     ):
         execution = mlmd.Execution(
@@ -52,10 +57,15 @@ def _store_features(config: PipelineConfig) -> None:
         for key, value in properties.items():
             execution.custom_properties[key].string_value = value
         pairs = []
-        if output is not None:
-            event = mlmd.Event(type=mlmd.Event.OUTPUT)
-            event.path.steps.add().key = output
-            pairs = [(mlmd.Artifact(type_id=artifact_type, uri=str(uri)), event)]
+        if node == "BottleneckFeatures":
+            for kind, key, path in (
+                (mlmd.Event.INPUT, "transform_graph", graph),
+                (mlmd.Event.OUTPUT, "features", uri),
+            ):
+                event = mlmd.Event(type=kind)
+                event.path.steps.add().key = key
+                artifact = mlmd.Artifact(type_id=artifact_type, uri=str(path))
+                pairs.append((artifact, event))
         context = mlmd.Context(type_id=node_type, name=f"{config.name}.{node}")
         store.put_execution(execution, pairs, [context])
 
@@ -113,6 +123,15 @@ def test_best_config_and_table_and_going_on(config_path: Path) -> None:
     losses = [float(row["eval_loss"]) for row in rows if row["eval_loss"]]
     text = (folder / "best.yaml").read_text()
     assert f"log-loss {min(losses):.4f}" in text.partition("before:")[0]
+
+
+def test_the_number_of_classes_is_that_of_the_label_map(config_path: Path) -> None:
+    # The greatest label is 1, but the label map has three classes. The Trainer refuses
+    # these features, too.
+    _store_features(load_config(config_path), ("inner", "outer", "outside"))
+    result = _tune(str(config_path), "--trials", "1")
+    assert isinstance(result.exception, DataError), result.output
+    assert "none of the classes [2]" in str(result.exception)
 
 
 def _change_model(config_path: Path) -> list[str]:
