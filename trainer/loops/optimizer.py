@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from graft.trainer.config import TrainingConfig
@@ -70,14 +71,18 @@ class _RatePerVariable:
 
     def build(self, variables: Any) -> None:
         super().build(variables)  # type: ignore[misc]
-        self._factors = [
-            self.rate_factors.get(variable.path, 1.0) for variable in variables
-        ]
+        # Keras calls `update_step` with TensorFlow's variables, which have no path. A
+        # variable on several GPUs is one variable per GPU there.
+        strategy = tf.distribute.get_strategy()
+        self._factors = {
+            part.ref(): self.rate_factors.get(variable.path, 1.0)
+            for variable in variables
+            for part in strategy.experimental_local_results(variable.value)
+        }
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         # Keras documents this method for custom optimizers.
-        index = self._get_variable_index(variable)  # type: ignore[attr-defined]
-        rate = learning_rate * self._factors[index]
+        rate = learning_rate * self._factors[variable.ref()]
         super().update_step(gradient, variable, rate)  # type: ignore[misc]
 
     def finalize_variable_values(self, var_list: Any) -> None:

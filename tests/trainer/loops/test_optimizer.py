@@ -70,6 +70,43 @@ def test_steps_are_those_of_keras(name: str, in_graph: bool) -> None:
     assert (received[0].numpy() != _weights()[0].numpy()).all()
 
 
+@pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("name", _PEERS)
+def test_a_part_is_trained_as_by_an_optimizer_with_its_own_rate(
+    name: str, in_graph: bool
+) -> None:
+    """One optimizer with two rates equals two optimizers of Keras with a rate each."""
+    factor = 0.1
+    training = TrainingConfig(
+        optimizer=name, learning_rate=_RATE, weight_decay=0.0, schedule="plateau"
+    )
+    received, expected = _weights(), _weights()
+    ours = build_optimizer(
+        training,
+        learning_rate=_RATE,
+        warmup_epochs=0,
+        epochs=1,
+        steps_per_epoch=_STEPS,
+        rate_factors={received[1].path: factor},
+    )
+    ours.build(received)
+    appliers = [_applying(ours, received)]
+    for variable, rate in zip(expected, (_RATE, factor * _RATE), strict=True):
+        peer = _PEERS[name]()
+        peer.learning_rate, peer.weight_decay = rate, None
+        peer.build([variable])
+        appliers.append(_applying(peer, [variable]))
+    if in_graph:
+        appliers = [tf.function(apply) for apply in appliers]
+    for first, second in _gradients():
+        for apply, gradients in zip(
+            appliers, ([first, second], [first], [second]), strict=True
+        ):
+            apply(gradients)
+    for one, two in zip(received, expected, strict=True):
+        np.testing.assert_allclose(one.numpy(), two.numpy(), rtol=1e-5, atol=1e-6)
+
+
 def test_a_part_has_a_rate_of_its_own() -> None:
     weights = _weights()
     before = [variable.numpy() for variable in weights]
