@@ -22,6 +22,7 @@ from graft.contract.errors import UserError
 from graft.contract.strict_model import StrictModel
 from graft.pipeline.path_checks import check_characters
 from graft.pipeline.validation_messages import describe_mistakes
+from graft.storage.path_hints import hint_about
 from graft.trainer.config import ModelConfig, TrainingConfig
 
 DEFAULT_OUTPUT = "graft_output"
@@ -186,7 +187,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"No such config: {str(path)!r}.{_nearby(path)}") from None
+        hint = hint_about(str(path))
+        raise ConfigError(
+            f"No such config: {str(path)!r}.{f' {hint}' if hint else _nearby(path)}"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{str(path)!r} can't be read: {error}") from error
     try:

@@ -7,7 +7,9 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping
 
-from graft.storage.paths import is_remote
+from graft.storage.drivers import ALLOWED
+from graft.storage.path_hints import hint_about
+from graft.storage.paths import is_remote, scheme_of
 
 # The reader of a SavedModel's variables takes its path for a pattern, and nothing can
 # quote these characters there.
@@ -35,15 +37,24 @@ def check_characters(paths: Mapping[str, str | None], folders: Collection[str]) 
             elif key in folders and letter in _PATTERN_CHARACTERS:
                 reason = "which TensorFlow takes for a file pattern"
             if reason:
+                mend = hint_about(path or "") if letter == "\\" else ""
                 raise ValueError(
                     f"`{key}` must not hold {letter!r}, {reason}. Received: {path!r}. "
-                    "Rename the folder, or name another one."
+                    + (mend or "Rename the folder, or name another one.")
                 )
+        if key != "output" and scheme_of(path or "") == "file":
+            raise ValueError(
+                f"`{key}` must be a path, or a URI of {ALLOWED}. Received: {path!r}. "
+                f"{hint_about(path or '')}"
+            )
     output = paths.get("output") or ""
     if re.match("file:", output, re.IGNORECASE):
+        mend = hint_about(output) or (
+            f"Name another folder, or write {'./' + output!r}."
+        )
         raise ValueError(
             "`output` must not begin with `file:`, which SQLite takes for a URI. "
-            f"Received: {output!r}. Name another folder, or write {'./' + output!r}."
+            f"Received: {output!r}. {mend}"
         )
 
 

@@ -71,11 +71,12 @@ def find_images(arguments: Iterable[str]) -> FoundImages:
             _take_images((each for each in matches if each.is_file()), found, skipped)
         found.left_aside += skipped
         if len(found.paths) == before:
-            reasons = [f"no image at {argument!r}"]
+            reasons = [f"There is no image at {argument!r}"]
             if skipped:
                 reasons.append(f"left aside: {left_aside.describe(skipped)}")
             hint = "" if path.exists() else hint_about(argument)
-            raise FileNotFoundError("; ".join(reasons) + (f". {hint}" if hint else ""))
+            mend = hint or "Give image files, folders of them, or patterns."
+            raise FileNotFoundError(f"{'; '.join(reasons)}. {mend}")
     return found
 
 

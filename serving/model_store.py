@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from graft.serving.errors import ModelNotFoundError
+from graft.storage.path_hints import hint_about
 
 DEFAULT_FOLDER = Path("graft_output") / "serving"
 DEFAULT_NAME = "graft"
@@ -44,8 +45,12 @@ def find_model(folder: Path, name: str | None = None) -> Path:
         return models[wanted]
     if not models:
         raise ModelNotFoundError(
-            f"No model has been pushed to {folder} yet. `graft run` trains one and "
-            "pushes it there; `--model-dir` names another folder."
+            f"No model has been pushed to {folder} yet. "
+            + (
+                hint_about(str(folder))
+                or "`graft run` trains one and pushes it there; `--model-dir` names "
+                "another folder."
+            )
         )
     raise ModelNotFoundError(
         f"There is no model {wanted!r} in {folder}, only: {', '.join(sorted(models))}. "

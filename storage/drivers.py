@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from graft.contract.errors import UserError
+from graft.storage.path_hints import hint_about
 from graft.storage.paths import scheme_of
 
 
@@ -42,6 +43,9 @@ SCHEMES = {
 }
 
 
+ALLOWED = "gs:// or s3://"
+"""The schemes that users may write, for messages."""
+
 _VERSION = "?versionId="
 
 
@@ -57,10 +61,9 @@ def driver_of(path: str) -> tuple[Any, str]:
     """
     scheme = scheme_of(path)
     if scheme not in SCHEMES:
-        allowed = ", ".join(f"{name}://" for name in SCHEMES)
-        raise StorageError(
-            f"A path must be local or begin with one of {allowed}. Received: {path!r}"
-        )
+        hint = hint_about(path)
+        text = f"A path must be local or begin with {ALLOWED}. Received: {path!r}"
+        raise StorageError(f"{text}. {hint}" if hint else text)
     if scheme == "s3" and _VERSION in path:
         # s3fs would drop this part of the name and read another object.
         raise StorageError(

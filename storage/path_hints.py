@@ -6,9 +6,11 @@ import os
 import re
 import urllib.parse
 
-from graft.storage.paths import is_remote, scheme_of
+from graft.storage.paths import is_remote
 
 _DRIVE = re.compile(r"([A-Za-z]):[\\/](.*)", re.DOTALL)
+# `pathlib` leaves one slash of three.
+_FILE_URI = re.compile(r"file:/", re.IGNORECASE)
 _ARCHIVE = re.compile(
     r".*\.(zip|tar|tgz|tbz2|txz|tar\.(gz|bz2|xz|zst)|7z|rar)", re.IGNORECASE | re.DOTALL
 )
@@ -20,7 +22,7 @@ def hint_about(path: str) -> str:  # noqa: PLR0911
     Args:
         path: The path as the user gave it. Folders on its way are listed.
     """
-    if scheme_of(path) == "file":
+    if _FILE_URI.match(path):
         local = urllib.parse.unquote(urllib.parse.urlsplit(path).path)
         return f"Give a local path without `file://`: {local!r}."
     if is_remote(path):

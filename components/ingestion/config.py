@@ -210,13 +210,13 @@ class DataConfig(BaseModel):
             groups = re.compile(pattern).groupindex
         except re.error as error:
             raise ValueError(
-                f"`class_pattern` must be a regular expression: {error}. "
-                f"Received: {pattern!r}"
+                f"`class_pattern` must be a regular expression, such as "
+                f"(?P<class>.+)_\\d+: {error}. Received: {pattern!r}"
             ) from error
         if "class" not in groups:
             raise ValueError(
-                "`class_pattern` must have a group (?P<class>...). "
-                f"Received: {pattern!r}"
+                "`class_pattern` must have a group (?P<class>...), such as "
+                f"(?P<class>.+)_\\d+. Received: {pattern!r}"
             )
         return pattern
 

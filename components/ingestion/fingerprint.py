@@ -78,7 +78,8 @@ def _manifest_entries(path: str, layout: str, config: DataConfig) -> list[FileEn
     for entry in read_manifest(path, layout, config).entries:
         described = json.dumps((entry.label, entry.role, entry.columns))
         entries.append(FileEntry("", described, 0, 0))
-        image_path = image_files.path_of(entry.path)
+        where = f"{path!r}, line {entry.line}"
+        image_path = image_files.path_of(entry.path, where)
         if is_remote(image_path):
             entries.append(FileEntry("", entry.path, 0, 0))
         else:

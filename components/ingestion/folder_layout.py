@@ -105,7 +105,8 @@ def _given_format(folder: Folder, config: DataConfig) -> FolderLayout:
         if "train" not in top or "val" not in top:
             raise DataError(
                 "`format: tiny_imagenet` needs the folders train and val. Received: "
-                f"folders {some_of(top) or 'none'}."
+                f"folders {some_of(top) or 'none'}. Give the folder that holds "
+                "them, or another `format`."
             )
         return FolderLayout("tiny_imagenet")
     folders_of: dict[str, list[str]] = {}
@@ -120,7 +121,8 @@ def _given_format(folder: Folder, config: DataConfig) -> FolderLayout:
         raise DataError(
             f"`format: {config.format}` needs a folder train"
             + (" that holds class folders. " if config.format == "pre_split" else ". ")
-            + f"Received: folders {some_of(top) or 'none'}."
+            + f"Received: folders {some_of(top) or 'none'}. Rename yours, or "
+            "name it by `split_folders`."
         )
     twice = [name for names in folders_of.values() if len(names) > 1 for name in names]
     if twice:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 
 from graft.components.ingestion.source import some_of
 from graft.contract.errors import DataError
 from graft.storage import files
+from graft.storage.drivers import ALLOWED, SCHEMES
 from graft.storage.left_aside import kind_of_file
-from graft.storage.paths import is_remote, join, name_of, parent_of
+from graft.storage.path_hints import hint_about
+from graft.storage.paths import is_remote, join, name_of, parent_of, scheme_of
 
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/](?!/)|\\\\")
 _IMAGE_EXTENSIONS = frozenset(".jpg .jpeg .png .gif .bmp .webp".split())
 
 
@@ -29,16 +33,21 @@ class ManifestFiles:
         self._folder = join(folder, image_folder) if image_folder else folder
         self._names_by_stem: dict[str, dict[str, list[str]]] = {}
 
-    def path_of(self, name: str) -> str:
+    def path_of(self, name: str, where: str) -> str:
         """Return the path of an image. The file may be missing.
 
         Args:
             name: The image's path in the manifest.
+            where: The manifest and the line, for a message.
 
         Raises:
-            DataError: Several files have this stem.
+            DataError: Several files have this stem, or the path is one of another
+                system.
         """
         path = join(self._folder, name)
+        foreign = _foreign(name)
+        if foreign and not self._exists(path):
+            raise DataError(f"{where}: the image's path is {name!r}, {foreign}.")
         if os.path.splitext(name)[1].lower() in _IMAGE_EXTENSIONS and (
             "\\" not in name or self._exists(path)
         ):
@@ -53,8 +62,8 @@ class ManifestFiles:
         found = self._stems_of(folder).get(name_of(path), [])
         if len(found) > 1:
             raise DataError(
-                f"The manifest names the image {name!r}, which may be any of "
-                f"{some_of(sorted(found))} in {folder!r}. Write the extension, too."
+                f"{where}: the image {name!r} may be any of {some_of(sorted(found))} "
+                f"in {folder!r}. Write the extension, too."
             )
         return join(folder, found[0]) if found else path
 
@@ -70,3 +79,21 @@ class ManifestFiles:
                         stems[os.path.splitext(name)[0]].append(name)
             self._names_by_stem[folder] = stems
         return self._names_by_stem[folder]
+
+
+def _foreign(name: str) -> str:
+    """Say what a path of another system is, and what to write; "" for other paths."""
+    if _WINDOWS.match(name):
+        return (
+            "a path of Windows. Write it from the manifest's folder, such as "
+            "'cat/1.jpg', or from the folder that `image_folder` names"
+        )
+    scheme = scheme_of(name)
+    if scheme == "file":
+        return f"a URI. {hint_about(name).rstrip('.')}"
+    if scheme and scheme not in SCHEMES:
+        return (
+            f"a URI of {scheme}://. Download the images, or copy them to {ALLOWED}, "
+            "and write their paths there"
+        )
+    return ""

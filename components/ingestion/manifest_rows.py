@@ -60,7 +60,8 @@ def read_rows(path: str, layout: str, config: DataConfig) -> Iterator[Row]:
                 yield from _json_rows(lines, path, config)
     except OSError as error:
         raise DataError(
-            f"The manifest {path!r} can't be read: {error.strerror or error}."
+            f"The manifest {path!r} can't be read: {error.strerror or error}. Give "
+            "this user the right to read it, or copy it."
         ) from error
 
 
@@ -251,13 +252,13 @@ def _require_columns(
     if not missing:
         return
     hints = [
-        f"did you mean {match[0]!r}?"
+        f" Did you mean {match[0]!r}?"
         for name in missing
         if (match := difflib.get_close_matches(name, found, n=1))
     ]
     raise DataError(
         f"{where!r} lacks the columns {some_of(missing)}. "
-        f"Received: columns {[*found]!r}{hint}. {' '.join(hints)} Add them, or name "
+        f"Received: columns {[*found]!r}{hint}.{''.join(hints)} Add them, or name "
         "yours by `path_column` and `label_column`."
     )
 

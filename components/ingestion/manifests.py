@@ -121,7 +121,8 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
         splits[TRAIN_ROLE] = (TRAIN_SPLIT,)
     image_files = ManifestFiles(folder, config.image_folder)
     for entry in manifest.entries:
-        image_path = image_files.path_of(entry.path)
+        where = f"{path!r}, line {entry.line}"
+        image_path = image_files.path_of(entry.path, where)
         size = None
         if not is_remote(image_path):
             size = listing.entry_of(image_path, entry.path).size
@@ -129,7 +130,7 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
             ImageRef(
                 image_path,
                 entry.path,
-                found.class_of(entry.label, f"{path!r}, line {entry.line}"),
+                found.class_of(entry.label, where),
                 source,
                 splits[entry.role] if entry.role else SPLITS,
                 size,

@@ -102,7 +102,10 @@ def _images_of(
             try:
                 features = tf.train.Example.FromString(record).features.feature
             except Exception as error:
-                raise DataError(f"{where} is not a tf.Example: {error}.") from error
+                raise DataError(
+                    f"{where} is not a tf.Example: {error}. "
+                    "Write one tf.Example for each image."
+                ) from error
             for key in (image_key, label_key):
                 if key not in features:
                     raise DataError(

@@ -123,7 +123,8 @@ def _roboflow_table(root: str, name: str) -> _Table:
                 table.add(row[0].strip(), label, rows.line_num)
     except csv.Error as error:
         raise DataError(
-            f"{where}, line {rows.line_num}: not valid CSV: {error}."
+            f"{where}, line {rows.line_num}: not valid CSV: {error}. Close every "
+            "double quote in its line."
         ) from error
     return table
 
@@ -149,8 +150,13 @@ def _one_class(row: list[str], header: list[str], where: str) -> str:
 def _text(root: str, name: str) -> str:
     path = join(root, name)
     if not files.is_file(path):
-        raise DataError(f"The label table {path!r} is missing.")
+        raise DataError(
+            f"The label table {path!r} is missing. Copy it there, or set `format` to "
+            "another layout."
+        )
     try:
         return files.read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path!r} is not UTF-8 text ({error.reason}).") from error
+        raise DataError(
+            f"{path!r} is not UTF-8 text ({error.reason}). Save the file as UTF-8."
+        ) from error

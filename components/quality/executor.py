@@ -237,7 +237,7 @@ def _fail_if_told(found: dict[str, list[Finding]], config: DataQualityConfig) ->
     for name, findings in found.items():
         if config.policy_of(name) != "fail" or not findings:
             continue
-        lines.append(f"{TITLES[name]}: {len(findings)}")
+        lines.append(f"`data_quality.{name}`: {TITLES[name]}: {len(findings)}")
         for finding in findings[:_MOST_IN_MESSAGE]:
             other = f" and {finding.other.filename!r}" if finding.other else ""
             lines.append(f"  {finding.example.filename!r}{other}: {finding.message}")
@@ -245,7 +245,7 @@ def _fail_if_told(found: dict[str, list[Finding]], config: DataQualityConfig) ->
         raise DataError(
             "The data failed checks of `data_quality`:\n"
             + "\n".join(lines)
-            + "\nCorrect the data, or set the policy to `warn` or `drop`."
+            + "\nCorrect the data, or set these policies to `warn` or `drop`."
         )
 
 

@@ -15,6 +15,7 @@ from tfx.types import standard_artifacts
 
 from graft.contract.errors import DataError
 from graft.storage import atomic, files, hashing
+from graft.storage.path_hints import hint_about
 
 FILE_NAME = "schema.pbtxt"
 
@@ -47,7 +48,7 @@ def CuratedSchema(
     if not files.exists(path):
         raise DataError(
             f"`data_validation.schema_path` must name an existing file. Received: "
-            f"{path!r}"
+            f"{path!r}. {hint_about(path) or 'Check the spelling.'}"
         )
     text = files.read_text(path)
     try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from graft.contract.errors import UserError
 from graft.pipeline.config import METADATA_FILE, PIPELINES_FOLDER
+from graft.storage.path_hints import hint_about
 
 if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -97,8 +98,11 @@ def find_metadata(output: Path, pipeline: str | None) -> Path:
         return next(iter(stores.values()))
     if not stores:
         raise UserError(
-            f"No pipeline has run with its output in {str(output)!r}. `graft run` runs "
-            "one; `--output` names another folder."
+            f"No pipeline has run with its output in {str(output)!r}. "
+            + (
+                hint_about(str(output))
+                or "`graft run` runs one; `--output` names another folder."
+            )
         )
     if pipeline not in stores:
         received = "" if pipeline is None else f" Received: {pipeline!r}"

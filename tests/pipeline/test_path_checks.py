@@ -92,3 +92,35 @@ def test_a_path_that_sqlite_cannot_open_is_refused(length: int, allowed: bool):
     else:
         with pytest.raises(ValueError, match=r"too long.*at most 500 bytes"):
             check_local_output(config.output, config.metadata_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "hint"),
+    [
+        ("output", r"C:\out", "This is a path of Windows. Under WSL"),
+        ("output", r"out\run", "Write `/` between folders, not `\\`: 'out/run'."),
+        ("output", "file:///tmp/out", "without `file://`: '/tmp/out'."),
+        ("output", "file:out", "or write './file:out'."),
+        ("features.cache", "file:///tmp/a", "without `file://`: '/tmp/a'."),
+        ("push.destination", "FILE:///tmp/a", "without `file://`: '/tmp/a'."),
+        ("data.path", "file:///tmp/a", "a URI of gs:// or s3://. Received"),
+    ],
+)
+def test_a_refused_path_comes_with_what_to_write(key: str, path: str, hint: str):
+    with pytest.raises(ConfigError) as caught:
+        _load(key, path)
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        (r"configs\a.yaml", "Write `/` between folders, not `\\`: 'configs/a.yaml'."),
+        ("file:///tmp/a.yaml", "without `file://`: '/tmp/a.yaml'."),
+        (Path("file:///tmp/a.yaml"), "without `file://`: '/tmp/a.yaml'."),
+    ],
+)
+def test_a_config_that_is_not_there_comes_with_what_to_write(path, hint: str):
+    with pytest.raises(ConfigError, match="No such config") as caught:
+        load_config(path)
+    assert hint in str(caught.value)

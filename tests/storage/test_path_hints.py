@@ -26,6 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (r"..\photos", r"Write `/` between folders, not `\`: '../photos'."),
         (r"Photos\Cat", "'Photos/Cat'; that exists"),
         ("file:///tmp/a%20b", "without `file://`: '/tmp/a b'"),
+        ("file:/tmp/a", "without `file://`: '/tmp/a'"),
         ("~/photos", "`~` stands for '"),
         ("photos.zip", "Unpack it first"),
         ("photos.tar.gz", "Unpack it first"),

@@ -39,7 +39,7 @@ BAD_CSV = {
     "other columns": (
         "path,lable\na.png,cat\n",
         "lacks the columns 'label'. Received: columns ['path', 'lable']. "
-        "did you mean 'lable'?",
+        "Did you mean 'lable'? Add them",
     ),
     "other columns by semicolons": (
         "file;lable\na.png;cat\n",

@@ -10,6 +10,7 @@ import pytest
 
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.fingerprint import fingerprint
+from graft.components.ingestion.listing import list_images
 from graft.components.ingestion.manifests import read_manifest
 from graft.contract.errors import DataError
 
@@ -78,3 +79,41 @@ def test_two_labels_of_one_image_under_other_names(
         DataError, match=r"'a.png' = 'copy.png' \(labels 'cat', 'dog'\)"
     ):
         run_ingestion(tmp_path / "list.csv")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (r"C:\photos\a.jpg", "a path of Windows. Write it from the manifest's folder"),
+        ("C:/photos/a.jpg", "a path of Windows"),
+        (r"\\server\photos\a.jpg", "a path of Windows"),
+        ("file:///data/a%20b.jpg", "a URI. Give a local path without `file://`: '/data"),
+        ("https://example.com/a.jpg", "a URI of https://. Download the images"),
+    ],
+)
+def test_a_path_of_another_system_is_named(
+    tmp_path: Path, path: str, message: str
+) -> None:
+    manifest = tmp_path / "list.csv"
+    manifest.write_text(f"path,label\na.png,cat\n{path},dog\n")
+    config = DataConfig(path=str(manifest))
+    for read in (fingerprint, lambda config: list_images(config, "unused")):
+        with pytest.raises(DataError) as caught:
+            read(config)
+        assert f"line 3: the image's path is {path!r}, {message}" in str(caught.value)
+
+
+def test_a_file_may_be_called_like_a_path_of_windows(tmp_path: Path) -> None:
+    (tmp_path / r"C:\a.jpg").write_text("an image")
+    manifest = tmp_path / "list.csv"
+    manifest.write_text("path,label\nC:\\a.jpg,cat\nb.jpg,dog\n")
+    first = list_images(DataConfig(path=str(manifest)), "unused").refs[0]
+    assert first.size == len("an image")
+
+
+def test_a_name_with_several_extensions_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "a.png").touch()
+    (tmp_path / "list.csv").write_text("path,label\nb,cat\na,dog\n")
+    with pytest.raises(DataError, match=r"line 3: the image 'a' may be any of 'a\.jpg'"):
+        fingerprint(DataConfig(path=str(tmp_path / "list.csv")))

@@ -229,5 +229,5 @@ def test_no_such_remote_folder(remote: str):
 
 
 def test_an_unknown_file_system():
-    with pytest.raises(UserError, match=r"begin with one of .*s3://.*'ftp://"):
+    with pytest.raises(UserError, match=r"begin with .*s3://.*'ftp://"):
         list_images(DataConfig(path="ftp://host/folder"), "unused")

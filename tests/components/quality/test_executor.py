@@ -159,5 +159,6 @@ def test_fail_names_the_images_and_the_way_out(check: Check) -> None:
         check(leaks="fail", blank="warn")
     message = str(raised.value)
     assert "'copy of test.png' and 'original.png'" in message
-    assert "set the policy to `warn` or `drop`" in message
+    assert "`data_quality.leaks`: " in message
+    assert "set these policies to `warn` or `drop`" in message
     assert "blank" not in message
