@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from graft.contract.counts import counted
 from graft.contract.image_signatures import HEAD_BYTES, has_image_signature
 from graft.storage import left_aside
 from graft.storage.image_folder import kinds_of_ignored, list_image_folder
@@ -40,8 +41,8 @@ class FoundImages:
         number = self.left_aside.total()
         if not number:
             return ""
-        files = "file" if number == 1 else "files"
-        return f"{number} {files} left aside: {left_aside.describe(self.left_aside)}\n"
+        kinds = left_aside.describe(self.left_aside)
+        return f"{counted(number, 'file')} left aside: {kinds}\n"
 
 
 def find_images(arguments: Iterable[str]) -> FoundImages:

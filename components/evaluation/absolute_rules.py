@@ -11,6 +11,7 @@ from typing import Any
 from graft.components.evaluation.comparison import FLOAT_NOISE
 from graft.components.evaluation.config import GateConfig
 from graft.components.evaluation.verdict import RuleResult
+from graft.contract.counts import agree, counted
 
 _MOST_NAMED = 5
 
@@ -106,7 +107,7 @@ def missed_class_rule(classes: tuple[dict[str, Any], ...]) -> Iterator[RuleResul
         for each in missed[:_MOST_NAMED]
     )
     more = len(missed) - _MOST_NAMED
-    what = "1 class gets" if len(missed) == 1 else f"{len(missed):,} classes get"
+    what = f"{counted(len(missed), 'class')} {agree(len(missed), 'gets', 'get')}"
     yield RuleResult(
         rule="missed_classes",
         subject="classes",

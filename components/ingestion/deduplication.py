@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef, printable
 from graft.components.ingestion.source import some_of
+from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.contract.split_names import EVAL_SPLIT, TEST_SPLIT
 
@@ -124,7 +125,7 @@ def _apply_fail_policies(groups: list[CopyGroup], config: DataConfig) -> None:
     conflicts = [group for group in groups if group.kind == "label_conflict"]
     if conflicts and config.duplicate_label_policy == "fail":
         raise DataError(
-            f"{len(conflicts)} images exist under more than one label: "
+            f"{counted(len(conflicts), 'image')} under more than one label: "
             f"{_described(conflicts)}. Delete the wrong copies, or set "
             "`duplicate_label_policy` to 'drop' (use none of them) or 'keep' (use one "
             "under each label)."
@@ -132,7 +133,7 @@ def _apply_fail_policies(groups: list[CopyGroup], config: DataConfig) -> None:
     leaks = [group for group in groups if group.kind == "leak"]
     if leaks and config.leak_policy == "fail":
         raise DataError(
-            f"{len(leaks)} images exist in more than one given split: "
+            f"{counted(len(leaks), 'image')} in more than one given split: "
             f"{_described(leaks)}. Delete the copies, or set `leak_policy` to "
             "'drop_from_train'."
         )

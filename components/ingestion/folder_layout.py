@@ -21,6 +21,7 @@ from graft.components.ingestion.layout_detection import detect_layout
 from graft.components.ingestion.layout_options import Table
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import TRAIN_ROLE
+from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.storage import files
 from graft.storage.image_folder import list_image_folder
@@ -91,9 +92,10 @@ def _given_splits(folder: Folder, config: DataConfig) -> FolderLayout:
             if config.class_pattern is None and not found.filled:
                 raise DataError(
                     f"`split_folders.{role}` must name a folder of class folders. "
-                    f"Received: {path!r}, in which {len(found.images)} images lie "
-                    "directly. Name another folder, or set `class_pattern` to read the "
-                    "classes from the file names."
+                    f"Received: {path!r}, which holds "
+                    f"{counted(len(found.images), 'image')} directly. Name another "
+                    "folder, or set `class_pattern` to read the classes from the file "
+                    "names."
                 )
     return FolderLayout("pre_split", {role: p for role, p in given.items() if p})
 

@@ -13,6 +13,7 @@ from graft.components.ingestion.layout_answers import FolderLayout, SplitFolders
 from graft.components.ingestion.source import Listing, class_name_of, some_of
 from graft.components.ingestion.split_tables import read_split_tables
 from graft.components.ingestion.splitting import splits_of_roles
+from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS
 from graft.storage.image_folder import kinds_of_ignored
@@ -85,9 +86,8 @@ def _list_pre_split(
         listing.refs.append(_ref(entry, class_name, source, split))
     if unlabelled:
         listing.warnings.append(
-            f"{unlabelled.total()} images lie directly in "
-            f"{some_of([*unlabelled])}, not in a class folder. They have no label and "
-            "are left aside."
+            f"Left aside: {counted(unlabelled.total(), 'image')} directly in "
+            f"{some_of([*unlabelled])}, where no class folder says the label."
         )
     _warn_of_outside(listing, outside)
     _warn_of_nested(listing, nested)
@@ -123,8 +123,8 @@ def _list_class_folders(tree: Tree, root: str) -> Listing:
         listing.refs.append(_ref(entry, class_name, source, SPLITS))
     if unlabelled:
         listing.warnings.append(
-            f"{len(unlabelled)} files lie directly in {root!r}, not in a class folder. "
-            f"They have no label and are left aside ({some_of(unlabelled)})."
+            f"Left aside: {counted(len(unlabelled), 'file')} directly in {root!r}, "
+            f"where no class folder says the label ({some_of(unlabelled)})."
         )
     _warn_of_nested(listing, nested)
     _note_empty_classes(
@@ -168,13 +168,13 @@ def _list_by_pattern(
             "`class_pattern` must match the whole "
             + ("path of an image. " if "/" in pattern else "name of an image, without ")
             + ("" if "/" in pattern else "its extension. ")
-            + f"Received: {pattern!r}, which matches none of {len(left)} files, such "
-            f"as {some_of(left[:1]) or 'none'}."
+            + f"Received: {pattern!r}, which matches none of "
+            f"{counted(len(left), 'file')}, such as {some_of(left[:1]) or 'none'}."
         )
     if left:
         listing.warnings.append(
-            f"{len(left)} files don't match `class_pattern`, or don't lie in a split "
-            f"folder. They are left aside ({some_of(left)})."
+            f"Left aside: {counted(len(left), 'file')} that `class_pattern` does not "
+            f"match, or outside of the split folders ({some_of(left)})."
         )
     roles = {role for _, _, role in found}
     splits = splits_of_roles({r for r in roles if r}, config.validation_becomes)
@@ -203,13 +203,13 @@ def _list_labelled_splits(
         listing.refs.append(_ref(entry, class_name, entry.parts[0], splits[role]))
     if left:
         listing.warnings.append(
-            f"{left.total()} images in {some_of(sorted(left))} have no label and are "
-            "left aside."
+            f"Left aside: {counted(left.total(), 'image')} without a label in "
+            f"{some_of(sorted(left))}."
         )
     missing = sorted(set(labelled) - {entry.name for entry in tree.files})
     if missing:
         listing.warnings.append(
-            f"The label tables name {len(missing)} files that don't exist: "
+            f"The label tables name {counted(len(missing), 'missing file')}: "
             f"{some_of(missing)}."
         )
     return listing
@@ -247,8 +247,8 @@ def _warn_of_outside(listing: Listing, outside: Counter[str]) -> None:
     if outside:
         names = [f"{name} ({number})" for name, number in sorted(outside.items())]
         listing.warnings.append(
-            f"{outside.total()} images don't lie in a split folder and are left aside: "
-            f"{some_of(names)}."
+            f"Left aside: {counted(outside.total(), 'image')} outside of the split "
+            f"folders: {some_of(names)}."
         )
 
 

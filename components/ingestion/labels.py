@@ -11,6 +11,7 @@ import math
 import re
 from typing import Any
 
+from graft.contract.counts import counted
 from graft.contract.errors import DataError
 
 # A greater float may have lost digits.
@@ -50,9 +51,9 @@ def text_of_label(value: object) -> str:
             )
         return _digits(int(value))
     if isinstance(value, list):
-        raise ValueError(f"is a list of {len(value)} values. {ONE_LABEL}")
+        raise ValueError(f"is a list of {counted(len(value), 'value')}. {ONE_LABEL}")
     if isinstance(value, dict):
-        raise ValueError(f"is an object of {len(value)} keys. {ONE_LABEL}")
+        raise ValueError(f"is an object of {counted(len(value), 'key')}. {ONE_LABEL}")
     raise ValueError("is blank. Complete the line or delete it")
 
 
@@ -74,7 +75,7 @@ def text_of_feature(feature: Any) -> str:
     kind = feature.WhichOneof("kind")
     values = list(getattr(feature, kind).value) if kind else []
     if len(values) != 1:
-        raise ValueError(f"has {len(values)} values. {ONE_LABEL}")
+        raise ValueError(f"has {counted(len(values), 'value')}. {ONE_LABEL}")
     (value,) = values
     if kind == "float_list":
         raise ValueError(
@@ -97,7 +98,9 @@ def shown(value: object) -> str:
     except (TypeError, ValueError):
         text = str(value)
     cut = text[:_MOST_CHARACTERS_SHOWN]
-    more = f" and {len(text) - len(cut)} more characters" if cut != text else ""
+    more = (
+        f" and {counted(len(text) - len(cut), 'more character')}" if cut != text else ""
+    )
     quoted = repr(cut) if isinstance(value, str) else cut
     return f"{quoted}{more}"
 

@@ -18,6 +18,7 @@ from graft.components.ingestion.splitting import (
     VALIDATION_ROLE,
 )
 from graft.contract.class_name import class_name_of
+from graft.contract.counts import counted
 
 FolderFormat = Literal["folders", "pre_split", "tiny_imagenet", "roboflow"]
 SplitFolders = Mapping[str, tuple[str, ...]]
@@ -80,7 +81,7 @@ def describe_classes(images: Mapping[str, int]) -> str:
         except ValueError:  # ingestion will refuse it, and say why
             classes[text] += number
     shown = some_of([f"{name} ({number})" for name, number in sorted(classes.items())])
-    return f"{len(classes)} classes: {shown}"
+    return f"{counted(len(classes), 'class')}: {shown}"
 
 
 def settings_as_arguments(option: Option, root: str) -> str:

@@ -38,6 +38,7 @@ from graft.components.ingestion.layout_options import (
 )
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import TRAIN_ROLE, VALIDATION_ROLE
+from graft.contract.counts import counted
 
 _TINY_IMAGENET_LABELS = "val_annotations.txt"
 _ROBOFLOW_LABELS = "_classes.csv"
@@ -101,8 +102,8 @@ def _known_layout(root: Folder) -> FolderLayout | None:
 def _ask_about_flat_images(root: Folder, tables: Sequence[Table]) -> Question:
     number = len(root.images)
     return Question(
-        f"No class folders: {number} files lie directly in the folder, such as "
-        f"{some_of(root.images[:1])}. Move each image into a folder named after its "
+        f"No class folders: {counted(number, 'file')} directly in the folder, such "
+        f"as {some_of(root.images[:1])}. Move each image into a folder named after its "
         "class, or give a manifest with the columns path and label.",
         flat_options(root, tables),
     )
@@ -242,8 +243,9 @@ def _doubt_about_splits(  # noqa: PLR0911
     validation = folder_of.get(VALIDATION_ROLE)
     if validation is not None and validation.is_flat:
         return (
-            f"The {validation.total} images in {validation.name!r} have no label, "
-            "because they don't lie in class folders. So they can't judge a model."
+            f"{validation.name!r} has no class folders, so that nothing says the label "
+            f"of its {counted(validation.total, 'image')}. Without labels they can't "
+            "judge a model."
         )
     classes = {child.name for child in train.filled}
     for folder in folder_of.values():

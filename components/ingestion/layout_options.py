@@ -18,6 +18,7 @@ from graft.components.ingestion.layout_answers import (
     describe_classes,
 )
 from graft.components.ingestion.source import some_of
+from graft.contract.counts import counted
 
 _LABEL_COLUMNS = (
     "label labels class class_name classname category target breed species y type"
@@ -146,8 +147,8 @@ def _table_options(root: Folder, tables: Sequence[Table]) -> Iterator[Option]:
         yield Option(
             settings,
             f"the images that {table.name} names, in {folder.path or 'its folder'} "
-            f"({len(folder.images) or folder.total} images); labels from the column "
-            f"{label!r}{note}",
+            f"({counted(len(folder.images) or folder.total, 'image')}); labels from "
+            f"the column {label!r}{note}",
         )
 
 
@@ -219,7 +220,7 @@ def meaning_of(root: Folder, layout: FolderLayout) -> str:
     if layout.format == "folders":
         return _classes_of(root)
     if layout.format != "pre_split":
-        return f"the layout {layout.format}, {root.total} images"
+        return f"the layout {layout.format}, {counted(root.total, 'image')}"
     classes: Counter[str] = Counter()
     parts = []
     for role, paths in layout.split_folders.items():
@@ -232,8 +233,8 @@ def meaning_of(root: Folder, layout: FolderLayout) -> str:
                 classes[child.name] += child.total
                 number += child.total
         if number:
-            parts.append(f"{role} {number}")
-    return f"splits: {', '.join(parts)} images; {describe_classes(classes)}"
+            parts.append(f"{role} {counted(number, 'image')}")
+    return f"splits: {', '.join(parts)}; {describe_classes(classes)}"
 
 
 def _classes_of(root: Folder) -> str:

@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.labels import shown
 from graft.components.ingestion.source import some_of
+from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.storage import files
 
@@ -122,8 +123,9 @@ def _csv_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:
                 else "Complete the line: a cell may be blank, but not missing"
             )
             raise DataError(
-                f"{path!r}, line {number}: {_cells(cells)}, the header has "
-                f"{len(names)}. {mend}. Received: {shown(delimiter.join(cells))}."
+                f"{path!r}, line {number}: {counted(len(cells), 'cell')}, the "
+                f"header has {len(names)}. {mend}. "
+                f"Received: {shown(delimiter.join(cells))}."
             )
         if [cell.strip() for cell in cells] == names:
             raise DataError(
@@ -283,7 +285,3 @@ def _require_distinct(names: Sequence[str], where: str, config: DataConfig) -> N
                 f"{where}: the columns {some_of(same)} have the same name. Received: "
                 f"columns {[*names]!r}. Rename or delete one."
             )
-
-
-def _cells(cells: list[str]) -> str:
-    return f"{len(cells)} cell" + ("" if len(cells) == 1 else "s")

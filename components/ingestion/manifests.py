@@ -18,6 +18,7 @@ from graft.components.ingestion.splitting import (
     TRAIN_ROLE,
     splits_of_roles,
 )
+from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS, TRAIN_SPLIT
 from graft.storage import listing
@@ -86,8 +87,8 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
     if not entries:
         raise DataError(f"The manifest {path!r} names no images. Add lines to it.")
     warnings = [
-        f"Column {position} of {path!r} has no name in the header. Its {number} values "
-        "are left aside."
+        f"Column {position} of {path!r} has no name in the header. Left aside: its "
+        f"{counted(number, 'value')}."
         for position, number in sorted(nameless.items())
     ]
     return Manifest(entries, warnings)

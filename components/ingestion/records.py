@@ -19,6 +19,7 @@ from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.record_labels import RecordLabels
 from graft.components.ingestion.source import Listing
 from graft.components.ingestion.splitting import ROLE_OF_NAME, splits_of_roles
+from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.contract.example_keys import FILENAME_KEY, SOURCE_KEY
 from graft.contract.split_names import SPLITS
@@ -116,8 +117,8 @@ def _images_of(
             images = features[image_key].bytes_list.value
             if len(images) > 1:
                 raise DataError(
-                    f"{where}: the image {image_key!r} has {len(images)} values. Write "
-                    "a record for each image."
+                    f"{where}: the image {image_key!r} has "
+                    f"{counted(len(images), 'value')}. Write a record for each image."
                 )
             encoded = images[0] if images else b""
             ref = ImageRef(

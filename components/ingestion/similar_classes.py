@@ -15,6 +15,7 @@ from typing import NamedTuple
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.source import Listing
 from graft.contract.class_name import INVISIBLE
+from graft.contract.counts import counted
 from graft.contract.errors import DataError
 
 _MOST_GROUPS_IN_A_MESSAGE = 5
@@ -179,7 +180,9 @@ def _described(group: _Group) -> str:
     (first, _), *others = group.counts
     differences = sorted({_difference(first, other) for other, _ in others})
     shown = group.counts[:_MOST_NAMES_OF_A_GROUP]
-    names = ", ".join(f"{_escaped(name)} ({number} images)" for name, number in shown)
+    names = ", ".join(
+        f"{_escaped(name)} ({counted(number, 'image')})" for name, number in shown
+    )
     more = len(group.counts) - len(shown)
     return (
         names
@@ -215,7 +218,7 @@ def _shortened(sentences: list[str]) -> list[str]:
     more = len(sentences) - _MOST_GROUPS_IN_A_MESSAGE
     shown = sentences[:_MOST_GROUPS_IN_A_MESSAGE]
     return (
-        [*shown, f"And {more} more groups of names that look alike."]
+        [*shown, f"And {counted(more, 'more group')} of names that look alike."]
         if more > 0
         else shown
     )

@@ -8,6 +8,7 @@ import io
 from graft.components.ingestion.layout_answers import FolderLayout
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import TRAIN_ROLE, VALIDATION_ROLE
+from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.storage import files
 from graft.storage.listing import Tree
@@ -135,7 +136,7 @@ def _one_class(row: list[str], header: list[str], where: str) -> str:
     if len(row) != len(header) or not set(cells) <= {"0", "1"}:
         raise DataError(
             f"{where} must hold a file name, and a 0 or 1 for each of "
-            f"{len(header) - 1} classes. Received: {some_of(row)}."
+            f"{counted(len(header) - 1, 'class')}. Received: {some_of(row)}."
         )
     names = [name for name, cell in zip(header[1:], cells, strict=True) if cell == "1"]
     if len(names) != 1:

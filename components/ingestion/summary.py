@@ -14,6 +14,7 @@ from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.moving import Move
 from graft.components.ingestion.source import Listing, some_of
 from graft.components.ingestion.transforms import Quarantined, ShardCounts
+from graft.contract.counts import agree, counted
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS, TRAIN_SPLIT
 from graft.storage.left_aside import describe
@@ -176,27 +177,29 @@ def _warn_of_unused_files(
         yield f"Files that are not images were left aside: {kinds}."
     if quarantined:
         yield (
-            f"{len(quarantined)} images can't be used and are quarantined, such as "
+            f"{counted(len(quarantined), 'image')} can't be used and "
+            f"{agree(len(quarantined), 'is', 'are')} quarantined, such as "
             f"{quarantined[0].filename!r}: {quarantined[0].reason}."
         )
     described = {
-        "duplicate": "exact copies of other images were dropped",
-        "leak": "images of a held-out split were also in another split, and were "
-        "dropped there",
-        "label_conflict": "images with more than one label were dropped",
+        "duplicate": "exact copies of other images",
+        "leak": "images of a held-out split that were also in another split",
+        "label_conflict": "images with more than one label",
     }
     for kind, number in copies.items():
         if number:
-            yield f"{number} {described[kind]}."
+            yield f"Dropped, since they are {described[kind]}: {number:,}."
 
 
 def _warn_of_moves(moves: Sequence[Move]) -> Iterator[str]:
     if moves:
         class_names = sorted({move.class_name for move in moves})
         yield (
-            f"Hashing left a split without images of {len(class_names)} rare classes "
-            f"({some_of(class_names)}). {len(moves)} images of them were moved to "
-            "fill it. They may move again while these classes grow."
+            f"Hashing left a split without images of "
+            f"{counted(len(class_names), 'rare class')} ({some_of(class_names)}). "
+            f"Moved to fill it: {counted(len(moves), 'image')}, which may move again "
+            "while "
+            f"{agree(len(class_names), 'this class grows', 'these classes grow')}."
         )
 
 
@@ -231,8 +234,8 @@ def require_usable(
         )
         more = num_bad - _MOST_BAD_IMAGES_IN_A_MESSAGE
         raise DataError(
-            f"{num_bad} of {num_read} images can't be used; `max_bad_fraction` allows "
-            f"{config.max_bad_fraction:.1%}, there are "
+            f"{num_bad} of {counted(num_read, 'image')} can't be used; "
+            f"`max_bad_fraction` allows {config.max_bad_fraction:.1%}, there are "
             f"{num_bad / num_read:.1%}:\n{shown}"
             + (f"\n  and {more} more" if more > 0 else "")
             + "\nRepair or delete them, or raise `max_bad_fraction`."
@@ -244,7 +247,8 @@ def require_usable(
     for split in SPLITS:
         if summary.splits[split] == 0 and config.splits.of(split) > 0:
             raise DataError(
-                f"The split {split!r} got none of the {summary.num_written} images. "
+                f"The split {split!r} got none of "
+                f"{counted(summary.num_written, 'image')}. "
                 "Add images without a given split, at least three of a class, or give "
                 "images to this split."
             )

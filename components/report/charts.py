@@ -14,6 +14,7 @@ from html import escape
 import numpy as np
 
 from graft.components.evaluation.calibration import ReliabilityBin
+from graft.contract.counts import counted
 
 _WIDTH, _HEIGHT = 480, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 42
@@ -116,7 +117,7 @@ def reliability_diagram(bins: Sequence[ReliabilityBin]) -> str:
         tall = each.accuracy * height
         strength = 0.25 + 0.75 * each.num_images / most
         title = (
-            f"{each.num_images} images, confidence {each.confidence:.3f}, "
+            f"{counted(each.num_images, 'image')}, confidence {each.confidence:.3f}, "
             f"accuracy {each.accuracy:.3f}"
         )
         parts.append(

@@ -19,6 +19,7 @@ from graft.components.report.charts import (
 )
 from graft.components.report.contents import MOST_CLASSES_IN_MATRIX, ReportContents
 from graft.components.report.timings import timings_table
+from graft.contract.counts import counted
 
 TEMPLATES = Path(__file__).parent / "templates"
 _PENALTY = "penalty"
@@ -101,6 +102,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = _percent
+    environment.filters["counted"] = counted
     environment.filters["thousands"] = lambda number: f"{int(number):,}"
     return environment
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from graft.contract.counts import counted
 from graft.contract.errors import UserError
 from graft.pipeline.config import DEFAULT_OUTPUT
 
@@ -67,8 +68,9 @@ def _print(folder: Path) -> int:
         damaged = f", {summary.num_damaged} DAMAGED" if summary.num_damaged else ""
         typer.echo(
             f"{summary.name}  {summary.parts.get('preset')}, "
-            f"{summary.parts.get('engine')}: {summary.num_images:,} images, "
-            f"{summary.num_files:,} files, "
+            f"{summary.parts.get('engine')}: "
+            f"{counted(summary.num_images, 'image')}, "
+            f"{counted(summary.num_files, 'file')}, "
             f"{summary.num_bytes / 2**20:,.1f} MiB{damaged}"
         )
     return num_damaged

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from graft.contract.counts import counted
 from graft.contract.errors import UserError
 from graft.pipeline.commands.options import (
     ModelDirOption,
@@ -75,4 +76,7 @@ def models(
             facts.append("; ".join(damage) or "sound")
         typer.echo("  ".join(fact for fact in facts if fact))
     if num_damaged:
-        raise UserError(f"{num_damaged} versions do not match their manifests.")
+        raise UserError(
+            f"Damaged: {counted(num_damaged, 'version')}, whose files don't match the "
+            "manifest. `graft rollback` serves an earlier version."
+        )

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from graft.contract.counts import counted
 from graft.contract.errors import UserError
 from graft.serving.image_files import find_images
 from graft.serving.model_store import (
@@ -107,7 +108,7 @@ def predict(
             raise UserError(f"{where}{error}") from error
     seconds = time.perf_counter() - started
     sys.stderr.write(
-        f"{len(paths) - answers.num_failed} images in {seconds:.1f} s "
+        f"{counted(len(paths) - answers.num_failed, 'image')} in {seconds:.1f} s "
         f"({len(paths) / seconds:.1f}/s), {answers.num_failed} failed\n"
     )
     if answers.num_failed:

@@ -12,6 +12,7 @@ from typing import Any
 
 from graft.components.ingestion.artifacts import SUMMARY_FILE
 from graft.components.quality.artifacts import RESULT_FILE
+from graft.contract.counts import counted
 from graft.storage import files
 
 
@@ -34,7 +35,7 @@ def _describe_quality(quality: dict[str, Any]) -> Iterator[str]:
         example = check["filenames"][0]
         yield f"{check['title']}: {check['num_findings']:,}, such as {example!r}."
     if dropped := len(quality.get("dropped", [])):
-        yield f"Left out of train, as `data_quality` asks: {dropped:,} images."
+        yield f"Left out of train, as `data_quality` asks: {counted(dropped, 'image')}."
 
 
 def _read_json(uri: str | None, name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from graft.contract.counts import counted
 from graft.pipeline.config import DEFAULT_OUTPUT, PIPELINES_FOLDER, PipelineConfig
 from graft.pipeline.local.run_result import RunResult
 from graft.pipeline.terminal_text import escaped, shell_command
@@ -79,7 +80,7 @@ def _program() -> str:
 
 
 def _describe_accuracy(result: RunResult) -> str:
-    text = f"{result.accuracy:.4f} on {result.num_test_images:,} images"
+    text = f"{result.accuracy:.4f} on {counted(result.num_test_images, 'image')}"
     if result.balanced_accuracy is not None:
         text += f"; balanced over the classes {result.balanced_accuracy:.4f}"
     if result.largest_class is not None:

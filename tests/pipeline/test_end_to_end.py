@@ -153,7 +153,7 @@ def test_a_new_image_and_a_bad_one_are_noticed(
     newest = max((folder / "quarantine").iterdir(), key=lambda path: int(path.name))
     (line,) = (newest / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(line)["filename"] == "digit 0/not an image.jpg"
-    note = "note: 1 images can't be used and are quarantined"
+    note = "note: 1 image can't be used and is quarantined"
     assert note in done.stdout
     again = run_graft(
         "run", "--data", data, "--output", output, *small, "--set", "training.seed=1"

@@ -110,7 +110,10 @@ def test_predict_in_this_process_goes_on_past_a_bad_file(photos, publish, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("predict", "/nowhere.png"), "There is no image at '/nowhere.png'. Give image files, folders of "),
+        (
+            ("predict", "/nowhere.png"),
+            "There is no image at '/nowhere.png'. Give image files, folders of ",
+        ),
         (("predict", __file__, "--model-dir", "/nowhere"), "`graft run`"),
         (("predict", __file__, "--server", "localhost:1"), "UNAVAILABLE"),
         (("serve", "--model-dir", "/nowhere"), "`graft run`"),

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from graft.contract.counts import counted
 from graft.contract.errors import DataError, TrainingError
 from graft.trainer.backbones.presets import get_preset
 from graft.trainer.config import (
@@ -279,7 +280,8 @@ def _check_labels(
         if num_unknown:
             raise DataError(
                 "every class needs images in `train`. Received: "
-                f"{num_unknown} images of `{split}` are of classes that `train` lacks"
+                f"{counted(num_unknown, 'image')} of `{split}` in classes that `train` "
+                "lacks"
             )
     return resolve_class_weights(training, train[:-1].tolist())
 

@@ -70,7 +70,7 @@ def test_conflicts_are_named():
     with pytest.raises(DataError) as caught:
         _drop(refs, "00112233445566")
     message = str(caught.value)
-    assert "7 images exist under more than one label: 'a/0' = 'b/0' " in message
+    assert "7 images under more than one label: 'a/0' = 'b/0' " in message
     assert (
         "; 2 more. Delete the wrong copies, or set `duplicate_label_policy`" in message
     )

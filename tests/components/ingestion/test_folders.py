@@ -53,7 +53,10 @@ def test_split_folders_at_any_depth(seg: Path) -> None:
         "seg_test/seg_test/street/1.jpg": ("street", ("test",)),
     }
     assert listing.empty_classes == []
-    assert any("left aside: 'seg_pred (1)'" in text for text in listing.warnings)
+    assert any(
+        "1 image outside of the split folders: 'seg_pred (1)'" in text
+        for text in listing.warnings
+    )
 
 
 def test_a_question_comes_before_anything_runs(seg: Path) -> None:
@@ -66,7 +69,7 @@ def test_a_question_comes_before_anything_runs(seg: Path) -> None:
     [
         ({"train": "seg_trian"}, r"in '.*'\. Received: 'seg_trian'.*mean 'seg_train'"),
         ({"train": "seg_pred"}, r"At least two classes are needed"),
-        ({"train": "seg_pred/seg_pred"}, r"1 images lie directly"),
+        ({"train": "seg_pred/seg_pred"}, r"which holds 1 image directly"),
     ],
 )
 def test_wrong_split_folders(seg: Path, given: dict[str, str], message: str) -> None:
@@ -82,7 +85,9 @@ def test_a_class_in_the_file_name(tmp_path: Path) -> None:
         "Great_Dane_2.jpg": ("Great_Dane", ALL),
         "pug_1.jpg": ("pug", ALL),
     }
-    assert any("1 files don't match `class_pattern`" in t for t in listing.warnings)
+    assert any(
+        "1 file that `class_pattern` does not match" in t for t in listing.warnings
+    )
     with pytest.raises(DataError, match=r"matches none of 4 files, such as 'Great_D"):
         _list(tmp_path, class_pattern="(?P<class>x)")
 
@@ -110,7 +115,9 @@ def test_tiny_imagenet(tmp_path: Path) -> None:
         "val/images/val_0.JPEG": ("n1", ("test",)),
         "val/images/val_1.JPEG": ("n0", ("test",)),
     }
-    assert any("2 images in 'test', 'val' have no label" in t for t in listing.warnings)
+    assert any(
+        "2 images without a label in 'test', 'val'" in t for t in listing.warnings
+    )
     before = fingerprint(DataConfig(path=str(root)))
     (root / "val/val_annotations.txt").write_text(table.replace("n1", "n0"))
     assert fingerprint(DataConfig(path=str(root))) != before
@@ -173,7 +180,7 @@ def test_tables_may_repeat_a_line_and_name_files_that_are_gone(tmp_path: Path) -
     listing = _list(_roboflow(tmp_path, rows))
     assert len(listing.refs) == 4
     assert (
-        "The label tables name 2 files that don't exist: 'test/9.jpg', 'train/9.jpg'."
+        "The label tables name 2 missing files: 'test/9.jpg', 'train/9.jpg'."
         in listing.warnings
     )
 

@@ -255,7 +255,7 @@ def test_a_leak_leaves_the_held_out_copy(
     assert result.summary["copies"] == {"leak": 1}
     assert result.summary["splits"]["test"] == 11
     assert result.summary["splits"]["eval"] > 0
-    with pytest.raises(DataError, match=r"1 images exist in more than one given split"):
+    with pytest.raises(DataError, match=r"1 image in more than one given split"):
         run_ingestion(root, leak_policy="fail")
 
 
@@ -329,7 +329,7 @@ def test_an_empty_split_is_told(
     run_ingestion: Make, tmp_path: Path, write_photos: Make
 ):
     root = write_photos(tmp_path / "few", number=2)
-    with pytest.raises(DataError, match=r"The split 'eval' got none of the 4 images"):
+    with pytest.raises(DataError, match=r"The split 'eval' got none of 4 images"):
         run_ingestion(root, min_images_per_class=2)
 
 

@@ -41,7 +41,7 @@ def test_one_label(value: object, text: str) -> None:
         ("('cat', 'dog')", "list of several values"),
         ('["cat"  "dog"]', "list of several values"),
         ([], "a list of 0 values"),
-        (["cat"], "a list of 1 values"),
+        (["cat"], "a list of 1 value"),
         ({}, "an object"),
         (True, "true or false"),
         (1.5, "fraction"),

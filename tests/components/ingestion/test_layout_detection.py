@@ -330,7 +330,7 @@ def test_a_question_is_text_to_copy() -> None:
         "1. --set 'data.split_folders="
         '{"train": "seg_train/seg_train", "test": "seg_test/seg_test"}\'' in text
     )
-    assert "train 6, test 6 images; 2 classes" in text
+    assert "train 6 images, test 6 images; 2 classes" in text
     assert "left aside: seg_pred (1)" in text
     answer = _detect(CASES["a folder too high"][0])
     assert isinstance(answer, Question)

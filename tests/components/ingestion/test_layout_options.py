@@ -24,6 +24,7 @@ from graft.components.ingestion.layout_answers import (
 from graft.components.ingestion.layout_detection import detect_layout
 from graft.components.ingestion.listing import list_images
 from graft.components.ingestion.source import Listing
+from graft.contract.counts import counted
 from graft.pipeline.config import load_config
 
 _TOPS = "train test val valid part_a part_b animals things cat images masks a b x"
@@ -74,7 +75,7 @@ def _require_counts(root: Path, option: Option) -> None:
     config, listing = _read(root, option)
     classes = Counter(ref.class_name for ref in listing.refs)
     assert describe_classes(classes) in option.meaning
-    splits = re.search(r"splits: (.*?) images", option.meaning)
+    splits = re.search(r"splits: (.*?);", option.meaning)
     if splits:
         given = config.split_folders.model_dump() if config.split_folders else {}
         read = Counter(
@@ -88,7 +89,9 @@ def _require_counts(root: Path, option: Option) -> None:
             )
             for ref in listing.refs
         )
-        told = ", ".join(f"{role} {read[role]}" for role in ROLES if read[role])
+        told = ", ".join(
+            f"{role} {counted(read[role], 'image')}" for role in ROLES if read[role]
+        )
         assert told == splits[1]
     left = re.search(r"left aside: (\d+)$", option.meaning)
     if left:

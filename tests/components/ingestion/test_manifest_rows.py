@@ -152,9 +152,9 @@ BAD_JSON = {
         FIRST + _line('["cat", "dog"]'),
         "line 2: the column 'label' is a list of 2",
     ),
-    "list of one": (_line('["cat"]'), "is a list of 1 values. An image has one label"),
+    "list of one": (_line('["cat"]'), "is a list of 1 value. An image has one label"),
     "one-hot": (_line("[0, 1]"), "Received: [0, 1]."),
-    "object": (_line('{"name": "cat"}'), "is an object of 1 keys"),
+    "object": (_line('{"name": "cat"}'), "is an object of 1 key"),
     "fraction": (_line("0.5"), "is a number with a fraction. Write a name"),
     "large float": (_line("1e300"), "is a number with a fraction"),
     "NaN": (_line("NaN"), "is not a finite number"),
@@ -230,4 +230,4 @@ def test_a_column_without_a_name_is_told(tmp_path: Path) -> None:
     assert [ref.class_name for ref in listing.refs] == ["cat", "dog"]
     assert [ref.columns for ref in listing.refs] == [(), ()]
     (warning,) = listing.warnings
-    assert "Column 1" in warning and "Its 2 values are left aside" in warning
+    assert "Column 1" in warning and "Left aside: its 2 values" in warning

@@ -87,7 +87,10 @@ def test_two_labels_of_one_image_under_other_names(
         (r"C:\photos\a.jpg", "a path of Windows. Write it from the manifest's folder"),
         ("C:/photos/a.jpg", "a path of Windows"),
         (r"\\server\photos\a.jpg", "a path of Windows"),
-        ("file:///data/a%20b.jpg", "a URI. Give a local path without `file://`: '/data"),
+        (
+            "file:///data/a%20b.jpg",
+            "a URI. Give a local path without `file://`: '/data",
+        ),
         ("https://example.com/a.jpg", "a URI of https://. Download the images"),
     ],
 )
@@ -115,5 +118,7 @@ def test_a_name_with_several_extensions_is_named_with_its_line(tmp_path: Path) -
     (tmp_path / "a.jpg").touch()
     (tmp_path / "a.png").touch()
     (tmp_path / "list.csv").write_text("path,label\nb,cat\na,dog\n")
-    with pytest.raises(DataError, match=r"line 3: the image 'a' may be any of 'a\.jpg'"):
+    with pytest.raises(
+        DataError, match=r"line 3: the image 'a' may be any of 'a\.jpg'"
+    ):
         fingerprint(DataConfig(path=str(tmp_path / "list.csv")))

@@ -16,7 +16,7 @@ from graft.pipeline.local.summary import print_summary
 LARGEST = {"name": "ok", "share": 0.92}
 WARNINGS = [
     "4 images can't be used and are quarantined, such as 'a\\nb.jpg': no image.",
-    "2 files lie directly in 'x', not in a class folder. They are left aside.",
+    "Left aside: 2 files directly in 'x'.",
 ]
 
 
