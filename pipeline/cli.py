@@ -86,7 +86,7 @@ def _version(
 
 
 def main() -> None:
-    """Run the command line; a `UserError` is printed and ends it with status 1."""
+    """Run the command line; a `UserError` is printed and ends it with its status."""
     from graft.contract.errors import UserError
 
     # TensorFlow would log to standard error while it is imported.
@@ -95,7 +95,7 @@ def main() -> None:
         app()
     except UserError as error:
         sys.stderr.write(f"graft: {error}\n")
-        sys.exit(1)
+        sys.exit(error.exit_status)
     except KeyboardInterrupt:
         sys.stderr.write("graft: interrupted; run the command again to continue.\n")
         sys.exit(130)

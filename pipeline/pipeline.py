@@ -24,7 +24,11 @@ from graft.components.ingestion.component import ImageExampleGen
 from graft.components.publishing import executor as publishing
 from graft.components.publishing import run_view
 from graft.components.publishing.run_view import StoreView
-from graft.components.publishing.served_model import SERVED_NOW, ServedModel
+from graft.components.publishing.served_model import (
+    POSITION_NOW,
+    SERVED_NOW,
+    ServedModel,
+)
 from graft.components.quality.component import DataQuality
 from graft.components.report.component import Report
 from graft.components.validation.anomaly_check import AnomalyCheck
@@ -176,6 +180,7 @@ def create_pipeline(
         destination=config.push_destination,
         model_name=config.push.model_name,
         version=store.baseline_version if store else SERVED_NOW,
+        audit_position=store.audit_position if store else POSITION_NOW,
     )
     nodes.append(served_model)
 
@@ -316,6 +321,7 @@ def _manifest_record(
         record |= {
             run_view.CANDIDATE_KEY: candidate,
             run_view.BASELINE_VERSION: store.baseline_version,
+            run_view.AUDIT_POSITION: store.audit_position,
             run_view.STORE_STATE: store.store_state,
         }
     return record

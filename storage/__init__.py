@@ -5,6 +5,8 @@ drivers.py     the allowed schemes and their fsspec drivers
 files.py       exists, read, list, remove
 listing.py     list a folder tree with sizes and times, and match patterns
 atomic.py      write files atomically
+conditional.py write an object only if nobody else has written it since
+leases.py      a lock on object storage, with an end
 copying.py     copy and rename files and folders
 hashing.py     SHA-256 of bytes, files and JSON values
 tfrecords.py   read and write TFRecords, compressed if the name ends in `.gz`

@@ -136,11 +136,35 @@ def s3_folder(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     drivers.disconnect()
 
 
+def _obey_generations() -> None:
+    """Let the emulator obey `ifGenerationMatch`, as Google's service does."""
+    from http import HTTPStatus
+
+    from gcp_storage_emulator.exceptions import NotFound
+    from gcp_storage_emulator.handlers import objects
+
+    upload = objects._media_upload
+
+    def upload_if_unchanged(request: Any, response: Any, storage: Any) -> None:
+        bucket, (name,) = request.params["bucket_name"], request.query["name"]
+        try:
+            generation = storage.get_file_obj(bucket, name)["generation"]
+        except NotFound:
+            generation = "0"
+        if request.query.get("ifGenerationMatch", [generation]) != [generation]:
+            response.status = HTTPStatus.PRECONDITION_FAILED
+            return
+        upload(request, response, storage)
+
+    objects._media_upload = upload_if_unchanged
+
+
 @pytest.fixture(scope="session")
 def gs_server() -> Iterator[str]:
     """The address of a server of Google Cloud Storage in this process."""
     from gcp_storage_emulator.server import create_server
 
+    _obey_generations()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from graft.storage import atomic
@@ -21,6 +21,46 @@ _VERSION_PROPERTY = "served_version"
 _FILES_HASH_PROPERTY = "files_hash"
 _FAILURE_PROPERTY = "failure"
 _MANIFEST_FILE = "served_manifest.json"
+_PRODUCTION_FILE = "production.json"
+
+
+@dataclass(frozen=True)
+class Production:
+    """What is in production: a verdict holds only while this stays equal.
+
+    Attributes:
+        model: Name of the model.
+        version: Number of the version in production; None if no version is served.
+        files_hash: Hash of its files; None without a version.
+        label: The label that puts it into production; None if no label does.
+        audit_position: Line of the audit log, from 1, that last changed production; 0
+            if none did.
+        labels: All labels and their versions. They are recorded, not compared: a canary
+            that comes or goes changes nothing in production.
+    """
+
+    model: str
+    version: int | None = None
+    files_hash: str | None = None
+    label: str | None = None
+    audit_position: int = 0
+    labels: dict[str, int] = field(default_factory=dict, compare=False)
+
+    def describe(self) -> str:
+        """Return `no model`, or which version it is."""
+        return "no model" if self.version is None else f"version {self.version}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON value."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Production | None:
+        """Return what `to_dict` wrote, or None for anything else."""
+        try:
+            return cls(**values)
+        except TypeError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -40,13 +80,19 @@ class ServedBaseline:
     failure: str | None = None
 
 
-def fill_baseline(model: Any, baseline: ServedBaseline | None) -> None:
+def fill_baseline(
+    model: Any, baseline: ServedBaseline | None, production: Production
+) -> None:
     """Write the properties and the manifest of the model in production.
 
     Args:
         model: A `Model` artifact.
         baseline: The model in production; None if no version is served.
+        production: The same as the store tells it, for the verdict.
     """
+    atomic.write_text(
+        os.path.join(model.uri, _PRODUCTION_FILE), json.dumps(production.to_dict())
+    )
     # Kubeflow uploads only files, so an empty folder would be lost.
     note = "no version is served" if baseline is None else f"version {baseline.version}"
     atomic.write_text(os.path.join(model.uri, "served_version.txt"), note)
@@ -74,3 +120,10 @@ def read_baseline(model: Any) -> ServedBaseline | None:
         manifest=read_json(os.path.join(model.uri, _MANIFEST_FILE)) or {},
         failure=str(model.get_custom_property(_FAILURE_PROPERTY) or "") or None,
     )
+
+
+def read_production(model: Any) -> Production | None:
+    """Return the `Production` that `fill_baseline` wrote, or None if there is none."""
+    from graft.components.artifact_files import read_json
+
+    return Production.from_dict(read_json(os.path.join(model.uri, _PRODUCTION_FILE)))

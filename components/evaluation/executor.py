@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import replace
+from typing import Any
 
 from tfx.components.evaluator import constants
 from tfx.types import artifact
 
 from graft.components.artifact_files import exported_model, read_json, split_files
-from graft.components.evaluation.baseline import read_baseline
+from graft.components.evaluation.baseline import read_baseline, read_production
 from graft.components.evaluation.baseline_rules import Baseline
 from graft.components.evaluation.config import GateConfig
 from graft.components.evaluation.inference import LoadedModel, first_example, predict
@@ -70,7 +71,10 @@ def evaluate(
         from graft.components.evaluation.tfma_metrics import write_tfma_metrics
 
         write_tfma_metrics(predictions, gate.slice_keys, evaluation.uri)
-    verdict = judge(predictions, measured, baseline, gate, _profile(quality))
+    verdict = replace(
+        judge(predictions, measured, baseline, gate, _profile(quality)),
+        judged_against=_production_of(baseline_model),
+    )
     atomic.write_text(os.path.join(evaluation.uri, VERDICT_FILE), verdict.to_json())
     _bless(model, blessing, verdict)
     for rule in verdict.rules:
@@ -98,6 +102,12 @@ def _open_baseline(
     profile = served.manifest.get("data_profile")
     baseline = Baseline(served.version, served.files_hash, signatures, failure, profile)
     return baseline, loaded
+
+
+def _production_of(found: artifact.Artifact | None) -> dict[str, Any] | None:
+    """Return what was in production, for the verdict to name."""
+    production = None if found is None else read_production(found)
+    return None if production is None else production.to_dict()
 
 
 def _profile(quality: artifact.Artifact | None) -> Profile | None:

@@ -52,6 +52,9 @@ class Verdict:
         largest_class: `LargestClass.to_dict`; None in a verdict of an older version.
         comparison: `Comparison.to_dict`, or None without a comparison.
         baseline: `version` and `files_hash` of the model in production, or None.
+        judged_against: What was in production, as
+            `graft.components.evaluation.baseline.Production.to_dict` tells it. Only
+            while that is so may the model be pushed.
         drift: Change of each property of the data since the model in production:
             `graft.components.quality.profile.Shift`, and `is_drifted`.
         data_profile: Statistics of this run's data, in counts.
@@ -66,6 +69,7 @@ class Verdict:
     largest_class: dict[str, Any] | None = None
     comparison: dict[str, Any] | None = None
     baseline: dict[str, Any] | None = None
+    judged_against: dict[str, Any] | None = None
     drift: tuple[dict[str, Any], ...] = ()
     data_profile: dict[str, dict[str, int]] | None = None
     baseline_data_profile: dict[str, dict[str, int]] | None = None

@@ -1,32 +1,74 @@
-"""The audit log of a model store: one JSON line for each change, and who made it."""
+"""The audit log of a model store: a JSON line for each change, and who made it.
+
+Several processes may append at the same time. A local append is one write. On object
+storage the file is replaced only if nobody else has replaced it since it was read.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import json
 import os
+import uuid
 from datetime import datetime, timezone
 from typing import Any
 
-from graft.components.publishing.versions import list_versions
-from graft.storage import atomic, files
-from graft.storage.paths import is_remote
+from graft.components.publishing.store_files import parse, read_text, set_aside
+from graft.components.publishing.versions import Version, list_versions
+from graft.storage import conditional
+from graft.storage.paths import is_remote, join
 
 AUDIT_NAME = "graft_audit.jsonl"
 
+Line = dict[str, Any]
 
-def read_audit(model_folder: str) -> list[dict[str, Any]]:
-    """Return the lines of the audit log, oldest first."""
-    path = os.path.join(model_folder, AUDIT_NAME)
-    if not files.exists(path):
-        return []
-    lines = []
-    for line in files.read_text(path).splitlines():
-        # A crash may have cut the last line short. `complete_audit` writes it again.
-        with contextlib.suppress(json.JSONDecodeError):
-            lines.append(json.loads(line))
-    return lines
+_ACTIONS = {"publish", "rollback", "promote", "repair", "unreadable"}
+
+
+def read_audit(model_folder: str) -> list[Line]:
+    """Return the readable lines of the audit log, oldest first."""
+    return [line for line in read_lines(model_folder) if line is not None]
+
+
+def read_lines(model_folder: str) -> list[Line | None]:
+    """Return all lines of the audit log, oldest first; None for an unreadable one.
+
+    A kill may have cut the last line short. `complete_audit` writes it again.
+    """
+    text, _ = read_text(join(model_folder, AUDIT_NAME))
+    return [_valid(parse(line)) for line in (text or "").splitlines()]
+
+
+def log_damage(model_folder: str) -> str | None:
+    """Return what is wrong with the audit log, or None."""
+    _, damage = read_text(join(model_folder, AUDIT_NAME))
+    if damage is not None:
+        return damage
+    bad = [n for n, line in enumerate(read_lines(model_folder), 1) if line is None]
+    if bad:
+        return f"has unreadable lines: {', '.join(map(str, bad))}"
+    missing = [str(line["version"]) for line in missing_lines(model_folder)]
+    return f"has no line for: {', '.join(missing)}" if missing else None
+
+
+def production_position(model_folder: str) -> int:
+    """Return the number of the line that last changed production; 0 if none did.
+
+    A line that a kill prevented counts as if `complete_audit` had written it.
+    """
+    lines = [*read_lines(model_folder), *missing_lines(model_folder)]
+    position = 0
+    for number, line in enumerate(lines, 1):
+        if line is not None and changes_production(line):
+            position = number
+    return position
+
+
+def changes_production(line: Line) -> bool:
+    """Return whether a line is about the version in production."""
+    if line["action"] == "publish":
+        return bool(line.get("label") != "canary")
+    return line["action"] in ("rollback", "promote")
 
 
 def withdrawals(model_folder: str) -> dict[str, str]:
@@ -34,57 +76,88 @@ def withdrawals(model_folder: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in read_audit(model_folder):
         if line["action"] == "rollback":
-            found.update(dict.fromkeys(line["withdrawn"], line["reason"]))
+            withdrawn = line.get("withdrawn")
+            for each in withdrawn if isinstance(withdrawn, list) else ():
+                found[str(each)] = str(line.get("reason", ""))
         elif line.get("forced"):
-            found.pop(line["files_hash"], None)
+            found.pop(str(line.get("files_hash")), None)
     return found
 
 
 def complete_audit(model_folder: str) -> None:
     """Add the missing lines: a kill may come between a version and its line."""
-    audited = {
-        line["version"]
-        for line in read_audit(model_folder)
-        if line["action"] != "promote"
-    }
-    for version in list_versions(model_folder):
-        manifest = version.manifest
-        if version.number in audited or not manifest:
-            continue
-        rollback = manifest.get("rollback")
-        line: dict[str, Any] = {
-            "action": "rollback" if rollback else "publish",
-            "version": version.number,
-            "files_hash": version.files_hash,
-            "parent_version": manifest.get("parent_version"),
-            "time": manifest.get("published_at"),
-            "user": manifest.get("published_by"),
-        }
-        if rollback:
-            line |= rollback
-        if manifest.get("forced"):
-            line["forced"] = manifest["forced"]
+    for line in missing_lines(model_folder):
         append_audit(model_folder, line)
 
 
-def append_audit(model_folder: str, line: dict[str, Any]) -> None:
-    """Append a line. The current time and user are added unless the line has them."""
-    line = {"time": current_time(), "user": current_user(), **line}
-    path = os.path.join(model_folder, AUDIT_NAME)
-    text = json.dumps(line, sort_keys=True)
+def missing_lines(model_folder: str) -> list[Line]:
+    """Return the lines that the log lacks, as the manifests of the versions tell."""
+    audited = {
+        line["version"]
+        for line in read_audit(model_folder)
+        if line["action"] in ("publish", "rollback")
+    }
+    return [
+        line_of(version)
+        for version in list_versions(model_folder)
+        if version.number not in audited and version.manifest
+    ]
+
+
+def line_of(version: Version) -> Line:
+    """Return the line about the publication of a version."""
+    manifest = version.manifest
+    rollback = manifest.get("rollback")
+    line: Line = {
+        "action": "rollback" if rollback else "publish",
+        "version": version.number,
+        "files_hash": version.files_hash,
+        "parent_version": manifest.get("parent_version"),
+        "time": manifest.get("published_at"),
+        "user": manifest.get("published_by"),
+    }
+    if isinstance(rollback, dict):
+        line |= rollback
+    for key in ("forced", "label", "judged_against"):
+        if manifest.get(key):
+            line[key] = manifest[key]
+    return line
+
+
+def append_audit(model_folder: str, line: Line) -> None:
+    """Append a line. Time, user and an id are added unless the line has them."""
+    line = {
+        "time": current_time(),
+        "user": current_user(),
+        "id": uuid.uuid4().hex,
+        **line,
+    }
+    text = json.dumps(line, sort_keys=True) + "\n"
     if is_remote(model_folder):
-        lines = [json.dumps(each, sort_keys=True) for each in read_audit(model_folder)]
-        atomic.write_text(path, "\n".join([*lines, text]) + "\n")
+        _append_remotely(join(model_folder, AUDIT_NAME), text.encode())
         return
+    path = os.path.join(model_folder, AUDIT_NAME)
+    if os.path.isdir(path):
+        set_aside(path)
     with open(path, "ab+") as file:
         file.seek(0, os.SEEK_END)
         is_cut_short = False
         if file.tell():
             file.seek(-1, os.SEEK_END)
             is_cut_short = file.read(1) != b"\n"
-        file.write((b"\n" if is_cut_short else b"") + text.encode() + b"\n")
+        file.write((b"\n" if is_cut_short else b"") + text.encode())
         file.flush()
         os.fsync(file.fileno())
+
+
+def _append_remotely(path: str, line: bytes) -> None:
+    while True:
+        before, tag = conditional.read(path)
+        text = before or b""
+        if text and not text.endswith(b"\n"):
+            text += b"\n"
+        if conditional.write(path, text + line, tag):
+            return
 
 
 def current_time() -> str:
@@ -99,3 +172,12 @@ def current_user() -> str:
     except (KeyError, OSError):
         # In a pod the user ID often has no account.
         return f"uid {os.getuid()}"
+
+
+def _valid(line: Any) -> Line | None:
+    """Return a line if it is one; None for anything else that is valid JSON."""
+    if not isinstance(line, dict) or line.get("action") not in _ACTIONS:
+        return None
+    if line["action"] in ("repair", "unreadable"):
+        return line
+    return line if type(line.get("version")) is int else None

@@ -26,6 +26,14 @@ class PushConfig(StrictModel):
     keep_versions: int = Field(
         5, ge=1, description="Versions to keep; older ones are removed after a push."
     )
+    retry_gate: int = Field(
+        1,
+        ge=0,
+        le=10,
+        description="How often the gate is asked again if another version is in "
+        "production at the push than the model was judged against. On Kubeflow the "
+        "step fails instead, and the next run asks the gate.",
+    )
     label: Literal["stable", "canary"] = Field(
         "stable",
         description="TensorFlow Serving's version label for a pushed model. The "

@@ -21,8 +21,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from graft.components.evaluation.verdict import Verdict
-from graft.components.publishing.store import served_version
-from graft.storage import atomic
+from graft.components.publishing.production import served_version
+from graft.components.publishing.store_files import write_text
 
 DRIFT_FILE = "drift.json"
 _KEYS = ("name", "divergence", "value", "before", "after")
@@ -66,7 +66,7 @@ def write_drift(
         "written_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     path = os.path.join(model_folder, DRIFT_FILE)
-    atomic.write_text(path, json.dumps(report, indent=1, allow_nan=False))
+    write_text(path, json.dumps(report, indent=1, allow_nan=False))
     return report
 
 

@@ -11,13 +11,17 @@ from tfx.components.pusher import executor as pusher_executor
 from tfx.types import artifact, artifact_utils
 from tfx.utils import json_utils
 
+from graft.components.evaluation.baseline import Production
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.publishing.config import PushConfig
 from graft.components.publishing.drift import write_drift
 from graft.components.publishing.last_run import LAST_RUN_FILE, note_run
+from graft.components.publishing.production import served_version
 from graft.components.publishing.provenance import describe_environment, record_of
+from graft.components.publishing.run_view import CANDIDATE_KEY
 from graft.components.publishing.store import publish
-from graft.contract.errors import UserError
+from graft.components.publishing.versions import Version
+from graft.contract.errors import StoreChangedError, UserError
 from graft.storage import atomic, files
 
 PUSH_KEY = "push"
@@ -54,6 +58,11 @@ class Executor(pusher_executor.Executor):
                 `not_pushed_reason`. The file `last_run.json` in it describes the run
                 before this one, if the store has notes on one.
             exec_properties: `custom_config`, see the constants of this module.
+
+        Raises:
+            StoreChangedError: Another version is in production than the model was
+                judged against. Nothing was pushed, and the node fails, so that no cache
+                keeps this outcome.
         """
         config = json_utils.loads(exec_properties["custom_config"])
         push = PushConfig.model_validate_json(config[PUSH_KEY])
@@ -110,6 +119,7 @@ class Executor(pusher_executor.Executor):
             if not self.CheckBlessing({key: input_dict.get(key, [])}):
                 self._refuse(pushed, f"the {judge} refused the model")
                 return False
+        against = _judged_against(verdict)
         try:
             version = publish(
                 self.GetModelPath(input_dict),
@@ -119,9 +129,20 @@ class Executor(pusher_executor.Executor):
                     **describe_environment(),
                     **({} if verdict is None else record_of(verdict)),
                 },
+                against=against,
                 keep_versions=push.keep_versions,
                 label=push.label,
             )
+        except StoreChangedError:
+            twin = _twin(model_folder, record, against)
+            if twin is None:
+                raise
+            self._refuse(
+                pushed,
+                f"version {twin.number}, which another run made of the same data, "
+                "config and code, is served",
+            )
+            return False
         except UserError as error:
             self._refuse(pushed, str(error))
             return False
@@ -137,6 +158,38 @@ class Executor(pusher_executor.Executor):
         logger.warning("Not pushed: %s", reason)
         self._MarkNotPushed(pushed)
         pushed.set_string_custom_property(REASON_PROPERTY, reason)
+
+
+def _judged_against(verdict: Verdict | None) -> Production:
+    """Return what the gate has judged the model against.
+
+    Raises:
+        UserError: The verdict does not tell.
+    """
+    found = None if verdict is None else verdict.judged_against
+    against = Production.from_dict(found)
+    if against is None:
+        raise UserError(
+            "The gate's verdict does not tell what the model was judged against, so it "
+            "can't be pushed. Run the command again with this version of graft."
+        )
+    return against
+
+
+def _twin(
+    model_folder: str, record: dict[str, Any], against: Production
+) -> Version | None:
+    """Return the served version if it came of this run's candidate and baseline.
+
+    Two runs at once may make the same candidate. One of them pushes it.
+    """
+    served = served_version(model_folder)
+    candidate = record.get(CANDIDATE_KEY)
+    if served is None or candidate is None:
+        return None
+    judged = Production.from_dict(served.manifest.get("judged_against"))
+    is_twin = served.manifest.get(CANDIDATE_KEY) == candidate and judged == against
+    return served if is_twin else None
 
 
 def read_verdict(blessings: list[artifact.Artifact] | None) -> Verdict | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
-from graft.storage import atomic, files
-from graft.storage.paths import is_remote
+from graft.components.publishing.store_files import read_json, read_text, write_text
+from graft.storage import files
+from graft.storage.paths import is_remote, join
 
 LABELS_NAME = "graft_labels.json"
 SERVING_CONFIG_NAME = "models.config"
@@ -24,16 +26,45 @@ model_config_list {{
 {labels}  }}
 }}
 """
+_LABEL_LINE = re.compile(r'version_labels \{ key: "(\w+)" value: (\d+) \}')
 _LABEL = '    version_labels {{ key: "{label}" value: {number} }}\n'
 
 
 def read_labels(model_folder: str) -> dict[str, int]:
-    """Return label to version number, or an empty dict if there are no labels."""
-    path = os.path.join(model_folder, LABELS_NAME)
-    if not files.exists(path):
-        return {}
-    labels: dict[str, int] = json.loads(files.read_text(path))
-    return labels
+    """Return label to version number, or an empty dict if there are no labels.
+
+    TensorFlow Serving's config holds the same labels: it is read if the labels' own
+    file is damaged.
+    """
+    labels, damage = read_label_file(model_folder)
+    return labels if damage is None else _labels_of_config(model_folder)
+
+
+def read_label_file(model_folder: str) -> tuple[dict[str, int], str | None]:
+    """Return the labels, and what is wrong with their file; None if it is sound."""
+    labels, damage = read_json(join(model_folder, LABELS_NAME), dict)
+    if labels is None:
+        return {}, damage
+    if not all(type(number) is int for number in labels.values()):
+        return {}, "names a version by something else than a number"
+    return labels, None
+
+
+def config_damage(model_folder: str) -> str | None:
+    """Return what is wrong with TensorFlow Serving's config, or None."""
+    text, damage = read_text(join(model_folder, SERVING_CONFIG_NAME))
+    labels, label_damage = read_label_file(model_folder)
+    if damage is None and label_damage is None and labels:
+        if text is None:
+            return "is missing"
+        if not text.endswith("}\n") or _labels_of_config(model_folder) != labels:
+            return f"does not say what {LABELS_NAME} says"
+    return damage
+
+
+def _labels_of_config(model_folder: str) -> dict[str, int]:
+    text, _ = read_text(join(model_folder, SERVING_CONFIG_NAME))
+    return {name: int(number) for name, number in _LABEL_LINE.findall(text or "")}
 
 
 def write_labels(model_folder: str, labels: dict[str, int], numbers: list[int]) -> None:
@@ -51,8 +82,10 @@ def write_labels(model_folder: str, labels: dict[str, int], numbers: list[int]) 
     """
     numbers = sorted(numbers)
     labels = {label: number for label, number in labels.items() if number in numbers}
-    if labels == read_labels(model_folder) and files.exists(
-        os.path.join(model_folder, SERVING_CONFIG_NAME)
+    if (
+        (labels, None) == read_label_file(model_folder)
+        and config_damage(model_folder) is None
+        and files.is_file(join(model_folder, SERVING_CONFIG_NAME))
     ):
         return
     oldest = min(labels.values(), default=0)
@@ -66,7 +99,5 @@ def write_labels(model_folder: str, labels: dict[str, int], numbers: list[int]) 
             for label, number in sorted(labels.items())
         ),
     )
-    atomic.write_text(
-        os.path.join(model_folder, LABELS_NAME), json.dumps(labels, sort_keys=True)
-    )
-    atomic.write_text(os.path.join(model_folder, SERVING_CONFIG_NAME), config)
+    write_text(join(model_folder, LABELS_NAME), json.dumps(labels, sort_keys=True))
+    write_text(join(model_folder, SERVING_CONFIG_NAME), config)

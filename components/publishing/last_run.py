@@ -13,13 +13,13 @@ import os
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 
+from graft.components.publishing.store_files import read_json, write_text
 from graft.components.quality.profile import Profile
-from graft.storage import atomic, files
 
 LAST_RUN_FILE = "last_run.json"
 """File of the `PushedModel` artifact that holds a `LastRun`; absent for the first."""
 
-_NOTES_FILE = "graft_last_runs.json"
+NOTES_FILE = "graft_last_runs.json"
 _MOST_RUNS = 20
 
 logger = logging.getLogger(__name__)
@@ -79,18 +79,19 @@ def note_run(
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     runs.append(LastRun(pipeline, blessing, now, data_fingerprint, data_profile))
     text = json.dumps([asdict(run) for run in runs[-_MOST_RUNS:]], indent=1)
-    atomic.write_text(os.path.join(model_folder, _NOTES_FILE), text)
+    write_text(os.path.join(model_folder, NOTES_FILE), text)
     return earlier[-1] if earlier else None
 
 
 def _read(model_folder: str) -> list[LastRun]:
     """Return the noted runs, or an empty list if the file is damaged."""
-    path = os.path.join(model_folder, _NOTES_FILE)
-    if not files.exists(path):
+    path = os.path.join(model_folder, NOTES_FILE)
+    runs, damage = read_json(path, list)
+    if runs is None and damage is None:
         return []
     try:
-        return [LastRun(**run) for run in json.loads(files.read_text(path))]
-    except (ValueError, TypeError):
+        return [LastRun(**run) for run in runs]
+    except TypeError:
         # Only the report needs the notes, so the push must not fail.
         logger.warning("The notes on runs in %s are damaged", path, exc_info=True)
         return []

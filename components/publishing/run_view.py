@@ -19,13 +19,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graft.components.publishing.production import read_production, served_version
 from graft.components.publishing.served_model import NO_VERSION
-from graft.components.publishing.store import served_version
 from graft.components.publishing.versions import list_versions
 from graft.storage import hashing
 
 CANDIDATE_KEY = "candidate_key"
 BASELINE_VERSION = "baseline_version"
+AUDIT_POSITION = "audit_position"
 STORE_STATE = "store_state"
 
 
@@ -35,22 +36,31 @@ class StoreView:
 
     Attributes:
         baseline_version: Number of the version to compare with; `NO_VERSION` for none.
+        audit_position: Line of the audit log that put it into production.
         store_state: A hash for Pusher's cache key.
     """
 
     baseline_version: int
+    audit_position: int
     store_state: str
 
 
 def view_store(model_folder: str, candidate_key: str) -> StoreView:
     """Return the view of a store for a run that makes the candidate `candidate_key`."""
+    production = read_production(model_folder)
     served = served_version(model_folder)
-    if served is None:
-        return StoreView(NO_VERSION, hashing.hash_json([]))
-    manifest = served.manifest
-    was_compared = BASELINE_VERSION in manifest and STORE_STATE in manifest
+    manifest = {} if served is None else served.manifest
+    was_compared = {BASELINE_VERSION, AUDIT_POSITION, STORE_STATE} <= manifest.keys()
     if manifest.get(CANDIDATE_KEY) == candidate_key and was_compared:
-        return StoreView(manifest[BASELINE_VERSION], manifest[STORE_STATE])
-    versions = list_versions(model_folder)
-    state = [[version.number, version.files_hash] for version in versions]
-    return StoreView(served.number, hashing.hash_json([served.number, state]))
+        return StoreView(
+            manifest[BASELINE_VERSION], manifest[AUDIT_POSITION], manifest[STORE_STATE]
+        )
+    state = [
+        production.to_dict(),
+        [[each.number, each.files_hash] for each in list_versions(model_folder)],
+    ]
+    return StoreView(
+        NO_VERSION if production.version is None else production.version,
+        production.audit_position,
+        hashing.hash_json(state),
+    )

@@ -1,29 +1,47 @@
 """Change a model store: publish, roll back, promote, remove old versions.
 
 A change holds the store's lock. After a kill at any time a server still sees whole
-versions only, and the next change cleans up.
+versions only, and the next change finishes what was begun. A change acts on what its
+caller saw: if production has changed since, nothing is done.
 """
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable
 from typing import Any
 
+from graft.components.evaluation.baseline import Production
+from graft.components.publishing import journal
 from graft.components.publishing.audit import (
-    append_audit,
-    complete_audit,
+    current_time,
+    current_user,
+    line_of,
     withdrawals,
 )
 from graft.components.publishing.labels import read_labels, write_labels
-from graft.components.publishing.store_lock import locked
-from graft.components.publishing.version_folders import add_version, remove_version
+from graft.components.publishing.production import (
+    STABLE,
+    check_unchanged,
+    served_version,
+)
+from graft.components.publishing.store_lock import StoreLock, locked
+from graft.components.publishing.version_folders import (
+    add_version,
+    next_number,
+    remove_version,
+)
 from graft.components.publishing.versions import (
     Version,
     find_damage,
     hash_files,
     list_versions,
 )
-from graft.contract.errors import UserError
+from graft.contract.errors import StoreChangedError, UserError
 from graft.storage import hashing
+from graft.storage.leases import LeaseLostError
+
+_LOOK_AGAIN = "Nothing was changed: look at `graft models` and run the command again."
 
 
 def publish(
@@ -31,9 +49,9 @@ def publish(
     model_folder: str,
     record: dict[str, Any],
     *,
+    against: Production,
     keep_versions: int,
-    label: str = "stable",
-    is_forced: bool = False,
+    label: str = STABLE,
 ) -> Version:
     """Publish a SavedModel as a new version.
 
@@ -42,49 +60,66 @@ def publish(
     Args:
         model_path: The SavedModel.
         model_folder: `<store>/<model name>`.
-        record: Goes into the manifest, beside version, time, parent and hashes.
+        record: Goes into the manifest, beside version, time, parent and hashes. With
+            `forced`, an object with a `reason`, even a model that was rolled back is
+            published.
+        against: What the model was judged against; if it is forced, what the user saw
+            in production.
         keep_versions: Number of versions to keep, with the new one.
         label: The new version's label: `stable` or `canary`.
-        is_forced: Publish even a model that was rolled back.
 
     Returns:
         The version that holds this model.
 
     Raises:
+        StoreChangedError: Something else is in production than `against`.
         UserError: The model was rolled back before.
     """
     hashes = hash_files(model_path)
-    with locked(model_folder):
-        versions = list_versions(model_folder)
-        newest = versions[-1] if versions else None
-        if newest is not None and newest.manifest.get("files") == hashes:
-            version = newest
-        else:
-            reason = withdrawals(model_folder).get(hashing.hash_json(hashes))
-            if reason is not None and not is_forced:
-                raise UserError(
-                    f"This very model was rolled back: {reason!r}. It is not pushed "
-                    "again. `graft bless --force --reason TEXT` pushes it nonetheless."
-                )
-            production = served_version(model_folder)
-            version = add_version(
-                model_path,
-                model_folder,
-                {"parent_version": production.number if production else None, **record},
-                hashes,
-                after=newest.number if newest else 0,
-            )
+    forced = record.get("forced")
+    with locked(model_folder) as lock:
         labels = read_labels(model_folder)
-        labels[label] = version.number
-        if label == "stable" and labels.get("canary", 0) <= version.number:
-            labels.pop("canary", None)
-        write_labels(model_folder, labels, _numbers(model_folder))
-        complete_audit(model_folder)
+        same = _newest_if_same(model_folder, hashes)
+        if same is not None and labels.get(label) == same.number:
+            write_labels(model_folder, labels, _numbers(model_folder))
+            return same
+        reason = withdrawals(model_folder).get(hashing.hash_json(hashes))
+        if reason is not None and forced is None:
+            raise UserError(
+                f"This very model was rolled back: {reason!r}. It is not pushed "
+                "again. `graft bless --force --reason TEXT` pushes it nonetheless."
+            )
+        check_unchanged(
+            model_folder,
+            against,
+            found="Nothing was pushed: the model was judged against {}"
+            if forced is None
+            else "Nothing was pushed: {} was served when this command began",
+            remedy="Run it again, and the gate compares with what is served; `graft "
+            "bless --force --reason TEXT` pushes this model as it is."
+            if forced is None
+            else _LOOK_AGAIN,
+        )
+        record = {
+            **record,
+            "parent_version": against.version,
+            "judged_against": against.to_dict(),
+            "label": label,
+        }
+        if same is None:
+            version = _add(
+                lock, model_path, model_folder, record, hashes, _with(labels, label)
+            )
+        else:
+            version = same
+            _label(model_folder, same.number, _with(labels, label)(same.number), record)
         _prune(model_folder, keep_versions)
     return version
 
 
-def roll_back(model_folder: str, number: int | None, reason: str) -> Version:
+def roll_back(
+    model_folder: str, number: int | None, reason: str, *, seen: Production
+) -> Version:
     """Publish the files of an earlier version again, as a new version.
 
     A server that takes the greatest number follows, and so does one that reads labels.
@@ -92,31 +127,36 @@ def roll_back(model_folder: str, number: int | None, reason: str) -> Version:
 
     Args:
         model_folder: `<store>/<model name>`.
-        number: The version to go back to; None: the one before the served one.
+        number: The version to go back to; None: the newest sound one before the served
+            one.
         reason: Goes into the manifest and the audit log.
+        seen: What the user saw in production.
 
     Returns:
         The new version.
 
     Raises:
+        StoreChangedError: Something else is in production than `seen`.
         UserError: There is no such version, it is served already, or it is damaged.
     """
     if not reason.strip():
         raise UserError("`--reason` must say why. Received: an empty text")
-    with locked(model_folder):
+    with locked(model_folder) as lock:
+        check_unchanged(
+            model_folder,
+            seen,
+            found="Not rolled back: {} was served when this command began",
+            remedy=_LOOK_AGAIN,
+        )
         versions = list_versions(model_folder)
         served = served_version(model_folder)
         if served is None:
             raise UserError(f"There is no version in {model_folder!r} to roll back.")
-        target = _rollback_target(versions, served, number, withdrawals(model_folder))
-        damage = find_damage(target)
-        if damage:
-            raise UserError(
-                f"Version {target.number} is damaged: {'; '.join(damage)}. "
-                "`graft models --verify` shows which versions are sound."
-            )
+        target, passed_over = _rollback_target(
+            versions, served, number, withdrawals(model_folder)
+        )
         # Versions newer than the served one are withdrawn, too.
-        left = [v for v in versions if v.number >= served.number]
+        left = [v for v in versions if v.number >= served.number and v.manifest]
         record = {
             **target.manifest,
             "parent_version": served.number,
@@ -125,53 +165,146 @@ def roll_back(model_folder: str, number: int | None, reason: str) -> Version:
                 "to_version": target.number,
                 "reason": reason,
                 "withdrawn": sorted({v.files_hash for v in left} - {target.files_hash}),
+                "passed_over": passed_over,
             },
         }
-        record.pop("forced", None)
-        version = add_version(
+        for key in ("forced", "label", "judged_against"):
+            record.pop(key, None)
+        return _add(
+            lock,
             target.path,
             model_folder,
             record,
             target.manifest["files"],
-            after=versions[-1].number,
+            lambda new: {STABLE: new},
         )
-        write_labels(model_folder, {"stable": version.number}, _numbers(model_folder))
-        complete_audit(model_folder)
+
+
+def promote(
+    model_folder: str, number: int, *, seen: Production, reason: str = ""
+) -> None:
+    """Give a version the label `stable`, and remove its label `canary`.
+
+    Args:
+        model_folder: `<store>/<model name>`.
+        number: The version.
+        seen: What the user saw in production.
+        reason: Why the version is promoted although it was not judged against what is
+            in production, or was rolled back.
+
+    Raises:
+        StoreChangedError: Something else is in production than `seen`, or than what the
+            version was judged against.
+        UserError: There is no such version, it is damaged or was rolled back.
+    """
+    with locked(model_folder):
+        versions = {version.number: version for version in list_versions(model_folder)}
+        if number not in versions:
+            raise UserError(
+                f"There is no version {number} in {model_folder!r}. "
+                f"Versions: {', '.join(map(str, versions)) or 'none'}."
+            )
+        now = check_unchanged(
+            model_folder,
+            seen,
+            found="Not promoted: {} was served when this command began",
+            remedy=_LOOK_AGAIN,
+        )
+        version = versions[number]
+        _check_sound(version)
+        if number != now.version and not reason.strip():
+            _check_promotion(model_folder, version, now)
+        labels = {**read_labels(model_folder), STABLE: number}
+        if labels.get("canary") == number:
+            del labels["canary"]
+        record = {"judged_against": version.manifest.get("judged_against")}
+        if reason.strip():
+            record["forced"] = {"reason": reason, "against": now.to_dict()}
+        _label(model_folder, number, labels, record)
+
+
+def _add(  # noqa: PLR0917 - the parts of one change
+    lock: StoreLock,
+    source: str,
+    model_folder: str,
+    record: dict[str, Any],
+    hashes: dict[str, str],
+    labels_of: Callable[[int], dict[str, int]],
+) -> Version:
+    """Add a version with its labels and its line in the audit log."""
+    number = next_number(model_folder)
+    line = line_of(Version(number, "", {**record, "files": hashes}))
+    line |= {"id": uuid.uuid4().hex, "time": current_time(), "user": current_user()}
+    change = journal.Change(number, labels_of(number), line)
+    journal.begin(model_folder, change)
+    try:
+        version = add_version(
+            source, model_folder, number, record, hashes, confirm=lock.confirm
+        )
+        _confirm_afterwards(lock, model_folder, version, change)
+    except LeaseLostError:
+        # The process that took over has dealt with the note of this change.
+        raise
+    except Exception:
+        journal.drop(model_folder)
+        raise
+    journal.finish(model_folder, change)
     return version
 
 
-def promote(model_folder: str, number: int) -> None:
-    """Give a version the label `stable`, and remove its label `canary`.
-
-    Raises:
-        UserError: There is no such version.
-    """
-    with locked(model_folder):
-        numbers = _numbers(model_folder)
-        if number not in numbers:
-            raise UserError(
-                f"There is no version {number} in {model_folder!r}. "
-                f"Versions: {', '.join(map(str, numbers)) or 'none'}."
-            )
-        before = read_labels(model_folder)
-        labels = {"stable": number, **before}
-        labels["stable"] = number
-        if labels.get("canary") == number:
-            del labels["canary"]
-        write_labels(model_folder, labels, numbers)
-        append_audit(
-            model_folder,
-            {"action": "promote", "version": number, "labels_before": before},
-        )
+def _confirm_afterwards(
+    lock: StoreLock, model_folder: str, version: Version, change: journal.Change
+) -> None:
+    """Take back a version that appeared after another process had taken the lock."""
+    try:
+        lock.confirm()
+    except LeaseLostError:
+        if not journal.is_logged(model_folder, change):
+            remove_version(model_folder, version)
+            raise
 
 
-def served_version(model_folder: str) -> Version | None:
-    """Return the version in production: labelled `stable`, or else the newest."""
-    versions = {version.number: version for version in list_versions(model_folder)}
-    if not versions:
+def _label(
+    model_folder: str, number: int, labels: dict[str, int], record: dict[str, Any]
+) -> None:
+    """Move labels, with a line in the audit log."""
+    version = next(v for v in list_versions(model_folder) if v.number == number)
+    line: dict[str, Any] = {
+        "action": "promote",
+        "version": number,
+        "files_hash": version.files_hash,
+        "labels_before": read_labels(model_folder),
+        "labels": labels,
+        "id": uuid.uuid4().hex,
+        "time": current_time(),
+        "user": current_user(),
+    }
+    for key in ("forced", "judged_against"):
+        if record.get(key):
+            line[key] = record[key]
+    change = journal.Change(None, labels, line)
+    journal.begin(model_folder, change)
+    journal.finish(model_folder, change)
+
+
+def _with(labels: dict[str, int], label: str) -> Callable[[int], dict[str, int]]:
+    """Return a function from a new version's number to all labels."""
+
+    def labels_of(number: int) -> dict[str, int]:
+        after = {**labels, label: number}
+        if label == STABLE and after.get("canary", 0) <= number:
+            after.pop("canary", None)
+        return after
+
+    return labels_of
+
+
+def _newest_if_same(model_folder: str, hashes: dict[str, str]) -> Version | None:
+    """Return the newest version if it has these files, undamaged."""
+    versions = list_versions(model_folder)
+    if not versions or versions[-1].manifest.get("files") != hashes:
         return None
-    stable = read_labels(model_folder).get("stable")
-    return versions.get(stable or 0) or versions[max(versions)]
+    return None if find_damage(versions[-1]) else versions[-1]
 
 
 def _numbers(model_folder: str) -> list[int]:
@@ -180,10 +313,42 @@ def _numbers(model_folder: str) -> list[int]:
 
 def _prune(model_folder: str, keep_versions: int) -> None:
     versions = list_versions(model_folder)
-    labelled = set(read_labels(model_folder).values())
+    kept = set(read_labels(model_folder).values())
+    served = served_version(model_folder)
+    if served is not None:
+        kept.add(served.number)
     for old in versions[: max(0, len(versions) - keep_versions)]:
-        if old.number not in labelled:
+        if old.number not in kept:
             remove_version(model_folder, old)
+
+
+def _check_sound(version: Version) -> None:
+    damage = find_damage(version)
+    if damage:
+        raise UserError(
+            f"Version {version.number} is damaged: {'; '.join(damage)}. "
+            "`graft models --verify` shows which versions are sound."
+        )
+
+
+def _check_promotion(model_folder: str, version: Version, now: Production) -> None:
+    """Refuse a version that replaces something that it was not judged against."""
+    nonetheless = (
+        f"`graft models --promote {version.number} --reason TEXT` promotes it "
+        "nonetheless."
+    )
+    reason = withdrawals(model_folder).get(version.files_hash)
+    if reason is not None:
+        raise UserError(
+            f"Version {version.number} was rolled back: {reason!r}. {nonetheless}"
+        )
+    judged = Production.from_dict(version.manifest.get("judged_against"))
+    if judged != now:
+        before = "an unknown model" if judged is None else judged.describe()
+        raise StoreChangedError(
+            f"Not promoted: version {version.number} was judged against {before}, but "
+            f"{now.describe()} is served now. {nonetheless}"
+        )
 
 
 def _rollback_target(
@@ -191,27 +356,39 @@ def _rollback_target(
     served: Version,
     number: int | None,
     withdrawn: dict[str, str],
-) -> Version:
-    older = [
-        version
-        for version in versions
-        if version.number < served.number
-        and version.files_hash != served.files_hash
-        and version.files_hash not in withdrawn
-    ]
-    if number is None:
-        if not older:
-            raise UserError(
-                f"There is no version before {served.number}, which is served, to "
-                "restore. `graft models` lists the versions."
-            )
-        return older[-1]
+) -> tuple[Version, list[int]]:
+    """Return the version to go back to, and the damaged ones that were passed over."""
     if number == served.number:
         raise UserError(f"Version {number} is served already.")
-    for version in versions:
-        if version.number == number:
-            return version
+    if number is not None:
+        for version in versions:
+            if version.number == number:
+                _check_sound(version)
+                return version, []
+        raise UserError(
+            f"There is no version {number}. "
+            f"Versions: {', '.join(str(version.number) for version in versions)}."
+        )
+    passed_over: list[int] = []
+    for version in reversed(versions):
+        if version.number >= served.number or (
+            version.manifest
+            and (
+                version.files_hash == served.files_hash
+                or version.files_hash in withdrawn
+            )
+        ):
+            continue
+        if not find_damage(version):
+            return version, passed_over
+        passed_over.append(version.number)
+    damaged = (
+        f" Damaged: {', '.join(map(str, passed_over))}; `graft models --repair` may "
+        "mend them."
+        if passed_over
+        else ""
+    )
     raise UserError(
-        f"There is no version {number}. "
-        f"Versions: {', '.join(str(version.number) for version in versions)}."
+        f"There is no version before {served.number}, which is served, to restore."
+        f"{damaged} `graft models` lists the versions."
     )

@@ -7,15 +7,23 @@ server loads no version without it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from graft.components.publishing.audit import current_time, current_user
-from graft.components.publishing.versions import GRAPH_NAME, MANIFEST_NAME, Version
+from graft.components.publishing.versions import (
+    GRAPH_NAME,
+    MANIFEST_NAME,
+    Version,
+    is_version_name,
+)
 from graft.storage import atomic, files, hashing
+from graft.storage.leases import LeaseLostError
 from graft.storage.paths import is_remote
 
 _PARTIAL = ".partial"
@@ -24,27 +32,38 @@ _REMOVED = ".removed"
 _ABANDONED_SECONDS = 24 * 3600
 
 
+def next_number(model_folder: str) -> int:
+    """Return the number of a new version: the time, or greater than all others."""
+    names = files.list_folder(model_folder) if files.exists(model_folder) else []
+    taken = [int(name) for name in names if is_version_name(name)]
+    return max(int(time.time()), max(taken, default=0) + 1)
+
+
 def add_version(
     source: str,
     model_folder: str,
+    number: int,
     record: dict[str, Any],
     hashes: dict[str, str],
     *,
-    after: int,
+    confirm: Callable[[], None],
 ) -> Version:
     """Copy a SavedModel into a new version folder and write its manifest.
+
+    After an error nothing of the version is left.
 
     Args:
         source: The SavedModel.
         model_folder: `<store>/<model name>`.
+        number: The version's number, from `next_number`.
         record: Goes into the manifest.
         hashes: Relative path to SHA-256 of the files to copy.
-        after: The new version gets a greater number than this.
+        confirm: Called right before the version appears, on object storage before each
+            file. It raises if the version must not appear.
 
     Raises:
         OSError: A file no longer has its hash, or the store isn't writable.
     """
-    number = max(int(time.time()), after + 1)
     manifest = {
         **record,
         "version": number,
@@ -56,19 +75,28 @@ def add_version(
     final = os.path.join(model_folder, str(number))
     # The graph comes last: it makes the version complete.
     names = sorted(hashes, key=lambda name: (name == GRAPH_NAME, name))
-    if is_remote(model_folder):
-        atomic.write_text(os.path.join(final, MANIFEST_NAME), text)
+    is_at_hand = not is_remote(model_folder)
+    folder = os.path.join(model_folder, f".{number}{_PARTIAL}") if is_at_hand else final
+    try:
+        atomic.write_text(os.path.join(folder, MANIFEST_NAME), text)
         for name in names:
-            _copy(os.path.join(source, name), os.path.join(final, name), hashes[name])
-        return Version(number, final, manifest)
-    partial = os.path.join(model_folder, f".{number}{_PARTIAL}")
-    for name in names:
-        _copy(os.path.join(source, name), os.path.join(partial, name), hashes[name])
-    atomic.write_text(os.path.join(partial, MANIFEST_NAME), text)
-    for parent, _, _ in os.walk(partial):
-        atomic.flush(parent)
-    os.rename(partial, final)
-    atomic.flush(model_folder)
+            if not is_at_hand:
+                confirm()
+            _copy(os.path.join(source, name), os.path.join(folder, name), hashes[name])
+        if is_at_hand:
+            for parent, _, _ in os.walk(folder):
+                atomic.flush(parent)
+            confirm()
+            os.rename(folder, final)
+    except LeaseLostError:
+        # The process that took the lock over has removed the folder.
+        raise
+    except BaseException:
+        with contextlib.suppress(OSError):
+            files.remove_folder(folder)
+        raise
+    if is_at_hand:
+        atomic.flush(model_folder)
     return Version(number, final, manifest)
 
 
@@ -98,6 +126,7 @@ def remove_abandoned(model_folder: str) -> None:
             name.isdecimal()
             and int(name) < time.time() - _ABANDONED_SECONDS
             and not files.exists(os.path.join(path, GRAPH_NAME))
+            and files.is_folder(path)
         ):
             files.remove_folder(path)
 

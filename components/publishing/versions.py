@@ -6,8 +6,10 @@
         graft_manifest.json     origin, verdict, and the SHA-256 of every file
     .1732237200.partial/        an unfinished push; servers skip such names
     .1732100000.removed/        an old version that is being removed
-    .lock                       held by a process that changes the store (local only)
+    .lock                       held by a process that changes the store
+    .17.damaged-20261129-120000/  set aside by `graft models --repair`
     graft_audit.jsonl           who changed what, and why
+    graft_change.json           the change that is under way
     graft_labels.json           version labels
     models.config               the same for TensorFlow Serving
     drift.json                  whether the data have drifted
@@ -17,13 +19,16 @@ A folder is a version if its name is a number and it holds `saved_model.pb`.
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
 from dataclasses import dataclass
 from typing import Any
 
+from graft.components.publishing.store_files import read_json
+from graft.contract.errors import UserError
 from graft.storage import files, hashing
+from graft.storage.drivers import StorageError
+from graft.storage.paths import join
 
 MANIFEST_NAME = "graft_manifest.json"
 GRAPH_NAME = "saved_model.pb"
@@ -37,12 +42,15 @@ class Version:
     Attributes:
         number: Its name as an integer. The greatest is served by default.
         path: Path or URI of the folder.
-        manifest: Content of its manifest; empty if it has none.
+        manifest: Content of its manifest; empty if it has none or a damaged one.
+        manifest_damage: What is wrong with its manifest; None for a sound or missing
+            one.
     """
 
     number: int
     path: str
     manifest: dict[str, Any]
+    manifest_damage: str | None = None
 
     @property
     def files_hash(self) -> str:
@@ -54,20 +62,38 @@ def list_versions(model_folder: str) -> list[Version]:
     """Return the complete versions, oldest first; none for a missing folder."""
     versions = []
     for name in files.list_folder(model_folder) if files.exists(model_folder) else ():
-        path = os.path.join(model_folder, name)
-        if not name.isdecimal() or not files.exists(os.path.join(path, GRAPH_NAME)):
+        path = join(model_folder, name)
+        if not is_version_name(name) or not files.is_file(join(path, GRAPH_NAME)):
             continue
-        versions.append(Version(int(name), path, read_manifest(path)))
+        manifest, damage = _manifest_of(path)
+        versions.append(Version(int(name), path, manifest, damage))
     return sorted(versions, key=lambda version: version.number)
 
 
+def is_version_name(name: str) -> bool:
+    """Return whether a server would take a folder of this name for a version."""
+    return name.isascii() and name.isdecimal() and int(name) < 2**63
+
+
 def read_manifest(path: str) -> dict[str, Any]:
-    """Return a version's manifest, or an empty dict if graft did not publish it."""
-    manifest_path = os.path.join(path, MANIFEST_NAME)
-    if not files.exists(manifest_path):
-        return {}
-    manifest: dict[str, Any] = json.loads(files.read_text(manifest_path))
-    return manifest
+    """Return a version's manifest; empty if it has none, or a damaged one."""
+    return _manifest_of(path)[0]
+
+
+def _manifest_of(path: str) -> tuple[dict[str, Any], str | None]:
+    manifest, damage = read_json(os.path.join(path, MANIFEST_NAME), dict)
+    if manifest is None:
+        return {}, damage
+    promised = manifest.get("files")
+    if promised is not None and not _are_hashes(promised):
+        return {}, "lists its files in no valid way"
+    return manifest, None
+
+
+def _are_hashes(promised: Any) -> bool:
+    return isinstance(promised, dict) and all(
+        isinstance(each, str) for each in promised.values()
+    )
 
 
 def hash_files(folder: str) -> dict[str, str]:
@@ -82,10 +108,17 @@ def hash_files(folder: str) -> dict[str, str]:
 
 def find_damage(version: Version) -> list[str]:
     """Return one line per difference between a version's files and its manifest."""
-    promised: dict[str, str] = version.manifest.get("files", {})
+    promised: dict[str, str] = version.manifest.get("files") or {}
     if not promised:
+        if version.manifest_damage is not None:
+            return [f"{MANIFEST_NAME} {version.manifest_damage}"]
         return [f"version {version.number} has no manifest"]
-    found = hash_files(version.path)
+    try:
+        found = hash_files(version.path)
+    except (StorageError, PermissionError) as error:
+        raise UserError(f"{version.path!r} can't be read: {error}") from error
+    except OSError as error:
+        return [f"a file can't be read: {error}"]
     damage = [f"{name} is missing" for name in sorted(set(promised) - set(found))]
     damage += [
         f"{name} is not what was published"

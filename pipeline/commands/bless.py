@@ -13,9 +13,11 @@ from graft.components.canary.result import RESULT_FILE
 from graft.contract.errors import UserError
 from graft.pipeline.commands.options import (
     DEFAULT_OUTPUT_FOLDER,
+    IfServedOption,
     OutputFolderOption,
     PipelineOption,
     RunArgument,
+    seen_production,
 )
 from graft.pipeline.local.run_history import Run, find_run
 
@@ -31,8 +33,13 @@ def bless(
     ] = "",
     output: OutputFolderOption = DEFAULT_OUTPUT_FOLDER,
     pipeline: PipelineOption = None,
+    if_served: IfServedOption = None,
 ) -> None:
-    """Publish the model of a run; with --force also one that was refused."""
+    """Publish the model of a run; with --force also one that was refused.
+
+    A model that was judged against another version than the served one needs --force.
+    If another version is put into production meanwhile, nothing is done: exit status 4.
+    """
     chosen = find_run(output, pipeline, run)
     refusals = refusals_of(chosen)
     if refusals and not force:
@@ -42,7 +49,9 @@ def bless(
         )
     if force and not reason.strip():
         raise UserError("`--force` needs `--reason`. Received: an empty text")
-    version = publish_run(chosen, output, refusals, reason if force else "")
+    version = publish_run(
+        chosen, output, refusals, reason if force else "", if_served=if_served
+    )
     typer.echo(f"Published as version {version}.")
 
 
@@ -67,21 +76,41 @@ def refusals_of(run: Run) -> list[str]:
     return refusals
 
 
-def publish_run(run: Run, output: Path, refusals: list[str], reason: str) -> int:
+def publish_run(
+    run: Run,
+    output: Path,
+    refusals: list[str],
+    reason: str,
+    *,
+    if_served: int | None = None,
+) -> int:
     """Publish a run's model and return its version number.
 
     Args:
         run: A run with a verdict.
         output: Output folder of the command.
         refusals: Why the gate or the canary refused it.
-        reason: Why it is published nonetheless; empty if it was not refused.
+        reason: Why it is published nonetheless; empty if the verdict holds.
+        if_served: The version that must be served; None: any.
+
+    Raises:
+        StoreChangedError: Another version is in production than the model was judged
+            against, or than when the command began.
     """
+    from graft.components.evaluation.baseline import Production
     from graft.components.publishing.config import PushConfig
     from graft.components.publishing.provenance import describe_environment, record_of
     from graft.components.publishing.store import publish
 
     push = PushConfig.model_validate(run.config["push"]).resolved(str(output))
+    seen = seen_production(push.model_folder, if_served)
     verdict = run.verdict()
+    judged = Production.from_dict(None if verdict is None else verdict.judged_against)
+    if judged is None and not reason:
+        raise UserError(
+            f"The verdict of run {run.number} does not tell what the model was judged "
+            "against. To publish it nonetheless: `graft bless --force --reason TEXT`."
+        )
     record: dict[str, Any] = {
         "config": run.config,
         "pipeline": run.config["name"],
@@ -94,8 +123,8 @@ def publish_run(run: Run, output: Path, refusals: list[str], reason: str) -> int
         os.path.join(run.artifacts["Trainer.model"], "Format-Serving"),
         push.model_folder,
         record,
+        against=seen if judged is None or reason else judged,
         keep_versions=push.keep_versions,
         label=push.label,
-        is_forced=bool(reason),
     )
     return version.number

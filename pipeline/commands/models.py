@@ -9,9 +9,11 @@ import typer
 from graft.contract.counts import counted
 from graft.contract.errors import UserError
 from graft.pipeline.commands.options import (
+    IfServedOption,
     ModelDirOption,
     ModelOption,
     find_model_folder,
+    seen_production,
 )
 from graft.serving.model_store import DEFAULT_FOLDER
 
@@ -27,20 +29,34 @@ def models(
         int | None,
         typer.Option(metavar="VERSION", help="Give a version the label `stable`."),
     ] = None,
+    reason: Annotated[
+        str,
+        typer.Option(
+            help="Why a version is promoted that was not judged against the served "
+            "one; kept in the audit log."
+        ),
+    ] = "",
+    if_served: IfServedOption = None,
     log: Annotated[
         bool,
         typer.Option("--log", help="Show who published or rolled back what."),
     ] = False,
 ) -> None:
-    """List the published versions; the served one is marked."""
+    """List the published versions; the served one is marked.
+
+    --promote needs --reason if the version was not judged against the served one. If
+    another version is put into production meanwhile, nothing is done: exit status 4.
+    """
     from graft.components.publishing import store
     from graft.components.publishing.audit import read_audit
     from graft.components.publishing.labels import read_labels
+    from graft.components.publishing.production import served_version
     from graft.components.publishing.versions import find_damage, list_versions
 
     folder = str(find_model_folder(model_dir, model))
     if promote is not None:
-        store.promote(folder, promote)
+        seen = seen_production(folder, if_served)
+        store.promote(folder, promote, seen=seen, reason=reason)
     if log:
         for line in read_audit(folder):
             entry = (
@@ -48,7 +64,7 @@ def models(
             )
             typer.echo(entry + (f": {line['reason']}" if "reason" in line else ""))
         return
-    served = store.served_version(folder)
+    served = served_version(folder)
     labels = read_labels(folder)
     num_damaged = 0
     for version in list_versions(folder):

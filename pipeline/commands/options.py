@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from graft.pipeline.config import DEFAULT_OUTPUT
 from graft.serving.errors import ModelNotFoundError
 from graft.serving.model_store import find_model
+
+if TYPE_CHECKING:
+    from graft.components.evaluation.baseline import Production
 
 _OUTPUT_HELP = "Folder for everything that a run makes."
 
@@ -40,6 +43,12 @@ RunArgument = Annotated[
 ModelDirOption = Annotated[
     Path, typer.Option(help="Folder of pushed models, or of one model's versions.")
 ]
+IfServedOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="VERSION", help="Stop, with status 4, unless this version is served."
+    ),
+]
 ModelOption = Annotated[
     str | None, typer.Option(help="The model's name, if the folder has several.")
 ]
@@ -61,3 +70,27 @@ def find_model_folder(model_dir: Path, model: str | None) -> Path:
         return find_model(model_dir, model)
     except ModelNotFoundError as error:
         raise UserError(str(error)) from error
+
+
+def seen_production(folder: str, if_served: int | None) -> Production:
+    """Return what is in production when a command begins.
+
+    The command acts on this: the store refuses the change if it is no longer so.
+
+    Args:
+        folder: Folder of a model's versions.
+        if_served: The version that the user believes to be served; None: any.
+
+    Raises:
+        StoreChangedError: Another version is served.
+    """
+    from graft.components.publishing.production import read_production
+    from graft.contract.errors import StoreChangedError
+
+    production = read_production(folder)
+    if if_served not in (None, production.version):
+        raise StoreChangedError(
+            f"`--if-served` says {if_served}, but {production.describe()} is served. "
+            "Nothing was changed: look at `graft models`."
+        )
+    return production

@@ -39,7 +39,8 @@ def run(
 
     Without CONFIG, --data names a folder with one folder of images per class. Results
     of earlier runs are taken from the cache. The exit status is 0 if the model was
-    pushed, 3 if the gate refused it, and 1 if the run failed.
+    pushed, 3 if the gate refused it, 4 if another version was put into production than
+    the gate judged the model against, and 1 if the run failed.
     """
     from graft.components.ingestion.fingerprint import fingerprint
 
@@ -107,9 +108,11 @@ def _run(
             gc.enable()
             try:
                 check_network(config.model, config.training)
-                timings = run_locally(config, data_fingerprint, display.on_event)
+                timings = run_locally(
+                    config, data_fingerprint, display.on_event, display.note
+                )
             except UserError as error:
-                raise UserError(f"{error}\nLog: {log_path}") from None
+                raise type(error)(f"{error}\nLog: {log_path}") from None
             except Exception as error:
                 raise _failure(error, display.failed_node, log_path) from error
             from graft.components.report.timings import fill_in_timings

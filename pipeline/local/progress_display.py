@@ -58,6 +58,10 @@ class ProgressDisplay:
         if not self._is_live:
             self._console.print(f"{message} …")
 
+    def note(self, message: str) -> None:
+        """Show a message that stays on the terminal."""
+        self._console.print(Text(message))
+
     def on_event(self, event: NodeEvent) -> None:
         """Show that a node started, finished or failed."""
         with self._lock:

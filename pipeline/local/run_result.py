@@ -7,12 +7,18 @@ from typing import Any
 
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.publishing.executor import REASON_PROPERTY
+from graft.components.publishing.production import (
+    describe_change,
+    last_change,
+    read_production,
+)
+from graft.components.publishing.versions import list_versions
 from graft.pipeline.config import PipelineConfig
 from graft.pipeline.local.data_notes import read_data_notes
 from graft.pipeline.local.metadata_store import LocalMetadata
 from graft.pipeline.local.sample_image import sample_image
 from graft.storage import files
-from graft.storage.paths import join
+from graft.storage.paths import join, name_of, parent_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class RunResult:
         passed: A sentence per rule that the model passed.
         data_notes: What is to be known of the data, a sentence each.
         pushed_path: Folder of the pushed version; None if nothing was pushed.
+        served_instead: What is in production now, if it is not the pushed version; None
+            if it is, or if the version was pushed beside production.
         not_pushed_reason: Why nothing was pushed; None if a version was pushed.
         report_path: The report page; None if the run made none.
         sample_path: An image of the `test` split, to try the model with.
@@ -45,6 +53,7 @@ class RunResult:
     passed: tuple[str, ...]
     data_notes: tuple[str, ...]
     pushed_path: str | None
+    served_instead: str | None
     not_pushed_reason: str | None
     report_path: str | None
     sample_path: str | None
@@ -87,10 +96,33 @@ def read_result(config: PipelineConfig) -> RunResult:
             )
         ),
         pushed_path=destination,
+        served_instead=None if destination is None else _served_instead(destination),
         not_pushed_reason=reason,
         report_path=None if report is None else report.uri,
         sample_path=None if examples is None else sample_image(config, examples.uri),
     )
+
+
+def _served_instead(pushed_path: str) -> str | None:
+    """Describe what is served in place of a pushed version, if it is another.
+
+    Another process may have changed production since the push, or the run's results
+    came from the cache and are older than a rollback.
+    """
+    folder, number = parent_of(pushed_path), name_of(pushed_path)
+    production = read_production(folder)
+    if number in map(str, (production.version, *production.labels.values())):
+        return None
+    same = {
+        version.files_hash
+        for version in list_versions(folder)
+        if str(version.number) == number and version.manifest
+    }
+    if production.version is not None and production.files_hash in same:
+        path = join(folder, str(production.version))
+        return f"{path}, which has the files of version {number}"
+    change = describe_change(last_change(folder))
+    return f"{production.describe()}{change}, not version {number} of this run"
 
 
 def read_verdict(evaluation_uri: str) -> Verdict:

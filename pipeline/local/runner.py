@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import gc
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,10 +18,12 @@ from tfx.orchestration.beam import beam_dag_runner
 
 from graft.components.progress import Progress, watched
 from graft.components.publishing.run_view import view_store
-from graft.contract.errors import UserError
+from graft.contract.errors import StoreChangedError, UserError
 from graft.pipeline.beam_settings import keep_beam_local
 from graft.pipeline.config import PipelineConfig
 from graft.pipeline.pipeline import create_pipeline
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -100,22 +103,46 @@ def run_locally(
     config: PipelineConfig,
     data_fingerprint: str,
     on_event: Callable[[NodeEvent], None],
+    on_retry: Callable[[str], None],
 ) -> dict[str, float]:
     """Run every node whose answer is not in TFX's cache.
+
+    If another version was put into production since the gate judged the model, the gate
+    is asked again, `push.retry_gate` times at most. All before it comes from the cache.
 
     Args:
         config: The run's config.
         data_fingerprint: See `create_pipeline`.
         on_event: Called when a node begins, ends or fails, from the thread that runs
         it.
+        on_retry: Called with the reason before the gate is asked again.
 
     Returns:
         Seconds per node.
 
     Raises:
+        StoreChangedError: Another version is in production than the model was judged
+            against. Nothing was pushed.
         UserError: A node met a mistake of the user's, or the output folder is no good.
         Exception: What else a node raised.
     """
+    for retries_left in range(config.push.retry_gate, -1, -1):
+        try:
+            return _run_once(config, data_fingerprint, on_event)
+        except StoreChangedError as error:
+            if not retries_left:
+                raise
+            logger.warning("%s", error)
+            on_retry(f"{error} The gate is asked again now.")
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _run_once(
+    config: PipelineConfig,
+    data_fingerprint: str,
+    on_event: Callable[[NodeEvent], None],
+) -> dict[str, float]:
+    """Run the pipeline once; see `run_locally`."""
     pipeline = create_pipeline(
         config,
         data_fingerprint=data_fingerprint,

@@ -41,7 +41,10 @@ def print_summary(
     if result.data_notes and result.report_path:
         add_row("", f"{report_command(config)} shows more, in its section Data")
     nowhere = f"nowhere: {result.not_pushed_reason or 'the model was refused'}"
-    add_row("Pushed to", result.pushed_path or nowhere)
+    if result.served_instead is None:
+        add_row("Pushed to", result.pushed_path or nowhere)
+    else:
+        add_row("Served now", result.served_instead)
     if result.report_path:
         add_row("Report", result.report_path)
     if result.pushed_path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.publishing.drift import DRIFT_FILE
-from graft.components.publishing.store import served_version
+from graft.components.publishing.production import served_version
 from graft.contract.errors import UserError
 from graft.pipeline.kubeflow.cluster.submission import UNFINISHED, PipelineVersion
 from graft.pipeline.kubeflow.compilation.pipeline_spec import tasks_of

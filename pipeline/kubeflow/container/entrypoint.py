@@ -37,7 +37,8 @@ def main(argv: Sequence[str]) -> int:
         argv: Arguments without the program's name; unknown ones are passed to Beam.
 
     Returns:
-        0, or 1 after an error that the user can correct. Other errors are raised.
+        0, or the error's `exit_status` after one that the user can correct. Other
+        errors are raised.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", force=True
@@ -50,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         _run(args, beam_args, start)
     except UserError as error:
         sys.stderr.write(f"graft: {args.component_id}: {error}\n")
-        return 1
+        return error.exit_status
     finally:
         gc.freeze()
     return 0

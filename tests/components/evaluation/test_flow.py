@@ -24,6 +24,7 @@ from graft.components.ingestion.artifacts import ImageQuarantine
 from graft.components.publishing import executor as publishing
 from graft.components.publishing import store
 from graft.components.publishing.config import PushConfig
+from graft.components.publishing.production import read_production
 from graft.components.publishing.provenance import record_of
 from graft.components.publishing.served_model import ServedModel
 from graft.components.publishing.versions import list_versions
@@ -90,7 +91,7 @@ class Flow:
             standard_artifacts.ModelEvaluation, self.folder / "evaluation"
         )
         blessing = artifact(standard_artifacts.ModelBlessing, self.folder / "blessing")
-        optional = {} if baseline is None else {"baseline_model": [baseline]}
+        optional = {"baseline_model": [baseline or self.served()]}
         if profile is not None:
             quality = artifact(DataQualityReport, self.folder / "quality")
             (Path(quality.uri) / "profile.json").write_text(json.dumps(profile))
@@ -377,7 +378,8 @@ def test_a_model_that_was_rolled_back_is_blessed_but_not_pushed(
         (model / "Format-Serving" / "note.txt").write_text(model.name)
         _, blessing, _ = flow.evaluate(model, GateConfig())
         flow.push(model, blessing)
-    store.roll_back(str(flow.store / "colours"), None, "too slow")
+    folder = str(flow.store / "colours")
+    store.roll_back(folder, None, "too slow", seen=read_production(folder))
     pushed = flow.push(second, blessing)
     reason = pushed.get_string_custom_property("not_pushed_reason")
     assert "rolled back: 'too slow'" in reason

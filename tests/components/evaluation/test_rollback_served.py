@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from graft.components.publishing import store
+from graft.components.publishing.production import read_production, served_version
 from graft_client import PredictionClient
 from graft_client.errors import CallError
 
@@ -80,6 +81,7 @@ def test_a_rollback_is_served_at_the_next_poll(
             str(save_model(name, order) / "Format-Serving"),
             str(folder),
             {},
+            against=read_production(str(folder)),
             keep_versions=5,
         )
         for name, order in (("good", (2, 1, 0)), ("bad", (0, 1, 2)))
@@ -98,7 +100,7 @@ def test_a_rollback_is_served_at_the_next_poll(
         )
         assert done.returncode == 0, done.stderr
         rolled_back = time.monotonic()
-        served = store.served_version(str(folder))
+        served = served_version(str(folder))
         assert served is not None
         assert served.number > bad.number > good.number
         assert wait_for_version(client, served.number, starting=False) == "red"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.publishing.config import PushConfig
 from graft.components.publishing.drift import DRIFT_FILE, write_drift
 from graft.components.publishing.executor import PUSH_KEY, RECORD_KEY, Executor
+from graft.components.publishing.production import read_production
 from graft.components.publishing.store import publish
 
 SHIFT = {
@@ -39,7 +41,8 @@ def verdict(*, is_drifted: bool) -> Verdict:
 @pytest.fixture
 def model_folder(tmp_path: Path, make_model: Any, clock: None) -> Path:
     folder = tmp_path / "store" / "m"
-    publish(make_model("a"), str(folder), {}, keep_versions=5)
+    empty = read_production(str(folder))
+    publish(make_model("a"), str(folder), {}, against=empty, keep_versions=5)
     return folder
 
 
@@ -82,7 +85,11 @@ def test_pusher_reports_drift_whether_it_pushes_or_not(
     blessing.uri = str(tmp_path / "blessing")
     blessing.set_int_custom_property("blessed", int(is_blessed))
     Path(blessing.uri).mkdir()
-    (Path(blessing.uri) / VERDICT_FILE).write_text(verdict(is_drifted=True).to_json())
+    judged = replace(
+        verdict(is_drifted=True),
+        judged_against=read_production(str(model_folder)).to_dict(),
+    )
+    (Path(blessing.uri) / VERDICT_FILE).write_text(judged.to_json())
     model = standard_artifacts.Model()
     model.uri = str(tmp_path / "trained")
     Path(model.uri).mkdir()

@@ -15,6 +15,7 @@ SCRIPT = '''
 import os, random, shutil, signal, sys, time
 from pathlib import Path
 from graft.components.publishing import audit, store
+from graft.components.publishing.production import read_production
 from graft.components.publishing.versions import (
     Version, find_damage, list_versions, read_manifest)
 
@@ -33,7 +34,9 @@ def make_model(content):
     return str(model)
 
 def publish(content):
-    store.publish(str(root / "model"), folder, {"n": content}, keep_versions=3)
+    store.publish(
+        str(root / "model"), folder, {"n": content},
+        against=read_production(folder), keep_versions=3)
 
 def poll(stop):
     """See every numbered folder, as a server would, and check that it is whole."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from graft.components.publishing import store
+from graft.components.publishing.production import read_production
 from graft.components.publishing.run_view import StoreView, view_store
 
 MakeModel = Callable[[str], str]
@@ -29,9 +30,16 @@ def run(make_model: MakeModel, folder: str) -> Callable[[str], StoreView]:
         record = {
             "candidate_key": key,
             "baseline_version": view.baseline_version,
+            "audit_position": view.audit_position,
             "store_state": view.store_state,
         }
-        store.publish(make_model(key), folder, record, keep_versions=5)
+        store.publish(
+            make_model(key),
+            folder,
+            record,
+            against=read_production(folder),
+            keep_versions=5,
+        )
         return view
 
     return push
@@ -67,7 +75,7 @@ def test_after_a_rollback_a_run_compares_with_what_is_served(
 ) -> None:
     run("a")
     run("b")
-    version = store.roll_back(folder, None, "b is bad")
+    version = store.roll_back(folder, None, "b is bad", seen=read_production(folder))
     assert view_store(folder, "b").baseline_version == version.number
     assert view_store(folder, "c").baseline_version == version.number
 

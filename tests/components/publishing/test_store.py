@@ -11,7 +11,9 @@ import pytest
 
 from graft.components.publishing import audit, store
 from graft.components.publishing.labels import read_labels
+from graft.components.publishing.production import read_production, served_version
 from graft.components.publishing.versions import (
+    Version,
     find_damage,
     list_versions,
     read_manifest,
@@ -32,8 +34,20 @@ def folder(tmp_path: Path) -> str:
 def push(make_model: MakeModel, folder: str, content: str, **options: object) -> int:
     settings = {"keep_versions": 5, **options}
     return store.publish(
-        make_model(content), folder, {"config": content}, **settings
+        make_model(content),
+        folder,
+        {"config": content},
+        against=read_production(folder),
+        **settings,
     ).number
+
+
+def roll_back(folder: str, number: int | None, reason: str) -> Version:
+    return store.roll_back(folder, number, reason, seen=read_production(folder))
+
+
+def promote(folder: str, number: int) -> None:
+    store.promote(folder, number, seen=read_production(folder), reason="a test")
 
 
 def numbers(folder: str) -> list[int]:
@@ -81,7 +95,7 @@ def test_old_versions_go_but_a_labelled_one_stays(
     assert numbers(folder) == [stable, *pushed[-2:]]
     assert read_labels(folder) == {"stable": stable, "canary": pushed[-1]}
     # What keeps nobody's label may go.
-    store.promote(folder, pushed[-1])
+    promote(folder, pushed[-1])
     last = push(make_model, folder, "f", keep_versions=2)
     assert numbers(folder) == [pushed[-1], last]
 
@@ -119,13 +133,13 @@ def test_rollback_serves_the_old_files_under_a_new_number(
 ) -> None:
     old = push(make_model, folder, "good")
     bad = push(make_model, folder, "bad")
-    version = store.roll_back(folder, None, "cats became dogs")
+    version = roll_back(folder, None, "cats became dogs")
     assert version.number > bad
     assert numbers(folder) == [old, bad, version.number]
     graph = Path(version.path) / "saved_model.pb"
     assert graph.read_text() == "graph good"
     assert find_damage(version) == []
-    served = store.served_version(folder)
+    served = served_version(folder)
     assert served is not None
     assert served.number == version.number
     assert version.manifest["config"] == "good"
@@ -140,7 +154,7 @@ def test_a_model_that_was_rolled_back_is_not_pushed_again(
 ) -> None:
     push(make_model, folder, "good")
     push(make_model, folder, "bad")
-    store.roll_back(folder, None, "cats became dogs")
+    roll_back(folder, None, "cats became dogs")
     before = numbers(folder)
     with pytest.raises(UserError, match="rolled back: 'cats became dogs'"):
         push(make_model, folder, "bad")
@@ -155,8 +169,8 @@ def test_a_model_that_was_rolled_back_is_not_pushed_again(
         make_model("bad"),
         folder,
         {"forced": {"reason": "it was the camera"}},
+        against=read_production(folder),
         keep_versions=5,
-        is_forced=True,
     )
     assert forced.manifest["forced"] == {"reason": "it was the camera"}
     assert audit.withdrawals(folder) == {}
@@ -167,10 +181,10 @@ def test_rolling_back_twice_goes_further_back(
 ) -> None:
     for content in "abc":
         push(make_model, folder, content)
-    assert store.roll_back(folder, None, "c").manifest["config"] == "b"
-    assert store.roll_back(folder, None, "b too").manifest["config"] == "a"
+    assert roll_back(folder, None, "c").manifest["config"] == "b"
+    assert roll_back(folder, None, "b too").manifest["config"] == "a"
     with pytest.raises(UserError, match="no version before"):
-        store.roll_back(folder, None, "a too")
+        roll_back(folder, None, "a too")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +201,7 @@ def test_a_rollback_that_makes_no_sense_is_refused(
     push(make_model, folder, "a")
     push(make_model, folder, "b")
     with pytest.raises(UserError, match=expected):
-        store.roll_back(folder, number, reason)
+        roll_back(folder, number, reason)
     assert numbers(folder) == [1000, 1001]
 
 
@@ -198,7 +212,9 @@ def test_a_damaged_version_is_not_gone_back_to(
     push(make_model, folder, "b")
     (Path(folder) / "1000" / "saved_model.pb").write_text("rot")
     with pytest.raises(UserError, match=r"saved_model\.pb is not what was published"):
-        store.roll_back(folder, None, "b is bad")
+        roll_back(folder, 1000, "b is bad")
+    with pytest.raises(UserError, match="Damaged: 1000;"):
+        roll_back(folder, None, "b is bad")
 
 
 def test_a_canary_is_not_production_until_it_is_promoted(
@@ -206,18 +222,18 @@ def test_a_canary_is_not_production_until_it_is_promoted(
 ) -> None:
     stable = push(make_model, folder, "a")
     canary = push(make_model, folder, "b", label="canary")
-    served = store.served_version(folder)
+    served = served_version(folder)
     assert served is not None
     assert served.number == stable
     config = (Path(folder) / "models.config").read_text()
     assert f'key: "stable" value: {stable}' in config
     assert f'key: "canary" value: {canary}' in config
     assert "num_versions: 2" in config
-    store.promote(folder, canary)
+    promote(folder, canary)
     assert read_labels(folder) == {"stable": canary}
     assert "num_versions: 1" in (Path(folder) / "models.config").read_text()
     with pytest.raises(UserError, match="no version 7"):
-        store.promote(folder, 7)
+        promote(folder, 7)
 
 
 def test_serving_reads_the_config_that_is_written(
@@ -287,9 +303,9 @@ def test_a_store_on_s3_is_kept_as_a_local_one_is(
     for content in "abcd":
         push(make_model, folder, content, keep_versions=3)
     assert len(numbers(folder)) == 3
-    back = store.roll_back(folder, None, "a test")
+    back = roll_back(folder, None, "a test")
     assert back.manifest["config"] == "c"
-    assert store.served_version(folder) == back
+    assert served_version(folder) == back
     assert [line["action"] for line in audit.read_audit(folder)][-1] == "rollback"
 
 

@@ -42,6 +42,7 @@ def screen(config: PipelineConfig, tmp_path: Path, capsys: pytest.CaptureFixture
             "passed": (),
             "data_notes": (),
             "pushed_path": None,
+            "served_instead": None,
             "not_pushed_reason": None,
             "report_path": "report.html",
             "sample_path": None,
@@ -121,3 +122,11 @@ def test_notes_come_from_the_artifacts_of_the_run(tmp_path: Path) -> None:
 def test_artifacts_that_are_not_there_have_no_notes(tmp_path: Path) -> None:
     assert read_data_notes(None, None) == []
     assert read_data_notes(str(tmp_path), str(tmp_path)) == []
+
+
+def test_what_is_not_served_is_not_called_pushed(screen) -> None:
+    pushed = {"is_blessed": True, "pushed_path": "store/7"}
+    assert "Pushed to      store/7" in screen(**pushed)
+    lines = screen(**pushed, served_instead="version 8, not version 7 of this run")
+    assert "Served now     version 8, not version 7 of this run" in lines
+    assert not any(line.startswith("Pushed to") for line in lines)
