@@ -60,7 +60,7 @@ class ProgressDisplay:
 
     def note(self, message: str) -> None:
         """Show a message that stays on the terminal."""
-        self._console.print(Text(message))
+        self._console.print(Text(message), soft_wrap=True)
 
     def on_event(self, event: NodeEvent) -> None:
         """Show that a node started, finished or failed."""
