@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,11 @@ from graft.components.features.feature_records import (
     read_records,
     write_features,
 )
-from graft.components.features.image_batches import ImageReader, trace_preparation
+from graft.components.features.image_batches import (
+    ImageBatch,
+    ImageReader,
+    trace_preparation,
+)
 from graft.components.features.output_properties import COMPUTED, DAMAGED, FROM_STORE
 from graft.components.features.store import FeatureStore
 from graft.components.progress import Progress
@@ -118,6 +123,13 @@ class _Worker:
             self._reader = ImageReader(prepare, self.engine.batch_size)
         return self._reader
 
+    def close_reader(self) -> None:
+        """End the threads of the reader. The next missing image starts them again."""
+        # Another thread of Beam may still read.
+        with self.lock:
+            if self._reader is not None:
+                self._reader.close()
+
     def count_damaged(self) -> int:
         """Return the number of damaged files found since the last call."""
         number = len(self.store.damaged) - self._num_damaged_counted
@@ -170,8 +182,10 @@ class ExtractShard(beam.DoFn):
         )
 
     def teardown(self) -> None:
-        """Release the backbone and the store."""
-        self.__dict__.pop("_worker", None)
+        """Release the backbone and the store, and end the reader's threads."""
+        worker: _Worker | None = self.__dict__.pop("_worker", None)
+        if worker is not None:
+            worker.close_reader()
 
     def process(self, shard: Shard) -> Iterator[int]:
         """Yield the number of images of `shard` once their features are written.
@@ -204,8 +218,8 @@ class ExtractShard(beam.DoFn):
         worker = self._worker
         keys: list[bytes] = []
 
-        def pixels() -> Iterator[np.ndarray]:
-            for batch in worker.reader.read(images, missing):
+        def pixels(batches: Iterator[ImageBatch]) -> Iterator[np.ndarray]:
+            for batch in batches:
                 keys.extend(batch.keys)
                 yield batch.pixels
 
@@ -218,9 +232,14 @@ class ExtractShard(beam.DoFn):
                 del keys[: len(values)]
                 pending.clear()
 
-        for values in worker.engine.run(pixels()):
-            pending.append(values.reshape(len(values), -1))
-            self._progress.advance("images", len(values))
-            if sum(part.nbytes for part in pending) >= FILE_BYTES:
-                put()
-        put()
+        # Closed in reverse order: the engine first finishes the batches that it has.
+        with (
+            closing(worker.reader.read(images, missing)) as batches,
+            closing(worker.engine.run(pixels(batches))) as features,
+        ):
+            for values in features:
+                pending.append(values.reshape(len(values), -1))
+                self._progress.advance("images", len(values))
+                if sum(part.nbytes for part in pending) >= FILE_BYTES:
+                    put()
+            put()

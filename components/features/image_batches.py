@@ -8,7 +8,7 @@ the shard.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +59,7 @@ class ImageReader:
     """Read shards, one after another, through one dataset.
 
     Building a dataset and its threads is expensive. So it is built once, and a queue
-    passes the shards to it.
+    passes the shards to it. Call `close` to end the threads.
 
     Args:
         prepare: Made by `trace_preparation`.
@@ -71,8 +71,10 @@ class ImageReader:
         self._batch_size = batch_size
         self._idle: _Stream | None = None
 
-    def read(self, path: str, wanted: set[bytes]) -> Iterator[ImageBatch]:
+    def read(self, path: str, wanted: set[bytes]) -> Generator[ImageBatch]:
         """Yield the images whose key is in `wanted`, in the order of the file.
+
+        Close the generator if you don't read it to its end.
 
         Args:
             path: TFRecord of raw examples.
@@ -82,24 +84,44 @@ class ImageReader:
         # Reuse the stream only if this shard is read to its end. Otherwise the rest of
         # this shard would be mixed with the next one.
         self._idle = None
+        is_finished = False
         keys = tf.constant([key.hex() for key in wanted], tf.string)
-        stream.wanted.insert(keys, tf.ones_like(keys, tf.int64))
-        with files.local_copy(path) as local:
-            stream.paths.enqueue((local, tfrecords.compression_of(path)))
-            for hashes, pixels in stream.batches:
-                if not len(hashes):
-                    break
-                # A view of the tensor's memory, because a batch is too large to copy.
-                yield ImageBatch(
-                    [bytes.fromhex(key.decode()) for key in hashes.numpy()],
-                    np.asarray(memoryview(pixels)),
-                )
-        stream.wanted.remove(keys)
-        self._idle = stream
+        try:
+            stream.wanted.insert(keys, tf.ones_like(keys, tf.int64))
+            with files.local_copy(path) as local:
+                stream.paths.enqueue((local, tfrecords.compression_of(path)))
+                for hashes, pixels in stream.batches:
+                    if not len(hashes):
+                        break
+                    # A view of the tensor's memory: a batch is too large to copy.
+                    yield ImageBatch(
+                        [bytes.fromhex(key.decode()) for key in hashes.numpy()],
+                        np.asarray(memoryview(pixels)),
+                    )
+            stream.wanted.remove(keys)
+            is_finished = True
+        except tf.errors.OpError as error:
+            # The frames of the tracebacks would keep the iterator alive.
+            error.__context__ = None
+            raise error.with_traceback(None) from None
+        finally:
+            if is_finished:
+                self._idle = stream
+            else:
+                stream.close()
+
+    def close(self) -> None:
+        """End the threads of a reader that is not reading."""
+        stream, self._idle = self._idle, None
+        if stream is not None:
+            stream.close()
 
 
 class _Stream:
     """Batches of the shards in a queue. An empty batch ends each shard.
+
+    `close` deletes the iterator and so ends its threads. The garbage collector must not
+    do it: in whatever code and process it runs, it would wait for these threads.
 
     Attributes:
         paths: Queue of (path, compression).
@@ -108,20 +130,23 @@ class _Stream:
     """
 
     def __init__(self, prepare: Prepare, batch_size: int) -> None:
-        self.paths = tf.queue.FIFOQueue(1, [tf.string, tf.string], [[], []])
-        self.wanted = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, 0)
+        paths = tf.queue.FIFOQueue(1, [tf.string, tf.string], [[], []])
+        wanted = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, 0)
+        self.paths, self.wanted = paths, wanted
         no_conversion = tf.autograph.experimental.do_not_convert
 
+        # These functions must not refer to `self`. The iterator keeps them, and would
+        # so keep itself alive until the garbage collector runs.
         @no_conversion
         def next_path(_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            path, compression = self.paths.dequeue()
+            path, compression = paths.dequeue()
             return path, compression
 
         @no_conversion
         def parse(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             parsed = tf.io.parse_example(records, _IMAGE)
             keys = parsed[example_keys.CONTENT_HASH_KEY]
-            is_wanted = tf.ensure_shape(self.wanted.lookup(keys) > 0, [None])
+            is_wanted = tf.ensure_shape(wanted.lookup(keys) > 0, [None])
             encoded = tf.boolean_mask(parsed[example_keys.IMAGE_KEY], is_wanted)
             return tf.boolean_mask(keys, is_wanted), encoded
 
@@ -151,7 +176,12 @@ class _Stream:
         options.experimental_optimization.inject_prefetch = False
         # Waking a thread pool costs small ops more than it saves.
         options.threading.max_intra_op_parallelism = 1
-        paths = tf.data.Dataset.counter().map(next_path)
+        shards = tf.data.Dataset.counter().map(next_path)
         self.batches: Iterator[tuple[tf.Tensor, tf.Tensor]] = iter(
-            paths.flat_map(read_shard).with_options(options)
+            shards.flat_map(read_shard).with_options(options)
         )
+
+    def close(self) -> None:
+        """End the threads, also in the middle of a shard."""
+        self.paths.close(cancel_pending_enqueues=True)
+        del self.batches

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from importlib.util import find_spec
 from typing import Any, Protocol, get_args
 
@@ -42,12 +42,14 @@ class FeatureEngine(Protocol):
     batch_size: int
     """Images per batch that the engine is fast at."""
 
-    def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def run(self, batches: Iterable[np.ndarray]) -> Generator[np.ndarray]:
         """Yield the features of each batch, in order.
 
         Args:
             batches: float32 arrays (B, H, W, 3); B may vary. The engine may fetch a
                 batch while it computes earlier ones.
+
+        Close the generator if you don't read it to its end.
 
         Yields:
             float32 (B, ...) per batch.
@@ -69,7 +71,7 @@ class TensorFlowEngine:
             autograph=False,
         )
 
-    def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def run(self, batches: Iterable[np.ndarray]) -> Generator[np.ndarray]:
         """Yield the features of each batch; see `FeatureEngine.run`."""
         for batch in batches:
             yield self._function(tf.constant(batch)).numpy()
@@ -123,7 +125,7 @@ class OpenVinoEngine:
             self._compiled.create_infer_request() for _ in range(num_requests)
         ]
 
-    def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def run(self, batches: Iterable[np.ndarray]) -> Generator[np.ndarray]:
         """Yield the features of each batch; see `FeatureEngine.run`."""
         # Not OpenVINO's AsyncInferQueue (2026.4): it can deadlock with a callback that
         # waits for Python's global interpreter lock.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import apache_beam as beam
 import numpy as np
@@ -19,6 +22,7 @@ import tensorflow as tf
 from apache_beam.testing import test_pipeline
 
 from graft.components.features import extraction as extraction_module
+from graft.components.features import image_batches
 from graft.components.features.extraction import (
     COMPUTED,
     DAMAGED,
@@ -28,6 +32,7 @@ from graft.components.features.extraction import (
     release_workers,
 )
 from graft.components.features.image_batches import ImageReader
+from graft.components.features.store import FeatureStore
 from graft.components.features.store_upkeep import summarise
 from graft.components.progress import Count, Progress
 from graft.contract.errors import DataError
@@ -292,6 +297,77 @@ def test_a_reader_reads_shard_after_shard(pictures, write_shard):
     with pytest.raises(tf.errors.NotFoundError):
         keys_of(replace(first, images=first.images + "-missing"), wanted)
     assert keys_of(first, {last, pictures[0].key}) == [pictures[0].key]
+
+
+@pytest.mark.parametrize("end", ["close", "stop", "error", "drop"])
+def test_the_end_of_a_reader_needs_no_garbage_collector(
+    pictures, write_shard, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Closing, stopping and errors delete the iterator, and so end its threads."""
+    iterators = []
+    original = image_batches._Stream
+
+    def spy(*arguments):
+        stream = original(*arguments)
+        iterators.append(weakref.ref(stream.batches))
+        return stream
+
+    monkeypatch.setattr(image_batches, "_Stream", spy)
+    shard, wanted = write_shard(pictures), {each.key for each in pictures}
+    gc.collect()
+    gc.disable()
+    try:
+        reader = ImageReader(lambda encoded: tf.zeros([2, 2, 3]), batch_size=2)
+        match end:
+            case "stop":
+                batches = reader.read(shard.images, wanted)
+                next(batches)
+                batches.close()
+            case "error":
+                with pytest.raises(tf.errors.NotFoundError, match="-missing") as caught:
+                    list(reader.read(shard.images + "-missing", wanted))
+                assert caught.value is not None  # it does not keep the iterator
+            case _:
+                list(reader.read(shard.images, wanted))
+                list(reader.read(shard.images, wanted))
+                (iterator,) = iterators
+                assert iterator() is not None  # one for both shards
+                if end == "close":
+                    reader.close()
+                del reader
+        assert [iterator() for iterator in iterators] == [None]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["whole", "stopped"])
+def test_a_node_ends_its_reader(
+    pictures, write_shard, make_extraction, monkeypatch, is_stopped: bool
+) -> None:
+    """The node closes the stream, also if it stops in the middle of a shard."""
+    closed = []
+    original = image_batches._Stream.close
+    monkeypatch.setattr(
+        image_batches._Stream,
+        "close",
+        lambda stream: (original(stream), closed.append(stream)),
+    )
+    do_fn = ExtractShard(make_extraction())
+    do_fn.setup()
+    if is_stopped:
+        monkeypatch.setattr(extraction_module, "FILE_BYTES", 1)
+        monkeypatch.setattr(
+            FeatureStore, "put", mock.Mock(side_effect=OSError("the disk is full"))
+        )
+        with pytest.raises(OSError, match="the disk is full"):
+            list(do_fn.process(write_shard(pictures)))
+    else:
+        list(do_fn.process(write_shard(pictures)))
+        assert not closed
+        do_fn.teardown()
+    assert len(closed) == 1
+    do_fn.teardown()
+    assert len(closed) == 1
 
 
 def _wait_until_still(number: tf.Variable) -> None:
