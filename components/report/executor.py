@@ -26,7 +26,7 @@ from graft.components.quality.artifacts import RESULT_FILE as QUALITY_FILE
 from graft.components.quality.profile import drift
 from graft.components.report import contents as read
 from graft.components.report.grad_cam import Explainer, overlay
-from graft.components.validation.anomaly_check import read_anomalies
+from graft.components.validation.anomalies import describe_anomalies
 from graft.contract.split_names import TEST_SPLIT
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def gather(
         num_mistakes=num_mistakes,
         ingestion=read.load_json(quarantine, SUMMARY_FILE),
         quarantined=read.load_quarantine(quarantine, str(config["data"]["path"])),
-        anomalies=_anomalies(inputs.anomalies),
+        anomalies=tuple(describe_anomalies(inputs.anomalies.uri)),
         history=read.load_history(inputs.model_run.uri),
         quality=read.load_json(_uri(inputs.quality), QUALITY_FILE) or None,
         features=_features(inputs.features),
@@ -147,12 +147,3 @@ def _published(pushed: artifact.Artifact) -> dict[str, Any]:
         }
     reason = pushed.get_custom_property(REASON_PROPERTY) or "the model was refused"
     return {"path": None, "version": None, "reason": str(reason).rstrip(".")}
-
-
-def _anomalies(found: artifact.Artifact) -> tuple[str, ...]:
-    """Return the anomalies of all splits, warnings included."""
-    return tuple(
-        f"{split}, {feature}: {info.short_description}. {info.description}"
-        for split, anomalies in read_anomalies(found)
-        for feature, info in sorted(anomalies.anomaly_info.items())
-    )

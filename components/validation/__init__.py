@@ -2,7 +2,8 @@
 
 statistics.py      StatisticsGen, in memory if the records fit
 curated_schema.py  import the schema that a user wrote
-anomaly_check.py   read anomalies, and end the run on an error
+anomalies.py       what ExampleValidator found, as sentences
+anomaly_check.py   end the run on an anomaly that is an error
 
 `quality` checks the content of images.
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +27,10 @@ def report(
     open_page: Annotated[
         bool, typer.Option("--open", help="Open the page in the browser.")
     ] = False,
+    section: Annotated[
+        str | None,
+        typer.Option(help="Section to open the page at, such as data or mistakes."),
+    ] = None,
 ) -> None:
     """Print the path of a run's report, with its timings filled in; --open shows it."""
     from graft.components.report.timings import with_timings
@@ -42,5 +48,18 @@ def report(
     if any(chosen.timings.values()) and timed != page:
         path.write_text(timed, encoding="utf-8")
     typer.echo(path)
+    if section is not None:
+        _require_section(section, page)
     if open_page:
-        typer.launch(path.resolve().as_uri())
+        anchor = f"#{section}" if section else ""
+        # Not `typer.launch`: it opens a file, and files have no anchors.
+        if not webbrowser.open(path.resolve().as_uri() + anchor):
+            typer.echo("No browser was found: open the file yourself.", err=True)
+
+
+def _require_section(section: str, page: str) -> None:
+    sections = re.findall(r'<section [^>]*id="([\w-]+)"', page)
+    if section not in sections:
+        raise UserError(
+            f"`--section` must be one of {', '.join(sections)}. Received: {section!r}."
+        )

@@ -12,20 +12,37 @@ from typing import Any
 
 from graft.components.ingestion.artifacts import SUMMARY_FILE
 from graft.components.quality.artifacts import RESULT_FILE
+from graft.components.validation.anomalies import describe_anomalies
 from graft.contract.counts import counted
 from graft.storage import files
 
 
-def read_data_notes(quarantine_uri: str | None, quality_uri: str | None) -> list[str]:
+def read_data_notes(
+    quarantine_uri: str | None, quality_uri: str | None, anomalies_uri: str | None
+) -> list[str]:
     """Return what ingestion and the quality checks found; nothing for good data.
 
     Args:
         quarantine_uri: The `ImageQuarantine` of the run; None if there is none.
         quality_uri: The `DataQualityReport` of the run; None if there is none.
+        anomalies_uri: The `ExampleAnomalies` of the run; None if there are none.
     """
     summary = _read_json(quarantine_uri, SUMMARY_FILE)
     quality = _read_json(quality_uri, RESULT_FILE)
-    return [*summary.get("warnings", []), *_describe_quality(quality)]
+    return [
+        *summary.get("warnings", []),
+        *_describe_anomalies(anomalies_uri),
+        *_describe_quality(quality),
+    ]
+
+
+def _describe_anomalies(uri: str | None) -> Iterator[str]:
+    # The files of an earlier run may have been removed since.
+    if uri is None or not files.exists(uri):
+        return
+    found = describe_anomalies(uri)
+    if found:
+        yield f"Unlike the schema: {len(found):,}, such as {found[0]}"
 
 
 def _describe_quality(quality: dict[str, Any]) -> Iterator[str]:

@@ -80,6 +80,7 @@ def read_result(config: PipelineConfig) -> RunResult:
     report = metadata.latest_output(config.name, "Report", "report")
     quarantine = metadata.latest_output(config.name, "ImageExampleGen", "quarantine")
     quality = metadata.latest_output(config.name, "DataQuality", "quality")
+    anomalies = metadata.latest_output(config.name, "ExampleValidator", "anomalies")
     return RunResult(
         accuracy=verdict.metrics["accuracy"],
         balanced_accuracy=verdict.metrics.get("balanced_accuracy"),
@@ -93,6 +94,7 @@ def read_result(config: PipelineConfig) -> RunResult:
             read_data_notes(
                 None if quarantine is None else quarantine.uri,
                 None if quality is None else quality.uri,
+                None if anomalies is None else anomalies.uri,
             )
         ),
         pushed_path=destination,

@@ -39,7 +39,7 @@ def print_summary(
     for index, note in enumerate(result.data_notes):
         add_row("" if index else "Data", f"note: {_shortened(note)}")
     if result.data_notes and result.report_path:
-        add_row("", f"{report_command(config)} shows more, in its section Data")
+        add_row("", f"{report_command(config)} shows more")
     nowhere = f"nowhere: {result.not_pushed_reason or 'the model was refused'}"
     if result.served_instead is None:
         add_row("Pushed to", result.pushed_path or nowhere)
@@ -67,8 +67,8 @@ def predict_command(config: PipelineConfig, image: str | None) -> str:
 
 
 def report_command(config: PipelineConfig) -> str:
-    """Return the command that opens the report of a pipeline's latest run."""
-    words = ["report", "--open"]
+    """Return the command that shows the data in a pipeline's latest report."""
+    words = ["report", "--open", "--section", "data"]
     if config.output != DEFAULT_OUTPUT:
         words += ["--output", config.output]
     if len(os.listdir(os.path.join(config.output, PIPELINES_FOLDER))) > 1:

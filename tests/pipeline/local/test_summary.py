@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from graft.pipeline.config import PipelineConfig, load_config
 from graft.pipeline.local.data_notes import read_data_notes
@@ -68,7 +69,8 @@ def test_every_note_has_a_line_and_a_command_shows_more(screen, config) -> None:
     first = lines.index(f"Data           note: {WARNINGS[0]}")
     assert lines[first + 1].strip() == f"note: {WARNINGS[1]}"
     assert lines[first + 2].strip() == "note: Doubtful labels: 3, such as 'c.jpg'."
-    assert f"graft report --open --output {config.output}" in lines[first + 3]
+    command = f"graft report --open --section data --output {config.output} shows more"
+    assert lines[first + 3].endswith(command)
     assert "--pipeline" not in lines[first + 3]
 
 
@@ -107,21 +109,42 @@ def write_quality(folder: Path, **values: Any) -> str:
     return str(folder)
 
 
+def write_anomaly(folder: Path, split: str, **info: Any) -> str:
+    found = anomalies_pb2.Anomalies()
+    if info:
+        anomaly = anomalies_pb2.AnomalyInfo(**info)
+        found.anomaly_info["image/class/text"].CopyFrom(anomaly)
+    (folder / f"Split-{split}").mkdir(parents=True)
+    path = folder / f"Split-{split}" / "SchemaDiff.pb"
+    path.write_bytes(found.SerializeToString())
+    return str(folder)
+
+
 def test_notes_come_from_the_artifacts_of_the_run(tmp_path: Path) -> None:
     quarantine = tmp_path / "quarantine"
     quarantine.mkdir()
     (quarantine / "summary.json").write_text(json.dumps({"warnings": WARNINGS}))
     quality = write_quality(tmp_path / "quality", dropped=["h1", "h2"])
-    assert read_data_notes(str(quarantine), quality) == [
+    write_anomaly(tmp_path / "anomalies", "train")
+    anomalies = write_anomaly(
+        tmp_path / "anomalies",
+        "eval",
+        short_description="Unexpected string values",
+        description="Values that the schema lacks: emu (1%).",
+    )
+    assert read_data_notes(str(quarantine), quality, anomalies) == [
         *WARNINGS,
+        "Unlike the schema: 1, such as eval: image/class/text: Unexpected string "
+        "values. Values that the schema lacks: emu (1%).",
         r"Doubtful labels: 2, such as 'a\x1b.jpg'.",
         "Left out of train, as `data_quality` asks: 2 images.",
     ]
 
 
 def test_artifacts_that_are_not_there_have_no_notes(tmp_path: Path) -> None:
-    assert read_data_notes(None, None) == []
-    assert read_data_notes(str(tmp_path), str(tmp_path)) == []
+    assert read_data_notes(None, None, None) == []
+    gone = str(tmp_path / "gone")
+    assert read_data_notes(str(tmp_path), str(tmp_path), gone) == []
 
 
 def test_what_is_not_served_is_not_called_pushed(screen) -> None:

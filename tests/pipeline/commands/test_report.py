@@ -1,0 +1,64 @@
+"""`graft report` opens the page at the section that the last screen names."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from graft.pipeline.cli import app
+from graft.pipeline.commands import report
+from graft.pipeline.local.run_history import Run
+
+TEMPLATE = Path(report.__file__).parents[2] / "components/report/templates"
+
+
+@pytest.fixture
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the addresses that were opened; the page has the template's sections."""
+    page = tmp_path / "a page.html"
+    template = (TEMPLATE / "report.html.jinja").read_text(encoding="utf-8")
+    page.write_text("".join(re.findall("<section.*>", template)), encoding="utf-8")
+    started = datetime(2026, 11, 29, tzinfo=timezone.utc)
+    run = Run(1, "id", started, 1.0, "complete", {}, {"Report.report": str(page)}, {})
+    monkeypatch.setattr(report, "find_run", lambda *_: run)
+    addresses: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: addresses.append(url) or True)
+    return addresses
+
+
+def _report(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["report", *arguments])
+
+
+def test_the_page_opens_at_a_section(opened: list[str], tmp_path: Path) -> None:
+    done = _report("--open", "--section", "data")
+    assert done.exit_code == 0, done.output
+    assert done.output == f"{tmp_path / 'a page.html'}\n"
+    assert opened == [(tmp_path / "a page.html").as_uri() + "#data"]
+
+
+def test_without_section_it_opens_at_the_top(opened: list[str], tmp_path: Path) -> None:
+    assert _report("--open").exit_code == 0
+    assert opened == [(tmp_path / "a page.html").as_uri()]
+    assert _report("--section", "mistakes").exit_code == 0
+    assert len(opened) == 1
+
+
+def test_an_unknown_section_is_refused(opened: list[str]) -> None:
+    done = _report("--open", "--section", "dta")
+    assert done.exit_code == 1
+    assert "`--section` must be one of verdict, rules," in str(done.exception)
+    assert "Received: 'dta'." in str(done.exception)
+    assert opened == []
+
+
+def test_without_a_browser_the_user_is_told(
+    opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda url: False)
+    assert "open the file yourself" in _report("--open").output
