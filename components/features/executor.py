@@ -48,28 +48,12 @@ def store_features(
 ) -> None:
     """Write one shard of features beside each shard of raw examples.
 
-    See `graft.components.features.component.BottleneckFeatures` for the arguments.
+    The arguments are those of `graft.components.features.component.BottleneckFeatures`.
     """
     features.split_names = artifact_utils.encode_split_names(list(split_names.SPLITS))
     examples_utils.set_payload_format(features, example_gen_pb2.FORMAT_TF_EXAMPLE)
     features.span = examples.span
-    shards = []
-    for split in split_names.SPLITS:
-        source = artifact_utils.get_split_uri([metadata], split)
-        images = artifact_utils.get_split_uri([examples], split)
-        target = artifact_utils.get_split_uri([features], split)
-        files.make_folder(target)
-        shards += [
-            Shard(
-                metadata=os.path.join(source, name),
-                images=os.path.join(images, name),
-                target=os.path.join(target, name),
-                # The gate reports such a class itself.
-                may_be_unknown=split == split_names.TEST_SPLIT,
-            )
-            for name in files.list_folder(source)
-        ]
-
+    shards = _list_shards(examples, metadata, features)
     # Without a store the features are kept in the output until the node ends.
     store = cache_dir or os.path.join(features.uri, "store")
     extraction = Extraction(
@@ -95,6 +79,32 @@ def store_features(
         release_workers()
     if not cache_dir:
         files.remove_folder(store)
+
+
+def _list_shards(
+    examples: artifact.Artifact,
+    metadata: artifact.Artifact,
+    features: artifact.Artifact,
+) -> list[Shard]:
+    """Return the shards of all splits, and make the folders of their features."""
+    shards = []
+    for split in split_names.SPLITS:
+        source, images, target = (
+            artifact_utils.get_split_uri([each], split)
+            for each in (metadata, examples, features)
+        )
+        files.make_folder(target)
+        shards += [
+            Shard(
+                metadata=os.path.join(source, name),
+                images=os.path.join(images, name),
+                target=os.path.join(target, name),
+                # The gate reports such a class itself.
+                may_be_unknown=split == split_names.TEST_SPLIT,
+            )
+            for name in files.list_folder(source)
+        ]
+    return shards
 
 
 def _record_counts(

@@ -49,6 +49,9 @@ ParameterOption = Annotated[
         "--param", metavar="NAME=VALUE", help="A parameter of the pipeline, as YAML."
     ),
 ]
+ServiceAccountOption = Annotated[
+    str | None, typer.Option("--service-account", help="Service account of the pods.")
+]
 
 
 def connect(

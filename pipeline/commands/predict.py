@@ -72,47 +72,63 @@ def predict(
 
     The exit status is 1 if a file could not be classified; the others still are.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            found = find_images(images)
-            paths = found.paths
-            sys.stderr.write(found.describe_left_aside())
-            if server is not None:
-                from graft_client import PredictionClient
-
-                client = PredictionClient(
-                    server,
-                    name=model or DEFAULT_NAME,
-                    batch_size=batch_size,
-                    concurrency=concurrency,
-                    deadline_seconds=deadline,
-                )
-                stack.enter_context(client)
-                predict_each: Predict = client.predict_each
-            else:
-                version, path = newest_version(find_model(model_dir, model))
-                from graft.pipeline.local.run_log import native_output_hidden
-                from graft.serving.local_model import LocalModel
-
-                with native_output_hidden():
-                    local = LocalModel(version, path)
-                stack.callback(local.close)
-                predict_each = local.predict_each
+    try:
+        found = find_images(images)
+        sys.stderr.write(found.describe_left_aside())
+        if server is not None:
+            settings = {
+                "name": model or DEFAULT_NAME,
+                "batch_size": batch_size,
+                "concurrency": concurrency,
+                "deadline_seconds": deadline,
+            }
+            opened = _open_client(server, **settings)
+        else:
+            opened = _open_local_model(model_dir, model)
+        with opened as predict_each:
             started = time.perf_counter()
-            answers = _Answers(paths, predict_each)
+            answers = _Answers(found.paths, predict_each)
             _WRITERS[output](iter(answers), top)
-        except FileNotFoundError as error:
-            raise UserError(str(error)) from error
-        except ServingError as error:
-            where = f"{server}: " if server else ""
-            raise UserError(f"{where}{error}") from error
-    seconds = time.perf_counter() - started
+            seconds = time.perf_counter() - started
+    except FileNotFoundError as error:
+        raise UserError(str(error)) from error
+    except ServingError as error:
+        where = f"{server}: " if server else ""
+        raise UserError(f"{where}{error}") from error
+    num_files = len(found.paths)
     sys.stderr.write(
-        f"{counted(len(paths) - answers.num_failed, 'image')} in {seconds:.1f} s "
-        f"({len(paths) / seconds:.1f}/s), {answers.num_failed} failed\n"
+        f"{counted(num_files - answers.num_failed, 'image')} in {seconds:.1f} s "
+        f"({num_files / seconds:.1f}/s), {answers.num_failed} failed\n"
     )
     if answers.num_failed:
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _open_client(server: str, **settings: Any) -> Iterator[Predict]:
+    """Connect to a server.
+
+    Args:
+        server: HOST:PORT of its gRPC.
+        **settings: Settings of a `PredictionClient`.
+    """
+    from graft_client import PredictionClient
+
+    with PredictionClient(server, **settings) as client:
+        yield client.predict_each
+
+
+@contextlib.contextmanager
+def _open_local_model(model_dir: Path, model: str | None) -> Iterator[Predict]:
+    """Load the newest version of a pushed model into this process."""
+    version, path = newest_version(find_model(model_dir, model))
+    from graft.pipeline.local.run_log import native_output_hidden
+    from graft.serving.local_model import LocalModel
+
+    with native_output_hidden():
+        local = LocalModel(version, path)
+    with contextlib.closing(local):
+        yield local.predict_each
 
 
 class _Answers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from graft.pipeline.commands.cluster_options import (
     HostOption,
     NamespaceOption,
     ParameterOption,
+    ServiceAccountOption,
     TokenFileOption,
     connect,
     parse_parameters,
@@ -22,94 +23,99 @@ from graft.pipeline.commands.cluster_options import (
 if TYPE_CHECKING:
     from graft.pipeline.kubeflow.cluster.api import Api
     from graft.pipeline.kubeflow.cluster.cronjob import CronJobSettings
-    from graft.pipeline.kubeflow.compilation.profile import Profile
+    from graft.pipeline.kubeflow.cluster.schedules import RecurringRunSettings
 
 app = typer.Typer(help="Run a pipeline at set times.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the schedule.")]
+PipelineOption = Annotated[
+    str,
+    typer.Option(
+        "--pipeline",
+        help="Name of an uploaded pipeline; for a cronjob the compiled file.",
+    ),
+]
+CronOption = Annotated[
+    str, typer.Option("--cron", help='Five fields ("0 3 * * *"), or six with seconds.')
+]
+TimezoneOption = Annotated[
+    str, typer.Option("--timezone", help="Such as Europe/Berlin.")
+]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="kubeflow: create a recurring run. cronjob: write the manifest of "
+        "a job that submits only if data, code or config changed.",
+    ),
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Replace a schedule of the same name.")
+]
+ProfileOption = Annotated[
+    str, typer.Option("--profile", help="cronjob: the deployment profile.")
+]
+ImageOption = Annotated[
+    str | None, typer.Option("--image", help="cronjob: image of the job.")
+]
+MultiUserOption = Annotated[
+    bool, typer.Option("--multi-user", help="cronjob: Kubeflow has several users.")
+]
+DriftReportOption = Annotated[
+    str | None,
+    typer.Option(
+        "--drift-report",
+        help="cronjob: another file, on a mount, that reports drift, beside the "
+        "drift.json in the model's folder.",
+    ),
+]
+ManifestOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="cronjob: the manifest's file.")
+]
 
 
 @app.command()
 def create(  # noqa: PLR0917 - options of a command
     name: NameArgument,
-    pipeline: Annotated[
-        str,
-        typer.Option(
-            "--pipeline",
-            help="Name of an uploaded pipeline; for a cronjob the compiled file.",
-        ),
-    ],
-    cron: Annotated[
-        str,
-        typer.Option("--cron", help='Five fields ("0 3 * * *"), or six with seconds.'),
-    ],
-    timezone: Annotated[
-        str, typer.Option("--timezone", help="Such as Europe/Berlin.")
-    ] = "UTC",
-    engine: Annotated[
-        str,
-        typer.Option(
-            "--engine",
-            help="kubeflow: create a recurring run. cronjob: write the manifest of "
-            "a job that submits only if data, code or config changed.",
-        ),
-    ] = "kubeflow",
+    pipeline: PipelineOption,
+    cron: CronOption,
+    timezone: TimezoneOption = "UTC",
+    engine: EngineOption = "kubeflow",
     host: HostOption = DEFAULT_HOST,
     namespace: NamespaceOption = "",
     token_file: TokenFileOption = None,
     cookie_file: CookieFileOption = None,
     parameters: ParameterOption = None,
-    service_account: Annotated[
-        str | None,
-        typer.Option("--service-account", help="Service account of the pods."),
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Replace a schedule of the same name.")
-    ] = False,
-    profile: Annotated[
-        str, typer.Option("--profile", help="cronjob: the deployment profile.")
-    ] = "cpu",
-    image: Annotated[
-        str | None, typer.Option("--image", help="cronjob: image of the job.")
-    ] = None,
-    multi_user: Annotated[
-        bool,
-        typer.Option("--multi-user", help="cronjob: Kubeflow has several users."),
-    ] = False,
-    drift_report: Annotated[
-        str | None,
-        typer.Option(
-            "--drift-report",
-            help="cronjob: another file, on a mount, that reports drift, beside the "
-            "drift.json in the model's folder.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="cronjob: the manifest's file."),
-    ] = None,
+    service_account: ServiceAccountOption = None,
+    replace: ReplaceOption = False,
+    profile: ProfileOption = "cpu",
+    image: ImageOption = None,
+    multi_user: MultiUserOption = False,
+    drift_report: DriftReportOption = None,
+    output: ManifestOption = None,
 ) -> None:
     """Create a schedule. It starts one run at a time and skips missed times."""
     from graft.contract.errors import UserError
+    from graft.pipeline.kubeflow.cluster.cronjob import CronJobSettings
+    from graft.pipeline.kubeflow.cluster.schedules import RecurringRunSettings
 
     if engine not in ("kubeflow", "cronjob"):
         raise UserError(f"`--engine` must be kubeflow or cronjob. Received: {engine!r}")
     values = parse_parameters(parameters)
     if engine == "kubeflow":
         _create_recurring_run(
-            name,
-            pipeline,
-            cron,
-            timezone,
+            RecurringRunSettings(
+                name,
+                pipeline,
+                cron,
+                timezone=timezone,
+                parameters=values,
+                service_account=service_account,
+            ),
             connect=lambda: connect(host, namespace, token_file, cookie_file),
-            parameters=values,
-            service_account=service_account,
             replace=replace,
         )
         return
-    from graft.pipeline.kubeflow.cluster.cronjob import CronJobSettings
-    from graft.pipeline.kubeflow.compilation.profile_file import load_profile
-
     settings = CronJobSettings(
         name=name,
         cron=cron,
@@ -123,48 +129,38 @@ def create(  # noqa: PLR0917 - options of a command
     )
     _write_cronjob(
         settings,
-        load_profile(profile, image=image),
-        Path(pipeline),
-        output or Path(f"{name}-cronjob.yaml"),
+        profile=profile,
+        image=image,
+        pipeline=Path(pipeline),
+        output=output or Path(f"{name}-cronjob.yaml"),
     )
 
 
 def _create_recurring_run(
-    name: str,
-    pipeline: str,
-    cron: str,
-    timezone: str,
-    *,
-    connect: Callable[[], Api],
-    parameters: dict[str, Any],
-    service_account: str | None,
-    replace: bool,
+    settings: RecurringRunSettings, *, connect: Callable[[], Api], replace: bool
 ) -> None:
     """Create a recurring run on Kubeflow, after the cron expression was checked."""
-    from graft.pipeline.kubeflow.cluster import schedules
     from graft.pipeline.kubeflow.cluster.cron import in_utc, six_fields
+    from graft.pipeline.kubeflow.cluster.schedules import create_schedule
 
+    cron, timezone = settings.cron, settings.timezone
     expression = in_utc(six_fields(cron), timezone)
     if expression != cron:
         typer.echo(f"Kubeflow's form of {cron!r} ({timezone}): {expression!r}, UTC")
-    schedule_id = schedules.create_schedule(
-        connect(),
-        name,
-        pipeline,
-        cron,
-        timezone=timezone,
-        parameters=parameters,
-        service_account=service_account,
-        replace=replace,
-    )
+    schedule_id = create_schedule(connect(), settings, replace=replace)
     typer.echo(
-        f"Schedule {name}: {schedule_id}; each time it runs the newest version of "
-        "the pipeline."
+        f"Schedule {settings.name}: {schedule_id}; each time it runs the newest "
+        "version of the pipeline."
     )
 
 
 def _write_cronjob(
-    settings: CronJobSettings, profile: Profile, pipeline: Path, output: Path
+    settings: CronJobSettings,
+    *,
+    profile: str,
+    image: str | None,
+    pipeline: Path,
+    output: Path,
 ) -> None:
     """Write the manifests of a CronJob for a compiled pipeline."""
     from graft.pipeline.kubeflow.cluster.cronjob import cronjob_manifests
@@ -172,11 +168,13 @@ def _write_cronjob(
         check_parameters,
         read_pipeline_file,
     )
+    from graft.pipeline.kubeflow.compilation.profile_file import load_profile
 
+    loaded = load_profile(profile, image=image)
     spec, _ = read_pipeline_file(pipeline)
     computed = {"data_fingerprint": "computed by the job"}
     check_parameters(spec, {**computed, **settings.parameters})
-    text = cronjob_manifests(settings, profile, pipeline.read_text(encoding="utf-8"))
+    text = cronjob_manifests(settings, loaded, pipeline.read_text(encoding="utf-8"))
     output.write_text(text, encoding="utf-8")
     typer.echo(f"{output}: kubectl apply -f {output}")
 

@@ -14,6 +14,7 @@ from graft.pipeline.commands.cluster_options import (
     HostOption,
     NamespaceOption,
     ParameterOption,
+    ServiceAccountOption,
     TokenFileOption,
     connect,
     parse_parameters,
@@ -25,46 +26,52 @@ if TYPE_CHECKING:
     from graft.pipeline.kubeflow.cluster.submission import PipelineVersion, RunState
 
 
+PipelineArgument = Annotated[Path, typer.Argument(help="What `graft compile` wrote.")]
+ExperimentOption = Annotated[
+    str, typer.Option("--experiment", help="Name of the experiment.")
+]
+PipelineRootOption = Annotated[
+    str | None, typer.Option("--pipeline-root", help="Where artifacts are stored.")
+]
+FollowOption = Annotated[
+    bool, typer.Option("--follow/--no-follow", help="Wait until the run ends.")
+]
+IfChangedOption = Annotated[
+    bool,
+    typer.Option(
+        "--if-changed",
+        help="Submit only if data, code or config changed since the last "
+        "successful run.",
+    ),
+]
+DriftReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--drift-report",
+        help="With --if-changed: another file that reports drift, beside the "
+        "drift.json that each run writes to the model's folder. JSON with "
+        '{"has_drifted": false} reports no drift.',
+    ),
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="With --if-changed: submit in any case.")
+]
+
+
 def submit(  # noqa: PLR0917 - options of a command
-    pipeline: Annotated[Path, typer.Argument(help="What `graft compile` wrote.")],
+    pipeline: PipelineArgument,
     host: HostOption = DEFAULT_HOST,
     namespace: NamespaceOption = "",
     token_file: TokenFileOption = None,
     cookie_file: CookieFileOption = None,
     parameters: ParameterOption = None,
-    experiment: Annotated[
-        str, typer.Option("--experiment", help="Name of the experiment.")
-    ] = "graft",
-    service_account: Annotated[
-        str | None,
-        typer.Option("--service-account", help="Service account of the pods."),
-    ] = None,
-    pipeline_root: Annotated[
-        str | None, typer.Option("--pipeline-root", help="Where artifacts are stored.")
-    ] = None,
-    follow: Annotated[
-        bool, typer.Option("--follow/--no-follow", help="Wait until the run ends.")
-    ] = True,
-    if_changed: Annotated[
-        bool,
-        typer.Option(
-            "--if-changed",
-            help="Submit only if data, code or config changed since the last "
-            "successful run.",
-        ),
-    ] = False,
-    drift_report: Annotated[
-        Path | None,
-        typer.Option(
-            "--drift-report",
-            help="With --if-changed: another file that reports drift, beside the "
-            "drift.json that each run writes to the model's folder. JSON with "
-            '{"has_drifted": false} reports no drift.',
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="With --if-changed: submit in any case.")
-    ] = False,
+    experiment: ExperimentOption = "graft",
+    service_account: ServiceAccountOption = None,
+    pipeline_root: PipelineRootOption = None,
+    follow: FollowOption = True,
+    if_changed: IfChangedOption = False,
+    drift_report: DriftReportOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Upload a compiled pipeline if it is new, run it, and follow the run.
 

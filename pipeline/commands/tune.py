@@ -81,16 +81,13 @@ def tune(  # noqa: PLR0917 - options of a command
     problem, digest = _load_problem(loaded, stored, metric)
     folder = Path(loaded.pipeline_folder) / "tuning"
     folder.mkdir(parents=True, exist_ok=True)
-    _search(
-        loaded,
-        problem,
-        digest,
-        folder,
-        num_trials=trials,
-        seconds=seconds,
-        seed=seed,
-        best_path=best or folder / BEST_FILE,
-    )
+    from graft.trainer.loops import tuning
+
+    storage = f"sqlite:///{os.path.abspath(folder / 'study.sqlite')}"
+    study = tuning.open_study(storage, f"{digest[:16]}-{seed}", seed)
+    current = _search(study, problem, num_trials=trials, seconds=seconds)
+    _write_table(folder, tuning.table(tuning.finished_trials(study)))
+    _write_best(loaded, study, current, metric=metric, path=best or folder / BEST_FILE)
 
 
 def _load_problem(
@@ -136,21 +133,12 @@ def _load_problem(
 
 
 def _search(
-    config: PipelineConfig,
-    problem: Problem,
-    digest: str,
-    folder: Path,
-    *,
-    num_trials: int,
-    seconds: float | None,
-    seed: int,
-    best_path: Path,
-) -> None:
+    study: optuna.Study, problem: Problem, *, num_trials: int, seconds: float | None
+) -> Score:
+    """Search, and print the trials; return the score of the config as it is."""
     from graft.trainer.loops import tuning
 
     started = time.monotonic()
-    storage = f"sqlite:///{os.path.abspath(folder / 'study.sqlite')}"
-    study = tuning.open_study(storage, f"{digest[:16]}-{seed}", seed)
     num_before = len(tuning.finished_trials(study))
     if num_before:
         typer.echo(f"Going on with {num_before} trials of the same search.")
@@ -169,23 +157,37 @@ def _search(
         study, problem, num_trials=num_trials, seconds=seconds, on_trial=on_trial
     )
     rows = tuning.table(tuning.finished_trials(study))
-    _write_table(folder, rows)
     _show(rows, time.monotonic() - started, num_before)
-    completed = [t for t in tuning.finished_trials(study) if t.state.name == "COMPLETE"]
+    return current
+
+
+def _write_best(
+    config: PipelineConfig,
+    study: optuna.Study,
+    current: Score,
+    *,
+    metric: Literal["loss", "accuracy"],
+    path: Path,
+) -> None:
+    """Write the config of the best trial, if it is better than the present one."""
+    from graft.trainer.loops import tuning
+
+    finished = tuning.finished_trials(study)
+    completed = [trial for trial in finished if trial.state.name == "COMPLETE"]
     winner = min(completed, key=lambda trial: trial.value or 0.0, default=None)
-    if winner is None or (winner.value or 0.0) >= current.value(problem.metric):
+    if winner is None or (winner.value or 0.0) >= current.value(metric):
         typer.echo("No trial was better than the present config.")
         return
     header = (
-        f"# Written by `graft tune`: trial {winner.number + 1} of {len(rows)}, "
-        f"chosen by its {problem.metric} on `eval`.\n"
+        f"# Written by `graft tune`: trial {winner.number + 1} of {len(finished)}, "
+        f"chosen by its {metric} on `eval`.\n"
         f"#   {_describe(tuning.score_of(winner))}\n"
         f"#   before: {_describe(current)}\n"
     )
     proposal = tuning.proposal_of(winner)
     text = header + _best_config(config, proposal.head, proposal.training)
-    atomic.write_text(str(best_path), text)
-    typer.echo(f"Best config: {best_path}\nNext:        graft run {best_path}")
+    atomic.write_text(str(path), text)
+    typer.echo(f"Best config: {path}\nNext:        graft run {path}")
 
 
 def _values(study: optuna.Study) -> list[float]:

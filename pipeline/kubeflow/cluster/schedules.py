@@ -9,6 +9,7 @@ pipeline runs the newest version each time. It starts one run at a time
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from graft.contract.errors import UserError
@@ -31,22 +32,11 @@ class ScheduleError(UserError):
     """A schedule can't be created or found."""
 
 
-def create_schedule(
-    api: Api,
-    name: str,
-    pipeline: str,
-    cron: str,
-    *,
-    timezone: str = "UTC",
-    parameters: Mapping[str, Any] | None = None,
-    experiment: str = DEFAULT_EXPERIMENT,
-    service_account: str | None = None,
-    replace: bool = False,
-) -> str:
-    """Create a recurring run and return its id.
+@dataclass(frozen=True)
+class RecurringRunSettings:
+    """Settings of a recurring run.
 
-    Args:
-        api: The cluster.
+    Attributes:
         name: Name of the schedule.
         pipeline: Name of the uploaded pipeline.
         cron: Cron expression, in `timezone`.
@@ -56,6 +46,25 @@ def create_schedule(
             defaults of the version that runs.
         experiment: Name of the experiment.
         service_account: Service account of the pods; None: the profile's.
+    """
+
+    name: str
+    pipeline: str
+    cron: str
+    timezone: str = "UTC"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    experiment: str = DEFAULT_EXPERIMENT
+    service_account: str | None = None
+
+
+def create_schedule(
+    api: Api, settings: RecurringRunSettings, *, replace: bool = False
+) -> str:
+    """Create a recurring run and return its id.
+
+    Args:
+        api: The cluster.
+        settings: See `RecurringRunSettings`.
         replace: Whether to replace a schedule of the same name.
 
     Raises:
@@ -63,7 +72,57 @@ def create_schedule(
         ScheduleError: There is no such pipeline, or a schedule of this name exists.
         PipelineFileError: A parameter is unknown, missing, or has the wrong type.
     """
-    expression = in_utc(six_fields(cron), timezone)
+    expression = in_utc(six_fields(settings.cron), settings.timezone)
+    pipeline_id, documents = _newest_version(api, settings.pipeline)
+    # With Kubernetes settings the API returns both documents in one.
+    spec = documents.get("pipeline_spec", documents)
+    if "root" in spec:
+        check_parameters(spec, settings.parameters)
+    account = settings.service_account
+    if account is None:
+        account = service_account_of(
+            kubernetes_configs(documents.get("platform_spec") or {})
+        )
+    old = find_schedules(api, settings.name)
+    if old and not replace:
+        raise ScheduleError(
+            f"There is a schedule {settings.name!r} already. Use --replace, or delete "
+            "it first."
+        )
+    for item in old:
+        # Without the pause both schedules could start a run.
+        _set_enabled(api, item, is_enabled=False)
+    made = api.call(
+        api.recurring_runs.recurring_run_service_create_recurring_run,
+        api.models.V2beta1RecurringRun(
+            display_name=settings.name,
+            experiment_id=experiment_id(api, settings.experiment),
+            pipeline_version_reference=api.models.V2beta1PipelineVersionReference(
+                pipeline_id=pipeline_id
+            ),
+            runtime_config=api.models.V2beta1RuntimeConfig(
+                parameters=dict(settings.parameters)
+            ),
+            trigger=api.models.V2beta1Trigger(
+                cron_schedule=api.models.V2beta1CronSchedule(cron=expression)
+            ),
+            max_concurrency="1",
+            no_catchup=True,
+            mode="ENABLE",
+            service_account=account,
+        ),
+        may_repeat=False,
+    )
+    for item in old:
+        api.call(
+            api.recurring_runs.recurring_run_service_delete_recurring_run,
+            item.recurring_run_id,
+        )
+    return str(made.recurring_run_id)
+
+
+def _newest_version(api: Api, pipeline: str) -> tuple[str, Any]:
+    """Return the id of a pipeline, and the documents of its newest version."""
     pipeline_id = find_pipeline(api, pipeline)
     if pipeline_id is None:
         raise ScheduleError(
@@ -75,49 +134,7 @@ def create_schedule(
         raise ScheduleError(
             f"The pipeline {pipeline!r} has no version. `graft submit` uploads one."
         )
-    given = dict(parameters or {})
-    documents: Any = versions[0].pipeline_spec or {}
-    # With Kubernetes settings the API returns both documents in one.
-    spec = documents.get("pipeline_spec", documents)
-    if service_account is None:
-        service_account = service_account_of(
-            kubernetes_configs(documents.get("platform_spec") or {})
-        )
-    if "root" in spec:
-        check_parameters(spec, given)
-    old = find_schedules(api, name)
-    if old and not replace:
-        raise ScheduleError(
-            f"There is a schedule {name!r} already. Use --replace, or delete it first."
-        )
-    for item in old:
-        # Without the pause both schedules could start a run.
-        _set_enabled(api, item, is_enabled=False)
-    made = api.call(
-        api.recurring_runs.recurring_run_service_create_recurring_run,
-        api.models.V2beta1RecurringRun(
-            display_name=name,
-            experiment_id=experiment_id(api, experiment),
-            pipeline_version_reference=api.models.V2beta1PipelineVersionReference(
-                pipeline_id=pipeline_id
-            ),
-            runtime_config=api.models.V2beta1RuntimeConfig(parameters=given),
-            trigger=api.models.V2beta1Trigger(
-                cron_schedule=api.models.V2beta1CronSchedule(cron=expression)
-            ),
-            max_concurrency="1",
-            no_catchup=True,
-            mode="ENABLE",
-            service_account=service_account,
-        ),
-        may_repeat=False,
-    )
-    for item in old:
-        api.call(
-            api.recurring_runs.recurring_run_service_delete_recurring_run,
-            item.recurring_run_id,
-        )
-    return str(made.recurring_run_id)
+    return pipeline_id, versions[0].pipeline_spec or {}
 
 
 def list_schedules(api: Api) -> list[Any]:

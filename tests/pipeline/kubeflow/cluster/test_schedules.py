@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from graft.pipeline.kubeflow.cluster import schedules
 from graft.pipeline.kubeflow.compilation.pipeline_file import PipelineFileError
 
 
+def _create(
+    api: Any, name: str, pipeline: str, cron: str, replace: bool = False, **others: Any
+) -> None:
+    settings = schedules.RecurringRunSettings(name, pipeline, cron, **others)
+    schedules.create_schedule(api, settings, replace=replace)
+
+
 def test_schedule_follows_the_newest_version(stub, api, uploaded):
-    schedules.create_schedule(
-        api(), "nightly", "sample", "0 3 * * *", parameters={"epochs": 4}
-    )
+    _create(api(), "nightly", "sample", "0 3 * * *", parameters={"epochs": 4})
     (made,) = stub.recurring
     assert made["pipeline_version_reference"] == {"pipeline_id": "pipeline-0"}
     assert made["trigger"] == {"cron_schedule": {"cron": "0 0 3 * * *"}}
@@ -24,7 +31,7 @@ def test_schedule_follows_the_newest_version(stub, api, uploaded):
 
 
 def test_schedule_is_paused_resumed_and_deleted(stub, api, uploaded):
-    schedules.create_schedule(api(), "nightly", "sample", "@daily")
+    _create(api(), "nightly", "sample", "@daily")
     schedules.pause_schedule(api(), "nightly")
     assert stub.recurring[0]["status"] == "DISABLED"
     schedules.resume_schedule(api(), "nightly")
@@ -36,11 +43,11 @@ def test_schedule_is_paused_resumed_and_deleted(stub, api, uploaded):
 
 
 def test_second_schedule_of_a_name_must_replace_the_first(stub, api, uploaded):
-    schedules.create_schedule(api(), "nightly", "sample", "@daily")
+    _create(api(), "nightly", "sample", "@daily")
     with pytest.raises(schedules.ScheduleError, match="--replace"):
-        schedules.create_schedule(api(), "nightly", "sample", "@daily")
+        _create(api(), "nightly", "sample", "@daily")
     stub.calls.clear()
-    schedules.create_schedule(api(), "nightly", "sample", "@hourly", replace=True)
+    _create(api(), "nightly", "sample", "@hourly", replace=True)
     assert [item["trigger"]["cron_schedule"]["cron"] for item in stub.recurring] == [
         "0 0 * * * *"
     ]
@@ -54,11 +61,9 @@ def test_second_schedule_of_a_name_must_replace_the_first(stub, api, uploaded):
 
 def test_schedule_of_what_does_not_exist_is_refused(stub, api, uploaded):
     with pytest.raises(schedules.ScheduleError, match="graft submit"):
-        schedules.create_schedule(api(), "nightly", "unknown", "@daily")
+        _create(api(), "nightly", "unknown", "@daily")
     with pytest.raises(PipelineFileError, match="no parameter 'epoch'"):
-        schedules.create_schedule(
-            api(), "nightly", "sample", "@daily", parameters={"epoch": 1}
-        )
+        _create(api(), "nightly", "sample", "@daily", parameters={"epoch": 1})
     assert stub.recurring == []
 
 
@@ -68,9 +73,7 @@ def test_schedule_runs_as_the_profiles_account(stub, api, uploaded):
     stub.versions[0]["pipeline_spec"]["platform_spec"] = {
         "platforms": {"kubernetes": {"deploymentSpec": {"executors": {"A": config}}}}
     }
-    schedules.create_schedule(api(), "nightly", "sample", "@daily")
-    schedules.create_schedule(
-        api(), "weekly", "sample", "@weekly", service_account="other"
-    )
+    _create(api(), "nightly", "sample", "@daily")
+    _create(api(), "weekly", "sample", "@weekly", service_account="other")
     accounts = [item["service_account"] for item in stub.recurring]
     assert accounts == ["graft-runner", "other"]
