@@ -95,12 +95,9 @@ def _run(
         display = ProgressDisplay(terminal, animate=not verbose)
         with display:
             display.say("Loading TFX")
-            from graft.pipeline import lean_imports
-
             # Imports create many objects and no garbage. Collections would take time
             # now; `freeze` exempts these objects from every later one.
             gc.disable()
-            lean_imports.install()
             from graft.pipeline.local.runner import run_locally
             from graft.trainer.loops.early_checks import check_network
 

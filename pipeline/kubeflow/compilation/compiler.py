@@ -110,9 +110,6 @@ def tfx_compile(config: PipelineConfig) -> tuple[dict[str, Any], ArtifactClasses
     Returns:
         The `PipelineJob` as a dict, and the classes behind its artifact types.
     """
-    from graft.pipeline import lean_imports
-
-    lean_imports.install()
     from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as runner
 
     from graft.pipeline.pipeline import create_pipeline

@@ -35,7 +35,7 @@ def execute(
     # The KFP SDK imports its compiler unless it runs in a container.
     os.environ.setdefault("_KFP_RUNTIME", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    from graft.pipeline import lean_imports
+    from graft.pipeline.kubeflow.container import lean_imports
 
     lean_imports.install()
     if step.get("runs_file_driver"):

@@ -2,11 +2,9 @@
 
 `tfx.components` imports every component in its `__init__`, and
 `tfx.types.standard_component_specs` imports TensorFlow Model Analysis for the name of
-one message. A container that runs one step, and the compiler, which runs none, need
-neither; a local run imports TFMA when its files are wanted, and Kubernetes' client
-never.
-`install` puts packages into `sys.modules` whose `__init__` has not run: submodules are
-imported as ever, and whoever asks for another name gets the real thing, then.
+one message. A container that runs one step needs neither, and pays for its imports at
+every step. `install` puts packages into `sys.modules` whose `__init__` has not run.
+Submodules are imported as ever. Any other name runs the `__init__` on demand.
 
 Importing TFX's component modules singly does not do: Python runs the `__init__` of
 `tfx.components` before any of them. docs/decisions/0006 has what that costs.

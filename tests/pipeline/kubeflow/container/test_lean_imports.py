@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys
-from graft.pipeline import lean_imports
+from graft.pipeline.kubeflow.container import lean_imports
 
 lean_imports.install()
 assert "tensorflow" in sys.modules and "sklearn" not in sys.modules
