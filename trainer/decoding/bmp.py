@@ -15,7 +15,7 @@ from graft.trainer.decoding.graph_code import (
     first_bytes,
     not_inlined,
     not_refused,
-    number_at,
+    numbers_at,
 )
 from graft.trainer.decoding.transparency import on_white
 
@@ -80,20 +80,22 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     # Some files lack the padding of the last row.
     part = tf.strings.join([tf.strings.substr(encoded, start, size), b"\0" * 4])
     rows = tf.reshape(tf.io.decode_raw(part, tf.uint8)[:size], [-1, stride])
-    pixels = tf.switch_case(
-        tf.argmax(tf.equal(header.depth, _DEPTHS), output_type=tf.int32),
+    pixels = tf.case(
         [
-            lambda: _colours(encoded, header, _unpack(rows, 1)),
-            lambda: _colours(encoded, header, _unpack(rows, 4)),
-            lambda: _colours(encoded, header, rows),
-            lambda: _masked(rows, tf.uint16, header),
-            lambda: tf.reshape(rows[:, : 3 * header.width], [-1, header.width, 3])[
-                ..., ::-1
-            ],
-            lambda: _masked(rows, tf.uint32, header),
+            (
+                tf.equal(header.depth, 24),
+                lambda: tf.reshape(rows[:, : 3 * header.width], [-1, header.width, 3])[
+                    ..., ::-1
+                ],
+            ),
+            (header.depth > 8, lambda: _masked(rows, header)),
         ],
+        default=lambda: _colours(encoded, header, _unpack(rows, header.depth)),
     )
-    return tf.cond(header.is_top_down, lambda: pixels, lambda: pixels[::-1])
+    dims = [tf.logical_not(header.is_top_down), False, False]
+    return tf.ensure_shape(
+        tf.raw_ops.Reverse(tensor=pixels, dims=dims), [None, None, 3]
+    )
 
 
 @not_inlined
@@ -141,20 +143,29 @@ def bmp_layout(encoded: tf.Tensor) -> tf.Tensor:
     return tf.stack([refusal, header.height, header.width, 1])
 
 
+@not_inlined
 def _read_header(encoded: tf.Tensor) -> _Header:
     start = first_bytes(encoded, _HEAD_BYTES)
-    data = bytes_of(start)
-
-    def number(position: int, num_bytes: int) -> tf.Tensor:
-        return number_at(data, position, num_bytes, is_little=True)
-
-    info_bytes = number(14, 4)
+    (
+        pixels_position,
+        info_bytes,
+        core_width,
+        core_height,
+        core_depth,
+        depth,
+        compression,
+        num_colours,
+    ) = numbers_at(
+        bytes_of(start),
+        [(10, 4), (14, 4), (18, 2), (20, 2), (24, 2), (28, 2), (30, 4), (46, 4)],
+        is_little=True,
+    )
     is_core = tf.equal(info_bytes, _CORE_BYTES)
     # A negative height means that the first row is the top row.
     signed = tf.io.decode_raw(tf.strings.substr(start, 18, 8), tf.int32)
-    tall = tf.where(is_core, number(20, 2), signed[1])
-    depth = tf.where(is_core, number(24, 2), number(28, 2))
-    compression = tf.where(is_core, _PLAIN, number(30, 4))
+    tall = tf.where(is_core, core_height, signed[1])
+    depth = tf.where(is_core, core_depth, depth)
+    compression = tf.where(is_core, _PLAIN, compression)
     # OS/2 has different numbers for compressions.
     is_os2 = tf.equal(info_bytes, _OS2_BYTES) & (compression > _RLE4)
     compression = tf.where(is_os2, _ALPHA_MASKS + 1, compression)
@@ -170,26 +181,27 @@ def _read_header(encoded: tf.Tensor) -> _Header:
     has_masks = tf.reduce_any(tf.equal(compression, [_MASKS, _ALPHA_MASKS]))
     return _Header(
         info_bytes=info_bytes,
-        pixels_position=number(10, 4),
+        pixels_position=pixels_position,
         # The least int32 stays negative, since its negation doesn't exist.
         height=tf.abs(tall),
-        width=tf.where(is_core, number(18, 2), signed[0]),
+        width=tf.where(is_core, core_width, signed[0]),
         is_top_down=tall < 0,
         depth=depth,
         compression=compression,
-        num_colours=tf.where(is_core, 0, number(46, 4)),
+        num_colours=tf.where(is_core, 0, num_colours),
         masks=tf.where(has_masks, masks, usual),
     )
 
 
-def _unpack(rows: tf.Tensor, depth: int) -> tf.Tensor:
+def _unpack(rows: tf.Tensor, depth: tf.Tensor) -> tf.Tensor:
     """Unpack rows, uint8 (H, N / 8 * depth), to indices of `depth` bits, uint8 (H, N).
 
-    The leftmost pixel is in the highest bits of a byte.
+    The leftmost pixel is in the highest bits of a byte. `depth` is 1, 4 or 8.
     """
-    shifts = tf.constant([*range(8 - depth, -1, -depth)], tf.uint8)
+    shifts = tf.cast(tf.range(8 - depth, -1, -depth), tf.uint8)
     parts = tf.bitwise.right_shift(rows[..., tf.newaxis], shifts)
-    parts = tf.bitwise.bitwise_and(parts, tf.constant(2**depth - 1, tf.uint8))
+    greatest = tf.cast(tf.bitwise.left_shift(1, depth) - 1, tf.uint8)
+    parts = tf.bitwise.bitwise_and(parts, greatest)
     return tf.reshape(parts, [tf.shape(rows)[0], -1])
 
 
@@ -213,24 +225,35 @@ def _colours(encoded: tf.Tensor, header: _Header, indices: tf.Tensor) -> tf.Tens
     return tf.gather(tf.ensure_shape(table, [_PALETTE_ENTRIES, 3]), wanted)
 
 
-def _masked(rows: tf.Tensor, kind: tf.DType, header: _Header) -> tf.Tensor:
-    """Extract channels, uint8 (H, W, 3), from the pixels' numbers by the masks."""
-    parts = tf.reshape(rows, [header.height, -1, kind.size])
-    numbers = tf.cast(tf.bitcast(parts, kind)[:, : header.width], tf.uint32)
+def _masked(rows: tf.Tensor, header: _Header) -> tf.Tensor:
+    """Extract channels, uint8 (H, W, 3), from pixels of 16 or 32 bits by the masks."""
+    parts = tf.reshape(rows, [header.height, -1, header.depth // 8])
+    # Numbers of 16 bits become 32 bits with zeros as their upper half.
+    parts = tf.pad(parts, [[0, 0], [0, 0], [0, 4 - header.depth // 8]])
+    numbers = tf.bitcast(tf.ensure_shape(parts, [None, None, 4]), tf.uint32)
+    numbers = numbers[:, : header.width]
     lowest = tf.maximum(_lowest_bit(header.masks), 1)
+    colours = [
+        _channel(numbers, mask, step)
+        for mask, step in zip(tf.unstack(header.masks), tf.unstack(lowest), strict=True)
+    ]
+    has_alpha = header.masks[3] > 0
+    colours[3] = tf.where(has_alpha, colours[3], tf.constant(255, tf.uint8))
+    return on_white(tf.stack(colours, axis=-1))
 
-    def channel(index: int) -> tf.Tensor:
-        mask, step = header.masks[index], lowest[index]
-        values = tf.cast(tf.bitwise.bitwise_and(numbers, mask) // step, tf.float32)
-        most = tf.maximum(tf.cast(mask // step, tf.float32), 1.0)
-        return tf.cast(values * (255.0 / most) + 0.5, tf.uint8)
 
-    colours = [channel(index) for index in range(3)]
-    return tf.cond(
-        header.masks[3] > 0,
-        lambda: on_white(tf.stack([*colours, channel(3)], axis=-1)),
-        lambda: tf.stack(colours, axis=-1),
-    )
+@not_inlined
+def _channel(numbers: tf.Tensor, mask: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+    """Extract a channel, uint8 (H, W), from numbers, uint32 (H, W).
+
+    Args:
+        numbers: The pixels.
+        mask: The bits of the channel, uint32 ().
+        step: The lowest bit of the mask, or 1, uint32 ().
+    """
+    values = tf.cast(tf.bitwise.bitwise_and(numbers, mask) // step, tf.float32)
+    most = tf.maximum(tf.cast(mask // step, tf.float32), 1.0)
+    return tf.cast(values * (255.0 / most) + 0.5, tf.uint8)
 
 
 def _lowest_bit(masks: tf.Tensor) -> tf.Tensor:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from graft.trainer.decoding.graph_code import bytes_of, not_inlined, number_at
+from graft.trainer.decoding.graph_code import bytes_of, not_inlined, numbers_at
 
 _ORIENTATION_TAG = 274
 _ENTRY_BYTES = 12
 _BYTE, _SHORT, _LONG, _SIGNED_SHORT, _SIGNED_LONG = 1, 3, 4, 8, 9
 _VALUE_BYTES = {_BYTE: 1, _SHORT: 2, _LONG: 4, _SIGNED_SHORT: 2, _SIGNED_LONG: 4}
+_LENGTHS = [_VALUE_BYTES.get(kind, 0) for kind in range(_SIGNED_LONG + 2)]
+"""Bytes of a value by its type; 0 for types that hold no whole number."""
 
 
 @not_inlined
@@ -20,27 +22,34 @@ def orientation_of(block: tf.Tensor) -> tf.Tensor:
     first directory of entries.
 
     Args:
-        block: string (), the data. It may have the prefix "Exif" and two zero bytes.
+        block: string (), the data, or an empty text if there is none. It may have the
+            prefix "Exif" and two zero bytes.
 
     Returns:
         int32 () in 1..8; 1 if the orientation is missing or invalid.
     """
+    return tf.cond(
+        tf.strings.length(block) > 0,
+        lambda: _parse_orientation(block),
+        lambda: tf.constant(1),
+    )
+
+
+def _parse_orientation(block: tf.Tensor) -> tf.Tensor:
     block = tf.strings.regex_replace(block, r"\AExif\x00\x00", "", replace_global=False)
     # Padded with zeros, since the block may be empty.
     data = bytes_of(tf.strings.join([block, b"\0" * 16]))
     size = tf.strings.length(block)
     is_little = tf.equal(data[0], ord("I"))
 
-    def number(position: int | tf.Tensor, num_bytes: int) -> tf.Tensor:
-        return tf.where(
-            is_little,
-            number_at(data, position, num_bytes, is_little=True),
-            number_at(data, position, num_bytes, is_little=False),
-        )
+    def numbers(
+        *fields: tuple[int | tf.Tensor, int | tf.Tensor],
+    ) -> list[tf.Tensor]:
+        return numbers_at(data, fields, is_little=is_little)
 
-    directory = tf.minimum(number(4, 4), size)
+    directory = tf.minimum(numbers((4, 4))[0], size)
     room = tf.maximum(size - directory - 2, 0) // _ENTRY_BYTES
-    num_entries = tf.minimum(number(directory, 2), room)
+    num_entries = tf.minimum(numbers((directory, 2))[0], room)
     start = directory + 2
     entries = data[start : start + num_entries * _ENTRY_BYTES]
     entries = tf.reshape(entries, [-1, _ENTRY_BYTES])
@@ -50,13 +59,9 @@ def orientation_of(block: tf.Tensor) -> tf.Tensor:
     is_it = tf.equal(tags, _ORIENTATION_TAG)
     index = tf.reduce_max(tf.where(is_it, tf.range(num_entries), -1))
     entry = start + tf.maximum(index, 0) * _ENTRY_BYTES
-    kind, count = number(entry + 2, 2), number(entry + 4, 4)
-    value = tf.reduce_sum(
-        [
-            tf.where(tf.equal(kind, each), number(entry + 8, num_bytes), 0)
-            for each, num_bytes in _VALUE_BYTES.items()
-        ]
-    )
+    kind, count = numbers((entry + 2, 2), (entry + 4, 4))
+    length = tf.gather(_LENGTHS, tf.minimum(kind, len(_LENGTHS) - 1))
+    (value,) = numbers((entry + 8, length))
     is_tiff = tf.reduce_all(tf.equal(data[:4], [73, 73, 42, 0])) | tf.reduce_all(
         tf.equal(data[:4], [77, 77, 0, 42])
     )
@@ -75,19 +80,10 @@ def upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 @not_inlined
 def _turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    def transposed(image: tf.Tensor) -> tf.Tensor:
-        return tf.transpose(image, [1, 0, 2])
-
-    return tf.switch_case(
-        orientation - 1,
-        [
-            lambda: pixels,
-            lambda: pixels[:, ::-1],
-            lambda: pixels[::-1, ::-1],
-            lambda: pixels[::-1],
-            lambda: transposed(pixels),
-            lambda: transposed(pixels)[:, ::-1],
-            lambda: transposed(pixels)[::-1, ::-1],
-            lambda: transposed(pixels)[::-1],
-        ],
-    )
+    axes = tf.where(orientation >= 5, [1, 0, 2], [0, 1, 2])
+    # Whether to flip rows and columns, after the transposition, for orientations from 1
+    # to 4. Those from 5 to 8 are the same.
+    flips = [[False, False], [False, True], [True, True], [True, False]]
+    dims = tf.concat([tf.gather(flips, (orientation - 1) % 4), [False]], axis=0)
+    turned = tf.raw_ops.Reverse(tensor=tf.transpose(pixels, axes), dims=dims)
+    return tf.ensure_shape(turned, [None, None, pixels.shape[-1]])

@@ -14,7 +14,7 @@ from graft.trainer.decoding.graph_code import (
     first_bytes,
     not_inlined,
     not_refused,
-    number_at,
+    numbers_at,
 )
 
 _HEAD_BYTES = 13
@@ -44,10 +44,10 @@ def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
     """
     layout = gif_layout(encoded)
     encoded = not_refused(encoded, layout[0])
-    height, width, frame, end, transparent = (layout[i] for i in (1, 2, 4, 5, 6))
+    _, height, width, _, frame, end, transparent = tf.unstack(layout)
     data = bytes_of(tf.strings.substr(encoded, frame, _DESCRIPTOR_BYTES))
-    left, top, frame_width, frame_height = (
-        number_at(data, position, 2, is_little=True) for position in (1, 3, 5, 7)
+    left, top, frame_width, frame_height = numbers_at(
+        data, [(1, 2), (3, 2), (5, 2), (7, 2)], is_little=True
     )
     alone = _single_frame_file(encoded, frame, end, transparent, data[9])
     margins = [
@@ -123,22 +123,19 @@ def gif_layout(encoded: tf.Tensor) -> tf.Tensor:
     """
     data = bytes_of(tf.strings.join([encoded, b"\0" * 16]))
     file_size = tf.strings.length(encoded)
-
-    def short(position: int | tf.Tensor) -> tf.Tensor:
-        return number_at(data, position, 2, is_little=True)
-
     frame, count, transparent = _skip_extensions(data, file_size)
     is_frame = (frame < file_size) & tf.equal(_byte(data, frame, file_size), _IMAGE)
     packed = _byte(data, frame + 9, file_size)
     codes = frame + _DESCRIPTOR_BYTES + _palette_bytes(packed)
-    end = tf.cond(
-        is_frame,
-        lambda: _after_blocks(data, codes + 1, file_size),
-        lambda: file_size + 1,
+    end = _after_blocks(data, codes + 1, file_size)
+    end = tf.where(is_frame, end, file_size + 1)
+    width, height, left, top, frame_width, frame_height = numbers_at(
+        data,
+        [(position, 2) for position in (6, 8, *(frame + at for at in (1, 3, 5, 7)))],
+        is_little=True,
     )
-    frame_width, frame_height = short(frame + 5), short(frame + 7)
-    width = tf.maximum(short(6), short(frame + 1) + frame_width)
-    height = tf.maximum(short(8), short(frame + 3) + frame_height)
+    width = tf.maximum(width, left + frame_width)
+    height = tf.maximum(height, top + frame_height)
     has_palette = (packed >= _HAS_PALETTE) | (data[10] >= _HAS_PALETTE)
     is_whole = (end <= file_size) & (frame_width > 0) & (frame_height > 0)
     num_pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
@@ -150,7 +147,7 @@ def gif_layout(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _byte(data: tf.Tensor, position: tf.Tensor, file_size: tf.Tensor) -> tf.Tensor:
-    return data[tf.minimum(position, file_size)]
+    return tf.gather(data, tf.minimum(position, file_size))
 
 
 def _skip_extensions(data: tf.Tensor, file_size: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -198,6 +195,7 @@ def _palette_bytes(flags: tf.Tensor) -> tf.Tensor:
     return tf.where(flags >= _HAS_PALETTE, length, 0)
 
 
+@not_inlined
 def _after_blocks(
     data: tf.Tensor, position: tf.Tensor, file_size: tf.Tensor
 ) -> tf.Tensor:
@@ -214,7 +212,7 @@ def _after_blocks(
         lengths = tf.gather(data, tf.minimum(position + steps, file_size))
         is_full = tf.cast(tf.equal(lengths, 255), tf.int32)
         position += _BLOCK_STRIDE * tf.reduce_sum(tf.math.cumprod(is_full))
-        length = data[tf.minimum(position, file_size)]
+        length = _byte(data, position, file_size)
         return position + 1 + length, tf.equal(length, 0)
 
     position, _ = tf.while_loop(

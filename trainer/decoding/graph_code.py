@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from graft.contract.signature_names import REFUSAL_MARK
@@ -27,25 +28,55 @@ def bytes_of(encoded: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.io.decode_raw(encoded, tf.uint8), tf.int32)
 
 
-def number_at(
-    data: tf.Tensor, position: int | tf.Tensor, num_bytes: int, *, is_little: bool
-) -> tf.Tensor:
-    """Read an unsigned number from bytes, int32 (N,), as int32 ().
+_MOST_BYTES = 4
 
-    Numbers from 2**31 are returned as 2**31 - 1, which exceeds the size of any file.
+
+def _byte_weights() -> np.ndarray:
+    """Return the factor of each byte, int64 (2, 5, 4).
+
+    The first axis is 1 for little-endian numbers, the second one is their length.
+    """
+    weights = np.zeros([2, _MOST_BYTES + 1, _MOST_BYTES], np.int64)
+    for length in range(_MOST_BYTES + 1):
+        powers = [256**power for power in range(length)]
+        weights[:, length, :length] = powers[::-1], powers
+    return weights
+
+
+def numbers_at(
+    data: tf.Tensor,
+    fields: Sequence[tuple[int | tf.Tensor, int | tf.Tensor]],
+    *,
+    is_little: bool | tf.Tensor,
+) -> list[tf.Tensor]:
+    """Read unsigned numbers from bytes.
+
+    All fields take one gather. An operation for each field would make the graph, which
+    is part of every exported model, several times as large.
 
     Args:
         data: Bytes, int32 (N,).
-        position: Position of the number's first byte.
-        num_bytes: Length of the number, at most 4.
-        is_little: Whether the number is little-endian.
+        fields: For each number, the position of its first byte and its length, which is
+            at most 4. The number is 0 if the length is 0.
+        is_little: Whether the numbers are little-endian.
+
+    Returns:
+        A number for each field, int32 (). It is 2**31 - 1 if it is greater than that,
+        which exceeds the size of any file.
     """
-    positions = position + tf.range(num_bytes)
-    part = tf.gather(data, tf.clip_by_value(positions, 0, tf.size(data) - 1))
-    powers = [256**power for power in range(num_bytes)]
-    powers = powers if is_little else powers[::-1]
-    total = tf.reduce_sum(tf.cast(part, tf.int64) * tf.constant(powers, tf.int64))
-    return tf.cast(tf.minimum(total, 2**31 - 1), tf.int32)
+    starts = tf.expand_dims(tf.stack([start for start, _ in fields]), 1)
+    places = tf.clip_by_value(starts + np.arange(_MOST_BYTES), 0, tf.size(data) - 1)
+    weights: Any = _byte_weights()
+    if isinstance(is_little, bool):
+        weights = weights[int(is_little)]
+    else:
+        weights = tf.gather(weights, tf.cast(is_little, tf.int32))
+    weights = tf.gather(weights, tf.stack([length for _, length in fields]))
+    parts = tf.cast(tf.gather(data, places), tf.int64)
+    totals = tf.reduce_sum(parts * weights, axis=1)
+    values = tf.cast(tf.minimum(totals, 2**31 - 1), tf.int32)
+    numbers: list[tf.Tensor] = tf.unstack(values, num=len(fields))
+    return numbers
 
 
 def checked(

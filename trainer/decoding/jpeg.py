@@ -125,14 +125,9 @@ def jpeg_layout(encoded: tf.Tensor) -> tf.Tensor:
     """
     count, found = _find_segments(encoded)
     exif, frame, adobe = tf.unstack(found)
-    orientation = tf.cond(
-        exif > 0, lambda: _orientation_at(encoded, exif), lambda: tf.constant(1)
-    )
-    window = tf.cond(
-        frame > 0,
-        lambda: _window_at(encoded, frame),
-        lambda: tf.zeros([_WINDOW], tf.int32),
-    )
+    # Padded, since the file of a missing segment may be shorter than a window.
+    padded = tf.strings.join([encoded, b"\0" * _WINDOW])
+    window = _window_at(padded, frame)
     num_channels = window[9]
     refusal = _refusal(window, num_channels)
     missing = tf.where(
@@ -145,7 +140,7 @@ def jpeg_layout(encoded: tf.Tensor) -> tf.Tensor:
             tf.where(frame > 0, refusal, missing),
             256 * window[5] + window[6],
             256 * window[7] + window[8],
-            orientation,
+            orientation_of(_exif_at(padded, exif)),
             tf.cast(tf.equal(num_channels, 4) & tf.equal(adobe, 0), tf.int32),
         ]
     )
@@ -205,10 +200,12 @@ def _refusal(window: tf.Tensor, num_channels: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.equal(refusal, formats.FINE), deep, refusal)
 
 
-def _orientation_at(encoded: tf.Tensor, segment: tf.Tensor) -> tf.Tensor:
-    length = bytes_of(tf.strings.substr(encoded, segment + 2, 2))
-    num_bytes = tf.maximum(256 * length[0] + length[1] - 8, 0)
-    return orientation_of(tf.strings.substr(encoded, segment + 10, num_bytes))
+def _exif_at(encoded: tf.Tensor, segment: tf.Tensor) -> tf.Tensor:
+    """Return the EXIF data of the segment at a position; an empty text for 0."""
+    window = _window_at(encoded, segment)
+    num_bytes = tf.maximum(256 * window[2] + window[3] - 8, 0)
+    num_bytes = tf.where(segment > 0, num_bytes, 0)
+    return tf.strings.substr(encoded, segment + _WINDOW, num_bytes)
 
 
 def _is_standard(encoded: tf.Tensor) -> tf.Tensor:
@@ -259,11 +256,6 @@ def _prepare(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """
     layout = _layout(encoded)
     encoded = not_refused(encoded, layout[0])
-    with_marker = tf.cond(
-        tf.equal(layout[4], 1),
-        lambda: tf.strings.join(
-            [b"\xff\xd8", _ADOBE_SEGMENT, tf.strings.substr(encoded, 2, 2**31 - 1)]
-        ),
-        lambda: encoded,
-    )
-    return with_marker, layout[3]
+    marker = tf.where(tf.equal(layout[4], 1), _ADOBE_SEGMENT, b"")
+    rest = tf.strings.substr(encoded, 2, 2**31 - 1)
+    return tf.strings.join([b"\xff\xd8", marker, rest]), layout[3]

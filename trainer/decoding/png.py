@@ -15,7 +15,7 @@ from graft.trainer.decoding.graph_code import (
     first_bytes,
     not_inlined,
     not_refused,
-    number_at,
+    numbers_at,
 )
 from graft.trainer.decoding.transparency import on_white
 
@@ -64,10 +64,10 @@ def _decode_any(encoded: tf.Tensor) -> tf.Tensor:
     # TensorFlow ignores a transparent colour unless it returns four channels.
     pixels = tf.cond(
         tf.equal(layout[4], 1),
-        lambda: on_white(tf.io.decode_png(encoded, channels=4)),
-        lambda: on_white(tf.io.decode_png(encoded)),
+        lambda: tf.io.decode_png(encoded, channels=4),
+        lambda: tf.io.decode_png(encoded),
     )
-    return upright(pixels, layout[3])
+    return upright(on_white(pixels), layout[3])
 
 
 @not_inlined
@@ -88,17 +88,9 @@ def png_layout(encoded: tf.Tensor) -> tf.Tensor:
     size = tf.size(data)
     count, found = _find_chunks(data, size)
     key_colour, exif = found[0], found[1]
-    orientation = tf.cond(
-        exif > 0,
-        lambda: orientation_of(
-            tf.strings.substr(
-                encoded,
-                exif + _CHUNK_HEAD,
-                number_at(data, exif, 4, is_little=False),
-            )
-        ),
-        lambda: tf.constant(1),
-    )
+    (length,) = numbers_at(data, [(exif, 4)], is_little=False)
+    start = tf.minimum(exif + _CHUNK_HEAD, size)
+    block = tf.strings.substr(encoded, start, tf.where(exif > 0, length, 0))
     head = bytes_of(first_bytes(encoded, _PIXELS_POSITION))
     is_apple = tf.reduce_all(tf.equal(head[12:16], list(b"CgBI")))
     is_header = tf.reduce_all(tf.equal(head[12:16], list(b"IHDR")))
@@ -110,15 +102,10 @@ def png_layout(encoded: tf.Tensor) -> tf.Tensor:
     refusal = tf.where(is_apple, formats.PNG_APPLE, refusal)
     refusal = tf.where(count >= formats.MAX_PARTS, formats.PNG_CHUNKS, refusal)
     has_key_colour = (key_colour > 0) & tf.reduce_any(tf.equal(head[25], [_GREY, _RGB]))
-    return tf.stack(
-        [
-            refusal,
-            number_at(head, 20, 4, is_little=False),
-            number_at(head, 16, 4, is_little=False),
-            orientation,
-            tf.cast(has_key_colour, tf.int32),
-        ]
-    )
+    width, height = numbers_at(head, [(16, 4), (20, 4)], is_little=False)
+    has_key_colour = tf.cast(has_key_colour, tf.int32)
+    orientation = orientation_of(block)
+    return tf.stack([refusal, height, width, orientation, has_key_colour])
 
 
 def _find_chunks(data: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -147,7 +134,7 @@ def _find_chunks(data: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     def step(
         position: tf.Tensor, count: tf.Tensor, _: tf.Tensor, found: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
-        length = number_at(data, position, 4, is_little=False)
+        (length,) = numbers_at(data, [(position, 4)], is_little=False)
         stride = tf.minimum(length, size) + _CHUNK_BYTES
         heads = heads_at(position, stride)
         kind = heads[0, 4:]

@@ -15,7 +15,7 @@ from graft.trainer.decoding.graph_code import (
     first_bytes,
     not_inlined,
     not_refused,
-    number_at,
+    numbers_at,
 )
 from graft.trainer.decoding.transparency import on_white
 
@@ -46,10 +46,10 @@ def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     encoded = not_refused(encoded, layout[0])
     pixels = tf.cond(
         tf.equal(layout[4], 1),
-        lambda: tf.io.decode_webp(encoded, channels=4)[0],
+        lambda: on_white(tf.io.decode_webp(encoded, channels=4)[0]),
         lambda: tf.io.decode_webp(encoded, channels=3)[0],
     )
-    return upright(on_white(pixels), layout[3])
+    return upright(pixels, layout[3])
 
 
 @not_inlined
@@ -68,18 +68,17 @@ def webp_layout(encoded: tf.Tensor) -> tf.Tensor:
     kind = tf.strings.substr(start, _FIRST_CHUNK, 4)
     is_kind = tf.equal(kind, [b"VP8X", b"VP8 ", b"VP8L"])
 
-    def number(position: int, num_bytes: int) -> tf.Tensor:
-        return number_at(head, position, num_bytes, is_little=True)
-
     def has_flag(flag: int, position: int = 20) -> tf.Tensor:
         return tf.not_equal(tf.bitwise.bitwise_and(head[position], flag), 0)
 
-    # Width and height are 14 bits each.
-    bits = number(21, 4)
+    extended_width, extended_height, lossy_width, lossy_height, bits = numbers_at(
+        head, [(24, 3), (27, 3), (26, 2), (28, 2), (21, 4)], is_little=True
+    )
+    # In both plain kinds, width and height are 14 bits each.
     sizes = tf.stack(
         [
-            [number(27, 3) + 1, number(24, 3) + 1],
-            [number(28, 2) % 2**14, number(26, 2) % 2**14],
+            [extended_height + 1, extended_width + 1],
+            [lossy_height % 2**14, lossy_width % 2**14],
             [
                 tf.bitwise.right_shift(bits, 14) % 2**14 + 1,
                 bits % 2**14 + 1,
@@ -117,7 +116,8 @@ def _find_exif(encoded: tf.Tensor) -> tf.Tensor:
         return is_it & tf.equal(at, position)
 
     def length_at(position: tf.Tensor) -> tf.Tensor:
-        length = number_at(bytes_of(head_at(position)), 4, 4, is_little=True)
+        head = bytes_of(head_at(position))
+        (length,) = numbers_at(head, [(4, 4)], is_little=True)
         return tf.minimum(length, size)
 
     def step(position: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -134,12 +134,10 @@ def _find_exif(encoded: tf.Tensor) -> tf.Tensor:
         (_FIRST_CHUNK, 0),
         parallel_iterations=1,
     )
-    orientation = tf.cond(
-        is_exif(position),
-        lambda: orientation_of(
-            tf.strings.substr(encoded, position + _CHUNK_HEAD, length_at(position))
-        ),
-        lambda: tf.constant(1),
+    start = tf.where(is_exif(position), position, 0)
+    num_bytes = tf.where(start > 0, length_at(start), 0)
+    orientation = orientation_of(
+        tf.strings.substr(encoded, start + _CHUNK_HEAD, num_bytes)
     )
     refusal = tf.where(count < formats.MAX_PARTS, formats.FINE, formats.WEBP_CHUNKS)
     return tf.stack([refusal, orientation])
