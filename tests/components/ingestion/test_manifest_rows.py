@@ -10,6 +10,7 @@ import pytest
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.fingerprint import fingerprint
 from graft.components.ingestion.listing import list_images
+from graft.components.ingestion.manifest_rows import read_rows
 from graft.contract.errors import DataError
 
 
@@ -231,3 +232,23 @@ def test_a_column_without_a_name_is_told(tmp_path: Path) -> None:
     assert [ref.columns for ref in listing.refs] == [(), ()]
     (warning,) = listing.warnings
     assert "Column 1" in warning and "Left aside: its 2 values" in warning
+
+
+def test_quoted_columns_of_other_names_are_no_open_quote(tmp_path: Path) -> None:
+    message = _refused(tmp_path, '"file","kind"\na.png,cat\n', "csv")
+    assert "lacks the columns 'path', 'label'" in message
+
+
+def test_further_columns_may_differ_in_case_alone(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("path,label,Site,site,\na.png,cat,1,2,3\nb.png,dog,4,5,6\n")
+    refs = list_images(DataConfig(path=str(path)), "unused").refs
+    assert [ref.columns for ref in refs] == [
+        (("Site", "1"), ("site", "2")),
+        (("Site", "4"), ("site", "5")),
+    ]
+
+
+def test_a_manifest_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"can't be read: Is a directory\. Give this"):
+        list(read_rows(str(tmp_path), "csv", DataConfig(path="x")))

@@ -13,6 +13,8 @@ from graft.components.ingestion.fingerprint import fingerprint
 from graft.components.ingestion.listing import list_images
 from graft.components.ingestion.manifests import read_manifest
 from graft.contract.errors import DataError
+from graft.contract.split_names import SPLITS
+from graft.storage import atomic
 
 CSV = "path,label\na.png,cat\nb.png,dog\n./a.png,dog\n"
 JSONL = (
@@ -122,3 +124,46 @@ def test_a_name_with_several_extensions_is_named_with_its_line(tmp_path: Path) -
         DataError, match=r"line 3: the image 'a' may be any of 'a\.jpg'"
     ):
         fingerprint(DataConfig(path=str(tmp_path / "list.csv")))
+
+
+def test_a_blank_split_is_left_to_the_content(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("path,label,split\na,cat,train\nb,cat, \nc,dog,\nd,dog,test\n")
+    refs = list_images(DataConfig(path=str(path)), "unused").refs
+    assert [ref.splits for ref in refs] == [("train",), SPLITS, SPLITS, ("test",)]
+    path.write_text("path,label,split\na,cat,train\nb,cat,train\nc,dog,test\n")
+    refs = list_images(DataConfig(path=str(path)), "unused").refs
+    assert [ref.splits for ref in refs] == [("train", "eval")] * 2 + [("test",)]
+
+
+def test_a_path_that_is_null_is_blank(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 1: the column 'path' is blank"):
+        _labels(tmp_path, "jsonl", '{"path": null, "label": "cat"}\n')
+    with pytest.raises(DataError, match=r"must be a text\. Received: 7\."):
+        _labels(tmp_path, "jsonl", '{"path": 7, "label": "cat"}\n')
+
+
+def test_a_remote_manifest_names_images_beside_it() -> None:
+    root = "memory://test-manifests/data"
+    atomic.write_text(f"{root}/a.png", "image")
+    atomic.write_text(f"{root}/list.csv", "path,label\na.png,cat\n1/b,dog\n")
+    atomic.write_text(f"{root}/1/b.png", "image")
+    config = DataConfig(path=f"{root}/list.csv")
+    refs = list_images(config, "unused").refs
+    assert [ref.path for ref in refs] == [f"{root}/a.png", f"{root}/1/b.png"]
+    before = fingerprint(config)
+    atomic.write_text(f"{root}/list.csv", "path,label\na.png,dog\n1/b,dog\n")
+    assert fingerprint(config) != before
+
+
+def test_further_columns_without_a_value_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "list.jsonl"
+    path.write_text(
+        '{"path": "a", "label": "x", "camera": null, "site": " ", "n": 1}\n'
+        '{"path": "b", "label": "y", "camera": "c ", "site": "s"}\n'
+    )
+    entries = read_manifest(str(path), "jsonl", DataConfig(path=str(path))).entries
+    assert [entry.columns for entry in entries] == [
+        (("n", "1"),),
+        (("camera", "c"), ("site", "s")),
+    ]

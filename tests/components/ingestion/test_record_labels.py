@@ -13,7 +13,13 @@ import tensorflow as tf
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.listing import list_images
 from graft.contract.errors import DataError
-from graft.contract.example_keys import CLASS_NAME_KEY, IMAGE_KEY, LABEL_KEY
+from graft.contract.example_keys import (
+    CLASS_NAME_KEY,
+    FILENAME_KEY,
+    IMAGE_KEY,
+    LABEL_KEY,
+    SOURCE_KEY,
+)
 
 
 def feature_of(values: list[Any]) -> tf.train.Feature:
@@ -132,4 +138,48 @@ def test_a_damaged_label_is_noticed(
     compress: Callable[[bytes], bytes] = gzip.compress if packed else bytes
     path.write_bytes(compress(content))
     with pytest.raises(DataError, match=r"is damaged: the record at byte .* checksum"):
+        labels_of(path)
+
+
+def test_a_label_key_of_ones_own_has_no_partner(tmp_path: Path) -> None:
+    records = [
+        {"my/label": ["cat"], LABEL_KEY: [0], CLASS_NAME_KEY: ["x"]},
+        {"my/label": ["cat"], LABEL_KEY: [1], CLASS_NAME_KEY: ["y"]},
+    ]
+    path = write_records(tmp_path / "a.tfrecord", records)
+    assert labels_of(path, "my/label") == ["cat", "cat"]
+
+
+def test_a_partner_without_a_value_contradicts_nothing(tmp_path: Path) -> None:
+    records = [
+        {CLASS_NAME_KEY: ["cat"], LABEL_KEY: []},
+        {CLASS_NAME_KEY: ["cat"], LABEL_KEY: [1]},
+        {CLASS_NAME_KEY: ["dog"], LABEL_KEY: []},
+    ]
+    assert labels_of(write_records(tmp_path / "a.tfrecord", records)) == [
+        *("cat", "cat", "dog")
+    ]
+
+
+def test_what_else_a_record_says_may_be_missing(tmp_path: Path) -> None:
+    records: list[dict[str, list[Any]]] = [
+        {CLASS_NAME_KEY: ["cat"], FILENAME_KEY: [], SOURCE_KEY: []},
+        {CLASS_NAME_KEY: ["cat"], FILENAME_KEY: ["1.jpg"], SOURCE_KEY: ["studio"]},
+        {CLASS_NAME_KEY: ["dog"], IMAGE_KEY: []},
+    ]
+    path = write_records(tmp_path / "a.tfrecord", records)
+    refs = list_images(DataConfig(path=str(path)), str(tmp_path)).refs
+    assert [(ref.name, ref.source, ref.size) for ref in refs] == [
+        ("a.tfrecord:0", "a.tfrecord", 7),
+        ("1.jpg", "studio", 7),
+        ("a.tfrecord:2", "a.tfrecord", 0),
+    ]
+
+
+@pytest.mark.parametrize("cut", [1, 3, 6, 30])
+def test_a_file_that_ends_within_a_record(tmp_path: Path, cut: int) -> None:
+    records = [{CLASS_NAME_KEY: ["cat"]}, {CLASS_NAME_KEY: ["dog"]}]
+    path = write_records(tmp_path / "a.tfrecord", records)
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(DataError, match=r"is truncated: no whole record begins at"):
         labels_of(path)
