@@ -1,6 +1,6 @@
 """Every decoder of the project sees the same pixels of the same bytes, or refuses them.
 
-The corpus and what it shows: `conftest.py` beside this file.
+`image_corpus` makes the files and knows their pixels.
 """
 
 from __future__ import annotations
