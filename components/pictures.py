@@ -61,7 +61,7 @@ def data_uri(picture: Image.Image) -> str:
 def find_images(
     example_files: Sequence[str], content_hashes: Collection[str]
 ) -> dict[str, bytes]:
-    """Return content hash to encoded image, for the hashes asked for."""
+    """Return content hash to encoded image, for the given hashes."""
     wanted = {each.encode() for each in content_hashes}
     found: dict[str, bytes] = {}
     if not wanted:

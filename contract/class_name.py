@@ -1,8 +1,8 @@
-"""The rule of what a class name is, wherever a name comes from.
+"""The rule for class names, the same for all kinds of data.
 
-Any printable text is a class name, in any script: spaces, commas, slashes, quotes,
-emoji and the joiners of Persian and Hindi. It is kept in Unicode's composed form (NFC)
-without white space at its ends, so that one name is the same bytes on every system.
+Any printable text of any script is a class name: spaces, commas, slashes, quotes, emoji
+and the joiners of Persian and Hindi are allowed. Class names are in Unicode's composed
+form (NFC), without white space at the ends, so a name has the same bytes everywhere.
 """
 
 from __future__ import annotations
@@ -34,20 +34,21 @@ INVISIBLE = frozenset(
         ],
     )
 )
-"""Characters that draw nothing by themselves, and are no white space.
+"""Invisible characters other than white space.
 
-Tags (U+E0020 and on) are none: the flags of England and Scotland differ in tags alone.
+Tags (U+E0020 and on) are not included: they alone distinguish the flags of England and
+Scotland.
 """
 
 
 def class_name_of(text: str) -> str:
-    """Return the class name that a text stands for: composed, its ends stripped.
+    """Return a text as a class name: composed, without white space at the ends.
 
     Args:
-        text: A folder's name, a cell of a manifest or the text of a record.
+        text: Name of a folder, cell of a manifest or text of a record.
 
     Raises:
-        ValueError: It is no class name; the message says what is wrong with it.
+        ValueError: The text is not a class name. The message says why.
     """
     name = unicodedata.normalize("NFC", text).strip()
     if name and name.isascii() and name.isprintable():
@@ -61,5 +62,5 @@ def class_name_of(text: str) -> str:
     if not name:
         raise ValueError("it is blank")
     if all(letter.isspace() or letter in INVISIBLE for letter in name):
-        raise ValueError("it shows nothing: it has invisible characters alone")
+        raise ValueError("all of its characters are invisible")
     return name

@@ -1,8 +1,8 @@
 """A hash of the code that a node runs, for TFX's cache.
 
-TFX's cache key holds the inputs and execution properties of a node, and no code: after
-a change it would answer with the old result. So every node carries a hash of the code
-behind its executor.
+TFX's cache key has the inputs and execution properties of a node, but not its code. So
+a changed node would return the old result. Therefore each node has a hash of its code
+as an execution property.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _NAMESPACE = "graft"
 _OWN_PACKAGES = (_NAMESPACE, "graft_client")
 
 FolderOf = Callable[[str], Path | None]
-"""Maps `graft.trainer` and its like to the folder of the package."""
+"""Maps the name of a package, such as `graft.trainer`, to its folder."""
 
 
 def installed_folder(package: str) -> Path | None:
     """Return the folder of a package directly below `graft`; None if there is none.
 
-    `graft` is a namespace without code, so asking for its packages runs nothing.
+    `graft` is a namespace without code, so finding its packages runs no code.
     """
     spec = util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -37,23 +37,24 @@ def installed_folder(package: str) -> Path | None:
 
 
 def code_fingerprint(*names: str, folder_of: FolderOf = installed_folder) -> str:
-    """Hash the code that is reached from modules, classes or functions.
+    """Hash the code that modules, classes or functions depend on.
 
-    Reached are modules of `graft` that a reached module imports, at its top or within a
-    function; the packages around them; modules that a string names in full, as in the
-    command of a subprocess; and files and folders beside a module that a string of it
-    names, such as templates. Of other distributions that a reached module imports, the
-    version counts. No module is run.
+    No module is run. From the given names, the hash follows:
+      - imports of modules of `graft`, at the top of a module or within a function, and
+        the packages of these modules
+      - modules whose full name is a string, as in the command of a subprocess
+      - files and folders beside a module whose name is a string, such as templates
+      - imports of other distributions, of which only the version counts
 
     Args:
         *names: Dotted names, such as an executor's class path.
-        folder_of: Where packages lie.
+        folder_of: Returns the folder of a package.
 
     Returns:
         64 hexadecimal digits.
 
     Raises:
-        ModuleNotFoundError: A name of ours lies in no module.
+        ModuleNotFoundError: A name of graft belongs to no module.
     """
     graph = _Graph(folder_of)
     for name in names:
@@ -68,10 +69,10 @@ def code_fingerprint(*names: str, folder_of: FolderOf = installed_folder) -> str
 
 
 class _Graph:
-    """The modules and files that are reached from roots.
+    """The modules and files that some roots depend on.
 
     Attributes:
-        sources: Name of a module of ours to its code.
+        sources: Name of a module of this repository to its code.
         files: Name of a module and of a file that it loads, to the file.
         foreign: Dotted names that modules import from elsewhere.
     """
@@ -113,7 +114,7 @@ class _Graph:
                 waiting += _prefixes(name)
 
     def _path(self, module: str) -> Path | None:
-        """Return the file of a module of ours; None if the name is no such module."""
+        """Return the file of a module of this repository, or None."""
         if module == _NAMESPACE:
             return None
         parts = module.split(".")
@@ -145,7 +146,7 @@ def _is_own(name: str) -> bool:
 
 
 def _prefixes(name: str) -> Iterator[str]:
-    """Yield `a`, `a.b` and `a.b.c` for `a.b.c`: an import runs the packages, too."""
+    """Yield `a`, `a.b` and `a.b.c` for `a.b.c`. An import also runs the packages."""
     parts = name.split(".")
     for end in range(1, len(parts) + 1):
         yield ".".join(parts[:end])
@@ -156,7 +157,7 @@ def _sha256(path: Path) -> str:
 
 
 def _distributions(names: Iterable[str]) -> set[str]:
-    """Return the distributions that modules come from; the standard library is none."""
+    """Return the distributions of modules, without the standard library."""
     found: set[str] = set()
     for name in names:
         if name.partition(".")[0] not in sys.stdlib_module_names:
@@ -172,7 +173,7 @@ def _distributions_of(name: str) -> frozenset[str]:
         return frozenset([top])
     if len(candidates) == 1:
         return frozenset(candidates)
-    # Many distributions share `google`: the one with the longest part of the name.
+    # Many distributions share `google`. The longest matching path tells them apart.
     for module in reversed(list(_prefixes(name))):
         path = module.replace(".", "/")
         owners = frozenset(

@@ -1,4 +1,4 @@
-"""Check the paths of a config: a path that a library would misread is refused."""
+"""Refuse paths of a config that a library would misread."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from graft.storage.drivers import ALLOWED
 from graft.storage.path_hints import hint_about
 from graft.storage.paths import is_remote, scheme_of
 
-# The reader of a SavedModel's variables takes its path for a pattern, and nothing can
-# quote these characters there.
+# TensorFlow reads the variables of a SavedModel by a file pattern. These characters
+# can't be escaped in it.
 _PATTERN_CHARACTERS = "*?[\\"
-# SQLite opens no longer path: 512 bytes, with "-journal" behind the name.
+# SQLite's limit is 512 bytes, with "-journal" after the name.
 _LONGEST_METADATA_PATH = 500
 
 
@@ -22,9 +22,9 @@ def check_characters(paths: Mapping[str, str | None], folders: Collection[str]) 
     """Check that every library takes each path literally.
 
     Args:
-        paths: The paths by the key of the config.
-        folders: Keys of the folders that hold models. TensorFlow takes their paths for
-            patterns.
+        paths: Key of the config to path.
+        folders: Keys of the folders of models. TensorFlow reads such a path as a
+            pattern.
 
     Raises:
         ValueError: A path has a character that is not allowed; the message names it.
@@ -35,7 +35,7 @@ def check_characters(paths: Mapping[str, str | None], folders: Collection[str]) 
             if unicodedata.category(letter) == "Cc":
                 reason = "a control character, which breaks logs and lists of files"
             elif key in folders and letter in _PATTERN_CHARACTERS:
-                reason = "which TensorFlow takes for a file pattern"
+                reason = "which TensorFlow reads as part of a file pattern"
             if reason:
                 mend = hint_about(path or "") if letter == "\\" else ""
                 raise ValueError(
@@ -53,7 +53,7 @@ def check_characters(paths: Mapping[str, str | None], folders: Collection[str]) 
             f"Name another folder, or write {'./' + output!r}."
         )
         raise ValueError(
-            "`output` must not begin with `file:`, which SQLite takes for a URI. "
+            "`output` must not begin with `file:`, because SQLite reads it as a URI. "
             f"Received: {output!r}. {mend}"
         )
 
@@ -62,7 +62,7 @@ def check_local_output(output: str, metadata_path: str) -> None:
     """Check that a local run can write to the output folder.
 
     Raises:
-        ValueError: It is remote, or its path is too long.
+        ValueError: The folder is remote, or its path is too long.
     """
     if is_remote(output):
         raise ValueError(

@@ -65,6 +65,8 @@ def create_pipeline(
 ) -> tfx_pipeline.Pipeline:
     """Wire the nodes.
 
+    This function is long on purpose: it shows the whole pipeline in one place.
+
     Args:
         config: The run's config.
         data_fingerprint: `graft.components.ingestion.fingerprint.fingerprint`: a

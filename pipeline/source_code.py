@@ -1,8 +1,8 @@
-"""Read Python source without running it: what it imports, and what decides its results.
+"""Read Python source without running it: its imports, and a digest of its code.
 
-grimp, which import-linter uses, draws the same import graph; the tests compare with it.
-It isn't used here because it knows neither modules that are started by name, nor files
-that a module loads, and because the syntax tree is needed for the digest anyway.
+grimp, which import-linter uses, finds the same imports. A test compares the two. It is
+not used here, because it finds neither modules that are started by name, nor files that
+a module loads.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FILE_NAME = re.compile(r"[\w.-]+")
 
 @dataclass(frozen=True)
 class SourceCode:
-    """What is known of one module from its text alone.
+    """Facts about a module from its source text.
 
     Attributes:
         digest: SHA-256 of the syntax tree without positions, comments, docstrings and
@@ -27,7 +27,7 @@ class SourceCode:
             unless it reads its own `__doc__` or source.
         imports: Absolute dotted names: each imported module, and for
             `from module import name` also `module.name`, which may be a module.
-        dotted_names: String constants that may name a module, such as the one behind
+        dotted_names: String constants that may name a module, such as the one after
             `"-m"` in the command of a subprocess.
         file_names: String constants that may name a file or folder beside the module.
     """
@@ -45,9 +45,6 @@ def read_source(source: bytes, package: str) -> SourceCode:
     Args:
         source: The content of its file.
         package: Dotted name of the package that relative imports start from.
-
-    Returns:
-        What the text says.
     """
     reader = _Reader(package)
     reader.read(ast.parse(source))
@@ -61,10 +58,10 @@ def read_source(source: bytes, package: str) -> SourceCode:
 
 @dataclass
 class _Reader:
-    """Walks a syntax tree once.
+    """Walks a syntax tree once, and writes it as text.
 
-    The tree is written out here and not by `ast.dump`, whose text differs between
-    versions of Python: the machine that submits a run may have another than the image.
+    `ast.dump` was tried. Its text differs between versions of Python, and the machine
+    that submits a run may have another version than the image.
     """
 
     package: str

@@ -1,7 +1,7 @@
-r"""Names of files on a terminal: no control character gets there.
+r"""Print file names on a terminal without control characters.
 
-A file name may hold line breaks, escape sequences that a terminal obeys, and marks that
-turn the direction of the text.
+A file name may hold line breaks, escape sequences of the terminal, and marks that
+change the direction of the text.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import shlex
 import string
 import unicodedata
 
-# Control characters, halves of a pair, line and paragraph separators.
+# Control characters, lone surrogates, line and paragraph separators.
 _UNSHOWN_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
-# They reorder the text around them. Joiners, which some scripts need, do not.
+# These reorder the text around them. Joiners do not, and some scripts need them.
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _PLAIN = frozenset(string.digits + string.ascii_letters + string.punctuation + " ")
 

@@ -21,7 +21,7 @@ def describe_mistakes(error: ValidationError, model: type[BaseModel]) -> Iterato
         key = ".".join(str(part) for part in location)
         match item["type"]:
             case "extra_forbidden":
-                yield f"`{key}` is no key.{_suggest_key(model, location)}"
+                yield f"`{key}` is not a known key.{_suggest_key(model, location)}"
             case "missing":
                 yield f"`{key}` is missing."
             case "value_error":
@@ -33,7 +33,7 @@ def describe_mistakes(error: ValidationError, model: type[BaseModel]) -> Iterato
 
 def _suggest_key(model: type[BaseModel], location: Sequence[int | str]) -> str:
     for part in location[:-1]:
-        # An index of a list, or a key of a mapping such as `steps`, is no field.
+        # An index of a list, or a key of a mapping such as `steps`, is not a field.
         if part not in model.model_fields:
             continue
         nested = _model_in(model.model_fields[str(part)].annotation)

@@ -1,4 +1,4 @@
-"""The files of a folder of images, without what systems leave beside them."""
+"""List a folder of images, without files that operating systems add."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from graft.storage.listing import Tree
 
 
 def list_image_folder(root: str) -> Tree:
-    """List all files below a folder but those that no person put there.
+    """List all files below a folder, without those that no person put there.
 
-    Sidecars, such as a table of labels, are listed: see `left_aside.kind_of_sidecar`.
+    Sidecars, such as label tables, are listed: see `left_aside.kind_of_sidecar`.
 
     Args:
         root: A folder, local or remote. Links to folders are followed.
 
     Returns:
-        The files, in the order of their names; `ignored` names the others.
+        The files in the order of their names. `ignored` names the others.
 
     Raises:
-        DataError: A folder can't be listed, or a link leads back to where it came from.
+        DataError: A folder can't be listed, or a link leads back to a folder above it.
     """
     try:
         return listing.list_tree(root, _is_ignored, left_aside.OUTPUT_MARKER)
@@ -43,12 +43,12 @@ def list_image_folder(root: str) -> Tree:
 
 
 def kinds_of_ignored(tree: Tree) -> Counter[str]:
-    """Return how many files of a tree were ignored, by kind."""
+    """Return the number of ignored files of a tree by kind."""
     kinds: Counter[str] = Counter()
     for name, number in tree.ignored.items():
         last = name.rstrip("/").rpartition("/")[2]
         kind = left_aside.kind_of_path(last, is_folder=name.endswith("/"))
-        # Only the marker in it told what the folder is.
+        # A folder of another name was ignored because of its marker.
         kinds[kind or left_aside.OUTPUT] += number
     return kinds
 

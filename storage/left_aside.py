@@ -1,7 +1,7 @@
-"""Files in a folder of images that are no images: told by their names, in one place.
+"""Recognize, by their names, files in a folder of images that are not images.
 
-Ingestion, the data fingerprint, `graft predict` and `graft load-test` leave aside what
-this module names, and count it by kind.
+Ingestion, the data fingerprint, `graft predict` and `graft load-test` leave them aside
+and count them by kind.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 OUTPUT_MARKER = ".graft-output"
-"""A folder that holds a file of this name was written by graft; it is never data."""
+"""A folder with a file of this name is output of graft, and never data."""
 
 HIDDEN = "hidden"
 MACOS = "of macOS"
@@ -60,7 +60,7 @@ _DOWNLOAD_EXTENSIONS = frozenset(
     ".part .partial .crdownload .download .opdownload .filepart .aria2 .!ut .!qb "
     ".tmp".split()
 )
-# Extensions of files that lie beside images; the key is the extension itself.
+# Extensions of files beside images. The kind of such a file is its extension.
 _SIDECAR_EXTENSIONS = frozenset(
     ".txt .md .rst .html .htm .xml .json .jsonl .ndjson .csv .tsv .yaml .yml .toml "
     ".ini .cfg .conf .pdf .doc .docx .xls .xlsx .ods .odt .rtf .zip .tar .gz .tgz .bz2 "
@@ -70,8 +70,8 @@ _SIDECAR_EXTENSIONS = frozenset(
     ".mpeg .3gp .mts .wmv .wav .mp3 .m4a .xmp .aae .thm .lrv .bak .pb .ckpt .pt .pth "
     ".onnx .keras .tflite .safetensors .index".split()
 )
-# The colon of a second stream of an NTFS file; a share or an archive writes another
-# letter in its place.
+# An NTFS file may have a second stream, after a colon. A share or an archive replaces
+# the colon by another letter.
 _STREAM = re.compile(
     r".*zone\.identifier(:\$data)?"
     r"|.*[:\uf03a\uf022](smartscreen|afp_\w+|com\.[\w.]+|encryptable|favicon)(:\$data)?"
@@ -81,7 +81,7 @@ _STREAM = re.compile(
 
 
 def kind_of_folder(name: str) -> str | None:
-    """Return the kind of a folder that is left aside with all below it, or None."""
+    """Return the kind of a folder that is left aside with its contents, or None."""
     kind = _KIND_OF_FOLDER.get(name.lower())
     if kind is None and name.startswith("."):
         return HIDDEN
@@ -89,7 +89,7 @@ def kind_of_folder(name: str) -> str | None:
 
 
 def kind_of_companion(name: str) -> str | None:  # noqa: PLR0911
-    """Return the kind of a file that a system wrote for itself, or None."""
+    """Return the kind of a file that an operating system or program wrote, or None."""
     lower = name.lower()
     if name.startswith("._") or lower == ".ds_store":
         return MACOS
@@ -126,7 +126,7 @@ def kind_of_file(name: str) -> str | None:
 
 
 def kind_of_path(name: str, *, is_folder: bool) -> str | None:
-    """Return the kind of a companion, or of a folder that is left aside, or None."""
+    """Return the kind of a file by `kind_of_companion`, or of a folder, or None."""
     return kind_of_folder(name) if is_folder else kind_of_companion(name)
 
 

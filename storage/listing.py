@@ -48,8 +48,8 @@ class Tree:
     Attributes:
         files: The files.
         folders: The folders, relative to the root.
-        ignored: What was left out: of a file its name and 1; of a folder its name with
-            a slash at the end, and the number of files in it.
+        ignored: Ignored files and folders. Name to number of files: 1 for a file. The
+            name of a folder ends with a slash.
     """
 
     files: list[FileEntry] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Tree:
 
 
 Ignores = Callable[[str, bool], bool]
-"""Tells by a name, and whether it is a folder's, if it is to be left out."""
+"""Tells whether to ignore a name. The second argument: whether it is a folder."""
 
 
 def _nothing(name: str, is_folder: bool) -> bool:

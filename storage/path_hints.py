@@ -1,4 +1,4 @@
-"""Say why a path names nothing, where the path itself shows it."""
+"""Find the mistake in a path that does not exist, if the path itself shows it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import urllib.parse
 from graft.storage.paths import is_remote
 
 _DRIVE = re.compile(r"([A-Za-z]):[\\/](.*)", re.DOTALL)
-# `pathlib` leaves one slash of three.
+# `pathlib` shortens three slashes to one.
 _FILE_URI = re.compile(r"file:/", re.IGNORECASE)
 _ARCHIVE = re.compile(
     r".*\.(zip|tar|tgz|tbz2|txz|tar\.(gz|bz2|xz|zst)|7z|rar)", re.IGNORECASE | re.DOTALL
@@ -17,10 +17,10 @@ _ARCHIVE = re.compile(
 
 
 def hint_about(path: str) -> str:  # noqa: PLR0911
-    """Return a sentence about a local path that isn't what it should be, or "".
+    """Return a sentence about the mistake in a local path, or "".
 
     Args:
-        path: The path as the user gave it. Folders on its way are listed.
+        path: The path as the user gave it. The folders above it are listed.
     """
     if _FILE_URI.match(path):
         local = urllib.parse.unquote(urllib.parse.urlsplit(path).path)

@@ -101,7 +101,7 @@ def predict(
     models: Mapping[str, LoadedModel],
     slice_keys: Sequence[str] = (),
 ) -> tuple[EvaluatedImages, dict[str, Answers], dict[str, Exception]]:
-    """Ask every model about every example, each example read once.
+    """Run all models on all examples. Each example is read once.
 
     Args:
         example_files: TFRecords of raw examples.

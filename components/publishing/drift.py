@@ -2,7 +2,7 @@
 
 Every run that compares its data writes this file, even if its model is refused. Another
 monitor of the model may write it, too. `graft submit --if-changed` reads it
-(pipeline/kubeflow/cluster/due.py). Keys:
+(`graft.pipeline.kubeflow.cluster.run_triggers`). Keys:
 
     has_drifted         bool: the data have drifted since production was trained
     production_version  number of the version in production

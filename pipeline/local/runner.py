@@ -44,8 +44,8 @@ class NodeEvent:
 
 
 @dataclass
-class _Watch:
-    """What the nodes of one run report to."""
+class _RunMonitor:
+    """Collects the events of the nodes of one run."""
 
     on_event: Callable[[NodeEvent], None] = lambda event: None
     failure: BaseException | None = None
@@ -54,26 +54,26 @@ class _Watch:
 
 @beam.typehints.with_input_types(Any)
 @beam.typehints.with_output_types(Any)
-class _WatchedNode(beam_dag_runner.PipelineNodeAsDoFn):
-    """Runs a node and tells the watch about it.
+class _MonitoredNode(beam_dag_runner.PipelineNodeAsDoFn):
+    """Runs a node and reports it to the monitor.
 
     Args:
-        shared_watch: Finds the run's `_Watch`. Beam pickles a node, and a display can't
-            be pickled.
+        shared_monitor: Finds the run's `_RunMonitor`. Beam pickles a node, and a
+            display can't be pickled.
         arguments: Those of TFX's node.
     """
 
-    def __init__(self, shared_watch: Shared, **arguments: Any) -> None:
+    def __init__(self, shared_monitor: Shared, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._shared_watch = shared_watch
+        self._shared_monitor = shared_monitor
 
     def _run_node(self) -> None:
-        watch: _Watch = self._shared_watch.acquire(_Watch)
+        monitor: _RunMonitor = self._shared_monitor.acquire(_RunMonitor)
         with watched() as progress:
 
             def tell(state: Literal["started", "finished", "failed"]) -> float:
                 seconds = time.monotonic() - start
-                watch.on_event(NodeEvent(self._node_id, state, progress, seconds))
+                monitor.on_event(NodeEvent(self._node_id, state, progress, seconds))
                 return seconds
 
             start = time.monotonic()
@@ -81,17 +81,18 @@ class _WatchedNode(beam_dag_runner.PipelineNodeAsDoFn):
             try:
                 super()._run_node()
             except BaseException as error:
-                watch.failure = error
+                monitor.failure = error
                 tell("failed")
                 raise
             _give_memory_back()
-            watch.timings[self._node_id] = tell("finished")
+            monitor.timings[self._node_id] = tell("finished")
 
 
 def _give_memory_back() -> None:
-    """Return a node's memory to the system: graphs are cycles, and glibc keeps pages.
+    """Return the free memory of the process to the system.
 
-    All nodes share a process: without this each one's peak is on top of the others'.
+    All nodes share a process. TensorFlow's graphs are reference cycles, and glibc keeps
+    free pages, so the peak of a node would add to that of the others.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -105,17 +106,18 @@ def run_locally(
     on_event: Callable[[NodeEvent], None],
     on_retry: Callable[[str], None],
 ) -> dict[str, float]:
-    """Run every node whose answer is not in TFX's cache.
+    """Run every node whose result is not in TFX's cache.
 
-    If another version was put into production since the gate judged the model, the gate
-    is asked again, `push.retry_gate` times at most. All before it comes from the cache.
+    If another version was put into production after the gate judged the model, the gate
+    runs again, at most `push.retry_gate` times. The results of earlier nodes come from
+    the cache.
 
     Args:
         config: The run's config.
         data_fingerprint: See `create_pipeline`.
         on_event: Called when a node begins, ends or fails, from the thread that runs
         it.
-        on_retry: Called with the reason before the gate is asked again.
+        on_retry: Called with the reason before the gate runs again.
 
     Returns:
         Seconds per node.
@@ -123,7 +125,8 @@ def run_locally(
     Raises:
         StoreChangedError: Another version is in production than the model was judged
             against. Nothing was pushed.
-        UserError: A node met a mistake of the user's, or the output folder is no good.
+        UserError: A node found a mistake of the user, or the output folder can't be
+            used.
         Exception: What else a node raised.
     """
     for retries_left in range(config.push.retry_gate, -1, -1):
@@ -153,22 +156,22 @@ def _run_once(
         beam_args=config.beam_args,
     )
     # Alive for the whole run: the nodes find this very object.
-    shared_watch = Shared()
-    watch: _Watch = shared_watch.acquire(lambda: _Watch(on_event))
+    shared_monitor = Shared()
+    monitor: _RunMonitor = shared_monitor.acquire(lambda: _RunMonitor(on_event))
     runner = beam_dag_runner.BeamDagRunner()
-    runner._PIPELINE_NODE_DO_FN_CLS = functools.partial(_WatchedNode, shared_watch)
+    runner._PIPELINE_NODE_DO_FN_CLS = functools.partial(_MonitoredNode, shared_monitor)
     keep_beam_local()
     try:
         runner.run(pipeline)
     except BaseException as error:
         # Beam wraps what a node raised in errors of its own.
-        cause = user_error_behind(watch.failure) or user_error_behind(error)
+        cause = user_error_behind(monitor.failure) or user_error_behind(error)
         if cause is not None:
             raise cause from None
-        if watch.failure is not None:
-            raise watch.failure from None
+        if monitor.failure is not None:
+            raise monitor.failure from None
         raise
-    return watch.timings
+    return monitor.timings
 
 
 def user_error_behind(error: BaseException | None) -> UserError | None:

@@ -54,8 +54,8 @@ def test_names_are_composed_and_stripped(text: str, name: str) -> None:
     [
         ("", "it is blank"),
         (" \t", "it is blank"),
-        ("\u200b\u200d", "it shows nothing"),
-        ("\u3164", "it shows nothing"),
+        ("\u200b\u200d", "all of its characters are invisible"),
+        ("\u3164", "all of its characters are invisible"),
         ("a\nb", r"control character or line break '\\n'"),
         ("a\rb", r"'\\r'"),
         ("a\x00b", r"'\\x00'"),

@@ -16,23 +16,24 @@ from graft.pipeline.validation_messages import describe_mistakes
         (
             PipelineConfig,
             {"data": {"path": "x"}, "training": {"epoch": 3}},
-            "`training.epoch` is no key. Did you mean `epochs`?",
+            "`training.epoch` is not a known key. Did you mean `epochs`?",
         ),
         (PipelineConfig, {}, "`data` is missing."),
         (
             Profile,
             {"cpu_pool": {"node_selectors": {}}},
-            "`cpu_pool.node_selectors` is no key. Did you mean `node_selector`?",
+            "`cpu_pool.node_selectors` is not a known key. "
+            "Did you mean `node_selector`?",
         ),
         (
             Profile,
             {"steps": {"Trainer": {"resource": {}}}},
-            "`steps.Trainer.resource` is no key. Did you mean `resources`?",
+            "`steps.Trainer.resource` is not a known key. Did you mean `resources`?",
         ),
         (
             Profile,
             {"mounts": [{"claim": "c", "path": "/mnt/c", "subpath": "d"}]},
-            "`mounts.0.subpath` is no key. Did you mean `sub_path`?",
+            "`mounts.0.subpath` is not a known key. Did you mean `sub_path`?",
         ),
     ],
 )

@@ -87,8 +87,8 @@ class ServingModel(tf.Module):
         """Return probabilities, float32 (N, K), of encoded images, string (N,).
 
         Raises:
-            tf.errors.InvalidArgumentError: At execution, if some bytes are no image.
-                The message names their positions in the batch.
+            tf.errors.InvalidArgumentError: At execution, if some bytes are not an
+                image. The message names their positions in the batch.
         """
         return self._classify_pixels(self._pixels_of(_check_images(encoded)))
 

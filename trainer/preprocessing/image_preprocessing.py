@@ -102,7 +102,7 @@ def preprocessing_fingerprint(spec: PreprocessingSpec) -> str:
 def _canonical_graph(graph: tf.compat.v1.GraphDef) -> bytes:
     """Serialize what a graph computes, independent of its names.
 
-    TensorFlow numbers functions by a counter per process and lists them in no order.
+    TensorFlow numbers functions by a counter per process and lists them in any order.
     Here functions are listed in the order of a walk from the main graph, and nodes
     refer to their inputs by position.
     """

@@ -53,7 +53,10 @@ BAD_CSV = {
     ),
     "blank label": (HEADER + "a.png,\n", "line 2: the column 'label' is blank"),
     "white label": (HEADER + "a.png,\xa0 \n", "line 2: the column 'label' is blank"),
-    "invisible label": (HEADER + "a.png,\u200b\n", "line 2): it shows nothing"),
+    "invisible label": (
+        HEADER + "a.png,\u200b\n",
+        "line 2): all of its characters are invisible",
+    ),
     "blank path": (HEADER + ",cat\n", "line 2: the column 'path' is blank"),
     "white path": (HEADER + "  ,cat\n", "line 2: the column 'path' is blank"),
     "one cell": (
