@@ -194,12 +194,12 @@ def _warn_of_unused_files(
 def _warn_of_moves(moves: Sequence[Move]) -> Iterator[str]:
     if moves:
         class_names = sorted({move.class_name for move in moves})
+        growth = agree(len(class_names), "this class grows", "these classes grow")
         yield (
             f"Hashing left a split without images of "
             f"{counted(len(class_names), 'rare class')} ({some_of(class_names)}). "
             f"Moved to fill it: {counted(len(moves), 'image')}, which may move again "
-            "while "
-            f"{agree(len(class_names), 'this class grows', 'these classes grow')}."
+            f"while {growth}."
         )
 
 
