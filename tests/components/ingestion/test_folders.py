@@ -229,3 +229,14 @@ def test_a_class_folder_without_images_says_what_it_holds(tmp_path: Path) -> Non
     message = r"Received: 'emu \(0\)'\. The folder 'emu' holds only 1 \.txt, 1 of macOS"
     with pytest.raises(DataError, match=message):
         select_classes(listing, DataConfig(path=str(root)))
+
+
+def test_a_pattern_that_finds_no_class_leaves_the_file_aside(tmp_path: Path) -> None:
+    root = _write(tmp_path / "pets", ["cat_1.jpg", "dog_2.jpg", "_3.jpg", "4.jpg"])
+    listing = _list(root, class_pattern=r"((?P<class>[a-z]*)_)?\d+")
+    assert {ref.name: ref.class_name for ref in listing.refs} == {
+        "cat_1.jpg": "cat",
+        "dog_2.jpg": "dog",
+    }
+    assert {ref.source for ref in listing.refs} == {"pets"}
+    assert any("2 files that `class_pattern`" in text for text in listing.warnings)
