@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _beam_stays_local() -> None:
-    """Tests of Beam take the runner that `graft run` takes, and download none."""
+    """Beam tests use the runner of `graft run`, and download nothing."""
     if "apache_beam" in sys.modules:
         from graft.pipeline.beam_settings import keep_beam_local
 
@@ -37,7 +37,7 @@ def _beam_stays_local() -> None:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real photographs, which a user's checkout does not have."""
+    """The folder of real photographs. A checkout does not have it."""
     named = os.environ.get("GRAFT_TEST_DATA")
     folder = Path(named) if named else ROOT.parent / "shared" / "data"
     if not folder.is_dir():
@@ -108,7 +108,7 @@ def analyse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
-    """The address of an S3 server of this process, by moto."""
+    """The address of moto's S3 server in this process."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)

@@ -35,7 +35,7 @@ _EPOCHS_ON_FEATURES = 6
 
 
 class Clock:
-    """Takes the time of every epoch, by the wall and by the processor."""
+    """Measures wall time and processor time of each epoch."""
 
     def __init__(self) -> None:
         self._last: tuple[float, float] | None = None
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def _some(archive: Path, number: int) -> list[Image]:
-    """Return so many images, evenly over the classes, in mixed order."""
+    """Return images in mixed order, the same number of each class."""
     counts: dict[str, int] = {}
     images = []
     for image in read_images(archive):
@@ -123,7 +123,7 @@ def _train_on_features(
     config: PipelineConfig, labels: np.ndarray, clock: Clock
 ) -> None:
     shape = build_backbone(config.model).output_shape[1:]
-    # Random numbers will do: how long an epoch takes does not depend on them.
+    # Random numbers are enough, because time does not depend on them.
     features = np.random.default_rng(0).random((len(labels), *shape), np.float32)
     held_out = len(labels) // 10
     fit_head(

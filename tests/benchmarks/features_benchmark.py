@@ -45,7 +45,7 @@ class Cost:
 
 
 def main() -> None:
-    """Run the parts that were asked for; all of them by default."""
+    """Run the chosen parts; all of them by default."""
     parts: dict[str, Callable[[argparse.Namespace, Path], None]] = {
         "speed": measure_speed,
         "rerun": measure_rerun,
@@ -92,14 +92,14 @@ def _compare(
     keys = [read_records(metadata).keys for metadata, _, _ in shards]
     keras_model = build_backbone(ModelConfig())
     engine = component._Worker(extraction(str(folder / "none"))).engine
-    # Opening a store is no part of throughput; each run gets an empty one.
+    # Opening a store does not count. Each run gets an empty one.
     workers = []
     for number in range(rounds + 1):
         do_fn = ExtractShard(extraction(str(folder / f"{name}-store-{number}")))
         do_fn.setup()
         do_fn._worker._engine = engine
         workers.append(do_fn)
-    # So is what a process builds once, and keeps: engine and reader.
+    # The engine and the reader are built once per process, so they don't count.
     reader = workers[0]._worker.reader
     for do_fn in workers:
         do_fn._worker._reader = reader
@@ -171,7 +171,7 @@ def measure_memory(arguments: argparse.Namespace, folder: Path) -> None:
 
 # --- Ways of computing features -------------------------------------------------------
 def extraction(store: str):
-    """Describe what the pipeline asks for by default."""
+    """Return the default extraction of the pipeline."""
     from graft.components.features.extraction import Extraction
     from graft.trainer.config import ModelConfig
     from graft.trainer.preprocessing.spec import PreprocessingSpec
@@ -224,7 +224,7 @@ def run_child(shards: Sequence[tuple[str, ...]], store: Path) -> Cost:
 
 
 def child(tasks: str) -> None:
-    """Extract the shards on Beam, and print what the work took, imports left out."""
+    """Extract the shards on Beam, and print time and memory without imports."""
     import apache_beam as beam
 
     from graft.components.features.extraction import ExtractShard, Shard
@@ -258,7 +258,7 @@ def data_folder() -> Path:
 
 
 def read_cifar(num_images: int) -> list[tuple[str, bytes]]:
-    """Return so many (class name, file) of CIFAR-10, classes in turns."""
+    """Return (class name, file) of CIFAR-10 images, the classes in turn."""
     by_class: dict[str, list[bytes]] = {}
     with tarfile.open(data_folder() / "cifar10_train.tar.xz") as archive:
         for name, content in _files(archive):
@@ -337,7 +337,7 @@ def now() -> Cost:
 
 
 def in_turns(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, Cost]:
-    """Run each way once to warm up, then all in turns; return the best of each."""
+    """Run each function once to warm up, then all in turn; return the best of each."""
     for way in ways.values():
         way()
     costs: dict[str, list[Cost]] = {name: [] for name in ways}

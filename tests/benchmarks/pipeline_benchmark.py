@@ -39,7 +39,7 @@ class Cost:
 
 
 def main() -> None:
-    """Measure both, print the ratios."""
+    """Measure both, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=3)
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def extract_cifar(target: Path, num_images: int) -> Path:
-    """Unpack so many CIFAR-10 images, evenly over the classes."""
+    """Unpack CIFAR-10 images, the same number of each class."""
     named = os.environ.get("GRAFT_TEST_DATA")
     source = Path(named) if named else ROOT.parent / "shared" / "data"
     archive = source / "cifar10_train.tar.xz"
@@ -103,7 +103,7 @@ def extract_cifar(target: Path, num_images: int) -> Path:
 
 
 def measure(command: list[str], output: Path) -> Cost:
-    """Run a command to its end and return what it cost; stop when it fails."""
+    """Run a command and return its cost; stop if it fails."""
     output.mkdir(parents=True, exist_ok=True)
     log = output.parent / f"{output.name}.log"
     start = time.monotonic()

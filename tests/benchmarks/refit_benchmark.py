@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def write_class(folder: Path, images: Iterable[tuple[str, bytes]], number: int) -> None:
-    """Write the first images of the class that the folder is named after."""
+    """Write the first images of a class to the folder of its name."""
     folder.mkdir(parents=True)
     of_class = (encoded for name, encoded in images if name == folder.name)
     for index, encoded in enumerate(itertools.islice(of_class, number)):
@@ -62,7 +62,7 @@ def write_class(folder: Path, images: Iterable[tuple[str, bytes]], number: int) 
 
 
 def run(data: Path, output: Path) -> dict[str, float]:
-    """Run `graft run`; return the seconds of each node, of what is none, and of all."""
+    """Run `graft run`; return seconds per node, of orchestration and in all."""
     command = [sys.executable, "-m", "graft.pipeline.cli", "run"]
     start = time.monotonic()
     finished = subprocess.run(

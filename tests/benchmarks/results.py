@@ -87,19 +87,19 @@ class Row:
 
 
 def validation(images: Sequence[Image], seed: int) -> HoldOut:
-    """Hold the folder `validation` out, whatever the seed."""
+    """Hold out the folder `validation`, for every seed."""
     is_held_out = np.array([image.folder == "validation" for image in images])
     return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
 
 
 def own_fifth(images: Sequence[Image], seed: int) -> HoldOut:
-    """Hold the seed's own fifth out: three are disjoint, two fifths are never held."""
+    """Hold out a fifth by the seed. The fifths of three seeds are disjoint."""
     fifth = np.arange(len(images)) * 5 // len(images)
     return np.flatnonzero(fifth != seed - 1), np.flatnonzero(fifth == seed - 1)
 
 
 def thousand(images: Sequence[Image], seed: int) -> HoldOut:
-    """Hold the first fifth out; learn from 1,000 others, 100 a class, by the seed."""
+    """Hold out the first fifth; train on 1,000 others, 100 per class, by the seed."""
     others, held_out = own_fifth(images, 1)
     pool = np.random.default_rng(seed).permutation(others)
     names = np.array([images[index].class_name for index in pool])

@@ -37,7 +37,7 @@ from graft_client import AsyncPredictionClient, wire
 NUM_CLIENTS = 32
 NUM_SWAPS = 3
 NUM_TURNS = 8
-"""Of the single calls in a round."""
+"""Number of turns with single calls in a round."""
 TURN_CALLS = 5
 """Calls one after another in a turn; the first of each is left out: it finds the
 processor's caches full of what another process computed."""
@@ -47,7 +47,7 @@ BATCHING = (
 )
 """With as many threads as cores."""
 ONE_CORE_FLAG = "--tensorflow_intra_op_parallelism=1"
-"""Each op runs on one core: many requests at a time keep all of them busy anyhow."""
+"""One core per op: many concurrent requests keep all cores busy."""
 
 # Gives a version warm-up requests, as an export has them; in a process of its own.
 _WRITE_WARM_UP = """
@@ -71,7 +71,7 @@ with tf_record.TFRecordWriter(str(file)) as writer:
 def _single_grpc(
     channel: grpc.Channel, images: Sequence[bytes], count: int
 ) -> list[float]:
-    """Return the seconds that each of some calls took, one after another."""
+    """Return the seconds of each call, one after another."""
     seconds = []
     choice = wire.ModelChoice(name=NAME)
     call = channel.unary_unary(wire.PREDICT_METHOD)
@@ -139,7 +139,7 @@ async def _swap(
     plan = LoadPlan(rate_per_second=rate, duration_seconds=duration, concurrency=128)
 
     async def publish() -> float:
-        """Publish half-way, and return the seconds until the new version serves."""
+        """Publish during the load; return the seconds until the version serves."""
         prepared = base_path.parent / "prepared"
         await asyncio.to_thread(shutil.copytree, base_path / "1", prepared)
         await asyncio.sleep(duration / 2)
@@ -205,7 +205,7 @@ def run_benchmark(
             "start_to_ready_cpu_seconds": plain.cpu_seconds(),
         }
         single_core = stack.enter_context(serve(base_path, ONE_CORE_FLAG))
-        # A folder of its own: the others would load what is published there, too.
+        # An own folder, because each server loads what is published in its folder.
         swapped_path = folder / "swapped"
         shutil.copytree(base_path, swapped_path)
         flags = _batching_flags(folder / "batching.config")
@@ -311,7 +311,7 @@ def _round(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, and write the figures to standard output, and to a file if asked."""
+    """Measure; write the figures to standard output, and to a file if given."""
     parser = argparse.ArgumentParser(description="Figures of the embedded server.")
     parser.add_argument("version", type=Path, help="Folder with saved_model.pb")
     parser.add_argument("images", nargs="+", help="Images, folders or patterns")

@@ -36,7 +36,7 @@ def tiny_request() -> bytes:
 
 
 def save_tiny_model(folder: Path) -> None:
-    """Save a model that tells the number of bytes of each image."""
+    """Save a model that returns the number of bytes of each image."""
     import tensorflow as tf
 
     module = tf.Module()
@@ -63,7 +63,7 @@ async def _send(target: str, count: int) -> None:
 
 
 def soak(server: Server, num_requests: int) -> dict[str, Any]:
-    """Send requests, and return how the server's memory (MiB) developed.
+    """Send requests, and return the server's memory (MiB) over time.
 
     Args:
         server: A server over `save_tiny_model`.
@@ -85,7 +85,7 @@ def soak(server: Server, num_requests: int) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a server, send it requests, and write what came of it."""
+    """Run a server, send it requests, and write the result."""
     parser = argparse.ArgumentParser(description="Memory over many requests.")
     parser.add_argument("--requests", type=int, default=1_000_000)
     options = parser.parse_args(arguments)

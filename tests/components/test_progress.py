@@ -1,4 +1,4 @@
-"""Counters reach whoever watches, from wherever the node counts."""
+"""Counters of a node reach its observer from every thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Transform's analysis has to read."""
+"""The features that Transform's analysis reads."""
 
 import tensorflow as tf
 import tensorflow_transform as tft

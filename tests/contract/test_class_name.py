@@ -1,4 +1,4 @@
-"""Any printable text is a class name, the same bytes wherever it comes from."""
+"""Any printable text is a class name, with the same bytes from every source."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_name_stands_for_itself(text: str) -> None:
     except ValueError:
         return
     assert class_name_of(name) == name
-    # As those who compose or decompose it on the way would read it.
+    # Composed and decomposed forms.
     assert class_name_of(unicodedata.normalize("NFD", name)) == name
     # The readers of the label map may cut at any line break.
     assert name.splitlines() == [name]

@@ -1,4 +1,4 @@
-"""A class name has the same label wherever it is looked up."""
+"""A class name has the same label in every lookup."""
 
 from __future__ import annotations
 

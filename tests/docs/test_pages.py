@@ -66,7 +66,7 @@ def prose(page: str) -> str:
 
 
 def spans(page: str) -> list[str]:
-    """Return what stands between backticks outside of blocks."""
+    """Return the code spans outside of fenced blocks."""
     return [re.sub(r"\s+", " ", text) for text in re.findall(r"`([^`]+)`", prose(page))]
 
 
@@ -201,7 +201,7 @@ def test_names_of_python_exist(page):
 
 
 def _is_defined(name: str) -> bool:
-    """Look for a module, or a name in one, without importing anything."""
+    """Find a module, or a name in one, without importing anything."""
     package, *parts = name.split(".")
     folder = ROOT if package == "graft" else CLIENT
     for depth in range(len(parts), 0, -1):

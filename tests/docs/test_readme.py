@@ -43,7 +43,7 @@ MAKE, OWN_IMAGES = map(commands, blocks("sh"))
 
 @pytest.fixture(scope="module")
 def folder(digit_folder, tmp_path_factory) -> Path:
-    """The folder of a user: images to train on, new ones, a config, and `.venv`."""
+    """A user's folder: training images, new images, a config and `.venv`."""
     made = tmp_path_factory.mktemp("user")
     shutil.copytree(digit_folder, made / "my_photos")
     (made / "new_photos").mkdir()
@@ -110,7 +110,7 @@ def test_make_run_ends_with_the_screen_that_is_shown(folder):
     }
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(config))
-    # Set-up has made this environment, and must not touch it while tests run.
+    # Set-up made this environment, and must not change it while tests run.
     done = subprocess.run(
         [*MAKE[0].split(), "--assume-old=setup", f"CONFIG={path}"],
         cwd=ROOT,

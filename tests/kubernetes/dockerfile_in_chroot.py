@@ -24,7 +24,7 @@ from pathlib import Path
 
 CONTEXT = Path(__file__).resolve().parents[2]
 AUTHORITIES = "tmp/authorities.crt"
-"""In the root: the host's certificate authorities, for registries behind a proxy."""
+"""The host's certificate authorities in the root, for registries behind a proxy."""
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info")
 TO_LAST_STAGE = "final"
 
@@ -48,7 +48,7 @@ class Stage:
     command: list[str] = field(default_factory=list)
 
     def run(self, *words: str, env: dict[str, str] | None = None) -> None:
-        """Run a program within the root, as the stage's user.
+        """Run a program in the root as the stage's user.
 
         Raises:
             subprocess.CalledProcessError: It failed.

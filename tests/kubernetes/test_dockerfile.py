@@ -1,4 +1,4 @@
-"""The image: what its Dockerfile says, and its steps carried out in a Debian root."""
+"""The image: its Dockerfile, and the steps of it in a Debian root."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RANDOM_USER = "12345:0"
 
 @pytest.fixture(scope="module")
 def chroot():
-    """The program beside this file, which no package holds."""
+    """The program beside this file."""
     sys.path.insert(0, str(Path(__file__).parent))
     try:
         import dockerfile_in_chroot
@@ -53,7 +53,7 @@ def test_pods_run_as_somebody_in_group_zero(stages):
     (user,) = [rest for name, rest in stages[-1] if name == "USER"]
     uid, gid = user.split(":")
     assert int(uid) > 0
-    # The manifests name the same one.
+    # The manifests name the same user.
     (job,) = yaml.safe_load_all((FOLDER / "base" / "cron-job.yaml").read_text())
     pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["securityContext"]
     assert (pod["runAsUser"], pod["runAsGroup"]) == (int(uid), int(gid))
@@ -145,5 +145,5 @@ def test_steps_make_an_image_that_anybody_can_run(chroot, tmp_path):
         with pytest.raises(subprocess.CalledProcessError):
             image.run("touch", "/opt/graft/written")
     finally:
-        # Gigabytes; pytest keeps the folders of its last runs.
+        # pytest keeps the folders of its last runs, and these are large.
         shutil.rmtree(tmp_path, ignore_errors=True)

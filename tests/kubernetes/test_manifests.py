@@ -50,7 +50,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
 
 
 def render(folder: Path) -> str:
-    """Render an overlay by the kustomize within kubectl, or by itself."""
+    """Render an overlay by kubectl's kustomize, or by kustomize itself."""
     if shutil.which("kubectl"):
         command = ["kubectl", "kustomize"]
     elif shutil.which("kustomize"):
@@ -208,7 +208,7 @@ def test_gke_node_pool_matches_its_profile():
 
 
 def test_terraform_reads_the_gke_pool():
-    """Syntax and form; the provider's own checks need its plugin, from a network."""
+    """Check syntax and form. The provider's own checks need a download."""
     if shutil.which("terraform") is None:
         pytest.skip("terraform is not installed")
     folder = FOLDER / "node-pools" / "gke"
@@ -306,7 +306,7 @@ def test_rendered_names_fit_together(rendered, name):
             assert item["metadata"]["labels"]["app.kubernetes.io/part-of"] == "graft"
     for claim in by_kind["PersistentVolumeClaim"].values():
         storage_class = claim["spec"].get("storageClassName")
-        # GKE comes with its class.
+        # GKE provides `standard-rwx`.
         known = {None, "standard-rwx", *by_kind.get("StorageClass", ())}
         assert storage_class in known
     for binding in by_kind["RoleBinding"].values():
@@ -354,7 +354,7 @@ def test_server_reads_what_the_pipeline_pushes(rendered, name):
 
 
 def selects(selector: dict, labels: dict) -> bool:
-    """Whether a label selector picks a pod, as far as ours need it."""
+    """Whether a label selector selects a pod, for the selectors that we use."""
     for rule in selector.get("matchExpressions", ()):
         assert rule["operator"] == "NotIn"
         if labels.get(rule["key"]) in rule["values"]:
@@ -364,7 +364,7 @@ def selects(selector: dict, labels: dict) -> bool:
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_no_policy_widens_that_of_the_servers(rendered, name):
-    """What several policies allow adds up."""
+    """A connection is allowed if any policy allows it."""
     (deployment,) = servers(rendered[name])
     pods_of = {
         "servers": deployment["spec"]["template"]["metadata"]["labels"],

@@ -38,7 +38,7 @@ LABELS = {
     "app.kubernetes.io/part-of": "graft",
 }
 SYNC = FOLDER / "overlays" / "s3-sync" / "sync.sh"
-# Of the binary, but not of the embedded server.
+# Flags of the binary that the embedded server lacks.
 FLAGS_OF_THE_BINARY_ALONE = {"--enable_profiler=false"}
 
 
@@ -52,7 +52,7 @@ def base(name: str) -> dict:
 
 
 def of_prometheus() -> list[dict]:
-    """What the component for the Prometheus Operator holds."""
+    """The manifests of the component for the Prometheus Operator."""
     folder = FOLDER / "components" / "prometheus-operator"
     (kustomization,) = documents(folder / "kustomization.yaml")
     return [
@@ -61,7 +61,7 @@ def of_prometheus() -> list[dict]:
 
 
 def pod_files() -> list[Path]:
-    """Every file that holds a pod's containers, whole or as a patch."""
+    """Every file with containers of a pod, in full or as a patch."""
     return [
         path
         for path in sorted(FOLDER.rglob("*.yaml"))
@@ -71,7 +71,7 @@ def pod_files() -> list[Path]:
 
 
 def described_containers() -> Iterator[tuple[str, dict, dict]]:
-    """Yield id, container and pod of all that are described in full, not patched."""
+    """Yield id, container and pod of all containers that are not patches."""
     for path in pod_files():
         (item,) = documents(path)
         pod = item["spec"]["template"]["spec"]
@@ -87,7 +87,7 @@ each_container = pytest.mark.parametrize(
 
 
 def environment(container: dict) -> dict[str, str]:
-    """The plain variables of a container, and the limit of processors."""
+    """The plain environment variables of a container, and its CPU limit."""
     found = {
         item["name"]: item["value"] for item in container["env"] if "value" in item
     }
@@ -96,7 +96,7 @@ def environment(container: dict) -> dict[str, str]:
 
 
 def flags(container: dict) -> list[str]:
-    """The arguments, as the kubelet fills them in."""
+    """The arguments, with variables replaced as the kubelet does."""
     values = environment(container)
     return [
         re.sub(r"\$\((\w+)\)", lambda match: values[match[1]], argument)
@@ -445,7 +445,7 @@ def test_rendered_names_fit_together(rendered, name):
             assert volume["configMap"]["name"] in by_kind["ConfigMap"]
         if "persistentVolumeClaim" in volume:
             claims.add(volume["persistentVolumeClaim"]["claimName"])
-    # The claim is the pipeline's: two definitions of one claim can't both be applied.
+    # The pipeline's manifests define the claim. A second definition would conflict.
     assert "PersistentVolumeClaim" not in by_kind
     assert claims == (set() if name in ("gcs", "s3-sync") else {pipeline_claim()})
     volumes = {volume["name"] for volume in pod["volumes"]}

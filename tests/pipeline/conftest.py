@@ -34,7 +34,7 @@ RunGraft = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def small() -> tuple[str, ...]:
-    """64 pixels instead of 224: a fraction of the time, and enough for three digits."""
+    """64 pixels instead of 224: faster, and enough for three digits."""
     return ("--set", "model.image_size=64", "--set", "gate.min_accuracy=0.8")
 
 

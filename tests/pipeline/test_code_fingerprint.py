@@ -1,4 +1,4 @@
-"""The fingerprint covers the code that is reached, and nothing else."""
+"""The fingerprint covers exactly the code that the roots depend on."""
 
 from __future__ import annotations
 

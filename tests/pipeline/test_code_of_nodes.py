@@ -1,4 +1,4 @@
-"""A node runs again when code changes that it runs, and else it doesn't."""
+"""A node runs again if and only if its code changes."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ MODULES = {
 STARTED_BY_NAME = {
     "graft.components.canary.server_process": "graft.serving.embedded.__main__"
 }
-"""Modules that start another one in a process of its own, which is no import."""
+"""Modules that start another module in a process, without an import."""
 
 
 @pytest.fixture(scope="module")
 def nodes() -> dict[str, list[str]]:
-    """Id of each node, to the dotted names of the code that it calls."""
+    """Node id to the dotted names of the code that it calls."""
     from graft.pipeline.pipeline import create_pipeline, names_of_code
 
     overrides = ["data_validation.schema_path=schema.pbtxt"]
@@ -61,7 +61,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def known_versions() -> Iterator[None]:
-    """Each version is looked up once, since no edit changes it: a third of the time."""
+    """Look up each version once, because no edit changes it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metadata, "version", functools.cache(metadata.version))
         yield
@@ -97,7 +97,7 @@ def changed_nodes(nodes: dict[str, list[str]], copy: Path, known_versions: None)
 
 @pytest.fixture(scope="module")
 def reached(nodes: dict[str, list[str]]) -> dict[str, set[str]]:
-    """Id of each node, to the modules that grimp's import graph says it reaches."""
+    """Node id to the modules that grimp's import graph finds for it."""
     graph = grimp.build_graph(
         *PACKAGES,
         exclude_type_checking_imports=True,
@@ -159,7 +159,7 @@ def test_a_template_reruns_the_report_alone(file: str, changed_nodes) -> None:
 def test_nodes_that_are_known_to_run_a_module(
     module: str, some: set[str], reached: dict[str, set[str]], changed_nodes
 ) -> None:
-    """Not taken from any graph: these were missed by lists that were kept by hand."""
+    """These cases come from no graph: earlier, manual lists missed them."""
     changed = changed_nodes(module)
     assert some <= changed
     assert not changed & {"SchemaGen", "ExampleValidator", "AnomalyCheck"}

@@ -1,4 +1,4 @@
-"""A config's mistakes get a message: what is allowed, what came, what to do."""
+"""Messages about mistakes in a config: what is allowed, the value, the remedy."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ _HEAVY = ("tensorflow", "keras", "tfx", "apache_beam", "kfp", "sklearn")
     ids=" ".join,
 )
 def test_help_and_checks_import_nothing_heavy(arguments):
-    """In place of a clock: what would make these slow is not imported."""
+    """Instead of measuring time: slow packages are not imported."""
     program = (
         "import sys\n"
         f"sys.argv = ['graft', *{arguments!r}]\n"

@@ -1,4 +1,4 @@
-"""The whole pipeline as a user runs it: a folder of images to an answering model."""
+"""The whole pipeline as a user runs it, from a folder of images to a served model."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_last_screen_says_what_a_user_wants_to_know(first_run, output):
 
 
 def test_the_last_screens_command_answers(first_run):
-    """As printed, in the folder of the run, with no environment activated."""
+    """Run the printed command in the run's folder, without an activated environment."""
     command = re.search(r"Ask it +(.*)", first_run.stdout).group(1)
     assert " predict " in command
     done = subprocess.run(

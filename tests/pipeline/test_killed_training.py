@@ -1,4 +1,4 @@
-"""`graft run` killed while it trains ends like a run that nobody broke off."""
+"""A `graft run` that is killed in training ends like an uninterrupted one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Source code is read without being run."""
+"""Source code is read without running it."""
 
 from __future__ import annotations
 

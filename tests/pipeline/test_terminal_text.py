@@ -1,4 +1,4 @@
-"""Names of files get onto a terminal without their control characters."""
+"""File names are printed without control characters."""
 
 from __future__ import annotations
 

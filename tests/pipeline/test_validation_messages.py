@@ -1,4 +1,4 @@
-"""A mistake in a config or a profile is described by its key, with a suggestion."""
+"""Messages about a config or profile name the key, with a suggestion."""
 
 from __future__ import annotations
 

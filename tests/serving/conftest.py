@@ -232,7 +232,7 @@ def _run_server(log: Path, *flags: str, wait: bool = True) -> Iterator[RunningSe
 def server(
     tmp_path_factory: pytest.TempPathFactory, model_versions: tuple[Path, Path]
 ) -> Iterator[RunningServer]:
-    """A server over version 1 of the model `colours`, shared by tests that only ask."""
+    """A server over version 1 of the model `colours`, for tests that change nothing."""
     base_path = tmp_path_factory.mktemp("served") / "colours"
     shutil.copytree(model_versions[0], base_path / "1")
     monitoring = base_path.parent / "monitoring.config"

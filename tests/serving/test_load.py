@@ -1,4 +1,4 @@
-"""Load measurement: the timetable, the percentiles, and waiting that counts."""
+"""Load measurement: the schedule, the percentiles, and counted waiting times."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_server_is_measured(server, colours, tmp_path):
 
 
 def test_waiting_for_a_busy_server_counts(server, colours):
-    # One at a time, and far more than that: the last ones wait for nearly all others.
+    # Only one request at a time: the last ones wait for nearly all others.
     plan = LoadPlan(
         rate_per_second=2000, duration_seconds=0.2, concurrency=1, is_random=False
     )

@@ -1,4 +1,4 @@
-"""Which model a folder means."""
+"""The model that a folder stands for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add(tmp_path):
 
 def test_the_only_model_is_meant(add, tmp_path):
     base = add("flowers", "1", "12", "9")
-    (base / "20").mkdir()  # Being written.
+    (base / "20").mkdir()  # It is being written.
     (base / "tmp-30").mkdir()
     assert find_model(tmp_path) == base
     assert newest_version(base) == (12, base / "12")

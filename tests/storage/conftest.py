@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(params=["local", "memory", "s3", "gs"])
 def folder(request: pytest.FixtureRequest) -> str:
-    """A folder of each kind: what holds for one must hold for all."""
+    """A folder of each kind. The same must hold for all."""
     if request.param == "local":
         path: Path = request.getfixturevalue("tmp_path")
         return str(path / "folder")

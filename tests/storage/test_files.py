@@ -1,4 +1,4 @@
-"""What holds for files of every scheme."""
+"""Files of every scheme behave alike."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_folder_is_there_with_its_files(folder: str) -> None:
     assert files.list_folder(folder) == ["a"]
     files.remove_folder(join(folder, "a"))
     assert not files.exists(inner)
-    files.remove_folder(join(folder, "a"))  # a missing one is no error
+    files.remove_folder(join(folder, "a"))  # a missing one is not an error
 
 
 def test_a_missing_file_has_one_error(folder: str) -> None:
@@ -128,7 +128,7 @@ def test_more_files_than_a_page_of_names(s3_folder: str) -> None:
 
     bucket = s3_folder.split("/")[2]
     backend = s3_backends["123456789012"]["aws"]
-    for number in range(1005):  # not by requests, which would take long
+    for number in range(1005):  # not by requests, which would be slow
         backend.put_object(bucket, f"folder/{number:04d}", b"")
     assert len(files.list_folder(s3_folder)) == 1005
     assert len(files.files_below(s3_folder)) == 1005

@@ -1,4 +1,4 @@
-"""What lies beside images is told by its name; an image's name never is."""
+"""Files that are left aside are recognized by name; images never are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images made in memory, encoded in every way that users send them."""
+"""Images made in memory, in the encodings that users send."""
 
 from __future__ import annotations
 

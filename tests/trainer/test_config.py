@@ -1,4 +1,4 @@
-"""Bad configs and what they are told."""
+"""Bad configs and their messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features raised to a power: the head that is served does what training did."""
+"""Features raised to a power: the served head gives the values of training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from graft.trainer.loops.training import fit_head
 
 
 def _classes(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two classes that differ in small features, beside two large ones of noise."""
+    """Two classes that differ in small features; two large features are noise."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, 300)
     features = rng.exponential(size=(300, 6)).astype(np.float32)

@@ -214,7 +214,7 @@ def test_killed_training_ends_like_an_unbroken_one(
         trainings.history("resumed")["eval_loss"]
         == trainings.history("unbroken")["eval_loss"]
     )
-    # It did go on, and nothing is left of the checkpoints.
+    # It resumed, and the checkpoints are removed.
     log = (tmp_path / "resumed.log").read_text()
     assert f"Resumed {phase} after epoch" in log
     assert not list((tmp_path / "checkpoints").iterdir())

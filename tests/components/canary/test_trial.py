@@ -1,4 +1,4 @@
-"""What the trial says of single answers; the whole trial is in gate/test_flow.py."""
+"""The checks of single answers. evaluation/test_flow.py has the whole trial."""
 
 from __future__ import annotations
 

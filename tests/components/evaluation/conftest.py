@@ -1,4 +1,4 @@
-"""A tiny image model with the contract's signatures, and examples to ask it about."""
+"""A tiny image model with the contract's signatures, and examples for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLASS_NAMES = ("blue", "green", "red")
 
 
 class Colours(tf.Module):
-    """Tells which channel of an image is the strongest; a conv layer is in between."""
+    """Returns the strongest channel of an image, through a convolution."""
 
     def __init__(self, order: tuple[int, ...], names: tuple[str, ...]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The paired comparison: its numbers by hand, and its promises by simulation."""
+"""The paired comparison: numbers computed by hand, and error rates by simulation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULTS = ComparisonConfig()
 
 
 def answers(both: int, gained: int, lost: int, neither: int) -> tuple[np.ndarray, ...]:
-    """Return who is right on so many images of each kind."""
+    """Return which model is right, for given numbers of images of each kind."""
     candidate = [True] * both + [True] * gained + [False] * (lost + neither)
     baseline = [True] * both + [False] * gained + [True] * lost + [False] * neither
     return np.array(candidate), np.array(baseline)
@@ -21,7 +21,7 @@ def answers(both: int, gained: int, lost: int, neither: int) -> tuple[np.ndarray
 def draw(
     rng: np.random.Generator, num_images: int, gained: float, lost: float
 ) -> tuple[np.ndarray, ...]:
-    """Draw images of which one model alone gets a share `gained`, the other `lost`."""
+    """Draw images: one model alone gets a share `gained`, the other a share `lost`."""
     kinds = rng.choice(3, size=num_images, p=[gained, lost, 1 - gained - lost])
     return kinds != 1, kinds != 0
 
@@ -105,6 +105,6 @@ def test_power_is_that_of_the_simulated_test() -> None:
         compare(*draw(rng, 500, 0.02, 0.05), DEFAULTS).outcome for _ in range(1000)
     ]
     simulated = outcomes.count("worse") / len(outcomes)
-    # Half a disagreement is added within; take it off for the true value.
+    # The function adds half a disagreement, so subtract it.
     computed = power_to_notice(0.03, 0.07 - 0.5 / 500, 500, 0.05, 0.005)
     assert computed == pytest.approx(simulated, abs=0.04)

@@ -1,4 +1,4 @@
-"""Gate, canary, publishing and report, one after the other, on a tiny real model."""
+"""Gate, canary, publishing and report, one after another, on a tiny real model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SaveModel = Callable[..., Path]
 
 
 def artifact(cls: Any, uri: Path) -> Any:
-    """Return an artifact as an executor gets it."""
+    """Return an artifact as an executor receives it."""
     made = cls()
     made.uri = str(uri)
     made.id = 7
@@ -347,7 +347,7 @@ def test_drift_since_the_last_run_is_on_the_page_though_nothing_is_served(
     assert "192 to 224" in row or "160 to 192" in row, row
     (row,) = [row for row in changed.split("<tr>") if ">class<" in row]
     assert ">as before<" in row
-    # The very run again, as after a crash: its own record is not the last run.
+    # The same run again, as after a crash. Its own record is not the last run.
     assert ">drifted<" in run(bright, "run 2")
     assert "The data are those of the last run" in run(bright, "run 3")
 
@@ -361,7 +361,7 @@ def test_production_that_no_longer_loads_is_named(
     flow.push(good, blessing)
     (version,) = list_versions(str(flow.store / "colours"))
     (Path(version.path) / "saved_model.pb").write_bytes(b"no graph")
-    if harm == "manifest":  # Nobody can tell that it is damaged; it just won't load.
+    if harm == "manifest":  # No check shows the damage, but the model does not load.
         (Path(version.path) / "graft_manifest.json").unlink()
     _, _, verdict = flow.evaluate(good, GateConfig(), flow.served())
     assert verdict.is_blessed
@@ -374,7 +374,7 @@ def test_a_model_that_was_rolled_back_is_blessed_but_not_pushed(
 ) -> None:
     first, second = save_model("first"), save_model("second")
     for model in (first, second):
-        # The same weights; another file makes it another model.
+        # The same weights, but an additional file makes it another model.
         (model / "Format-Serving" / "note.txt").write_text(model.name)
         _, blessing, _ = flow.evaluate(model, GateConfig())
         flow.push(model, blessing)
@@ -390,7 +390,7 @@ def test_a_canary_notices_other_answers_and_a_model_that_does_not_load(
 ) -> None:
     good, other = save_model("good"), save_model("other", order=(0, 1, 2))
     evaluation, blessing, _ = flow.evaluate(good, GateConfig())
-    # The evaluation was of one model, and another one is about to be pushed.
+    # The evaluated model is not the one to push.
     infra = flow.try_out(other, evaluation)
     trial = json.loads((Path(infra.uri) / "canary.json").read_text())
     (answers,) = [each for each in trial["checks"] if each["name"] == "answers"]

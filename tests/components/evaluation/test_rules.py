@@ -1,4 +1,4 @@
-"""Every rule of the gate: what it measures, when it refuses, and what it says."""
+"""Every rule of the gate: its value, its outcome and its message."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def test_a_changed_signature_is_refused_unless_allowed(is_allowed: bool) -> None
 
 def test_an_unknown_class_in_the_test_split_counts_as_wrong() -> None:
     table = predictions(50, 50, names=("dog", "fox"), wrong_cats=50)
-    # Cats are unknown to the model: every one of them is wrong, and nothing breaks.
+    # The model does not know cats, so every one of them is wrong.
     verdict = judge(table, MEASURED, None, GateConfig(min_accuracy=0.4))
     assert verdict.metrics["accuracy"] == pytest.approx(0.5)
 
@@ -290,7 +290,7 @@ def test_data_that_drifted_have_a_policy(policy: Any) -> None:
 def test_data_like_those_of_production_pass() -> None:
     production = replace(PRODUCTION, data_profile=profile(10, 20))
     table = predictions(baseline_wrong=0)
-    # So few images: a divergence of 0.04 is what chance gives now and then.
+    # With so few images, chance alone may give a divergence of 0.04.
     verdict = judge(table, MEASURED, production, GateConfig(), profile(17, 13))
     assert outcomes(verdict, "drift") == ["pass"]
     assert verdict.drift[0]["divergence"] > GateConfig().max_drift

@@ -1,4 +1,4 @@
-"""TFMA's files hold the numbers of the gate's answers."""
+"""TFMA's files hold the metrics of the gate's predictions."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_every_slice_has_its_accuracy_and_loss(tmp_path: Path) -> None:
 
 
 def test_both_models_and_their_difference_are_there(tmp_path: Path) -> None:
-    # It puts its classes in another order, and is right about the red ones alone.
+    # Its classes are in another order, and only red images are right.
     baseline = _answers(np.float32([0.4, 0.4, 0.3, 0.3, 0.5]), ("red", "blue"))
     write_tfma_metrics(_predictions(baseline), [], str(tmp_path))
     assert _values(tmp_path, "accuracy", "candidate")[()] == 0.75

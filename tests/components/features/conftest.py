@@ -1,4 +1,4 @@
-"""Small photographs' stand-ins, shards of them, and extraction as a worker does it."""
+"""Small pictures, shards of them, and extraction as in a worker."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Extracted:
-    """What came out of a shard: features and label by file name."""
+    """The result of a shard: file name to features and label."""
 
     values: Mapping[str, np.ndarray]
     labels: Mapping[str, int]
@@ -86,7 +86,7 @@ def make_pictures() -> Callable[..., list[Picture]]:
 
 @pytest.fixture(scope="session")
 def make_picture() -> type[Picture]:
-    """Make a file of a data set: `make_picture(filename, class_name, encoded)`."""
+    """Make one picture: `make_picture(filename, class_name, encoded)`."""
     return Picture
 
 
@@ -120,7 +120,7 @@ def write_shard(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Shard
 
 @pytest.fixture
 def make_extraction(tmp_path: Path) -> Iterator[Callable[..., Extraction]]:
-    """Describe an extraction; everything has a default, the test's own store too."""
+    """Make an `Extraction`; all fields have defaults, also the store."""
 
     def make(**changes: object) -> Extraction:
         return describe(**{"store": str(tmp_path / "store"), **changes})
@@ -138,7 +138,7 @@ def describe(
     precision: str = "float32",
     class_names: tuple[str, ...] = CLASSES,
 ) -> Extraction:
-    """Describe an extraction from 64-pixel images."""
+    """Make an `Extraction` from 64-pixel images."""
     return Extraction(
         model_json=(model or ModelConfig(image_size=SIZE)).model_dump_json(),
         preprocessing_json=(
@@ -157,7 +157,7 @@ def stored_once(
     write_shard: Callable[..., Shard],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> str:
-    """A store with the features of `make_pictures(8)`, to be copied, not changed."""
+    """A store with the features of `make_pictures(8)`. Copy it before changing it."""
     folder = str(tmp_path_factory.mktemp("stored") / "store")
     do_fn = ExtractShard(describe(folder))
     do_fn.setup()
@@ -168,7 +168,7 @@ def stored_once(
 
 @pytest.fixture
 def extract(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Extracted]:
-    """Run a shard as a fresh process would: `extract(extraction, shard)`."""
+    """Extract a shard as in a new process: `extract(extraction, shard)`."""
 
     def run(extraction: Extraction, shard: Shard) -> Extracted:
         release_workers()

@@ -18,7 +18,7 @@ def main(arguments: dict) -> None:
     from graft.components.features import extraction as extraction_module
     from graft.components.features.extraction import Extraction, ExtractShard, Shard
 
-    # A file per batch: small data must make several.
+    # A file per batch, so that small data make several files.
     extraction_module.FILE_BYTES = 1
     if arguments["files"] is not None:
         _stop_in_the_middle(arguments["files"])

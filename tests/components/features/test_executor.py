@@ -1,4 +1,4 @@
-"""The node as TFX runs it: artifacts in, features and what is told of them out."""
+"""The node as TFX runs it: artifacts in; features and their counts out."""
 
 from __future__ import annotations
 

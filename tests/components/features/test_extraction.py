@@ -1,4 +1,4 @@
-"""What a run computes, and what it finds: after changes of data, damage and kills."""
+"""What a run computes and what it reads, after changed data, damage and kills."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def test_a_waiting_engine_stops_the_reader(pictures, write_shard):
     batches = ImageReader(prepare, batch_size=2).read(shard.images, wanted)
     assert len(next(batches).keys) == 2
     _wait_until_still(decoded)
-    # What was taken, the batches ahead, one being filled, and an image per thread.
+    # The batch taken, the batches ahead, one being filled, and one image per thread.
     assert decoded.numpy() <= 2 * (1 + 2 + 1) + 2 * (os.cpu_count() or 1)
     rest = sum(len(batch.keys) for batch in batches)
     assert rest == len(pictures) - 2
@@ -286,11 +286,11 @@ def test_a_reader_reads_shard_after_shard(pictures, write_shard):
 
     wanted = {each.key for each in pictures}
     assert keys_of(first, wanted) == [each.key for each in pictures[:5]]
-    # What was wanted of one shard is not of the next.
+    # The wanted images of one shard don't count for the next.
     last = pictures[-1].key
     assert keys_of(second, {last}) == [last]
     assert keys_of(second, set()) == []
-    # A reader that stops half-way, or before it began, leaves nothing for the next.
+    # Stopping half-way, or before the start, does not affect the next shard.
     next(reader.read(first.images, wanted))
     reader.read(first.images, wanted).close()
     assert keys_of(second, wanted) == [each.key for each in pictures[5:]]

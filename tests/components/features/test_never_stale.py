@@ -68,7 +68,7 @@ def weights_file(tmp_path):
 
 @pytest.fixture
 def change_graph(monkeypatch):
-    """Change the code of preprocessing, and nothing that a config names."""
+    """Change only the code of preprocessing, not the config."""
 
     def change() -> None:
         original = image_preprocessing.normalise_pixels
@@ -131,7 +131,7 @@ def test_a_changed_part_gives_its_own_features_and_the_accuracy_holds(
     labels = [after.labels[each.filename] for each in pictures]
     assert _accuracy(values, labels, test, labels) >= ENOUGH
     if stale is not None:
-        # The accuracy is a test at all: with features of before, it falls.
+        # The old features give a lower accuracy, so this test can fail.
         values = np.stack([stale.values[each.filename] for each in pictures])
         assert _accuracy(values, labels, test, labels) < ENOUGH
 

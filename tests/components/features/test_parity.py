@@ -24,7 +24,7 @@ NAMES = ("cat", "dog")
 def test_the_export_answers_as_the_head_does_on_stored_features(
     real_data, make_extraction, write_shard, extract, make_picture, analyse, tmp_path
 ):
-    """Photographs through the store and OpenVINO, and as bytes through the export."""
+    """Compare features from store and OpenVINO with those in the exported model."""
     pictures = [
         make_picture(path, name, content)
         for path, name, content in _photographs(real_data / "cats_vs_dogs.tar", 12)
@@ -51,7 +51,7 @@ def test_the_export_answers_as_the_head_does_on_stored_features(
         str(tmp_path / "model"),
     )
     expected = np.asarray(probabilities(head(stored)))
-    assert expected.std(0).min() > 0.01  # they differ from photograph to photograph
+    assert expected.std(0).min() > 0.01  # the photographs differ
     signature = tf.saved_model.load(str(tmp_path / "model")).signatures[
         signature_names.IMAGES_SIGNATURE
     ]

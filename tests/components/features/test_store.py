@@ -1,4 +1,4 @@
-"""The store of features: never a stale one, never a torn one, nothing lost."""
+"""The store of features: no stale, incomplete or lost feature."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_prune_removes_what_no_run_needs_and_nothing_else(store):
 # --- Object storage -------------------------------------------------------------------
 @pytest.fixture
 def remote(s3_folder: str) -> str:
-    """A store in a bucket: no rename, no mapping into memory."""
+    """A store in a bucket, which has no rename and no memory mapping."""
     return f"{s3_folder}/features [1]"
 
 

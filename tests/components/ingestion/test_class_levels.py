@@ -1,4 +1,4 @@
-"""Folders in class folders are asked about where they may be the classes."""
+"""Subfolders of class folders lead to a question if they may be the classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A manifest's further columns reach the examples, and the gate slices by them."""
+"""Other columns of a manifest are in the examples, and the gate slices by them."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_a_pipeline_runs_it_once_for_the_same_data(tmp_path: Path, photos: Path)
 
 
 def test_the_artifacts_name_suits_kubeflow():
-    """The form that the compiler for Kubeflow Pipelines v2 demands of a custom type."""
+    """The compiler for Kubeflow Pipelines v2 requires this form of a custom type."""
     assert re.fullmatch(
         r"[a-z][a-z0-9-_]{2,20}[.][A-Z][a-zA-Z0-9-_]{2,49}", ImageQuarantine.TYPE_NAME
     )

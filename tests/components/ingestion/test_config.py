@@ -1,4 +1,4 @@
-"""What a data config refuses."""
+"""Data configs that are refused."""
 
 from __future__ import annotations
 

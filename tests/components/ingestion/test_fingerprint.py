@@ -1,4 +1,4 @@
-"""The fingerprint changes with the data, and with nothing else."""
+"""The fingerprint changes if and only if the data change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each known layout has a config of one line, and is read right by it."""
+"""Each known layout is read correctly with a config of one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ingestion from end to end, but for TFX."""
+"""Ingestion from end to end, without TFX."""
 
 from __future__ import annotations
 
@@ -314,7 +314,7 @@ def test_classes_with_few_images_in_a_split_are_warned_of(
 def test_a_full_disk_is_told(
     run_ingestion: Make, photos: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The device /dev/full fails every write as a full disk does."""
+    """Writes to /dev/full fail as on a full disk."""
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
     writer = tf.io.TFRecordWriter
@@ -405,7 +405,7 @@ def test_a_class_without_training_images_is_told(
 def test_a_run_after_kill_9_equals_an_uninterrupted_one(
     run_ingestion: Make, tmp_path: Path, write_photos: Make
 ):
-    """Kill a process while it writes, at no moment it could choose; then run again."""
+    """Kill a process at a random moment while it writes; then run again."""
     root = write_photos(tmp_path / "many", number=150)
     outputs = OutputFolders(
         *(str(tmp_path / "out" / kind) for kind in OutputFolders._fields)

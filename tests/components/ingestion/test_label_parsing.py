@@ -42,7 +42,7 @@ def _meant(label: str) -> str:
 
 
 def _is_one_name(label: str) -> bool:
-    """Tell, in other words than graft's, whether a text has to be taken."""
+    """Tell, without graft's code, whether a text is a label."""
     name = _meant(label)
     is_one_line = not any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in name)
     has_ink = any(unicodedata.category(c)[0] in "LNPS" for c in name)
@@ -183,7 +183,7 @@ def test_a_cell_too_few_or_too_many_is_named(
 def test_a_character_lost_or_added_changes_no_other_label(
     labels: list[str], data: st.DataObject
 ) -> None:
-    """One character of the file can change its own line's label, and no other one."""
+    """A changed character changes the label of its own line only."""
     text = _csv(_rows(labels), quoting=data.draw(st.sampled_from([0, 1])))
     at = data.draw(st.integers(len(",".join(COLUMNS)) + 2, len(text) - 1))
     added = data.draw(st.sampled_from(["", ",", '"', "\n", "\r", "x"]))

@@ -1,4 +1,4 @@
-"""A label is one text, or is refused with what it is."""
+"""A label is one text; other values are refused with a reason."""
 
 from __future__ import annotations
 

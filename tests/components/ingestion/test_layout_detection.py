@@ -1,4 +1,4 @@
-"""A layout is understood or asked about; a tree is never read as another layout."""
+"""A layout is detected or asked about; a tree is never read as another layout."""
 
 from __future__ import annotations
 
@@ -483,7 +483,7 @@ def test_an_option_reads_the_splits(
 
 
 def test_a_noisy_tree_of_classes_is_read() -> None:
-    """Asking about everything would be safe, and of no use."""
+    """Most trees are read without a question."""
     labels = _labels("", ["cat", "dog", "emu"], [3, 3, 3], "")
     noise = ["README.md", "docs/a.txt", "labels.csv", "classes.txt", "stray.jpg"]
     assert _require_known([*labels, *noise], labels)

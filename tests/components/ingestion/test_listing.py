@@ -1,4 +1,4 @@
-"""Bad input and what it gets; layouts of folders."""
+"""Bad input and its messages; layouts of folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A name in a manifest is the file that a person means by it."""
+"""Names in a manifest are resolved to the intended files."""
 
 from __future__ import annotations
 

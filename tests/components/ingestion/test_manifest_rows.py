@@ -1,4 +1,4 @@
-"""A manifest is read whole, or the line that can't be is named."""
+"""A manifest is read completely, or an error names the bad line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _labels(folder: Path, content: str | bytes, kind: str = "csv") -> list[str]:
 
 
 def _refused(folder: Path, content: str | bytes, kind: str) -> str:
-    """Return the message, which is that of the fingerprint too."""
+    """Return the message; the fingerprint must give the same one."""
     with pytest.raises(DataError) as refused:
         _labels(folder, content, kind)
     with pytest.raises(DataError) as first:

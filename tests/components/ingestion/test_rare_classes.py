@@ -116,7 +116,7 @@ def test_growing_moves_images_of_rare_classes_only(
         for name, image in moved:
             assert name == images[size][0], "another class grew"
             assert _empty_by_hash(old, name, shares), "hashing served this class"
-            # Training has not seen what a new model is judged on.
+            # Training has not seen the images that judge a new model.
             if sum(n == name for n, _ in old) >= 3 and before[image] == "train":
                 assert by_hash[image] != "train"
 

@@ -1,4 +1,4 @@
-"""What counts as a readable image, against the decoder of training."""
+"""Readable images, compared with the decoder of training."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_random_damage_gets_a_reason_and_never_another_error(
         cut = bytes(damaged[: chance.randrange(1, len(damaged) + 1)])
         reason = _check(cut)
         assert "\n" not in reason
-        # A header may say anything: only what would be decoded can be compared.
+        # A header may be wrong, so compare only images that can be decoded.
         if "too many pixels" not in reason:
             assert reason == _reason_of_training(cut)
 

@@ -1,4 +1,4 @@
-"""Classes whose names look alike are told, merged or refused."""
+"""Classes with confusable names: warn, merge or refuse."""
 
 from __future__ import annotations
 

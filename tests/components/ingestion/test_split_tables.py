@@ -1,4 +1,4 @@
-"""Tables of labels beside splits are read whole, or the line is named."""
+"""Label tables of splits are read completely, or an error names the bad line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which split an image goes to."""
+"""The split of an image."""
 
 from __future__ import annotations
 

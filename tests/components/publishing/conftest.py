@@ -1,4 +1,4 @@
-"""Small stand-ins for SavedModels: folders with the files that publishing reads."""
+"""Small folders with the files of a SavedModel that publishing reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MakeModel = Callable[[str], str]
 
 @pytest.fixture
 def make_model(tmp_path: Path) -> MakeModel:
-    """Make a model whose files depend on a text: the same text, the same model."""
+    """Make a model whose files depend only on a text."""
 
     def make(content: str) -> str:
         folder = tmp_path / "models" / content

@@ -1,4 +1,4 @@
-"""What a run leaves beside the versions about drift."""
+"""The drift report that a run writes beside the versions."""
 
 from __future__ import annotations
 

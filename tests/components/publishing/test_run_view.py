@@ -1,4 +1,4 @@
-"""What a run sees of the store: the same when nothing changed, the truth otherwise."""
+"""The view of the store: equal for a repeated run, current after a change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> str:
 
 @pytest.fixture
 def run(make_model: MakeModel, folder: str) -> Callable[[str], StoreView]:
-    """A run: look at the store, then push what came of the candidate key."""
+    """A run: get the view of the store, then push the model of the candidate key."""
 
     def push(key: str) -> StoreView:
         view = view_store(folder, key)

@@ -1,4 +1,4 @@
-"""Publish, roll back, label, prune: what the store holds afterwards."""
+"""Publish, roll back, label and prune: the contents of the store afterwards."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_old_versions_go_but_a_labelled_one_stays(
     ]
     assert numbers(folder) == [stable, *pushed[-2:]]
     assert read_labels(folder) == {"stable": stable, "canary": pushed[-1]}
-    # What keeps nobody's label may go.
+    # A version without a label may be removed.
     promote(folder, pushed[-1])
     last = push(make_model, folder, "f", keep_versions=2)
     assert numbers(folder) == [pushed[-1], last]
@@ -105,7 +105,7 @@ def test_what_a_killed_push_left_is_cleared_away(
 ) -> None:
     for name in (".1.partial", ".2.removed"):
         (Path(folder) / name / "variables").mkdir(parents=True)
-    (Path(folder) / "3").mkdir()  # No graph: no version, and not ours to remove.
+    (Path(folder) / "3").mkdir()  # Without a graph it is not a version, so it stays.
     push(make_model, folder, "a")
     assert sorted(p.name for p in Path(folder).iterdir() if p.is_dir()) == ["1000", "3"]
 

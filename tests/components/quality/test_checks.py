@@ -1,4 +1,4 @@
-"""Leaks, copies, poor images and doubtful labels, on pictures made for it."""
+"""Leaks, copies, poor images and doubtful labels, on synthetic pictures."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_swapped_labels_are_found_and_right_ones_are_not() -> None:
     found = {f.example.content_hash for f in find_label_errors(examples, stored)}
     assert {"0", "30", "60"} <= found
     assert len(found) <= 8
-    # Held-out splits are nobody's business here.
+    # Held-out splits are not checked here.
     held_out = [
         Example(e.content_hash, e.filename, e.class_name, "test", e.statistics)
         for e in examples

@@ -1,4 +1,4 @@
-"""DataQuality on artifacts: it reports always, and leaves out what it is told to."""
+"""DataQuality on artifacts: it always reports, and drops images by policy."""
 
 from __future__ import annotations
 
@@ -129,7 +129,9 @@ def test_warnings_change_nothing(check: Check) -> None:
     result, profile, kept = check()
     assert findings(result) == FOUND
     assert result["dropped"] == []
-    assert kept == []  # Nothing is copied: the trainer reads what there was.
+    assert (
+        kept == []
+    )  # Nothing is copied, because the trainer reads the original examples.
     pictures = [
         finding["picture"] for each in result["checks"] for finding in each["findings"]
     ]

@@ -1,4 +1,4 @@
-"""Profiles count what is there, and shifts say how far two of them differ."""
+"""Profiles count image properties, and shifts compare two profiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report picks out of the answers, and how it fills in the timings."""
+"""The report's selection of predictions, and its timings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`graft presets` lists every backbone, fast, and measures where asked."""
+"""`graft presets` lists every backbone fast, and measures speed on request."""
 
 from __future__ import annotations
 

@@ -76,10 +76,10 @@ def test_drift_leads_to_one_run(stub, pipeline_file, tmp_path, where):
     assert "Submitting: drift was reported" in result.output, result
     assert len(stub.runs) == 2
     stub.runs[-1]["state"] = stub.runs[0]["state"] = "SUCCEEDED"
-    os.utime(report, (1e9, 1e9))  # older than the run that it led to
+    os.utime(report, (1e9, 1e9))  # older than the run that it caused
     result = CliRunner().invoke(app, arguments)
     assert "nothing changed" in result.output
-    assert "darker" in result.output  # who looks is told that it still stands
+    assert "darker" in result.output  # the message says that it still holds
     assert len(stub.runs) == 2
 
 

@@ -115,7 +115,7 @@ def test_best_config_and_table_and_going_on(config_path: Path) -> None:
     with (folder / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 7
-    # Rings are nothing for the linear head of the config: some trial must beat it.
+    # A linear head can't separate rings, so some trial must beat the config's.
     best = load_config(folder / "best.yaml")
     assert best.model.head
     assert best.data == config.data

@@ -1,4 +1,4 @@
-"""Packages, versions and weights that are absent or damaged are found."""
+"""Missing and damaged packages, versions and weights are found."""
 
 import dataclasses
 

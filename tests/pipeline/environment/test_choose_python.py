@@ -1,4 +1,4 @@
-"""Which interpreter `.venv` is made from."""
+"""The interpreter of `.venv`."""
 
 import os
 import shutil

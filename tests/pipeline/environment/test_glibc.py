@@ -1,4 +1,4 @@
-"""Where the newer glibc comes from, and what is said when it can't be had."""
+"""The source of the newer glibc, and the errors of its download."""
 
 import pytest
 

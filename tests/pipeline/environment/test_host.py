@@ -1,4 +1,4 @@
-"""Each host that can't work is told so in one sentence, with the remedy."""
+"""Each unmet requirement of the host gives a sentence with the remedy."""
 
 import platform
 import sys

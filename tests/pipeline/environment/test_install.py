@@ -1,4 +1,4 @@
-"""Set-up: what makes it start anew, what it leaves alone, and who waits for whom."""
+"""Set-up: when it starts again, what it keeps, and its lock."""
 
 import ast
 import fcntl
@@ -21,7 +21,7 @@ SOURCES = sorted((ROOT / "pipeline" / "environment").glob("*.py"))
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A folder with what set-up reads, in place of this checkout."""
+    """A folder with the files that set-up reads, instead of this checkout."""
     for path in [*ROOT.glob("requirements*.lock"), ROOT / "setup.py"]:
         shutil.copy(path, tmp_path)
     venv = tmp_path / ".venv"
@@ -143,7 +143,7 @@ def test_what_a_killed_set_up_left_running_holds_the_lock(checkout):
     child = threading.Thread(target=builder.run, args=(["sleep", "1.5"], "sleeping"))
     child.start()
     time.sleep(0.5)
-    mutex.close()  # As the kernel does when the set-up itself is killed.
+    mutex.close()  # As the kernel does when the set-up process is killed.
     with install.MUTEX.open("w") as second:
         with pytest.raises(BlockingIOError):
             fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""A spec such as TFX's compiler writes it, and golden files."""
+"""A spec like those of TFX's compiler, and golden files."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def spec() -> dict[str, Any]:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """Compare a text with a golden file; `--update-goldens` writes it anew."""
+    """Compare a text with a golden file; `--update-goldens` rewrites it."""
     folder = request.path.parent / "goldens"
 
     def compare(name: str, text: str) -> None:

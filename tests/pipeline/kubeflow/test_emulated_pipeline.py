@@ -119,7 +119,7 @@ def test_emulated_run_makes_the_model_that_the_local_run_makes(tmp_path):
     local_verdict = verdict_of(local_evaluation)
     verdict = verdict_of(cluster.store.path(uri))
     assert verdict["metrics"]["accuracy"] == local_verdict["metrics"]["accuracy"]
-    # What the dashboard shows is what the gate measured.
+    # The dashboard shows the gate's metrics.
     shown = results["Evaluator"].artifacts
     assert shown["metrics"].metadata["accuracy"] == verdict["metrics"]["accuracy"]
     matrix = shown["confusion_matrix"].metadata["confusionMatrix"]["struct"]

@@ -1,4 +1,4 @@
-"""Earlier runs are found by number or id; a message says what to do if not."""
+"""Earlier runs are found by number or id; otherwise a message has the remedy."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def wheel(tmp_path_factory) -> Path:
 @pytest.mark.large
 @pytest.mark.parametrize("is_oldest", [True, False], ids=["oldest", "newest"])
 def test_the_client_works_alone(is_oldest, wheel, tmp_path, server, colours):
-    # The interpreter under .venv, which may have a C library of its own.
+    # The base interpreter of .venv, which may have its own C library.
     base = getattr(sys, "_base_executable", sys.executable)
     run(UV, "venv", "--quiet", "--python", base, tmp_path / "bare")
     python = tmp_path / "bare" / "bin" / "python"

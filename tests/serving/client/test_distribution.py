@@ -1,4 +1,4 @@
-"""What graft-client imports, and what graft requires of it."""
+"""The imports of graft-client, and graft's requirement of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGE = ROOT / "serving" / "client" / "graft_client"
 
 
 def imported_modules(path: Path) -> set[str]:
-    """Return the modules that a file imports, wherever the statement stands."""
+    """Return all modules that a file imports, at any level."""
     modules = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

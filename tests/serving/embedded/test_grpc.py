@@ -291,7 +291,7 @@ def test_the_deadline_bounds_the_run(prediction):
         prediction.Predict(predict(text), timeout=1)
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert time.monotonic() - started < 10
-    # And the run was given up: the server isn't busy for the ten minutes it would take.
+    # The run was cancelled, so the server is not busy with it any more.
     assert prediction.Predict(predict(f"{LINE} {X}"), timeout=20)
 
 

@@ -1,4 +1,4 @@
-"""Requests that mean harm: each gets a status, none ends or blocks the server."""
+"""Hostile requests: each gets a status, and none ends or blocks the server."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def still_serves(server, colours):
 
 
 def random_message(generator: random.Random, image: bytes) -> bytes:
-    """Return bytes that are no request, or half of one, or one that makes no sense."""
+    """Return bytes that are not a request, a part of one, or an invalid one."""
     kind = generator.randrange(4)
     if kind == 0:
         return generator.randbytes(generator.randrange(300))
     request = pb.PredictRequest()
-    # Right often enough that what is wrong with the rest is looked at.
+    # Often valid, so that the rest of the request is checked, too.
     request.model_spec.name = generator.choice(
         ["colours"] * 7 + ["", "m" * 5000, "../x"]
     )
@@ -90,11 +90,11 @@ def attack(channel, message: bytes, method: str = "Predict") -> bool:
     try:
         channel.unary_unary(path)(message, timeout=120)
     except grpc.RpcError as error:
-        # A status of the server's, not of a connection that broke.
+        # A status of the server, not of a broken connection.
         assert error.code() is not grpc.StatusCode.UNAVAILABLE, error
         details = error.details() or ""
         assert "Traceback" not in details
-        # Something that the server foresaw, and no exception that it met.
+        # An expected error, not an exception in the server.
         assert "internal error" not in details, message
         return True
     return False
@@ -249,7 +249,7 @@ def test_a_gzip_bomb(server, colours):
 
 
 def test_slow_loris(server, colours):
-    """Connections that begin a request and never end it hold up nobody."""
+    """Connections that never end a request don't delay others."""
     beginnings = [SLOW_BEGINNING, SLOW_BEGINNING + b"Content-Length: 1000\r\n\r\n{"]
     loris = []
     try:
@@ -274,7 +274,7 @@ def test_slow_loris(server, colours):
 
 
 def test_calls_without_a_message(tmp_path, publish, run_server, colours):
-    """Each holds a thread: many hold up nobody, too many are refused, and at once."""
+    """Each holds a thread. Many delay nobody; too many are refused at once."""
     publish(tmp_path / "colours", 1)
     flags = ("--model_name=colours", f"--model_base_path={tmp_path / 'colours'}")
     with (
@@ -292,7 +292,7 @@ def test_calls_without_a_message(tmp_path, publish, run_server, colours):
 
 @contextlib.contextmanager
 def silent_calls(target):
-    """Give a function that begins so many calls without a message, or ends them."""
+    """Return a function that begins calls without a message, or ends them."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -322,7 +322,7 @@ def silent_calls(target):
 
 
 def test_a_request_that_never_ends_is_cut_off(tmp_path, publish, run_server, colours):
-    """Headers, or a body, that come a byte at a time: an end after the time-out."""
+    """Headers or a body that arrive byte by byte end after the time-out."""
     base_path = tmp_path / "colours"
     publish(base_path, 1)
     flags = (
@@ -376,7 +376,7 @@ def test_a_client_that_leaves_costs_nothing(server, colours):
         call = channel.unary_unary(
             wire.PREDICT_METHOD, request_serializer=pb.PredictRequest.SerializeToString
         )
-        # More than the server takes at once: what they held is free again.
+        # More than the server accepts at once: the earlier ones freed their threads.
         for _ in range(150):
             future = call.future(request)
             time.sleep(0.002)
@@ -385,7 +385,7 @@ def test_a_client_that_leaves_costs_nothing(server, colours):
 
 
 class HonestClient:
-    """Asks for the colour of an image all the while, and keeps how long that takes."""
+    """Sends good requests all the time, and records their duration."""
 
     def __init__(self, server, image: bytes) -> None:
         self.seconds: list[float] = []
@@ -415,7 +415,7 @@ class HonestClient:
 
 @pytest.mark.large
 def test_ten_thousand_hostile_requests(server, colours):
-    """The issue's number, of all kinds and mixed; minutes, hence large."""
+    """Many requests of all kinds, mixed. Large: takes minutes."""
     generator = random.Random(2)
     large = colours["blue"] + bytes(100 * 2**20)
     bombs = [bomb(60_000, rows=2), bomb(4000)]
@@ -477,7 +477,7 @@ def _ask_often(server, count: int) -> None:
 
 @pytest.mark.large
 def test_memory_stays_flat(server):
-    """A hundred thousand tiny requests take minutes, hence large."""
+    """Large: a hundred thousand tiny requests take minutes."""
     _ask_often(server, 20_000)
     before = _memory_mib(server)
     _ask_often(server, 100_000)

@@ -1,4 +1,4 @@
-"""Versions come, go and fail under a running server, and no request fails with them."""
+"""Versions appear, vanish and fail while the server runs, and no request fails."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_a_version_that_fails_leaves_the_old_one(base, serve, publish, damage, c
         assert states(server)[2][1] == code
         assert ask(server) == (1, 4)
 
-        # Once the folder has been away, a good one of the same number is tried.
+        # After the folder has vanished, a good one of the same number is tried.
         (base / "2").rename(base.parent / "bad")
         time.sleep(0.5)
         publish(base, 2)
@@ -243,7 +243,7 @@ def test_config_file_policies_labels_and_reload(base, run_server, publish):
         assert ask(server, label="stable") == (1, 4)
         assert ask(server) == (2, 8)
 
-        # A label for what isn't loaded fails, and takes everything else with it.
+        # A label for an unloaded version fails, and then nothing of the config holds.
         wrong = stable.replace("value: 1", "value: 3")
         with pytest.raises(grpc.RpcError) as caught:
             reload(server, config_of(base, wrong) + config_of(other, name="other"))
@@ -255,7 +255,7 @@ def test_config_file_policies_labels_and_reload(base, run_server, publish):
         assert ask(server, label="stable") == (1, 4)
         assert states(server, "other") == {}
 
-        # The label moves, another model comes; then the first one goes.
+        # The label moves, another model is added; then the first one is removed.
         moved = stable.replace("value: 1", "value: 2")
         reload(server, config_of(base, moved) + config_of(other, name="other"))
         assert ask(server, label="stable") == (2, 8)
@@ -294,7 +294,7 @@ def test_labels_at_the_start_need_their_flag(base, run_server, publish):
     polled = "--model_config_file_poll_wait_seconds=0.2"
     with run_server(log, *flags, allow, polled) as server:
         assert ask(server, label="stable") == (1, 4)
-        # What a call changes holds until the file is read again.
+        # The change of a call holds until the file is read again.
         reload(server, config_of(base))
         wait_for(lambda: label_of(server, "stable") == (1, 4))
         publish(base, 2)

@@ -1,4 +1,4 @@
-"""Cuts, pooling, fingerprints, and that the packaged weights see what they should."""
+"""Cuts, pooling, fingerprints, and predictions of the packaged weights."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_numbered_layer_is_the_same_whatever_was_built_before() -> None:
     for _ in range(2):
         backbone = build_backbone(numbered)
         assert backbone.output_shape[1:] == (35, 35, 80)
-        # Another layer on top is no namesake of those below.
+        # A layer on top gets another name than those below.
         on_top = keras.layers.Conv2D(1, 1)(backbone.layers[-1].output)
         keras.Model(backbone.inputs, on_top)
 

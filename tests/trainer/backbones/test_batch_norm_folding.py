@@ -1,4 +1,4 @@
-"""Batch norms that go, those that stay, and the same answers with and without them."""
+"""Batch norms are folded or stay, and the outputs are the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engines differ in speed alone."""
+"""Engines differ only in speed."""
 
 from __future__ import annotations
 

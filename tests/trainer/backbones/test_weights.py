@@ -1,4 +1,4 @@
-"""Where weights come from, and what is said when they can't be used."""
+"""The sources of weights, and the errors of unusable ones."""
 
 from __future__ import annotations
 

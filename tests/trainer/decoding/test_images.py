@@ -1,4 +1,4 @@
-"""What a user expects of an image file, whatever wrote it."""
+"""Image files of any origin look as a user expects."""
 
 from __future__ import annotations
 

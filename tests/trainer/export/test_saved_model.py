@@ -1,4 +1,4 @@
-"""Parity: the same bytes give the same probabilities on every way through the model."""
+"""Parity: the same bytes give the same probabilities in every use of the model."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def saved_model(transform_output, network, tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def expected(images, spec, network) -> np.ndarray:
-    """The Trainer's own network on pixels that the one definition gives."""
+    """The Trainer's own network on pixels from the one preprocessing."""
     backbone, head = network
     pixels = preprocess_images(tf.constant(images), spec)
     return np.asarray(probabilities(head(backbone(pixels, training=False))))
@@ -176,7 +176,7 @@ def test_serving_default_and_classify_take_examples(signatures, images, expected
 
 
 def test_tfma_sees_what_the_trainer_computed(saved_model, images, expected, tmp_path):
-    # By TFMA's own way through a SavedModel; the gate has a way of its own.
+    # Through TFMA's own loader. The gate has another one.
     spec = config_pb2.ModelSpec(
         signature_name=signature_names.SERVING_SIGNATURE,
         label_key=example_keys.CLASS_NAME_KEY,
@@ -419,7 +419,7 @@ def test_server_replays_the_warm_up_and_answers(
 
 
 def test_server_refuses_a_version_whose_warm_up_fails(saved_model, tmp_path):
-    """What makes the test above mean something: the requests are really sent."""
+    """The requests of the test above are really sent."""
     shutil.copytree(saved_model, tmp_path / "1")
     request = next(warmup_requests())
     request.inputs[signature_names.IMAGES_INPUT].string_val[0] = b"words"

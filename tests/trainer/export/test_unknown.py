@@ -1,4 +1,4 @@
-"""The threshold below which a model says `unknown`."""
+"""The threshold of the label `unknown`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heads as the config lists them, and heads that do not fit."""
+"""Heads of a config, and heads that don't fit."""
 
 from __future__ import annotations
 

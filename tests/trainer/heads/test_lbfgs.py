@@ -51,7 +51,7 @@ def test_optimum_is_found() -> None:
     point, values = _solve(lambda gradient: gradient)
     assert _bowl(point)[0] < 1e-5
     np.testing.assert_allclose(point, _OPTIMUM, atol=0.05)
-    # Steepest descent, to that value, takes thousands.
+    # Steepest descent needs thousands of steps for that value.
     assert len(values) < 200
 
 

@@ -50,7 +50,7 @@ def test_penalty_is_chosen_on_eval() -> None:
 
 
 def test_the_path_does_not_change_the_solution() -> None:
-    """What a penalty gives does not depend on those before it, nor on the run."""
+    """The solution of a penalty depends neither on earlier ones nor on the run."""
     train, evaluation = _blobs(150, 200, 1), _blobs(300, 200, 2)
     alone = fit_logistic_regression(
         train, evaluation, penalties=[0.1], num_classes=3
@@ -67,7 +67,7 @@ def test_the_path_does_not_change_the_solution() -> None:
 
 
 def test_weights_of_classes_and_smoothing_change_the_objective() -> None:
-    """The solution has no slope in the objective as it is written down."""
+    """The gradient of the documented objective is zero at the solution."""
     x, y = _blobs(200, 20, 1)
     weights, smoothing, penalty = np.array([1.0, 2.0, 0.5]), 0.2, 0.05
     solution = fit_logistic_regression(

@@ -1,4 +1,4 @@
-"""Ridge regression finds the optimum of scikit-learn, and its scores mean something."""
+"""Ridge regression finds scikit-learn's optimum, and its scores are calibrated."""
 
 from __future__ import annotations
 

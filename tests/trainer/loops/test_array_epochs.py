@@ -1,4 +1,4 @@
-"""An epoch in one graph does what Keras's `fit` and `evaluate` do, only faster."""
+"""An epoch in one graph gives the results of Keras's `fit` and `evaluate`."""
 
 from __future__ import annotations
 

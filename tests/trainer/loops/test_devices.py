@@ -1,4 +1,4 @@
-"""Number formats and several devices change how training runs, not what comes of it."""
+"""Number formats and several devices don't change the result of training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ROOT = Path(__file__).resolve().parents[3]
     ],
 )
 def test_policy(choice: str, capabilities: list[tuple[int, int]], policy: str) -> None:
-    """The slowest GPU decides, and without any there is nothing to gain."""
+    """The slowest GPU decides. Without a GPU, mixed precision is off."""
     assert choose_policy(choice, capabilities) == policy
 
 

@@ -1,4 +1,4 @@
-"""What a config gets wrong about its network is told before the first image is read."""
+"""Mistakes about the network are reported before the first image is read."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_weights_are_looked_for_at_once(
 
 
 def test_what_fits_passes_and_leaves_no_trace() -> None:
-    """Layers that have no name of their own are numbered as if it had not been."""
+    """The check does not change the numbers in the names of layers."""
     head = TypeAdapter(tuple[HeadLayer, ...]).validate_python(
         [_CONVOLUTION, {"type": "flatten"}]
     )

@@ -25,7 +25,7 @@ def _scalars(folder: Path) -> dict[tuple[str, int], float]:
 
 def test_two_phases_follow_one_another(tmp_path: Path) -> None:
     events = EventFiles(str(tmp_path))
-    # A resumed phase tells all its epochs at once; then one after the other.
+    # A resumed phase reports all its epochs at once, then one by one.
     events("frozen", {"loss": [3.0, 2.0], "eval_loss": [4.0, 3.0]})
     events("fine_tune", {"loss": [1.0], "eval_loss": [2.5]})
     events("fine_tune", {"loss": [1.0, 0.5], "eval_loss": [2.5, 2.0]})

@@ -1,4 +1,4 @@
-"""The optimizers do what Keras's do, part by part at the part's own rate."""
+"""The optimizers equal those of Keras, with a learning rate per part."""
 
 from __future__ import annotations
 
@@ -124,5 +124,5 @@ def test_a_part_has_a_rate_of_its_own() -> None:
         np.abs(variable.numpy() - value).mean()
         for variable, value in zip(weights, before, strict=True)
     ]
-    # Adam's first step is as long as the rate.
+    # The length of Adam's first step is the rate.
     assert moved == pytest.approx([_RATE, 0.1 * _RATE], rel=1e-3)

@@ -1,4 +1,4 @@
-"""Training learns, resumes exactly, stops on NaN, and keeps frozen what is frozen."""
+"""Training learns, resumes exactly, stops on NaN, and keeps frozen layers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_head_learns(head: tuple[object, ...], output: str, num_classes: int) ->
 
 
 def _kill_after(epoch: int, phase: str = "head") -> OnEpoch:
-    """End the run when an epoch is trained and not yet saved."""
+    """End the run after an epoch is trained, before it is saved."""
 
     def on_epoch(name: str, history: dict[str, list[float]]) -> None:
         if name == phase and len(history["loss"]) == epoch:
@@ -141,7 +141,7 @@ def test_checkpoint_of_another_run_is_ignored(tmp_path: Path) -> None:
 
 
 def test_best_epoch_is_returned() -> None:
-    """A rate that ruins the head: the least eval loss is what comes back."""
+    """With a rate that is too high, the weights of the least eval loss are restored."""
     evaluation = _blobs(60, 3, 2)
     fitted = fit_head(
         _blobs(60, 3, 1),
@@ -254,7 +254,7 @@ def test_the_last_good_weights_lie_where_the_message_says(tmp_path: Path) -> Non
 
     with pytest.raises(KeyboardInterrupt):
         fit(1.0, stop_in_the_fourth)
-    # It goes on with the fourth epoch, on images that are broken by now.
+    # It goes on with the fourth epoch, and the images are broken now.
     with pytest.raises(TrainingError, match=r"\(epoch 4\) of head") as caught:
         fit(1e30)
     path = Path(str(caught.value).rpartition("checkpoint is ")[2])
@@ -375,7 +375,7 @@ _FINE_TUNE = TrainingConfig(
 
 
 def test_frozen_backbone_stays_and_named_blocks_alone_move() -> None:
-    """BatchNormalization's statistics stay put even in an unfrozen block."""
+    """BatchNormalization's statistics don't change, even in an unfrozen block."""
     frozen = TrainingConfig(strategy="frozen", epochs=2, batch_size=16)
     assert not _changed(_tiny_backbone(), _fit_stripes(frozen)[1])
     fitted, backbone = _fit_stripes(_FINE_TUNE)
@@ -407,7 +407,7 @@ def test_killed_fine_tuning_with_augmentation_resumes_exactly(tmp_path: Path) ->
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_learns_in_float32_weights(policy: str) -> None:
-    """EMA and discriminative rates get along with float16's scaling of the loss."""
+    """EMA and rates per block work with float16's loss scaling."""
     training = _FINE_TUNE.model_copy(update={"ema_momentum": 0.5})
     with dtype_policy(policy):
         fitted, backbone = _fit_stripes(training)

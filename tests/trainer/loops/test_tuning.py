@@ -1,4 +1,4 @@
-"""The search finds a better head than the config's, repeats, and goes on."""
+"""The search finds a better head than the config's, and can be continued."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from graft.trainer.loops.tuning import (
 
 
 def _rings(num_examples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Make one class inside of the other: nothing for a linear head."""
+    """Make one class around the other, which a linear head can't separate."""
     rng = np.random.default_rng(seed)
     labels = np.arange(num_examples) % 2
     angle = rng.uniform(0, 2 * np.pi, num_examples)
@@ -50,7 +50,7 @@ def test_search_beats_the_config_and_goes_on(tmp_path: Path) -> None:
     before = problem.fit(None)
     study = open_study(storage, "rings", seed=1)
     search(study, problem, num_trials=6)
-    # As a kill would leave it: a trial that never ended.
+    # A trial that never ended, as after a kill.
     study.ask()
     again = open_study(storage, "rings", seed=1)
     search(again, problem, num_trials=8)

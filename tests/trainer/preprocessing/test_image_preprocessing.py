@@ -1,4 +1,4 @@
-"""Decode, resize, normalise: the numbers, and the fingerprint of their graph."""
+"""Decoding, resizing and normalisation: values, and the graph's fingerprint."""
 
 from __future__ import annotations
 

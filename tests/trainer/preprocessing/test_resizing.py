@@ -1,4 +1,4 @@
-"""Resizing: what TensorFlow's own function gives, whichever way it is computed."""
+"""Resizing gives the values of TensorFlow's own function."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def compiled():
 
 
 def without_hashes(text):
-    """Hide what changes with every line of code: fingerprints, TFX's version."""
+    """Hide values that change with the code: fingerprints, TFX's version."""
     return re.sub("[0-9a-f]{64}", "<hash>", text)
 
 
@@ -166,7 +166,7 @@ def test_ids_of_custom_types_lead_to_their_classes(compiled):
 
 
 def test_dashboard_shows_report_numbers_and_confusion_matrix(compiled):
-    """By the types of outputs: Kubeflow's dashboard looks at nothing else."""
+    """By the types of outputs, because Kubeflow's dashboard uses only these."""
     spec = compiled["cpu"].pipeline_spec
     shown = {
         f"{name}.{key}": output["artifactType"]["schemaTitle"]

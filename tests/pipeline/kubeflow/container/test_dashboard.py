@@ -1,4 +1,4 @@
-"""What the dashboard is given, against the SDK's own artifacts."""
+"""The dashboard's metadata, compared with the SDK's own artifacts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The launcher's JSON, as the backend's source makes it, and what TFX sees of it."""
+"""The launcher's JSON, from the backend's source, and its form for TFX."""
 
 from __future__ import annotations
 

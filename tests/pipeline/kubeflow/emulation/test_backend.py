@@ -189,7 +189,7 @@ def test_second_run_is_answered_from_the_cache(write_pipeline, backend):
     steps["A"][2]["container"]["image"] = "graft:2"
     assert states(cluster.run(write_pipeline(steps)))["A"] == "SUCCEEDED"
     steps["A"][0]["cachingOptions"] = {}
-    # A new artifact of the same content is another id, and so another key downstream.
+    # A new artifact of the same content has another id, so later keys differ.
     steps["B"][0]["cachingOptions"] = {"enableCache": True}
     assert states(cluster.run(write_pipeline(steps))) == {
         "A": "SUCCEEDED",

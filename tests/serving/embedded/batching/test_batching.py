@@ -1,4 +1,4 @@
-"""Dynamic batching over a real SavedModel: what runs together, what is refused."""
+"""Dynamic batching over a real SavedModel: merged and refused requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def model(model_versions):
 
 
 class Watched:
-    """A SavedModel that notes the size of each batch, and can be held up."""
+    """A SavedModel that records the size of each batch, and can be delayed."""
 
     def __init__(self, model):
         self._model = model

@@ -1,4 +1,4 @@
-"""From gRPC's statuses to HTTP's."""
+"""HTTP statuses of gRPC statuses."""
 
 from __future__ import annotations
 

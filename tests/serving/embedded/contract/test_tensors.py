@@ -1,4 +1,4 @@
-"""Tensors, type by type: what goes out in typed fields comes back the same."""
+"""Tensors of each type are equal after a round trip through typed fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which folders are versions, and which of them a policy chooses."""
+"""Version folders, and the choice of a version policy."""
 
 from __future__ import annotations
 

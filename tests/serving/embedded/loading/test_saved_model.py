@@ -1,4 +1,4 @@
-"""How a SavedModel is prepared: on which thread, and how often it is rewritten."""
+"""The preparation of a SavedModel: its thread, and the number of rewrites."""
 
 from __future__ import annotations
 
