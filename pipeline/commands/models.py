@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +17,9 @@ from graft.pipeline.commands.options import (
     seen_production,
 )
 from graft.serving.model_store import DEFAULT_FOLDER
+
+if TYPE_CHECKING:
+    from graft.components.publishing.versions import Version
 
 
 def models(
@@ -48,7 +52,6 @@ def models(
     another version is put into production meanwhile, nothing is done: exit status 4.
     """
     from graft.components.publishing import store
-    from graft.components.publishing.audit import read_audit
     from graft.components.publishing.labels import read_labels
     from graft.components.publishing.production import served_version
     from graft.components.publishing.versions import find_damage, list_versions
@@ -58,34 +61,14 @@ def models(
         seen = seen_production(folder, if_served)
         store.promote(folder, promote, seen=seen, reason=reason)
     if log:
-        for line in read_audit(folder):
-            entry = (
-                f"{line['time']}  {line['user']}  {line['action']} {line['version']}"
-            )
-            typer.echo(entry + (f": {line['reason']}" if "reason" in line else ""))
+        _print_log(folder)
         return
     served = served_version(folder)
     labels = read_labels(folder)
     num_damaged = 0
     for version in list_versions(folder):
-        manifest = version.manifest
-        metrics = manifest.get("metrics", {})
-        facts = [
-            str(version.number),
-            str(manifest.get("published_at", "no manifest")),
-            *(
-                f"{name.replace('_', ' ')} {metrics[name]:.4f}"
-                for name in ("accuracy", "balanced_accuracy")
-                if metrics.get(name) is not None
-            ),
-            ", ".join(name for name, n in labels.items() if n == version.number),
-        ]
-        if served is not None and version.number == served.number:
-            facts.append("served")
-        if manifest.get("rollback"):
-            facts.append(f"rolled back to {manifest['rollback']['to_version']}")
-        if manifest.get("forced"):
-            facts.append(f"forced: {manifest['forced']['reason']}")
+        is_served = served is not None and version.number == served.number
+        facts = _facts_of(version, labels, is_served=is_served)
         if verify:
             damage = find_damage(version)
             num_damaged += bool(damage)
@@ -96,3 +79,37 @@ def models(
             f"Damaged: {counted(num_damaged, 'version')}, whose files don't match the "
             "manifest. `graft rollback` serves an earlier version."
         )
+
+
+def _print_log(folder: str) -> None:
+    """Print the audit log, oldest line first."""
+    from graft.components.publishing.audit import read_audit
+
+    for line in read_audit(folder):
+        entry = f"{line['time']}  {line['user']}  {line['action']} {line['version']}"
+        typer.echo(entry + (f": {line['reason']}" if "reason" in line else ""))
+
+
+def _facts_of(
+    version: Version, labels: Mapping[str, int], *, is_served: bool
+) -> list[str]:
+    """Return what the list shows of a version; an empty text for a missing fact."""
+    manifest = version.manifest
+    metrics = manifest.get("metrics", {})
+    facts = [
+        str(version.number),
+        str(manifest.get("published_at", "no manifest")),
+        *(
+            f"{name.replace('_', ' ')} {metrics[name]:.4f}"
+            for name in ("accuracy", "balanced_accuracy")
+            if metrics.get(name) is not None
+        ),
+        ", ".join(name for name, n in labels.items() if n == version.number),
+    ]
+    if is_served:
+        facts.append("served")
+    if manifest.get("rollback"):
+        facts.append(f"rolled back to {manifest['rollback']['to_version']}")
+    if manifest.get("forced"):
+        facts.append(f"forced: {manifest['forced']['reason']}")
+    return facts

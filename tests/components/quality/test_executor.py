@@ -129,9 +129,8 @@ def test_warnings_change_nothing(check: Check) -> None:
     result, profile, kept = check()
     assert findings(result) == FOUND
     assert result["dropped"] == []
-    assert (
-        kept == []
-    )  # Nothing is copied, because the trainer reads the original examples.
+    # Nothing is copied, because the trainer reads the original examples.
+    assert kept == []
     pictures = [
         finding["picture"] for each in result["checks"] for finding in each["findings"]
     ]
