@@ -13,7 +13,7 @@ from graft.components.ingestion.layout_answers import FolderLayout, SplitFolders
 from graft.components.ingestion.source import Listing, class_name_of, some_of
 from graft.components.ingestion.split_tables import read_split_tables
 from graft.components.ingestion.splitting import splits_of_roles
-from graft.contract.counts import counted
+from graft.contract.counts import agree, counted
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS
 from graft.storage.image_folder import kinds_of_ignored
@@ -255,8 +255,9 @@ def _warn_of_outside(listing: Listing, outside: Counter[str]) -> None:
 def _warn_of_nested(listing: Listing, classes: set[str]) -> None:
     if classes:
         listing.warnings.append(
-            f"The classes {some_of(sorted(classes))} hold folders. The images in them "
-            "count as images of the class."
+            f"{agree(len(classes), 'The class', 'The classes')} "
+            f"{some_of(sorted(classes))} {agree(len(classes), 'holds', 'hold')} "
+            "folders. The images in them count as images of the class."
         )
 
 
@@ -290,8 +291,8 @@ def _note_empty_classes(listing: Listing, tree: Tree, classes: dict[str, str]) -
     listing.empty_classes = sorted(set(listing.empty_classes))
     if aside:
         listing.warnings.append(
-            f"The folders {some_of(aside)} hold no image and are not classes. They are "
-            "left aside."
+            f"Left aside: {counted(len(aside), 'folder')} without images, not called "
+            f"like a class ({some_of(aside)})."
         )
 
 

@@ -18,7 +18,7 @@ from typing import IO, Any, NamedTuple
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.labels import shown
 from graft.components.ingestion.source import some_of
-from graft.contract.counts import counted
+from graft.contract.counts import agree, counted
 from graft.contract.errors import DataError
 from graft.storage import files
 
@@ -172,7 +172,7 @@ def _csv_header(lines: _Lines, path: str, config: DataConfig) -> tuple[list[str]
             f"{delimiter.join(known)!r}."
         )
     hint = f" (delimiter {delimiter!r})" if delimiter != "," else ""
-    _require_columns(names, path, config, hint)
+    _require_columns(names, where, config, hint)
     raise AssertionError("one of the columns is missing")
 
 
@@ -227,7 +227,7 @@ def _json_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:
             )
         keys = tuple(row)
         if keys not in checked:
-            _require_columns(keys, f"{path}, line {lines.number}", config)
+            _require_columns(keys, where, config)
             _require_distinct(keys, where, config)
             checked.add(keys)
         yield Row(lines.number, row)
@@ -259,7 +259,8 @@ def _require_columns(
         if (match := difflib.get_close_matches(name, found, n=1))
     ]
     raise DataError(
-        f"{where!r} lacks the columns {some_of(missing)}. "
+        f"{where} lacks {agree(len(missing), 'the column', 'the columns')} "
+        f"{some_of(missing)}. "
         f"Received: columns {[*found]!r}{hint}.{''.join(hints)} Add them, or name "
         "yours by `path_column` and `label_column`."
     )

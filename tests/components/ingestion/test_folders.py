@@ -225,7 +225,8 @@ def test_a_class_folder_without_images_says_what_it_holds(tmp_path: Path) -> Non
     names = [f"{c}/{i}.jpg" for c in ("cat", "dog") for i in "123"]
     root = _write(tmp_path, [*names, "emu/._1.jpg", "emu/a.txt", "annotations/1.xml"])
     listing = _list(root)
-    assert any("'annotations' hold no image" in text for text in listing.warnings)
+    left = "1 folder without images, not called like a class ('annotations')"
+    assert any(left in text for text in listing.warnings)
     message = r"Received: 'emu \(0\)'\. The folder 'emu' holds only 1 \.txt, 1 of macOS"
     with pytest.raises(DataError, match=message):
         select_classes(listing, DataConfig(path=str(root)))
@@ -240,3 +241,40 @@ def test_a_pattern_that_finds_no_class_leaves_the_file_aside(tmp_path: Path) -> 
     }
     assert {ref.source for ref in listing.refs} == {"pets"}
     assert any("2 files that `class_pattern`" in text for text in listing.warnings)
+
+
+def test_a_pattern_beside_split_folders_reads_these_alone(tmp_path: Path) -> None:
+    names = ["a/cat_1.jpg", "a/dog_2.jpg", "b/cat_3.jpg", "c/cat_4.jpg", "cat_5.jpg"]
+    listing = _list(
+        _write(tmp_path, names),
+        class_pattern=r"(?P<class>.+)_\d+",
+        split_folders={"train": "a", "test": "b"},
+    )
+    assert _found(listing) == {
+        "a/cat_1.jpg": ("cat", ("train", "eval")),
+        "a/dog_2.jpg": ("dog", ("train", "eval")),
+        "b/cat_3.jpg": ("cat", ("test",)),
+    }
+    assert any("Left aside: 2 files" in text for text in listing.warnings)
+
+
+def test_a_pattern_may_find_a_split_or_none(tmp_path: Path) -> None:
+    pattern = r"(?P<class>[a-z]+)(-(?P<split>[a-z]+))?_\d+"
+    names = ["cat-train_1.jpg", "cat-test_2.jpg", "dog_3.jpg"]
+    assert _found(_list(_write(tmp_path, names), class_pattern=pattern)) == {
+        "cat-train_1.jpg": ("cat", ("train", "eval")),
+        "cat-test_2.jpg": ("cat", ("test",)),
+        "dog_3.jpg": ("dog", ALL),
+    }
+    _write(tmp_path, ["cat-spring_4.jpg"])
+    with pytest.raises(DataError, match=r"such as train.*'spring' of 'cat-spring_4\.j"):
+        _list(tmp_path, class_pattern=pattern)
+
+
+def test_which_empty_folders_are_empty_classes(tmp_path: Path) -> None:
+    _write(tmp_path, ["cat/1.jpg", "dog/2.jpg", "labels/1.txt"])
+    for name in ("docs", "emu", "cat/nothing"):
+        (tmp_path / name).mkdir()
+    listing = _list(tmp_path)
+    assert listing.empty_classes == ["docs", "emu"]
+    assert any("('labels')" in text for text in listing.warnings)

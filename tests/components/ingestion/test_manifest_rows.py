@@ -39,7 +39,7 @@ BAD_CSV = {
     "no lines": (HEADER, "names no images. Add lines"),
     "other columns": (
         "path,lable\na.png,cat\n",
-        "lacks the columns 'label'. Received: columns ['path', 'lable']. "
+        "lacks the column 'label'. Received: columns ['path', 'lable']. "
         "Did you mean 'lable'? Add them",
     ),
     "other columns by semicolons": (
@@ -150,7 +150,7 @@ BAD_JSON = {
     "an array of objects": ("[\n" + FIRST + "]\n", "line 1: not valid JSON"),
     "two objects": (FIRST.strip() + FIRST, "line 1: not valid JSON: Extra data"),
     "deep": ("[" * 100_000, "line 1: not valid JSON"),
-    "no label": ('{"path": "a.png"}\n', "line 1' lacks the columns 'label'"),
+    "no label": ('{"path": "a.png"}\n', "line 1 lacks the column 'label'"),
     "no lines": ("\n\n", "names no images"),
     "list": (
         FIRST + _line('["cat", "dog"]'),
