@@ -46,11 +46,16 @@ def kinds_of_ignored(tree: Tree) -> Counter[str]:
     """Return the number of ignored files of a tree by kind."""
     kinds: Counter[str] = Counter()
     for name, number in tree.ignored.items():
-        last = name.rstrip("/").rpartition("/")[2]
-        kind = left_aside.kind_of_path(last, is_folder=name.endswith("/"))
-        # A folder of another name was ignored because of its marker.
-        kinds[kind or left_aside.OUTPUT] += number
+        kinds[kind_of_ignored(name)] += number
     return kinds
+
+
+def kind_of_ignored(name: str) -> str:
+    """Return the kind of a name in `Tree.ignored`."""
+    last = name.rstrip("/").rpartition("/")[2]
+    kind = left_aside.kind_of_path(last, is_folder=name.endswith("/"))
+    # A folder of another name was ignored because of its marker.
+    return kind or left_aside.OUTPUT
 
 
 def _is_ignored(name: str, is_folder: bool) -> bool:

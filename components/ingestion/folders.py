@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter, defaultdict
@@ -16,7 +17,7 @@ from graft.components.ingestion.splitting import splits_of_roles
 from graft.contract.counts import agree, counted
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS
-from graft.storage.image_folder import kinds_of_ignored
+from graft.storage.image_folder import kind_of_ignored, kinds_of_ignored
 from graft.storage.left_aside import describe, kind_of_file
 from graft.storage.listing import FileEntry, Tree
 
@@ -271,12 +272,15 @@ def _note_empty_classes(listing: Listing, tree: Tree, classes: dict[str, str]) -
     """
     found = {ref.class_name for ref in listing.refs}
     files: dict[str, Counter[str]] = defaultdict(Counter)
-    for name, number in (*((e.name, 1) for e in tree.files), *tree.ignored.items()):
+    kinds = itertools.chain(
+        ((entry.name, kind_of_file(entry.parts[-1]), 1) for entry in tree.files),
+        ((name, kind_of_ignored(name), n) for name, n in tree.ignored.items()),
+    )
+    for name, kind, number in kinds:
         parts = name.split("/")
         for depth in range(1, len(parts)):
-            if (folder := "/".join(parts[:depth])) in classes:
-                kind = kind_of_file(parts[-1]) if not name.endswith("/") else None
-                files[folder][kind or "others"] += number
+            if kind and (folder := "/".join(parts[:depth])) in classes:
+                files[folder][kind] += number
     aside = []
     for folder, text in classes.items():
         class_name = class_name_of(text, f"the folder {folder!r}")

@@ -278,3 +278,26 @@ def test_which_empty_folders_are_empty_classes(tmp_path: Path) -> None:
     listing = _list(tmp_path)
     assert listing.empty_classes == ["docs", "emu"]
     assert any("('labels')" in text for text in listing.warnings)
+
+
+def test_an_ignored_folder_is_told_by_its_kind(tmp_path: Path) -> None:
+    _write(tmp_path, ["cat/1.jpg", "dog/2.jpg", "emu/@eaDir/1.jpg", "emu/@eaDir/2"])
+    assert _list(tmp_path).empty_notes == [
+        "The folder 'emu' holds only 2 of a storage device."
+    ]
+
+
+def test_only_the_folders_of_a_split_are_its_classes(tmp_path: Path) -> None:
+    names = [f"{s}/{c}/1.jpg" for s in ("train", "test") for c in ("cat", "dog")]
+    _write(tmp_path, names)
+    (tmp_path / "train" / "cat" / "nothing").mkdir()
+    (tmp_path / "test" / "emu").mkdir()
+    assert _list(tmp_path).empty_classes == ["emu"]
+
+
+def test_a_pattern_that_matches_nothing_says_what_it_must_match(tmp_path: Path) -> None:
+    _write(tmp_path, ["a/1.jpg", "b/2.jpg"])
+    with pytest.raises(DataError, match="must match the whole path of an image"):
+        _list(tmp_path, class_pattern="x/(?P<class>.+)")
+    with pytest.raises(DataError, match="name of an image, without its extension"):
+        _list(tmp_path, class_pattern="(?P<class>x)")

@@ -114,6 +114,8 @@ def test_two_spellings_of_one_class_are_told(
 
 def test_one_spelling_of_a_class_is_nothing_to_tell(tmp_path: Path) -> None:
     assert _list(tmp_path, {NFD: 3, " dog": 3}).warnings == []
+    listing = _list(tmp_path, {"cat": 3, "dog": 3}, similar_class_names="fail")
+    assert len(listing.refs) == 6
 
 
 def test_the_more_frequent_name_wins_and_a_tie_is_decided_by_the_names(
