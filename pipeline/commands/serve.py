@@ -20,6 +20,8 @@ from graft.pipeline.commands.options import (
 from graft.serving.model_store import DEFAULT_FOLDER
 
 BINARY = "tensorflow_model_server"
+LOOPBACK = "127.0.0.1"
+ALL_ADDRESSES = ("0.0.0.0", "::", "[::]")  # noqa: S104 - compared, not listened on
 
 
 class Engine(str, enum.Enum):
@@ -41,10 +43,16 @@ def serve(
     *,
     engine: Annotated[
         Engine,
-        typer.Option(help=f"auto: {BINARY} if it is on the PATH, else embedded."),
+        typer.Option(
+            help=f"auto: {BINARY} if it is on the PATH and --host is 0.0.0.0, else "
+            "embedded."
+        ),
     ] = Engine.AUTO,
     model_dir: ModelDirOption = DEFAULT_FOLDER,
     model: ModelOption = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0: all of this machine.")
+    ] = LOOPBACK,
     port: Annotated[int, typer.Option(help="TCP port of gRPC; 0 for none.")] = 8500,
     rest_port: Annotated[
         int, typer.Option(help="TCP port of REST; 0 for none.")
@@ -54,17 +62,24 @@ def serve(
 
     TensorFlow Serving's binary and the embedded server read the same folder and answer
     the same requests. SIGTERM ends both; the embedded server first answers the requests
-    in flight.
+    in flight. The binary has no flag for its address and listens on all.
     """
     has_model_flags = _has_model_flags(flags or [])
     command = serve_command(
         engine=engine,
         base_path=None if has_model_flags else find_model_folder(model_dir, model),
+        host=host,
         port=port,
         rest_port=rest_port,
         flags=flags or [],
     )
+    addresses = [
+        f"{name} on {host}:{number}"
+        for name, number in (("gRPC", port), ("REST", rest_port))
+        if number
+    ]
     sys.stderr.write(f"graft: {' '.join(command)}\n")
+    sys.stderr.write(f"graft: serving {' and '.join(addresses)}\n")
     sys.stderr.flush()
     # Replace this process, so that signals and the exit status are the server's.
     os.execv(command[0], command)  # noqa: S606 - no shell, and our own path
@@ -74,6 +89,7 @@ def serve_command(
     *,
     engine: Engine,
     base_path: Path | None,
+    host: str,
     port: int,
     rest_port: int,
     flags: list[str],
@@ -83,12 +99,14 @@ def serve_command(
     Args:
         engine: Which server program to start.
         base_path: Folder of the model, named after it; None if `flags` name models.
+        host: Address to listen on.
         port: TCP port of gRPC.
         rest_port: TCP port of REST.
         flags: Further flags; they come last, so they take precedence.
 
     Raises:
-        UserError: The binary was requested and is not on the PATH.
+        UserError: The binary was requested and is not on the PATH, or would listen
+            on more addresses than `host`.
     """
     binary = shutil.which(BINARY)
     if engine is Engine.BINARY and binary is None:
@@ -96,8 +114,15 @@ def serve_command(
             f"{BINARY} isn't on the PATH. Install TensorFlow Serving, or use "
             "`--engine embedded`, which answers the same requests."
         )
-    if engine is Engine.EMBEDDED or binary is None:
-        command = [sys.executable, "-m", "graft.serving.embedded"]
+    is_open = host in ALL_ADDRESSES
+    if engine is Engine.BINARY and not is_open:
+        raise UserError(
+            f"`--host` must be 0.0.0.0 with `--engine binary`: {BINARY} always listens "
+            "on all addresses. Add `--host 0.0.0.0`, or use `--engine embedded`. "
+            f"Received: {host!r}"
+        )
+    if engine is Engine.EMBEDDED or binary is None or not is_open:
+        command = [sys.executable, "-m", "graft.serving.embedded", f"--host={host}"]
     else:
         command = [binary]
     command += [f"--port={port}", f"--rest_api_port={rest_port}"]

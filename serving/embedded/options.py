@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,26 @@ class Options:
     inter_op_parallelism: int = 0
     host: str = "0.0.0.0"  # noqa: S104 - the binary listens on all addresses, too
     """Address to listen on; the binary has no such flag."""
+    enable_reload_config: bool | None = None
+    """Whether gRPC clients may replace the list of models; None: only if the server
+    can't be reached from other machines. The binary has no such flag and allows it."""
+
+    @property
+    def allows_reload(self) -> bool:
+        """Whether gRPC clients may replace the list of models."""
+        if self.enable_reload_config is not None:
+            return self.enable_reload_config
+        return not self.port or is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a server that listens on a host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def parse_flags(arguments: Sequence[str]) -> tuple[Options, list[str]]:
@@ -110,6 +131,7 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Options, list[str]]:
         intra_op_parallelism=flags.tensorflow_intra_op_parallelism or parallelism,
         inter_op_parallelism=flags.tensorflow_inter_op_parallelism or parallelism,
         host=flags.host,
+        enable_reload_config=flags.enable_reload_config,
     )
     return options, unknown
 
@@ -154,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     add("tensorflow_intra_op_parallelism", int, 0)
     add("tensorflow_inter_op_parallelism", int, 0)
     add("host", str, "0.0.0.0")  # noqa: S104 - as the binary does
+    add("enable_reload_config", _boolean, None)
     return parser
 
 

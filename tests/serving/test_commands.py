@@ -130,7 +130,7 @@ def test_a_mistake_is_one_message(arguments, message):
     assert "Traceback" not in done.stderr
 
 
-def test_serve_prefers_the_binary_on_the_path(tmp_path, publish):
+def test_serve_prefers_the_binary_on_the_path_that_listens_on_all(tmp_path, publish):
     publish(tmp_path / "serving" / "graft", 1)
     binary = tmp_path / "bin" / "tensorflow_model_server"
     binary.parent.mkdir()
@@ -139,13 +139,37 @@ def test_serve_prefers_the_binary_on_the_path(tmp_path, publish):
     base_path = tmp_path / "serving" / "graft"
     done = graft(
         *("serve", "--model-dir", tmp_path / "serving", "--rest-port", "0"),
-        *("--", "--enable_batching"),
+        *("--host", "0.0.0.0", "--", "--enable_batching"),
         PATH=f"{binary.parent}:/bin",
     )
     assert done.stdout.strip() == (
         f"{binary} --port=8500 --rest_api_port=0 --model_name=graft "
         f"--model_base_path={base_path} --enable_batching"
     )
+
+
+def test_serve_listens_on_loopback_unless_told(monkeypatch):
+    from graft.contract.errors import UserError
+    from graft.pipeline.commands import serve as command
+    from graft.serving.embedded.options import is_loopback
+
+    def start(engine, host=command.LOOPBACK):
+        return command.serve_command(
+            engine=engine, base_path=None, host=host, port=1, rest_port=2, flags=[]
+        )
+
+    monkeypatch.setattr(command.shutil, "which", lambda name: f"/bin/{name}")
+    assert is_loopback(command.LOOPBACK)
+    for engine in (command.Engine.AUTO, command.Engine.EMBEDDED):
+        assert "--host=127.0.0.1" in start(engine)
+    assert start(command.Engine.AUTO, "0.0.0.0")[0] == f"/bin/{command.BINARY}"
+    with pytest.raises(UserError, match="always listens on all addresses"):
+        start(command.Engine.BINARY)
+
+
+def test_serve_says_where_it_listens():
+    done = graft("serve", "--port", "0", "--", "--model_base_path=relative")
+    assert "graft: serving REST on 127.0.0.1:8501\n" in done.stderr
 
 
 def test_load_test_reports(server, photos, tmp_path):

@@ -74,6 +74,11 @@ def failed_precondition(message: str) -> StatusError:
     return StatusError(grpc.StatusCode.FAILED_PRECONDITION, message)
 
 
+def permission_denied(message: str) -> StatusError:
+    """Return a PERMISSION_DENIED."""
+    return StatusError(grpc.StatusCode.PERMISSION_DENIED, message)
+
+
 def not_found(message: str) -> StatusError:
     """Return a NOT_FOUND."""
     return StatusError(grpc.StatusCode.NOT_FOUND, message)

@@ -26,7 +26,12 @@ from tensorflow_serving.apis import (
 )
 
 from graft.serving.embedded.contract.servable import Caller
-from graft.serving.embedded.contract.status import StatusError, internal, invalid
+from graft.serving.embedded.contract.status import (
+    StatusError,
+    internal,
+    invalid,
+    permission_denied,
+)
 from graft.serving.embedded.options import Options
 from graft.serving.embedded.transport.core import Core
 
@@ -153,10 +158,12 @@ class ModelService:
 
     Args:
         core: Gives the models.
+        allows_reload: Whether clients may replace the list of models.
     """
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, *, allows_reload: bool) -> None:
         self._core = core
+        self._allows_reload = allows_reload
 
     def GetModelStatus(self, request: Any, context: Any) -> Any:
         """Return the states of a model's versions."""
@@ -166,6 +173,11 @@ class ModelService:
         """Replace the list of models."""
         response = model_management_pb2.ReloadConfigResponse()
         try:
+            if not self._allows_reload:
+                raise permission_denied(
+                    "HandleReloadConfigRequest is off. Start the server with "
+                    "--enable_reload_config, or let it listen on loopback only."
+                )
             if request.config.WhichOneof("config") != "model_config_list":
                 raise invalid(
                     "ServerModelConfig type not supported by HandleReloadConfig."
@@ -229,7 +241,9 @@ def build_server(core: Core, options: Options, pool: ThreadPoolExecutor) -> Any:
     server.add_generic_rpc_handlers(
         (
             _handlers(PredictionService(core), PREDICTION_REQUESTS),
-            _handlers(ModelService(core), MODEL_REQUESTS),
+            _handlers(
+                ModelService(core, allows_reload=options.allows_reload), MODEL_REQUESTS
+            ),
         )
     )
     if options.enable_grpc_healthcheck_service:

@@ -38,6 +38,26 @@ def test_defaults_are_those_of_the_binary():
     assert unknown == []
 
 
+@pytest.mark.parametrize(
+    ("flags", "is_allowed"),
+    [
+        ((), False),
+        (("--host=::",), False),
+        (("--host=server.example",), False),
+        (("--host=localhost",), True),
+        (("--host=127.0.0.1",), True),
+        (("--host=[::1]",), True),
+        (("--port=0", "--grpc_socket_path=/s"), True),
+        (("--enable_reload_config",), True),
+        (("--host=localhost", "--enable_reload_config=false"), False),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_a_reload_by_grpc_needs_loopback_or_its_flag(flags, is_allowed):
+    options, _ = parse_flags(["--model_base_path=/m", *flags])
+    assert options.allows_reload is is_allowed
+
+
 def test_what_is_unknown_is_handed_back():
     _, unknown = parse_flags(["--model_base_path=/m", "--xla_cpu_jit", "stray"])
     assert unknown == ["--xla_cpu_jit", "stray"]

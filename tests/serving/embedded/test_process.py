@@ -232,6 +232,26 @@ def test_a_unix_socket(base, colours, serve):
             assert client.predict([colours["blue"]])[0].class_name == "blue"
 
 
+@pytest.mark.parametrize("is_allowed", [False, True], ids=["default", "flag"])
+def test_a_reload_by_grpc_is_off_beyond_loopback(base, colours, serve, is_allowed):
+    from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
+
+    flags = ["--host=0.0.0.0", *["--enable_reload_config"] * is_allowed]
+    with serve(base, *flags) as server:
+        with grpc.insecure_channel(server.target) as channel:
+            stub = model_service_pb2_grpc.ModelServiceStub(channel)
+            request = model_management_pb2.ReloadConfigRequest()
+            request.config.model_config_list.config.add(
+                name="m", base_path="relative", model_platform="tensorflow"
+            )
+            with pytest.raises(grpc.RpcError) as caught:
+                stub.HandleReloadConfigRequest(request, timeout=20)
+        expected = "INVALID_ARGUMENT" if is_allowed else "PERMISSION_DENIED"
+        assert caught.value.code().name == expected
+        assert ("--enable_reload_config" in caught.value.details()) is not is_allowed
+        assert ask(server, colours["red"]) == "red"
+
+
 def test_many_threads_of_one_client(base, colours, serve):
     with serve(base, "--grpc_max_threads=64") as server:
         with PredictionClient(server.target, name="m") as client:
