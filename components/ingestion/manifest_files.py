@@ -27,10 +27,15 @@ class ManifestFiles:
     Args:
         folder: The manifest's folder.
         image_folder: See `DataConfig.image_folder`.
+
+    Raises:
+        DataError: There is no such folder of images.
     """
 
     def __init__(self, folder: str, image_folder: str | None = None) -> None:
         self._folder = join(folder, image_folder) if image_folder else folder
+        if image_folder:
+            _require_folder(self._folder, image_folder)
         self._names_by_stem: dict[str, dict[str, list[str]]] = {}
 
     def path_of(self, name: str, where: str) -> str:
@@ -79,6 +84,18 @@ class ManifestFiles:
                         stems[os.path.splitext(name)[0]].append(name)
             self._names_by_stem[folder] = stems
         return self._names_by_stem[folder]
+
+
+def _require_folder(path: str, image_folder: str) -> None:
+    foreign = _foreign(image_folder)
+    if not foreign and files.is_folder(path):
+        return
+    hint = hint_about(image_folder if foreign else path)
+    mend = hint or "It is looked for from the manifest's own folder."
+    raise DataError(
+        "`data.image_folder` must name an existing folder. "
+        f"Received: {image_folder!r}, that is {path!r}. {mend}"
+    )
 
 
 def _foreign(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,19 @@ def test_home_and_folders_without_images(
         find_images([str(folder / "texts")])
     with pytest.raises(FileNotFoundError, match=r"no image at .*Did you mean .*sub"):
         find_images([str(folder / "SUB")])
+
+
+def test_a_pipe_in_a_folder_is_left_aside(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    before = find_images([str(folder)])
+    assert folder / "pipe" not in before.paths
+    (folder / "pipe").unlink()
+    after = find_images([str(folder)])
+    assert before.paths == after.paths
+    assert before.left_aside.total() == after.left_aside.total() + 1
+
+
+def test_nothing_found_says_what_to_give(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(FileNotFoundError, match=r"1 \.txt\. Give image files, folders"):
+        find_images([str(tmp_path)])

@@ -51,3 +51,11 @@ def test_an_absolute_path_in_another_case(here: Path) -> None:
     assert hint_about(f"{here}/PHOTOS") == (
         f"Names are case-sensitive. Did you mean {str(here / 'Photos')!r}?"
     )
+
+
+def test_a_path_that_exists_gets_none(here: Path) -> None:
+    (here / "home" / "photos").mkdir(parents=True)
+    (here / r"a\b").touch()
+    (here / "a.txt").touch()
+    for path in ("~/photos", r"a\b", "a.txt", "'nowhere'", " nowhere "):
+        assert hint_about(path) == ""

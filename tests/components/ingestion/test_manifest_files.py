@@ -67,3 +67,23 @@ def test_remote_names_are_not_looked_up_locally() -> None:
     assert files.path_of("s3://other/a.jpg", "m") == "s3://other/a.jpg"
     with pytest.raises(DataError, match="path of Windows"):
         files.path_of("C:\\a.jpg", "m")
+
+
+@pytest.mark.parametrize(
+    ("image_folder", "message"),
+    [
+        ("subs", "Received: 'subs', that is '{}/subs'. It is looked for from the"),
+        ("a.jpg", "must name an existing folder. Received: 'a.jpg'"),
+        ("Sub", "Names are case-sensitive. Did you mean '{}/sub'?"),
+        (r"sub\x", "Write `/` between folders"),
+        (r"C:\photos", "This is a path of Windows. Under WSL"),
+        ("file:///photos", "Give a local path without `file://`: '/photos'."),
+        ("ftp://host/a", "Received: 'ftp://host/a'"),
+    ],
+)
+def test_an_image_folder_that_is_none(
+    folder: Path, image_folder: str, message: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        ManifestFiles(str(folder), image_folder)
+    assert message.format(folder) in str(caught.value)

@@ -193,3 +193,17 @@ def test_what_looks_alike_is_found_from_either_side(text: str) -> None:
         unicodedata.normalize("NFKC", text),
     ):
         assert _skeleton_of(changed) == _skeleton_of(changed.casefold())
+
+
+def test_merging_keeps_the_composed_name_of_one_class(tmp_path: Path) -> None:
+    composed = unicodedata.normalize("NFC", NFD)
+    labels = {NFD: 5, composed: 2, "dog ": 4, "dog": 1, "Dog": 1}
+    listing = _list(tmp_path, labels, similar_class_names="merge")
+    assert {ref.class_name for ref in listing.refs} == {composed, "dog"}
+
+
+def test_a_group_of_many_names_is_cut(tmp_path: Path) -> None:
+    labels = {"c" + "\u200b" * n + "at": 9 - n for n in range(8)}
+    (warning,) = _list(tmp_path, {**labels, "dog": 3}).warnings
+    assert warning.count("images)") == 5
+    assert "(5 images) and 3 more differ only in invisible characters" in warning
