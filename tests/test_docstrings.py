@@ -1,8 +1,7 @@
-"""Texts in the sources that an automatic rewrap has torn.
+"""Find texts in the sources that an automatic rewrap has torn.
 
-A line is torn if it ends in the middle of a sentence although the first word of the
-next line would have fitted with room to spare. The check covers docstrings, and
-messages that are put together from literals on several lines.
+A line is torn if it ends within a sentence, although the first word of the next line
+would fit. The check covers docstrings, and messages of literals on several lines.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""One epoch on stored features against one with the backbone in the loop.
+"""Compare an epoch on stored features with an epoch with the backbone in the loop.
 
     python tests/benchmarks/epoch_benchmark.py [--images 1000]
 
-Classic set-up 4: CIFAR-10, ResNet50 at 139x139 pixels, a convolutional head on its
-5x5x2048 features. Both sides in one run, stored features before and after the other, as
-a machine's speed changes; the weights are random, since time does not depend on them.
-An epoch is training on nine tenths and judging by the rest; the first one of each
-training, which traces graphs, does not count. The median epoch of each side is taken.
+The network is classic set-up 4: CIFAR-10, ResNet50 at 139x139 pixels, a convolutional
+head on its 5x5x2048 features. The weights are random, because time does not depend on
+them. Both sides run in one process. Stored features are measured before and after the
+other side, because a machine's speed changes. An epoch trains on nine tenths of the
+images and evaluates on the rest. The first epoch of each training traces graphs and
+does not count. The result of each side is its median epoch.
 """
 
 from __future__ import annotations

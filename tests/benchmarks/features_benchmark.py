@@ -1,15 +1,19 @@
-"""BottleneckFeatures against its engine alone, and against Keras; what a rerun costs.
+"""Compare BottleneckFeatures with its engine alone and with Keras; measure reruns.
 
     python tests/benchmarks/features_benchmark.py [speed] [rerun] [memory]
         [--images 2000] [--rerun-images 10000] [--memory-images 50000] [--rounds 3]
 
-EfficientNet-Lite0 at 224 pixels, batches of 32. `speed`: CIFAR-10 images and Santa's
-large photographs through the component, through the engine on tensors that are ready,
-and through `keras.Model.predict` over a `tf.data` pipeline; in turns, the best of the
-rounds. `rerun`: the component as a process of its own, on an empty store, on the same
-images again, and with a tenth of them new. `memory`: peak memory of such a process on
-so many CIFAR-10 images and on half of them. Ratios are of one run; CPU seconds stand
-beside wall time, for machines that do other things too.
+The backbone is EfficientNet-Lite0 at 224 pixels. The parts:
+
+`speed`    images per second on CIFAR-10 and on large photographs, of the component, of
+           the engine on ready tensors, and of `keras.Model.predict` over a `tf.data`
+           pipeline. They take turns. The best round counts.
+`rerun`    time of the component in its own process: with an empty store, with the same
+           images again, and with a tenth of them new.
+`memory`   peak memory of such a process, for all the images and for half of them.
+
+Ratios come from one run. CPU seconds are printed beside wall time, for machines that
+run other programs, too.
 """
 
 from __future__ import annotations

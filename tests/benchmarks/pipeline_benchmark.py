@@ -1,9 +1,10 @@
-"""The whole pipeline against the same work in the TFX example's way, in one run.
+"""Compare the whole pipeline with the same work in the style of TFX's example.
 
     python tests/benchmarks/pipeline_benchmark.py [--images 2000] [--epochs 3]
 
-CIFAR-10 images at 224 pixels, EfficientNet-Lite0. graft's run evaluates on a test
-split, gates, pushes and reports; the yardstick trains, and pushes without looking.
+Both use CIFAR-10 images at 224 pixels and EfficientNet-Lite0. graft also evaluates on a
+test split, applies the gate and writes a report. The TFX example pushes its model
+without a check.
 """
 
 from __future__ import annotations

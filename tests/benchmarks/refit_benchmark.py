@@ -1,12 +1,12 @@
-"""A retrain after one class more: what it costs against the first run.
+"""Compare a retrain with one more class with the first run.
 
     python tests/benchmarks/refit_benchmark.py [--images 5040] [--new 100]
 
-Nine classes of CIFAR-10, so many images in all, through the whole `graft run` with its
-default config; then a tenth class of so few images is added, and `graft run` again. The
-second run takes the old images' features from the store. It asks the model in
-production about the test images, too, which the first run had not. "Orchestration" is
-what is not inside a node: start of the process, imports, Beam, metadata, the summary.
+The first `graft run` has `--images` images of nine classes of CIFAR-10, with the
+default config. The second run has a tenth class of `--new` images, too. It reads the
+features of the old images from the store. It also runs the model in production on the
+test images, which the first run did not have. "Orchestration" is the time outside of
+nodes: start of the process, imports, Beam, metadata, the summary.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""The table of results: accuracy on real photographs, over three seeds each.
+"""Measure the table of results: accuracy on real photographs, with three seeds.
 
     python tests/benchmarks/results.py [--only santa cifar10_1000] [--cache FOLDER]
 
-Every row is a config of `pipeline/configs/`, trained by the functions that `graft run`
-calls: features come out of BottleneckFeatures' store, heads out of
-`graft.trainer.loops.training.fit_head`. A seed decides which images are held out or
-which are learnt from (`Row.hold_out`), and which of these are `eval`.
-Nothing is chosen on an image that is held out: recipes come from images that no seed
-holds out (docs/results.md), penalties from each seed's own training images.
+Each row is a config of `pipeline/configs/`. The functions of `graft run` train it:
+BottleneckFeatures' store gives the features, and
+`graft.trainer.loops.training.fit_head` fits the head. A seed decides which images are
+held out or trained on (`Row.hold_out`), and which of the latter are `eval`. Held-out
+images choose nothing: recipes come from images that no seed holds out
+(docs/results.md), penalties from each seed's own training images.
 
 The images come from the folder that GRAFT_TEST_DATA names (see tests/conftest.py).
 """

@@ -1,9 +1,8 @@
-"""The embedded server's figures, as ratios that one run on one machine gives.
+"""Measure the embedded server, as ratios within one run on one machine.
 
     python tests/benchmarks/server_figures.py VERSION photos/ --json figures.json
 
-Every figure stands beside the same model called in a process of its own, on the same
-bytes.
+Each figure is compared with the bare model in its own process, on the same images.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Tiny requests by the million: does the server's memory stay flat?
+"""Measure the server's memory over a million tiny requests.
 
     python tests/benchmarks/server_memory.py --requests 1000000
 
-The model answers with the length of each image's bytes: what is measured is the server,
+The model returns the length of each image's bytes, so that the server is measured and
 not the network.
 """
 

@@ -18,8 +18,8 @@ from typing import Any
 NAME = "benchmark"
 """Name of the served model."""
 
-# Runs in a process of its own: the model alone, called as the server's runner calls it.
-# It reads one command a line, and answers each with a line of JSON.
+# The bare model in its own process, called as the server's runner calls it. It reads
+# one command per line, and answers with a line of JSON.
 _IN_PROCESS = """
 import json, sys, time
 from concurrent.futures import ThreadPoolExecutor

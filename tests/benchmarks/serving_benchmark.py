@@ -1,9 +1,10 @@
-"""The embedded server against the bare model, over a real export, in one run.
+"""Compare the embedded server with the bare model, for a real export.
 
     python tests/benchmarks/serving_benchmark.py [--requests 1000000]
 
-EfficientNet-Lite0 with its ImageNet weights and a new head of two classes, photographs
-of cats and dogs. `--requests` adds so many tiny requests, and what they do to memory.
+The model is EfficientNet-Lite0 with its ImageNet weights and a new head of two classes.
+The images are photographs of cats and dogs. With `--requests`, the server's memory is
+measured over this number of tiny requests, too.
 """
 
 from __future__ import annotations

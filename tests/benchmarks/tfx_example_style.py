@@ -1,9 +1,9 @@
-"""The yardstick: transfer learning the way TFX's CIFAR-10 example does it.
+"""The reference: transfer learning in the style of TFX's CIFAR-10 example.
+
+    python tests/benchmarks/tfx_example_style.py DATA OUTPUT EPOCHS
 
 Transform materialises float32 pixels, and the frozen backbone runs over them in every
-epoch. Same images, same backbone and weights, same image size as the pipeline that is
-compared with it. It is run as a program: `python tfx_example_style.py DATA OUTPUT
-EPOCHS`.
+epoch. Images, backbone, weights and image size are those of graft's pipeline.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
-"""Carry out kubernetes/Dockerfile in a Debian root without any Docker engine.
+"""Execute kubernetes/Dockerfile in a Debian root, without a Docker engine.
 
     python tests/kubernetes/dockerfile_in_chroot.py BASE FOLDER [NAME=VALUE ...]
 
-`BASE` is a folder made by `debootstrap --variant=minbase trixie BASE`; each stage of
+`BASE` is a folder made by `debootstrap --variant=minbase trixie BASE`. Each stage of
 the Dockerfile becomes a folder below `FOLDER`, the last one `FOLDER/final`.
-`NAME=VALUE` stands for --build-arg. Needs root, for chroot. It knows the instructions
-that our Dockerfile uses and refuses all others. It prints the time that each one took
-and the bytes by which it made the stage grow.
+`NAME=VALUE` is a --build-arg. chroot needs root. Instructions that our Dockerfile does
+not use are refused. The program prints the time and the added bytes of each one.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The manifests of TensorFlow Serving: what each workload must have, and the goldens.
+"""The manifests of TensorFlow Serving: requirements of each workload, and the goldens.
 
-The first half reads the files as they are and always runs. The second renders them, and
-is skipped where there is neither kubectl nor kustomize (or, for the script that copies
-from object storage, no rclone).
+The tests in the first half read the files, and always run. Those in the second half
+render them. They are skipped without kubectl or kustomize; the test of the script that
+copies from object storage, without rclone.
 
-`PLACEHOLDERS` stand where a digest belongs: nobody but the user knows which release of
-an image is theirs. No node pulls such an image.
+`PLACEHOLDERS` are in place of digests, because only users know their images. No node
+can pull such an image.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The five classic set-ups: parameter counts as their originals printed them.
+"""The five classic set-ups have the parameter counts of their originals.
 
-Weights `none` suffice for that. A forward and a backward pass follow, and what would be
-trained is exactly the head.
+Random weights are enough for this. Each set-up also runs a forward and a backward pass,
+and only its head is trained.
 """
 
 from __future__ import annotations

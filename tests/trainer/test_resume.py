@@ -1,6 +1,6 @@
-"""A `run_fn` that is killed in the middle of training ends like an unbroken one.
+"""A `run_fn` that is killed in training and resumed ends like an uninterrupted one.
 
-Killed for good: a process of its own, and SIGKILL.
+It runs in its own process, which gets SIGKILL.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A process that extracts one shard: `python run_extraction.py ARGUMENTS.json`.
 
-The tests kill it, or run two at once. `files` bounds how many files of the store it may
-finish: at the next one it says so and waits for ever, the file written but not renamed.
+The tests kill it, or run two at once. `files` limits the number of files that it may
+add to the store. The next file is written, but not renamed: the process prints a line
+and waits.
 """
 
 from __future__ import annotations

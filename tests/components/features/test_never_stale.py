@@ -1,6 +1,6 @@
-"""Each part of the key, changed: features are those of the change, accuracy holds.
+"""After a change of each part of the key, features are new and the accuracy holds.
 
-The head is a nearest class mean: nothing to tune, and wrong features show at once.
+The head is a nearest class mean. It has nothing to tune, so wrong features are noticed.
 """
 
 from __future__ import annotations

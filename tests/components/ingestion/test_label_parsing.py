@@ -1,7 +1,7 @@
-"""Random tables of labels: parsed as they were meant, or the line is named.
+"""Random tables of labels are parsed as intended, or an error names the line.
 
-What was meant is computed here, apart from graft: composed Unicode without white space
-at its ends.
+The intended name is computed here without graft's code: composed Unicode without white
+space at the ends.
 """
 
 from __future__ import annotations
