@@ -11,6 +11,7 @@ Keras has no function for this.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -61,34 +62,45 @@ def fold_batch_norms(network: keras.Model) -> keras.Model:
 
 def _find_pairs(network: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
     """Map the names of convolutions to the batch norms to fold into them."""
-    producers = {
-        id(layer.output): layer
-        for layer in network.layers
-        if type(layer) in _KERNELS and len(layer._inbound_nodes) == 1
-    }
-    readers = Counter(
-        id(tensor)
-        for layer in network.layers
-        for node in layer._inbound_nodes
-        for tensor in node.input_tensors
+    config = network.get_config()
+    calls = {layer["name"]: layer["inbound_nodes"] for layer in config["layers"]}
+    readers = Counter(_source_layers(list(calls.values())))
+    readers.update(
+        name
+        for name in keras.tree.flatten(config["output_layers"])
+        if isinstance(name, str)
     )
-    readers.update(id(tensor) for tensor in network.outputs)
     pairs = {}
     for norm in network.layers:
         if not isinstance(norm, keras.layers.BatchNormalization):
             continue
-        conv = producers.get(id(norm.input))
+        if len(calls[norm.name]) != 1:
+            continue
+        (source,) = _source_layers(calls[norm.name])
+        conv = network.get_layer(source)
         is_last_axis = norm.axis in (-1, len(norm.input.shape) - 1)
         if (
-            conv is not None
+            type(conv) in _KERNELS
+            # One reader also means one call: the output of each call is read.
+            and readers[source] == 1
             and is_last_axis
-            and len(norm._inbound_nodes) == 1
-            and readers[id(norm.input)] == 1
             and conv.activation is keras.activations.linear
             and conv.data_format == "channels_last"
         ):
-            pairs[conv.name] = norm
+            pairs[source] = norm
     return pairs
+
+
+def _source_layers(config: Any) -> Iterator[str]:
+    """Yield the names of the layers whose outputs a config of calls refers to."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "__keras_tensor__":
+            yield config["config"]["keras_history"][0]
+            return
+        config = list(config.values())
+    if isinstance(config, list | tuple):
+        for part in config:
+            yield from _source_layers(part)
 
 
 def _fold(

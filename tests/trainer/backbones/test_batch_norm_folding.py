@@ -88,6 +88,33 @@ def test_a_norm_stays_whose_convolution_has_another_reader():
     agree(network, folded)
 
 
+def test_a_norm_stays_whose_convolution_is_an_output():
+    image = layers.Input((12, 12, 3))
+    convolved = layers.Conv2D(5, 3)(image)
+    normalised = layers.BatchNormalization()(convolved)
+    assert num_norms(fold_batch_norms(keras.Model(image, [convolved, normalised]))) == 1
+
+
+def test_a_norm_stays_whose_convolution_is_called_twice():
+    image = layers.Input((12, 12, 3))
+    convolution = layers.Conv2D(3, 3, padding="same")
+    normalised = layers.BatchNormalization()(convolution(image))
+    network = trained(keras.Model(image, convolution(normalised)))
+    folded = fold_batch_norms(network)
+    assert num_norms(folded) == 1
+    agree(network, folded)
+
+
+def test_a_norm_that_is_called_twice_stays():
+    image = layers.Input((12, 12, 3))
+    norm = layers.BatchNormalization()
+    first = norm(layers.Conv2D(5, 3)(image))
+    network = trained(keras.Model(image, norm(layers.Conv2D(5, 3)(first))))
+    folded = fold_batch_norms(network)
+    assert num_norms(folded) == 1
+    agree(network, folded)
+
+
 def test_a_network_of_keras_loses_all_that_follow_convolutions():
     network = trained(
         keras.applications.MobileNetV2(
