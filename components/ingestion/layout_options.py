@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from graft.components.ingestion.class_levels import options_of_levels
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import is_annotation, role_of
 from graft.components.ingestion.layout_answers import (
@@ -30,7 +31,6 @@ _FILE_NAME_PATTERNS = (
     r"(?P<class>.+?) ?\(\d+\)",
     r"(?P<class>\D*[^\W\d_])\d+",
 )
-_CLASS_BELOW_TOP = r"[^/]+/(?P<class>[^/]+)/.+"
 _SPLIT_BELOW_CLASS = r"(?P<class>[^/]+)/(?P<split>[^/]+)/.+"
 _FEWEST_CLASSES = 2
 
@@ -62,7 +62,7 @@ def read_as_classes(root: Folder) -> Iterator[Option]:
 
 
 def read_by_parts(root: Folder) -> Iterator[Option]:
-    """Yield the options to read the second level as classes or as splits."""
+    """Yield the options to read inner folders as splits or as classes."""
     below: Counter[str] = Counter()
     for top in root.filled:
         below.update({child.name: child.total for child in top.filled})
@@ -71,10 +71,7 @@ def read_by_parts(root: Folder) -> Iterator[Option]:
         meaning = f"the inner folders {some_of(sorted(below))} are splits; {classes}"
         yield Option({"class_pattern": _SPLIT_BELOW_CLASS}, meaning)
         return
-    yield Option(
-        {"class_pattern": _CLASS_BELOW_TOP},
-        f"the inner folders are the classes: {describe_classes(below)}",
-    )
+    yield from options_of_levels(root, {})
 
 
 def read_below(folder: Folder, answer: FolderLayout | Question) -> Iterator[Option]:

@@ -55,6 +55,7 @@ def test_names_are_composed_and_stripped(text: str, name: str) -> None:
         ("", "it is blank"),
         (" \t", "it is blank"),
         ("\u200b\u200d", "all of its characters are invisible"),
+        ("\u200b \u200b", "all of its characters are invisible"),
         ("\u3164", "all of its characters are invisible"),
         ("a\nb", r"control character or line break '\\n'"),
         ("a\rb", r"'\\r'"),

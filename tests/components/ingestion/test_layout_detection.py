@@ -304,6 +304,15 @@ TABLE = Table("train.csv", ("id", "breed"), ("0", "beagle"))
             ],
         ),
         (
+            _below(["fresh", "rotten"], ["apple", "pear"]),
+            [],
+            [
+                {"format": "folders"},
+                {"class_pattern": "(?:.+/)?(?P<class>[^/]+)/[^/]+"},
+                {"class_pattern": "(?P<class>.+)/[^/]+"},
+            ],
+        ),
+        (
             ["1.jpg", "2.jpg", "metadata.csv"],
             [Table("metadata.csv", ("file_name", "label"), ("1.jpg", "cat"))],
             [{"path": "metadata.csv", "path_column": "file_name"}],
@@ -311,7 +320,7 @@ TABLE = Table("train.csv", ("id", "breed"), ("0", "beagle"))
     ],
     ids=[
         "seg_train", "val twice", "Kaggle flat", "pets", "Kaggle dogs", "ImageNet",
-        "images", "too high", "splits in classes", "metadata.csv",
+        "images", "too high", "splits in classes", "fruit", "metadata.csv",
     ],
 )  # fmt: skip
 def test_a_question_names_the_configs(
