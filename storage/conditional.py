@@ -8,6 +8,7 @@ S3 compares ETags (`If-Match`, `If-None-Match`), Google Cloud Storage generation
 from __future__ import annotations
 
 import functools
+import threading
 import uuid
 from typing import Any
 
@@ -17,6 +18,8 @@ from graft.storage.paths import join, scheme_of
 
 _CONDITIONS = ("PreconditionFailed", "ConditionalRequestConflict")
 """S3's error codes for a condition that does not hold, or no longer."""
+_MEMORY = threading.Lock()
+"""Makes reading and writing one step for `memory://`, which has no conditions."""
 
 
 def read(path: str) -> tuple[bytes | None, str | None]:
@@ -36,7 +39,8 @@ def read(path: str) -> tuple[bytes | None, str | None]:
                     content = bytes(driver.cat_file(key))
                     if str(driver.info(key)["generation"]) == tag:
                         return content, tag
-            return bytes(driver.cat_file(key)), ""
+            with _MEMORY:
+                return bytes(driver.cat_file(key)), _memory_tag(driver, key)
     except FileNotFoundError:
         return None, None
 
@@ -77,7 +81,10 @@ def write(path: str, content: bytes, tag: str | None) -> bool:
                     json_out=True,
                 )
             else:
-                driver.pipe_file(key, content)
+                with _MEMORY:
+                    if _memory_tag(driver, key) != tag:
+                        return False
+                    driver.pipe_file(key, content)
     except FileNotFoundError as error:
         if tag is None:
             raise StorageError(f"{path!r} can't be written: no such bucket") from error
@@ -92,8 +99,6 @@ def write(path: str, content: bytes, tag: str | None) -> bool:
 
 def is_honoured(folder: str) -> bool:
     """Return whether a store obeys conditions, by writing a small object twice."""
-    if scheme_of(folder) not in ("s3", "gs"):
-        return False
     driver, key = driver_of(folder)
     return _is_honoured(driver, scheme_of(folder), key.partition("/")[0], folder)
 
@@ -110,6 +115,13 @@ def _is_honoured(driver: Any, scheme: str, bucket: str, folder: str) -> bool:
         return content == b"first" and not write(path, b"third", f"{tag}0")
     finally:
         files.remove_file(path)
+
+
+def _memory_tag(driver: Any, key: str) -> str | None:
+    """Return the tag of a file in memory; the caller holds `_MEMORY`."""
+    if not driver.isfile(key):
+        return None
+    return str(driver.modified(key).timestamp())
 
 
 def _body_of(driver: Any, answer: Any) -> bytes:

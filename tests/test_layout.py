@@ -21,6 +21,7 @@ SCENARIOS = {
     "components/ingestion/test_columns.py": "further columns of a manifest",
     "components/ingestion/test_label_parsing.py": "labels of every kind of data set",
     "components/ingestion/test_sources.py": "every kind of data set",
+    "components/publishing/test_interleaved.py": "changes of a store in any order",
     "components/publishing/test_kill.py": "publishing under SIGKILL",
     "docs/test_data_page.py": "a question that docs/data.md shows",
     "docs/test_pages.py": "the pages of documentation",

@@ -22,7 +22,7 @@ AUDIT_NAME = "graft_audit.jsonl"
 
 Line = dict[str, Any]
 
-_ACTIONS = {"publish", "rollback", "promote", "repair", "unreadable"}
+_ACTIONS = {"publish", "rollback", "promote", "abandon", "repair", "unreadable"}
 
 
 def read_audit(model_folder: str) -> list[Line]:
@@ -134,7 +134,9 @@ def append_audit(model_folder: str, line: Line) -> None:
     }
     text = json.dumps(line, sort_keys=True) + "\n"
     if is_remote(model_folder):
-        _append_remotely(join(model_folder, AUDIT_NAME), text.encode())
+        _append_remotely(
+            join(model_folder, AUDIT_NAME), text.encode(), str(line["id"]).encode()
+        )
         return
     path = os.path.join(model_folder, AUDIT_NAME)
     if os.path.isdir(path):
@@ -150,10 +152,12 @@ def append_audit(model_folder: str, line: Line) -> None:
         os.fsync(file.fileno())
 
 
-def _append_remotely(path: str, line: bytes) -> None:
+def _append_remotely(path: str, line: bytes, line_id: bytes) -> None:
     while True:
         before, tag = conditional.read(path)
         text = before or b""
+        if line_id in text:
+            return  # Another process finished the change of this one.
         if text and not text.endswith(b"\n"):
             text += b"\n"
         if conditional.write(path, text + line, tag):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 
 from graft.components.publishing.store_files import read_json, read_text, write_text
-from graft.storage import files
+from graft.storage import conditional, files
 from graft.storage.paths import is_remote, join
 
 LABELS_NAME = "graft_labels.json"
@@ -67,7 +68,12 @@ def _labels_of_config(model_folder: str) -> dict[str, int]:
     return {name: int(number) for name, number in _LABEL_LINE.findall(text or "")}
 
 
-def write_labels(model_folder: str, labels: dict[str, int], numbers: list[int]) -> None:
+def write_labels(
+    model_folder: str,
+    labels: dict[str, int],
+    numbers: list[int],
+    confirm: Callable[[], None],
+) -> None:
     """Write the labels and TensorFlow Serving's config for them, each atomically.
 
     The config asks for the newest N versions, enough for every labelled one, and lists
@@ -79,6 +85,7 @@ def write_labels(model_folder: str, labels: dict[str, int], numbers: list[int]) 
         model_folder: `<store>/<model name>`.
         labels: Label to version number.
         numbers: Numbers of all versions.
+        confirm: Raises if this process has lost the store's lock.
     """
     numbers = sorted(numbers)
     labels = {label: number for label, number in labels.items() if number in numbers}
@@ -99,5 +106,20 @@ def write_labels(model_folder: str, labels: dict[str, int], numbers: list[int]) 
             for label, number in sorted(labels.items())
         ),
     )
-    write_text(join(model_folder, LABELS_NAME), json.dumps(labels, sort_keys=True))
-    write_text(join(model_folder, SERVING_CONFIG_NAME), config)
+    for name, text in (
+        (LABELS_NAME, json.dumps(labels, sort_keys=True)),
+        (SERVING_CONFIG_NAME, config),
+    ):
+        _write(join(model_folder, name), text, confirm)
+
+
+def _write(path: str, text: str, confirm: Callable[[], None]) -> None:
+    """Write a file, on object storage only if this process still holds the lock."""
+    if not is_remote(path):
+        write_text(path, text)
+        return
+    _, tag = conditional.read(path)
+    confirm()
+    if not conditional.write(path, text.encode(), tag):
+        # Another process took the lock over a moment ago, and confirms it here.
+        confirm()

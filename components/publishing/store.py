@@ -81,7 +81,7 @@ def publish(
         labels = read_labels(model_folder)
         same = _newest_if_same(model_folder, hashes)
         if same is not None and labels.get(label) == same.number:
-            write_labels(model_folder, labels, _numbers(model_folder))
+            write_labels(model_folder, labels, _numbers(model_folder), lock.confirm)
             return same
         reason = withdrawals(model_folder).get(hashing.hash_json(hashes))
         if reason is not None and forced is None:
@@ -89,7 +89,7 @@ def publish(
                 f"This very model was rolled back: {reason!r}. It is not pushed "
                 "again. `graft bless --force --reason TEXT` pushes it nonetheless."
             )
-        check_unchanged(
+        now = check_unchanged(
             model_folder,
             against,
             found="Nothing was pushed: the model was judged against {}"
@@ -104,15 +104,15 @@ def publish(
             **record,
             "parent_version": against.version,
             "judged_against": against.to_dict(),
-            "label": label,
+            # The first version is in production, whatever its label.
+            "label": STABLE if now.version is None else label,
         }
+        labels_of = _labels_with(labels, label, now)
         if same is None:
-            version = _add(
-                lock, model_path, model_folder, record, hashes, _with(labels, label)
-            )
+            version = _add(lock, model_path, model_folder, record, hashes, labels_of)
         else:
             version = same
-            _label(model_folder, same.number, _with(labels, label)(same.number), record)
+            _label(lock, model_folder, same.number, labels_of(same.number), record)
         _prune(model_folder, keep_versions)
     return version
 
@@ -197,7 +197,7 @@ def promote(
             version was judged against.
         UserError: There is no such version, it is damaged or was rolled back.
     """
-    with locked(model_folder):
+    with locked(model_folder) as lock:
         versions = {version.number: version for version in list_versions(model_folder)}
         if number not in versions:
             raise UserError(
@@ -220,7 +220,7 @@ def promote(
         record = {"judged_against": version.manifest.get("judged_against")}
         if reason.strip():
             record["forced"] = {"reason": reason, "against": now.to_dict()}
-        _label(model_folder, number, labels, record)
+        _label(lock, model_folder, number, labels, record)
 
 
 def _add(  # noqa: PLR0917 - the parts of one change
@@ -236,7 +236,8 @@ def _add(  # noqa: PLR0917 - the parts of one change
     line = line_of(Version(number, "", {**record, "files": hashes}))
     line |= {"id": uuid.uuid4().hex, "time": current_time(), "user": current_user()}
     change = journal.Change(number, labels_of(number), line)
-    journal.begin(model_folder, change)
+    record = {**record, "change": line["id"]}
+    journal.begin(model_folder, change, lock.confirm)
     try:
         version = add_version(
             source, model_folder, number, record, hashes, confirm=lock.confirm
@@ -246,9 +247,9 @@ def _add(  # noqa: PLR0917 - the parts of one change
         # The process that took over has dealt with the note of this change.
         raise
     except Exception:
-        journal.drop(model_folder)
+        journal.drop(model_folder, change)
         raise
-    journal.finish(model_folder, change)
+    journal.finish(model_folder, change, lock.confirm)
     return version
 
 
@@ -265,7 +266,11 @@ def _confirm_afterwards(
 
 
 def _label(
-    model_folder: str, number: int, labels: dict[str, int], record: dict[str, Any]
+    lock: StoreLock,
+    model_folder: str,
+    number: int,
+    labels: dict[str, int],
+    record: dict[str, Any],
 ) -> None:
     """Move labels, with a line in the audit log."""
     version = next(v for v in list_versions(model_folder) if v.number == number)
@@ -283,17 +288,25 @@ def _label(
         if record.get(key):
             line[key] = record[key]
     change = journal.Change(None, labels, line)
-    journal.begin(model_folder, change)
-    journal.finish(model_folder, change)
+    journal.begin(model_folder, change, lock.confirm)
+    journal.finish(model_folder, change, lock.confirm)
 
 
-def _with(labels: dict[str, int], label: str) -> Callable[[int], dict[str, int]]:
-    """Return a function from a new version's number to all labels."""
+def _labels_with(
+    labels: dict[str, int], label: str, now: Production
+) -> Callable[[int], dict[str, int]]:
+    """Return a function from a new version's number to all labels.
+
+    Without a label `stable`, the version in production gets it. Else a canary, which is
+    the newest version, would be in production.
+    """
 
     def labels_of(number: int) -> dict[str, int]:
         after = {**labels, label: number}
         if label == STABLE and after.get("canary", 0) <= number:
             after.pop("canary", None)
+        if now.label is None and label != STABLE:
+            after[STABLE] = number if now.version is None else now.version
         return after
 
     return labels_of

@@ -52,7 +52,7 @@ def locked(model_folder: str) -> Iterator[StoreLock]:
     files.make_folder(model_folder)
     if is_remote(model_folder):
         with leases.held(join(model_folder, _REMOTE_LOCK_NAME)) as lease:
-            _recover(model_folder)
+            _recover(model_folder, lease)
             remove_abandoned(model_folder)
             yield lease
         return
@@ -67,8 +67,9 @@ def locked(model_folder: str) -> Iterator[StoreLock]:
                 _remove(path)
             elif entry.endswith(atomic.PARTIAL_SUFFIX) and _is_torn(path):
                 _remove(path)
-        _recover(model_folder)
-        yield _KernelLock()
+        held = _KernelLock()
+        _recover(model_folder, held)
+        yield held
 
 
 def settle(model_folder: str) -> None:
@@ -81,8 +82,8 @@ def settle(model_folder: str) -> None:
             pass
 
 
-def _recover(model_folder: str) -> None:
-    journal.recover(model_folder)
+def _recover(model_folder: str, lock: StoreLock) -> None:
+    journal.recover(model_folder, lock.confirm)
     complete_audit(model_folder)
 
 

@@ -15,14 +15,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from graft.components.publishing.audit import current_time, current_user
+from graft.components.publishing.audit import current_time, current_user, read_audit
 from graft.components.publishing.versions import (
     GRAPH_NAME,
     MANIFEST_NAME,
     Version,
     is_version_name,
 )
-from graft.storage import atomic, files, hashing
+from graft.storage import atomic, conditional, files, hashing
 from graft.storage.leases import LeaseLostError
 from graft.storage.paths import is_remote
 
@@ -33,9 +33,10 @@ _ABANDONED_SECONDS = 24 * 3600
 
 
 def next_number(model_folder: str) -> int:
-    """Return the number of a new version: the time, or greater than all others."""
+    """Return the number of a new version: the time, or greater than all before."""
     names = files.list_folder(model_folder) if files.exists(model_folder) else []
     taken = [int(name) for name in names if is_version_name(name)]
+    taken += [line["version"] for line in read_audit(model_folder) if "version" in line]
     return max(int(time.time()), max(taken, default=0) + 1)
 
 
@@ -78,7 +79,7 @@ def add_version(
     is_at_hand = not is_remote(model_folder)
     folder = os.path.join(model_folder, f".{number}{_PARTIAL}") if is_at_hand else final
     try:
-        atomic.write_text(os.path.join(folder, MANIFEST_NAME), text)
+        _write_manifest(os.path.join(folder, MANIFEST_NAME), text)
         for name in names:
             if not is_at_hand:
                 confirm()
@@ -98,6 +99,14 @@ def add_version(
     if is_at_hand:
         atomic.flush(model_folder)
     return Version(number, final, manifest)
+
+
+def _write_manifest(path: str, text: str) -> None:
+    """Write the manifest. On object storage it takes the number, once for all."""
+    if not is_remote(path):
+        atomic.write_text(path, text)
+    elif not conditional.write(path, text.encode(), None):
+        raise LeaseLostError(f"Another process publishes {path!r} now.")
 
 
 def remove_version(model_folder: str, version: Version) -> None:

@@ -12,7 +12,9 @@ from graft.storage import conditional, files, leases
 from graft.storage.drivers import StorageError
 
 
-@pytest.fixture(params=["s3", "gs", "s3 without conditions", "memory"])
+@pytest.fixture(
+    params=["s3", "gs", "memory", "s3 without conditions", "memory without conditions"]
+)
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """A lock on each kind of store, with and without conditions."""
     kind = request.param.partition(" ")[0]

@@ -19,7 +19,7 @@ from graft.components.publishing.versions import (
     read_manifest,
 )
 from graft.contract.errors import UserError
-from graft.storage import atomic, files
+from graft.storage import atomic, conditional, files
 
 MakeModel = Callable[[str], str]
 
@@ -269,18 +269,18 @@ def test_on_object_storage_the_graph_is_written_last(
 ) -> None:
     folder = f"{s3_folder}/digits"
     written: list[str] = []
-    upload, pipe = files.upload, atomic.write_bytes
+    upload, pipe = files.upload, conditional.write
 
     def note_upload(local: str, path: str) -> None:
         written.append(path.removeprefix(f"{folder}/"))
         upload(local, path)
 
-    def note_write(path: str, content: bytes) -> None:
+    def note_write(path: str, content: bytes, tag: str | None) -> bool:
         written.append(path.removeprefix(f"{folder}/"))
-        pipe(path, content)
+        return pipe(path, content, tag)
 
     monkeypatch.setattr(files, "upload", note_upload)
-    monkeypatch.setattr(atomic, "write_bytes", note_write)
+    monkeypatch.setattr(conditional, "write", note_write)
     number = push(make_model, folder, "a")  # the server looks at the clock, too
     of_version = [name for name in written if name.startswith(f"{number}/")]
     assert of_version[0] == f"{number}/graft_manifest.json"
