@@ -88,13 +88,18 @@ def _version(
 def main() -> None:
     """Run the command line; a `UserError` is printed and ends it with its status."""
     from graft.contract.errors import UserError
+    from graft.pipeline.temporary_folder import use_own_temporary_folder
+    from graft.pipeline.terminal_text import escaped
 
+    use_own_temporary_folder()
     # TensorFlow would log to standard error while it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         app()
     except UserError as error:
-        sys.stderr.write(f"graft: {error}\n")
+        # An error may name a file whose name a terminal would obey.
+        text = "\n".join(escaped(line) for line in str(error).split("\n"))
+        sys.stderr.write(f"graft: {text}\n")
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         sys.stderr.write("graft: interrupted; run the command again to continue.\n")

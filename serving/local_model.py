@@ -63,7 +63,9 @@ class LocalModel:
             return self._outcomes(chunk, signature_names.IMAGES_SIGNATURE)
         except self._refusal as error:
             if signature_names.EACH_SIGNATURE in self._model.signatures:
-                return self._outcomes(chunk, signature_names.EACH_SIGNATURE)
+                # The signature of a model from elsewhere may fail, too.
+                with contextlib.suppress(self._refusal):
+                    return self._outcomes(chunk, signature_names.EACH_SIGNATURE)
             if len(chunk.images) == 1:
                 code = error.code.name
                 return [PredictionError(chunk.start, code, error.message)]

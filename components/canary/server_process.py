@@ -1,14 +1,14 @@
 """Run a model server in a process of its own.
 
 `tensorflow_model_server` is used if it is on the PATH, otherwise the embedded server.
-Both take the same flags.
+Both take the same flags. The server listens on a Unix socket in a folder that only this
+user can open, so nobody else can reach it.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from graft.serving import child_process
 from graft_client import PredictionClient
 from graft_client.errors import CallError
 from graft_client.wire import AVAILABLE
@@ -23,9 +24,13 @@ from graft_client.wire import AVAILABLE
 BINARY = "tensorflow_model_server"
 MODEL_NAME = "candidate"
 
+_FOLDER_PREFIX = "graft-canary-"
+_SOCKET_NAME = "grpc.sock"
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 20
 _MOST_LOG_LINES = 15
+_LONGEST_SOCKET_PATH = 100
+"""The system's limit is about 104 bytes."""
 
 
 class ServerError(Exception):
@@ -43,7 +48,7 @@ class ServerProcess:
     def __init__(self, model_path: str, start_timeout_seconds: float) -> None:
         self._model_path = model_path
         self._timeout_seconds = start_timeout_seconds
-        self._folder = tempfile.TemporaryDirectory(prefix="graft-canary-")
+        self._folder = _folder_for_socket()
         self._log_path = Path(self._folder.name) / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.target = ""
@@ -55,23 +60,24 @@ class ServerProcess:
         base_path.mkdir()
         # A server expects a version folder whose name is a number.
         (base_path / "1").symlink_to(os.path.abspath(self._model_path))
-        port = _free_port()
-        self.target = f"localhost:{port}"
+        socket_path = Path(self._folder.name) / _SOCKET_NAME
+        self.target = f"unix:{socket_path}"
         binary = shutil.which(BINARY)
         if binary:
             self.engine = BINARY
         start = [binary] if binary else [sys.executable, "-m", "graft.serving.embedded"]
         command = [
             *start,
-            f"--port={port}",
+            "--port=0",
             "--rest_api_port=0",
+            f"--grpc_socket_path={socket_path}",
             f"--model_name={MODEL_NAME}",
             f"--model_base_path={base_path}",
         ]
         started = time.monotonic()
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the command is built here
-                command, stdout=log, stderr=log
+                child_process.command(command), stdout=log, stderr=log
             )
         try:
             self._wait()
@@ -142,7 +148,9 @@ class ServerProcess:
         self._folder.cleanup()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return int(probe.getsockname()[1])
+def _folder_for_socket() -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX)
+    if len(os.fsencode(f"{folder.name}/{_SOCKET_NAME}")) <= _LONGEST_SOCKET_PATH:
+        return folder
+    folder.cleanup()
+    return tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX, dir="/tmp")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from graft.components.ingestion.image_ref import ImageRef, printable
@@ -72,8 +73,17 @@ def class_name_of(text: str, where: str) -> str:
         ) from error
 
 
-def some_of(names: list[str]) -> str:
-    """Return the first few names for a message, and the number of other names."""
-    shown = ", ".join(repr(printable(n)) for n in names[:_MOST_NAMES_IN_A_MESSAGE])
+def some_of(names: Iterable[str], counts: Mapping[str, int] | None = None) -> str:
+    """Return the first few names for a message, and the number of other names.
+
+    Args:
+        names: The names.
+        counts: Numbers that follow the names in brackets, by name.
+    """
+    names = list(names)
+    shown = ", ".join(
+        repr(printable(name)) + (f" ({counts[name]})" if counts else "")
+        for name in names[:_MOST_NAMES_IN_A_MESSAGE]
+    )
     more = len(names) - _MOST_NAMES_IN_A_MESSAGE
     return f"{shown} and {more} more" if more > 0 else shown

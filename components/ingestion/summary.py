@@ -205,15 +205,15 @@ def _warn_of_moves(moves: Sequence[Move]) -> Iterator[str]:
 
 def _warn_of_small_classes(counts: dict[str, dict[str, int]]) -> Iterator[str]:
     for split, by_class in counts.items():
-        few = [
-            f"{name} ({number})"
+        few = {
+            name: number
             for name, number in by_class.items()
             if number < _FEWEST_PER_CLASS_AND_SPLIT
-        ]
+        }
         if few and any(by_class.values()):
             yield (
                 f"The split {split} has fewer than {_FEWEST_PER_CLASS_AND_SPLIT} "
-                f"images of {some_of(few)}: its figures for them say little."
+                f"images of {some_of(few, few)}: its figures for them say little."
             )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 import yaml
 
+from graft.components.report import markdown
 from graft.components.report.charts import (
     Series,
     confusion_matrix,
@@ -51,9 +52,10 @@ def render_card(contents: ReportContents) -> str:
 
     Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
     """
-    return (
-        _environment().get_template("model_card.md.jinja").render(**_common(contents))
-    )
+    environment = _environment()
+    environment.finalize = markdown.escape_text
+    environment.filters["code"] = markdown.code
+    return environment.get_template("model_card.md.jinja").render(**_common(contents))
 
 
 def curves(history: Mapping[str, list[float]]) -> list[str]:

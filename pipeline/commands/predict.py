@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import enum
+import io
 import json
 import sys
 import time
@@ -16,6 +17,7 @@ import typer
 
 from graft.contract.counts import counted
 from graft.contract.errors import UserError
+from graft.pipeline.terminal_text import escaped
 from graft.serving.image_files import find_images
 from graft.serving.model_store import (
     DEFAULT_FOLDER,
@@ -25,6 +27,9 @@ from graft.serving.model_store import (
 )
 from graft_client import Prediction
 from graft_client.errors import PredictionError, ServingError
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""With their full-width forms, which some spreadsheets take for the same."""
 
 Outcome = Prediction | PredictionError
 Predict = Callable[[Iterable[bytes]], Iterator[Outcome]]
@@ -64,6 +69,15 @@ def predict(
     deadline: Annotated[
         float, typer.Option(min=0.001, help="Seconds that one request may take.")
     ] = 30.0,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw",
+            help="Write names unchanged in a table or CSV. Otherwise control "
+            "characters are escaped, and a CSV cell that a spreadsheet would take for "
+            "a formula begins with an apostrophe.",
+        ),
+    ] = False,
 ) -> None:
     """Classify images.
 
@@ -88,7 +102,7 @@ def predict(
         with opened as predict_each:
             started = time.perf_counter()
             answers = _Answers(found.paths, predict_each)
-            _WRITERS[output](iter(answers), top)
+            _write(output, iter(answers), top, raw=raw)
             seconds = time.perf_counter() - started
     except FileNotFoundError as error:
         raise UserError(str(error)) from error
@@ -165,7 +179,9 @@ class _Answers:
                     yield path, outcome
                     continue
                 self.num_failed += 1
-                sys.stderr.write(f"{path}: {self._reason(index, outcome)}\n")
+                sys.stderr.write(
+                    f"{escaped(str(path))}: {escaped(self._reason(index, outcome))}\n"
+                )
 
     def _reason(self, index: int, outcome: Outcome) -> str:
         if index in self._read_errors:
@@ -190,38 +206,60 @@ def _record(path: Path, prediction: Prediction, top: int) -> dict[str, Any]:
 Predictions = Iterator[tuple[Path, Prediction]]
 
 
+def _write(output: Output, predictions: Predictions, top: int, *, raw: bool) -> None:
+    if raw and isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name need not be valid in any encoding.
+        sys.stdout.reconfigure(errors="surrogateescape")
+    if output is Output.JSON:
+        _write_json(predictions, top)
+    elif output is Output.CSV:
+        _write_csv(predictions, top, raw=raw)
+    else:
+        _write_table(predictions, top, str if raw else escaped)
+
+
 def _write_json(predictions: Predictions, top: int) -> None:
     for path, prediction in predictions:
         sys.stdout.write(json.dumps(_record(path, prediction, top)) + "\n")
 
 
-def _write_csv(predictions: Predictions, top: int) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+def _write_csv(predictions: Predictions, top: int, *, raw: bool) -> None:
+    cell_of = str if raw else _csv_cell
+    # By default, `csv` does not quote a carriage return.
+    writer = csv.writer(
+        sys.stdout,
+        lineterminator="\n",
+        quoting=csv.QUOTE_ALL if raw else csv.QUOTE_MINIMAL,
+    )
     writer.writerow(["image", "rank", "class_name", "score", "model_version", "answer"])
     for path, prediction in predictions:
         for rank, (name, score) in enumerate(prediction.top(top), 1):
             writer.writerow(
                 [
-                    path,
+                    cell_of(str(path)),
                     rank,
-                    name,
+                    cell_of(name),
                     f"{score:.6f}",
                     prediction.model_version,
-                    prediction.class_name,
+                    cell_of(prediction.class_name),
                 ]
             )
 
 
-def _write_table(predictions: Predictions, top: int) -> None:
+def _csv_cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula.
+
+    OWASP, CSV Injection. Control characters are escaped, so none begins a cell.
+    """
+    cell = escaped(text)
+    return f"'{cell}" if cell.lstrip().startswith(_FORMULA_STARTS) else cell
+
+
+def _write_table(
+    predictions: Predictions, top: int, shown: Callable[[str], str]
+) -> None:
     for path, prediction in predictions:
-        answers = ", ".join(f"{name} {s:.3f}" for name, s in prediction.top(top))
+        answers = ", ".join(f"{shown(name)} {s:.3f}" for name, s in prediction.top(top))
         if prediction.is_unknown:
-            answers = f"{prediction.class_name} ({answers})"
-        sys.stdout.write(f"{path}  {answers}\n")
-
-
-_WRITERS = {
-    Output.JSON: _write_json,
-    Output.CSV: _write_csv,
-    Output.TABLE: _write_table,
-}
+            answers = f"{shown(prediction.class_name)} ({answers})"
+        sys.stdout.write(f"{shown(str(path))}  {answers}\n")

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -43,10 +43,13 @@ def run_graft() -> RunGraft:
     """Run `graft` in a process of its own: `run_graft("run", ..., timeout=200)`."""
 
     def run(
-        *arguments: object, timeout: float = 280
+        *arguments: object,
+        timeout: float = 280,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "graft.pipeline.cli", *map(str, arguments)],
+            env={**os.environ, **(environment or {})},
             capture_output=True,
             text=True,
             check=False,

@@ -31,8 +31,17 @@ def data(digit_folder, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first_run(run_graft, data, output, small):
-    done = run_graft("run", "--data", data, "--output", output, *small)
+def temporary(tmp_path_factory) -> Path:
+    """The folder for temporary files of the first run."""
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="module")
+def first_run(run_graft, data, output, small, temporary):
+    done = run_graft(
+        *("run", "--data", data, "--output", output, *small),
+        environment={"TMPDIR": str(temporary)},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -75,6 +84,10 @@ def test_the_last_screen_says_what_a_user_wants_to_know(first_run, output):
     assert str(_versions(output)[0]) in first_run.stdout
     log = re.search(r"Log +(.*\.log)", first_run.stdout).group(1)
     assert "node Trainer is finished" in Path(log).read_text(encoding="utf-8")
+
+
+def test_no_temporary_file_is_left(first_run, temporary):
+    assert list(temporary.iterdir()) == []
 
 
 def test_the_last_screens_command_answers(first_run):

@@ -6,13 +6,15 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from graft.pipeline.commands.predict import _write_table
+from graft.pipeline.commands.predict import Output, _write
+from graft.pipeline.terminal_text import escaped
 from graft_client import Prediction
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +43,7 @@ def graft(*arguments, **environment):
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
+        errors="surrogateescape",
         timeout=200,
         check=False,
     )
@@ -60,8 +63,63 @@ def test_a_table_shows_what_is_behind_unknown(capsys):
         )
         for name, class_name in (("a.jpg", "ant"), ("b.jpg", "unknown"))
     ]
-    _write_table(iter(found), 1)
+    _write(Output.TABLE, iter(found), 1, raw=False)
     assert capsys.readouterr().out == "a.jpg  ant 0.400\nb.jpg  unknown (ant 0.400)\n"
+
+
+HOSTILE = "=cmd|' /C calc'!A0\n\x1b[2J\u202e@x,\"y"
+
+
+def written(output: Output, name: str, capsys, *, raw: bool) -> str:
+    prediction = Prediction(
+        class_name=name,
+        score=0.4,
+        model_version=1,
+        probabilities=(0.4, 0.3),
+        class_names=(name, "bee"),
+    )
+    _write(output, iter([(Path(name), prediction)]), 1, raw=raw)
+    return capsys.readouterr().out
+
+
+def test_a_table_holds_no_control_character(capsys):
+    out = written(Output.TABLE, HOSTILE, capsys, raw=False)
+    assert out.count("\n") == 1
+    assert out.isascii()
+    assert out.rstrip("\n").isprintable()
+    assert HOSTILE in written(Output.TABLE, HOSTILE, capsys, raw=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [HOSTILE, "+1", "-1", "@x", " =1", "\t=1", "\r=1", "\uff1d1", "plain", "a-b"],
+)
+def test_a_csv_cell_is_no_formula(name, capsys):
+    out = written(Output.CSV, name, capsys, raw=False)
+    (row,) = csv.DictReader(io.StringIO(out))
+    for key in ("image", "class_name", "answer"):
+        assert not re.match(r"\s*[=+\-@\uff1d\x00-\x1f]", row[key])
+        assert row[key].removeprefix("'") == escaped(name)
+    (row,) = csv.DictReader(
+        io.StringIO(written(Output.CSV, name, capsys, raw=True), newline="")
+    )
+    assert [row[key] for key in ("image", "class_name", "answer")] == [name] * 3
+
+
+def test_file_names_that_are_no_text(photos, publish, tmp_path, colours):
+    publish(tmp_path / "serving" / "colours", 1)
+    (photos / os.fsdecode(b"\xff\x1b[2J.png")).write_bytes(colours["red"])
+    (photos / "\x1b[31m.png").write_bytes(b"\x89PNG\r\n\x1a\n no")
+    for output in ("table", "csv"):
+        for raw in ((), ("--raw",)):
+            done = graft(
+                *("predict", photos, "--model-dir", tmp_path / "serving"),
+                *("--output", output, *raw),
+            )
+            assert done.returncode == 1, done.stderr
+            assert "Traceback" not in done.stderr
+            assert "\x1b" not in done.stderr
+            assert ("\x1b" in done.stdout) == bool(raw)
 
 
 @pytest.fixture

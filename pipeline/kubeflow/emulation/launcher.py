@@ -16,6 +16,7 @@ from typing import Any
 
 from graft.pipeline.kubeflow.container.entrypoint import PREFIX_VARIABLE
 from graft.pipeline.kubeflow.emulation.store import SCHEMES, LauncherError, ObjectStore
+from graft.serving import child_process
 
 _PLACEHOLDER = re.compile(
     r"\{\{\$\.(inputs|outputs)\.(parameters|artifacts)\['([^']+)'\](\.[a-z_]+)?\}\}"
@@ -143,7 +144,7 @@ def _run(  # noqa: PLR0917 - one place calls it
     }
     with log_path.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - the compiled file's command
-            command,
+            child_process.command(command),
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
