@@ -20,6 +20,7 @@ from graft.components.quality.config import DataQualityConfig
 from graft.components.validation.config import DataValidationConfig
 from graft.contract.errors import UserError
 from graft.contract.strict_model import StrictModel
+from graft.pipeline import strict_yaml
 from graft.pipeline.path_checks import check_characters
 from graft.pipeline.validation_messages import describe_mistakes
 from graft.storage.path_hints import hint_about
@@ -185,7 +186,7 @@ def dump_config(config: PipelineConfig) -> str:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        values = strict_yaml.read_file(path)
     except FileNotFoundError:
         hint = hint_about(str(path))
         raise ConfigError(
@@ -193,8 +194,6 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{str(path)!r} can't be read: {error}") from error
-    try:
-        values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{str(path)!r} is not YAML: {error}") from error
     if values is None:
@@ -219,7 +218,7 @@ def _nearby(path: Path) -> str:
 
 def _parse_value(override: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return strict_yaml.parse(text)
     except yaml.YAMLError:
         raise ConfigError(
             "`--set` takes a YAML value, quoted where it has to be. "

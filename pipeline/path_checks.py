@@ -14,6 +14,8 @@ from graft.storage.paths import is_remote, scheme_of
 # TensorFlow reads the variables of a SavedModel by a file pattern. These characters
 # can't be escaped in it.
 _PATTERN_CHARACTERS = "*?[\\"
+# `$HOME` or `${home}`; a folder may well be named `a$b`.
+_VARIABLE = re.compile(r"\$(\{\w+\}|[A-Z][A-Z0-9_]+\b)")
 # SQLite's limit is 512 bytes, with "-journal" after the name.
 _LONGEST_METADATA_PATH = 500
 
@@ -42,6 +44,13 @@ def check_characters(paths: Mapping[str, str | None], folders: Collection[str]) 
                     f"`{key}` must not hold {letter!r}, {reason}. Received: {path!r}. "
                     + (mend or "Rename the folder, or name another one.")
                 )
+        variable = _VARIABLE.search(path or "")
+        if variable:
+            raise ValueError(
+                f"`{key}` must not hold {variable[0]!r}: environment variables are not "
+                f"expanded in a config. Received: {path!r}. Write the path itself, or "
+                f'give it by `--set "{key}=..."`, where your shell expands it.'
+            )
         if key != "output" and scheme_of(path or "") == "file":
             raise ValueError(
                 f"`{key}` must be a path, or a URI of {ALLOWED}. Received: {path!r}. "

@@ -84,6 +84,7 @@ def parse_parameters(texts: list[str] | None) -> dict[str, Any]:
     import yaml
 
     from graft.contract.errors import UserError
+    from graft.pipeline import strict_yaml
 
     values = {}
     for text in texts or ():
@@ -91,7 +92,7 @@ def parse_parameters(texts: list[str] | None) -> dict[str, Any]:
         if not equals or not name:
             raise UserError(f"`--param` takes NAME=VALUE. Received: {text!r}")
         try:
-            values[name] = yaml.safe_load(value) if value else ""
+            values[name] = strict_yaml.parse(value) if value else ""
         except yaml.YAMLError:
             raise UserError(
                 f"`--param` takes a YAML value. Received: {text!r}"

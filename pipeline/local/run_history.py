@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from graft.contract.errors import UserError
 from graft.pipeline.config import METADATA_FILE, PIPELINES_FOLDER
+from graft.pipeline.local.run_marks import Marks, read_marks
 from graft.storage.path_hints import hint_about
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class Run:
         run_id: TFX's id of the run.
         started: When the first node began.
         seconds: From the first node's start to the last node's end.
-        state: `complete`, `failed` or `running`.
+        state: `complete`, `failed`, `running`, or `interrupted` if its process was
+            killed.
         timings: Node to seconds; 0 for a node that was answered from the cache.
         artifacts: Node and output key, such as `Evaluator.evaluation`, to the
             artifact's URI.
@@ -115,8 +117,9 @@ def list_runs(metadata_path: Path) -> list[Run]:
     from graft.pipeline.local.metadata_store import LocalMetadata
 
     metadata = LocalMetadata(metadata_path)
+    marks = read_marks(metadata_path.parent)
     return [
-        _describe_run(metadata, context, number)
+        _describe_run(metadata, context, number, marks)
         for number, context in enumerate(metadata.pipeline_runs(), 1)
     ]
 
@@ -148,7 +151,9 @@ def choose_run(runs: list[Run], name: str | None, default: int = -1) -> Run:
     )
 
 
-def _describe_run(metadata: LocalMetadata, context: mlmd.Context, number: int) -> Run:
+def _describe_run(
+    metadata: LocalMetadata, context: mlmd.Context, number: int, marks: Marks
+) -> Run:
     from ml_metadata.proto import metadata_store_pb2 as mlmd
 
     timings: dict[str, float] = {}
@@ -178,7 +183,7 @@ def _describe_run(metadata: LocalMetadata, context: mlmd.Context, number: int) -
         run_id=context.name,
         started=datetime.fromtimestamp(start / 1e3, timezone.utc),
         seconds=(max(ends, default=start) - start) / 1e3,
-        state=_state_of_run(states),
+        state=_state_of_run(context.name, states, marks),
         timings=timings,
         artifacts=artifacts,
         properties=properties,
@@ -193,7 +198,11 @@ def _seconds_of(execution: mlmd.Execution) -> float:
     return milliseconds / 1e3
 
 
-def _state_of_run(states_of_nodes: set[str]) -> str:
+def _state_of_run(run_id: str, states_of_nodes: set[str], marks: Marks) -> str:
+    if run_id in marks.alive:
+        return "running"
     if "FAILED" in states_of_nodes:
         return "failed"
-    return "running" if states_of_nodes - {"COMPLETE", "CACHED"} else "complete"
+    has_all = bool(states_of_nodes) and states_of_nodes <= {"COMPLETE", "CACHED"}
+    # A run that was killed between two nodes has complete nodes only.
+    return "complete" if has_all and run_id not in marks.killed else "interrupted"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import apache_beam as beam
 from apache_beam.utils.shared import Shared
+from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
 
@@ -21,6 +22,7 @@ from graft.components.publishing.run_view import view_store
 from graft.contract.errors import StoreChangedError, UserError
 from graft.pipeline.beam_settings import keep_beam_local
 from graft.pipeline.config import PipelineConfig
+from graft.pipeline.local.run_marks import mark_run
 from graft.pipeline.pipeline import create_pipeline
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class _RunMonitor:
     """Collects the events of the nodes of one run."""
 
     on_event: Callable[[NodeEvent], None] = lambda event: None
+    name_run: Callable[[str], None] = lambda run_id: None
     failure: BaseException | None = None
     timings: dict[str, float] = field(default_factory=dict)
 
@@ -69,6 +72,7 @@ class _MonitoredNode(beam_dag_runner.PipelineNodeAsDoFn):
 
     def _run_node(self) -> None:
         monitor: _RunMonitor = self._shared_monitor.acquire(_RunMonitor)
+        monitor.name_run(_run_id_of(self._pipeline_node))
         with watched() as progress:
 
             def tell(state: Literal["started", "finished", "failed"]) -> float:
@@ -86,6 +90,15 @@ class _MonitoredNode(beam_dag_runner.PipelineNodeAsDoFn):
                 raise
             _give_memory_back()
             monitor.timings[self._node_id] = tell("finished")
+
+
+def _run_id_of(node: Any) -> str:
+    """Return the ID of the run to which a `PipelineNode` belongs."""
+    return next(
+        str(context.name.field_value.string_value)
+        for context in node.contexts.contexts
+        if context.type.name == constants.PIPELINE_RUN_CONTEXT_TYPE_NAME
+    )
 
 
 def _give_memory_back() -> None:
@@ -162,7 +175,8 @@ def _run_once(
     runner._PIPELINE_NODE_DO_FN_CLS = functools.partial(_MonitoredNode, shared_monitor)
     keep_beam_local()
     try:
-        runner.run(pipeline)
+        with mark_run(config.pipeline_folder) as monitor.name_run:
+            runner.run(pipeline)
     except BaseException as error:
         # Beam wraps what a node raised in errors of its own.
         cause = user_error_behind(monitor.failure) or user_error_behind(error)

@@ -250,10 +250,17 @@ def _finish_after_kill(kill_graft_at, run_graft, node, data, output, small) -> P
     command = ("run", "--data", data, "--output", output, *small)
     kill_graft_at(node, output, *command)
     assert not _versions(output) or node == "Report"
+    assert _states_of_runs(run_graft, output) == ["interrupted"]
     done = run_graft(*command)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert _states_of_runs(run_graft, output) == ["interrupted", "complete"]
     (version,) = _versions(output)
     return version
+
+
+def _states_of_runs(run_graft, output: Path) -> list[str]:
+    done = run_graft("runs", "--output", output)
+    return re.findall("running|interrupted|complete|failed", done.stdout)
 
 
 def test_a_killed_run_completes_and_gives_the_same_model(

@@ -40,6 +40,14 @@ def test_a_character_that_breaks_lists_is_refused(key: str, letter: str):
     assert f"Received: {path!r}" in str(caught.value)
 
 
+@pytest.mark.parametrize("key", [*FOLDERS, *OTHERS])
+@pytest.mark.parametrize("path", ["$HOME/x", "${data}/x", "/x/$A_1", "gs://$BUCKET/x"])
+def test_a_variable_is_refused_since_nothing_expands_it(key: str, path: str):
+    with pytest.raises(ConfigError, match="not expanded in a config") as caught:
+        _load(key, path)
+    assert f"Received: {path!r}" in str(caught.value)
+
+
 @pytest.mark.parametrize("key", ["data", "output"])
 def test_a_name_that_is_no_utf8_is_refused(key: str):
     with pytest.raises(ConfigError, match=r"unicode string\. Received: 'a\\udcffb'"):

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from graft.contract.errors import UserError
+from graft.pipeline import strict_yaml
 from graft.pipeline.kubeflow.container.executor_input import (
     describe_unmounted,
     unmounted_uris,
@@ -47,7 +48,7 @@ def read_pipeline_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
     try:
         text = path.read_text(encoding="utf-8")
-        documents = list(yaml.safe_load_all(text))
+        documents = strict_yaml.parse_generated(text)
     except OSError as error:
         raise PipelineFileError(
             f"{str(path)!r} can't be read: {error.strerror}"

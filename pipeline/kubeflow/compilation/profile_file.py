@@ -15,6 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from graft.contract.errors import UserError
+from graft.pipeline import strict_yaml
 from graft.pipeline.kubeflow.compilation.profile import Profile
 from graft.pipeline.validation_messages import describe_mistakes
 
@@ -62,7 +63,7 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     is_path = name.endswith((".yaml", ".yml"))
     path = Path(name) if is_path else FOLDER / f"{name}.yaml"
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        values = strict_yaml.read_file(path) or {}
     except FileNotFoundError:
         near = difflib.get_close_matches(name, built_in_profiles(), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
