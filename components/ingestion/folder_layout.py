@@ -18,7 +18,7 @@ from graft.components.ingestion.layout_answers import (
     text_of,
 )
 from graft.components.ingestion.layout_detection import detect_layout
-from graft.components.ingestion.layout_options import Table
+from graft.components.ingestion.layout_options import TABLE_EXTENSIONS, Table
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import TRAIN_ROLE
 from graft.contract.counts import counted
@@ -143,7 +143,7 @@ def _read_tables(tree: Tree) -> Iterator[Table]:
     candidates = [
         entry
         for entry in tree.files
-        if entry.name.lower().endswith((".csv", ".jsonl"))
+        if entry.name.lower().endswith(TABLE_EXTENSIONS)
         and len(entry.parts) <= _DEEPEST_TABLE
     ]
     for entry in candidates[:_MOST_TABLES]:

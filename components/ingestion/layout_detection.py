@@ -28,6 +28,7 @@ from graft.components.ingestion.layout_answers import (
     SplitFolders,
 )
 from graft.components.ingestion.layout_options import (
+    TABLE_EXTENSIONS,
     Table,
     flat_options,
     meaning_of,
@@ -147,13 +148,15 @@ def _single_folder(
     root: Folder, top: Folder, tables: Sequence[Table]
 ) -> FolderLayout | Question | None:
     """Detect the layout if only one folder holds images."""
+    options = flat_options(root, tables)
+    is_one_class = not options and not _has_table(root)
     if top.is_flat:
-        options = flat_options(root, tables)
-        if not options and role_of(top.name) is None and not is_box(top.name):
+        if is_one_class and role_of(top.name) is None and not is_box(top.name):
             return FolderLayout("folders")  # one class, which ingestion refuses
         return Question(
             f"Only one folder, {top.name!r}, holds images ({top.total}), and it has no "
-            "class folders.",
+            "class folders. Move each image into a folder named after its class, or "
+            "give a manifest with the columns path and label.",
             options,
         )
     if top.images:
@@ -164,13 +167,24 @@ def _single_folder(
         len(top.filled) == 1
         and top.filled[0].is_flat
         and not is_box(top.filled[0].name)
+        and is_one_class
     ):
         return None
+    below = list(read_below(top, _answer_below(top, tables)))
+    known = [option.settings for option in below]
     return Question(
         f"Only one class, {top.name!r}, was found, and it holds the folders "
         f"{some_of(sorted(child.name for child in top.filled))}. If these are the "
         f"classes, set `data.path` to this folder ({top.path!r} in the given one).",
-        tuple(read_below(top, _answer_below(top, tables))),
+        (*below, *(option for option in options if option.settings not in known)),
+    )
+
+
+def _has_table(root: Folder) -> bool:
+    return any(
+        name.lower().endswith(TABLE_EXTENSIONS)
+        for folder in root.walk()
+        for name in folder.others
     )
 
 

@@ -31,6 +31,9 @@ _FILE_NAME_PATTERNS = (
     r"(?P<class>.+?) ?\(\d+\)",
     r"(?P<class>\D*[^\W\d_])\d+",
 )
+TABLE_EXTENSIONS = (".csv", ".jsonl")
+"""Extensions of files that may be a `Table`."""
+
 _SPLIT_BELOW_CLASS = r"(?P<class>[^/]+)/(?P<split>[^/]+)/.+"
 _FEWEST_CLASSES = 2
 

@@ -185,6 +185,8 @@ CASES = {
     "taxonomy in train alone": (_images("train/a/cat", "train/a/dog", "train/b"), ASK),
     "one common source": (_images("cat/images", "dog/images"), "folders"),
     "one class": (_images("cat"), "folders"),
+    "one folder beside a table": ([*_images("cat"), "list.csv"], ASK),
+    "one folder that holds its table": ([*_images("a/cat"), "a/list.csv"], ASK),
 }
 
 

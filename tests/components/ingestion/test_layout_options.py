@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shlex
 import tempfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +27,7 @@ from graft.components.ingestion.layout_detection import detect_layout
 from graft.components.ingestion.listing import list_images
 from graft.components.ingestion.source import Listing
 from graft.contract.counts import counted
+from graft.contract.errors import DataError
 from graft.pipeline.config import load_config
 
 _TOPS = "train test val valid part_a part_b animals things cat images masks a b x"
@@ -121,3 +124,41 @@ def test_every_printed_config_reads_what_it_says(
 def test_counts_name_classes_as_ingestion_does() -> None:
     counts = {"Ba\u0308r": 2, "B\u00e4r ": 1, "dog": 3, "\n": 1}
     assert describe_classes(counts) == "3 classes: '\\n (1)', 'Bär (3)', 'dog (3)'"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["", "train", "a/images", "Bär #1"]),
+    st.sampled_from(["", "meta"]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["label", "breed", "path", "class name"]),
+    st.integers(2, 6),
+)
+def test_a_printed_table_is_read_whole(
+    images: str, above: str, has_extension: bool, has_folder: bool, label: str, n: int
+) -> None:
+    """A table as Kaggle publishes it, beside its images or above them."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = Path(folder, above)
+        (start / images).mkdir(parents=True, exist_ok=True)
+        rows = [["id", label]]
+        for number in range(n):
+            (start / images / f"x{number}.jpg").write_text(str(number))
+            name = f"x{number}.jpg" if has_extension else f"x{number}"
+            in_folder = f"{images}/{name}" if has_folder and images else name
+            rows.append([in_folder, ("cat", "dog")[number % 2]])
+        with (start / "list.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rows)
+        with pytest.raises(DataError) as stopped:
+            list_images(DataConfig(path=folder), "unused")
+        (arguments, meaning) = re.findall(
+            r"^  \d\. (.*list\.csv.*)\n     (.*)$", str(stopped.value), re.M
+        )[0]
+        words = shlex.split(arguments)
+        assert words[0] == "--data" and set(words[2::2]) <= {"--set"}
+        config = load_config(None, data=words[1], overrides=words[3::2]).data
+        refs = list_images(config, "unused").refs
+        assert {ref.class_name for ref in refs} == {"cat", "dog"}
+        assert all(Path(ref.path).is_file() for ref in refs)
+        assert f"({counted(len(refs), 'image')})" in meaning
