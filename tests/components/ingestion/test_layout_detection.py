@@ -184,7 +184,15 @@ CASES = {
     ),
     "taxonomy in train alone": (_images("train/a/cat", "train/a/dog", "train/b"), ASK),
     "one common source": (_images("cat/images", "dog/images"), "folders"),
+    "images and masks in splits": (_below(["train", "test"], ["images", "masks"]), ASK),
+    "train within train": (_below(["train/train"]), ASK),
+    "classes of the same sources": (
+        ["cat/1.jpg", *_below(["cat", "dog"], ["day", "night"])],
+        "folders",
+    ),
     "one class": (_images("cat"), "folders"),
+    "one class with a source": (["cat/1.jpg", *_images("cat/studio")], "folders"),
+    "one class in one source": (_images("cat/studio"), "folders"),
     "one folder beside a table": ([*_images("cat"), "list.csv"], ASK),
     "one folder that holds its table": ([*_images("a/cat"), "a/list.csv"], ASK),
 }
@@ -315,6 +323,23 @@ TABLE = Table("train.csv", ("id", "breed"), ("0", "beagle"))
             ],
         ),
         (
+            CASES["taxonomy in splits"][0],
+            [],
+            [
+                {"split_folders": {"train": "train", "test": "test"}},
+                *(
+                    {
+                        "split_folders": {"train": "train", "test": "test"},
+                        "class_pattern": pattern,
+                    }
+                    for pattern in (
+                        "[^/]+/(?:.+/)?(?P<class>[^/]+)/[^/]+",
+                        "[^/]+/(?P<class>.+)/[^/]+",
+                    )
+                ),
+            ],
+        ),
+        (
             ["1.jpg", "2.jpg", "metadata.csv"],
             [Table("metadata.csv", ("file_name", "label"), ("1.jpg", "cat"))],
             [{"path": "metadata.csv", "path_column": "file_name"}],
@@ -322,7 +347,7 @@ TABLE = Table("train.csv", ("id", "breed"), ("0", "beagle"))
     ],
     ids=[
         "seg_train", "val twice", "Kaggle flat", "pets", "Kaggle dogs", "ImageNet",
-        "images", "too high", "splits in classes", "fruit", "metadata.csv",
+        "images", "too high", "splits in classes", "fruit", "taxonomy", "metadata.csv",
     ],
 )  # fmt: skip
 def test_a_question_names_the_configs(
@@ -331,6 +356,13 @@ def test_a_question_names_the_configs(
     answer = _detect(names, tables)
     assert isinstance(answer, Question)
     assert [dict(option.settings) for option in answer.options] == settings_of_options
+
+
+def test_only_a_class_that_is_called_like_a_split_has_a_warning() -> None:
+    assert _detect(_images("cat", "dog")) == FolderLayout("folders")
+    answer = _detect(_images("train", "bus", "car"))
+    assert isinstance(answer, FolderLayout)
+    assert "'train'" in answer.warnings[0]
 
 
 def test_a_question_is_text_to_copy() -> None:
