@@ -11,13 +11,14 @@ from graft.storage.drivers import StorageError
 from graft.storage.listing import Tree
 
 
-def list_image_folder(root: str) -> Tree:
+def list_image_folder(root: str, *, follow_links: bool = True) -> Tree:
     """List all files below a folder, without those that no person put there.
 
     Sidecars, such as label tables, are listed: see `left_aside.kind_of_sidecar`.
 
     Args:
-        root: A folder, local or remote. Links to folders are followed.
+        root: A folder, local or remote.
+        follow_links: See `list_tree`.
 
     Returns:
         The files in the order of their names. `ignored` names the others.
@@ -26,7 +27,9 @@ def list_image_folder(root: str) -> Tree:
         DataError: A folder can't be listed, or a link leads back to a folder above it.
     """
     try:
-        return listing.list_tree(root, _is_ignored, left_aside.OUTPUT_MARKER)
+        return listing.list_tree(
+            root, _is_ignored, left_aside.OUTPUT_MARKER, follow_links=follow_links
+        )
     except StorageError:
         raise
     except OSError as error:

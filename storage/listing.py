@@ -50,11 +50,14 @@ class Tree:
         folders: The folders, relative to the root.
         ignored: Ignored files and folders. Name to number of files: 1 for a file. The
             name of a folder ends with a slash.
+        links_out: Symbolic links that lead out of the root, and where they lead. Empty
+            if links are followed.
     """
 
     files: list[FileEntry] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
+    links_out: dict[str, str] = field(default_factory=dict)
 
 
 Ignores = Callable[[str, bool], bool]
@@ -66,14 +69,20 @@ def _nothing(name: str, is_folder: bool) -> bool:
 
 
 def list_tree(
-    root: str, is_ignored: Ignores = _nothing, marker: str | None = None
+    root: str,
+    is_ignored: Ignores = _nothing,
+    marker: str | None = None,
+    *,
+    follow_links: bool = True,
 ) -> Tree:
     """List all files below a folder.
 
     Args:
-        root: A folder, local or remote. Links to folders are followed.
+        root: A folder, local or remote.
         is_ignored: Returns whether to skip a file or folder, given its name.
         marker: A folder below the root that holds a file of this name is left out.
+        follow_links: Follow symbolic links that lead out of the root. If not, they are
+            named in the result. Other links are always followed.
 
     Returns:
         The files, sorted by name.
@@ -86,7 +95,8 @@ def list_tree(
     if is_remote(root):
         _sort_remote(list(_remote_files(root)), is_ignored, marker, tree)
     else:
-        _Walk(tree, is_ignored, marker).walk(root, "", {})
+        inside = None if follow_links else os.path.realpath(root)
+        _Walk(tree, is_ignored, marker, inside).walk(root, "", {})
     return tree
 
 
@@ -207,10 +217,21 @@ def _sort_remote(
 
 
 class _Walk:
-    """A walk through local folders that fills a tree."""
+    """A walk through local folders that fills a tree.
 
-    def __init__(self, tree: Tree, is_ignored: Ignores, marker: str | None) -> None:
+    Args:
+        tree: The tree to fill.
+        is_ignored: See `list_tree`.
+        marker: See `list_tree`.
+        inside: The folder out of which no link is followed, without links in its path;
+            None if all are followed.
+    """
+
+    def __init__(
+        self, tree: Tree, is_ignored: Ignores, marker: str | None, inside: str | None
+    ) -> None:
         self._tree = tree
+        self._inside = inside
         self._is_ignored = is_ignored
         self._marker = marker
 
@@ -252,10 +273,12 @@ class _Walk:
         except OSError:  # A dangling link, a loop of links, or no permission.
             is_folder, status = False, None
         if self._is_ignored(entry.name, is_folder):
-            if is_folder:
+            if is_folder and not entry.is_symlink():
                 self._tree.ignored[f"{name}/"] = _number_of_files(entry.path)
             else:
                 self._tree.ignored[name] = 1
+        elif self._leads_out(entry):
+            self._tree.links_out[name] = os.path.realpath(entry.path)
         elif is_folder:
             self.walk(entry.path, name, ancestors)
         elif status is None:
@@ -264,6 +287,12 @@ class _Walk:
             self._tree.files.append(
                 FileEntry(entry.path, name, status.st_size, status.st_mtime_ns)
             )
+
+    def _leads_out(self, entry: os.DirEntry[str]) -> bool:
+        if self._inside is None or not entry.is_symlink():
+            return False
+        target = os.path.realpath(entry.path)
+        return os.path.commonpath([self._inside, target]) != self._inside
 
 
 def _number_of_files(folder: str) -> int:

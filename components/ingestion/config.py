@@ -115,6 +115,11 @@ class DataConfig(BaseModel):
         "`tiny_imagenet`, `roboflow`: the layouts of these publishers. `auto` detects "
         "the layout. If several layouts are possible, the run stops and lists them.",
     )
+    follow_links: bool = Field(
+        False,
+        description="Read symbolic links that lead out of the folder `path`. If false, "
+        "such a link stops the run. Links within the folder are always read.",
+    )
     split_folders: SplitFolders | None = Field(
         None,
         description="Split folders with other names than train, validation and test: "

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.folder_counts import Folder, count_folders
 from graft.components.ingestion.folder_names import role_of
+from graft.components.ingestion.image_ref import printable
 from graft.components.ingestion.layout_answers import (
     ROLES,
     FolderLayout,
@@ -21,7 +22,7 @@ from graft.components.ingestion.layout_detection import detect_layout
 from graft.components.ingestion.layout_options import TABLE_EXTENSIONS, Table
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import TRAIN_ROLE
-from graft.contract.counts import counted
+from graft.contract.counts import agree, counted
 from graft.contract.errors import DataError
 from graft.storage import files
 from graft.storage.image_folder import list_image_folder
@@ -43,7 +44,8 @@ def list_folder(root: str, config: DataConfig) -> tuple[Tree, FolderLayout]:
         DataError: The folder is empty, contradicts `config`, or has several possible
             layouts. The message lists the configs that read it.
     """
-    tree = list_image_folder(root)
+    tree = list_image_folder(root, follow_links=config.follow_links)
+    _refuse_links_out(tree, config)
     if not tree.files:
         raise DataError(
             f"The folder {config.path!r} is empty. Put one folder per class into it, "
@@ -59,6 +61,23 @@ def list_folder(root: str, config: DataConfig) -> tuple[Tree, FolderLayout]:
     if config.format == "auto":
         return tree, _detect(folder, tree, config)
     return tree, _given_format(folder, config)
+
+
+def _refuse_links_out(tree: Tree, config: DataConfig) -> None:
+    """Refuse links out of the folder: their images may change, or be somebody else's.
+
+    Raises:
+        DataError: There are some.
+    """
+    if tree.links_out:
+        number = len(tree.links_out)
+        name, target = next(iter(tree.links_out.items()))
+        raise DataError(
+            f"{config.path!r} holds {counted(number, 'symbolic link')} that "
+            f"{agree(number, 'leads', 'lead')} out of it: {some_of(tree.links_out)}. "
+            f"{printable(name)!r} leads to {printable(target)!r}. Set "
+            "`data.follow_links: true` to read what is there, or remove the links."
+        )
 
 
 def _detect(folder: Folder, tree: Tree, config: DataConfig) -> FolderLayout:

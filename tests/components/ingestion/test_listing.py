@@ -210,8 +210,58 @@ def test_linked_folders_are_followed(tmp_path: Path):
     _touch(tmp_path / "elsewhere", "1.png", "2.png", "3.png")
     (root / "emu").symlink_to(tmp_path / "elsewhere")
     (root / "gnu").symlink_to(tmp_path / "elsewhere")  # twice, but no loop
-    counts = Counter(ref.class_name for ref in _list(root).refs)
+    counts = Counter(ref.class_name for ref in _list(root, follow_links=True).refs)
     assert counts == {"cat": 3, "dog": 3, "emu": 3, "gnu": 3}
+
+
+def _linked_folder(root: Path) -> str:
+    (root / "emu").symlink_to("/")  # Nobody lists the whole disk.
+    return "emu"
+
+
+def _linked_file(root: Path) -> str:
+    _touch(root.parent, "secret.png")
+    (root / "cat" / "x.png").symlink_to("../../secret.png")
+    return "cat/x.png"
+
+
+def _dangling_link(root: Path) -> str:
+    (root / "cat" / "x.png").symlink_to(root.parent / "gone.png")
+    return "cat/x.png"
+
+
+def _link_through_links(root: Path) -> str:
+    (root / "cat" / "a").symlink_to(root / "dog")
+    (root / "dog" / "x").symlink_to(root.parent)
+    return "cat/a/x"
+
+
+def _similar_start(root: Path) -> str:
+    _touch(root.parent / f"{root.name}2", "1.png")
+    (root / "emu").symlink_to(root.parent / f"{root.name}2")
+    return "emu"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [_linked_folder, _linked_file, _dangling_link, _link_through_links, _similar_start],
+)
+def test_a_link_out_of_the_folder_stops_the_run(link: Make, tmp_path: Path):
+    root = _classes(tmp_path / "data")
+    name = link(root)
+    with pytest.raises(DataError, match=r"leads? out of it") as caught:
+        _list(root)
+    assert repr(name) in str(caught.value)
+    assert "data.follow_links" in str(caught.value)
+
+
+def test_links_within_the_folder_are_followed(tmp_path: Path):
+    root = _classes(tmp_path / "data")
+    (root / "emu").symlink_to("cat")
+    (root / "dog" / "x.png").symlink_to(root / "cat" / "1.png")
+    (tmp_path / "link to data").symlink_to(root)
+    counts = Counter(ref.class_name for ref in _list(tmp_path / "link to data").refs)
+    assert counts == {"cat": 3, "dog": 4, "emu": 3}
 
 
 def test_class_names_are_composed_unicode(tmp_path: Path):
