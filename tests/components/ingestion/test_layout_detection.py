@@ -190,6 +190,47 @@ CASES = {
         ["cat/1.jpg", *_below(["cat", "dog"], ["day", "night"])],
         "folders",
     ),
+    "tiny-imagenet without train": (
+        [*_images("val/images", "test/images"), "val/val_annotations.txt"],
+        ASK,
+    ),
+    "tiny-imagenet without the table": (
+        _images("train/n0/images", "train/n1/images", "val/images"),
+        ASK,
+    ),
+    "tiny-imagenet with more in val": (
+        [
+            *_images("train/n0/images", "train/n1/images", "val/images", "val/more"),
+            "val/val_annotations.txt",
+        ],
+        ASK,
+    ),
+    "tiny-imagenet of one class": (
+        [*_images("train/n0/images", "val/images"), "val/val_annotations.txt"],
+        ASK,
+    ),
+    "tiny-imagenet without folders of images": (
+        [*_images("train/n0", "train/n1", "val/images"), "val/val_annotations.txt"],
+        ASK,
+    ),
+    **{
+        f"Roboflow flat: {' '.join(splits)}": (
+            [f"{s}/{n}" for s in splits for n in ("1.jpg", "_classes.csv")],
+            ASK,
+        )
+        for splits in (
+            ("valid", "test"),
+            ("train", "training", "test"),
+            ("train", "test", "extra"),
+        )
+    },
+    "images beside a class": (_images("images", "cat"), "folders"),
+    "classes in the names of one folder": (
+        [f"photos/{c}_{i}.jpg" for c in ("cat", "dog") for i in range(3)],
+        ASK,
+    ),
+    "train twice": (_images("train/cat", "training/dog"), ASK),
+    "a box in one folder": (_images("pets/images"), ASK),
     "one class": (_images("cat"), "folders"),
     "one class with a source": (["cat/1.jpg", *_images("cat/studio")], "folders"),
     "one class in one source": (_images("cat/studio"), "folders"),
