@@ -10,8 +10,9 @@ import re
 
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _SPECIAL = re.compile(r"[\\`*_\[\]|~#!$^]")
-# A marker of a list, a heading or a line: it counts at the start of a line only.
-_AT_START = re.compile(r"\A([-+=]|\d+(?=[.)]))")
+# A marker of a list, a heading or a line: it counts at the start of a line only. A
+# decimal number such as 0.5 is no marker.
+_AT_START = re.compile(r"\A([-+=]|\d+(?=[.)](\s|\Z)))")
 # A bare address, which GitHub turns into a link.
 _ADDRESS = re.compile(r"(?i)(:)(?=//)|(?<=www)(\.)|(@)")
 # Also separators of lines and paragraphs, which some programs take for line breaks.

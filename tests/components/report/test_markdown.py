@@ -6,7 +6,7 @@ import re
 
 import jinja2
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -75,6 +75,11 @@ def test_nasty_texts(place: str, text: str) -> None:
     check(place, str(markdown.escape_text(text)), text)
 
 
+def test_numbers_stay_readable_in_the_source():
+    assert markdown.escape_text("0.9775") == "0.9775"
+
+
+@settings(deadline=None)
 @given(place=st.sampled_from([*PLACES]), text=TEXTS)
 @example("item", "1) x")
 @example("cell", "\\|")
