@@ -87,6 +87,7 @@ def test_any_text(place: str, text: str) -> None:
     check(place, str(markdown.escape_text(text)), text)
 
 
+@settings(deadline=None)
 @given(place=st.sampled_from(["item", "sentence", "heading"]), text=TEXTS)
 def test_any_code(place: str, text: str) -> None:
     inserted = markdown.code(text)
