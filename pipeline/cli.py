@@ -88,6 +88,7 @@ def _version(
 def main() -> None:
     """Run the command line; a `UserError` is printed and ends it with its status."""
     from graft.contract.errors import UserError
+    from graft.pipeline.machine_faults import describe_fault
     from graft.pipeline.temporary_folder import use_own_temporary_folder
     from graft.pipeline.terminal_text import escaped
 
@@ -101,6 +102,12 @@ def main() -> None:
         text = "\n".join(escaped(line) for line in str(error).split("\n"))
         sys.stderr.write(f"graft: {text}\n")
         sys.exit(error.exit_status)
+    except Exception as error:
+        fault = describe_fault(error)
+        if fault is None:
+            raise
+        sys.stderr.write(f"graft: {escaped(fault)}\n")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("graft: interrupted; run the command again to continue.\n")
         sys.exit(130)

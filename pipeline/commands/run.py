@@ -18,6 +18,8 @@ from graft.pipeline.commands.options import (
     SetOption,
 )
 from graft.pipeline.config import PipelineConfig, load_config
+from graft.pipeline.local.metadata_check import require_intact
+from graft.pipeline.machine_faults import describe_fault
 from graft.pipeline.path_checks import check_local_output
 from graft.storage.left_aside import OUTPUT_MARKER
 from graft.storage.paths import expand_home
@@ -60,6 +62,7 @@ def run(
         )
     folder = Path(loaded.pipeline_folder)
     _make_folder(folder, Path(loaded.output))
+    require_intact(loaded.metadata_path)
     log_path = folder / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
     is_blessed = _run(loaded, data_fingerprint, log_path, verbose=verbose)
     if not is_blessed:
@@ -127,10 +130,11 @@ def _run(
 def _failure(error: Exception, node: str | None, log_path: Path) -> Exception:
     """Return the error to show the user for an exception of a node."""
     text = str(error)
-    if (isinstance(error, OSError) and error.errno == 28) or "No space left" in text:
+    fault = describe_fault(error)
+    if fault:
         return UserError(
-            f"No space is left on the disk ({node or 'the run'} failed). Free some and "
-            f"run the same command again; it continues from here.\nLog: {log_path}"
+            f"{node or 'The run'} failed. {fault} It continues from here.\n"
+            f"Log: {log_path}"
         )
     import logging
 

@@ -8,6 +8,8 @@ from ml_metadata import errors
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from graft.pipeline.local.metadata_check import require_intact
+
 _FINISHED = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 
 
@@ -19,7 +21,11 @@ class LocalMetadata:
 
         Args:
             path: SQLite file; it is created where it is missing.
+
+        Raises:
+            UserError: The file is damaged.
         """
+        require_intact(path)
         connection = mlmd.ConnectionConfig()
         connection.sqlite.filename_uri = os.fspath(path)
         self._store = MetadataStore(connection)

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graft.contract.counts import agree, counted
 from graft.contract.errors import UserError
 from graft.pipeline.config import METADATA_FILE, PIPELINES_FOLDER
 from graft.pipeline.local.run_marks import Marks, read_marks
@@ -137,8 +138,8 @@ def choose_run(runs: list[Run], name: str | None, default: int = -1) -> Run:
     """
     if not runs or (name is None and len(runs) < -default):
         raise UserError(
-            f"This needs {-default if name is None else 1} runs, and there are "
-            f"{len(runs)}. `graft run` makes one."
+            f"This needs {counted(-default if name is None else 1, 'run')}, and there "
+            f"{agree(len(runs), 'is', 'are')} {len(runs)}. `graft run` makes one."
         )
     if name is None:
         return runs[default]

@@ -61,9 +61,10 @@ def logs_to_file(path: Path, *, verbose: bool) -> Iterator[TextIO]:
         os.close(terminal_descriptor)
         logging.captureWarnings(False)
         root.handlers, root.level = previous_handlers, previous_level
-        handler.close()
-        file.close()
-        terminal.close()
+        for stream in (handler, file, terminal):
+            # A full disk must not hide how the run ended.
+            with contextlib.suppress(OSError):
+                stream.close()
 
 
 @contextlib.contextmanager

@@ -30,8 +30,8 @@ def test_run_is_chosen(name, default, number):
 @pytest.mark.parametrize(
     ("count", "name", "default", "message"),
     [
-        (0, None, -1, "needs 1 runs, and there are 0"),
-        (1, None, -2, "needs 2 runs, and there are 1"),
+        (0, None, -1, "needs 1 run, and there are 0"),
+        (1, None, -2, "needs 2 runs, and there is 1"),
         (2, "9", -1, "no run '9'; runs are numbered 1 to 2"),
     ],
 )
