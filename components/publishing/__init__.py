@@ -5,6 +5,7 @@ version_folders.py   create and remove a version folder in one step
 production.py    what is in production, and whether it still is what a verdict names
 journal.py       the change that is under way, for the next process after a kill
 store_lock.py    the lock of a change, and the clean-up after a kill
+damage.py        find and mend damaged files
 store_files.py   read and write files of which any may be damaged
 audit.py         the audit log: who changed what, and why
 versions.py      the versions of a model, their manifests and hashes

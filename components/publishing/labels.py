@@ -35,10 +35,12 @@ def read_labels(model_folder: str) -> dict[str, int]:
     """Return label to version number, or an empty dict if there are no labels.
 
     TensorFlow Serving's config holds the same labels: it is read if the labels' own
-    file is damaged.
+    file is damaged or missing.
     """
     labels, damage = read_label_file(model_folder)
-    return labels if damage is None else _labels_of_config(model_folder)
+    if damage is None and labels:
+        return labels
+    return _labels_of_config(model_folder)
 
 
 def read_label_file(model_folder: str) -> tuple[dict[str, int], str | None]:
@@ -54,13 +56,17 @@ def read_label_file(model_folder: str) -> tuple[dict[str, int], str | None]:
 def config_damage(model_folder: str) -> str | None:
     """Return what is wrong with TensorFlow Serving's config, or None."""
     text, damage = read_text(join(model_folder, SERVING_CONFIG_NAME))
-    labels, label_damage = read_label_file(model_folder)
-    if damage is None and label_damage is None and labels:
-        if text is None:
-            return "is missing"
-        if not text.endswith("}\n") or _labels_of_config(model_folder) != labels:
-            return f"does not say what {LABELS_NAME} says"
-    return damage
+    if damage is not None:
+        return damage
+    labels, other_damage = read_label_file(model_folder)
+    has_labels = other_damage is None and bool(labels)
+    if text is None:
+        return "is missing" if has_labels else None
+    if not text.endswith("}\n"):
+        return "is empty" if not text else "does not end as graft writes it"
+    if has_labels and _labels_of_config(model_folder) != labels:
+        return f"does not say what {LABELS_NAME} says"
+    return None
 
 
 def _labels_of_config(model_folder: str) -> dict[str, int]:

@@ -20,11 +20,18 @@ STABLE = "stable"
 
 
 def served_version(model_folder: str) -> Version | None:
-    """Return the version in production: labelled `stable`, or else the newest."""
+    """Return the version in production.
+
+    It is the one labelled `stable`. If the labels are lost, the audit log tells it. In
+    a store without both it is the newest.
+    """
     versions = {version.number: version for version in list_versions(model_folder)}
     if not versions:
         return None
     stable = read_labels(model_folder).get(STABLE)
+    if stable not in versions:
+        line = last_change(model_folder)
+        stable = None if line is None else line["version"]
     return versions.get(stable or 0) or versions[max(versions)]
 
 

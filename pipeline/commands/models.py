@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graft.contract.counts import counted
 from graft.contract.errors import UserError
 from graft.pipeline.commands.options import (
     IfServedOption,
@@ -27,7 +26,17 @@ def models(
     model: ModelOption = None,
     *,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compare every file with its manifest.")
+        bool,
+        typer.Option(
+            "--verify", help="Check every file of the store, each with its hash."
+        ),
+    ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Mend damaged files; what can't be mended is renamed, not deleted.",
+        ),
     ] = False,
     promote: Annotated[
         int | None,
@@ -52,9 +61,7 @@ def models(
     another version is put into production meanwhile, nothing is done: exit status 4.
     """
     from graft.components.publishing import store
-    from graft.components.publishing.labels import read_labels
-    from graft.components.publishing.production import served_version
-    from graft.components.publishing.versions import find_damage, list_versions
+    from graft.components.publishing.damage import find_store_damage
 
     folder = str(find_model_folder(model_dir, model))
     if promote is not None:
@@ -63,31 +70,67 @@ def models(
     if log:
         _print_log(folder)
         return
-    served = served_version(folder)
-    labels = read_labels(folder)
-    num_damaged = 0
-    for version in list_versions(folder):
-        is_served = served is not None and version.number == served.number
-        facts = _facts_of(version, labels, is_served=is_served)
-        if verify:
-            damage = find_damage(version)
-            num_damaged += bool(damage)
-            facts.append("; ".join(damage) or "sound")
-        typer.echo("  ".join(fact for fact in facts if fact))
-    if num_damaged:
+    if repair:
+        _repair(folder)
+    damage = find_store_damage(folder) if verify else {}
+    _print_versions(folder, damage if verify else None)
+    for name, found in damage.items():
+        if not name.isdecimal() or "holds no" in found[0]:
+            typer.echo(f"{name}  {'; '.join(found)}")
+    if damage:
         raise UserError(
-            f"Damaged: {counted(num_damaged, 'version')}, whose files don't match the "
-            "manifest. `graft rollback` serves an earlier version."
+            f"Damaged: {', '.join(damage)}. `graft models --repair` mends what it can. "
+            "`graft rollback` works meanwhile: it passes over damaged versions."
         )
 
 
 def _print_log(folder: str) -> None:
     """Print the audit log, oldest line first."""
-    from graft.components.publishing.audit import read_audit
+    from graft.components.publishing.audit import read_lines
 
-    for line in read_audit(folder):
-        entry = f"{line['time']}  {line['user']}  {line['action']} {line['version']}"
-        typer.echo(entry + (f": {line['reason']}" if "reason" in line else ""))
+    for number, line in enumerate(read_lines(folder), 1):
+        if line is None:
+            typer.echo(f"line {number} is unreadable")
+            continue
+        entry = "  ".join(
+            str(line.get(key, "unknown")) for key in ("time", "user", "action")
+        )
+        if "version" in line:
+            entry += f" {line['version']}"
+        forced = line.get("forced")
+        reason = line.get("reason") or (
+            forced.get("reason") if isinstance(forced, dict) else None
+        )
+        typer.echo(entry + (f": {reason}" if reason else ""))
+
+
+def _repair(folder: str) -> None:
+    """Mend the store, and print what was done and what is left."""
+    from graft.components.publishing.damage import repair
+
+    result = repair(folder)
+    for sentence in result.done:
+        typer.echo(f"mended: {sentence}")
+    for sentence in result.left:
+        typer.echo(f"left: {sentence}")
+    if not result.done and not result.left:
+        typer.echo("Nothing is damaged.")
+
+
+def _print_versions(folder: str, damage: dict[str, list[str]] | None) -> None:
+    """Print a line per version; with `damage` also whether it is sound."""
+    from graft.components.publishing.labels import read_labels
+    from graft.components.publishing.production import served_version
+    from graft.components.publishing.versions import list_versions
+
+    served = served_version(folder)
+    labels = read_labels(folder)
+    for version in list_versions(folder):
+        is_served = served is not None and version.number == served.number
+        facts = _facts_of(version, labels, is_served=is_served)
+        if damage is not None:
+            facts.append("; ".join(damage.get(str(version.number), ["sound"])))
+        typer.echo("  ".join(fact for fact in facts if fact))
 
 
 def _facts_of(
@@ -95,21 +138,29 @@ def _facts_of(
 ) -> list[str]:
     """Return what the list shows of a version; an empty text for a missing fact."""
     manifest = version.manifest
-    metrics = manifest.get("metrics", {})
+    metrics = _part(manifest, "metrics")
     facts = [
         str(version.number),
-        str(manifest.get("published_at", "no manifest")),
+        str(manifest.get("published_at", "no manifest"))
+        if version.manifest_damage is None
+        else f"its manifest {version.manifest_damage}",
         *(
             f"{name.replace('_', ' ')} {metrics[name]:.4f}"
             for name in ("accuracy", "balanced_accuracy")
-            if metrics.get(name) is not None
+            if isinstance(metrics.get(name), float)
         ),
         ", ".join(name for name, n in labels.items() if n == version.number),
     ]
     if is_served:
         facts.append("served")
-    if manifest.get("rollback"):
-        facts.append(f"rolled back to {manifest['rollback']['to_version']}")
-    if manifest.get("forced"):
-        facts.append(f"forced: {manifest['forced']['reason']}")
+    if rollback := _part(manifest, "rollback"):
+        facts.append(f"rolled back to {rollback.get('to_version')}")
+    if forced := _part(manifest, "forced"):
+        facts.append(f"forced: {forced.get('reason')}")
     return facts
+
+
+def _part(manifest: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a part of a manifest; empty if it is missing or no object."""
+    part = manifest.get(key)
+    return part if isinstance(part, dict) else {}

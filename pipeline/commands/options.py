@@ -9,7 +9,7 @@ import typer
 
 from graft.pipeline.config import DEFAULT_OUTPUT
 from graft.serving.errors import ModelNotFoundError
-from graft.serving.model_store import find_model
+from graft.serving.model_store import DEFAULT_NAME, find_model
 
 if TYPE_CHECKING:
     from graft.components.evaluation.baseline import Production
@@ -69,6 +69,13 @@ def find_model_folder(model_dir: Path, model: str | None) -> Path:
     try:
         return find_model(model_dir, model)
     except ModelNotFoundError as error:
+        # A store whose versions are all damaged can still be looked at and mended.
+        for folder in (model_dir / (model or DEFAULT_NAME), model_dir):
+            if folder.is_dir() and any(
+                child.name.isdecimal() or child.name.startswith("graft_audit")
+                for child in folder.iterdir()
+            ):
+                return folder
         raise UserError(str(error)) from error
 
 

@@ -1,0 +1,278 @@
+"""Find every damaged file of a model store, and mend what can be mended.
+
+Nothing is deleted: what is in the way is renamed (`store_files.set_aside`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from graft.components.publishing import journal
+from graft.components.publishing.audit import (
+    AUDIT_NAME,
+    Line,
+    append_audit,
+    complete_audit,
+    current_time,
+    log_damage,
+    read_audit,
+    read_lines,
+)
+from graft.components.publishing.drift import DRIFT_FILE
+from graft.components.publishing.labels import (
+    LABELS_NAME,
+    SERVING_CONFIG_NAME,
+    config_damage,
+    read_label_file,
+    read_labels,
+    write_labels,
+)
+from graft.components.publishing.last_run import NOTES_FILE
+from graft.components.publishing.production import STABLE, last_change, served_version
+from graft.components.publishing.store_files import (
+    read_json,
+    read_text,
+    set_aside,
+    write_text,
+)
+from graft.components.publishing.store_lock import StoreLock, locked
+from graft.components.publishing.versions import (
+    GRAPH_NAME,
+    MANIFEST_NAME,
+    Version,
+    find_damage,
+    hash_files,
+    is_version_name,
+    list_versions,
+)
+from graft.storage import copying, files, hashing
+from graft.storage.paths import join
+
+
+def find_store_damage(model_folder: str) -> dict[str, list[str]]:
+    """Return what is damaged in a store: a file's or version's name to sentences."""
+    damage: dict[str, list[str]] = {}
+    for version in list_versions(model_folder):
+        if found := find_damage(version):
+            damage[str(version.number)] = found
+    for name in _no_versions(model_folder):
+        damage[name] = [f"holds no {GRAPH_NAME}, so no server loads it"]
+    single = {
+        **_damaged_labels(model_folder),
+        AUDIT_NAME: log_damage(model_folder),
+        **_damaged_notes(model_folder),
+    }
+    return damage | {name: [what] for name, what in single.items() if what}
+
+
+@dataclass
+class Repair:
+    """What a repair has done, and what it could not mend."""
+
+    done: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def repair(model_folder: str) -> Repair:
+    """Mend a store: files from other versions, manifests from the audit log, labels.
+
+    A version that can't be mended is set aside, unless it is in production.
+
+    Returns:
+        What was done, and what is left to do, a sentence each.
+    """
+    result = Repair()
+    before = find_store_damage(model_folder)
+    with locked(model_folder) as lock:
+        served = served_version(model_folder)
+        for name in _no_versions(model_folder):
+            _mend_folder(model_folder, name, result)
+        for version in list_versions(model_folder):
+            _mend_version(model_folder, version, served, result)
+        for name, what in _damaged_notes(model_folder).items():
+            if what:
+                _set_aside(model_folder, name, result)
+        _mend_log(model_folder, result)
+        _mend_labels(model_folder, served, lock, result)
+        told = "\n".join(result.done + result.left)
+        # The lock completes the audit log, and clears away the note of a change.
+        is_sound = find_store_damage(model_folder).keys().isdisjoint
+        result.done += [
+            f"{name}: written again"
+            for name in before
+            if name not in told and is_sound([name])
+        ]
+        if result.done:
+            append_audit(model_folder, {"action": "repair", "done": result.done})
+    return result
+
+
+def _no_versions(model_folder: str) -> list[str]:
+    """Return the names that look like versions, and aren't."""
+    numbers = {version.number for version in list_versions(model_folder)}
+    names = files.list_folder(model_folder) if files.exists(model_folder) else []
+    return [n for n in names if is_version_name(n) and int(n) not in numbers]
+
+
+def _damaged_notes(model_folder: str) -> dict[str, str | None]:
+    """Return what is wrong with the files that only inform people and schedules."""
+    kinds = {DRIFT_FILE: dict, NOTES_FILE: list, journal.JOURNAL_NAME: dict}
+    return {
+        name: read_json(join(model_folder, name), k)[1] for name, k in kinds.items()
+    }
+
+
+def _damaged_labels(model_folder: str) -> dict[str, str | None]:
+    """Return what is wrong with the labels and with TensorFlow Serving's config."""
+    labels, damage = read_label_file(model_folder)
+    if damage is None and not labels and last_change(model_folder) is not None:
+        damage = "is missing or names no version"
+    return {LABELS_NAME: damage, SERVING_CONFIG_NAME: config_damage(model_folder)}
+
+
+def _mend_folder(model_folder: str, name: str, result: Repair) -> None:
+    """Restore the graph of a version that lacks it, or set the version aside."""
+    path = join(model_folder, name)
+    manifest, _ = read_json(join(path, MANIFEST_NAME), dict)
+    version = Version(int(name), path, manifest or {})
+    if manifest and _restore_files(model_folder, version, result):
+        return
+    _set_aside(model_folder, name, result)
+
+
+def _mend_version(
+    model_folder: str, version: Version, served: Version | None, result: Repair
+) -> None:
+    if not find_damage(version):
+        return
+    if version.manifest:
+        is_mended = _restore_files(model_folder, version, result)
+    elif version.manifest_damage is None and _line_of(model_folder, version) is None:
+        return  # Nobody published it by graft, so nothing is damaged.
+    else:
+        is_mended = _restore_manifest(model_folder, version, result)
+    if is_mended:
+        return
+    if served is not None and version.number == served.number:
+        result.left.append(
+            f"version {version.number} is in production and can't be mended: "
+            "`graft rollback --reason TEXT` replaces it"
+        )
+    else:
+        _set_aside(model_folder, str(version.number), result)
+
+
+def _restore_files(model_folder: str, version: Version, result: Repair) -> bool:
+    """Copy damaged files from versions that have the same files, undamaged."""
+    promised: dict[str, str] = version.manifest.get("files") or {}
+    found = hash_files(version.path)
+    donors = _donors(model_folder, version)
+    wrong = {name for name in promised if found.get(name) != promised[name]}
+    if not promised or any(promised[name] not in donors for name in wrong):
+        return False
+    for name in sorted({*wrong, *(found.keys() - promised.keys())}):
+        path = join(version.path, name)
+        if files.exists(path):
+            set_aside(path, model_folder)
+    # The graph comes last: it makes the version complete.
+    for name in sorted(wrong, key=lambda name: (name == GRAPH_NAME, name)):
+        copying.copy_file(donors[promised[name]], join(version.path, name))
+        result.done.append(f"version {version.number}: {name} restored")
+    return not find_damage(version)
+
+
+def _donors(model_folder: str, damaged: Version) -> dict[str, str]:
+    """Return hash to path of every file of the other versions."""
+    return {
+        found: join(version.path, name)
+        for version in list_versions(model_folder)
+        if version.number != damaged.number
+        for name, found in hash_files(version.path).items()
+    }
+
+
+def _restore_manifest(model_folder: str, version: Version, result: Repair) -> bool:
+    """Write a manifest again, if the audit log or another version vouches for it."""
+    found = hash_files(version.path)
+    line = _line_of(model_folder, version) or {}
+    known = [other.manifest.get("files") for other in list_versions(model_folder)]
+    if line.get("files_hash") != hashing.hash_json(found) and found not in known:
+        return False
+    rollback = ("from_version", "to_version", "reason", "withdrawn", "passed_over")
+    manifest: dict[str, Any] = {
+        "version": version.number,
+        "files": found,
+        "published_at": line.get("time"),
+        "published_by": line.get("user"),
+        "parent_version": line.get("parent_version"),
+        "restored_at": current_time(),
+    }
+    if line.get("action") == "rollback":
+        manifest["rollback"] = {key: line[key] for key in rollback if key in line}
+    for key in ("forced", "label", "judged_against"):
+        if line.get(key):
+            manifest[key] = line[key]
+    path = join(version.path, MANIFEST_NAME)
+    if files.exists(path):
+        set_aside(path, model_folder)
+    write_text(path, json.dumps(manifest, indent=1, sort_keys=True))
+    result.done.append(f"version {version.number}: {MANIFEST_NAME} written again")
+    return True
+
+
+def _line_of(model_folder: str, version: Version) -> Line | None:
+    for line in read_audit(model_folder):
+        is_of_version = line.get("version") == version.number
+        if is_of_version and line["action"] in ("publish", "rollback"):
+            return line
+    return None
+
+
+def _mend_log(model_folder: str, result: Repair) -> None:
+    """Replace unreadable lines by lines that hold their text, and add missing ones."""
+    if log_damage(model_folder) is None:
+        return
+    path = join(model_folder, AUDIT_NAME)
+    text, damage = read_text(path)
+    if damage is not None:
+        _set_aside(model_folder, AUDIT_NAME, result)
+    elif text is not None and None in read_lines(model_folder):
+        lines = [
+            json.dumps(
+                {"action": "unreadable", "text": raw} if line is None else line,
+                sort_keys=True,
+            )
+            for raw, line in zip(
+                text.splitlines(), read_lines(model_folder), strict=True
+            )
+        ]
+        aside = set_aside(path)
+        write_text(path, "".join(f"{line}\n" for line in lines))
+        name = os.path.basename(aside)
+        result.done.append(f"{AUDIT_NAME}: unreadable lines marked; before: {name}")
+    complete_audit(model_folder)
+
+
+def _mend_labels(
+    model_folder: str, served: Version | None, lock: StoreLock, result: Repair
+) -> None:
+    damaged = [name for name, what in _damaged_labels(model_folder).items() if what]
+    numbers = [version.number for version in list_versions(model_folder)]
+    labels = {k: n for k, n in read_labels(model_folder).items() if n in numbers}
+    if served is not None and served.number in numbers:
+        labels[STABLE] = served.number
+    if not damaged and labels == read_labels(model_folder):
+        return
+    for name in damaged:
+        if files.exists(join(model_folder, name)):
+            _set_aside(model_folder, name, result)
+    write_labels(model_folder, labels, numbers, lock.confirm)
+    result.done.append(f"{LABELS_NAME} and {SERVING_CONFIG_NAME} written again")
+
+
+def _set_aside(model_folder: str, name: str, result: Repair) -> None:
+    aside = os.path.basename(set_aside(join(model_folder, name)))
+    result.done.append(f"{name} can't be mended: set aside as {aside}")

@@ -1,0 +1,252 @@
+"""One damaged file stops nothing: each file of a store, alone and in pairs.
+
+Files are emptied, cut, overwritten, removed, and replaced by folders. Then everything
+runs that reads a store. `large` takes all pairs, the other test a seeded sample.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tfx.types import standard_artifacts
+from typer.testing import CliRunner
+
+from graft.components.evaluation.baseline import read_baseline
+from graft.components.evaluation.baseline import read_production as read_judged
+from graft.components.evaluation.verdict import Verdict
+from graft.components.publishing import audit, store
+from graft.components.publishing.damage import find_store_damage, repair
+from graft.components.publishing.drift import DRIFT_FILE, write_drift
+from graft.components.publishing.last_run import NOTES_FILE, note_run
+from graft.components.publishing.production import read_production, served_version
+from graft.components.publishing.run_view import view_store
+from graft.components.publishing.served_model import ServedModel
+from graft.components.publishing.versions import find_damage, list_versions
+from graft.contract.errors import UserError
+from graft.pipeline.cli import app
+from graft.pipeline.kubeflow.cluster.run_triggers import read_drift_report
+from graft.serving import model_store
+from graft.serving.embedded.loading.model_config import find_versions, read_config_file
+
+SEED = 20261129
+MakeModel = Callable[[str], str]
+
+
+def _replace_by_folder(path: Path) -> None:
+    path.unlink()
+    (path / "inside").mkdir(parents=True)
+
+
+HARMS: dict[str, Callable[[Path], object]] = {
+    "emptied": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(
+        path.read_bytes()[: -len(path.read_bytes()) // 2]
+    ),
+    "an empty list": lambda path: path.write_text("[]"),
+    "no text": lambda path: path.write_bytes(b"\xff\xfe\x00\n" * 9),
+    "a folder": _replace_by_folder,
+    "removed": lambda path: path.unlink(),
+}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with three versions and a canary; version a was restored."""
+    root = tmp_path_factory.mktemp("sound")
+    folder = str(root / "store" / "m")
+
+    def model(content: str) -> str:
+        path = root / content
+        (path / "variables").mkdir(parents=True, exist_ok=True)
+        (path / "saved_model.pb").write_text(f"graph {content}")
+        (path / "variables" / "variables.index").write_text(f"index {content}")
+        return str(path)
+
+    for content, label in (("a", "stable"), ("b", "stable"), ("c", "canary")):
+        store.publish(
+            model(content),
+            folder,
+            {"metrics": {"accuracy": 0.9}, "candidate_key": content},
+            against=read_production(folder),
+            keep_versions=9,
+            label=label,
+        )
+    store.roll_back(folder, None, "b is bad", seen=read_production(folder))
+    store.publish(
+        model("d"), folder, {}, against=read_production(folder), keep_versions=9
+    )
+    run(Path(folder))
+    return Path(folder)
+
+
+def run(folder: Path) -> None:
+    """Do what a run does beside pushing: look, and leave its notes."""
+    view_store(str(folder), "a")
+    verdict = Verdict(True, (), {}, baseline={"version": 1, "files_hash": "f"})
+    write_drift(str(folder), verdict, is_production=False, data_fingerprint="f")
+    note_run(
+        str(folder),
+        pipeline="p",
+        blessing="b",
+        data_fingerprint="f",
+        data_profile=None,
+    )
+
+
+def files_of(folder: Path) -> list[str]:
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    )
+
+
+def numbers(folder: Path) -> list[int]:
+    return [version.number for version in list_versions(str(folder))]
+
+
+def invoke(*arguments: object) -> int:
+    """Run a command in this process; a trace instead of a message fails the test."""
+    result = CliRunner().invoke(app, [*map(str, arguments)])
+    if result.exception is not None and not isinstance(
+        result.exception, SystemExit | UserError
+    ):
+        raise result.exception
+    return 0 if result.exception is None else 1
+
+
+def serve_and_look(folder: Path, scratch: Path) -> None:
+    """Run what reads a store and changes nothing."""
+    for option in ((), ("--log",), ("--verify",)):
+        invoke("models", "--model-dir", folder, *option)
+    model = standard_artifacts.Model()
+    model.uri = str(scratch / "fetched")
+    Path(model.uri).mkdir()
+    ServedModel(
+        destination=str(folder.parent), model_name="m"
+    ).executor_spec.executor_class().Do(
+        {},
+        {"model": [model]},
+        {"destination": str(folder.parent), "model_name": "m", "version": -1},
+    )
+    baseline, judged = read_baseline(model), read_judged(model)
+    assert judged == read_production(str(folder))
+    assert (None if baseline is None else baseline.version) == judged.version
+    read_drift_report(folder / DRIFT_FILE) if (folder / DRIFT_FILE).is_file() else None
+    model_store.find_versions(folder)
+    find_versions(folder)
+    try:
+        read_config_file(folder / "models.config")
+    except Exception as error:
+        assert "Invalid protobuf file" in str(error)
+
+
+def check(sound: Path, scratch: Path, harms: dict[str, str]) -> None:
+    """Harm a copy of the store, and run everything on it."""
+    folder = scratch / "store" / "m"
+    shutil.copytree(sound, folder)
+    for name, harm in harms.items():
+        HARMS[harm](folder / name)
+    hurt_versions = {int(name.split("/")[0]) for name in harms if name[0].isdecimal()}
+    serve_and_look(folder, scratch)
+    # Every damage is named.
+    found = find_store_damage(str(folder))
+    for name, harm in harms.items():
+        is_told = name.split("/")[0] in found
+        may_go = (name in (DRIFT_FILE, NOTES_FILE) and harm == "removed") or (
+            name == NOTES_FILE and harm == "an empty list"
+        )
+        assert is_told or may_go, f"{name} {harm}: {found}"
+    # What is in production stays what it was, if only its graph is still there.
+    served = served_version(str(folder))
+    newest = max(number for number in numbers(sound))
+    if newest in numbers(folder):
+        assert served is not None
+        assert served.number == newest, harms
+    run(folder)
+    # An emergency rollback goes to the newest sound version.
+    after = scratch / "after" / "m"
+    shutil.copytree(folder, after)
+    roll_back_works(after, sound, hurt_versions)
+    # A repair mends or sets aside, and loses nothing.
+    found = find_store_damage(str(folder))
+    result = repair(str(folder))
+    assert bool(result.done or result.left) is bool(found)
+    left = find_store_damage(str(folder))
+    assert set(left) <= {str(newest)}, (left, result)
+    assert bool(left) is bool(result.left)
+    for _ in range(2):
+        push_again(folder, scratch)
+    assert find_store_damage(str(folder)).keys() <= left.keys()
+
+
+def roll_back_works(folder: Path, sound: Path, hurt: set[int]) -> None:
+    a, b, _, restored, newest = numbers(sound)
+    withdrawn = {b} if audit.withdrawals(str(folder)) else set()
+    sound_targets = {a, restored, b} - hurt - withdrawn
+    status = invoke("rollback", "--model-dir", folder, "--reason", "emergency")
+    if newest in numbers(folder) and not sound_targets:
+        assert status == 1
+        return
+    if newest in numbers(folder) or sound_targets & set(numbers(folder)):
+        served = served_version(str(folder))
+        assert served is not None
+        if status == 0:
+            assert find_damage(served) == []
+            assert served.manifest["rollback"]["reason"] == "emergency"
+        if newest in numbers(folder):
+            assert status == 0, (hurt, sound_targets)
+
+
+def push_again(folder: Path, scratch: Path) -> None:
+    model = scratch / "more"
+    model.mkdir(exist_ok=True)
+    (model / "saved_model.pb").write_text(f"graph of {random.random()}")
+    seen = read_production(str(folder))
+    version = store.publish(str(model), str(folder), {}, against=seen, keep_versions=9)
+    served = served_version(str(folder))
+    assert served is not None
+    assert served.number == version.number
+    assert audit.read_audit(str(folder))[-1]["version"] == version.number
+
+
+def singles(folder: Path) -> list[dict[str, str]]:
+    return [{name: harm} for name in files_of(folder) for harm in HARMS]
+
+
+def pairs(folder: Path) -> list[dict[str, str]]:
+    return [
+        {first: harm, second: other}
+        for first, second in itertools.combinations(files_of(folder), 2)
+        for harm, other in itertools.product(HARMS, HARMS)
+    ]
+
+
+def check_all(sound: Path, tmp_path: Path, cases: list[dict[str, str]]) -> None:
+    for number, harms in enumerate(cases):
+        scratch = tmp_path / str(number)
+        try:
+            check(sound, scratch, harms)
+        except BaseException as error:
+            raise AssertionError(f"after {harms}: {error!r}") from error
+        shutil.rmtree(scratch)
+
+
+def test_one_damaged_file_stops_nothing(sound: Path, tmp_path: Path) -> None:
+    check_all(sound, tmp_path, singles(sound))
+
+
+def test_two_damaged_files_stop_nothing(sound: Path, tmp_path: Path) -> None:
+    check_all(sound, tmp_path, random.Random(SEED).sample(pairs(sound), 60))
+
+
+@pytest.mark.large
+@pytest.mark.timeout(7200)
+def test_no_two_damaged_files_stop_anything(sound: Path, tmp_path: Path) -> None:
+    """Large: all pairs of files, each with every pair of harms."""
+    check_all(sound, tmp_path, pairs(sound))
