@@ -1,6 +1,7 @@
 """The model store: publish a blessed model as a version, atomically.
 
 store.py         publish, roll back, promote, remove old versions
+version_choice.py    which version may be promoted or restored
 version_folders.py   create and remove a version folder in one step
 production.py    what is in production, and whether it still is what a verdict names
 journal.py       the change that is under way, for the next process after a kill

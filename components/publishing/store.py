@@ -26,6 +26,11 @@ from graft.components.publishing.production import (
     served_version,
 )
 from graft.components.publishing.store_lock import StoreLock, locked
+from graft.components.publishing.version_choice import (
+    check_promotion,
+    check_sound,
+    rollback_target,
+)
 from graft.components.publishing.version_folders import (
     add_version,
     next_number,
@@ -37,7 +42,7 @@ from graft.components.publishing.versions import (
     hash_files,
     list_versions,
 )
-from graft.contract.errors import StoreChangedError, UserError
+from graft.contract.errors import UserError
 from graft.storage import hashing
 from graft.storage.leases import LeaseLostError
 
@@ -152,7 +157,7 @@ def roll_back(
         served = served_version(model_folder)
         if served is None:
             raise UserError(f"There is no version in {model_folder!r} to roll back.")
-        target, passed_over = _rollback_target(
+        target, passed_over = rollback_target(
             versions, served, number, withdrawals(model_folder)
         )
         # Versions newer than the served one are withdrawn, too.
@@ -211,9 +216,9 @@ def promote(
             remedy=_LOOK_AGAIN,
         )
         version = versions[number]
-        _check_sound(version)
+        check_sound(version)
         if number != now.version and not reason.strip():
-            _check_promotion(model_folder, version, now)
+            check_promotion(model_folder, version, now)
         labels = {**read_labels(model_folder), STABLE: number}
         if labels.get("canary") == number:
             del labels["canary"]
@@ -333,75 +338,3 @@ def _prune(model_folder: str, keep_versions: int) -> None:
     for old in versions[: max(0, len(versions) - keep_versions)]:
         if old.number not in kept:
             remove_version(model_folder, old)
-
-
-def _check_sound(version: Version) -> None:
-    damage = find_damage(version)
-    if damage:
-        raise UserError(
-            f"Version {version.number} is damaged: {'; '.join(damage)}. "
-            "`graft models --verify` shows which versions are sound."
-        )
-
-
-def _check_promotion(model_folder: str, version: Version, now: Production) -> None:
-    """Refuse a version that replaces something that it was not judged against."""
-    nonetheless = (
-        f"`graft models --promote {version.number} --reason TEXT` promotes it "
-        "nonetheless."
-    )
-    reason = withdrawals(model_folder).get(version.files_hash)
-    if reason is not None:
-        raise UserError(
-            f"Version {version.number} was rolled back: {reason!r}. {nonetheless}"
-        )
-    judged = Production.from_dict(version.manifest.get("judged_against"))
-    if judged != now:
-        before = "an unknown model" if judged is None else judged.describe()
-        raise StoreChangedError(
-            f"Not promoted: version {version.number} was judged against {before}, but "
-            f"{now.describe()} is served now. {nonetheless}"
-        )
-
-
-def _rollback_target(
-    versions: list[Version],
-    served: Version,
-    number: int | None,
-    withdrawn: dict[str, str],
-) -> tuple[Version, list[int]]:
-    """Return the version to go back to, and the damaged ones that were passed over."""
-    if number == served.number:
-        raise UserError(f"Version {number} is served already.")
-    if number is not None:
-        for version in versions:
-            if version.number == number:
-                _check_sound(version)
-                return version, []
-        raise UserError(
-            f"There is no version {number}. "
-            f"Versions: {', '.join(str(version.number) for version in versions)}."
-        )
-    passed_over: list[int] = []
-    for version in reversed(versions):
-        if version.number >= served.number or (
-            version.manifest
-            and (
-                version.files_hash == served.files_hash
-                or version.files_hash in withdrawn
-            )
-        ):
-            continue
-        if not find_damage(version):
-            return version, passed_over
-        passed_over.append(version.number)
-    damaged = (
-        f" Damaged: {', '.join(map(str, passed_over))}; `graft models --repair` may "
-        "mend them."
-        if passed_over
-        else ""
-    )
-    raise UserError(
-        f"There is no version before {served.number}, which is served, to restore."
-        f"{damaged} `graft models` lists the versions."
-    )

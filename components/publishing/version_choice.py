@@ -1,0 +1,106 @@
+"""Which version may come into production by a promotion or a rollback."""
+
+from __future__ import annotations
+
+from graft.components.evaluation.baseline import Production
+from graft.components.publishing.audit import withdrawals
+from graft.components.publishing.versions import Version, find_damage
+from graft.contract.errors import StoreChangedError, UserError
+
+
+def check_sound(version: Version) -> None:
+    """Refuse a damaged version.
+
+    Raises:
+        UserError: A file is damaged.
+    """
+    damage = find_damage(version)
+    if damage:
+        raise UserError(
+            f"Version {version.number} is damaged: {'; '.join(damage)}. "
+            "`graft models --verify` shows which versions are sound."
+        )
+
+
+def check_promotion(model_folder: str, version: Version, now: Production) -> None:
+    """Refuse a version that replaces something that it was not judged against.
+
+    Args:
+        model_folder: `<store>/<model name>`.
+        version: The version that is to come into production.
+        now: What is in production.
+
+    Raises:
+        StoreChangedError: It was judged against something else.
+        UserError: It was rolled back.
+    """
+    nonetheless = (
+        f"`graft models --promote {version.number} --reason TEXT` promotes it "
+        "nonetheless."
+    )
+    reason = withdrawals(model_folder).get(version.files_hash)
+    if reason is not None:
+        raise UserError(
+            f"Version {version.number} was rolled back: {reason!r}. {nonetheless}"
+        )
+    judged = Production.from_dict(version.manifest.get("judged_against"))
+    if judged != now:
+        before = "an unknown model" if judged is None else judged.describe()
+        raise StoreChangedError(
+            f"Not promoted: version {version.number} was judged against {before}, but "
+            f"{now.describe()} is served now. {nonetheless}"
+        )
+
+
+def rollback_target(
+    versions: list[Version],
+    served: Version,
+    number: int | None,
+    withdrawn: dict[str, str],
+) -> tuple[Version, list[int]]:
+    """Return the version to go back to, and the damaged ones that were passed over.
+
+    Args:
+        versions: All versions, oldest first.
+        served: The version in production.
+        number: The version that the user asked for; None: the newest sound one before
+            the served one, with other files, that was not rolled back.
+        withdrawn: Files' hash to reason of the models that were rolled back.
+
+    Raises:
+        UserError: There is no such version, it is served already, or it is damaged.
+    """
+    if number == served.number:
+        raise UserError(f"Version {number} is served already.")
+    if number is not None:
+        for version in versions:
+            if version.number == number:
+                check_sound(version)
+                return version, []
+        raise UserError(
+            f"There is no version {number}. "
+            f"Versions: {', '.join(str(version.number) for version in versions)}."
+        )
+    passed_over: list[int] = []
+    for version in reversed(versions):
+        if version.number >= served.number or (
+            version.manifest
+            and (
+                version.files_hash == served.files_hash
+                or version.files_hash in withdrawn
+            )
+        ):
+            continue
+        if not find_damage(version):
+            return version, passed_over
+        passed_over.append(version.number)
+    damaged = (
+        f" Damaged: {', '.join(map(str, passed_over))}; `graft models --repair` may "
+        "mend them."
+        if passed_over
+        else ""
+    )
+    raise UserError(
+        f"There is no version before {served.number}, which is served, to restore."
+        f"{damaged} `graft models` lists the versions."
+    )
