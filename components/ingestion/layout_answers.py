@@ -67,6 +67,14 @@ class Question:
     finding: str
     options: tuple[Option, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Keep the first of options with the same settings."""
+        distinct: list[Option] = []
+        for option in self.options:
+            if all(option.settings != each.settings for each in distinct):
+                distinct.append(option)
+        object.__setattr__(self, "options", tuple(distinct))
+
 
 def describe_classes(images: Mapping[str, int]) -> str:
     """Return the classes of an option as text.

@@ -170,13 +170,11 @@ def _single_folder(
         and is_one_class
     ):
         return None
-    below = list(read_below(top, _answer_below(top, tables)))
-    known = [option.settings for option in below]
     return Question(
         f"Only one class, {top.name!r}, was found, and it holds the folders "
         f"{some_of(sorted(child.name for child in top.filled))}. If these are the "
         f"classes, set `data.path` to this folder ({top.path!r} in the given one).",
-        (*below, *(option for option in options if option.settings not in known)),
+        (*read_below(top, _answer_below(top, tables)), *options),
     )
 
 

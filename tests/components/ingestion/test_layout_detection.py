@@ -231,6 +231,17 @@ CASES = {
     ),
     "train twice": (_images("train/cat", "training/dog"), ASK),
     "a box in one folder": (_images("pets/images"), ASK),
+    "one class of train in val, with a source": (
+        [*_below(["train"]), *_images("val/cat/studio")],
+        "pre_split",
+    ),
+    "a class train with one source": (_images("train/studio", "bus"), "folders"),
+    "images alone": (_images("images"), ASK),
+    "two folders of one split": (_images("test1", "test2"), "folders"),
+    "class folders beside Roboflow's tables": (
+        [*_below(["train", "test"]), "train/_classes.csv", "test/_classes.csv"],
+        "pre_split",
+    ),
     "one class": (_images("cat"), "folders"),
     "one class with a source": (["cat/1.jpg", *_images("cat/studio")], "folders"),
     "one class in one source": (_images("cat/studio"), "folders"),
@@ -403,7 +414,7 @@ def test_only_a_class_that_is_called_like_a_split_has_a_warning() -> None:
     assert _detect(_images("cat", "dog")) == FolderLayout("folders")
     answer = _detect(_images("train", "bus", "car"))
     assert isinstance(answer, FolderLayout)
-    assert "'train'" in answer.warnings[0]
+    assert answer.warnings[0].startswith("The folder 'train' ")
 
 
 def test_a_question_is_text_to_copy() -> None:

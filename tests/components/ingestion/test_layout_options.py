@@ -24,6 +24,7 @@ from graft.components.ingestion.layout_answers import (
     settings_as_arguments,
 )
 from graft.components.ingestion.layout_detection import detect_layout
+from graft.components.ingestion.layout_options import Table
 from graft.components.ingestion.listing import list_images
 from graft.components.ingestion.source import Listing
 from graft.contract.counts import counted
@@ -119,6 +120,8 @@ def test_every_printed_config_reads_what_it_says(
             path.write_bytes(name.encode())
         for option in question.options:
             _require_counts(Path(folder), option)
+    chosen = [settings_as_arguments(option, "x") for option in question.options]
+    assert len(set(chosen)) == len(chosen)
 
 
 def test_counts_name_classes_as_ingestion_does() -> None:
@@ -152,9 +155,9 @@ def test_a_printed_table_is_read_whole(
             csv.writer(file).writerows(rows)
         with pytest.raises(DataError) as stopped:
             list_images(DataConfig(path=folder), "unused")
-        (arguments, meaning) = re.findall(
+        ((arguments, meaning),) = re.findall(
             r"^  \d\. (.*list\.csv.*)\n     (.*)$", str(stopped.value), re.M
-        )[0]
+        )
         words = shlex.split(arguments)
         assert words[0] == "--data" and set(words[2::2]) <= {"--set"}
         config = load_config(None, data=words[1], overrides=words[3::2]).data
@@ -162,3 +165,52 @@ def test_a_printed_table_is_read_whole(
         assert {ref.class_name for ref in refs} == {"cat", "dog"}
         assert all(Path(ref.path).is_file() for ref in refs)
         assert f"({counted(len(refs), 'image')})" in meaning
+
+
+def _meanings(names: list[str], *tables: Table) -> list[str]:
+    question = detect_layout(count_folders(names), tables)
+    assert isinstance(question, Question)
+    return [option.meaning for option in question.options]
+
+
+def test_a_table_says_which_column_is_meant() -> None:
+    names = ["1.jpg", "2.jpg"]
+    (plain,) = _meanings(names, Table("a.csv", ("id", "zzz"), ("1", "x")))
+    assert plain.endswith("labels from the column 'zzz'")
+    (guess,) = _meanings(names, Table("a.csv", ("id", "y1", "y2"), ("1", "x", "x")))
+    assert guess.endswith("column 'y1' (or another one of 'y1', 'y2')")
+    (known,) = _meanings(names, Table("a.csv", ("id", "n", "Breed"), ("1", "x", "y")))
+    assert known.endswith("labels from the column 'Breed'")
+    (none,) = _meanings(names, Table("a.jsonl", ("path",), ("1.jpg",)))
+    assert "'label' (the table has no such column)" in none
+
+
+def test_a_table_belongs_to_the_folder_that_holds_it() -> None:
+    table = Table("a/b.csv", ("id", "label"), ("1", "x"))
+    assert table.below("a") == table._replace(name="b.csv")
+    assert table.below("c") is None
+
+
+def test_a_published_layout_in_a_folder_is_named() -> None:
+    names = [f"x/{s}/{n}" for s in ("train", "test") for n in ("1.jpg", "_classes.csv")]
+    assert "the layout roboflow, 2 images" in _meanings(names)
+
+
+@pytest.mark.parametrize(
+    ("stems", "has_option"),
+    [
+        (["cat_1", "cat_2", "dog_1", "dog_2"], True),
+        (["cat_1", "cat_2", "dog_1", "dog_2", "x", "y"], False),
+        (["cat_1", "cat_2"], False),
+        (["cat_1", "dog_2", "emu_3"], False),
+    ],
+    ids=["two classes", "other names", "one class", "one image a class"],
+)
+def test_when_file_names_may_tell_the_class(stems: list[str], has_option: bool) -> None:
+    assert bool(_meanings([f"{stem}.jpg" for stem in stems])) == has_option
+
+
+def test_names_of_masks_tell_no_class() -> None:
+    names = [f"images/x{i}.jpg" for i in range(4)]
+    names += [f"masks/{c}_{i}.png" for c in ("cat", "dog") for i in range(2)]
+    assert not [m for m in _meanings(names) if "part of the file name" in m]
