@@ -91,6 +91,7 @@ def find_stored_features(
     metadata = LocalMetadata(config.metadata_path)
     for expectation in expectations:
         _check(metadata, config, expectation)
+    _check_lineage(metadata, config, source[0])
     features = _folder_of(metadata.latest_output(config.name, *source), config)
     extraction = metadata.latest_execution(config.name, "BottleneckFeatures")
     inputs = {} if extraction is None else metadata.inputs_of(extraction)
@@ -99,6 +100,26 @@ def find_stored_features(
         evaluation=os.path.join(features, f"Split-{split_names.EVAL_SPLIT}", "*"),
         transform_graph=_folder_of(inputs.get("transform_graph"), config),
     )
+
+
+def _check_lineage(metadata: LocalMetadata, config: PipelineConfig, node: str) -> None:
+    """Refuse features of an earlier run than the one that read the data last.
+
+    A run on new data may have stopped before it computed features.
+    """
+    steps = [
+        ("ImageExampleGen", "examples", "BottleneckFeatures", "examples"),
+        ("BottleneckFeatures", "features", "DataQuality", "training_examples"),
+    ]
+    for maker, output, user, key in steps[: 1 + (node == "DataQuality")]:
+        made = metadata.latest_output(config.name, maker, output)
+        execution = metadata.latest_execution(config.name, user)
+        used = None if execution is None else metadata.inputs_of(execution).get(key)
+        if made is None or used is None or made.id != used.id:
+            raise UserError(
+                f"The latest run in {config.pipeline_folder!r} stopped before {user}. "
+                f"The features stored there are of an earlier run. {_REMEDY}"
+            )
 
 
 def _folder_of(artifact: Any, config: PipelineConfig) -> str:

@@ -29,12 +29,8 @@ def _store_features(
     """Write the metadata of a run, its label map, and features of two classes."""
     folder = Path(config.pipeline_folder)
     folder.mkdir(parents=True)
-    connection = mlmd.ConnectionConfig()
-    connection.sqlite.filename_uri = str(folder / "metadata.sqlite")
-    connection.sqlite.connection_mode = 3
-    store = MetadataStore(connection)
+    store = _open(config)
     artifact_type = store.put_artifact_type(mlmd.ArtifactType(name="Examples"))
-    node_type = store.put_context_type(mlmd.ContextType(name="node"))
     uri = folder / "features"
     graph = folder / "graph"
     assets = graph / "transform_fn" / "assets"
@@ -43,31 +39,63 @@ def _store_features(
     for seed, split in enumerate(("train", "eval")):
         (uri / f"Split-{split}").mkdir(parents=True)
         _write(uri / f"Split-{split}" / "data", seed)
-    for node, properties in (
-        ("ImageExampleGen", {"data_fingerprint": fingerprint(config.data)}),
-        (
-            "BottleneckFeatures",
-            {"model": config.model.model_dump_json(exclude={"head", "output"})},
-        ),
+    examples = _put_execution(
+        store,
+        config,
+        "ImageExampleGen",
+        {"data_fingerprint": fingerprint(config.data)},
+        {"examples": mlmd.Artifact(type_id=artifact_type, uri=str(folder / "1"))},
+    )
+    _put_execution(
+        store,
+        config,
+        "BottleneckFeatures",
+        {"model": config.model.model_dump_json(exclude={"head", "output"})},
+        {"features": mlmd.Artifact(type_id=artifact_type, uri=str(uri))},
+        {
+            "examples": store.get_artifacts_by_id(examples)[0],
+            "transform_graph": mlmd.Artifact(type_id=artifact_type, uri=str(graph)),
+        },
+    )
+
+
+def _open(config: PipelineConfig) -> MetadataStore:
+    connection = mlmd.ConnectionConfig()
+    connection.sqlite.filename_uri = config.metadata_path
+    connection.sqlite.connection_mode = 3
+    return MetadataStore(connection)
+
+
+def _put_execution(
+    store: MetadataStore,
+    config: PipelineConfig,
+    node: str,
+    properties: dict[str, str],
+    outputs: dict[str, mlmd.Artifact],
+    inputs: dict[str, mlmd.Artifact] | None = None,
+) -> list[int]:
+    """Store an execution, and return the IDs of its artifacts."""
+    execution = mlmd.Execution(
+        type_id=store.put_execution_type(mlmd.ExecutionType(name=node)),
+        last_known_state=mlmd.Execution.COMPLETE,
+    )
+    for key, value in properties.items():
+        execution.custom_properties[key].string_value = value
+    pairs = []
+    for kind, artifacts in (
+        (mlmd.Event.INPUT, inputs or {}),
+        (mlmd.Event.OUTPUT, outputs),
     ):
-        execution = mlmd.Execution(
-            type_id=store.put_execution_type(mlmd.ExecutionType(name=node)),
-            last_known_state=mlmd.Execution.COMPLETE,
-        )
-        for key, value in properties.items():
-            execution.custom_properties[key].string_value = value
-        pairs = []
-        if node == "BottleneckFeatures":
-            for kind, key, path in (
-                (mlmd.Event.INPUT, "transform_graph", graph),
-                (mlmd.Event.OUTPUT, "features", uri),
-            ):
-                event = mlmd.Event(type=kind)
-                event.path.steps.add().key = key
-                artifact = mlmd.Artifact(type_id=artifact_type, uri=str(path))
-                pairs.append((artifact, event))
-        context = mlmd.Context(type_id=node_type, name=f"{config.name}.{node}")
-        store.put_execution(execution, pairs, [context])
+        for key, artifact in artifacts.items():
+            event = mlmd.Event(type=kind)
+            event.path.steps.add().key = key
+            pairs.append((artifact, event))
+    node_type = store.put_context_type(mlmd.ContextType(name="node"))
+    context = mlmd.Context(type_id=node_type, name=f"{config.name}.{node}")
+    _, artifact_ids, _ = store.put_execution(
+        execution, pairs, [context], reuse_context_if_already_exist=True
+    )
+    return list(artifact_ids)
 
 
 def _write(path: Path, seed: int) -> None:
@@ -147,11 +175,32 @@ def _lose_features(config_path: Path) -> list[str]:
     return []
 
 
+def _stop_before_features(config_path: Path) -> list[str]:
+    """A run that read new data, and stopped before it computed features."""
+    config = load_config(config_path)
+    _store_features(config)
+    store = _open(config)
+    kind = store.get_artifact_type("Examples").id
+    folder = Path(config.pipeline_folder) / "2"
+    _put_execution(
+        store,
+        config,
+        "ImageExampleGen",
+        {"data_fingerprint": fingerprint(config.data)},
+        {"examples": mlmd.Artifact(type_id=kind, uri=str(folder))},
+    )
+    return []
+
+
 _BAD: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "no run yet": (lambda path: [], "No features are stored.*`graft run`"),
     "another backbone": (
         _change_model,
         "do not match the config's `model`",
+    ),
+    "a run stopped": (
+        _stop_before_features,
+        "stopped before BottleneckFeatures.*`graft run`",
     ),
     "features gone": (_lose_features, "were removed.*`graft run`"),
     "backbone in the loop": (
