@@ -28,6 +28,7 @@ from graft.serving.embedded.options import Options, parse_flags
 from graft.serving.embedded.transport import grpc_server, rest
 from graft.serving.embedded.transport.core import Core
 from graft.serving.embedded.transport.metrics import Metrics
+from graft.serving.embedded.transport.request_memory import RequestMemory, default_limit
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,12 @@ class EmbeddedServer:
                 ),
             ),
         )
-        self._core = Core(self.manager, Metrics(), options.grpc_max_threads)
+        self._core = Core(
+            self.manager,
+            Metrics(),
+            options.grpc_max_threads,
+            RequestMemory(options.max_request_memory_bytes or default_limit()),
+        )
         self._pollers: list[asyncio.Task[None]] = []
         self._grpc: Any = None
         self._rest: Any = None

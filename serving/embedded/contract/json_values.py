@@ -13,6 +13,9 @@ import numpy as np
 from graft.serving.embedded.contract.status import invalid
 
 BASE64_KEY = "b64"
+_BASE64_PIECE = 2**20
+"""Characters that are decoded at a time; a multiple of four."""
+_MAX_PADDING = 2
 
 _PARSE_ERRORS = (
     ("Expecting property name", "Missing a name for object member."),
@@ -26,13 +29,13 @@ _PARSE_ERRORS = (
 """Messages of Python's parser, and those of TensorFlow Serving's."""
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     """Parse a request's body; `NaN` and `Infinity` may be unquoted.
 
     Raises:
         StatusError: INVALID_ARGUMENT, if it isn't JSON, or no object.
     """
-    if not body.strip():
+    if not body or body.isspace():
         raise invalid("JSON Parse error: The document is empty")
     try:
         document = json.loads(body.decode("utf-8"))
@@ -99,8 +102,15 @@ def decode_base64(value: Any) -> bytes:
         raise invalid(
             f"JSON Value: {show(value)} not formatted correctly for base64 data"
         )
+    text = value[BASE64_KEY]
+    if -1 < text.find("=") < len(text) - _MAX_PADDING:
+        raise invalid("Unable to base64 decode")
     try:
-        return base64.b64decode(value[BASE64_KEY], validate=True)
+        # In pieces: the decoder keeps Python's lock, for which all requests wait.
+        return b"".join(
+            base64.b64decode(text[start : start + _BASE64_PIECE], validate=True)
+            for start in range(0, len(text), _BASE64_PIECE)
+        )
     except (binascii.Error, ValueError) as error:
         raise invalid("Unable to base64 decode") from error
 

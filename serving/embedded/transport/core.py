@@ -20,6 +20,7 @@ from graft.serving.embedded.contract.status import (
 )
 from graft.serving.embedded.loading.manager import Manager
 from graft.serving.embedded.transport.metrics import Metrics
+from graft.serving.embedded.transport.request_memory import RequestMemory
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +35,19 @@ class Core:
         metrics: Counts and times requests.
         max_calls: Most gRPC calls at the same time; more are refused. REST requests
             wait instead: their limit is the size of their thread pool.
+        memory: Counts the memory of the requests of both transports.
     """
 
-    def __init__(self, manager: Manager, metrics: Metrics, max_calls: int) -> None:
+    def __init__(
+        self,
+        manager: Manager,
+        metrics: Metrics,
+        max_calls: int,
+        memory: RequestMemory,
+    ) -> None:
         self.manager = manager
         self.metrics = metrics
+        self.memory = memory
         self._max_calls = max_calls
         self._grpc_calls = threading.Semaphore(max_calls)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import time
@@ -21,7 +22,7 @@ from tensorflow_serving.apis import (
 )
 
 from graft.serving.embedded.contract import inference, json_examples, json_predict
-from graft.serving.embedded.contract.json_values import dump, parse_object
+from graft.serving.embedded.contract.json_values import dump
 from graft.serving.embedded.contract.servable import Caller
 from graft.serving.embedded.contract.status import (
     StatusError,
@@ -29,14 +30,15 @@ from graft.serving.embedded.contract.status import (
     invalid,
 )
 from graft.serving.embedded.options import Options
+from graft.serving.embedded.transport import rest_body
+from graft.serving.embedded.transport.compression import DamagedError
 from graft.serving.embedded.transport.core import Core
 from graft.serving.embedded.transport.grpc_server import model_status
 from graft.serving.embedded.transport.metrics import CONTENT_TYPE
+from graft.serving.embedded.transport.request_memory import Reservation
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 2**29
-"""Largest body of a request, after decompression; a larger one gets 413."""
 _IDLE_SECONDS = 75.0
 """Longest pause between two requests on a connection; a shorter time-out wins."""
 
@@ -55,6 +57,9 @@ _MISSING_PAGE = (
 )
 
 
+Document = contextlib.AbstractContextManager[dict[str, Any]]
+
+
 class RestApi:
     """Answers HTTP requests.
 
@@ -69,6 +74,8 @@ class RestApi:
         self._seconds = options.rest_api_timeout_in_ms / 1000
         self._metrics_path = options.monitoring_path
         self._pool = pool
+        # Half of the threads stay free for small requests.
+        self._large = asyncio.Semaphore(max(1, options.rest_api_num_threads // 2))
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; every failure becomes an HTTP status."""
@@ -76,10 +83,9 @@ class RestApi:
             return await self._answer(request)
         except StatusError as refusal:
             return _json(refusal.http_status, dump({"error": refusal.message}))
-        except web.HTTPRequestEntityTooLarge:
-            limit = f"The body is larger than {MAX_BODY_BYTES} bytes"
-            return _json(413, dump({"error": limit}))
-        except web.RequestPayloadError:
+        except rest_body.BodyTooLargeError as error:
+            return _json(413, dump({"error": str(error)}))
+        except (web.RequestPayloadError, DamagedError):
             return _json(400, dump({"error": "The body can't be read"}))
         except ConnectionError:
             raise
@@ -97,24 +103,33 @@ class RestApi:
             return web.Response(
                 status=404, text=_MISSING_PAGE, content_type="text/html"
             )
-        try:
-            body = await asyncio.wait_for(request.read(), self._seconds)
-        except asyncio.TimeoutError:
-            raise deadline_exceeded("The body didn't arrive in time") from None
-        loop = asyncio.get_running_loop()
-        return _json(
-            200,
-            await loop.run_in_executor(
-                self._pool, self._route, request.method, path, body
-            ),
-        )
+        with self._core.memory.reserve() as memory:
+            try:
+                body = await asyncio.wait_for(
+                    rest_body.receive(request, memory), self._seconds
+                )
+            except asyncio.TimeoutError:
+                raise deadline_exceeded("The body didn't arrive in time") from None
+            is_large = rest_body.is_large(request, body)
+            async with self._large if is_large else contextlib.nullcontext():
+                reply = await asyncio.get_running_loop().run_in_executor(
+                    self._pool, self._route, request, path, body, memory
+                )
+        return _json(200, reply)
 
-    def _route(self, method: str, path: str, body: bytes) -> str:
+    def _route(
+        self,
+        request: web.BaseRequest,
+        path: str,
+        body: bytearray,
+        memory: Reservation,
+    ) -> str:
+        method = request.method
         inference_match = _INFER_PATH.fullmatch(path)
         # The path is case-insensitive, the verb is not.
         if method == "POST" and inference_match and inference_match["verb"].islower():
             verb = inference_match["verb"]
-            document = parse_object(body)
+            document = rest_body.read_document(request, body, memory)
             if verb == "predict":
                 return self._predict(inference_match, document)
             return self._examples(verb, inference_match, document)
@@ -127,7 +142,16 @@ class RestApi:
             return self._status(status_match)
         raise invalid(f"Malformed request: {method} {path}")
 
-    def _predict(self, match: re.Match[str], document: dict[str, Any]) -> str:
+    def _predict(self, match: re.Match[str], document: Document) -> str:
+        with document as values:
+            request, is_rows = self._predict_request(match, values)
+        response = self._core.predict(request, "REST", self._caller())
+        return dump(json_predict.predict_reply(response, is_rows=is_rows))
+
+    def _predict_request(
+        self, match: re.Match[str], document: dict[str, Any]
+    ) -> tuple[Any, bool]:
+        """Return the PredictRequest of a document, and whether it is in row form."""
         request = predict_pb2.PredictRequest()
         _fill_spec(match, request.model_spec)
         json_predict.fill_signature(document, request.model_spec)
@@ -140,13 +164,9 @@ class RestApi:
             raise invalid(
                 f'Serving signature name: "{name}" not found in signature def'
             )
-        is_rows = json_predict.fill_predict(document, signature.inputs, request)
-        response = self._core.predict(request, "REST", self._caller())
-        return dump(json_predict.predict_reply(response, is_rows=is_rows))
+        return request, json_predict.fill_predict(document, signature.inputs, request)
 
-    def _examples(
-        self, verb: str, match: re.Match[str], document: dict[str, Any]
-    ) -> str:
+    def _examples(self, verb: str, match: re.Match[str], document: Document) -> str:
         is_classify = verb == "classify"
         request: Any = (
             classification_pb2.ClassificationRequest()
@@ -154,8 +174,9 @@ class RestApi:
             else regression_pb2.RegressionRequest()
         )
         _fill_spec(match, request.model_spec)
-        json_predict.fill_signature(document, request.model_spec)
-        json_examples.fill_examples(document, request.input)
+        with document as values:
+            json_predict.fill_signature(values, request.model_spec)
+            json_examples.fill_examples(values, request.input)
         if is_classify:
             response = self._core.classify(request, "REST", self._caller())
             return dump(json_examples.classify_reply(response))
@@ -233,13 +254,14 @@ async def start_site(
             writer,
             task,
             asyncio.get_running_loop(),
-            client_max_size=MAX_BODY_BYTES,
         )
 
     server = web.Server(
         api.handle,
         request_factory=build_request,
         access_log=None,
+        # Bodies are decompressed on other threads, and within limits.
+        auto_decompress=False,
         # It counts from the start of the connection, or the last reply, to the end of
         # the next header. So it also ends a client that sends one byte at a time.
         keepalive_timeout=min(_IDLE_SECONDS, options.rest_api_timeout_in_ms / 1000),

@@ -248,6 +248,61 @@ def test_a_gzip_bomb(server, colours):
     still_serves(server, colours)
 
 
+MIB = 2**20
+
+
+def zeros(size: int) -> bytes:
+    """Return a body of so many bytes with a value in every second one."""
+    head, tail = b'{"signature_name": "line", "instances": [', b"0]}"
+    return head + b"0," * ((size - len(head) - len(tail)) // 2) + tail
+
+
+@pytest.mark.parametrize(
+    ("body", "limit", "code"),
+    [(b" " * (200 * MIB), 600 * MIB, 429), (zeros(200 * MIB), 2**35, 413)],
+    ids=["memory", "values"],
+)
+def test_compressed_bodies_hold_up_nobody(
+    tmp_path, publish, run_server, colours, body, limit, code
+):
+    """Six posts of kilobytes that decompress to hundreds of megabytes."""
+    import gzip
+
+    publish(tmp_path / "colours", 1)
+    flags = ("--model_name=colours", f"--model_base_path={tmp_path / 'colours'}")
+    packed = gzip.compress(body, 9)
+    del body
+    codes = []
+
+    def post():
+        url = f"{server.url}/v1/models/colours:predict"
+        request = urllib.request.Request(url, packed, {"Content-Encoding": "gzip"})
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request, timeout=100)
+        codes.append(caught.value.code)
+        assert json.load(caught.value)["error"]
+        caught.value.close()
+
+    with run_server(
+        tmp_path / "log", *flags, f"--max_request_memory_bytes={limit}"
+    ) as server:
+        still_serves(server, colours)
+        before = _memory_mib(server)
+        threads = [threading.Thread(target=post) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        waits = []
+        while any(thread.is_alive() for thread in threads):
+            begin = time.perf_counter()
+            with urllib.request.urlopen(f"{server.url}/v1/models/colours") as reply:
+                assert reply.status == 200
+            waits.append(time.perf_counter() - begin)
+        assert codes == [code] * 6
+        assert max(waits) < 3
+        assert _memory_mib(server, "VmHWM") - before < 600
+        still_serves(server, colours)
+
+
 def test_slow_loris(server, colours):
     """Connections that never end a request don't delay others."""
     beginnings = [SLOW_BEGINNING, SLOW_BEGINNING + b"Content-Length: 1000\r\n\r\n{"]
@@ -454,10 +509,10 @@ def images_message(images: list[bytes]) -> bytes:
     return wire.images_request(choice, images).SerializeToString()
 
 
-def _memory_mib(server) -> float:
+def _memory_mib(server, kind: str = "VmRSS") -> float:
     with open(f"/proc/{server.process.pid}/status") as status:
         lines = dict(line.split(":", 1) for line in status)
-    return int(lines["VmRSS"].split()[0]) / 1024
+    return int(lines[kind].split()[0]) / 1024
 
 
 def _ask_often(server, count: int) -> None:

@@ -8,6 +8,7 @@ import json
 import math
 import urllib.error
 import urllib.request
+import zlib
 
 import pytest
 
@@ -101,6 +102,19 @@ def test_images_by_base64(server, colours):
     assert [row["label"] for row in reply["predictions"]] == ["green", "red"]
 
 
+def test_large_base64_is_decoded_in_pieces():
+    from graft.serving.embedded.contract import json_values
+    from graft.serving.embedded.contract.status import StatusError
+
+    data = bytes(range(256)) * 10_000
+    for size in (0, 1, 2, 3 * 2**18, 3 * 2**18 + 1, len(data)):
+        assert json_values.decode_base64(b64(data[:size])) == data[:size]
+    text = b64(data)["b64"]
+    for wrong in (text[:-1], "AA==" + text, text[: 2**20 - 4] + "AA==" + text, "-_=="):
+        with pytest.raises(StatusError, match="Unable to base64 decode"):
+            json_values.decode_base64({"b64": wrong})
+
+
 def test_numbers_are_written_as_the_binary_does(server):
     body = b'{"signature_name": "line", "instances": [0.75, 0.1, NaN, Infinity, 2e9]}'
     status, _, reply = call(server, LINE, body)
@@ -115,6 +129,10 @@ def test_other_ways_to_send(server):
     assert call(server, LINE, body, form)[0] == 200
     packed = {"Content-Encoding": "gzip"}
     assert call(server, LINE, gzip.compress(body), packed)[0] == 200
+    assert call(server, LINE, gzip.compress(body)[:-1], packed)[0] == 400
+    deflated = {"Content-Encoding": "Deflate"}
+    assert call(server, LINE, zlib.compress(body), deflated)[0] == 200
+    assert call(server, LINE, zlib.compress(body)[2:-4], deflated)[0] == 200
     assert call(server, "/V1/Models/colours/Versions/1:predict", body)[0] == 200
     assert call(server, "/v1/models/%63olours:predict", body)[0] == 200
 
