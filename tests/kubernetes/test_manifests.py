@@ -207,6 +207,50 @@ def test_gke_node_pool_matches_its_profile():
     assert re.search(r"^\s+count = (\d+)", text, re.M)[1] == str(pool.count)
 
 
+def test_gke_nodes_have_secure_boot_and_an_account_of_their_own():
+    text = (FOLDER / "node-pools" / "gke" / "main.tf").read_text()
+    assert re.search(r"enable_secure_boot\s*=\s*true", text)
+    assert re.search(r"enable_integrity_monitoring\s*=\s*true", text)
+    assert "service_account = google_service_account.nodes.email" in text
+    scopes = set(re.findall(r"googleapis\.com/auth/([\w.]+)", text))
+    assert scopes == {"devstorage.read_only", "logging.write", "monitoring"}
+    roles = set(re.findall(r'"(roles/[^"]+)"', text))
+    assert roles == {
+        "roles/container.defaultNodeServiceAccount",
+        "roles/artifactregistry.reader",
+    }
+
+
+def pod_templates(value: object, path: str = "") -> list[tuple[str, dict]]:
+    """Return what looks like a pod template in a manifest."""
+    found = []
+    if isinstance(value, dict):
+        if "containers" in (value.get("spec") or {}):
+            found.append((path, value))
+        for key, inner in value.items():
+            found += pod_templates(inner, f"{path}/{key}")
+    return found
+
+
+def test_every_pod_is_under_the_network_policies():
+    """They select pods by this label."""
+    templates = [
+        found
+        for path in sorted(FOLDER.glob("base/*.yaml"))
+        for item in documents(path)
+        for found in pod_templates(item, path.name)
+    ]
+    assert len(templates) == 2
+    for path, template in templates:
+        labels = template.get("metadata", {}).get("labels", {})
+        assert labels.get("app.kubernetes.io/part-of") == "graft", path
+
+
+def test_no_container_gets_a_secret_as_a_variable():
+    for path in FOLDER.rglob("*.yaml"):
+        assert "secretKeyRef" not in path.read_text(), path
+
+
 def test_terraform_reads_the_gke_pool():
     """Check syntax and form. The provider's own checks need a download."""
     if shutil.which("terraform") is None:

@@ -28,6 +28,24 @@ variable "spot" {
   default     = true
 }
 
+# The nodes' own account. Pods reach buckets by Workload Identity, not by this account.
+resource "google_service_account" "nodes" {
+  project      = var.project
+  account_id   = "graft-gpu-nodes"
+  display_name = "Nodes of the GPU pool of graft"
+}
+
+# What a node needs: write logs and metrics, and pull images.
+resource "google_project_iam_member" "nodes" {
+  for_each = toset([
+    "roles/container.defaultNodeServiceAccount",
+    "roles/artifactregistry.reader",
+  ])
+  project = var.project
+  role    = each.value
+  member  = "serviceAccount:${google_service_account.nodes.email}"
+}
+
 resource "google_container_node_pool" "gpu" {
   name               = "graft-gpu"
   project            = var.project
@@ -51,7 +69,19 @@ resource "google_container_node_pool" "gpu" {
     spot         = var.spot
     disk_size_gb = 100
     disk_type    = "pd-balanced"
-    oauth_scopes = ["https://www.googleapis.com/auth/cloud-platform"]
+
+    service_account = google_service_account.nodes.email
+    oauth_scopes = [
+      "https://www.googleapis.com/auth/devstorage.read_only", # to pull images
+      "https://www.googleapis.com/auth/logging.write",
+      "https://www.googleapis.com/auth/monitoring",
+    ]
+
+    # Only signed boot components and kernel modules. The driver that GKE installs is.
+    shielded_instance_config {
+      enable_secure_boot          = true
+      enable_integrity_monitoring = true
+    }
 
     # GKE adds the label cloud.google.com/gke-accelerator=nvidia-l4 by itself.
     guest_accelerator {
