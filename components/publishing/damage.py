@@ -128,9 +128,14 @@ def _damaged_notes(model_folder: str) -> dict[str, str | None]:
 def _damaged_labels(model_folder: str) -> dict[str, str | None]:
     """Return what is wrong with the labels and with TensorFlow Serving's config."""
     labels, damage = read_label_file(model_folder)
-    if damage is None and not labels and last_change(model_folder) is not None:
-        damage = "is missing or names no version"
-    return {LABELS_NAME: damage, SERVING_CONFIG_NAME: config_damage(model_folder)}
+    if damage is None and not labels:
+        config = join(model_folder, SERVING_CONFIG_NAME)
+        if files.exists(config) or last_change(model_folder) is not None:
+            damage = "is missing or names no version"
+    other = config_damage(model_folder)
+    if damage and not files.exists(join(model_folder, SERVING_CONFIG_NAME)):
+        other = "is missing"
+    return {LABELS_NAME: damage, SERVING_CONFIG_NAME: other}
 
 
 def _mend_folder(model_folder: str, name: str, result: Repair) -> None:
@@ -151,7 +156,12 @@ def _mend_version(
     if version.manifest:
         is_mended = _restore_files(model_folder, version, result)
     elif version.manifest_damage is None and _line_of(model_folder, version) is None:
-        return  # Nobody published it by graft, so nothing is damaged.
+        # It may be a version that graft did not publish.
+        result.left.append(
+            f"version {version.number} has no manifest, and the audit log does not "
+            "know it: nothing tells whether its files are sound"
+        )
+        return
     else:
         is_mended = _restore_manifest(model_folder, version, result)
     if is_mended:

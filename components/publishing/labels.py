@@ -61,7 +61,7 @@ def config_damage(model_folder: str) -> str | None:
     labels, other_damage = read_label_file(model_folder)
     has_labels = other_damage is None and bool(labels)
     if text is None:
-        return "is missing" if has_labels else None
+        return "is missing" if files.exists(join(model_folder, LABELS_NAME)) else None
     if not text.endswith("}\n"):
         return "is empty" if not text else "does not end as graft writes it"
     if has_labels and _labels_of_config(model_folder) != labels:

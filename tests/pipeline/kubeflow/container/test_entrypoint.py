@@ -237,6 +237,17 @@ def test_numbers_of_an_evaluation_reach_the_dashboard(tmp_path):
     assert found["confusion_matrix"]["metadata"] == {}
 
 
+def test_a_push_over_another_model_ends_the_step_with_its_own_status(tmp_path):
+    (tmp_path / "our_step.py").write_text(
+        OUR_STEP.replace("import DataError", "import StoreChangedError as DataError")
+    )
+    done = run_entrypoint(
+        tmp_path, "our_step.BadExecutor", message(tmp_path), spec=SPEC
+    )
+    assert done.returncode == 4, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("graft: Step: 3 classes")
+
+
 def test_mistake_of_the_users_is_one_message(tmp_path):
     (tmp_path / "our_step.py").write_text(OUR_STEP)
     done = run_entrypoint(

@@ -1,0 +1,116 @@
+"""`graft models` and `graft rollback` as an operator uses them in an emergency."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from graft.components.publishing import store
+from graft.components.publishing.production import read_production, served_version
+from graft.components.publishing.versions import list_versions
+from graft.pipeline import cli
+
+Graft = Callable[..., tuple[int, list[str], str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A store with three versions of the model m."""
+    path = tmp_path / "store" / "m"
+    for content in "abc":
+        model = tmp_path / content
+        model.mkdir()
+        (model / "saved_model.pb").write_text(content)
+        seen = read_production(str(path))
+        store.publish(str(model), str(path), {}, against=seen, keep_versions=5)
+    return path
+
+
+@pytest.fixture
+def graft(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Graft:
+    """Run the command line: exit status, lines of the output, and the error."""
+
+    def run(*arguments: object) -> tuple[int, list[str], str]:
+        words = [*map(str, arguments), "--model-dir", str(folder)]
+        monkeypatch.setattr(sys, "argv", ["graft", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        status = ended.value.code or 0
+        out, error = capsys.readouterr()
+        assert isinstance(status, int)
+        return status, out.splitlines(), error
+
+    return run
+
+
+def served(folder: Path) -> int:
+    version = served_version(str(folder))
+    assert version is not None
+    return version.number
+
+
+def test_a_rollback_stops_unless_the_version_that_was_seen_is_served(
+    folder: Path, graft: Graft
+) -> None:
+    first, _, third = [version.number for version in list_versions(str(folder))]
+    status, _, error = graft(
+        "rollback", "--reason", "it is bad", "--if-served", str(first)
+    )
+    assert status == 4
+    assert f"`--if-served` says {first}, but version {third} is served." in error
+    assert served(folder) == third
+    status, out, _ = graft("rollback", "--reason", "bad", "--if-served", str(third))
+    assert status == 0
+    assert f"takes the place of {third}." in out[0]
+
+
+def test_a_promotion_of_what_was_not_judged_needs_a_reason(
+    folder: Path, graft: Graft
+) -> None:
+    first, _, third = [version.number for version in list_versions(str(folder))]
+    status, _, error = graft("models", "--promote", first)
+    assert status == 4
+    assert f"was judged against no model, but version {third} is served now" in error
+    status, _, _ = graft("models", "--promote", first, "--reason", "it was better")
+    assert (status, served(folder)) == (0, first)
+    _, out, _ = graft("models", "--log")
+    assert out[-1].endswith(f"promote {first}: it was better")
+
+
+def test_damage_is_named_passed_over_and_mended(folder: Path, graft: Graft) -> None:
+    first, second, third = [version.number for version in list_versions(str(folder))]
+    (folder / str(second) / "graft_manifest.json").write_text("")
+    (folder / "graft_labels.json").write_text('{"stable": ')
+    with (folder / "graft_audit.jsonl").open("a") as log:
+        log.write("[]\n")
+    status, out, error = graft("models", "--verify")
+    assert status == 1
+    assert f"{second}  its manifest is empty  graft_manifest.json is empty" in out
+    assert "graft_labels.json  holds no valid JSON" in out
+    assert "graft_audit.jsonl  has unreadable lines: 4" in out
+    assert f"graft: Damaged: {second}, graft_labels.json, graft_audit.jsonl." in error
+    status, out, _ = graft("rollback", "--reason", "c is bad")
+    assert status == 0
+    assert f"has the files of {first} and takes the place of {third}." in out[0]
+    assert out[1] == f"Passed over, since they are damaged: {second}."
+    status, out, _ = graft("models", "--repair")
+    assert status == 0
+    assert f"mended: version {second}: graft_manifest.json written again" in out
+    status, out, error = graft("models", "--verify")
+    assert (status, error) == (0, "")
+    assert all("sound" in line for line in out)
+
+
+def test_a_store_without_a_sound_version_is_still_shown(
+    folder: Path, graft: Graft
+) -> None:
+    for version in list_versions(str(folder)):
+        (Path(version.path) / "saved_model.pb").unlink()
+    status, out, _ = graft("models", "--verify")
+    assert status == 1
+    assert len([line for line in out if "holds no saved_model.pb" in line]) == 3
