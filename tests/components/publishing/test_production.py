@@ -26,7 +26,13 @@ MakeModel = Callable[[str], str]
 pytestmark = pytest.mark.usefixtures("clock")
 
 
-@pytest.fixture(params=["local", "s3", "gs", "memory"])
+# A change on S3 takes a second, so the main cases alone run there.
+on_every_store = pytest.mark.parametrize(
+    "folder", ["local", "memory", "s3", "gs"], indirect=True
+)
+
+
+@pytest.fixture(params=["local", "memory"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A store of each kind: what holds for one must hold for all."""
     if request.param == "local":
@@ -58,6 +64,7 @@ def served(folder: str) -> int:
     return version.number
 
 
+@on_every_store
 def test_of_two_runs_on_an_empty_store_one_pushes(folder: str, push: Push) -> None:
     empty = read_production(folder)
     assert empty.describe() == "no model"
@@ -74,6 +81,7 @@ def test_of_two_runs_on_an_empty_store_one_pushes(folder: str, push: Push) -> No
     assert len(audit.read_audit(folder)) == 1
 
 
+@on_every_store
 def test_nothing_is_pushed_over_a_rollback_made_meanwhile(
     folder: str, push: Push
 ) -> None:
@@ -123,6 +131,7 @@ def test_a_canary_is_promoted_over_what_it_was_judged_against(
     assert (line["action"], line["judged_against"]["version"]) == ("promote", first)
 
 
+@on_every_store
 def test_a_canary_that_was_judged_against_another_needs_a_reason(
     folder: str, push: Push
 ) -> None:
