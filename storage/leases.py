@@ -112,6 +112,7 @@ class _Object:
         self._path = path
         self._name = uuid.uuid4().hex
         self._tag: str | None = None
+        self._renewed_at = 0.0
         self._mutex = threading.Lock()
 
     def acquire(self) -> None:
@@ -126,6 +127,10 @@ class _Object:
 
     def confirm(self) -> None:
         with self._mutex:
+            # Google Cloud Storage takes one write a second of the same object.
+            is_new = time.monotonic() - self._renewed_at < LEASE_SECONDS / _RENEWALS
+            if is_new and self._tag == conditional.read(self._path)[1]:
+                return
             if self._tag is None or not self._write(self._tag, self._name):
                 self._tag = None
                 raise _lost(self._path)
@@ -137,6 +142,7 @@ class _Object:
 
     def _write(self, tag: str | None, holder: str | None) -> bool:
         text = json.dumps({"holder": holder, "who": _who(), "beat": uuid.uuid4().hex})
+        self._renewed_at = time.monotonic()
         if not conditional.write(self._path, text.encode(), tag):
             return False
         content, self._tag = conditional.read(self._path)

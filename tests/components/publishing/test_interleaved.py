@@ -395,4 +395,4 @@ def test_a_process_that_stands_still_at_any_step_harms_nobody(
         assert len(contents) == len(set(contents)) or operation == "rollback"
         assert ("graph e" in contents) is not is_finished
         num_steps += 1
-    assert num_steps > 8
+    assert num_steps >= 8
