@@ -83,7 +83,8 @@ def write(path: str, content: bytes, tag: str | None) -> bool:
             else:
                 with _MEMORY:
                     if _memory_tag(driver, key) != tag:
-                        return False
+                        found = driver.cat_file(key) if driver.isfile(key) else None
+                        return bool(found == content)
                     driver.pipe_file(key, content)
     except FileNotFoundError as error:
         if tag is None:
