@@ -57,6 +57,8 @@ class Options:
     inter_op_parallelism: int = 0
     host: str = "0.0.0.0"  # noqa: S104 - the binary listens on all addresses, too
     """Address to listen on; the binary has no such flag."""
+    grpc_message_timeout_in_ms: int = 30_000
+    """Longest time between a gRPC call and its message."""
     max_request_memory_bytes: int = 0
     """Most memory for all requests in flight; 0: half of the machine's."""
     enable_reload_config: bool | None = None
@@ -133,6 +135,7 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Options, list[str]]:
         intra_op_parallelism=flags.tensorflow_intra_op_parallelism or parallelism,
         inter_op_parallelism=flags.tensorflow_inter_op_parallelism or parallelism,
         host=flags.host,
+        grpc_message_timeout_in_ms=flags.grpc_message_timeout_in_ms,
         max_request_memory_bytes=flags.max_request_memory_bytes,
         enable_reload_config=flags.enable_reload_config,
     )
@@ -179,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     add("tensorflow_intra_op_parallelism", int, 0)
     add("tensorflow_inter_op_parallelism", int, 0)
     add("host", str, "0.0.0.0")  # noqa: S104 - as the binary does
+    add("grpc_message_timeout_in_ms", int, 30_000)
     add("max_request_memory_bytes", int, 0)
     add("enable_reload_config", _boolean, None)
     return parser

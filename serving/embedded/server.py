@@ -168,7 +168,7 @@ class EmbeddedServer:
             poller.cancel()
         await asyncio.gather(*self._pollers, return_exceptions=True)
         if self._grpc is not None:
-            await asyncio.to_thread(self._grpc.stop(drain_seconds).wait)
+            await asyncio.to_thread(self._grpc.stop, drain_seconds)
         if self._rest is not None:
             await self._rest.shutdown()
             await self._rest.cleanup()

@@ -244,6 +244,8 @@ def server(
         "--enable_grpc_healthcheck_service",
         "--grpc_max_threads=64",
         "--rest_api_timeout_in_ms=20000",
+        # Large messages pass on a machine with little memory, too.
+        f"--max_request_memory_bytes={2**34}",
     )
     with _run_server(base_path.parent / "server.log", *flags) as running:
         yield running

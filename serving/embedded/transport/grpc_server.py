@@ -7,14 +7,14 @@ docs/decisions/0011-grpc-on-threads.md.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import grpc
-from google.protobuf.message import DecodeError
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -28,12 +28,15 @@ from tensorflow_serving.apis import (
 from graft.serving.embedded.contract.servable import Caller
 from graft.serving.embedded.contract.status import (
     StatusError,
+    exhausted,
     internal,
     invalid,
     permission_denied,
 )
 from graft.serving.embedded.options import Options
+from graft.serving.embedded.transport.arrivals import Arrivals
 from graft.serving.embedded.transport.core import Core
+from graft.serving.embedded.transport.messages import CHANNEL_ARGUMENTS, MessageReader
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +44,16 @@ MAX_MESSAGE_BYTES = 2**31 - 1
 SILENT_CALLS = 512
 """Most calls whose message has not arrived yet, besides those that are being answered.
 Each holds a thread. More calls get RESOURCE_EXHAUSTED."""
+MAX_WATCHES = 64
+"""Most `Watch` calls of the health service; they may stay open for ever."""
+_FEWEST_CONNECTIONS = 4
+"""How many connections it takes to use up all calls."""
+_MESSAGE_ARGUMENT = "grpc.max_receive_message_length"
+_LARGEST_MESSAGES = 32
+"""How many messages of the largest size may arrive at the same time. They may take half
+of the memory of all requests."""
+_SMALLEST_LIMIT = 4 * 2**20
+"""gRPC's default for the size of a message."""
 _FOREVER_SECONDS = 1e8
 """A larger remaining time means no deadline: grpcio gives a large number then."""
 PREDICTION_REQUESTS = {
@@ -62,35 +75,82 @@ def _abort(context: Any, error: StatusError) -> NoReturn:
     raise AssertionError("abort() doesn't return")
 
 
-class Unreadable:
-    """A request whose bytes can't be parsed; its call ends with INTERNAL.
+class Intake:
+    """Takes the requests of calls: waits for the message, counts its memory, parses it.
 
-    gRPC's C++ servers do the same. grpcio does it as well, but logs a stack trace each
-    time.
+    Args:
+        core: Has the memory of all requests.
+        arrivals: Waits for messages.
+        max_message_bytes: Largest message.
     """
 
+    def __init__(self, core: Core, arrivals: Arrivals, max_message_bytes: int) -> None:
+        self._memory = core.memory
+        self._arrivals = arrivals
+        self._max_message_bytes = max_message_bytes
 
-def _reader(message: Any) -> Callable[[bytes], Any]:
-    def read(data: bytes) -> Any:
-        try:
-            return message.FromString(data)
-        except DecodeError:
-            return Unreadable()
+    def handlers(
+        self, service_name: str, service: Any, requests: Mapping[str, Any]
+    ) -> Any:
+        """Return gRPC's handler for the methods of a service.
 
-    return read
+        Args:
+            service_name: The service's full name.
+            service: Has the methods, with gRPC's names.
+            requests: Request type by method.
+        """
+        return grpc.method_handlers_generic_handler(
+            service_name,
+            {
+                name: self._handler(getattr(service, name), message)
+                for name, message in requests.items()
+            },
+        )
 
+    def watch_handler(self, servicer: Any, message: Any) -> Any:
+        """Return gRPC's handler for `Watch` of the health service.
 
-def _handlers(service: Any, requests: Mapping[str, Any]) -> Any:
-    """Return gRPC's handler for the methods of a service and their request types."""
+        It sends each change until the client ends the call, and holds no thread.
+        """
+        reader = MessageReader(message, self._max_message_bytes)
+        watches = threading.Semaphore(MAX_WATCHES)
 
-    def handler(name: str, message: Any) -> Any:
-        method = getattr(service, name)
-
-        def answer(request: Any, context: Any) -> Any:
-            if isinstance(request, Unreadable):
-                _abort(context, internal("the request is no such message"))
+        def watch(messages: Any, context: Any, send: Callable[[Any], None]) -> None:
+            data = self._arrivals.read(messages, context)
             try:
-                return method(request, context)
+                if data is None:
+                    raise internal("the call has no message")
+                with self._memory.reserve() as memory:
+                    request = reader.read(data, memory)
+                if not watches.acquire(blocking=False):
+                    raise exhausted(f"Too many Watch calls; at most {MAX_WATCHES}")
+            except StatusError as error:
+                _abort(context, error)
+            if not context.add_callback(watches.release):
+                watches.release()
+                return
+            servicer.Watch(request, context, send)
+
+        # As grpcio's own health service does.
+        watch.experimental_non_blocking = True  # type: ignore[attr-defined]
+        return grpc.stream_stream_rpc_method_handler(
+            watch, response_serializer=lambda reply: reply.SerializeToString()
+        )
+
+    def _handler(self, method: Callable[[Any, Any], Any], message: Any) -> Any:
+        reader = MessageReader(message, self._max_message_bytes)
+
+        # Clients call it with one message. grpcio would wait for the message of a unary
+        # call itself, without a limit; the messages of a stream are read here.
+        def answer(messages: Any, context: Any) -> Any:
+            data = self._arrivals.read(messages, context)
+            try:
+                if data is None:
+                    raise internal("the call has no message")
+                with self._memory.reserve() as memory:
+                    request = reader.read(data, memory)
+                    del data  # The request has a copy.
+                    return method(request, context)
             except StatusError as error:
                 _abort(context, error)
             except CancelledError:
@@ -99,16 +159,9 @@ def _handlers(service: Any, requests: Mapping[str, Any]) -> Any:
                 logger.exception("A call failed")
                 _abort(context, internal("internal error; the server's log has more"))
 
-        return grpc.unary_unary_rpc_method_handler(
-            answer,
-            request_deserializer=_reader(message),
-            response_serializer=lambda reply: reply.SerializeToString(),
+        return grpc.stream_unary_rpc_method_handler(
+            answer, response_serializer=lambda reply: reply.SerializeToString()
         )
-
-    return grpc.method_handlers_generic_handler(
-        f"tensorflow.serving.{type(service).__name__}",
-        {name: handler(name, message) for name, message in requests.items()},
-    )
 
 
 class PredictionService:
@@ -215,7 +268,44 @@ def max_open_calls(options: Options) -> int:
     return options.grpc_max_threads + SILENT_CALLS
 
 
-def build_server(core: Core, options: Options, pool: ThreadPoolExecutor) -> Any:
+def max_message_bytes(options: Options, limit_bytes: int) -> int:
+    """Return the size of the largest message that a call may send.
+
+    Args:
+        options: The server's options.
+        limit_bytes: Most memory for all requests.
+    """
+    chosen = dict(options.grpc_channel_arguments).get(_MESSAGE_ARGUMENT)
+    if isinstance(chosen, int):
+        return chosen if chosen >= 0 else MAX_MESSAGE_BYTES
+    share = limit_bytes // (2 * _LARGEST_MESSAGES)
+    return min(MAX_MESSAGE_BYTES, max(share, _SMALLEST_LIMIT))
+
+
+class GrpcServer:
+    """A gRPC server that is bound to its port.
+
+    Args:
+        server: grpcio's server.
+        arrivals: Waits for messages.
+    """
+
+    def __init__(self, server: Any, arrivals: Arrivals) -> None:
+        self._server = server
+        self._arrivals = arrivals
+
+    def start(self) -> None:
+        """Take calls."""
+        self._arrivals.start()
+        self._server.start()
+
+    def stop(self, drain_seconds: float) -> None:
+        """Refuse new calls, and return when the present ones have ended."""
+        self._server.stop(drain_seconds).wait()
+        self._arrivals.close()
+
+
+def build_server(core: Core, options: Options, pool: ThreadPoolExecutor) -> GrpcServer:
     """Return a gRPC server that is bound to its port but not started.
 
     Args:
@@ -226,9 +316,23 @@ def build_server(core: Core, options: Options, pool: ThreadPoolExecutor) -> Any:
     Raises:
         StatusError: INVALID_ARGUMENT, if the port is taken or the TLS texts are wrong.
     """
+    open_calls = max_open_calls(options)
+    message_bytes = max_message_bytes(options, core.memory.limit_bytes)
+    num_waiting = core.memory.limit_bytes // 2 // max(1, message_bytes)
+    arrivals = Arrivals(
+        timeout_seconds=options.grpc_message_timeout_in_ms / 1000,
+        max_waiting=min(max(1, num_waiting), SILENT_CALLS // 2),
+    )
+    intake = Intake(core, arrivals, message_bytes)
     arguments = [
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        (_MESSAGE_ARGUMENT, message_bytes),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        # One connection can't take the threads of all. Clients wait with further calls.
+        (
+            "grpc.max_concurrent_streams",
+            max(options.grpc_max_threads, open_calls // _FEWEST_CONNECTIONS),
+        ),
+        *CHANNEL_ARGUMENTS,
         # Two servers on one port would share its clients at random.
         ("grpc.so_reuseport", 0),
         *options.grpc_channel_arguments,
@@ -236,21 +340,40 @@ def build_server(core: Core, options: Options, pool: ThreadPoolExecutor) -> Any:
     server = grpc.server(
         pool,
         options=arguments,
-        maximum_concurrent_rpcs=max_open_calls(options),
+        maximum_concurrent_rpcs=open_calls,
     )
-    server.add_generic_rpc_handlers(
-        (
-            _handlers(PredictionService(core), PREDICTION_REQUESTS),
-            _handlers(
-                ModelService(core, allows_reload=options.allows_reload), MODEL_REQUESTS
-            ),
-        )
-    )
+    model_service = ModelService(core, allows_reload=options.allows_reload)
+    handlers = [
+        intake.handlers(
+            "tensorflow.serving.PredictionService",
+            PredictionService(core),
+            PREDICTION_REQUESTS,
+        ),
+        intake.handlers(
+            "tensorflow.serving.ModelService", model_service, MODEL_REQUESTS
+        ),
+    ]
     if options.enable_grpc_healthcheck_service:
-        servicer = health.HealthServicer()
-        for service in HEALTH_SERVICES:
-            servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
-        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+        handlers += _health_handlers(intake)
+    server.add_generic_rpc_handlers(tuple(handlers))
+    _listen(server, options)
+    return GrpcServer(server, arrivals)
+
+
+def _health_handlers(intake: Intake) -> list[Any]:
+    servicer = health.HealthServicer()
+    for service in HEALTH_SERVICES:
+        servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
+    request = health_pb2.HealthCheckRequest
+    return [
+        intake.handlers("grpc.health.v1.Health", servicer, {"Check": request}),
+        grpc.method_handlers_generic_handler(
+            "grpc.health.v1.Health", {"Watch": intake.watch_handler(servicer, request)}
+        ),
+    ]
+
+
+def _listen(server: Any, options: Options) -> None:
     addresses = []
     if options.port:
         addresses.append(f"{options.host}:{options.port}")
@@ -264,7 +387,6 @@ def build_server(core: Core, options: Options, pool: ThreadPoolExecutor) -> Any:
                 server.add_insecure_port(address)
     except (RuntimeError, ValueError) as error:
         raise invalid(f"gRPC can't listen on {addresses}: {error}") from error
-    return server
 
 
 def _credentials(ssl: Any) -> Any:

@@ -36,7 +36,7 @@ class RequestMemory:
     """
 
     def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
         self._used_bytes = 0
         self._lock = threading.Lock()
 
@@ -52,12 +52,12 @@ class RequestMemory:
                 counted.
         """
         with self._lock:
-            if self._used_bytes + num_bytes <= self._limit_bytes:
+            if self._used_bytes + num_bytes <= self.limit_bytes:
                 self._used_bytes += num_bytes
                 return
         raise exhausted(
             "The requests in flight would take more memory than "
-            f"--max_request_memory_bytes={self._limit_bytes} allows. Send the request "
+            f"--max_request_memory_bytes={self.limit_bytes} allows. Send the request "
             "again later, or in parts"
         )
 

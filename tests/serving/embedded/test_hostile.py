@@ -328,49 +328,167 @@ def test_slow_loris(server, colours):
             connection.close()
 
 
-def test_calls_without_a_message(tmp_path, publish, run_server, colours):
-    """Each holds a thread. Many delay nobody; too many are refused at once."""
+@pytest.fixture
+def serve_colours(tmp_path, publish, run_server):
+    """Starts a server of few threads with the given flags."""
     publish(tmp_path / "colours", 1)
     flags = ("--model_name=colours", f"--model_base_path={tmp_path / 'colours'}")
+
+    def start(*more):
+        return run_server(tmp_path / "log", *flags, "--grpc_max_threads=4", *more)
+
+    return start
+
+
+def test_one_connection_takes_not_all_calls(serve_colours, colours):
+    with serve_colours() as server, silent_calls(server.target) as add:
+        add(1000)
+        still_serves(server, colours)
+
+
+def test_calls_without_a_message_deny_nobody_for_long(serve_colours, colours):
+    """The first ones end when more come, all others in time; honest clients stay."""
     with (
-        run_server(tmp_path / "log", *flags, "--grpc_max_threads=4") as server,
-        silent_calls(server.target) as add,
+        serve_colours("--grpc_message_timeout_in_ms=6000") as server,
+        PredictionClient(server.target, name="colours") as honest,
+        silent_calls(server.target, num_connections=6) as add,
     ):
-        add(500)
+        honest.predict([colours["red"]])
+        codes = add(600)
+        begin = time.monotonic()
+        while True:
+            try:
+                still_serves(server, colours)
+                break
+            except CallError as error:
+                assert "RESOURCE_EXHAUSTED" in str(error)
+                assert time.monotonic() < begin + 4
+        time.sleep(1.5)
+        # A few may still wait; they get the time that the flag gives.
+        num_ended = len(codes())
+        assert 500 < num_ended < 600
         still_serves(server, colours)
-        add(40)
-        with pytest.raises(CallError, match="RESOURCE_EXHAUSTED"):
-            still_serves(server, colours)
-        add(-100)
+        time.sleep(begin + 7.5 - time.monotonic())
+        assert len(codes()) == 600
+        assert set(codes()) == {"CANCELLED", "RESOURCE_EXHAUSTED"}
+        honest.predict([colours["red"]])
+
+
+def test_silent_health_checks_end_too(serve_colours):
+    flags = ("--grpc_message_timeout_in_ms=1500", "--enable_grpc_healthcheck_service")
+    with serve_colours(*flags) as server:
+        for method in ("Check", "Watch"):
+            path = f"/grpc.health.v1.Health/{method}"
+            with silent_calls(server.target, method=path) as add:
+                codes = add(3)
+                time.sleep(2)
+                assert codes() == ["CANCELLED"] * 3
+
+
+def test_watches_of_the_health_service_are_limited(serve_colours, colours):
+    with (
+        serve_colours("--enable_grpc_healthcheck_service") as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")
+        watches = [watch(b"", timeout=60) for _ in range(64)]
+        assert [next(each) for each in watches] == [b"\x08\x01"] * 64
+        with pytest.raises(grpc.RpcError, match="Too many Watch calls"):
+            next(watch(b""))
         still_serves(server, colours)
+        watches.pop().cancel()
+        time.sleep(0.5)
+        assert next(watch(b"", timeout=60)) == b"\x08\x01"
+
+
+@pytest.mark.parametrize(
+    "compression", [grpc.Compression.Gzip, grpc.Compression.Deflate]
+)
+def test_compressed_messages_hold_up_nobody(serve_colours, colours, compression):
+    """Six messages of kilobytes that decompress to 100 MB."""
+    data = images_message([bytes(100 * MIB)])
+    path = wire.PREDICT_METHOD
+    codes = []
+
+    def send():
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        with grpc.insecure_channel(
+            server.target, options=options, compression=compression
+        ) as channel:
+            with pytest.raises(grpc.RpcError) as caught:
+                channel.unary_unary(path)(data, timeout=100)
+            codes.append(caught.value.code().name)
+
+    with serve_colours(f"--max_request_memory_bytes={2**32}") as server:
+        still_serves(server, colours)
+        before = _memory_mib(server)
+        threads = [threading.Thread(target=send) for _ in range(6)]
+        with HonestClient(server, colours["red"]) as honest:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert codes == ["RESOURCE_EXHAUSTED"] * 6
+        # This process compresses the six messages meanwhile.
+        assert max(honest.seconds) < 10
+        # Each may grow to the limit for a message: 2**32 / 64 bytes.
+        assert _memory_mib(server, "VmHWM") - before < 6 * 2 * 64
+        with PredictionClient(server.target, name="colours") as client:
+            assert client.predict([colours["red"]])[0].class_name == "red"
+
+
+def test_a_compressed_message_is_answered(server, colours):
+    choice = wire.ModelChoice(name="colours")
+    data = wire.images_request(choice, [colours["red"]] * 3).SerializeToString()
+    for compression in (grpc.Compression.Gzip, grpc.Compression.Deflate):
+        with grpc.insecure_channel(server.target, compression=compression) as channel:
+            reply = channel.unary_unary(wire.PREDICT_METHOD)(data, timeout=60)
+        labels = pb.PredictResponse.FromString(reply).outputs["label"].string_val
+        assert labels == [b"red"] * 3
 
 
 @contextlib.contextmanager
-def silent_calls(target):
-    """Return a function that begins calls without a message, or ends them."""
+def silent_calls(target, *, num_connections=1, method=wire.PREDICT_METHOD):
+    """Give a function that begins so many calls without a message.
+
+    It returns a function that gives the codes of the calls that have ended.
+    """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    calls = []
+    channels, calls = [], []
 
-    async def change(number):
-        if not calls:
-            calls.append(grpc.aio.insecure_channel(target))
-        method = calls[0].stream_unary(wire.PREDICT_METHOD)
-        for _ in range(number):
-            calls.append(method())
-        for _ in range(-number):
-            calls.pop().cancel()
+    async def begin(number):
+        if not channels:
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            channels.extend(
+                grpc.aio.insecure_channel(target, options=options)
+                for _ in range(num_connections)
+            )
+        for place in range(number):
+            call = channels[place % num_connections].stream_unary(method)
+            calls.append(call())
         await asyncio.sleep(1)
 
+    async def codes():
+        return [(await call.code()).name for call in calls if call.done()]
+
+    async def end():
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*(channel.close() for channel in channels))
+
+    def run(work):
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+
     def add(number):
-        asyncio.run_coroutine_threadsafe(change(number), loop).result()
+        run(begin(number))
+        return lambda: run(codes())
 
     try:
         yield add
     finally:
-        add(1 - len(calls))
-        asyncio.run_coroutine_threadsafe(calls[0].close(), loop).result()
+        run(end())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -1,0 +1,164 @@
+"""Decompress and parse the messages of gRPC calls, and count their memory.
+
+gRPC's own decompression has no limit. So `CHANNEL_ARGUMENTS` turns it off, and messages
+come as they were sent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import DecodeError
+
+from graft.serving.embedded.contract.status import (
+    StatusError,
+    exhausted,
+    internal,
+)
+from graft.serving.embedded.transport.compression import (
+    GZIP,
+    ZLIB,
+    DamagedError,
+    inflate,
+    is_gzip,
+    is_zlib,
+)
+from graft.serving.embedded.transport.request_memory import Reservation
+
+CHANNEL_ARGUMENTS = (("grpc.per_message_decompression", 0),)
+MAX_FIELDS = 2**20
+"""Most fields in a message. protobuf's parser holds Python's lock, for which all
+requests wait."""
+_SMALL_BYTES = 2**16
+_SMALL_FACTOR = 32
+"""Most memory for a byte of any message; used for small ones, without a look inside."""
+_BYTES_PER_BYTE = 4
+_BYTES_PER_PACKED_BYTE = 24
+_BYTES_PER_FIELD = 192
+"""docs/decisions/0070-request-limits.md has the measurements."""
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_FIXED_TYPES = {
+    FieldDescriptor.TYPE_FLOAT,
+    FieldDescriptor.TYPE_DOUBLE,
+    FieldDescriptor.TYPE_FIXED32,
+    FieldDescriptor.TYPE_FIXED64,
+    FieldDescriptor.TYPE_SFIXED32,
+    FieldDescriptor.TYPE_SFIXED64,
+}
+_UNPACKED_TYPES = _FIXED_TYPES | {
+    FieldDescriptor.TYPE_STRING,
+    FieldDescriptor.TYPE_BYTES,
+}
+
+
+class MessageReader:
+    """Turns the bytes of a call into its request.
+
+    Args:
+        message_type: The request's class.
+        max_bytes: Largest message after decompression.
+    """
+
+    def __init__(self, message_type: Any, max_bytes: int) -> None:
+        self._type = message_type
+        self._max_bytes = max_bytes
+
+    def read(self, data: bytes, memory: Reservation) -> Any:
+        """Return the request.
+
+        Raises:
+            StatusError: INTERNAL, if the bytes are no such message, as gRPC's C++
+                servers answer. RESOURCE_EXHAUSTED, if it is too large.
+        """
+        # A field number 3 of gzip's wire type 7 does not exist in protobuf. Field 15,
+        # with which zlib data begins, is in none of the requests.
+        if is_gzip(data):
+            data = self._decompress(data, GZIP, memory)
+        elif is_zlib(data):
+            data = self._decompress(data, ZLIB, memory)
+        memory.grow_to(_memory_of(data, self._type.DESCRIPTOR))
+        try:
+            return self._type.FromString(data)
+        except DecodeError:
+            raise _unreadable() from None
+
+    def _decompress(self, data: bytes, wbits: int, memory: Reservation) -> bytes:
+        whole = bytearray()
+        try:
+            for piece in inflate(data, wbits):
+                whole += piece
+                if len(whole) > self._max_bytes:
+                    raise exhausted(
+                        "Received message larger than max after decompression "
+                        f"({len(whole)} vs. {self._max_bytes})"
+                    )
+                memory.grow_to(len(data) + 2 * len(whole))
+        except DamagedError:
+            raise _unreadable() from None
+        return bytes(whole)
+
+
+def _unreadable() -> StatusError:
+    return internal("the request is no such message")
+
+
+def _memory_of(data: bytes, descriptor: Descriptor) -> int:
+    """Return an upper bound of the memory that a message takes when it is parsed.
+
+    Raises:
+        StatusError: RESOURCE_EXHAUSTED, if it has too many fields. INTERNAL, if it is
+            damaged.
+    """
+    if len(data) <= _SMALL_BYTES:
+        return _SMALL_FACTOR * len(data)
+    num_fields = num_packed_bytes = 0
+    pending = [(0, len(data), descriptor)]
+    while pending:
+        position, end, descriptor = pending.pop()
+        while position < end:
+            num_fields += 1
+            if num_fields > MAX_FIELDS:
+                raise exhausted(f"The message has more than {MAX_FIELDS} fields")
+            tag, position = _varint(data, position)
+            kind = tag & 7
+            if kind == _VARINT:
+                _, position = _varint(data, position)
+            elif kind == _FIXED64:
+                position += 8
+            elif kind == _FIXED32:
+                position += 4
+            elif kind == _LENGTH:
+                size, position = _varint(data, position)
+                if position + size > end:
+                    raise _unreadable()
+                field = descriptor.fields_by_number.get(tag >> 3)
+                if field is not None and field.message_type is not None:
+                    pending.append((position, position + size, field.message_type))
+                elif field is not None and field.type not in _UNPACKED_TYPES:
+                    num_packed_bytes += size
+                position += size
+            else:
+                raise _unreadable()  # Groups: none of the requests has any.
+    return (
+        _BYTES_PER_BYTE * len(data)
+        + _BYTES_PER_PACKED_BYTE * num_packed_bytes
+        + _BYTES_PER_FIELD * num_fields
+    )
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """Return the number at a position, and the position after it."""
+    value = shift = 0
+    try:
+        while True:
+            byte = data[position]
+            position += 1
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value, position
+            shift += 7
+            if shift > 63:  # Ten bytes are the longest.
+                raise _unreadable()
+    except IndexError:
+        raise _unreadable() from None
