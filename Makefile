@@ -6,7 +6,7 @@ CHOOSE := sh pipeline/environment/choose_python.sh
 CONFIG ?= pipeline/configs/digits.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint check goldens bench results lock clean
+.PHONY: help setup run test test-all test-chaos lint check goldens bench results lock clean
 
 help:  ## List the verbs
 	@echo "make VERB, where VERB is one of:"
@@ -24,6 +24,9 @@ test: setup  ## Run the tests (TESTS=path for some)
 
 test-all: setup  ## Run the tests, those that take minutes too
 	@$(BIN)/python -m pytest -m "large or not large" $(TESTS)
+
+test-chaos: setup  ## Harm a model store and its server at random, and check both
+	@$(BIN)/python -m pytest -m large -s tests/serving/test_chaos.py
 
 lint: setup  ## Format and mend what can be mended; edits files
 	$(BIN)/ruff check --fix .

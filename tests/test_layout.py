@@ -34,6 +34,7 @@ SCENARIOS = {
     "pipeline/test_code_of_nodes.py": "the code fingerprint of every node",
     "pipeline/test_end_to_end.py": "`graft run` as a user starts it",
     "pipeline/test_killed_training.py": "`graft run` under SIGKILL",
+    "serving/test_chaos.py": "kills, damage and hostile requests, all on one store",
     "serving/client/test_bare_environments.py": "the client with its oldest libraries",
     "serving/client/test_distribution.py": "what the client's distribution holds",
     "serving/client/test_served_model.py": "the client against a server",

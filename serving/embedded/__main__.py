@@ -8,6 +8,8 @@ import sys
 
 def main() -> None:
     """Serve until SIGTERM."""
+    # TensorFlow's warnings quote what clients sent, byte by byte.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from graft.serving import tensorflow_runtime
 
     tensorflow_runtime.load_lean()
