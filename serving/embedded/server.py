@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from graft.serving.embedded import logs
 from graft.serving.embedded.batching.runner import BatchingRunner
 from graft.serving.embedded.batching.scheduler import BatchScheduler
 from graft.serving.embedded.contract.servable import Runner
@@ -26,6 +27,7 @@ from graft.serving.embedded.loading.saved_model import SavedModel, session_confi
 from graft.serving.embedded.loading.servable import DirectRunner, LoadedServable
 from graft.serving.embedded.options import Options, parse_flags
 from graft.serving.embedded.transport import grpc_server, rest
+from graft.serving.embedded.transport.connections import raise_descriptor_limit
 from graft.serving.embedded.transport.core import Core
 from graft.serving.embedded.transport.metrics import Metrics
 from graft.serving.embedded.transport.request_memory import RequestMemory, default_limit
@@ -170,8 +172,7 @@ class EmbeddedServer:
         if self._grpc is not None:
             await asyncio.to_thread(self._grpc.stop, drain_seconds)
         if self._rest is not None:
-            await self._rest.shutdown()
-            await self._rest.cleanup()
+            await self._rest.stop()
         await self.manager.close()
         if self._batches is not None:
             await asyncio.to_thread(self._batches.close)
@@ -224,10 +225,8 @@ async def serve(options: Options) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server of a command line, and return the process' exit status."""
-    logging.basicConfig(
-        level=os.environ.get("GRAFT_LOG_LEVEL", "INFO"),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    logs.configure(os.environ.get("GRAFT_LOG_LEVEL", "INFO"))
+    raise_descriptor_limit()
     sys.setswitchinterval(_SWITCH_SECONDS)
     # Imported objects stay for ever. Exempt them from garbage collection, for which all
     # threads wait.

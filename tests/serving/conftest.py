@@ -200,10 +200,16 @@ def _is_open(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def _run_server(log: Path, *flags: str, wait: bool = True) -> Iterator[RunningServer]:
-    """Start `python -m graft.serving.embedded` on free ports; stop it at the end."""
+def _run_server(
+    log: Path, *flags: str, wait: bool = True, wrapper: tuple[str, ...] = ()
+) -> Iterator[RunningServer]:
+    """Start `python -m graft.serving.embedded` on free ports; stop it at the end.
+
+    `wrapper` is a command that runs the server's command.
+    """
     port, rest_port = _free_port(), _free_port()
     command = [
+        *wrapper,
         sys.executable,
         "-m",
         "graft.serving.embedded",

@@ -35,6 +35,7 @@ from graft.serving.embedded.contract.status import (
 )
 from graft.serving.embedded.options import Options
 from graft.serving.embedded.transport.arrivals import Arrivals
+from graft.serving.embedded.transport.connections import max_connections
 from graft.serving.embedded.transport.core import Core
 from graft.serving.embedded.transport.messages import CHANNEL_ARGUMENTS, MessageReader
 
@@ -48,6 +49,7 @@ MAX_WATCHES = 64
 """Most `Watch` calls of the health service; they may stay open for ever."""
 _FEWEST_CONNECTIONS = 4
 """How many connections it takes to use up all calls."""
+_IDLE_MS = 600_000
 _MESSAGE_ARGUMENT = "grpc.max_receive_message_length"
 _LARGEST_MESSAGES = 32
 """How many messages of the largest size may arrive at the same time. They may take half
@@ -332,6 +334,9 @@ def build_server(core: Core, options: Options, pool: ThreadPoolExecutor) -> Grpc
             "grpc.max_concurrent_streams",
             max(options.grpc_max_threads, open_calls // _FEWEST_CONNECTIONS),
         ),
+        ("grpc.max_allowed_incoming_connections", max_connections()),
+        # Connections without calls make room. Clients connect again when they call.
+        ("grpc.max_connection_idle_ms", _IDLE_MS),
         *CHANNEL_ARGUMENTS,
         # Two servers on one port would share its clients at random.
         ("grpc.so_reuseport", 0),

@@ -32,6 +32,7 @@ from graft.serving.embedded.contract.status import (
 from graft.serving.embedded.options import Options
 from graft.serving.embedded.transport import rest_body
 from graft.serving.embedded.transport.compression import DamagedError
+from graft.serving.embedded.transport.connections import RestListener, max_connections
 from graft.serving.embedded.transport.core import Core
 from graft.serving.embedded.transport.grpc_server import model_status
 from graft.serving.embedded.transport.metrics import CONTENT_TYPE
@@ -231,8 +232,8 @@ def _json(status: int, text: str) -> web.Response:
 
 async def start_site(
     core: Core, options: Options, pool: ThreadPoolExecutor
-) -> web.ServerRunner:
-    """Listen on the REST port, and return the runner to clean up at the end.
+) -> RestSite:
+    """Listen on the REST port, and return the site to stop at the end.
 
     Args:
         core: Answers the requests.
@@ -268,9 +269,28 @@ async def start_site(
     )
     runner = web.ServerRunner(server)
     await runner.setup()
+    listener = RestListener(server, max_connections())
     try:
-        await web.TCPSite(runner, options.host, options.rest_api_port).start()
+        await listener.start(options.host, options.rest_api_port)
     except OSError as error:
         await runner.cleanup()
         raise invalid(f"REST can't listen: {error}") from error
-    return runner
+    return RestSite(runner, listener)
+
+
+class RestSite:
+    """The REST server, while it listens.
+
+    Args:
+        runner: Ends the connections.
+        listener: Accepts them.
+    """
+
+    def __init__(self, runner: web.ServerRunner, listener: RestListener) -> None:
+        self._runner = runner
+        self._listener = listener
+
+    async def stop(self) -> None:
+        """Accept no more connections, and return when the present requests ended."""
+        self._listener.close()
+        await self._runner.cleanup()

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import io
 import json
+import os
 import random
+import resource
 import socket
 import struct
 import threading
@@ -334,8 +336,10 @@ def serve_colours(tmp_path, publish, run_server):
     publish(tmp_path / "colours", 1)
     flags = ("--model_name=colours", f"--model_base_path={tmp_path / 'colours'}")
 
-    def start(*more):
-        return run_server(tmp_path / "log", *flags, "--grpc_max_threads=4", *more)
+    def start(*more, **settings):
+        return run_server(
+            tmp_path / "log", *flags, "--grpc_max_threads=4", *more, **settings
+        )
 
     return start
 
@@ -492,6 +496,76 @@ def silent_calls(target, *, num_connections=1, method=wire.PREDICT_METHOD):
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def limited(descriptors: str) -> tuple[str, ...]:
+    """Return a command that runs another one with a limit of open files."""
+    return ("sh", "-c", f'ulimit {descriptors} && exec "$@"', "sh")
+
+
+def _cpu_seconds(server) -> float:
+    with open(f"/proc/{server.process.pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_the_limit_of_open_files_is_raised(serve_colours):
+    with serve_colours(wrapper=limited("-S -n 200")) as server:
+        soft, hard = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+        assert soft == hard > 200
+
+
+def test_at_the_limit_of_open_files_it_waits(serve_colours, colours):
+    """No spinning, a short log, and present connections are served."""
+    with (
+        serve_colours(
+            "--rest_api_timeout_in_ms=6000", wrapper=limited("-n 300")
+        ) as server,
+        PredictionClient(server.target, name="colours") as honest,
+        contextlib.ExitStack() as stack,
+    ):
+        honest.predict([colours["red"]])
+        for _ in range(400):
+            for port in (server.port, server.rest_port):
+                with contextlib.suppress(OSError):
+                    connection = socket.create_connection(("localhost", port), 0.2)
+                    stack.enter_context(connection)
+        time.sleep(1)
+        before = _cpu_seconds(server), server.log.stat().st_size
+        for _ in range(10):
+            assert honest.predict([colours["red"]])[0].class_name == "red"
+            time.sleep(0.2)
+        assert _cpu_seconds(server) - before[0] < 1
+        assert server.log.stat().st_size - before[1] < 5000
+        assert len(os.listdir(f"/proc/{server.process.pid}/fd")) < 290
+        # Silent REST connections end in time, and others get their turn.
+        stack.close()
+        with urllib.request.urlopen(f"{server.url}/v1/models/colours") as reply:
+            assert reply.status == 200
+        still_serves(server, colours)
+
+
+def test_names_do_not_write_into_the_log(server):
+    from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
+
+    request = model_management_pb2.ReloadConfigRequest()
+    name = "m\n2026-11-29 00:00:00,000 INFO forged: all is well\r\x1b[2J"
+    request.config.model_config_list.config.add(
+        name=name, base_path="relative", model_platform="tensorflow"
+    )
+    with grpc.insecure_channel(server.target) as channel:
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        for _ in range(100):
+            with pytest.raises(grpc.RpcError, match="absolute path"):
+                stub.HandleReloadConfigRequest(request, timeout=20)
+    for beginning in (b"GET /\x1b[2J HTTP/1.1\r\n\r\n", b"\x1b[2J /\r\n\r\n"):
+        with open_slowly(server, beginning) as connection:
+            assert b" 400 " in connection.recv(1000)
+    log = server.log.read_bytes()
+    assert b"\\n2026-11-29 00:00:00,000 INFO forged" in log
+    assert b"\n2026-11-29 00:00:00,000 INFO forged" not in log
+    assert b"\x1b" not in log
+    assert log.count(b"forged") < 50
 
 
 def test_a_request_that_never_ends_is_cut_off(tmp_path, publish, run_server, colours):
