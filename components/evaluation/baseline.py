@@ -16,12 +16,13 @@ from graft.storage import atomic
 
 RESOLVED_PROPERTY = "resolved_count"
 """1 if the artifact holds a model, else 0. TFX's resolvers use the same values."""
+PRODUCTION_PROPERTY = "production"
+"""A `Production` as JSON. An artifact without a model still tells this."""
 
 _VERSION_PROPERTY = "served_version"
 _FILES_HASH_PROPERTY = "files_hash"
 _FAILURE_PROPERTY = "failure"
 _MANIFEST_FILE = "served_manifest.json"
-_PRODUCTION_FILE = "production.json"
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def fill_baseline(
         baseline: The model in production; None if no version is served.
         production: The same as the store tells it, for the verdict.
     """
-    atomic.write_text(
-        os.path.join(model.uri, _PRODUCTION_FILE), json.dumps(production.to_dict())
+    model.set_string_custom_property(
+        PRODUCTION_PROPERTY, json.dumps(production.to_dict())
     )
     # Kubeflow uploads only files, so an empty folder would be lost.
     note = "no version is served" if baseline is None else f"version {baseline.version}"
@@ -124,6 +125,5 @@ def read_baseline(model: Any) -> ServedBaseline | None:
 
 def read_production(model: Any) -> Production | None:
     """Return the `Production` that `fill_baseline` wrote, or None if there is none."""
-    from graft.components.artifact_files import read_json
-
-    return Production.from_dict(read_json(os.path.join(model.uri, _PRODUCTION_FILE)))
+    text = model.get_custom_property(PRODUCTION_PROPERTY)
+    return Production.from_dict(json.loads(str(text))) if text else None

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graft.components.evaluation.baseline import RESOLVED_PROPERTY
+from graft.components.evaluation.baseline import PRODUCTION_PROPERTY, RESOLVED_PROPERTY
 from graft.contract.errors import UserError
 from graft.pipeline.kubeflow import nested_json
 
@@ -251,6 +251,8 @@ def _is_absent(artifact: Mapping[str, Any], uris: UriMap) -> bool:
     """
     metadata = artifact.get("metadata", {})
     count = metadata.get(RESOLVED_PROPERTY)
+    if PRODUCTION_PROPERTY in metadata:
+        return False  # That no version is served is what the gate must know.
     if count is not None and float(count) == 0:
         return True
     if set(metadata) - {*ADDED_METADATA, "tfx_version"}:

@@ -126,6 +126,13 @@ def test_input_that_stands_for_none_is_left_out(uris, count):
     assert inputs["artifacts"] == {}
 
 
+def test_input_that_tells_that_nothing_is_served_stays(uris):
+    """The gate's verdict must name it, or Pusher could not compare."""
+    told = '{"model": "m", "version": null}'
+    artifact = present(uris, metadata={"resolved_count": 0.0, "production": told})
+    assert the_input(uris, artifact)["metadata"]["production"] == told
+
+
 def test_input_without_files_is_left_out(uris):
     artifact = {"name": "1", "uri": f"{RUN}/Gen/1/none", "metadata": {}}
     inputs = rewrite_inputs(message(artifact=artifact), INPUTS_SPEC, {}, uris)
