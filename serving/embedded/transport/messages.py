@@ -6,6 +6,8 @@ come as they were sent.
 
 from __future__ import annotations
 
+import math
+import threading
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -16,6 +18,7 @@ from graft.serving.embedded.contract.status import (
     exhausted,
     internal,
 )
+from graft.serving.embedded.contract.tensors import MAX_EXPANDED_BYTES
 from graft.serving.embedded.transport.compression import (
     GZIP,
     ZLIB,
@@ -31,11 +34,13 @@ MAX_FIELDS = 2**20
 """Most fields in a message. protobuf's parser holds Python's lock, for which all
 requests wait."""
 _SMALL_BYTES = 2**16
+_LARGE_BYTES = 2**24
 _SMALL_FACTOR = 32
 """Most memory for a byte of any message; used for small ones, without a look inside."""
 _BYTES_PER_BYTE = 4
 _BYTES_PER_PACKED_BYTE = 24
 _BYTES_PER_FIELD = 192
+_BYTES_PER_MISSING_VALUE = 64
 """docs/decisions/0070-request-limits.md has the measurements."""
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _FIXED_TYPES = {
@@ -50,6 +55,10 @@ _UNPACKED_TYPES = _FIXED_TYPES | {
     FieldDescriptor.TYPE_STRING,
     FieldDescriptor.TYPE_BYTES,
 }
+
+
+_parsing = threading.Lock()
+"""One large message is parsed at a time, so that others get Python's lock."""
 
 
 class MessageReader:
@@ -79,9 +88,15 @@ class MessageReader:
             data = self._decompress(data, ZLIB, memory)
         memory.grow_to(_memory_of(data, self._type.DESCRIPTOR))
         try:
-            return self._type.FromString(data)
+            if len(data) <= _LARGE_BYTES:
+                request = self._type.FromString(data)
+            else:
+                with _parsing:
+                    request = self._type.FromString(data)
         except DecodeError:
             raise _unreadable() from None
+        memory.add(_BYTES_PER_MISSING_VALUE * _num_missing_values(request))
+        return request
 
     def _decompress(self, data: bytes, wbits: int, memory: Reservation) -> bytes:
         whole = bytearray()
@@ -97,6 +112,22 @@ class MessageReader:
         except DamagedError:
             raise _unreadable() from None
         return bytes(whole)
+
+
+def _num_missing_values(request: Any) -> int:
+    """Return how many values of input tensors are left out.
+
+    A shape of a few bytes may ask for any number of values: the last one that was sent
+    is repeated.
+    """
+    num_missing = 0
+    for tensor in getattr(request, "inputs", {}).values():
+        if not tensor.tensor_content:
+            size = math.prod(dim.size for dim in tensor.tensor_shape.dim)
+            # A value takes a byte at least. Larger shapes are refused anyway.
+            if size <= MAX_EXPANDED_BYTES:
+                num_missing += max(0, size - tensor.ByteSize())
+    return num_missing
 
 
 def _unreadable() -> StatusError:

@@ -85,8 +85,16 @@ class Reservation:
             StatusError: RESOURCE_EXHAUSTED, if the limit is passed.
         """
         if num_bytes > self._num_bytes:
-            self._memory.add(num_bytes - self._num_bytes)
-            self._num_bytes = num_bytes
+            self.add(num_bytes - self._num_bytes)
+
+    def add(self, num_bytes: int) -> None:
+        """Raise the reservation by a number of bytes.
+
+        Raises:
+            StatusError: RESOURCE_EXHAUSTED, if the limit is passed.
+        """
+        self._memory.add(num_bytes)
+        self._num_bytes += num_bytes
 
     def __enter__(self) -> Reservation:
         return self

@@ -76,6 +76,21 @@ def test_what_is_refused(data, code):
     assert caught.value.code.name == code
 
 
+@pytest.mark.parametrize("size", [10**6, 2**28])
+def test_values_that_are_left_out_are_counted(size):
+    """The last value is repeated, and the reply may have as many."""
+    message = predict_pb2.PredictRequest()
+    message.inputs["x"].tensor_shape.dim.add(size=size // 10)
+    message.inputs["x"].tensor_shape.dim.add(size=10)
+    message.inputs["x"].float_val.append(1)
+    data = message.SerializeToString()
+    with pytest.raises(StatusError, match="max_request_memory_bytes"):
+        read(data, 60 * size)
+    read(data, 65 * size)
+    message.inputs["x"].tensor_content = bytes(4)  # A contradiction, refused later.
+    read(message.SerializeToString(), 100_000)
+
+
 @pytest.mark.parametrize(
     ("data", "factor"),
     [
