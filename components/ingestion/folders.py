@@ -246,10 +246,10 @@ def _split_of(
 
 def _warn_of_outside(listing: Listing, outside: Counter[str]) -> None:
     if outside:
-        names = [f"{name} ({number})" for name, number in sorted(outside.items())]
+        names = sorted(outside)
         listing.warnings.append(
             f"Left aside: {counted(outside.total(), 'image')} outside of the split "
-            f"folders: {some_of(names)}."
+            f"folders: {some_of(names, outside)}."
         )
 
 

@@ -88,7 +88,7 @@ def describe_classes(images: Mapping[str, int]) -> str:
             classes[class_name_of(text)] += number
         except ValueError:  # ingestion will refuse it, and say why
             classes[text] += number
-    shown = some_of([f"{name} ({number})" for name, number in sorted(classes.items())])
+    shown = some_of(sorted(classes), classes)
     return f"{counted(len(classes), 'class')}: {shown}"
 
 

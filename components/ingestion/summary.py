@@ -267,7 +267,7 @@ def _require_enough(
 ) -> None:
     few = {name: n for name, n in counts.items() if n < config.min_images_per_class}
     if few:
-        shown = [f"{name} ({n})" for name, n in sorted(few.items())]
+        shown = sorted(few)
         fewest = min(few.values())
         lower = (
             f" Or set `min_images_per_class: {fewest}`. A class with fewer than three "
@@ -276,7 +276,7 @@ def _require_enough(
         )
         raise DataError(
             "Each class needs at least `min_images_per_class` = "
-            f"{config.min_images_per_class} {what}. Received: {some_of(shown)}. "
+            f"{config.min_images_per_class} {what}. Received: {some_of(shown, few)}. "
             + "".join(f"{note} " for note in notes[:_MOST_BAD_IMAGES_IN_A_MESSAGE])
             + "Add images to these classes, or leave them out by `class_names`."
             + (lower if fewest > 0 else "")

@@ -52,7 +52,10 @@ REFUSALS = (
     f"a BMP of more than {MAX_PIXELS} pixels; save it smaller",
     "an animated WebP; save its first frame as PNG",
     f"a WebP of more than {MAX_PARTS} chunks; save it anew as PNG",
-    *(f"damaged {name}: incomplete, or not what it was" for name in FORMAT_NAMES),
+    *(
+        f"damaged {name}: incomplete, or not what it was; replace or remove it"
+        for name in FORMAT_NAMES
+    ),
 )
 """Messages for refused files of supported formats, by code."""
 

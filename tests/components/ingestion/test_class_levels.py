@@ -69,18 +69,18 @@ def test_each_level_has_an_option() -> None:
     assert found == [
         (
             "[^/]+/(?P<class>[^/]+)/.+",
-            "the second folder is the class: 2 classes: 'x (2)', 'y (2)'; left aside: "
+            "the second folder is the class: 2 classes: 'x' (2), 'y' (2); left aside: "
             "1",
         ),
         (
             "(?:.+/)?(?P<class>[^/]+)/[^/]+",
-            "the lowest folder is the class: 2 classes: 'cat (3)', 'dog (1)'; left "
+            "the lowest folder is the class: 2 classes: 'cat' (3), 'dog' (1); left "
             "aside: 1",
         ),
         (
             "(?P<class>.+)/[^/]+",
-            "the whole path is the class: 3 classes: 'a/x/cat (1)', 'a/x/dog (1)', "
-            "'b/y/cat (2)'; left aside: 1",
+            "the whole path is the class: 3 classes: 'a/x/cat' (1), 'a/x/dog' (1), "
+            "'b/y/cat' (2); left aside: 1",
         ),
     ]
 

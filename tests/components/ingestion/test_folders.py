@@ -54,7 +54,7 @@ def test_split_folders_at_any_depth(seg: Path) -> None:
     }
     assert listing.empty_classes == []
     assert any(
-        "1 image outside of the split folders: 'seg_pred (1)'" in text
+        "1 image outside of the split folders: 'seg_pred' (1)" in text
         for text in listing.warnings
     )
 
@@ -227,7 +227,7 @@ def test_a_class_folder_without_images_says_what_it_holds(tmp_path: Path) -> Non
     listing = _list(root)
     left = "1 folder without images, not called like a class ('annotations')"
     assert any(left in text for text in listing.warnings)
-    message = r"Received: 'emu \(0\)'\. The folder 'emu' holds only 1 \.txt, 1 of macOS"
+    message = r"Received: 'emu' \(0\)\. The folder 'emu' holds only 1 \.txt, 1 of macOS"
     with pytest.raises(DataError, match=message):
         select_classes(listing, DataConfig(path=str(root)))
 

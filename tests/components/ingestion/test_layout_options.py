@@ -126,7 +126,7 @@ def test_every_printed_config_reads_what_it_says(
 
 def test_counts_name_classes_as_ingestion_does() -> None:
     counts = {"Ba\u0308r": 2, "B\u00e4r ": 1, "dog": 3, "\n": 1}
-    assert describe_classes(counts) == "3 classes: '\\n (1)', 'Bär (3)', 'dog (3)'"
+    assert describe_classes(counts) == "3 classes: '\\n' (1), 'Bär' (3), 'dog' (3)"
 
 
 @settings(max_examples=60, deadline=None)

@@ -140,7 +140,7 @@ def test_a_chosen_name_wins(tmp_path: Path) -> None:
 
 def test_a_small_class_that_is_a_misspelt_one_is_told(tmp_path: Path) -> None:
     listing = _list(tmp_path, {"cat": 3, "Cat": 1, "dog": 3})
-    with pytest.raises(DataError, match=r"'Cat \(1\)'.*differ only in case.*'merge'"):
+    with pytest.raises(DataError, match=r"'Cat' \(1\).*differ only in case.*'merge'"):
         select_classes(listing, DataConfig(path="x"))
 
 

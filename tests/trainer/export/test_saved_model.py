@@ -58,7 +58,10 @@ _REFUSED = (
         b"RIFF\x22\0\0\0WEBPVP8X\x0a\0\0\0\x02" + bytes(17),
         "an animated WebP; save its first frame as PNG",
     ),
-    (b"GIF89a" + bytes(20), "damaged GIF: incomplete, or not what it was"),
+    (
+        b"GIF89a" + bytes(20),
+        "damaged GIF: incomplete, or not what it was; replace or remove it",
+    ),
 )
 
 
