@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         hint = hint_about(str(path))
         raise ConfigError(
             f"No such config: {str(path)!r}.{f' {hint}' if hint else _nearby(path)}"
+        ) from None
+    except IsADirectoryError:
+        raise ConfigError(
+            f"{str(path)!r} is a folder, not a config file. To train on the images in "
+            f"it: `graft run --data {shlex.quote(str(path))}`."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{str(path)!r} can't be read: {error}") from error

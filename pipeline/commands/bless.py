@@ -49,10 +49,15 @@ def bless(
         )
     if force and not reason.strip():
         raise UserError("`--force` needs `--reason`. Received: an empty text")
-    version = publish_run(
+    version, is_new = publish_run(
         chosen, output, refusals, reason if force else "", if_served=if_served
     )
-    typer.echo(f"Published as version {version}.")
+    typer.echo(
+        f"Published as version {version}."
+        if is_new
+        else f"Run {chosen.number} is in production already, as version {version}. "
+        "Nothing was changed."
+    )
 
 
 def refusals_of(run: Run) -> list[str]:
@@ -83,8 +88,8 @@ def publish_run(
     reason: str,
     *,
     if_served: int | None = None,
-) -> int:
-    """Publish a run's model and return its version number.
+) -> tuple[int, bool]:
+    """Publish a run's model.
 
     Args:
         run: A run with a verdict.
@@ -92,6 +97,9 @@ def publish_run(
         refusals: Why the gate or the canary refused it.
         reason: Why it is published nonetheless; empty if the verdict holds.
         if_served: The version that must be served; None: any.
+
+    Returns:
+        The version's number, and whether it was not in production before.
 
     Raises:
         StoreChangedError: Another version is in production than the model was judged
@@ -127,4 +135,4 @@ def publish_run(
         keep_versions=push.keep_versions,
         label=push.label,
     )
-    return version.number
+    return version.number, version.number != seen.version

@@ -88,6 +88,13 @@ def test_a_missing_file_suggests_the_nearest(tmp_path):
         load_config(tmp_path / "digts.yaml")
 
 
+def test_a_folder_of_images_is_no_config(tmp_path):
+    folder = tmp_path / "my cats"
+    folder.mkdir()
+    with pytest.raises(ConfigError, match=r"is a folder.*graft run --data '.*my cats'"):
+        load_config(folder)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -62,8 +62,19 @@ def push_another(tmp_path: Path, model_folder: str) -> int:
 def test_a_blessed_run_is_published(
     run: Run, tmp_path: Path, model_folder: str
 ) -> None:
-    version = publish_run(run, tmp_path / "output", [], "")
+    version, is_new = publish_run(run, tmp_path / "output", [], "")
+    assert is_new
     assert read_production(model_folder).version == version
+
+
+@pytest.mark.parametrize("reason", ["", "to be sure"])
+def test_a_run_in_production_is_not_published_again(
+    run: Run, tmp_path: Path, model_folder: str, reason: str
+) -> None:
+    version, _ = publish_run(run, tmp_path / "output", [], "")
+    before = audit.read_audit(model_folder)
+    assert publish_run(run, tmp_path / "output", [], reason) == (version, False)
+    assert audit.read_audit(model_folder) == before
 
 
 def test_a_verdict_about_an_earlier_version_needs_force(
@@ -73,7 +84,7 @@ def test_a_verdict_about_an_earlier_version_needs_force(
     with pytest.raises(StoreChangedError, match=rf"version {now} is served now"):
         publish_run(run, tmp_path / "output", [], "")
     assert read_production(model_folder).version == now
-    forced = publish_run(run, tmp_path / "output", [], "it is better", if_served=now)
+    forced, _ = publish_run(run, tmp_path / "output", [], "it is better", if_served=now)
     assert read_production(model_folder).version == forced
     line = audit.read_audit(model_folder)[-1]
     assert line["forced"]["reason"] == "it is better"
