@@ -7,6 +7,7 @@ disk, and nothing that the killed process would do afterwards is done.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -320,7 +321,8 @@ def remote(
     """A store on object storage, where holders are soon taken for dead."""
     folder = str(request.getfixturevalue(f"{request.param}_folder"))
     staller = Staller(drivers.driver_of(folder)[0])
-    monkeypatch.setattr(drivers, "_connect", lambda scheme, process: staller)
+    connect = functools.lru_cache(lambda scheme, process: staller)
+    monkeypatch.setattr(drivers, "_connect", connect)
     monkeypatch.setattr(leases, "LEASE_SECONDS", 0.2)
     monkeypatch.setattr(leases, "_POLL_SECONDS", 0.01)
     # A process that stands still renews nothing.
