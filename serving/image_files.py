@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ _IMAGE_SUFFIXES = frozenset(
     ".jp2 .jxl .psd .raw .dng .cr2 .cr3 .nef .arw .orf .rw2".split()
 )
 _NO_IMAGE = "no images by their content"
+_NO_FILE = "pipes or devices"
 
 
 @dataclass
@@ -69,7 +69,9 @@ def find_images(arguments: Iterable[str]) -> FoundImages:
             _take_images((Path(entry.path) for entry in tree.files), found, skipped)
         else:
             matches = map(Path, sorted(glob.glob(str(path), recursive=True)))
-            _take_images((each for each in matches if each.is_file()), found, skipped)
+            _take_images(
+                (each for each in matches if not each.is_dir()), found, skipped
+            )
         found.left_aside += skipped
         if len(found.paths) == before:
             reasons = [f"There is no image at {argument!r}"]
@@ -86,6 +88,8 @@ def _take_images(
 ) -> None:
     for path in paths:
         kind = left_aside.kind_of_file(path.name)
+        if kind is None and path.exists() and not path.is_file():
+            kind = _NO_FILE  # a pipe would wait for ever
         if kind is None and not _may_be_image(path):
             kind = _NO_IMAGE
         if kind is None:
@@ -98,8 +102,6 @@ def _may_be_image(path: Path) -> bool:
     """Tell whether a file is called an image or begins as one."""
     if path.suffix.lower() in _IMAGE_SUFFIXES:
         return True
-    if not os.path.isfile(path):  # a pipe would wait for ever
-        return False
     try:
         with open(path, "rb") as file:
             return has_image_signature(file.read(HEAD_BYTES))

@@ -15,6 +15,7 @@ from graft.components.ingestion.folder_layout import list_folder
 from graft.components.ingestion.layout import (
     detect_format,
     record_files,
+    require_all_shards,
     require_folder,
 )
 from graft.components.ingestion.manifest_files import ManifestFiles
@@ -52,6 +53,7 @@ def fingerprint(config: DataConfig) -> str:
         entries = _manifest_entries(path, layout, config)
     elif layout == "tfrecord":
         entries = record_files(path)
+        require_all_shards(path, entries)
     else:
         require_folder(path)
         # An unclear layout stops a run here, before it starts.

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Collection
 from typing import Any
 
 from graft.contract.counts import counted
 from graft.contract.errors import DataError
 
-# A greater float may have lost digits.
+# This float and greater ones may have lost digits.
 _LARGEST_EXACT_FLOAT = 2**53
 _MOST_CHARACTERS_SHOWN = 80
 
@@ -23,10 +24,37 @@ _MISSING = frozenset(["nan", "<na>", "#n/a"])
 _ONE_ITEM = r"""(?:[01]\.?0*|'[^']*'|"[^"]*")"""
 # A printed list: a vector of zeros and ones, or several quoted names.
 _LIST = re.compile(rf"[\[(]\s*{_ONE_ITEM}(?:\s*,\s*|\s+){_ONE_ITEM}.*[\])]", re.DOTALL)
+# One-hot without brackets, and other values that Python prints with quotes.
+_VECTOR = re.compile(r"[01](?:\s*[,;]\s*|\s+)[01](?:(?:\s*[,;]\s*|\s+)[01])*")
+_PRINTED = re.compile(r"""[\[({]\s*b?(['"]).*\1\s*,?\s*[\])}]|b(['"]).*\2""", re.DOTALL)
+_FRACTION = re.compile(r"[+-]?(?=\d|\.\d)\d*\.\d*[1-9]\d*(?:[eE][+-]?\d+)?")
+_NEGATIVE = re.compile(r"-\d+(?:\.0*)?")
+_SEPARATORS = re.compile(r"\s*[|;,&+]\s*")
+
+
+_IS_FRACTION = "is a number with a fraction. Write a name, or a whole number"
+_IS_NEGATIVE = (
+    "is a negative number, which often means a missing label. Leave the image out, or "
+    "write a name"
+)
+
+
+def text_of_cell(cell: str) -> str:
+    """Return the label in a cell of a CSV file, in which a number is a text, too.
+
+    Raises:
+        ValueError: As for `text_of_label`.
+    """
+    text = text_of_label(cell)
+    if _FRACTION.fullmatch(text.strip()):
+        raise ValueError(_IS_FRACTION)
+    if _NEGATIVE.fullmatch(text.strip()):
+        raise ValueError(_IS_NEGATIVE)
+    return text
 
 
 def text_of_label(value: object) -> str:
-    """Return the label in a JSON value or a cell of a CSV file.
+    """Return the label in a JSON value.
 
     Args:
         value: The value. A text stays as it is; 7 and 7.0 become "7".
@@ -45,9 +73,12 @@ def text_of_label(value: object) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError("is not a finite number. Write a name")
-        if not value.is_integer() or abs(value) > _LARGEST_EXACT_FLOAT:
+        if not value.is_integer():
+            raise ValueError(_IS_FRACTION)
+        if abs(value) >= _LARGEST_EXACT_FLOAT:
             raise ValueError(
-                "is a number with a fraction. Write a name, or a whole number"
+                "is a number too large to be exact. Write it without a point, or as "
+                "text"
             )
         return _digits(int(value))
     if isinstance(value, list):
@@ -107,10 +138,7 @@ def shown(value: object) -> str:
 
 def _digits(number: int) -> str:
     if number < 0:
-        raise ValueError(
-            "is a negative number, which often means a missing label. Leave the image "
-            "out, or write a name"
-        )
+        raise ValueError(_IS_NEGATIVE)
     return str(number)
 
 
@@ -122,8 +150,26 @@ def _require_one_name(text: str) -> None:
         raise ValueError(
             "is a missing value. Write the name of the class, or leave the image out"
         )
-    if _LIST.fullmatch(stripped):
+    if _LIST.fullmatch(stripped) or _VECTOR.fullmatch(stripped):
         raise ValueError(f"is a list of several values. {ONE_LABEL}")
+    if _PRINTED.fullmatch(stripped):
+        raise ValueError(
+            "is a value as a program prints it. Write the name itself, without "
+            "brackets and quotes"
+        )
+
+
+def several_labels(text: str, labels: Collection[str]) -> list[str]:
+    """Return the labels that a text joins, as `cat|dog` does; none for one label.
+
+    Args:
+        text: A label.
+        labels: All labels of the source. A text of which each part is one of them
+            stands for several labels.
+    """
+    parts = _SEPARATORS.split(text.strip())
+    is_joined = len(parts) > 1 and all(part in labels for part in parts)
+    return parts if is_joined else []
 
 
 class LabelKinds:

@@ -6,6 +6,7 @@ import os
 import re
 
 from graft.components.ingestion.config import DataConfig
+from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.storage import files, listing
 from graft.storage.image_folder import list_image_folder
@@ -14,7 +15,8 @@ from graft.storage.path_hints import hint_about
 from graft.storage.paths import expand_home, is_remote, name_of, scheme_of
 
 FOLDER_FORMATS = ("folders", "pre_split", "tiny_imagenet", "roboflow")
-_RECORD_NAME = re.compile(r"tf_?record", re.IGNORECASE)
+_RECORD_NAME = re.compile(r"tf_?record|-\d{5}-of-\d{5}(\.gz)?$", re.IGNORECASE)
+_SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)(.*)", re.DOTALL)
 
 
 def detect_format(config: DataConfig) -> str:  # noqa: PLR0911
@@ -76,6 +78,31 @@ def record_files(path: str) -> list[FileEntry]:
             f"{hint_about(path)}".rstrip()
         )
     return found
+
+
+def require_all_shards(path: str, entries: list[FileEntry]) -> None:
+    """Refuse a folder or pattern of which a file `NAME-00001-of-00003` is missing.
+
+    Raises:
+        DataError: Shards are missing; the message names one. If `path` is one file, it
+            is meant alone.
+    """
+    if files.is_file(path):
+        return
+    found: dict[tuple[str, str, str], set[int]] = {}
+    for entry in entries:
+        if match := _SHARD.fullmatch(entry.path):
+            key = (match[1], match[3], match[4])
+            found.setdefault(key, set()).add(int(match[2]))
+    for (start, total, end), numbers in found.items():
+        missing = sorted(set(range(int(total))) - numbers)
+        if missing:
+            width = len(total)
+            name = f"{start}-{missing[0]:0{width}d}-of-{total}{end}"
+            raise DataError(
+                f"{path!r} lacks {counted(len(missing), 'shard')} of {int(total):,}, "
+                f"such as {name!r}. Put the rest there, or name single files."
+            )
 
 
 def is_record_name(path: str) -> bool:

@@ -13,6 +13,7 @@ from graft.components.ingestion.folder_layout import list_folder
 from graft.components.ingestion.layout import (
     detect_format,
     record_files,
+    require_all_shards,
     require_file,
     require_folder,
 )
@@ -49,7 +50,9 @@ def _list(config: DataConfig, work_folder: str) -> Listing:
         require_file(path, layout)
         return manifests.list_images(path, layout, config)
     if layout == "tfrecord":
-        return records.list_images(record_files(path), config, work_folder)
+        entries = record_files(path)
+        require_all_shards(path, entries)
+        return records.list_images(entries, config, work_folder)
     require_folder(path)
     tree, folder_layout = list_folder(path, config)
     return folders.list_images(tree, path, folder_layout, config)

@@ -266,6 +266,27 @@ def _require_columns(
     )
 
 
+def require_split_column(found: Sequence[str], where: str, config: DataConfig) -> None:
+    """Refuse a manifest without the split column that the config names.
+
+    A column of that name in other letters is refused, too: the images of its split
+    `test` must not be trained on.
+    """
+    wanted = config.split_column
+    if wanted in found:
+        return
+    alike = [name for name in found if name.strip().casefold() == wanted.casefold()]
+    if not alike and "split_column" not in config.model_fields_set:
+        return
+    near = alike or difflib.get_close_matches(wanted, found, n=1)
+    near = near or [name for name in found if name.strip().casefold() == "split"]
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise DataError(
+        f"{where} lacks the column {wanted!r}, which `split_column` names. Received: "
+        f"columns {[*found]!r}.{hint} Name the column, or leave `split_column` out."
+    )
+
+
 def _require_distinct(names: Sequence[str], where: str, config: DataConfig) -> None:
     """Refuse two columns of the same name.
 

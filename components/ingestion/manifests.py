@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef, printable
-from graft.components.ingestion.labels import LabelKinds, shown, text_of_label
+from graft.components.ingestion.labels import (
+    LabelKinds,
+    several_labels,
+    shown,
+    text_of_cell,
+    text_of_label,
+)
 from graft.components.ingestion.manifest_files import ManifestFiles
-from graft.components.ingestion.manifest_rows import Row, read_rows
-from graft.components.ingestion.source import Listing, class_name_of
+from graft.components.ingestion.manifest_rows import (
+    Row,
+    read_rows,
+    require_split_column,
+)
+from graft.components.ingestion.source import Listing, class_name_of, some_of
 from graft.components.ingestion.splitting import (
     ROLE_OF_NAME,
     TRAIN_ROLE,
@@ -71,11 +82,13 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
     first_of: dict[str, ManifestEntry] = {}
     kinds = LabelKinds()
     nameless: Counter[int] = Counter()
+    columns: dict[str, None] = {}
     for row in read_rows(path, layout, config):
         where = f"{path!r}, line {row.line}"
-        entry = _entry_of(row, where, config)
+        entry = _entry_of(row, where, layout, config)
         entries.append(entry)
         nameless.update(row.nameless)
+        columns |= dict.fromkeys(row.values)
         kinds.check(
             is_number=not isinstance(row.values[config.label_column], str),
             text=entry.label,
@@ -86,6 +99,8 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
             _require_same_class(first, entry, path)
     if not entries:
         raise DataError(f"The manifest {path!r} names no images. Add lines to it.")
+    require_split_column([*columns], repr(path), config)
+    _require_single_labels(entries, path)
     warnings = [
         f"Column {position} of {path!r} has no name in the header. Left aside: its "
         f"{counted(number, 'value')}."
@@ -141,7 +156,20 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
     return found
 
 
-def _entry_of(row: Row, where: str, config: DataConfig) -> ManifestEntry:
+def _require_single_labels(entries: Sequence[ManifestEntry], path: str) -> None:
+    """Refuse labels such as `cat|dog` where `cat` and `dog` are labels, too."""
+    labels = {entry.label for entry in entries}
+    for entry in entries:
+        parts = several_labels(entry.label, labels)
+        if parts:
+            raise DataError(
+                f"{path!r}, line {entry.line}: an image has one label. Received: "
+                f"{shown(entry.label)}, which joins the labels {some_of(parts)}. "
+                "Choose one of them, or leave the image out."
+            )
+
+
+def _entry_of(row: Row, where: str, layout: str, config: DataConfig) -> ManifestEntry:
     name, label = row.values[config.path_column], row.values[config.label_column]
     if name is None or (isinstance(name, str) and not name.strip()):
         raise DataError(
@@ -154,7 +182,10 @@ def _entry_of(row: Row, where: str, config: DataConfig) -> ManifestEntry:
             f"Received: {shown(name)}."
         )
     try:
-        text = text_of_label(label)
+        if layout == "csv" and isinstance(label, str):
+            text = text_of_cell(label)
+        else:
+            text = text_of_label(label)
     except ValueError as error:
         raise DataError(
             f"{where}: the column {config.label_column!r} {error}. "

@@ -95,6 +95,15 @@ def test_a_pipe_in_a_folder_is_left_aside(folder: Path) -> None:
     assert before.left_aside.total() == after.left_aside.total() + 1
 
 
+@pytest.mark.timeout(20)
+def test_a_pipe_that_is_called_an_image_is_left_aside(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+    for argument in (str(folder), str(folder / "*")):
+        found = find_images([argument])
+        assert folder / "pipe.png" not in found.paths
+        assert found.left_aside["pipes or devices"] == 1
+
+
 def test_nothing_found_says_what_to_give(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
     with pytest.raises(FileNotFoundError, match=r"1 \.txt\. Give image files, folders"):

@@ -6,7 +6,13 @@ import math
 
 import pytest
 
-from graft.components.ingestion.labels import LabelKinds, shown, text_of_label
+from graft.components.ingestion.labels import (
+    LabelKinds,
+    several_labels,
+    shown,
+    text_of_cell,
+    text_of_label,
+)
 from graft.contract.errors import DataError
 
 
@@ -45,7 +51,8 @@ def test_one_label(value: object, text: str) -> None:
         ({}, "an object"),
         (True, "true or false"),
         (1.5, "fraction"),
-        (2.0**60, "fraction"),
+        (2.0**60, "too large to be exact"),
+        (2.0**53, "too large to be exact"),
         (math.nan, "not a finite number"),
         (math.inf, "not a finite number"),
         (-3, "negative"),
@@ -55,6 +62,66 @@ def test_one_label(value: object, text: str) -> None:
 def test_no_single_label(value: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         text_of_label(value)
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("0.5", "number with a fraction"),
+        ("-.25e3", "number with a fraction"),
+        ("-1", "negative number"),
+        ("-1.0", "negative number"),
+        ("1 0 0", "list of several values"),
+        ("0;1", "list of several values"),
+        ("{'cat'}", "as a program prints it"),
+        ("('cat',)", "as a program prints it"),
+        ("['cat']", "as a program prints it"),
+        ("b'cat'", "as a program prints it"),
+        ('b"cat"', "as a program prints it"),
+    ],
+)
+def test_no_single_label_in_a_cell(cell: str, message: str) -> None:
+    for text in (cell, f" {cell} "):
+        with pytest.raises(ValueError, match=message):
+            text_of_cell(text)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "7",
+        "007",
+        "1.0",
+        "1e5",
+        "v0.5",
+        "0.5 mm",
+        "-",
+        "-a",
+        "10",
+        "1st 0",
+        "it's",
+        "b'",
+    ],
+)
+def test_one_label_in_a_cell(cell: str) -> None:
+    assert text_of_cell(cell) == cell
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("cat|dog", ["cat", "dog"]),
+        ("cat ; dog", ["cat", "dog"]),
+        ("cat,dog,cat", ["cat", "dog", "cat"]),
+        ("cat & dog", ["cat", "dog"]),
+        ("cat", []),
+        ("cat|bird", []),
+        ("cat dog", []),
+        ("cat|", []),
+    ],
+)
+def test_joined_labels(text: str, parts: list[str]) -> None:
+    assert several_labels(text, {"cat", "dog", text}) == parts
 
 
 def test_a_number_among_names_is_told_with_both_places() -> None:

@@ -160,7 +160,7 @@ BAD_JSON = {
     "one-hot": (_line("[0, 1]"), "Received: [0, 1]."),
     "object": (_line('{"name": "cat"}'), "is an object of 1 key"),
     "fraction": (_line("0.5"), "is a number with a fraction. Write a name"),
-    "large float": (_line("1e300"), "is a number with a fraction"),
+    "large float": (_line("1e300"), "is a number too large to be exact"),
     "NaN": (_line("NaN"), "is not a finite number"),
     "infinite": (_line("-Infinity"), "is not a finite number"),
     "null": (_line("null"), "the column 'label' is blank"),

@@ -167,3 +167,30 @@ def test_further_columns_without_a_value_are_left_out(tmp_path: Path) -> None:
         (("n", "1"),),
         (("camera", "c"), ("site", "s")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("header", "fields", "hint"),
+    [
+        ("path,label,split", {"split_column": "fold"}, "Did you mean 'split'"),
+        ("path,label,folds", {"split_column": "fold"}, "Did you mean 'folds'"),
+        ("path,label", {"split_column": "fold"}, "Name the column"),
+        ("path,label,Split", {}, "Did you mean 'Split'"),
+    ],
+)
+def test_a_split_column_that_is_not_there(
+    tmp_path: Path, header: str, fields: dict[str, str], hint: str
+) -> None:
+    values = ",test" if header.count(",") == 2 else ""
+    with pytest.raises(DataError, match="which `split_column` names") as error:
+        _labels(tmp_path, "csv", f"{header}\na.png,cat{values}\n", **fields)
+    assert hint in str(error.value)
+
+
+def test_a_label_that_joins_two_others_stops(tmp_path: Path) -> None:
+    text = "path,label\na.png,cat\nb.png,dog\nc.png,cat|dog\n"
+    with pytest.raises(
+        DataError, match=r"line 4: an image has one label.*'cat', 'dog'"
+    ):
+        _labels(tmp_path, "csv", text)
+    assert _labels(tmp_path, "csv", "path,label\na.png,cat|dog\n") == ["cat|dog"]

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.fingerprint import fingerprint
 from graft.components.ingestion.listing import list_images
 from graft.contract.errors import DataError
 from graft.contract.example_keys import (
@@ -183,3 +184,33 @@ def test_a_file_that_ends_within_a_record(tmp_path: Path, cut: int) -> None:
     path.write_bytes(path.read_bytes()[:-cut])
     with pytest.raises(DataError, match=r"is truncated: no whole record begins at"):
         labels_of(path)
+
+
+def _shards(folder: Path, names: list[str]) -> Path:
+    for name in names:
+        record = {IMAGE_KEY: [name.encode()], CLASS_NAME_KEY: [b"cat"]}
+        write_records(folder / name, [record])
+    return folder
+
+
+@pytest.mark.parametrize("end", ["", ".tfrecord"])
+@pytest.mark.parametrize("pattern", ["", "/train-*"])
+def test_a_missing_shard_stops(tmp_path: Path, end: str, pattern: str) -> None:
+    _shards(tmp_path, [f"train-0000{number}-of-00003{end}" for number in (0, 2)])
+    path = str(tmp_path) + pattern
+    for read in (
+        lambda config: list_images(config, str(tmp_path / "work")),
+        fingerprint,
+    ):
+        with pytest.raises(DataError, match=r"lacks 1 shard of 3, such as '.*00001-of"):
+            read(DataConfig(path=path))
+    one = tmp_path / f"train-00000-of-00003{end}"
+    config = DataConfig(path=str(one), format="tfrecord")
+    assert len(list_images(config, str(tmp_path / "work")).refs) == 1
+
+
+def test_complete_shards_of_several_sets_are_read(tmp_path: Path) -> None:
+    names = [f"a-0000{number}-of-00002" for number in (0, 1)]
+    _shards(tmp_path, [*names, "b-00000-of-00001", "other.tfrecord"])
+    config = DataConfig(path=str(tmp_path))
+    assert len(list_images(config, str(tmp_path / "work")).refs) == 4
