@@ -30,6 +30,8 @@ def folders_that_may_be_classes(tops: Sequence[Folder]) -> list[str]:
     They are, where a class folder holds no image directly and two or more folders that
     no other class has. Names of sources, such as dates, count as none. If most class
     folders hold images directly, folders in the others are taken for sources, too.
+    They also are where a folder has the name of another class, as in `cat/dog`, and
+    where all class folders hold the same folders and no image.
 
     Args:
         tops: The class folders.
@@ -37,6 +39,15 @@ def folders_that_may_be_classes(tops: Sequence[Folder]) -> list[str]:
     Returns:
         Some of these folders' paths, as they begin in `tops`; none without doubt.
     """
+    names = {top.name for top in tops}
+    crossed = [
+        below.path
+        for top in tops
+        for below in _below(top)
+        if below.name in names - {top.name}
+    ]
+    if crossed:
+        return sorted(crossed)
     if sum(bool(top.images) for top in tops) * 2 > len(tops):
         return []
     number: Counter[str] = Counter()
@@ -53,7 +64,29 @@ def folders_that_may_be_classes(tops: Sequence[Folder]) -> list[str]:
             ]
             if not folder.images and len(own) >= _FEWEST_CLASSES:
                 return sorted(own)
+    return _folders_of_all(tops)
+
+
+def _folders_of_all(tops: Sequence[Folder]) -> list[str]:
+    """Return the folders that each class folder holds, if it holds nothing else."""
+    inner = [_lowest_of_one(top) for top in tops]
+    children = [{child.name for child in folder.filled} for folder in inner]
+    is_same = len(tops) > 1 and all(names == children[0] for names in children)
+    if (
+        is_same
+        and len(children[0]) >= _FEWEST_CLASSES
+        and not any(folder.images for folder in inner)
+        and not any(map(is_source, children[0]))
+    ):
+        return sorted(child.path for child in inner[0].filled)
     return []
+
+
+def _lowest_of_one(folder: Folder) -> Folder:
+    """Go down while a folder holds one folder and no image."""
+    while not folder.images and len(folder.filled) == 1:
+        folder = folder.filled[0]
+    return folder
 
 
 def options_of_levels(root: Folder, split_folders: SplitFolders) -> Iterator[Option]:
