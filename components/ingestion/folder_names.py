@@ -117,6 +117,16 @@ def is_source(name: str) -> bool:
     )
 
 
+def stem_of_part(name: str) -> str:
+    """Return a folder's name without its number or letter: `images_` of `images_001`.
+
+    Folders of one set that was packed in parts have the same one. It is empty for a
+    number alone.
+    """
+    stem = re.sub(r"(\d+|(?<=[-_. ])[A-Za-z])$", "", name).casefold()
+    return stem if stem != name.casefold() else ""
+
+
 def is_side_folder(name: str) -> bool:
     """Tell whether a folder with this name and without images is not a class."""
     return _plain(name) in _SIDE_FOLDERS

@@ -20,6 +20,7 @@ from graft.components.ingestion.folder_names import (
     is_box,
     role_of,
     roles_of,
+    stem_of_part,
 )
 from graft.components.ingestion.layout_answers import (
     FolderLayout,
@@ -32,6 +33,7 @@ from graft.components.ingestion.layout_options import (
     Table,
     flat_options,
     meaning_of,
+    options_of_paths,
     options_of_splits,
     read_as_classes,
     read_below,
@@ -68,6 +70,7 @@ def detect_layout(
         or _splits_by_name(root, tops, tables)
         or _ask_about_role_among_classes(root, tops)
         or _ask_about_same_children(root, tops)
+        or _ask_about_parts(root, tops, tables)
         or _ask_about_levels(root, tops, {})
     )
     return found or FolderLayout("folders", warnings=_warn_of_role_as_class(tops))
@@ -132,6 +135,22 @@ def _ask_about_annotations(root: Folder, tables: Sequence[Table]) -> Question | 
         "not classes. graft learns one class per image, and can't tell where the class "
         "is written.",
         (*options, *flat_options(root, tables), *read_as_classes(root)),
+    )
+
+
+def _ask_about_parts(
+    root: Folder, tops: Sequence[Folder], tables: Sequence[Table]
+) -> Question | None:
+    """Ask about folders that differ by a number only, beside a table of labels."""
+    beside = [name for name in root.others if name.lower().endswith(TABLE_EXTENSIONS)]
+    stems = {stem_of_part(top.name) for top in tops}
+    if not beside or len(stems) > 1 or "" in stems:
+        return None
+    return Question(
+        f"The folders {some_of([top.name for top in tops])} may be parts of one data "
+        f"set, whose classes are in {some_of(beside)}. If the table names the images "
+        "without these folders, move them into one folder.",
+        (*options_of_paths(root, tables), *read_as_classes(root)),
     )
 
 

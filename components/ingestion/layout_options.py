@@ -125,6 +125,13 @@ def flat_options(root: Folder, tables: Sequence[Table]) -> tuple[Option, ...]:
     return tuple(options[:4])
 
 
+def options_of_paths(root: Folder, tables: Sequence[Table]) -> Iterator[Option]:
+    """Yield the options of tables that name images with their folders."""
+    for option in _table_options(root, tables):
+        if "image_folder" not in option.settings:
+            yield option
+
+
 def _table_options(root: Folder, tables: Sequence[Table]) -> Iterator[Option]:
     for table in tables:
         above = table.name.rpartition("/")[0]

@@ -584,3 +584,23 @@ def test_a_noisy_tree_of_classes_is_read() -> None:
     labels = _labels("", ["cat", "dog", "emu"], [3, 3, 3], "")
     noise = ["README.md", "docs/a.txt", "labels.csv", "classes.txt", "stray.jpg"]
     assert _require_known([*labels, *noise], labels)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_asked"),
+    [
+        (["images_001/0.jpg", "images_002/1.jpg", "labels.csv"], True),
+        (["HAM_part_1/0.jpg", "HAM_part_2/1.jpg", "metadata.csv"], True),
+        (["batch_a/0.jpg", "batch_b/1.jpg", "list.jsonl"], True),
+        (["images_001/0.jpg", "images_002/1.jpg"], False),
+        (["cat/0.jpg", "dog/1.jpg", "labels.csv"], False),
+        (["0/0.jpg", "1/1.jpg", "labels.csv"], False),
+        (["cat1/0.jpg", "dog1/1.jpg", "labels.csv"], False),
+        (["part1/0.jpg", "other/1.jpg", "labels.csv"], False),
+    ],
+)
+def test_parts_beside_a_table_are_asked_about(names: list[str], is_asked: bool) -> None:
+    answer = _detect(names)
+    assert isinstance(answer, Question) is is_asked
+    if isinstance(answer, Question):
+        assert "move them into one folder" in text_of(answer, "photos")
