@@ -17,7 +17,7 @@ LOG = Path("run.log")
     [
         (ValueError("bad shape\nmore"), "Trainer failed: ValueError: bad shape\n"),
         (AssertionError(), "Trainer failed: AssertionError:\n"),
-        (OSError(errno.ENOSPC, "full"), "No space is left on the disk"),
+        (OSError(errno.ENOSPC, "full"), "Trainer failed. No space is left on the disk"),
     ],
 )
 def test_failed_node_is_named_with_its_error_and_log(error, message):
