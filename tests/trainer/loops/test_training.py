@@ -271,7 +271,7 @@ def test_class_of_eval_that_train_lacks() -> None:
     """Transform gives such an image the label -1."""
     features, labels = _blobs(60, 3, 2)
     labels[7] = -1
-    with pytest.raises(DataError, match="1 images of `eval` are of classes that"):
+    with pytest.raises(DataError, match="1 image of `eval` in classes that"):
         fit_head(
             _blobs(60, 3, 1),
             (features, labels),
