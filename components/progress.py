@@ -14,8 +14,10 @@ import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from apache_beam.utils.shared import Shared
+if TYPE_CHECKING:
+    from apache_beam.utils.shared import Shared
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ class Progress:
 
     def __init__(self) -> None:
         """Make a set of counters."""
+        # Beam takes a second to import. The terminal's display imports this module.
+        from apache_beam.utils.shared import Shared
+
         self._shared = Shared()
         self._counters: _Counters = self._shared.acquire(_Counters)
 

@@ -65,3 +65,12 @@ def test_after_its_node_nobody_keeps_the_counters() -> None:
     with watched():
         pass
     assert counters() is None
+
+
+def test_the_display_is_there_before_beam_is() -> None:
+    """Beam takes a second to import, in which a user would see nothing."""
+    program = (
+        "import sys, graft.pipeline.local.progress_display\n"
+        "assert 'apache_beam' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
