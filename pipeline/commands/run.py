@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import time
 from pathlib import Path
@@ -63,10 +64,24 @@ def run(
     folder = Path(loaded.pipeline_folder)
     _make_folder(folder, Path(loaded.output))
     require_intact(loaded.metadata_path)
-    log_path = folder / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
+    log_path = _new_log(folder / "logs")
     is_blessed = _run(loaded, data_fingerprint, log_path, verbose=verbose)
     if not is_blessed:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _new_log(folder: Path) -> Path:
+    """Create a log file of this run alone: two runs may begin in the same second."""
+    folder.mkdir(exist_ok=True)
+    name = time.strftime("%Y%m%d-%H%M%S")
+    for number in itertools.count(1):
+        path = folder / (f"{name}.log" if number == 1 else f"{name}-{number}.log")
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("`count` has no end")
 
 
 def _make_folder(folder: Path, output: Path) -> None:
