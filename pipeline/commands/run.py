@@ -123,7 +123,7 @@ def _run(
             gc.enable()
             try:
                 check_network(config.model, config.training)
-                timings = run_locally(
+                run_id, timings = run_locally(
                     config, data_fingerprint, display.on_event, display.note
                 )
             except UserError as error:
@@ -133,7 +133,7 @@ def _run(
             from graft.components.report.timings import fill_in_timings
             from graft.pipeline.local.run_result import read_result
 
-            result = read_result(config)
+            result = read_result(config, run_id)
             if result.report_path:
                 fill_in_timings(result.report_path, timings)
     from graft.pipeline.local.summary import print_summary

@@ -65,6 +65,17 @@ class LocalMetadata:
         ]
         return max(finished, key=lambda execution: execution.id, default=None)
 
+    def output_of_run(self, run_id: str, node: str, key: str) -> mlmd.Artifact | None:
+        """Return an output of a node in one run, if the node finished there."""
+        for context in self.pipeline_runs():
+            if context.name != run_id:
+                continue
+            for execution in reversed(self.executions_of(context)):
+                is_finished = execution.last_known_state in _FINISHED
+                if is_finished and self.node_of(execution) == node:
+                    return self.outputs_of(execution).get(key)
+        return None
+
     def inputs_of(self, execution: mlmd.Execution) -> dict[str, mlmd.Artifact]:
         """Return the input artifacts of an execution by input key."""
         return self._artifacts_of(execution, mlmd.Event.INPUT)

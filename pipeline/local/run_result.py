@@ -59,28 +59,28 @@ class RunResult:
     sample_path: str | None
 
 
-def read_result(config: PipelineConfig) -> RunResult:
-    """Read the result of the pipeline's latest run.
+def read_result(config: PipelineConfig, run_id: str) -> RunResult:
+    """Read the result of a run. Others may run in the same folder at the same time.
 
     Raises:
-        LookupError: No run has reached the gate.
+        LookupError: The run has not reached the gate.
     """
     metadata = LocalMetadata(config.metadata_path)
-    evaluation = metadata.latest_output(config.name, "Evaluator", "evaluation")
-    pushed = metadata.latest_output(config.name, "Pusher", "pushed_model")
+    evaluation = metadata.output_of_run(run_id, "Evaluator", "evaluation")
+    pushed = metadata.output_of_run(run_id, "Pusher", "pushed_model")
     if evaluation is None:
-        raise LookupError(f"pipeline {config.name!r} has no evaluation yet")
+        raise LookupError(f"run {run_id!r} of {config.name!r} has no evaluation")
     verdict = read_verdict(evaluation.uri)
     destination = reason = None
     if pushed is not None and pushed.custom_properties["pushed"].int_value:
         destination = pushed.custom_properties["pushed_destination"].string_value
     elif pushed is not None:
         reason = pushed.custom_properties[REASON_PROPERTY].string_value
-    examples = metadata.latest_output(config.name, "ImageExampleGen", "examples")
-    report = metadata.latest_output(config.name, "Report", "report")
-    quarantine = metadata.latest_output(config.name, "ImageExampleGen", "quarantine")
-    quality = metadata.latest_output(config.name, "DataQuality", "quality")
-    anomalies = metadata.latest_output(config.name, "ExampleValidator", "anomalies")
+    examples = metadata.output_of_run(run_id, "ImageExampleGen", "examples")
+    report = metadata.output_of_run(run_id, "Report", "report")
+    quarantine = metadata.output_of_run(run_id, "ImageExampleGen", "quarantine")
+    quality = metadata.output_of_run(run_id, "DataQuality", "quality")
+    anomalies = metadata.output_of_run(run_id, "ExampleValidator", "anomalies")
     return RunResult(
         accuracy=verdict.metrics["accuracy"],
         balanced_accuracy=verdict.metrics.get("balanced_accuracy"),

@@ -51,6 +51,7 @@ class _RunMonitor:
 
     on_event: Callable[[NodeEvent], None] = lambda event: None
     name_run: Callable[[str], None] = lambda run_id: None
+    run_id: str = ""
     failure: BaseException | None = None
     timings: dict[str, float] = field(default_factory=dict)
 
@@ -72,7 +73,8 @@ class _MonitoredNode(beam_dag_runner.PipelineNodeAsDoFn):
 
     def _run_node(self) -> None:
         monitor: _RunMonitor = self._shared_monitor.acquire(_RunMonitor)
-        monitor.name_run(_run_id_of(self._pipeline_node))
+        monitor.run_id = _run_id_of(self._pipeline_node)
+        monitor.name_run(monitor.run_id)
         with watched() as progress:
 
             def tell(state: Literal["started", "finished", "failed"]) -> float:
@@ -118,7 +120,7 @@ def run_locally(
     data_fingerprint: str,
     on_event: Callable[[NodeEvent], None],
     on_retry: Callable[[str], None],
-) -> dict[str, float]:
+) -> tuple[str, dict[str, float]]:
     """Run every node whose result is not in TFX's cache.
 
     If another version was put into production after the gate judged the model, the gate
@@ -133,7 +135,7 @@ def run_locally(
         on_retry: Called with the reason before the gate runs again.
 
     Returns:
-        Seconds per node.
+        ID of the run, and seconds per node.
 
     Raises:
         StoreChangedError: Another version is in production than the model was judged
@@ -157,7 +159,7 @@ def _run_once(
     config: PipelineConfig,
     data_fingerprint: str,
     on_event: Callable[[NodeEvent], None],
-) -> dict[str, float]:
+) -> tuple[str, dict[str, float]]:
     """Run the pipeline once; see `run_locally`."""
     pipeline = create_pipeline(
         config,
@@ -185,7 +187,7 @@ def _run_once(
         if monitor.failure is not None:
             raise monitor.failure from None
         raise
-    return monitor.timings
+    return monitor.run_id, monitor.timings
 
 
 def user_error_behind(error: BaseException | None) -> UserError | None:
