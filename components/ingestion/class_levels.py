@@ -28,8 +28,7 @@ def folders_that_may_be_classes(tops: Sequence[Folder]) -> list[str]:
     """Return folders within class folders that may be the classes themselves.
 
     They are, where a class folder holds no image directly and two or more folders that
-    no other class has. Names of sources, such as dates, count as none. If most class
-    folders hold images directly, folders in the others are taken for sources, too.
+    no other class has. Names of sources, such as dates, count as none.
     They also are where a folder has the name of another class, as in `cat/dog`, and
     where all class folders hold the same folders and no image.
 
@@ -48,8 +47,6 @@ def folders_that_may_be_classes(tops: Sequence[Folder]) -> list[str]:
     ]
     if crossed:
         return sorted(crossed)
-    if sum(bool(top.images) for top in tops) * 2 > len(tops):
-        return []
     number: Counter[str] = Counter()
     for top in tops:
         number.update({below.name for below in _below(top)})

@@ -12,6 +12,7 @@ from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.folder_counts import Folder, count_folders
 from graft.components.ingestion.folder_names import role_of
 from graft.components.ingestion.image_ref import printable
+from graft.components.ingestion.label_tables import TABLE_EXTENSIONS, Table
 from graft.components.ingestion.layout_answers import (
     ROLES,
     FolderLayout,
@@ -19,7 +20,7 @@ from graft.components.ingestion.layout_answers import (
     text_of,
 )
 from graft.components.ingestion.layout_detection import detect_layout
-from graft.components.ingestion.layout_options import TABLE_EXTENSIONS, Table
+from graft.components.ingestion.manifest_rows import DELIMITERS
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import TRAIN_ROLE
 from graft.contract.counts import agree, counted
@@ -31,6 +32,7 @@ from graft.storage.listing import FileEntry, Tree
 _DEEPEST_TABLE = 4
 _MOST_TABLES = 8
 _TABLE_BYTES = 65536
+_TABLE_ROWS = 500
 
 
 def list_folder(root: str, config: DataConfig) -> tuple[Tree, FolderLayout]:
@@ -83,10 +85,7 @@ def _refuse_links_out(tree: Tree, config: DataConfig) -> None:
 def _detect(folder: Folder, tree: Tree, config: DataConfig) -> FolderLayout:
     if not folder.total:
         return FolderLayout("folders")
-    answer = detect_layout(folder)
-    if isinstance(answer, Question):
-        # Only the options of a question need the tables. So they are opened here.
-        answer = detect_layout(folder, list(_read_tables(tree)))
+    answer = detect_layout(folder, list(_read_tables(tree)))
     if isinstance(answer, Question):
         raise DataError(f"{config.path!r}: {text_of(answer, config.path)}")
     return answer
@@ -158,7 +157,7 @@ def _given_format(folder: Folder, config: DataConfig) -> FolderLayout:
 
 
 def _read_tables(tree: Tree) -> Iterator[Table]:
-    """Yield possible label tables of a data set. Two lines of each are read."""
+    """Yield possible label tables of a data set. Some lines of each are read."""
     candidates = [
         entry
         for entry in tree.files
@@ -175,15 +174,29 @@ def _read_tables(tree: Tree) -> Iterator[Table]:
 
 
 def _table_of(entry: FileEntry) -> Table | None:
-    head = files.read_bytes(entry.path, 0, min(entry.size or 0, _TABLE_BYTES))
+    size = entry.size or 0
+    head = files.read_bytes(entry.path, 0, min(size, _TABLE_BYTES))
     lines = head.decode("utf-8-sig", "replace").splitlines()
-    if entry.name.lower().endswith(".jsonl"):
-        row = json.loads(lines[0]) if lines else None
-        if not isinstance(row, dict):
-            return None
-        return Table(entry.name, tuple(row), tuple(map(str, row.values())))
-    reader = csv.reader(io.StringIO("\n".join(lines[:2])))
+    if size > _TABLE_BYTES:
+        del lines[-1]  # it is cut off
+    if entry.name.lower().endswith((".jsonl", ".ndjson")):
+        return _json_table(entry.name, lines[:_TABLE_ROWS])
+    lines = lines[: _TABLE_ROWS + 1]
+    first = lines[0] if lines else ""
+    delimiter = max(DELIMITERS, key=first.count)
+    reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter)
     rows = [tuple(cell.strip() for cell in row) for row in reader]
     if len(rows) < 2 or len(rows[0]) < 2:
         return None
-    return Table(entry.name, rows[0], rows[1])
+    columns = rows[0]
+    whole = tuple(row for row in rows[1:] if len(row) == len(columns))
+    return Table(entry.name, columns, whole) if whole else None
+
+
+def _json_table(name: str, lines: list[str]) -> Table | None:
+    rows = [json.loads(line) for line in lines if line.strip()]
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        return None
+    columns = tuple(rows[0])
+    cells = (tuple(str(row.get(column, "")) for column in columns) for row in rows)
+    return Table(name, columns, tuple(cells))

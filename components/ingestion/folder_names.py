@@ -49,6 +49,17 @@ _ANNOTATIONS = frozenset(
     "boxes boundingboxes segmentations segmentation segmentationclass "
     "segmentationobject groundtruth gt imagesets".split()
 )
+# Folders of images that belong to no class, or to several.
+_LEFT_OVERS = frozenset(
+    "unlabeled unlabelled unsorted augmented augmentation augmentations thumbnails "
+    "pred preds prediction predictions output outputs result results backup temp tmp "
+    "nodemodules".split()
+)
+_PART_WORDS = re.compile(
+    r"(session|batch|part|chunk|fold|images?|imgs?|photos?|pics?|pictures?|data"
+    r"|dataset|files?|folder|archive|zip|subset|shard)",
+    re.IGNORECASE,
+)
 # A folder with such a name is not a class, if it holds no image.
 _SIDE_FOLDERS = _ANNOTATIONS | frozenset(
     "docs doc documentation scripts script code src notebooks notebook models model "
@@ -125,6 +136,17 @@ def stem_of_part(name: str) -> str:
     """
     stem = re.sub(r"(\d+|(?<=[-_. ])[A-Za-z])$", "", name).casefold()
     return stem if stem != name.casefold() else ""
+
+
+def is_part(name: str) -> bool:
+    """Tell whether a numbered folder's name means a part of a data set."""
+    words = [word for word in re.split(r"[\W\d_]+", name) if word]
+    return any(_PART_WORDS.fullmatch(word) for word in words)
+
+
+def is_left_over(name: str) -> bool:
+    """Tell whether a folder's name means images without a class."""
+    return _plain(name) in _LEFT_OVERS
 
 
 def is_side_folder(name: str) -> bool:

@@ -9,38 +9,41 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from graft.components.ingestion.class_levels import (
-    as_setting,
-    folders_that_may_be_classes,
-    options_of_levels,
-)
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import (
     is_annotation,
     is_box,
     role_of,
     roles_of,
-    stem_of_part,
+)
+from graft.components.ingestion.label_tables import (
+    TABLE_EXTENSIONS,
+    Table,
+    label_tables,
 )
 from graft.components.ingestion.layout_answers import (
     FolderLayout,
-    Option,
     Question,
     SplitFolders,
 )
 from graft.components.ingestion.layout_options import (
-    TABLE_EXTENSIONS,
-    Table,
     flat_options,
-    meaning_of,
-    options_of_paths,
     options_of_splits,
     read_as_classes,
     read_below,
-    read_by_parts,
+)
+from graft.components.ingestion.layout_questions import (
+    ask_about_boxes,
+    ask_about_levels,
+    ask_about_parts,
+    ask_about_role_among_classes,
+    ask_about_same_children,
+    ask_about_tables,
+    warn_of_role_as_class,
 )
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import TRAIN_ROLE, VALIDATION_ROLE
+from graft.components.ingestion.unreadable_labels import explain_unreadable
 from graft.contract.counts import counted
 
 _TINY_IMAGENET_LABELS = "val_annotations.txt"
@@ -60,6 +63,16 @@ def detect_layout(
     Returns:
         The layout, if exactly one is possible; a question otherwise.
     """
+    answer = _layout_of(root, tables)
+    located = label_tables(root, tables)
+    if isinstance(answer, FolderLayout):
+        is_class_folders = answer.format in ("folders", "pre_split")
+        doubt = ask_about_tables(root, answer, located) if is_class_folders else None
+        return doubt or answer
+    return explain_unreadable(root, located, answer)
+
+
+def _layout_of(root: Folder, tables: Sequence[Table]) -> FolderLayout | Question:
     tops = root.filled
     if not tops or len(root.images) > root.total / 2:
         return _ask_about_flat_images(root, tables)
@@ -68,12 +81,13 @@ def detect_layout(
         or _ask_about_annotations(root, tables)
         or (_single_folder(root, tops[0], tables) if len(tops) == 1 else None)
         or _splits_by_name(root, tops, tables)
-        or _ask_about_role_among_classes(root, tops)
-        or _ask_about_same_children(root, tops)
-        or _ask_about_parts(root, tops, tables)
-        or _ask_about_levels(root, tops, {})
+        or ask_about_role_among_classes(root, tops)
+        or ask_about_same_children(root, tops)
+        or ask_about_parts(root, tops, tables)
+        or ask_about_boxes(root, tops, tables)
+        or ask_about_levels(root, tops, {})
     )
-    return found or FolderLayout("folders", warnings=_warn_of_role_as_class(tops))
+    return found or FolderLayout("folders", warnings=warn_of_role_as_class(tops))
 
 
 def _known_layout(root: Folder) -> FolderLayout | None:
@@ -135,22 +149,6 @@ def _ask_about_annotations(root: Folder, tables: Sequence[Table]) -> Question | 
         "not classes. graft learns one class per image, and can't tell where the class "
         "is written.",
         (*options, *flat_options(root, tables), *read_as_classes(root)),
-    )
-
-
-def _ask_about_parts(
-    root: Folder, tops: Sequence[Folder], tables: Sequence[Table]
-) -> Question | None:
-    """Ask about folders that differ by a number only, beside a table of labels."""
-    beside = [name for name in root.others if name.lower().endswith(TABLE_EXTENSIONS)]
-    stems = {stem_of_part(top.name) for top in tops}
-    if not beside or len(stems) > 1 or "" in stems:
-        return None
-    return Question(
-        f"The folders {some_of([top.name for top in tops])} may be parts of one data "
-        f"set, whose classes are in {some_of(beside)}. If the table names the images "
-        "without these folders, move them into one folder.",
-        (*options_of_paths(root, tables), *read_as_classes(root)),
     )
 
 
@@ -244,7 +242,7 @@ def _as_splits(
     root: Folder, train: Folder, split_folders: SplitFolders
 ) -> FolderLayout | Question:
     """Return the layout of split folders, if it is plain which folders are classes."""
-    question = _ask_about_levels(root, train.filled, split_folders)
+    question = ask_about_levels(root, train.filled, split_folders)
     return question or FolderLayout("pre_split", split_folders)
 
 
@@ -313,85 +311,4 @@ def _ask_about_splits(
             *flat_options(root, tables),
             *read_as_classes(root),
         ),
-    )
-
-
-def _ask_about_role_among_classes(root: Folder, tops: list[Folder]) -> Question | None:
-    """Ask about a folder with the name of a split that seems to hold classes."""
-    roles = roles_of([top.name for top in tops])
-    beside = {top.name for top in tops if top.name not in roles}
-    for top in tops:
-        if top.name not in roles or top.is_flat:
-            continue
-        below = {child.name for child in top.filled}
-        is_copy = len(below & beside) * 2 >= len(below)
-        is_alone = (
-            roles[top.name] == TRAIN_ROLE
-            and len(beside) == 1
-            and len(below) >= _FEWEST_CLASSES
-        )
-        if is_copy or is_alone:
-            return Question(
-                f"The folder {top.name!r} may be a split or a class. It holds the "
-                f"folders {some_of(sorted(below))}, and other folders lie beside it: "
-                f"{some_of(sorted(beside))}.",
-                (
-                    *options_of_splits(root, {top.name: roles[top.name]}),
-                    *read_as_classes(root),
-                ),
-            )
-    return None
-
-
-def _ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None:
-    """Ask about folders that hold subfolders of the same names."""
-    if any(top.images for top in tops):
-        return None
-    number = Counter(child.name for top in tops for child in top.filled)
-    shared = {name for name, times in number.items() if times > 1}
-    if len(shared) < _FEWEST_CLASSES or any(
-        sum(child.name in shared for child in top.filled) * 2 < len(top.filled)
-        for top in tops
-    ):
-        return None
-    return Question(
-        f"The folders {some_of(sorted(top.name for top in tops))} hold folders of the "
-        f"same names, {some_of(sorted(shared))}. Either level may be the classes.",
-        (*read_as_classes(root), *read_by_parts(root)),
-    )
-
-
-def _ask_about_levels(
-    root: Folder, classes: list[Folder], split_folders: SplitFolders
-) -> Question | None:
-    """Ask where folders in class folders may be the classes themselves.
-
-    Args:
-        root: The data set's folder.
-        classes: The class folders; of splits, those in `train`.
-        split_folders: The folders that are splits; empty where there are none.
-    """
-    inner = folders_that_may_be_classes(classes)
-    if not inner:
-        return None
-    by_top = read_as_classes(root)
-    if split_folders:
-        layout = FolderLayout("pre_split", split_folders)
-        settings = {"split_folders": as_setting(split_folders)}
-        by_top = iter([Option(settings, meaning_of(root, layout))])
-    return Question(
-        f"The folders {some_of(sorted(each.name for each in classes))} hold folders, "
-        f"such as {some_of(inner[:2])}: either of them may be the classes.",
-        (*by_top, *options_of_levels(root, split_folders)),
-    )
-
-
-def _warn_of_role_as_class(tops: list[Folder]) -> tuple[str, ...]:
-    names = [top.name for top in tops if role_of(top.name)]
-    if not names:
-        return ()
-    return (
-        f"The folder {some_of(names)} has the name of a split, but is read as a class, "
-        "because the folders beside it are not splits. If it is not a class, move it "
-        "out of the data.",
     )

@@ -6,11 +6,11 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from graft.components.ingestion.class_levels import options_of_levels
 from graft.components.ingestion.folder_counts import Folder
-from graft.components.ingestion.folder_names import is_annotation, role_of
+from graft.components.ingestion.folder_names import is_annotation, is_box, role_of
+from graft.components.ingestion.label_tables import LocatedTable, Table, label_tables
 from graft.components.ingestion.layout_answers import (
     ROLES,
     FolderLayout,
@@ -19,11 +19,9 @@ from graft.components.ingestion.layout_answers import (
     describe_classes,
 )
 from graft.components.ingestion.source import some_of
+from graft.components.ingestion.splitting import TRAIN_ROLE
 from graft.contract.counts import counted
 
-_LABEL_COLUMNS = (
-    "label labels class class_name classname category target breed species y type"
-).split()
 _FILE_NAME_PATTERNS = (
     r"(?P<class>.+)_\d+",
     r"(?P<class>.+)-\d+",
@@ -31,31 +29,8 @@ _FILE_NAME_PATTERNS = (
     r"(?P<class>.+?) ?\(\d+\)",
     r"(?P<class>\D*[^\W\d_])\d+",
 )
-TABLE_EXTENSIONS = (".csv", ".jsonl")
-"""Extensions of files that may be a `Table`."""
-
 _SPLIT_BELOW_CLASS = r"(?P<class>[^/]+)/(?P<split>[^/]+)/.+"
 _FEWEST_CLASSES = 2
-
-
-class Table(NamedTuple):
-    """A CSV or JSON lines file that may hold labels.
-
-    Attributes:
-        name: Path relative to the data set's root.
-        columns: Names of the columns.
-        first_row: Cells of the first row.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    first_row: tuple[str, ...]
-
-    def below(self, path: str) -> Table | None:
-        """Return the table relative to a folder, or None if it is outside."""
-        if not self.name.startswith(f"{path}/"):
-            return None
-        return self._replace(name=self.name[len(path) + 1 :])
 
 
 def read_as_classes(root: Folder) -> Iterator[Option]:
@@ -75,6 +50,30 @@ def read_by_parts(root: Folder) -> Iterator[Option]:
         yield Option({"class_pattern": _SPLIT_BELOW_CLASS}, meaning)
         return
     yield from options_of_levels(root, {})
+
+
+def options_without_annotations(root: Folder) -> Iterator[Option]:
+    """Yield the option to read only the images in class folders, and no masks.
+
+    It exists where each class folder holds folders such as `images` and `masks`.
+    """
+    names = {child.name for top in root.filled for child in top.filled}
+    boxes = sorted(name for name in names if is_box(name))
+    if not boxes or not all(is_box(name) or is_annotation(name) for name in names):
+        return
+    counts = Counter(
+        {
+            top.name: sum(each.total for each in top.filled if each.name in boxes)
+            for top in root.filled
+        }
+    )
+    pattern = "|".join(map(re.escape, boxes))
+    left = root.total - counts.total()
+    if all(counts.values()) and left:
+        yield Option(
+            {"class_pattern": f"(?P<class>[^/]+)/(?:{pattern})/.+"},
+            f"{describe_classes(counts)}; left aside: {left}",
+        )
 
 
 def read_below(folder: Folder, answer: FolderLayout | Question) -> Iterator[Option]:
@@ -98,10 +97,18 @@ def options_of_splits(root: Folder, roles: dict[str, str]) -> Iterator[Option]:
     """
     split_folders: dict[str, list[str]] = defaultdict(list)
     used: set[str] = set()
+    inner = {name: _unwrapped(root.children[name]) for name in roles}
+    trained = {
+        child.name
+        for name, role in roles.items()
+        for child in inner[name].filled
+        if role == TRAIN_ROLE
+    }
     for name, role in roles.items():
-        folder = _unwrapped(root.children[name])
-        if not folder.is_flat:
-            split_folders[role].append(folder.path)
+        # Without a class of train, the folders are no classes, or have other names.
+        below = {child.name for child in inner[name].filled}
+        if below & trained and not all(is_box(n) or is_annotation(n) for n in below):
+            split_folders[role].append(inner[name].path)
             used.add(name)
     ordered = {role: split_folders[role] for role in ROLES if role in split_folders}
     if "train" not in ordered:
@@ -118,37 +125,29 @@ def options_of_splits(root: Folder, roles: dict[str, str]) -> Iterator[Option]:
 
 def flat_options(root: Folder, tables: Sequence[Table]) -> tuple[Option, ...]:
     """Return the options without class folders: label tables and file names."""
-    options = list(_table_options(root, tables))
+    options = list(table_options(root, tables))
     for folder in root.walk():
         if folder.images and not is_annotation(folder.name):
             options.extend(_pattern_options(folder))
     return tuple(options[:4])
 
 
-def options_of_paths(root: Folder, tables: Sequence[Table]) -> Iterator[Option]:
-    """Yield the options of tables that name images with their folders."""
-    for option in _table_options(root, tables):
-        if "image_folder" not in option.settings:
-            yield option
-
-
-def _table_options(root: Folder, tables: Sequence[Table]) -> Iterator[Option]:
-    for table in tables:
-        above = table.name.rpartition("/")[0]
-        base = root.child_at(above) if above else root
-        if base is None:
+def table_options(root: Folder, tables: Sequence[Table]) -> Iterator[Option]:
+    """Yield the options that tables name the images and their labels."""
+    for located in label_tables(root, tables):
+        if located.one_hot or located.has_boxes_of_objects or not located.reads_all:
             continue
-        found = _image_column(base, table)
-        if found is None:
+        table, column = located.table, located.image_column
+        folder = root.child_at(located.start) if located.start else root
+        if folder is None:
             continue
-        column, folder = found
         settings: dict[str, object] = {"path": table.name}
         if column != "path":
             settings["path_column"] = column
-        label, note = _label_column(table, column)
+        label, note = _label_column(located)
         if label != "label":
             settings["label_column"] = label
-        relative = folder.path[len(above) + 1 if above else 0 :]
+        relative = folder.path[len(located.above) + 1 if located.above else 0 :]
         if relative:
             settings["image_folder"] = relative
         yield Option(
@@ -159,34 +158,15 @@ def _table_options(root: Folder, tables: Sequence[Table]) -> Iterator[Option]:
         )
 
 
-def _image_column(base: Folder, table: Table) -> tuple[str, Folder] | None:
-    """Find the column of the images, and the folder that its paths start from."""
-    for column, cell in zip(table.columns, table.first_row, strict=False):
-        above, _, name = cell.strip().replace("\\", "/").rpartition("/")
-        if not name:
-            continue
-        for folder in base.walk():
-            holder = folder.child_at(above) if above else folder
-            if holder is None or not holder.images:
-                continue
-            if name in holder.images or any(
-                os.path.splitext(image)[0] == name for image in holder.images
-            ):
-                return column, folder
-    return None
-
-
-def _label_column(table: Table, image_column: str) -> tuple[str, str]:
+def _label_column(located: LocatedTable) -> tuple[str, str]:
     """Return the column of the labels, and a note if it is a guess."""
-    others = [name for name in table.columns if name != image_column]
-    if len(others) == 1:
-        return others[0], ""
-    for name in others:
-        if name.casefold() in _LABEL_COLUMNS:
-            return name, ""
-    if not others:
+    plain = located.label_column()
+    if plain is not None:
+        return plain, ""
+    if not located.others:
         return "label", " (the table has no such column)"
-    return others[0], f" (or another one of {some_of(others)})"
+    others = some_of(located.others)
+    return located.others[0], f" (or another one of {others})"
 
 
 def _pattern_options(folder: Folder) -> Iterator[Option]:

@@ -22,7 +22,9 @@ from graft.contract.counts import agree, counted
 from graft.contract.errors import DataError
 from graft.storage import files
 
-_DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|")
+"""What may stand between the cells of a CSV file."""
+
 _IMAGE_EXTENSIONS = frozenset(".jpg .jpeg .png .gif .bmp .webp .tif .tiff".split())
 _UTF_16_MARKS = ("\udcff\udcfe", "\udcfe\udcff")
 
@@ -148,7 +150,7 @@ def _csv_header(lines: _Lines, path: str, config: DataConfig) -> tuple[list[str]
     where = f"{path!r}, line {lines.number}"
     known = (config.path_column, config.label_column)
     found: dict[str, list[str]] = {}
-    for delimiter in _DELIMITERS:
+    for delimiter in DELIMITERS:
         try:
             cells = next(csv.reader([line], delimiter=delimiter, strict=True), [])
         except csv.Error:  # for instance "path","label" with another delimiter
@@ -160,7 +162,7 @@ def _csv_header(lines: _Lines, path: str, config: DataConfig) -> tuple[list[str]
             return names, delimiter
     delimiter = max(found, key=lambda each: len(found[each]), default=",")
     names = found.get(delimiter, [])
-    if len(found) < len(_DELIMITERS) and len(names) <= 1:
+    if len(found) < len(DELIMITERS) and len(names) <= 1:
         raise DataError(
             f"{where}: the header is not valid CSV: a double quote is not closed. "
             f"Received: {shown(line.strip())}. Close it."

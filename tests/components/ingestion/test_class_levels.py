@@ -42,7 +42,10 @@ def _root(*folders: str, files: tuple[str, ...] = ()) -> Folder:
         (["cat/2020-01-02", "cat/2020-01-03", "dog/2021"], []),
         (["cat/session1", "cat/Session 2", "dog/100CANON"], []),
         (["station/day", "station/night", "stop/day"], []),
-        (["animals/cat", "animals/dog", "cup", "pen"], []),
+        (
+            ["animals/cat", "animals/dog", "cup", "pen"],
+            ["animals/cat", "animals/dog"],
+        ),
         (["cat/train", "cat/images", "dog/raw"], []),
     ],
 )

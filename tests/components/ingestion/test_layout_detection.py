@@ -13,11 +13,16 @@ from hypothesis import strategies as st
 
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.folder_counts import count_folders
-from graft.components.ingestion.folder_names import role_of, roles_of
+from graft.components.ingestion.folder_names import (
+    is_annotation,
+    is_box,
+    role_of,
+    roles_of,
+)
 from graft.components.ingestion.folders import list_images
+from graft.components.ingestion.label_tables import Table
 from graft.components.ingestion.layout_answers import FolderLayout, Question, text_of
 from graft.components.ingestion.layout_detection import detect_layout
-from graft.components.ingestion.layout_options import Table
 from graft.storage.listing import FileEntry, Tree
 
 ASK = "ask"
@@ -157,7 +162,7 @@ CASES = {
     "a class that is called train": (_images("train", "bus", "car"), "folders"),
     "a class train with sources": (
         [*_images("train/steam", "train/electric"), *_images("bus", "car")],
-        "folders",
+        ASK,
     ),
     "train stations": (
         [*_images("train_station/day", "train_station/night", "bus_stop/day")],
@@ -224,7 +229,7 @@ CASES = {
             ("train", "test", "extra"),
         )
     },
-    "images beside a class": (_images("images", "cat"), "folders"),
+    "images beside a class": (_images("images", "cat"), ASK),
     "classes in the names of one folder": (
         [f"photos/{c}_{i}.jpg" for c in ("cat", "dog") for i in range(3)],
         ASK,
@@ -283,7 +288,7 @@ def test_a_word_that_all_names_share_is_no_evidence_of_a_class() -> None:
     assert roles_of(["bus_station", "train_station"]) == {}
 
 
-TABLE = Table("train.csv", ("id", "breed"), ("0", "beagle"))
+TABLE = Table("train.csv", ("id", "breed"), (("0", "beagle"),))
 
 
 @pytest.mark.parametrize(
@@ -331,10 +336,7 @@ TABLE = Table("train.csv", ("id", "breed"), ("0", "beagle"))
         (
             CASES["pets"][0],
             [],
-            [
-                {"path": "images", "class_pattern": r"(?P<class>.+)_\d+"},
-                {"format": "folders"},
-            ],
+            [{"path": "images", "class_pattern": r"(?P<class>.+)_\d+"}],
         ),
         (
             CASES["Kaggle dogs"][0],
@@ -352,7 +354,6 @@ TABLE = Table("train.csv", ("id", "breed"), ("0", "beagle"))
                     "path": "ILSVRC/Data/CLS-LOC",
                     "split_folders": {"train": "train"},
                 },
-                {"path": "ILSVRC/Data/CLS-LOC", "format": "folders"},
             ],
         ),
         (CASES["class folders in images"][0], [], [{"path": "images"}]),
@@ -393,7 +394,7 @@ TABLE = Table("train.csv", ("id", "breed"), ("0", "beagle"))
         ),
         (
             ["1.jpg", "2.jpg", "metadata.csv"],
-            [Table("metadata.csv", ("file_name", "label"), ("1.jpg", "cat"))],
+            [Table("metadata.csv", ("file_name", "label"), (("1.jpg", "cat"),))],
             [{"path": "metadata.csv", "path_column": "file_name"}],
         ),
     ],
@@ -557,8 +558,8 @@ def test_images_without_class_folders_are_asked_about(
 def test_an_option_reads_the_splits(
     classes: list[str], counts: list[int], splits: tuple[str, ...]
 ) -> None:
-    # Splits in splits: nobody means the inner ones by "classes".
-    assume(not all(role_of(name) for name in classes))
+    # Splits, images or masks in splits: nobody means the inner ones by "classes".
+    assume(not all(role_of(n) or is_box(n) or is_annotation(n) for n in classes))
     labels: Labels = {}
     for split in splits:
         labels |= _labels(f"{split}/", classes, counts, "")
@@ -584,23 +585,3 @@ def test_a_noisy_tree_of_classes_is_read() -> None:
     labels = _labels("", ["cat", "dog", "emu"], [3, 3, 3], "")
     noise = ["README.md", "docs/a.txt", "labels.csv", "classes.txt", "stray.jpg"]
     assert _require_known([*labels, *noise], labels)
-
-
-@pytest.mark.parametrize(
-    ("names", "is_asked"),
-    [
-        (["images_001/0.jpg", "images_002/1.jpg", "labels.csv"], True),
-        (["HAM_part_1/0.jpg", "HAM_part_2/1.jpg", "metadata.csv"], True),
-        (["batch_a/0.jpg", "batch_b/1.jpg", "list.jsonl"], True),
-        (["images_001/0.jpg", "images_002/1.jpg"], False),
-        (["cat/0.jpg", "dog/1.jpg", "labels.csv"], False),
-        (["0/0.jpg", "1/1.jpg", "labels.csv"], False),
-        (["cat1/0.jpg", "dog1/1.jpg", "labels.csv"], False),
-        (["part1/0.jpg", "other/1.jpg", "labels.csv"], False),
-    ],
-)
-def test_parts_beside_a_table_are_asked_about(names: list[str], is_asked: bool) -> None:
-    answer = _detect(names)
-    assert isinstance(answer, Question) is is_asked
-    if isinstance(answer, Question):
-        assert "move them into one folder" in text_of(answer, "photos")

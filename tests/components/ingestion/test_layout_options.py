@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.folder_counts import count_folders
 from graft.components.ingestion.folder_names import role_of
+from graft.components.ingestion.label_tables import Table
 from graft.components.ingestion.layout_answers import (
     ROLES,
     Option,
@@ -24,7 +25,6 @@ from graft.components.ingestion.layout_answers import (
     settings_as_arguments,
 )
 from graft.components.ingestion.layout_detection import detect_layout
-from graft.components.ingestion.layout_options import Table
 from graft.components.ingestion.listing import list_images
 from graft.components.ingestion.source import Listing
 from graft.contract.counts import counted
@@ -175,18 +175,20 @@ def _meanings(names: list[str], *tables: Table) -> list[str]:
 
 def test_a_table_says_which_column_is_meant() -> None:
     names = ["1.jpg", "2.jpg"]
-    (plain,) = _meanings(names, Table("a.csv", ("id", "zzz"), ("1", "x")))
+    (plain,) = _meanings(names, Table("a.csv", ("id", "zzz"), (("1", "x"),)))
     assert plain.endswith("labels from the column 'zzz'")
-    (guess,) = _meanings(names, Table("a.csv", ("id", "y1", "y2"), ("1", "x", "x")))
+    (guess,) = _meanings(names, Table("a.csv", ("id", "y1", "y2"), (("1", "x", "x"),)))
     assert guess.endswith("column 'y1' (or another one of 'y1', 'y2')")
-    (known,) = _meanings(names, Table("a.csv", ("id", "n", "Breed"), ("1", "x", "y")))
+    (known,) = _meanings(
+        names, Table("a.csv", ("id", "n", "Breed"), (("1", "x", "y"),))
+    )
     assert known.endswith("labels from the column 'Breed'")
-    (none,) = _meanings(names, Table("a.jsonl", ("path",), ("1.jpg",)))
+    (none,) = _meanings(names, Table("a.jsonl", ("path",), (("1.jpg",),)))
     assert "'label' (the table has no such column)" in none
 
 
 def test_a_table_belongs_to_the_folder_that_holds_it() -> None:
-    table = Table("a/b.csv", ("id", "label"), ("1", "x"))
+    table = Table("a/b.csv", ("id", "label"), (("1", "x"),))
     assert table.below("a") == table._replace(name="b.csv")
     assert table.below("c") is None
 

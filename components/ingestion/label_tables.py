@@ -1,0 +1,251 @@
+"""Label tables beside images, as their first lines show them.
+
+They give the options of a question about the layout. They also show where folders may
+not be the classes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from graft.components.ingestion.folder_counts import Folder
+
+TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson")
+"""Extensions of files that may be a `Table`."""
+
+_LABEL_COLUMNS = (
+    "label labels class classes class_name classname class_id category target breed "
+    "species diagnosis dx finding y type"
+).split()
+# Columns that never hold the class.
+_OTHER_COLUMNS = re.compile(
+    r"split|set|subset|fold|partition|usage|(img_?|image_?)?(width|height|size)|w|h"
+    r"|bytes|format|[xy]_?(min|max|[12]|center)|bbox\w*|box\w*|left|top|right|bottom"
+    r"|.*\bid|.*_id|index|date|time|age|sex|gender"
+)
+_BOX_COLUMNS = re.compile(r"x_?min|x1|bbox\w*|box(es)?|x_?center|roi\.x1|region_\w+")
+_MOST_AGREEING = 0.9
+_FEWEST = 2
+
+
+class Table(NamedTuple):
+    """A CSV or JSON lines file that may hold labels.
+
+    Attributes:
+        name: Path relative to the data set's root.
+        columns: Names of the columns.
+        rows: Cells of the first rows.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def below(self, path: str) -> Table | None:
+        """Return the table relative to a folder, or None if it is outside."""
+        if not self.name.startswith(f"{path}/"):
+            return None
+        return self._replace(name=self.name[len(path) + 1 :])
+
+    def column(self, name: str) -> list[str]:
+        """Return the values of a column."""
+        position = self.columns.index(name)
+        return [row[position].strip() for row in self.rows]
+
+
+Places = Mapping[str, Sequence[str]]
+"""Name of an image, with and without extension, to the folders that hold one."""
+
+
+class LocatedTable:
+    """A table whose rows were looked up among the images of a data set.
+
+    Args:
+        table: The table.
+        places: The images of the data set.
+
+    Attributes:
+        table: The table.
+        above: The folder that holds the table.
+        image_column: The column that names the images; None if no column does.
+        start: The folder that these names start from.
+        folders: The path of each row's folder; None if it is missing or one of several.
+    """
+
+    def __init__(self, table: Table, places: Places) -> None:
+        self.table = table
+        self.above = table.name.rpartition("/")[0]
+        self.image_column: str | None = None
+        best = (0, 0)
+        for column in filter(None, table.columns):
+            cells = table.column(column)
+            found = [cell for cell in cells if self._fitting(cell, places)]
+            whole = sum("." in _parts_of(cell)[1] for cell in found)
+            if (whole, len(found)) > best:
+                self.image_column, best = column, (whole, len(found))
+        self._fits = [
+            self._fitting(cell, places)
+            for cell in (table.column(self.image_column) if self.image_column else ())
+        ]
+        self.start = self._most_common_start()
+        self.folders = [
+            fitting[0][1] if len(fitting) == 1 else None for fitting in self._fits
+        ]
+
+    def _fitting(self, cell: str, places: Places) -> list[tuple[str, str]]:
+        """Return where a path in the table may start, and the image's folder there."""
+        above, name = _parts_of(cell)
+        ends = f"/{above}" if above else ""
+        inside = f"/{self.above}/" if self.above else "/"
+        fitting = []
+        for path in places.get(name, ()):
+            start = f"/{path}"[: -len(ends)] if ends else f"/{path}"
+            if f"/{path}".endswith(ends) and f"{start}/".startswith(inside):
+                fitting.append((start[1:], path))
+        return fitting
+
+    def _most_common_start(self) -> str:
+        number = Counter(start for fitting in self._fits for start, _ in fitting)
+        stem = os.path.splitext(self.table.name.rpartition("/")[2])[0]
+
+        def rank(start: str) -> tuple[int, bool]:
+            # Of train/ and test/ with the same names, train.csv means train/.
+            return number[start], start.rpartition("/")[2] == stem
+
+        return max(number, key=rank, default="")
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether all images that the rows name lie where `start` leads to."""
+        return all(
+            any(start == self.start for start, _ in fitting)
+            for fitting in self._fits
+            if fitting
+        )
+
+    @property
+    def others(self) -> list[str]:
+        """The columns other than that of the images."""
+        return [name for name in self.table.columns if name != self.image_column]
+
+    @cached_property
+    def one_hot(self) -> list[str]:
+        """The columns that hold one 1 in each row, and otherwise 0: one per class."""
+        flags = [
+            name
+            for name in self.others
+            if set(self.table.column(name)) <= {"0", "1", "0.0", "1.0"}
+        ]
+        columns = [self.table.column(name) for name in flags]
+        ones = [sum(cell.startswith("1") for cell in row) for row in zip(*columns)]  # noqa: B905
+        return flags if len(flags) >= _FEWEST and set(ones) == {1} else []
+
+    @property
+    def has_boxes_of_objects(self) -> bool:
+        """Whether the rows are boxes, of which an image has several."""
+        boxes = any(_BOX_COLUMNS.fullmatch(name.casefold()) for name in self.others)
+        column = self.image_column or self.table.columns[0]
+        names = self.table.column(column)
+        return boxes and len(set(names)) < len(names)
+
+    def label_column(self) -> str | None:
+        """Return the column that plainly holds the labels, or None."""
+        others = [name for name in self.others if name]
+        if len(others) == 1:
+            return others[0]
+        known = [name for name in others if name.casefold() in _LABEL_COLUMNS]
+        return known[0] if known else None
+
+    def other_labels(self) -> str | None:
+        """Return the column that groups the images otherwise than their folders.
+
+        Returns:
+            None, if no column holds labels, or if one agrees with the folders: each of
+            its values is the name of a folder, or stands for one.
+        """
+        if self.image_column is None:
+            return None
+        known = [path for path in self.folders if path is not None]
+        if len(known) < max(_FEWEST, len(self.table.rows) / 2):
+            return None
+        columns = {name: self.table.column(name) for name in self.others if name}
+        if self.one_hot:
+            rows = zip(*(columns[name] for name in self.one_hot), strict=True)
+            columns["0 or 1"] = [
+                self.one_hot[[cell[:1] for cell in row].index("1")] for row in rows
+            ]
+        candidates = []
+        for name, values in columns.items():
+            pairs = [
+                (value, path)
+                for value, path in zip(values, self.folders, strict=True)
+                if path is not None and value
+            ]
+            if _agree(pairs):
+                return None
+            if self._may_be_label(name, [value for value, _ in pairs]):
+                candidates.append(name)
+        plain = self.label_column()
+        return plain if plain in candidates else next(iter(candidates), None)
+
+    def _may_be_label(self, name: str, values: list[str]) -> bool:
+        distinct = len(set(values))
+        if distinct < _FEWEST or distinct == len(values) or name in self.one_hot:
+            return False
+        if name.casefold() in _LABEL_COLUMNS or name == "0 or 1":
+            return True
+        if _OTHER_COLUMNS.fullmatch(name.casefold()) or distinct * 2 > len(values):
+            return False
+        are_numbers = all(re.fullmatch(r"[-+]?[\d.]+", value) for value in values)
+        return not are_numbers or name == self.label_column()
+
+
+def label_tables(root: Folder, tables: Sequence[Table]) -> list[LocatedTable]:
+    """Return the tables that name images of a data set."""
+    if not tables:
+        return []
+    places: dict[str, list[str]] = defaultdict(list)
+    for folder in root.walk():
+        stems = {os.path.splitext(name)[0] for name in folder.images}
+        for name in {*folder.images, *stems}:
+            places[name].append(folder.path)
+    located = [LocatedTable(table, places) for table in tables]
+    return [table for table in located if table.image_column is not None]
+
+
+def _parts_of(cell: str) -> tuple[str, str]:
+    """Return the folder and the name in an image's path."""
+    above, _, name = cell.strip().replace("\\", "/").removeprefix("./").rpartition("/")
+    return above, name
+
+
+def _agree(pairs: Sequence[tuple[str, str]]) -> bool:
+    """Tell whether labels and folders group the images in the same way.
+
+    Args:
+        pairs: The label of an image, and the path of its folder.
+    """
+    if not pairs:
+        return False
+    named = sum(
+        _plain(value) in [_plain(part) for part in path.split("/")]
+        for value, path in pairs
+    )
+    if named >= _MOST_AGREEING * len(pairs):
+        return True
+    depth = min(path.count("/") + 1 for _, path in pairs)
+    for level in range(depth):
+        grouped = Counter((value, path.split("/")[level]) for value, path in pairs)
+        values, folders = (len({pair[i] for pair in grouped}) for i in (0, 1))
+        if values == folders == len(grouped) and values >= _FEWEST:
+            return True
+    return False
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text).casefold().lstrip("0") or "0"

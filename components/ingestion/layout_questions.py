@@ -1,0 +1,239 @@
+"""The questions about class folders that may be something else."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from graft.components.ingestion.class_levels import (
+    as_setting,
+    folders_that_may_be_classes,
+    options_of_levels,
+)
+from graft.components.ingestion.folder_counts import Folder
+from graft.components.ingestion.folder_names import (
+    is_box,
+    is_left_over,
+    is_part,
+    role_of,
+    roles_of,
+    stem_of_part,
+)
+from graft.components.ingestion.label_tables import (
+    TABLE_EXTENSIONS,
+    LocatedTable,
+    Table,
+    label_tables,
+)
+from graft.components.ingestion.layout_answers import (
+    FolderLayout,
+    Option,
+    Question,
+    SplitFolders,
+    describe_classes,
+)
+from graft.components.ingestion.layout_options import (
+    meaning_of,
+    options_of_splits,
+    options_without_annotations,
+    read_as_classes,
+    read_by_parts,
+    table_options,
+)
+from graft.components.ingestion.source import some_of
+from graft.components.ingestion.splitting import TRAIN_ROLE
+from graft.contract.counts import agree
+
+_FEWEST_CLASSES = 2
+
+
+def ask_about_parts(
+    root: Folder, tops: list[Folder], tables: Sequence[Table]
+) -> Question | None:
+    """Ask about folders that may be parts of one data set, such as `images_001`.
+
+    Their names differ by a number or letter only. Without a table of labels beside
+    them, their names must also mean images or parts in general.
+    """
+    beside = [name for name in root.others if name.lower().endswith(TABLE_EXTENSIONS)]
+    stems = {stem_of_part(top.name) for top in tops}
+    if len(stems) > 1 or "" in stems:
+        return None
+    names = some_of([top.name for top in tops])
+    if beside:
+        finding = (
+            f"The folders {names} may be parts of one data set, whose classes are in "
+            f"{some_of(beside)}. If the table names the images without these folders, "
+            "move them into one folder."
+        )
+    elif all(top.is_flat and is_part(top.name) for top in tops):
+        finding = (
+            f"The folders {names} may be parts of one data set, and not classes. Move "
+            "each image into a folder named after its class, or give a manifest with "
+            "the columns path and label."
+        )
+    else:
+        return None
+    whole = [
+        option
+        for option in table_options(root, tables)
+        # With the name of one part, a table would name the images of that part only.
+        if "image_folder" not in option.settings
+    ]
+    # The folders are no classes, if a table names the images of all of them.
+    is_named = bool(label_tables(root, tables)) and not whole
+    return Question(finding, (*whole, *(() if is_named else read_as_classes(root))))
+
+
+def ask_about_boxes(
+    root: Folder, tops: list[Folder], tables: Sequence[Table]
+) -> Question | None:
+    """Ask about folders beside classes whose names are no classes, such as `images`."""
+    doubtful = [top for top in tops if is_box(top.name) or is_left_over(top.name)]
+    classes = [top for top in tops if top not in doubtful]
+    if not doubtful:
+        return None
+    without: list[Option] = []
+    if len(classes) >= _FEWEST_CLASSES:
+        names = "|".join(re.escape(top.name) for top in doubtful)
+        counts = Counter({top.name: top.total for top in classes})
+        left = root.total - counts.total()
+        without.append(
+            Option(
+                {"class_pattern": f"(?!(?:{names})/)(?P<class>[^/]+)/.+"},
+                f"{describe_classes(counts)}; left aside: {left}",
+            )
+        )
+    number = len(doubtful)
+    beside = some_of(sorted(top.name for top in classes))
+    return Question(
+        f"{agree(number, 'The folder', 'The folders')} "
+        f"{some_of(sorted(top.name for top in doubtful))} "
+        f"{agree(number, 'has a name', 'have names')} that "
+        f"{agree(number, 'says', 'say')} no class"
+        + (f", and other folders lie beside: {beside}." if beside else "."),
+        (*without, *read_as_classes(root), *table_options(root, tables)),
+    )
+
+
+def ask_about_tables(
+    root: Folder, layout: FolderLayout, tables: Sequence[LocatedTable]
+) -> Question | None:
+    """Ask about a table that gives the images other labels than their folders do.
+
+    Args:
+        root: The data set's folder.
+        layout: How its folders would be read.
+        tables: Its tables of labels.
+    """
+    for located in tables:
+        column = located.other_labels()
+        if column is None:
+            continue
+        settings: dict[str, object] = {"format": layout.format}
+        if layout.split_folders:
+            settings = {"split_folders": as_setting(layout.split_folders)}
+        names = sorted(top.name for top in root.filled)
+        move = (
+            ""
+            if located.reads_all
+            else " If the table has the classes, move the images into one folder, or "
+            "write their folders into the table."
+        )
+        return Question(
+            f"{located.table.name!r} names the images, and groups them by the column "
+            f"{column!r} in another way than the folders {some_of(names)} do. Either "
+            f"of them may be the classes.{move}",
+            (
+                *table_options(root, [located.table]),
+                Option(settings, meaning_of(root, layout)),
+            ),
+        )
+    return None
+
+
+def ask_about_role_among_classes(root: Folder, tops: list[Folder]) -> Question | None:
+    """Ask about a folder with the name of a split that seems to hold classes."""
+    roles = roles_of([top.name for top in tops])
+    beside = {top.name for top in tops if top.name not in roles}
+    for top in tops:
+        if top.name not in roles or top.is_flat:
+            continue
+        below = {child.name for child in top.filled}
+        is_copy = len(below & beside) * 2 >= len(below)
+        is_alone = (
+            roles[top.name] == TRAIN_ROLE
+            and len(beside) == 1
+            and len(below) >= _FEWEST_CLASSES
+        )
+        if is_copy or is_alone:
+            return Question(
+                f"The folder {top.name!r} may be a split or a class. It holds the "
+                f"folders {some_of(sorted(below))}, and other folders lie beside it: "
+                f"{some_of(sorted(beside))}.",
+                (
+                    *options_of_splits(root, {top.name: roles[top.name]}),
+                    *read_as_classes(root),
+                ),
+            )
+    return None
+
+
+def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None:
+    """Ask about folders that hold subfolders of the same names."""
+    if any(top.images for top in tops):
+        return None
+    number = Counter(child.name for top in tops for child in top.filled)
+    shared = {name for name, times in number.items() if times > 1}
+    if len(shared) < _FEWEST_CLASSES or any(
+        sum(child.name in shared for child in top.filled) * 2 < len(top.filled)
+        for top in tops
+    ):
+        return None
+    return Question(
+        f"The folders {some_of(sorted(top.name for top in tops))} hold folders of the "
+        f"same names, {some_of(sorted(shared))}. Either level may be the classes.",
+        (
+            *options_without_annotations(root),
+            *read_as_classes(root),
+            *read_by_parts(root),
+        ),
+    )
+
+
+def ask_about_levels(
+    root: Folder, classes: list[Folder], split_folders: SplitFolders
+) -> Question | None:
+    """Ask where folders in class folders may be the classes themselves.
+
+    Args:
+        root: The data set's folder.
+        classes: The class folders; of splits, those in `train`.
+        split_folders: The folders that are splits; empty where there are none.
+    """
+    inner = folders_that_may_be_classes(classes)
+    if not inner:
+        return None
+    by_top = read_as_classes(root)
+    if split_folders:
+        layout = FolderLayout("pre_split", split_folders)
+        settings = {"split_folders": as_setting(split_folders)}
+        by_top = iter([Option(settings, meaning_of(root, layout))])
+    return Question(
+        f"The folders {some_of(sorted(each.name for each in classes))} hold folders, "
+        f"such as {some_of(inner[:2])}: either of them may be the classes.",
+        (*by_top, *options_of_levels(root, split_folders)),
+    )
+
+
+def warn_of_role_as_class(tops: list[Folder]) -> tuple[str, ...]:
+    """Return the warning about classes with the name of a split, if there are any."""
+    names = [top.name for top in tops if role_of(top.name)]
+    if not names:
+        return ()
+    return (
+        f"The folder {some_of(names)} has the name of a split, but is read as a class, "
+        "because the folders beside it are not splits. If it is not a class, move it "
+        "out of the data.",
+    )

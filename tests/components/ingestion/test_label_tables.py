@@ -1,0 +1,61 @@
+"""Tables are matched with the images that they name."""
+
+from __future__ import annotations
+
+import pytest
+
+from graft.components.ingestion.folder_counts import count_folders
+from graft.components.ingestion.label_tables import LocatedTable, Table, label_tables
+
+
+def _located(names: list[str], table: Table) -> LocatedTable:
+    (located,) = label_tables(count_folders(names), [table])
+    return located
+
+
+@pytest.mark.parametrize(
+    ("names", "table", "cells", "column", "start"),
+    [
+        (["a/1.jpg", "b/2.jpg"], "t.csv", ["a/1.jpg", "b/2.jpg"], "file", ""),
+        (["x/a/1.jpg", "x/b/2.jpg"], "t.csv", ["a/1.jpg", "b/2.jpg"], "file", "x"),
+        (["x/1.jpg", "x/2.jpg"], "t.csv", ["1", "2"], "file", "x"),
+        (["x/1.jpg", "x/2.jpg"], "x/t.csv", ["1.jpg", "2.jpg"], "file", "x"),
+        (["x/1.jpg", "y/1.jpg"], "y/t.csv", ["1.jpg"], "file", "y"),
+        (["train/1.jpg", "test/1.jpg"], "train.csv", ["1"], "file", "train"),
+        (["test/1.jpg", "train/1.jpg"], "train.csv", ["1"], "file", "train"),
+        (["x/1.jpg", "y/1.jpg", "y/2.jpg"], "t.csv", ["1", "2"], "file", "y"),
+        (["a/1.jpg"], "t.csv", [r"a\1.jpg"], "file", ""),
+        (["a/1.jpg"], "t.csv", ["./a/1.jpg"], "file", ""),
+    ],
+)
+def test_where_the_names_of_a_table_start(
+    names: list[str], table: str, cells: list[str], column: str, start: str
+) -> None:
+    rows = tuple((cell, "cat") for cell in cells)
+    located = _located(names, Table(table, ("file", "label"), rows))
+    assert (located.image_column, located.start) == (column, start)
+
+
+def test_file_names_count_more_than_numbers() -> None:
+    rows = tuple((str(i), f"{i + 1}.jpg", "cat") for i in range(3))
+    names = [f"{i}.jpg" for i in range(9)]
+    located = _located(names, Table("t.csv", ("", "path", "label"), rows))
+    assert located.image_column == "path"
+    located = _located(names, Table("t.csv", ("row", "path", "label"), rows))
+    assert located.image_column == "path"
+
+
+def test_tables_that_name_no_image_are_left_out() -> None:
+    root = count_folders(["a/1.jpg", "ab/2.jpg"])
+    for cells in (("3", "cat"), ("b/2.jpg", "cat"), ("", "cat")):
+        assert label_tables(root, [Table("t.csv", ("id", "label"), (cells,))]) == []
+    # A table in a folder names no images outside of it.
+    assert label_tables(root, [Table("a/t.csv", ("id",), (("2",),))]) == []
+
+
+def test_whether_one_folder_holds_all_images() -> None:
+    names = ["x/1.jpg", "y/2.jpg"]
+    table = Table("t.csv", ("id", "label"), (("1", "a"), ("2", "b"), ("3", "c")))
+    assert not _located(names, table).reads_all
+    assert _located(["x/1.jpg", "x/2.jpg"], table).reads_all
+    assert _located(names, table).folders == ["x", "y", None]

@@ -1,0 +1,208 @@
+"""Folders that may be no classes are asked about, with the configs that read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from graft.components.ingestion.folder_counts import count_folders
+from graft.components.ingestion.label_tables import Table
+from graft.components.ingestion.layout_answers import FolderLayout, Question, text_of
+from graft.components.ingestion.layout_detection import detect_layout
+
+Rows = Iterable[tuple[str, ...]]
+
+
+def _images(*folders: str, number: int = 4) -> list[str]:
+    return [f"{folder}/{i}.jpg" for folder in folders for i in range(number)]
+
+
+def _named(*folders: str, number: int = 4) -> list[str]:
+    """Return images whose names differ between the folders."""
+    return [f"{f}/{k}{i}.jpg" for k, f in enumerate(folders) for i in range(number)]
+
+
+def _question(names: Iterable[str], *tables: Table) -> Question:
+    answer = detect_layout(count_folders(names), tables)
+    assert isinstance(answer, Question), answer
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("names", "is_asked"),
+    [
+        (["images_001/0.jpg", "images_002/1.jpg", "labels.csv"], True),
+        (["HAM_part_1/0.jpg", "HAM_part_2/1.jpg", "metadata.csv"], True),
+        (["batch_a/0.jpg", "batch_b/1.jpg", "list.jsonl"], True),
+        (["left1/0.jpg", "left2/1.jpg", "labels.tsv"], True),
+        (["images_001/0.jpg", "images_002/1.jpg"], True),
+        (["part1/0.jpg", "part2/1.jpg"], True),
+        (["HAM10000_images_part_1/0.jpg", "HAM10000_images_part_2/1.jpg"], True),
+        (["batch_001/0.jpg", "batch_002/1.jpg"], True),
+        (["type1/0.jpg", "type2/1.jpg"], False),
+        (["parting_1/0.jpg", "parting_2/1.jpg"], False),
+        (["cat/0.jpg", "dog/1.jpg", "labels.csv"], False),
+        (["0/0.jpg", "1/1.jpg", "labels.csv"], False),
+        (["cat1/0.jpg", "dog1/1.jpg", "labels.csv"], False),
+        (["part1/0.jpg", "other/1.jpg", "labels.csv"], False),
+    ],
+)
+def test_parts_of_a_data_set_are_asked_about(names: list[str], is_asked: bool) -> None:
+    answer = detect_layout(count_folders(names))
+    assert isinstance(answer, Question) is is_asked
+    if isinstance(answer, Question):
+        assert "may be parts of one data set" in text_of(answer, "photos")
+
+
+def test_a_table_that_names_all_parts_shows_that_they_are_no_classes() -> None:
+    names = [*_named("images_1", "images_2"), "labels.csv"]
+    stems = Table("labels.csv", ("id", "dx"), (("00", "a"), ("10", "b"), ("01", "a")))
+    question = _question(names, stems)
+    assert question.options == ()
+    assert "move them into one folder" in question.finding
+    # The images of one part alone are never read.
+    twice = Table("labels.csv", ("id", "dx"), (("0", "a"), ("1", "b"), ("2", "a")))
+    assert _question([*_images("images_1", "images_2"), "labels.csv"], twice)
+    paths = tuple((name, "ab"[i % 2]) for i, name in enumerate(names[:-1]))
+    whole = Table("labels.csv", ("path", "dx"), paths)
+    (option,) = [
+        option
+        for option in _question(names, whole).options
+        if "path" in option.settings
+    ]
+    assert option.settings == {"path": "labels.csv", "label_column": "dx"}
+    assert "(8 images)" in option.meaning
+
+
+@pytest.mark.parametrize(
+    "box", ["images", "Photos", "data", "unlabeled", "augmented", "results", "temp"]
+)
+def test_a_folder_that_says_no_class_is_asked_about(box: str) -> None:
+    question = _question(_images(box, "cat", "dog"))
+    assert f"The folder {box!r} has a name that says no class" in question.finding
+    without, as_classes = question.options
+    assert without.meaning == "2 classes: 'cat' (4), 'dog' (4); left aside: 4"
+    pattern = re.compile(str(without.settings["class_pattern"]))
+    assert pattern.fullmatch(f"{box}/1.jpg") is None
+    assert pattern.fullmatch("cat/a/1.jpg")["class"] == "cat"  # type: ignore[index]
+    assert as_classes.settings == {"format": "folders"}
+
+
+@pytest.mark.parametrize(
+    "name", ["imagery", "output_shaft", "photo_frame", "result_1x"]
+)
+def test_a_word_of_it_is_no_evidence(name: str) -> None:
+    answer = detect_layout(count_folders(_images(name, "cat", "dog")))
+    assert answer == FolderLayout("folders")
+
+
+LABELS = ("cat", "dog")
+
+
+def _table(names: list[str], labels: Iterable[str], column: str = "label") -> Table:
+    return Table("t.csv", ("path", column), tuple(zip(names, labels, strict=True)))
+
+
+@pytest.mark.parametrize(
+    "tops", [("left", "right"), ("rgb", "depth"), ("2020", "2021"), ("a", "b", "c")]
+)
+@pytest.mark.parametrize("column", ["label", "dx", "level"])
+def test_a_table_with_other_labels_than_the_folders_is_asked_about(
+    tops: tuple[str, ...], column: str
+) -> None:
+    names = _named(*tops)
+    table = _table(names, [LABELS[i % 2] for i in range(len(names))], column)
+    question = _question([*names, "t.csv"], table)
+    by_table, by_folder = question.options
+    expected = {"path": "t.csv"} | (
+        {} if column == "label" else {"label_column": column}
+    )
+    assert by_table.settings == expected
+    assert by_folder.settings == {"format": "folders"}
+    assert f"by the column {column!r}" in question.finding
+
+
+def test_a_table_beside_splits_is_asked_about() -> None:
+    names = _named(*(f"{s}/{c}" for s in ("train", "test") for c in LABELS))
+    table = _table(names, ["xy"[i % 2] for i in range(len(names))])
+    *_, by_folder = _question([*names, "t.csv"], table).options
+    assert by_folder.settings == {"split_folders": {"train": "train", "test": "test"}}
+
+
+def _is_read(names: list[str], table: Table) -> bool:
+    return isinstance(
+        detect_layout(count_folders([*names, "t.csv"]), [table]), FolderLayout
+    )
+
+
+NAMES = _named("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        _table(NAMES, ["Cat"] * 4 + ["DOG"] * 4),
+        _table(NAMES, ["0"] * 4 + ["1"] * 4),
+        _table(NAMES, ["x"] * 8),
+        _table(NAMES, [str(i) for i in range(8)]),
+        _table(NAMES, ["train", "test"] * 4, "split"),
+        _table(NAMES, ["640", "480"] * 4, "width"),
+        Table("t.csv", ("class", "index"), (("cat", "0"), ("dog", "1"))),
+        Table(
+            "t.csv",
+            ("path", "age", "camera", "label"),
+            tuple((n, "5", "ab"[i % 2], n[:3]) for i, n in enumerate(NAMES)),
+        ),
+        Table("t.csv", ("path", "w", "h"), tuple((n, "640", "48") for n in NAMES)),
+        Table(
+            "t.csv",
+            ("path", "cat", "dog"),
+            tuple((n, str(int(n < "d")), str(int(n > "d"))) for n in NAMES),
+        ),
+    ],
+    ids=[
+        "names", "indices", "constant", "distinct", "split", "width", "classes",
+        "further", "sizes", "one-hot",
+    ],
+)  # fmt: skip
+def test_a_table_that_agrees_or_holds_no_labels_is_no_doubt(table: Table) -> None:
+    assert _is_read(NAMES, table)
+
+
+def test_names_that_several_folders_hold_say_nothing() -> None:
+    table = Table("t.csv", ("id", "label"), (("0", "x"), ("1", "y"), ("2", "x")))
+    assert _is_read(_images("cat", "dog"), table)
+
+
+def test_numbers_of_classes_may_have_leading_zeros() -> None:
+    names = _named("00000", "00007")
+    assert _is_read(names, _table(names, ["0"] * 3 + ["7"] * 4 + ["7"])) is False
+    assert _is_read(names, _table(names, ["0"] * 4 + ["7"] * 4))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(0, 1), min_size=8, max_size=8),
+    st.sampled_from([("cat", "dog"), ("left", "right"), ("0", "1")]),
+)
+def test_folders_are_read_only_if_the_table_groups_alike(
+    labels: list[int], tops: tuple[str, str]
+) -> None:
+    assume(0 < sum(labels) < len(labels))
+    names = _named(*tops)
+    groups = {
+        (label, name.split("/")[0]) for label, name in zip(labels, names, strict=True)
+    }
+    table = _table(names, ["uv"[label] for label in labels])
+    assert _is_read(names, table) is (len(groups) == 2)
+
+
+def test_masks_within_classes_can_be_left_aside() -> None:
+    names = _images(*(f"{c}/{k}" for c in LABELS for k in ("images", "masks")))
+    first, *_ = _question(names).options
+    assert first.settings == {"class_pattern": "(?P<class>[^/]+)/(?:images)/.+"}
+    assert first.meaning == "2 classes: 'cat' (4), 'dog' (4); left aside: 8"
