@@ -16,8 +16,8 @@ REQUIREMENTS = [
     "apache-beam>=2.65,<3",
     "keras>=3.12,<4",
     # tfx's own `kfp` extra installs nothing on Python 3.12 and later.
-    "kfp>=2.16.1,<2.17",
-    "kfp-kubernetes>=2.16.1,<2.17",
+    "kfp>=2.17,<2.18",
+    "kfp-kubernetes>=2.17,<2.18",
     # Ours, in serving/client: no lock has it, set-up installs it from there.
     "graft-client>=0.1,<0.2",
     # Serving: the protos and stubs, and what the embedded server needs.
@@ -95,7 +95,7 @@ setup(
     long_description=open("README.md", encoding="utf-8").read(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.10,<3.14",
+    python_requires=">=3.11,<3.14",
     packages=[
         f"graft.{package}"
         for folder in FOLDERS

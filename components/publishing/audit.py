@@ -10,7 +10,7 @@ import getpass
 import json
 import os
 import uuid
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from graft.components.publishing.store_files import parse, read_text, set_aside
@@ -166,7 +166,7 @@ def _append_remotely(path: str, line: bytes, line_id: bytes) -> None:
 
 def current_time() -> str:
     """Return the time in UTC, ISO 8601, in seconds."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def current_user() -> str:

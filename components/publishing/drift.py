@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from graft.components.evaluation.verdict import Verdict
@@ -63,7 +63,7 @@ def write_drift(
         "data_fingerprint": data_fingerprint,
         "properties": moved,
         "message": _message(moved, before, is_production),
-        "written_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     path = os.path.join(model_folder, DRIFT_FILE)
     write_text(path, json.dumps(report, indent=1, allow_nan=False))

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from graft.components.publishing.store_files import read_json, write_text
 from graft.components.quality.profile import Profile
@@ -76,7 +76,7 @@ def note_run(
     if runs and (runs[-1].pipeline, runs[-1].blessing) == (pipeline, blessing):
         runs.pop()
     earlier = [run for run in runs if run.pipeline == pipeline]
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     runs.append(LastRun(pipeline, blessing, now, data_fingerprint, data_profile))
     text = json.dumps([asdict(run) for run in runs[-_MOST_RUNS:]], indent=1)
     write_text(os.path.join(model_folder, NOTES_FILE), text)

@@ -35,7 +35,7 @@ Outcome = Prediction | PredictionError
 Predict = Callable[[Iterable[bytes]], Iterator[Outcome]]
 
 
-class Output(str, enum.Enum):
+class Output(enum.StrEnum):
     """Output format of predictions."""
 
     JSON = "json"

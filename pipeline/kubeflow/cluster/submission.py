@@ -207,7 +207,7 @@ def start_run(
     """
     spec, _ = read_pipeline_file(path)
     check_parameters(spec, parameters)
-    stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S")
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
     name = f"{spec['pipelineInfo']['name']}-{stamp}-{uuid.uuid4().hex[:6]}"
     run = api.models.V2beta1Run(
         display_name=name,

@@ -109,7 +109,7 @@ class RestApi:
                 body = await asyncio.wait_for(
                     rest_body.receive(request, memory), self._seconds
                 )
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 raise deadline_exceeded("The body didn't arrive in time") from None
             is_large = rest_body.is_large(request, body)
             async with self._large if is_large else contextlib.nullcontext():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -41,7 +41,7 @@ def run(tmp_path: Path, model_folder: str) -> Run:
     return Run(
         1,
         "id",
-        datetime.now(timezone.utc),
+        datetime.now(UTC),
         1.0,
         "complete",
         {},

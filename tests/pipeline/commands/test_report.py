@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     page = tmp_path / "a page.html"
     template = (TEMPLATE / "report.html.jinja").read_text(encoding="utf-8")
     page.write_text("".join(re.findall("<section.*>", template)), encoding="utf-8")
-    started = datetime(2026, 11, 29, tzinfo=timezone.utc)
+    started = datetime(2026, 11, 29, tzinfo=UTC)
     run = Run(1, "id", started, 1.0, "complete", {}, {"Report.report": str(page)}, {})
     monkeypatch.setattr(report, "find_run", lambda *_: run)
     addresses: list[str] = []

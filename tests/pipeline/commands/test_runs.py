@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 from typer.testing import CliRunner
@@ -27,7 +27,7 @@ def test_balanced_accuracy_stands_beside_accuracy(
         def verdict(self) -> Verdict:
             return Verdict(is_blessed=True, rules=(), metrics=metrics)
 
-    started = datetime(2026, 11, 29, tzinfo=timezone.utc)
+    started = datetime(2026, 11, 29, tzinfo=UTC)
     pushed = {"Pusher.pushed_model": {"pushed_version": "1795984884"}}
     run = Run(1, "id", started, 1234.0, "complete", {}, {}, pushed)
     monkeypatch.setattr(run_history, "find_runs", lambda *_: [run])

@@ -53,7 +53,7 @@ def test_first_that_works(choose):
 def test_none(choose):
     result = choose(python3='[ "$1" = --version ] && echo Python 3.9.2 && exit; exit 1')
     assert result.returncode == 1
-    assert "found Python 3.9.2, and Python 3.10 to 3.13 is needed" in result.stderr
+    assert "found Python 3.9.2, and Python 3.11 to 3.13 is needed" in result.stderr
     assert "PYTHON=" in result.stderr
 
 

@@ -31,7 +31,7 @@ def test_platform(monkeypatch, system, machine, is_met):
 
 @pytest.mark.parametrize(
     ("version", "is_met"),
-    [((3, 9), False), ((3, 10), True), ((3, 13), True), ((3, 14), False)],
+    [((3, 10), False), ((3, 11), True), ((3, 13), True), ((3, 14), False)],
 )
 def test_python(monkeypatch, version, is_met):
     monkeypatch.setattr(sys, "version_info", Version(*version, 1, "final", 0))

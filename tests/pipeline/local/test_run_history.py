@@ -12,7 +12,7 @@ from graft.pipeline.local.run_history import Run, choose_run, find_metadata, lis
 
 
 def runs(count):
-    started = datetime.datetime(2026, 11, 29, tzinfo=datetime.timezone.utc)
+    started = datetime.datetime(2026, 11, 29, tzinfo=datetime.UTC)
     return [
         Run(number, f"id-{number}", started, 1.0, "complete", {}, {})
         for number in range(1, count + 1)

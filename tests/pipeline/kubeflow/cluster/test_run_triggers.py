@@ -18,7 +18,7 @@ def past_run(*, state="SUCCEEDED", version="v2", parameters=None, pipeline="p"):
     return SimpleNamespace(
         display_name="past",
         state=state,
-        created_at=datetime.datetime(2026, 11, 22, tzinfo=datetime.timezone.utc),
+        created_at=datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC),
         pipeline_version_reference=SimpleNamespace(
             pipeline_id=pipeline, pipeline_version_id=version
         ),
