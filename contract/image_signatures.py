@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-HEAD_BYTES = 12
-"""Bytes that `has_image_signature` needs of a file."""
-
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"RIFF")
 
 

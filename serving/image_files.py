@@ -9,18 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from graft.contract.counts import counted
-from graft.contract.image_signatures import HEAD_BYTES, has_image_signature
 from graft.storage import left_aside
 from graft.storage.image_folder import kinds_of_ignored, list_image_folder
 from graft.storage.path_hints import hint_about
 from graft.storage.paths import expand_home
 
-# A file that is called an image is answered or refused, whatever it holds.
-_IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .heic .heif .avif .tif .tiff .svg .ico "
-    ".jp2 .jxl .psd .raw .dng .cr2 .cr3 .nef .arw .orf .rw2".split()
-)
-_NO_IMAGE = "no images by their content"
 _NO_FILE = "pipes or devices"
 
 
@@ -49,8 +42,9 @@ def find_images(arguments: Iterable[str]) -> FoundImages:
     """Find the files of file paths, folders (with their subfolders) and patterns.
 
     A file that is given by its name is always among them. Of a folder and of a pattern
-    the images are, by their content; what ingestion leaves aside is left aside here.
-    An existing name is used as it is, even if it contains a `*`.
+    all files are, but for those that ingestion leaves aside by their names. So a file
+    that is no image is refused by its name, as ingestion quarantines it. An existing
+    name is used as it is, even if it contains a `*`.
 
     Raises:
         FileNotFoundError: If an argument matches no file; the message names it.
@@ -90,20 +84,7 @@ def _take_images(
         kind = left_aside.kind_of_file(path.name)
         if kind is None and path.exists() and not path.is_file():
             kind = _NO_FILE  # a pipe would wait for ever
-        if kind is None and not _may_be_image(path):
-            kind = _NO_IMAGE
         if kind is None:
             found.paths.append(path)
         else:
             skipped[kind] += 1
-
-
-def _may_be_image(path: Path) -> bool:
-    """Tell whether a file is called an image or begins as one."""
-    if path.suffix.lower() in _IMAGE_SUFFIXES:
-        return True
-    try:
-        with open(path, "rb") as file:
-            return has_image_signature(file.read(HEAD_BYTES))
-    except OSError:
-        return True  # the command names it with the reason

@@ -29,6 +29,7 @@ from graft.components.ingestion.splitting import (
     TRAIN_ROLE,
     splits_of_roles,
 )
+from graft.components.ingestion.unnamed_images import warn_of_unnamed
 from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS, TRAIN_SPLIT
@@ -153,6 +154,8 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
                 columns=entry.columns,
             )
         )
+    paths = {ref.path for ref in found.refs}
+    found.warnings += warn_of_unnamed(paths, folder, config.image_folder)
     return found
 
 

@@ -65,6 +65,10 @@ class Summary:
 def select_classes(listing: Listing, config: DataConfig) -> list[ImageRef]:
     """Return the images of the chosen classes, and check their numbers.
 
+    Args:
+        listing: All images. It receives a warning, if images are left aside.
+        config: Names the classes.
+
     Raises:
         DataError: There are no images, fewer than two classes, or too few images of a
             class, or a chosen class does not exist.
@@ -84,6 +88,13 @@ def select_classes(listing: Listing, config: DataConfig) -> list[ImageRef]:
             raise DataError(
                 f"`class_names` must name classes of the data. Received: {name!r}; "
                 f"there are {some_of(sorted(counts))}.{hint}"
+            )
+        others = Counter({n: found for n, found in counts.items() if n not in wanted})
+        if others:
+            listing.warnings.append(
+                f"Left aside: {counted(others.total(), 'image')} of "
+                f"{counted(len(others), 'class')} that `class_names` does not name: "
+                f"{some_of(sorted(others), others)}."
             )
         counts = Counter({name: counts[name] for name in wanted})
         empty = []

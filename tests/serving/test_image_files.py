@@ -1,4 +1,4 @@
-"""Of a folder, images are found by content; what ingestion leaves aside is counted."""
+"""Of a folder, all files are taken but those that ingestion leaves aside by name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.listing import list_images
 from graft.serving.image_files import find_images
 from graft.storage import left_aside
 
@@ -30,32 +32,37 @@ def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def test_a_folder_goes_by_content(folder: Path) -> None:
+def test_a_folder_is_read_as_ingestion_reads_it(folder: Path) -> None:
     found = find_images([str(folder)])
     assert [str(path.relative_to(folder)) for path in found.paths] == [
-        "a.jpg", "b.jfif", "c", "d.jpg_large", "f.jpe", "sub/e.JPG"
+        "a.jpg", "b.jfif", "c", "d.jpg_large", "f.jpe", "settings", "sub/e.JPG"
     ]  # fmt: skip
     assert found.left_aside == {
         left_aside.MACOS: 2,
         left_aside.WINDOWS: 1,
         ".txt": 1,
-        "no images by their content": 1,
     }
     assert found.describe_left_aside() == (
-        "5 files left aside: 2 of macOS, 1 .txt, 1 no images by their content, "
-        "1 of Windows\n"
+        "4 files left aside: 2 of macOS, 1 .txt, 1 of Windows\n"
     )
 
 
-def test_a_file_that_is_called_an_image_is_answered_or_refused(tmp_path: Path) -> None:
-    _write(tmp_path / "text.jpg", b"text")
-    _write(tmp_path / "phone.HEIC", b"\0\0\0\x18ftypheic")
-    _write(tmp_path / "empty.png", b"")
+def test_every_other_file_is_answered_or_refused(tmp_path: Path) -> None:
+    """The files are those that ingestion lists, so that no format is missed here."""
+    names = ["a.ppm", "b.tga", "c.jp2k", "d", "empty.png", "phone.HEIC", "text.jpg"]
+    for name in names:
+        _write(tmp_path / "cat" / name, b"no image")
+    _write(tmp_path / "cat" / "e.json", b"{}")
+    _write(tmp_path / "cat" / ".hidden", b"")
     found = find_images([str(tmp_path)])
-    assert {path.name for path in found.paths} == {
-        "text.jpg", "phone.HEIC", "empty.png"
-    }  # fmt: skip
-    assert found.describe_left_aside() == ""
+    assert [path.name for path in found.paths] == names
+    (tmp_path / "dog").mkdir()
+    (tmp_path / "dog" / "1.jpg").touch()
+    listed = list_images(DataConfig(path=str(tmp_path)), "unused")
+    assert {ref.name for ref in listed.refs} == {f"cat/{name}" for name in names} | {
+        "dog/1.jpg"
+    }
+    assert listed.ignored == found.left_aside
 
 
 def test_a_file_given_by_its_name_is_never_left_aside(folder: Path) -> None:
@@ -68,9 +75,9 @@ def test_a_file_given_by_its_name_is_never_left_aside(folder: Path) -> None:
 def test_a_pattern_is_read_as_a_folder_is(folder: Path) -> None:
     found = find_images([str(folder / "*")])
     assert [path.name for path in found.paths] == [
-        "a.jpg", "b.jfif", "c", "d.jpg_large", "f.jpe"
+        "a.jpg", "b.jfif", "c", "d.jpg_large", "f.jpe", "settings"
     ]  # fmt: skip
-    assert found.left_aside.total() == 3
+    assert found.left_aside.total() == 2
 
 
 def test_home_and_folders_without_images(

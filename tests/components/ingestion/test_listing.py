@@ -326,8 +326,15 @@ def test_classes_may_be_called_like_splits(tmp_path: Path):
 def test_chosen_classes_alone_are_used(tmp_path: Path):
     root = _touch(_classes(tmp_path / "data"), "emu/1.png")
     config = DataConfig(path=str(root), class_names=("dog", "cat"))
-    refs = select_classes(list_images(config, ""), config)
+    listing = list_images(config, "")
+    refs = select_classes(listing, config)
     assert {ref.class_name for ref in refs} == {"cat", "dog"}
+    assert listing.warnings == [
+        "Left aside: 1 image of 1 class that `class_names` does not name: 'emu' (1)."
+    ]
+    listing = list_images(DataConfig(path=str(root), min_images_per_class=1), "")
+    select_classes(listing, DataConfig(path=str(root), min_images_per_class=1))
+    assert listing.warnings == []
 
 
 def _manifest(folder: Path, text: str, name: str = "list.csv") -> Path:
