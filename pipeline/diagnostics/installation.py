@@ -14,6 +14,7 @@ from pathlib import Path
 
 from graft.pipeline.diagnostics.finding import Finding
 from graft.pipeline.environment import install, lock
+from graft.serving import child_process
 from graft.storage import hashing
 from graft.trainer.backbones.presets import Preset
 
@@ -150,9 +151,10 @@ def import_modules() -> Iterator[Finding]:
     environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
     for module in MODULES:
         start = time.monotonic()
+        command = [sys.executable, "-W", "ignore", "-c", f"import {module}"]
         try:
             result = subprocess.run(  # noqa: S603 - our own interpreter
-                [sys.executable, "-W", "ignore", "-c", f"import {module}"],
+                child_process.command(command),
                 capture_output=True,
                 text=True,
                 check=False,
