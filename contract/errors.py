@@ -9,6 +9,7 @@ keeps its trace.
     └── WeightsError     the pretrained weights are missing or don't fit
     └── TrainingError    training can't continue (for instance a NaN loss)
     └── StoreChangedError  the model store changed since the caller read it (status 4)
+    └── RolledBackError  this very model was taken out of production before
 """
 
 from __future__ import annotations
@@ -42,3 +43,7 @@ class StoreChangedError(UserError):
     """
 
     exit_status: ClassVar[int] = 4
+
+
+class RolledBackError(UserError):
+    """This very model was taken out of production before. Nothing was changed."""

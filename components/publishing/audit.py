@@ -13,9 +13,15 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from graft.components.publishing.store_files import parse, read_text, set_aside
+from graft.components.publishing.store_files import (
+    copy_aside,
+    parse,
+    read_text,
+    set_aside,
+    write_text,
+)
 from graft.components.publishing.versions import Version, list_versions
-from graft.storage import conditional
+from graft.storage import conditional, files
 from graft.storage.paths import is_remote, join
 
 AUDIT_NAME = "graft_audit.jsonl"
@@ -162,6 +168,34 @@ def _append_remotely(path: str, line: bytes, line_id: bytes) -> None:
             text += b"\n"
         if conditional.write(path, text + line, tag):
             return
+
+
+def mark_unreadable(model_folder: str) -> str:
+    """Replace unreadable lines by lines that hold their text.
+
+    The log is there at any time: it alone tells which models were rolled back.
+
+    Returns:
+        Path of a copy of the log as it was.
+    """
+    path = join(model_folder, AUDIT_NAME)
+    copy = copy_aside(path)
+    if not is_remote(path):
+        write_text(path, _marked(files.read_text(path)))
+        return copy
+    while True:
+        content, tag = conditional.read(path)
+        text = _marked((content or b"").decode(errors="replace"))
+        if conditional.write(path, text.encode(), tag):
+            return copy
+
+
+def _marked(text: str) -> str:
+    lines = [(raw, _valid(parse(raw))) for raw in text.splitlines()]
+    return "".join(
+        json.dumps(line or {"action": "unreadable", "text": raw}, sort_keys=True) + "\n"
+        for raw, line in lines
+    )
 
 
 def current_time() -> str:

@@ -9,6 +9,12 @@ from pydantic import Field
 
 from graft.contract.strict_model import StrictModel
 
+REASON_PROPERTY = "not_pushed_reason"
+"""Custom property of the `PushedModel` that says why nothing was pushed."""
+TWIN_PROPERTY = "twin_version"
+"""Custom property of a `PushedModel` that was not pushed, since another run had pushed
+the same candidate: the version of that one."""
+
 
 class PushConfig(StrictModel):
     """The model store that TensorFlow Serving polls."""

@@ -18,6 +18,7 @@ from graft.components.publishing.audit import (
     complete_audit,
     current_time,
     log_damage,
+    mark_unreadable,
     read_audit,
     read_lines,
 )
@@ -242,26 +243,14 @@ def _line_of(model_folder: str, version: Version) -> Line | None:
 
 
 def _mend_log(model_folder: str, result: Repair) -> None:
-    """Replace unreadable lines by lines that hold their text, and add missing ones."""
+    """Mark unreadable lines, and add missing ones."""
     if log_damage(model_folder) is None:
         return
-    path = join(model_folder, AUDIT_NAME)
-    text, damage = read_text(path)
+    _, damage = read_text(join(model_folder, AUDIT_NAME))
     if damage is not None:
         _set_aside(model_folder, AUDIT_NAME, result)
-    elif text is not None and None in read_lines(model_folder):
-        lines = [
-            json.dumps(
-                {"action": "unreadable", "text": raw} if line is None else line,
-                sort_keys=True,
-            )
-            for raw, line in zip(
-                text.splitlines(), read_lines(model_folder), strict=True
-            )
-        ]
-        aside = set_aside(path)
-        write_text(path, "".join(f"{line}\n" for line in lines))
-        name = os.path.basename(aside)
+    elif None in read_lines(model_folder):
+        name = os.path.basename(mark_unreadable(model_folder))
         result.done.append(f"{AUDIT_NAME}: unreadable lines marked; before: {name}")
     complete_audit(model_folder)
 

@@ -13,7 +13,11 @@ from tfx.utils import json_utils
 
 from graft.components.evaluation.baseline import Production
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
-from graft.components.publishing.config import PushConfig
+from graft.components.publishing.config import (
+    REASON_PROPERTY,
+    TWIN_PROPERTY,
+    PushConfig,
+)
 from graft.components.publishing.drift import write_drift
 from graft.components.publishing.last_run import LAST_RUN_FILE, note_run
 from graft.components.publishing.production import served_version
@@ -21,7 +25,7 @@ from graft.components.publishing.provenance import describe_environment, record_
 from graft.components.publishing.run_view import CANDIDATE_KEY
 from graft.components.publishing.store import publish
 from graft.components.publishing.versions import Version
-from graft.contract.errors import StoreChangedError, UserError
+from graft.contract.errors import RolledBackError, StoreChangedError, UserError
 from graft.storage import atomic, files
 
 PUSH_KEY = "push"
@@ -29,8 +33,6 @@ PUSH_KEY = "push"
 RECORD_KEY = "record"
 """Key of `custom_config`: JSON for the manifest: `config`, `pipeline`,
 `data_fingerprint`, and the keys of `graft.components.publishing.run_view`."""
-REASON_PROPERTY = "not_pushed_reason"
-"""Custom property of the `PushedModel` that says why nothing was pushed."""
 
 _JUDGES = {"gate": "model_blessing", "canary": "infra_blessing"}
 
@@ -55,14 +57,16 @@ class Executor(pusher_executor.Executor):
                 must be blessed if it is given. `model_blessing` holds the verdict.
             output_dict: `pushed_model`, a `PushedModel` with the custom properties
                 `pushed`, `pushed_destination` and `pushed_version`, or
-                `not_pushed_reason`. The file `last_run.json` in it describes the run
-                before this one, if the store has notes on one.
+                `not_pushed_reason` and perhaps `twin_version`. The file
+                `last_run.json` in it describes the run before this one, if the store
+                has notes on one.
             exec_properties: `custom_config`, see the constants of this module.
 
         Raises:
             StoreChangedError: Another version is in production than the model was
                 judged against. Nothing was pushed, and the node fails, so that no cache
                 keeps this outcome.
+            UserError: The store can't be read or written.
         """
         config = json_utils.loads(exec_properties["custom_config"])
         push = PushConfig.model_validate_json(config[PUSH_KEY])
@@ -142,8 +146,9 @@ class Executor(pusher_executor.Executor):
                 f"version {twin.number}, which another run made of the same data, "
                 "config and code, is served",
             )
+            pushed.set_int_custom_property(TWIN_PROPERTY, twin.number)
             return False
-        except UserError as error:
+        except RolledBackError as error:
             self._refuse(pushed, str(error))
             return False
         logger.info("Version %d is at %s", version.number, version.path)

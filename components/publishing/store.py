@@ -42,7 +42,7 @@ from graft.components.publishing.versions import (
     hash_files,
     list_versions,
 )
-from graft.contract.errors import UserError
+from graft.contract.errors import RolledBackError, UserError
 from graft.storage import hashing
 from graft.storage.leases import LeaseLostError
 
@@ -78,7 +78,7 @@ def publish(
 
     Raises:
         StoreChangedError: Something else is in production than `against`.
-        UserError: The model was rolled back before.
+        RolledBackError: The model was rolled back before.
     """
     hashes = hash_files(model_path)
     forced = record.get("forced")
@@ -90,7 +90,7 @@ def publish(
             return same
         reason = withdrawals(model_folder).get(hashing.hash_json(hashes))
         if reason is not None and forced is None:
-            raise UserError(
+            raise RolledBackError(
                 f"This very model was rolled back: {reason!r}. It is not pushed "
                 "again. `graft bless --force --reason TEXT` pushes it nonetheless."
             )

@@ -89,12 +89,7 @@ def set_aside(path: str, folder: str | None = None) -> str:
     Returns:
         The new path. Its name begins with a dot, so no server takes it for a version.
     """
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    base = join(folder or parent_of(path), f".{name_of(path)}{_ASIDE}{stamp}")
-    target, count = base, 1
-    while files.exists(target):
-        count += 1
-        target = f"{base}-{count}"
+    target = _name_aside(path, folder or parent_of(path))
     if is_remote(path):
         if files.is_file(path):
             copying.move_file(path, target)
@@ -104,4 +99,22 @@ def set_aside(path: str, folder: str | None = None) -> str:
     else:
         os.rename(path, target)
     logger.warning("%s is damaged; it was renamed %s", path, target)
+    return target
+
+
+def copy_aside(path: str) -> str:
+    """Copy a damaged file before it is replaced; see `set_aside`."""
+    target = _name_aside(path, parent_of(path))
+    copying.copy_file(path, target)
+    logger.warning("%s is damaged; a copy is %s", path, target)
+    return target
+
+
+def _name_aside(path: str, folder: str) -> str:
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    base = join(folder, f".{name_of(path)}{_ASIDE}{stamp}")
+    target, count = base, 1
+    while files.exists(target):
+        count += 1
+        target = f"{base}-{count}"
     return target

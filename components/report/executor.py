@@ -20,7 +20,7 @@ from graft.components.features.output_properties import (
     FROM_STORE,
 )
 from graft.components.ingestion.artifacts import SUMMARY_FILE
-from graft.components.publishing.executor import REASON_PROPERTY
+from graft.components.publishing.config import REASON_PROPERTY
 from graft.components.publishing.provenance import describe_environment
 from graft.components.quality.artifacts import RESULT_FILE as QUALITY_FILE
 from graft.components.quality.profile import drift

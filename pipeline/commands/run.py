@@ -26,7 +26,8 @@ from graft.storage.left_aside import OUTPUT_MARKER
 from graft.storage.paths import expand_home
 
 EXIT_REFUSED = 3
-"""Exit status of a run whose model the gate refused."""
+"""Exit status of a run whose model the gate or the canary refused, or that was rolled
+back before."""
 
 
 def run(
@@ -42,8 +43,9 @@ def run(
 
     Without CONFIG, --data names a folder with one folder of images per class. Results
     of earlier runs are taken from the cache. The exit status is 0 if the model was
-    pushed, 3 if the gate refused it, 4 if another version was put into production than
-    the gate judged the model against, and 1 if the run failed.
+    pushed, now or by a run of the same data, config and code; 3 if the gate or the
+    canary refused it, or if it was rolled back before; 4 if another version was put
+    into production than the gate judged the model against; and 1 if the run failed.
     """
     from graft.components.ingestion.fingerprint import fingerprint
 
@@ -65,8 +67,8 @@ def run(
     _make_folder(folder, Path(loaded.output))
     require_intact(loaded.metadata_path)
     log_path = _new_log(folder / "logs")
-    is_blessed = _run(loaded, data_fingerprint, log_path, verbose=verbose)
-    if not is_blessed:
+    is_refused = _run(loaded, data_fingerprint, log_path, verbose=verbose)
+    if is_refused:
         raise typer.Exit(EXIT_REFUSED)
 
 
@@ -139,7 +141,7 @@ def _run(
     from graft.pipeline.local.summary import print_summary
 
     print_summary(config, result, seconds=time.monotonic() - start, log_path=log_path)
-    return result.is_blessed
+    return result.is_refused
 
 
 def _failure(error: Exception, node: str | None, log_path: Path) -> Exception:

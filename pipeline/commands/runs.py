@@ -22,6 +22,7 @@ from graft.pipeline.commands.options import (
 
 if TYPE_CHECKING:
     from graft.components.evaluation.verdict import Verdict
+    from graft.pipeline.local.run_history import Run
 
 
 def runs(  # noqa: PLR0917 - options of a command
@@ -53,10 +54,9 @@ def _print_local_runs(output: Path, pipeline: str | None) -> None:
     for title in ("Run", "Started", "Seconds", "State", *numbers, "Gate", "Version"):
         is_number = title in ("Run", "Seconds", *numbers)
         justify: Any = "right" if is_number else "left"
-        table.add_column(title, justify=justify, no_wrap=True)
+        table.add_column(title, justify=justify, no_wrap=title != "Version")
     for run in find_runs(output, pipeline):
         verdict = run.verdict()
-        pushed = run.properties.get("Pusher.pushed_model", {})
         table.add_row(
             str(run.number),
             run.started.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
@@ -65,9 +65,21 @@ def _print_local_runs(output: Path, pipeline: str | None) -> None:
             _number_of(verdict, "accuracy"),
             _number_of(verdict, "balanced_accuracy"),
             "" if verdict is None else "passed" if verdict.is_blessed else "refused",
-            str(pushed.get("pushed_version", "")),
+            _version_of(run, is_blessed=verdict is not None and verdict.is_blessed),
         )
     Console(highlight=False, width=None).print(table)
+
+
+def _version_of(run: Run, *, is_blessed: bool) -> str:
+    """Return the version that a run pushed, or in a word or two why it pushed none."""
+    from graft.components.publishing.config import TWIN_PROPERTY
+
+    pushed = run.properties.get("Pusher.pushed_model", {})
+    if "pushed_version" in pushed:
+        return str(pushed["pushed_version"])
+    if TWIN_PROPERTY in pushed:
+        return f"same as {pushed[TWIN_PROPERTY]}"
+    return run.failure or ("not pushed" if pushed and is_blessed else "")
 
 
 def _number_of(verdict: Verdict | None, metric: str) -> str:

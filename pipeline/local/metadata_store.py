@@ -11,6 +11,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from graft.pipeline.local.metadata_check import require_intact
 
 _FINISHED = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
+_FAILED = mlmd.Execution.FAILED
+_FAILURE_PROPERTY = "graft_failure"
 
 
 class LocalMetadata:
@@ -75,6 +77,21 @@ class LocalMetadata:
                 if is_finished and self.node_of(execution) == node:
                     return self.outputs_of(execution).get(key)
         return None
+
+    def note_failure(self, run_id: str, reason: str) -> None:
+        """Note in the failed executions of a run why they failed."""
+        for context in self.pipeline_runs():
+            if context.name != run_id:
+                continue
+            executions = self.executions_of(context)
+            failed = [e for e in executions if e.last_known_state == _FAILED]
+            for execution in failed:
+                execution.custom_properties[_FAILURE_PROPERTY].string_value = reason
+            self._store.put_executions(failed)
+
+    def failure_of(self, execution: mlmd.Execution) -> str:
+        """Return why an execution failed, in a word or two; "" if it is unknown."""
+        return property_of(execution, _FAILURE_PROPERTY)
 
     def inputs_of(self, execution: mlmd.Execution) -> dict[str, mlmd.Artifact]:
         """Return the input artifacts of an execution by input key."""

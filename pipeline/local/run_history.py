@@ -37,6 +37,8 @@ class Run:
             artifact's URI.
         properties: Node and output key to the artifact's custom properties.
         config: The run's config; empty if the run did not reach the report.
+        failure: Why the run failed, in a word or two; "" if it did not, or if only its
+            log tells.
     """
 
     number: int
@@ -48,6 +50,7 @@ class Run:
     artifacts: dict[str, str]
     properties: dict[str, dict[str, Any]] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    failure: str = ""
 
     def verdict(self) -> Verdict | None:
         """Return the gate's decision, or None if the run did not reach the gate."""
@@ -189,6 +192,7 @@ def _describe_run(
         artifacts=artifacts,
         properties=properties,
         config=config,
+        failure=next(filter(None, map(metadata.failure_of, executions)), ""),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
-from graft.components.publishing.executor import REASON_PROPERTY
+from graft.components.publishing.config import REASON_PROPERTY, TWIN_PROPERTY
 from graft.components.publishing.production import (
     describe_change,
     last_change,
@@ -39,6 +39,8 @@ class RunResult:
         served_instead: What is in production now, if it is not the pushed version; None
             if it is, or if the version was pushed beside production.
         not_pushed_reason: Why nothing was pushed; None if a version was pushed.
+        is_refused: Whether the gate or the canary refused the model, or it was rolled
+            back before. If another run has pushed the same model, it is not refused.
         report_path: The report page; None if the run made none.
         sample_path: An image of the `test` split, to try the model with.
     """
@@ -55,6 +57,7 @@ class RunResult:
     pushed_path: str | None
     served_instead: str | None
     not_pushed_reason: str | None
+    is_refused: bool
     report_path: str | None
     sample_path: str | None
 
@@ -72,10 +75,12 @@ def read_result(config: PipelineConfig, run_id: str) -> RunResult:
         raise LookupError(f"run {run_id!r} of {config.name!r} has no evaluation")
     verdict = read_verdict(evaluation.uri)
     destination = reason = None
+    is_refused = False
     if pushed is not None and pushed.custom_properties["pushed"].int_value:
         destination = pushed.custom_properties["pushed_destination"].string_value
     elif pushed is not None:
         reason = pushed.custom_properties[REASON_PROPERTY].string_value
+        is_refused = TWIN_PROPERTY not in pushed.custom_properties
     examples = metadata.output_of_run(run_id, "ImageExampleGen", "examples")
     report = metadata.output_of_run(run_id, "Report", "report")
     quarantine = metadata.output_of_run(run_id, "ImageExampleGen", "quarantine")
@@ -100,6 +105,7 @@ def read_result(config: PipelineConfig, run_id: str) -> RunResult:
         pushed_path=destination,
         served_instead=None if destination is None else _served_instead(destination),
         not_pushed_reason=reason,
+        is_refused=is_refused,
         report_path=None if report is None else report.uri,
         sample_path=None if examples is None else sample_image(config, examples.uri),
     )

@@ -22,6 +22,7 @@ from graft.components.publishing.run_view import view_store
 from graft.contract.errors import StoreChangedError, UserError
 from graft.pipeline.beam_settings import keep_beam_local
 from graft.pipeline.config import PipelineConfig
+from graft.pipeline.local.metadata_store import LocalMetadata
 from graft.pipeline.local.run_marks import mark_run
 from graft.pipeline.pipeline import create_pipeline
 
@@ -182,6 +183,9 @@ def _run_once(
     except BaseException as error:
         # Beam wraps what a node raised in errors of its own.
         cause = user_error_behind(monitor.failure) or user_error_behind(error)
+        if isinstance(cause, StoreChangedError):
+            metadata_store = LocalMetadata(config.metadata_path)
+            metadata_store.note_failure(monitor.run_id, "production changed")
         if cause is not None:
             raise cause from None
         if monitor.failure is not None:

@@ -31,12 +31,14 @@ from graft.serving.embedded.transport.request_memory import Reservation
 
 CHANNEL_ARGUMENTS = (("grpc.per_message_decompression", 0),)
 MAX_FIELDS = 2**20
-"""Most fields in a message. protobuf's parser holds Python's lock, for which all
-requests wait."""
+"""Most fields in a message. While it is parsed no other request runs: protobuf's parser
+holds Python's lock."""
 _SMALL_BYTES = 2**16
-_LARGE_BYTES = 2**24
+"""Messages up to this size are counted by `_SMALL_FACTOR`, without a look inside."""
 _SMALL_FACTOR = 32
-"""Most memory for a byte of any message; used for small ones, without a look inside."""
+"""Most memory for a byte of any message."""
+_LARGE_BYTES = 2**24
+"""Of the messages above this size one is parsed at a time."""
 _BYTES_PER_BYTE = 4
 _BYTES_PER_PACKED_BYTE = 24
 _BYTES_PER_FIELD = 192
@@ -55,10 +57,9 @@ _UNPACKED_TYPES = _FIXED_TYPES | {
     FieldDescriptor.TYPE_STRING,
     FieldDescriptor.TYPE_BYTES,
 }
-
-
 _parsing = threading.Lock()
-"""One large message is parsed at a time, so that others get Python's lock."""
+"""Held while a message above `_LARGE_BYTES` is parsed: others shall get Python's
+lock."""
 
 
 class MessageReader:
@@ -80,8 +81,8 @@ class MessageReader:
             StatusError: INTERNAL, if the bytes are no such message, as gRPC's C++
                 servers answer. RESOURCE_EXHAUSTED, if it is too large.
         """
-        # A field number 3 of gzip's wire type 7 does not exist in protobuf. Field 15,
-        # with which zlib data begins, is in none of the requests.
+        # No request begins like this. gzip data would be field 3 of wire type 7, which
+        # does not exist. zlib data would be field 15, which no request has.
         if is_gzip(data):
             data = self._decompress(data, GZIP, memory)
         elif is_zlib(data):

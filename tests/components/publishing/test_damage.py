@@ -248,6 +248,40 @@ def test_two_damaged_files_stop_nothing(sound: Path, tmp_path: Path) -> None:
     check_all(sound, tmp_path, random.Random(SEED).sample(pairs(sound), 60))
 
 
+def test_a_killed_repair_loses_no_line(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the log tells which models were rolled back, and who promoted what."""
+    folder = tmp_path / "m"
+    shutil.copytree(sound, folder)
+    log = folder / audit.AUDIT_NAME
+    log.write_text("cut sho\n" + log.read_text())
+    before = audit.read_audit(str(folder))
+    withdrawn = audit.withdrawals(str(folder))
+    assert withdrawn
+
+    class Killed(BaseException):
+        pass
+
+    def die(path: str, text: str) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "write_text", die)
+        with pytest.raises(Killed):
+            repair(str(folder))
+    assert audit.withdrawals(str(folder)) == withdrawn
+    assert any("lines marked" in done for done in repair(str(folder)).done)
+    first, *others, last = audit.read_audit(str(folder))
+    assert first == {"action": "unreadable", "text": "cut sho"}
+    assert others == before
+    assert last["action"] == "repair"
+    _, copy = sorted(
+        p for p in folder.iterdir() if p.name.startswith(f".{log.name}.damaged")
+    )
+    assert copy.read_text().startswith("cut sho\n")
+
+
 @pytest.mark.parametrize(
     "harm", [b"", b"[]", b"\xff\n"], ids=["empty", "[]", "no text"]
 )

@@ -20,6 +20,7 @@ from graft.components.publishing.executor import PUSH_KEY, RECORD_KEY, Executor
 from graft.components.publishing.production import read_production, served_version
 from graft.components.publishing.versions import list_versions
 from graft.contract.errors import StoreChangedError, UserError
+from graft.storage import files
 
 MakeModel = Callable[[str], str]
 
@@ -228,11 +229,30 @@ def test_two_runs_of_one_candidate_push_it_once(
     run_pusher("a", empty, "k")
     pushed = run_pusher("a with other bits", empty, "k")
     assert pushed.get_int_custom_property("pushed") == 0
+    assert pushed.get_int_custom_property("twin_version") == served(folder)
     reason = pushed.get_string_custom_property("not_pushed_reason")
     assert reason.startswith(
         f"version {served(folder)}, which another run made of the same data"
     )
     assert len(list_versions(folder)) == 1
+
+
+def test_pusher_fails_on_a_store_that_cannot_be_read(
+    folder: str, run_pusher: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TFX's cache would keep a push that was only refused."""
+    empty = read_production(folder)
+    run_pusher("a", empty, "k1")
+    seen, read_text = read_production(folder), files.read_text
+
+    def deny(path: str) -> str:
+        if path.endswith(audit.AUDIT_NAME):
+            raise PermissionError(13, "Permission denied", path)
+        return read_text(path)
+
+    monkeypatch.setattr(files, "read_text", deny)
+    with pytest.raises(UserError, match=r"can't be read: .* Permission denied"):
+        run_pusher("b", seen, "k2")
 
 
 def test_a_verdict_that_does_not_tell_is_not_pushed(

@@ -43,3 +43,28 @@ def test_each_run_has_its_own_output(tmp_path: Path) -> None:
         assert found.uri == run
     assert metadata.output_of_run("first", "Pusher", "model") is None
     assert metadata.output_of_run("third", "Trainer", "model") is None
+
+
+def test_the_reason_of_a_failure_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.sqlite"
+    connection = mlmd.ConnectionConfig()
+    connection.sqlite.filename_uri = str(path)
+    connection.sqlite.connection_mode = 3
+    store = MetadataStore(connection)
+    run_type = store.put_context_type(mlmd.ContextType(name="pipeline_run"))
+    node_type = store.put_execution_type(mlmd.ExecutionType(name="Pusher"))
+    for run in ("first", "second"):
+        for state in (mlmd.Execution.COMPLETE, mlmd.Execution.FAILED):
+            store.put_execution(
+                mlmd.Execution(type_id=node_type, last_known_state=state),
+                [],
+                [mlmd.Context(type_id=run_type, name=run)],
+                reuse_context_if_already_exist=True,
+            )
+    LocalMetadata(path).note_failure("second", "production changed")
+    metadata = LocalMetadata(path)
+    told = [
+        [metadata.failure_of(each) for each in metadata.executions_of(run)]
+        for run in metadata.pipeline_runs()
+    ]
+    assert told == [["", ""], ["", "production changed"]]

@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from graft.components.publishing import audit
-from graft.components.publishing.production import served_version
+from graft.components.publishing import store as store_folder
+from graft.components.publishing.production import read_production, served_version
 
 # `graft run` as it is, and somebody who pushes while it works: a copy of the model with
 # another file in it, right after the gate has judged, so many times.
@@ -46,6 +48,29 @@ sys.argv = ["graft", *sys.argv[4:]]
 cli.main()
 """
 
+# `graft run` that waits behind the gate until the other run is there, too.
+MEETING = """
+import sys, time
+from pathlib import Path
+from graft.pipeline import cli
+from graft.pipeline.local.progress_display import ProgressDisplay
+
+mine, other = Path(sys.argv[1]), Path(sys.argv[2])
+on_event = ProgressDisplay.on_event
+
+def meet_behind_the_gate(self, event):
+    on_event(self, event)
+    if event.node == "Evaluator" and event.state == "finished":
+        mine.touch()
+        deadline = time.monotonic() + 600
+        while not other.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+ProgressDisplay.on_event = meet_behind_the_gate
+sys.argv = ["graft", *sys.argv[3:]]
+cli.main()
+"""
+
 
 @pytest.fixture(scope="module")
 def output(run_graft, small, digit_folder, tmp_path_factory) -> Path:
@@ -74,9 +99,13 @@ def run_beside_others(
 
 @pytest.mark.large
 def test_the_gate_is_asked_again_and_then_the_run_gives_up(
-    output: Path, small: tuple[str, ...], digit_folder: Path, tmp_path: Path
+    run_graft: Any,
+    output: Path,
+    small: tuple[str, ...],
+    digit_folder: Path,
+    tmp_path: Path,
 ) -> None:
-    """Large: four whole runs, one after the other."""
+    """Large: five whole runs, one after the other."""
     store = str(output / "serving" / "graft")
     run = ["run", "--data", str(digit_folder), "--output", str(output), *small]
     other = [*run, "--set", "training.epochs=7"]
@@ -108,8 +137,62 @@ def test_the_gate_is_asked_again_and_then_the_run_gives_up(
     )
     assert "Pushed to" not in done.stdout
     assert len(audit.read_audit(store)) == 4
+    # The first attempt of the second run has lost, and the only one of the third.
+    listed = run_graft("runs", "--output", output, environment={"COLUMNS": "120"})
+    states = re.findall(r"(complete|failed) .*", listed.stdout)
+    assert states == ["complete", "failed", "complete", "failed"], listed.stdout
+    assert listed.stdout.count("passed production changed") == 2, listed.stdout
     # The same command again compares with what is served now, and pushes.
     done = run_beside_others(output, *third, times=0, scratch=tmp_path / "3")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = audit.read_audit(store)
     assert lines[-1]["judged_against"]["version"] == lines[-2]["version"]
+    # A model that was rolled back is refused, although the gate blesses it.
+    store_folder.roll_back(store, None, "too slow", seen=read_production(store))
+    done = run_beside_others(output, *third, times=0, scratch=tmp_path / "4")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "This very model was rolled back: 'too slow'" in done.stdout
+
+
+@pytest.mark.large
+@pytest.mark.timeout(1200)
+def test_of_two_runs_on_an_empty_store_one_is_judged_against_the_other(
+    small: tuple[str, ...], digit_folder: Path, tmp_path: Path
+) -> None:
+    """Large: two whole runs at once, both blessed against an empty store."""
+    store = tmp_path / "store"
+    names = ("gives up", "asks again")
+    runs = {}
+    for name, other, retries in zip(names, reversed(names), (0, 1), strict=True):
+        runs[name] = subprocess.Popen(
+            [
+                *(sys.executable, "-c", MEETING, tmp_path / name, tmp_path / other),
+                *("run", "--data", digit_folder, "--output", tmp_path / f"out {name}"),
+                *(*small, "--set", f"push.destination={store}"),
+                *("--set", f"push.retry_gate={retries}"),
+                *("--set", f"training.epochs={5 + retries}"),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    told = {name: run.communicate()[0] for name, run in runs.items()}
+    statuses = {name: run.returncode for name, run in runs.items()}
+    assert statuses["gives up"] in {0, 4}, told
+    assert statuses["asks again"] in {0, 3}, told
+    lines = audit.read_audit(str(store / "graft"))
+    first, *others = lines
+    assert first["judged_against"]["version"] is None
+    served = served_version(str(store / "graft"))
+    assert served is not None
+    assert served.number == lines[-1]["version"]
+    if statuses["gives up"] == 4:
+        # The other run was first, and was asked once.
+        assert others == []
+        assert "judged against no model" in told["gives up"]
+        assert f"Pushed to      {served.path}" in told["asks again"]
+    else:
+        assert "The gate is asked again now." in told["asks again"]
+        against = [line["judged_against"]["version"] for line in others]
+        is_pushed = statuses["asks again"] == 0
+        assert against == ([first["version"]] if is_pushed else [])

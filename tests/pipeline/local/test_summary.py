@@ -45,6 +45,7 @@ def screen(config: PipelineConfig, tmp_path: Path, capsys: pytest.CaptureFixture
             "pushed_path": None,
             "served_instead": None,
             "not_pushed_reason": None,
+            "is_refused": True,
             "report_path": "report.html",
             "sample_path": None,
         }
