@@ -93,11 +93,12 @@ def run_beside_others(
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=600,
     )
 
 
 @pytest.mark.large
+@pytest.mark.timeout(1800)
 def test_the_gate_is_asked_again_and_then_the_run_gives_up(
     run_graft: Any,
     output: Path,
