@@ -44,8 +44,8 @@ def serve(
     engine: Annotated[
         Engine,
         typer.Option(
-            help=f"auto: {BINARY} if it is on the PATH and --host is 0.0.0.0, else "
-            "embedded."
+            help=f"auto: {BINARY} if it is on the PATH and --host is 0.0.0.0 or only a "
+            "Unix socket is served, else embedded."
         ),
     ] = Engine.AUTO,
     model_dir: ModelDirOption = DEFAULT_FOLDER,
@@ -62,9 +62,11 @@ def serve(
 
     TensorFlow Serving's binary and the embedded server read the same folder and answer
     the same requests. SIGTERM ends both; the embedded server first answers the requests
-    in flight. The binary has no flag for its address and listens on all.
+    in flight. The binary has no flag for its address: a TCP port of it is open on all.
+    On loopback it serves a Unix socket only: --port 0 --rest-port 0 --
+    --grpc_socket_path=PATH.
     """
-    has_model_flags = _has_model_flags(flags or [])
+    has_model_flags = _has_flag(flags or [], "--model_config_file", "--model_base_path")
     command = serve_command(
         engine=engine,
         base_path=None if has_model_flags else find_model_folder(model_dir, model),
@@ -79,7 +81,8 @@ def serve(
         if number
     ]
     sys.stderr.write(f"graft: {' '.join(command)}\n")
-    sys.stderr.write(f"graft: serving {' and '.join(addresses)}\n")
+    if addresses:
+        sys.stderr.write(f"graft: serving {' and '.join(addresses)}\n")
     sys.stderr.flush()
     # Replace this process, so that signals and the exit status are the server's.
     os.execv(command[0], command)  # noqa: S606 - no shell, and our own path
@@ -114,14 +117,16 @@ def serve_command(
             f"{BINARY} isn't on the PATH. Install TensorFlow Serving, or use "
             "`--engine embedded`, which answers the same requests."
         )
-    is_open = host in ALL_ADDRESSES
-    if engine is Engine.BINARY and not is_open:
+    has_ports = port or rest_port or _has_flag(flags, "--port", "--rest_api_port")
+    may_be_binary = host in ALL_ADDRESSES or not has_ports
+    if engine is Engine.BINARY and not may_be_binary:
         raise UserError(
-            f"`--host` must be 0.0.0.0 with `--engine binary`: {BINARY} always listens "
-            "on all addresses. Add `--host 0.0.0.0`, or use `--engine embedded`. "
-            f"Received: {host!r}"
+            f"`--host` must be 0.0.0.0 with `--engine binary`: a TCP port of {BINARY} "
+            "is open on all addresses. Add `--host 0.0.0.0`, or serve a Unix socket "
+            "only: `--port 0 --rest-port 0 -- --grpc_socket_path=PATH`, or use "
+            f"`--engine embedded`. Received: {host!r}"
         )
-    if engine is Engine.EMBEDDED or binary is None or not is_open:
+    if engine is Engine.EMBEDDED or binary is None or not may_be_binary:
         command = [sys.executable, "-m", "graft.serving.embedded", f"--host={host}"]
     else:
         command = [binary]
@@ -132,7 +137,5 @@ def serve_command(
     return command + flags
 
 
-def _has_model_flags(flags: list[str]) -> bool:
-    return any(
-        flag.startswith(("--model_config_file", "--model_base_path")) for flag in flags
-    )
+def _has_flag(flags: list[str], *names: str) -> bool:
+    return any(flag.partition("=")[0] in names for flag in flags)

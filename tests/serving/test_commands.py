@@ -221,8 +221,42 @@ def test_serve_listens_on_loopback_unless_told(monkeypatch):
     for engine in (command.Engine.AUTO, command.Engine.EMBEDDED):
         assert "--host=127.0.0.1" in start(engine)
     assert start(command.Engine.AUTO, "0.0.0.0")[0] == f"/bin/{command.BINARY}"
-    with pytest.raises(UserError, match="always listens on all addresses"):
+    with pytest.raises(UserError, match="is open on all addresses"):
         start(command.Engine.BINARY)
+
+
+@pytest.mark.parametrize("engine", ["auto", "binary"])
+@pytest.mark.parametrize(
+    ("ports", "flags", "is_binary"),
+    [
+        ((0, 0), [], True),
+        ((0, 8501), [], False),
+        ((0, 0), ["--rest_api_port=8501"], False),
+        ((0, 0), ["--port=8500"], False),
+    ],
+    ids=["none", "REST", "REST as a flag", "gRPC as a flag"],
+)
+def test_the_binary_serves_a_unix_socket_without_opening_a_port(
+    monkeypatch, engine, ports, flags, is_binary
+):
+    from graft.contract.errors import UserError
+    from graft.pipeline.commands import serve as command
+
+    monkeypatch.setattr(command.shutil, "which", lambda name: f"/bin/{name}")
+    try:
+        words = command.serve_command(
+            engine=command.Engine(engine),
+            base_path=None,
+            host=command.LOOPBACK,
+            port=ports[0],
+            rest_port=ports[1],
+            flags=["--grpc_socket_path=/run/m.sock", *flags],
+        )
+    except UserError:
+        assert (engine, is_binary) == ("binary", False)
+    else:
+        assert (words[0] == f"/bin/{command.BINARY}") is is_binary
+        assert is_binary or "--host=127.0.0.1" in words
 
 
 def test_serve_says_where_it_listens():

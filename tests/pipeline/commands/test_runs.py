@@ -62,7 +62,7 @@ def test_a_run_without_a_version_says_why(
                 metrics={"accuracy": 0.92, "balanced_accuracy": 0.5},
             )
 
-    started = datetime(2026, 11, 29, tzinfo=timezone.utc)
+    started = datetime(2026, 11, 29, tzinfo=UTC)
     outputs = {"Pusher.pushed_model": pushed} if pushed else {}
     run = Run(1, "id", started, 1234.0, "complete", {}, {}, outputs, failure=failure)
     monkeypatch.setattr(run_history, "find_runs", lambda *_: [run])
