@@ -13,10 +13,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
-from graft.pipeline.source_code import SourceCode, read_source
+from graft.pipeline.source_code import read_source
 
 _NAMESPACE = "graft"
 _OWN_PACKAGES = (_NAMESPACE, "graft_client")
@@ -36,84 +37,106 @@ def installed_folder(package: str) -> Path | None:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def code_fingerprint(*names: str, folder_of: FolderOf = installed_folder) -> str:
-    """Hash the code that modules, classes or functions depend on.
-
-    No module is run. From the given names, the hash follows:
-      - imports of modules of `graft`, at the top of a module or within a function, and
-        the packages of these modules
-      - modules whose full name is a string, as in the command of a subprocess
-      - files and folders beside a module whose name is a string, such as templates
-      - imports of other distributions, of which only the version counts
-
-    Args:
-        *names: Dotted names, such as an executor's class path.
-        folder_of: Returns the folder of a package.
-
-    Returns:
-        64 hexadecimal digits.
-
-    Raises:
-        ModuleNotFoundError: A name of graft belongs to no module.
-    """
-    graph = _Graph(folder_of)
-    for name in names:
-        graph.add_root(name)
-    lines = [f"{module} {source.digest}" for module, source in graph.sources.items()]
-    lines += [f"{name} {_sha256(path)}" for name, path in graph.files.items()]
-    lines += [
-        f"{distribution}=={_version(distribution)}"
-        for distribution in _distributions(graph.foreign)
-    ]
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
-
-
-class _Graph:
-    """The modules and files that some roots depend on.
+@dataclass(frozen=True)
+class _Module:
+    """What one module adds to a fingerprint.
 
     Attributes:
-        sources: Name of a module of this repository to its code.
-        files: Name of a module and of a file that it loads, to the file.
-        foreign: Dotted names that modules import from elsewhere.
+        lines: Digests of its code and of the files that it loads.
+        needs: Modules of this repository that it imports or starts, and their packages.
+        distributions: Distributions that it imports.
     """
 
-    def __init__(self, folder_of: FolderOf) -> None:
-        self.sources: dict[str, SourceCode] = {}
-        self.files: dict[str, Path] = {}
-        self.foreign: set[str] = set()
+    lines: tuple[str, ...]
+    needs: frozenset[str]
+    distributions: frozenset[str]
+
+
+class CodeFingerprints:
+    """Hashes the code that modules, classes or functions depend on.
+
+    A module is read once, when a fingerprint first needs it. Later edits do not count.
+
+    Args:
+        folder_of: Returns the folder of a package.
+    """
+
+    def __init__(self, folder_of: FolderOf = installed_folder) -> None:
         self._folder_of = functools.cache(folder_of)
+        self._path = functools.cache(self._find_path)
+        self._module = functools.cache(self._read_module)
+        self._version = functools.cache(_version)
 
-    def add_root(self, name: str) -> None:
-        if not _is_own(name):
-            self.foreign.add(name)
-            return
-        modules = [module for module in _prefixes(name) if self._path(module)]
-        if not modules:
-            raise ModuleNotFoundError(f"no module holds {name!r}", name=name)
-        self._add(modules)
+    def of(self, *names: str) -> str:
+        """Hash the code behind some names.
 
-    def _add(self, modules: Iterable[str]) -> None:
-        waiting = list(modules)
-        while waiting:
-            module = waiting.pop()
-            path = self._path(module)
-            if module in self.sources or path is None:
+        No module is run. From the given names, the hash follows:
+          - imports of modules of `graft`, at the top of a module or within a function,
+            and the packages of these modules
+          - modules whose full name is a string, as in the command of a subprocess
+          - files and folders beside a module whose name is a string, such as templates
+          - imports of other distributions, of which only the version counts
+
+        Args:
+            *names: Dotted names, such as an executor's class path.
+
+        Returns:
+            64 hexadecimal digits.
+
+        Raises:
+            ModuleNotFoundError: A name of graft belongs to no module.
+        """
+        waiting: list[str] = []
+        distributions: set[str] = set()
+        for name in names:
+            if not _is_own(name):
+                distributions |= _distributions([name])
                 continue
-            is_package = path.name == "__init__.py"
-            package = module if is_package else module.rpartition(".")[0]
-            source = read_source(path.read_bytes(), package)
-            self.sources[module] = source
-            self._add_files(module, path.parent, source.file_names)
-            own = set(filter(_is_own, source.imports))
-            self.foreign |= source.imports - own
-            for name in filter(_is_own, source.dotted_names):
-                if self._path(name):
-                    # `python -m` runs `__main__` of a package.
-                    own |= {name, f"{name}.__main__"}
-            for name in own:
-                waiting += _prefixes(name)
+            modules = self._with_packages([name])
+            if not modules:
+                raise ModuleNotFoundError(f"no module holds {name!r}", name=name)
+            waiting += modules
+        reached: dict[str, _Module] = {}
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached[name] = self._module(name)
+                waiting += reached[name].needs
+        lines = [line for module in reached.values() for line in module.lines]
+        distributions.update(*(module.distributions for module in reached.values()))
+        lines += [f"{name}=={self._version(name)}" for name in distributions]
+        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
-    def _path(self, module: str) -> Path | None:
+    def _read_module(self, module: str) -> _Module:
+        path = self._path(module)
+        if path is None:
+            raise ModuleNotFoundError(f"no module is {module!r}", name=module)
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        source = read_source(path.read_bytes(), package)
+        imported = set(filter(_is_own, source.imports))
+        started = set(filter(self._path, filter(_is_own, source.dotted_names)))
+        # `python -m` runs `__main__` of a package.
+        started |= {f"{name}.__main__" for name in started}
+        files = _files_beside(path.parent, source.file_names)
+        return _Module(
+            lines=(
+                f"{module} {source.digest}",
+                *(f"{module} {name} {_sha256(file)}" for name, file in files),
+            ),
+            needs=frozenset(self._with_packages(imported | started)),
+            distributions=frozenset(_distributions(source.imports - imported)),
+        )
+
+    def _with_packages(self, names: Iterable[str]) -> set[str]:
+        """Return the modules among dotted names and their prefixes."""
+        return {
+            module
+            for name in names
+            for module in _prefixes(name)
+            if self._path(module) is not None
+        }
+
+    def _find_path(self, module: str) -> Path | None:
         """Return the file of a module of this repository, or None."""
         if module == _NAMESPACE:
             return None
@@ -128,16 +151,20 @@ class _Graph:
                 return Path(candidate)
         return None
 
-    def _add_files(self, module: str, folder: Path, names: frozenset[str]) -> None:
-        for name in sorted(names & set(os.listdir(folder))):
-            path = folder / name
-            if path.is_file():
-                self.files[f"{module} {name}"] = path
-            elif not (path / "__init__.py").exists():
-                for each in path.rglob("*"):
-                    if each.is_file() and "__pycache__" not in each.parts:
-                        below = each.relative_to(folder).as_posix()
-                        self.files[f"{module} {below}"] = each
+
+def _files_beside(folder: Path, names: frozenset[str]) -> Iterator[tuple[str, Path]]:
+    """Yield relative name and path of the files of some names, and of those in folders.
+
+    A folder that is a package is none of them.
+    """
+    for name in sorted(names & set(os.listdir(folder))):
+        path = folder / name
+        if path.is_file():
+            yield name, path
+        elif not (path / "__init__.py").exists():
+            for each in path.rglob("*"):
+                if each.is_file() and "__pycache__" not in each.parts:
+                    yield each.relative_to(folder).as_posix(), each
 
 
 def _is_own(name: str) -> bool:

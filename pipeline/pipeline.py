@@ -35,7 +35,7 @@ from graft.components.validation.anomaly_check import AnomalyCheck
 from graft.components.validation.curated_schema import CuratedSchema, schema_fingerprint
 from graft.components.validation.statistics import StatisticsGen
 from graft.contract import example_keys, split_names
-from graft.pipeline.code_fingerprint import code_fingerprint
+from graft.pipeline.code_fingerprint import CodeFingerprints
 from graft.pipeline.config import PipelineConfig
 from graft.trainer import custom_config
 from graft.trainer.backbones.backbone import image_size_of
@@ -80,6 +80,7 @@ def create_pipeline(
         A pipeline that names no platform.
     """
     nodes: list[BaseNode] = []
+    fingerprints = CodeFingerprints()
 
     example_gen = ImageExampleGen(
         data_config=config.data,
@@ -169,14 +170,14 @@ def create_pipeline(
                 exclude={"checkpoints"}
             ),
             custom_config.CHECKPOINTS_KEY: config.checkpoint_folder,
-            custom_config.CODE_FINGERPRINT_KEY: code_fingerprint(custom_config.RUN_FN),
+            custom_config.CODE_FINGERPRINT_KEY: fingerprints.of(custom_config.RUN_FN),
         },
     )
     # A check whose policy is `fail` ends the run before the long part.
     trainer.add_upstream_node(data_quality)
     nodes.append(trainer)
 
-    candidate = candidate_key(config, data_fingerprint, trainer, nodes)
+    candidate = candidate_key(config, data_fingerprint, trainer, nodes, fingerprints)
     store = look_at_store(candidate) if look_at_store else None
     served_model = ServedModel(
         destination=config.push_destination,
@@ -237,7 +238,7 @@ def create_pipeline(
     nodes.append(report)
 
     for node in nodes:
-        node.exec_properties[CODE_FINGERPRINT_KEY] = code_fingerprint(
+        node.exec_properties[CODE_FINGERPRINT_KEY] = fingerprints.of(
             *names_of_code(node)
         )
     return tfx_pipeline.Pipeline(
@@ -261,6 +262,7 @@ def candidate_key(
     data_fingerprint: str,
     trainer: BaseNode,
     nodes: Sequence[BaseNode],
+    fingerprints: CodeFingerprints,
 ) -> str:
     """Return a hash of all that decides which model a run makes: data, config, code.
 
@@ -269,6 +271,7 @@ def candidate_key(
         data_fingerprint: See `create_pipeline`.
         trainer: The node that makes the model.
         nodes: All nodes that were made before it.
+        fingerprints: Hashes the code of the nodes.
     """
     decisive = config.model_dump_json(
         include={
@@ -282,7 +285,7 @@ def candidate_key(
         exclude={"training": {"checkpoints"}},
     )
     code = {
-        node.id: code_fingerprint(*names_of_code(node))
+        node.id: fingerprints.of(*names_of_code(node))
         for node in _producers(trainer, nodes)
     }
     parts = [data_fingerprint, decisive, json.dumps(code, sort_keys=True)]

@@ -13,7 +13,7 @@ from shutil import copytree, ignore_patterns
 import pytest
 
 from graft.pipeline import code_fingerprint as module
-from graft.pipeline.code_fingerprint import code_fingerprint
+from graft.pipeline.code_fingerprint import CodeFingerprints
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,7 +79,7 @@ def fingerprint(tree: Path, *names: str) -> str:
     def folder_of(package: str) -> Path:
         return tree / package.removeprefix("graft.")
 
-    return code_fingerprint(*names, folder_of=folder_of)
+    return CodeFingerprints(folder_of).of(*names)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -176,7 +176,7 @@ def test_a_wheel_has_the_fingerprints_of_the_checkout(tmp_path: Path) -> None:
         wheel.extractall(installed)
     script = (
         "import sys; from graft.pipeline import code_fingerprint as module;"
-        "print(module.__file__, *map(module.code_fingerprint, sys.argv[1:]))"
+        "print(module.__file__, *map(module.CodeFingerprints().of, sys.argv[1:]))"
     )
     printed = subprocess.run(
         [sys.executable, "-c", script, *names],
@@ -188,7 +188,7 @@ def test_a_wheel_has_the_fingerprints_of_the_checkout(tmp_path: Path) -> None:
     ).stdout.split()
     assert Path(printed[0]).is_relative_to(installed)
     assert not Path(module.__file__).is_relative_to(installed)
-    assert printed[1:] == [code_fingerprint(name) for name in names]
+    assert printed[1:] == [CodeFingerprints().of(name) for name in names]
 
 
 def _build_wheel(tmp_path: Path) -> Path:

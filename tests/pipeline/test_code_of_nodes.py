@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from shutil import copytree, ignore_patterns
@@ -11,7 +10,7 @@ from shutil import copytree, ignore_patterns
 import grimp
 import pytest
 
-from graft.pipeline.code_fingerprint import code_fingerprint
+from graft.pipeline.code_fingerprint import CodeFingerprints
 from graft.pipeline.config import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,25 +59,15 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def known_versions() -> Iterator[None]:
-    """Look up each version once, because no edit changes it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metadata, "version", functools.cache(metadata.version))
-        yield
-
-
-@pytest.fixture(scope="module")
-def changed_nodes(nodes: dict[str, list[str]], copy: Path, known_versions: None):
+def changed_nodes(nodes: dict[str, list[str]], copy: Path):
     """Function of a file: the nodes whose fingerprint an edit of it changes."""
 
     def folder_of(package: str) -> Path | None:
         return copy / PACKAGES[package] if package in PACKAGES else None
 
     def fingerprints() -> dict[str, str]:
-        return {
-            node: code_fingerprint(*names, folder_of=folder_of)
-            for node, names in nodes.items()
-        }
+        code = CodeFingerprints(folder_of)
+        return {node: code.of(*names) for node, names in nodes.items()}
 
     before = fingerprints()
 
@@ -185,18 +174,16 @@ def test_another_version_of_a_distribution_reruns_who_imports_it(
     some: set[str],
     others: set[str],
 ) -> None:
-    before = {node: code_fingerprint(*names) for node, names in nodes.items()}
+    code = CodeFingerprints()
+    before = {node: code.of(*names) for node, names in nodes.items()}
     version = metadata.version
     monkeypatch.setattr(
         metadata,
         "version",
         lambda name: "99" if name == distribution else version(name),
     )
-    changed = {
-        node
-        for node, names in nodes.items()
-        if code_fingerprint(*names) != before[node]
-    }
+    code = CodeFingerprints()
+    changed = {node for node, names in nodes.items() if code.of(*names) != before[node]}
     assert some <= changed
     assert not others & changed
 
@@ -206,5 +193,5 @@ def test_every_node_carries_the_fingerprint_of_its_code() -> None:
 
     pipeline = create_pipeline(load_config(None, data="photos"), data_fingerprint="")
     for node in pipeline.components:
-        expected = code_fingerprint(*names_of_code(node))
+        expected = CodeFingerprints().of(*names_of_code(node))
         assert node.exec_properties["code_fingerprint"] == expected
