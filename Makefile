@@ -5,6 +5,10 @@ BIN := $(VENV)/bin
 CHOOSE := sh pipeline/environment/choose_python.sh
 CONFIG ?= pipeline/configs/digits.yaml
 
+# Each verb and many tests start processes that import TensorFlow and TFX. Without cached
+# bytecode, each of them would compile these packages again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-all test-chaos lint check goldens bench results lock clean
 
