@@ -20,7 +20,7 @@ from graft.components.ingestion.layout_answers import (
     text_of,
 )
 from graft.components.ingestion.layout_detection import detect_layout
-from graft.components.ingestion.manifest_rows import DELIMITERS
+from graft.components.ingestion.manifest_rows import DELIMITER_LINE, DELIMITERS
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import TRAIN_ROLE
 from graft.contract.counts import agree, counted
@@ -181,6 +181,8 @@ def _table_of(entry: FileEntry) -> Table | None:
         del lines[-1]  # it is cut off
     if entry.name.lower().endswith((".jsonl", ".ndjson")):
         return _json_table(entry.name, lines[:_TABLE_ROWS])
+    if lines and DELIMITER_LINE.fullmatch(lines[0].strip()):
+        del lines[0]
     lines = lines[: _TABLE_ROWS + 1]
     first = lines[0] if lines else ""
     delimiter = max(DELIMITERS, key=first.count)

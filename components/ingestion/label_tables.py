@@ -14,14 +14,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 from graft.components.ingestion.folder_counts import Folder
+from graft.components.ingestion.manifest_columns import USUAL_COLUMNS
 
 TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson")
 """Extensions of files that may be a `Table`."""
 
-_LABEL_COLUMNS = (
-    "label labels class classes class_name classname class_id category target breed "
-    "species diagnosis dx finding y type"
-).split()
+_LABEL_COLUMNS = frozenset(("label", *USUAL_COLUMNS["label_column"]))
 # Columns that never hold the class.
 _OTHER_COLUMNS = re.compile(
     r"split|set|subset|fold|partition|usage|(img_?|image_?)?(width|height|size)|w|h"

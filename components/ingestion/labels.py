@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from graft.components.ingestion.source import some_of
 from graft.contract.counts import counted
 from graft.contract.errors import DataError
 
@@ -19,14 +20,23 @@ from graft.contract.errors import DataError
 _LARGEST_EXACT_FLOAT = 2**53
 _MOST_CHARACTERS_SHOWN = 80
 
-# Missing values, as programs write them.
-_MISSING = frozenset(["nan", "<na>", "#n/a"])
+# Missing values and errors, as programs write them.
+_MISSING = frozenset(
+    "nan <na> <null> <none> #n/a #ref! #value! #name? #div/0! #null! #num!".split()
+)
+# Texts that often stand for a missing value, and may be names of classes.
+_PERHAPS_MISSING = frozenset(
+    "none null nil na n/a n.a n.a. - -- --- ? ?? . .. _ missing undefined void "
+    "tbd \\n".split()
+)
 _ONE_ITEM = r"""(?:[01]\.?0*|'[^']*'|"[^"]*")"""
 # A printed list: a vector of zeros and ones, or several quoted names.
 _LIST = re.compile(rf"[\[(]\s*{_ONE_ITEM}(?:\s*,\s*|\s+){_ONE_ITEM}.*[\])]", re.DOTALL)
 # One-hot without brackets, and other values that Python prints with quotes.
 _VECTOR = re.compile(r"[01](?:\s*[,;]\s*|\s+)[01](?:(?:\s*[,;]\s*|\s+)[01])*")
-_PRINTED = re.compile(r"""[\[({]\s*b?(['"]).*\1\s*,?\s*[\])}]|b(['"]).*\2""", re.DOTALL)
+_PRINTED = re.compile(
+    r"""[\[({]\s*b?(['"]).*\1\s*,?\s*[\])}]|b(['"]).*\2|=".*\"""", re.DOTALL
+)
 _FRACTION = re.compile(r"[+-]?(?=\d|\.\d)\d*\.\d*[1-9]\d*(?:[eE][+-]?\d+)?")
 _NEGATIVE = re.compile(r"-\d+(?:\.0*)?")
 _SEPARATORS = re.compile(r"\s*[|;,&+]\s*")
@@ -170,6 +180,25 @@ def several_labels(text: str, labels: Collection[str]) -> list[str]:
     parts = _SEPARATORS.split(text.strip())
     is_joined = len(parts) > 1 and all(part in labels for part in parts)
     return parts if is_joined else []
+
+
+def warn_of_missing(counts: Mapping[str, int]) -> list[str]:
+    """Return a warning about classes whose names may stand for a missing label.
+
+    Args:
+        counts: Class name to its number of images.
+    """
+    found = {
+        name: counts[name]
+        for name in sorted(counts)
+        if name.strip().casefold() in _PERHAPS_MISSING
+    }
+    if not found:
+        return []
+    return [
+        f"Names that may stand for a missing label: {some_of(found, found)}. If they "
+        "do, delete the lines, or leave the names out by `class_names`."
+    ]
 
 
 class LabelKinds:

@@ -39,7 +39,7 @@ def detect_format(config: DataConfig) -> str:  # noqa: PLR0911
     if scheme in ("keras", "sklearn"):
         return scheme
     lower = path.lower()
-    if lower.endswith(".csv"):
+    if lower.endswith((".csv", ".tsv")):
         return "csv"
     if lower.endswith((".jsonl", ".ndjson")):
         return "jsonl"
@@ -120,15 +120,33 @@ def require_file(path: str, layout: str) -> None:
         )
 
 
+def _hint_about_table(path: str) -> str:
+    """Say how to give a file that may hold labels, or ""."""
+    extension = os.path.splitext(path)[1].lower()
+    if extension == ".json":
+        return (
+            "JSON is read with one object in each line, as .jsonl. To write an array "
+            "so, use `jq -c '.[]'`."
+        )
+    if extension in (".txt", ".dat", ".tab", ""):
+        return (
+            "If it is a table with the columns path and label, set `data.format: csv`."
+        )
+    if extension in (".xls", ".xlsx", ".ods", ".parquet", ".feather", ".xml", ".yaml"):
+        return "Save the table as CSV (UTF-8), with the columns path and label."
+    return ""
+
+
 def require_folder(path: str) -> None:
     """Raise DataError unless `path` is a folder."""
     if files.is_folder(path):
         return
     if files.is_file(path):
+        hint = hint_about(path) or _hint_about_table(path)
         raise DataError(
-            "`data.path` must name a folder of class folders, a .csv or .jsonl "
-            f"manifest, or a .tfrecord file. Received: path={path!r}, another file. "
-            f"{hint_about(path)}".rstrip()
+            "`data.path` must name a folder of class folders, a manifest (.csv, .tsv, "
+            f".jsonl), or a .tfrecord file. Received: path={path!r}, another file. "
+            f"{hint}".rstrip()
         )
     hint = hint_about(path)
     remedy = hint.rstrip(".") or "Check the spelling"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from graft.components.ingestion import (
     built_in,
     folders,
@@ -10,6 +12,7 @@ from graft.components.ingestion import (
 )
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.folder_layout import list_folder
+from graft.components.ingestion.labels import warn_of_missing
 from graft.components.ingestion.layout import (
     detect_format,
     record_files,
@@ -38,6 +41,9 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
     """
     found = _list(config, work_folder)
     unite_similar_classes(found, config)
+    if found.layout in ("csv", "jsonl", "tfrecord"):
+        # A folder is named by a person, and a program names no folder "None".
+        found.warnings += warn_of_missing(Counter(ref.class_name for ref in found.refs))
     return found
 
 

@@ -7,25 +7,34 @@ label.
 from __future__ import annotations
 
 import csv
-import difflib
 import io
+import itertools
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.labels import shown
-from graft.components.ingestion.source import some_of
-from graft.contract.counts import agree, counted
+from graft.components.ingestion.manifest_columns import (
+    one_hot_columns,
+    require_columns,
+    require_distinct,
+)
+from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.storage import files
 
 DELIMITERS = (",", ";", "\t", "|")
 """What may stand between the cells of a CSV file."""
 
+DELIMITER_LINE = re.compile(r"\"?sep=([,;\t|])\"?", re.IGNORECASE)
+"""The first line of a file that tells a spreadsheet its delimiter."""
+
 _IMAGE_EXTENSIONS = frozenset(".jpg .jpeg .png .gif .bmp .webp .tif .tiff".split())
+_SAMPLED_LINES = 20
 _UTF_16_MARKS = ("\udcff\udcfe", "\udcfe\udcff")
 
 
@@ -118,12 +127,7 @@ def _csv_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(names):
-            mend = (
-                f"If a value holds the delimiter {delimiter!r}, put the value in "
-                "double quotes"
-                if len(cells) > len(names)
-                else "Complete the line: a cell may be blank, but not missing"
-            )
+            mend = _mend_of_cells(cells, len(names), delimiter)
             raise DataError(
                 f"{path!r}, line {number}: {counted(len(cells), 'cell')}, the "
                 f"header has {len(names)}. {mend}. "
@@ -144,13 +148,32 @@ def _csv_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:
         )
 
 
+def _mend_of_cells(cells: Sequence[str], expected: int, delimiter: str) -> str:
+    if len(cells) < expected:
+        return "Complete the line: a cell may be blank, but not missing"
+    if not any(cell.strip() for cell in cells[expected:]):
+        return f"Remove the delimiter {delimiter!r} at the end of the lines"
+    return (
+        f"If a value holds the delimiter {delimiter!r}, put the value in double quotes"
+    )
+
+
 def _csv_header(lines: _Lines, path: str, config: DataConfig) -> tuple[list[str], str]:
     """Read the names of the columns, and detect the delimiter."""
     line = next((line for line in lines if line.strip()), "")
+    allowed: tuple[str, ...] = DELIMITERS
+    if told := DELIMITER_LINE.fullmatch(line.strip()):
+        allowed = (told[1],)
+        line = next((line for line in lines if line.strip()), "")
+    if not line:
+        raise DataError(
+            f"The manifest {path!r} is empty. Write a header, such as "
+            f"'{config.path_column},{config.label_column}', and a line for each image."
+        )
     where = f"{path!r}, line {lines.number}"
     known = (config.path_column, config.label_column)
     found: dict[str, list[str]] = {}
-    for delimiter in DELIMITERS:
+    for delimiter in allowed:
         try:
             cells = next(csv.reader([line], delimiter=delimiter, strict=True), [])
         except csv.Error:  # for instance "path","label" with another delimiter
@@ -158,11 +181,11 @@ def _csv_header(lines: _Lines, path: str, config: DataConfig) -> tuple[list[str]
         found[delimiter] = [cell.strip() for cell in cells]
     for delimiter, names in found.items():
         if set(known) <= set(names):
-            _require_distinct(names, where, config)
+            require_distinct(names, where, config)
             return names, delimiter
-    delimiter = max(found, key=lambda each: len(found[each]), default=",")
+    delimiter = max(found, key=lambda each: len(found[each]), default=allowed[0])
     names = found.get(delimiter, [])
-    if len(found) < len(DELIMITERS) and len(names) <= 1:
+    if len(found) < len(allowed) and len(names) <= 1:
         raise DataError(
             f"{where}: the header is not valid CSV: a double quote is not closed. "
             f"Received: {shown(line.strip())}. Close it."
@@ -174,7 +197,8 @@ def _csv_header(lines: _Lines, path: str, config: DataConfig) -> tuple[list[str]
             f"{delimiter.join(known)!r}."
         )
     hint = f" (delimiter {delimiter!r})" if delimiter != "," else ""
-    _require_columns(names, where, config, hint)
+    rows = csv.reader(itertools.islice(lines, _SAMPLED_LINES), delimiter=delimiter)
+    require_columns(names, where, config, hint, one_hot_columns(names, list(rows)))
     raise AssertionError("one of the columns is missing")
 
 
@@ -219,18 +243,20 @@ def _json_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:
         except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{where}: not valid JSON: {error}. Each line must be one object such "
-                'as {"path": "a.jpg", "label": "cat"}.'
+                'as {"path": "a.jpg", "label": "cat"}, without a comma behind it.'
             ) from error
         if not isinstance(row, dict):
+            array = " To write a JSON array so, use `jq -c '.[]'`."
             raise DataError(
                 f"{where}: each line must be a JSON object such as "
                 '{"path": "a.jpg", "label": "cat"}. '
                 f"Received: {shown(line.strip())}."
+                + (array if isinstance(row, list) else "")
             )
         keys = tuple(row)
         if keys not in checked:
-            _require_columns(keys, where, config)
-            _require_distinct(keys, where, config)
+            require_columns(keys, where, config)
+            require_distinct(keys, where, config)
             checked.add(keys)
         yield Row(lines.number, row)
 
@@ -245,67 +271,3 @@ def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         ((key, _),) = Counter(key for key, _ in pairs).most_common(1)
         raise _TwiceError(key)
     return values
-
-
-def _require_columns(
-    found: Sequence[str], where: str, config: DataConfig, hint: str = ""
-) -> None:
-    missing = [
-        name for name in (config.path_column, config.label_column) if name not in found
-    ]
-    if not missing:
-        return
-    hints = [
-        f" Did you mean {match[0]!r}?"
-        for name in missing
-        if (match := difflib.get_close_matches(name, found, n=1))
-    ]
-    raise DataError(
-        f"{where} lacks {agree(len(missing), 'the column', 'the columns')} "
-        f"{some_of(missing)}. "
-        f"Received: columns {[*found]!r}{hint}.{''.join(hints)} Add them, or name "
-        "yours by `path_column` and `label_column`."
-    )
-
-
-def require_split_column(found: Sequence[str], where: str, config: DataConfig) -> None:
-    """Refuse a manifest without the split column that the config names.
-
-    A column of that name in other letters is refused, too: the images of its split
-    `test` must not be trained on.
-    """
-    wanted = config.split_column
-    if wanted in found:
-        return
-    alike = [name for name in found if name.strip().casefold() == wanted.casefold()]
-    if not alike and "split_column" not in config.model_fields_set:
-        return
-    near = alike or difflib.get_close_matches(wanted, found, n=1)
-    near = near or [name for name in found if name.strip().casefold() == "split"]
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise DataError(
-        f"{where} lacks the column {wanted!r}, which `split_column` names. Received: "
-        f"columns {[*found]!r}.{hint} Name the column, or leave `split_column` out."
-    )
-
-
-def _require_distinct(names: Sequence[str], where: str, config: DataConfig) -> None:
-    """Refuse two columns of the same name.
-
-    For the columns that graft reads, case and white space at the ends don't count: it
-    would be unclear which column is meant.
-    """
-    read = {
-        name.casefold()
-        for name in (config.path_column, config.label_column, config.split_column)
-    }
-    by_key: dict[str, list[str]] = {}
-    for name in filter(None, names):
-        folded = name.strip().casefold()
-        by_key.setdefault(folded if folded in read else name, []).append(name)
-    for same in by_key.values():
-        if len(same) > 1:
-            raise DataError(
-                f"{where}: the columns {some_of(same)} have the same name. Received: "
-                f"columns {[*names]!r}. Rename or delete one."
-            )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.folder_names import role_of
 from graft.components.ingestion.image_ref import ImageRef, printable
 from graft.components.ingestion.labels import (
     LabelKinds,
@@ -17,16 +18,18 @@ from graft.components.ingestion.labels import (
     text_of_cell,
     text_of_label,
 )
-from graft.components.ingestion.manifest_files import ManifestFiles
-from graft.components.ingestion.manifest_rows import (
-    Row,
-    read_rows,
+from graft.components.ingestion.manifest_columns import (
+    SplitLikeColumns,
     require_split_column,
 )
+from graft.components.ingestion.manifest_files import ManifestFiles
+from graft.components.ingestion.manifest_rows import Row, read_rows
 from graft.components.ingestion.source import Listing, class_name_of, some_of
 from graft.components.ingestion.splitting import (
     ROLE_OF_NAME,
+    TEST_ROLE,
     TRAIN_ROLE,
+    VALIDATION_ROLE,
     splits_of_roles,
 )
 from graft.components.ingestion.unnamed_images import warn_of_unnamed
@@ -35,6 +38,8 @@ from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS, TRAIN_SPLIT
 from graft.storage import listing
 from graft.storage.paths import is_remote, parent_of
+
+_WORD_OF_ROLE = {TRAIN_ROLE: "train", VALIDATION_ROLE: "val", TEST_ROLE: "test"}
 
 
 class ManifestEntry(NamedTuple):
@@ -84,12 +89,14 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
     kinds = LabelKinds()
     nameless: Counter[int] = Counter()
     columns: dict[str, None] = {}
+    split_like = SplitLikeColumns()
     for row in read_rows(path, layout, config):
         where = f"{path!r}, line {row.line}"
         entry = _entry_of(row, where, layout, config)
         entries.append(entry)
         nameless.update(row.nameless)
         columns |= dict.fromkeys(row.values)
+        split_like.add(entry.columns)
         kinds.check(
             is_number=not isinstance(row.values[config.label_column], str),
             text=entry.label,
@@ -107,7 +114,7 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
         f"{counted(number, 'value')}."
         for position, number in sorted(nameless.items())
     ]
-    return Manifest(entries, warnings)
+    return Manifest(entries, [*warnings, *split_like.warnings(config)])
 
 
 def list_images(path: str, layout: str, config: DataConfig) -> Listing:
@@ -229,9 +236,12 @@ def _role_of(split: object, where: str, config: DataConfig) -> str | None:
         return None
     role = ROLE_OF_NAME.get(split.strip().lower()) if isinstance(split, str) else None
     if role is None:
+        meant = role_of(split) if isinstance(split, str) else None
+        hint = f" Write {_WORD_OF_ROLE[meant]!r} for it." if meant else ""
         raise DataError(
-            f"{where}: `{config.split_column}` must be one of {sorted(ROLE_OF_NAME)} "
-            f"or blank. Received: {shown(split)}."
+            f"{where}: `{config.split_column}` must be 'train', 'val' or 'test', or "
+            "blank, so that the image's content decides. These words are taken, too: "
+            f"{', '.join(sorted(ROLE_OF_NAME))}. Received: {shown(split)}.{hint}"
         )
     return role
 

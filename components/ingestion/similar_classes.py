@@ -24,9 +24,19 @@ _MOST_NAMES_OF_A_GROUP = 5
 _WHOLE_NUMBER = re.compile(r"0*([0-9]+)(?:\.0+)?")
 # Small Cyrillic and Greek letters that look like a Latin one in every typeface.
 _LOOK_ALIKES = str.maketrans(
-    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u051b"
-    "\u051d\u03bf",
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501"
+    "\u051b\u051d\u03bf",
     "aeopcyxijshdqwo",
+)
+# The other letters of these scripts that Unicode's table of confusable characters
+# (confusables.txt) gives for a Latin letter.
+_MORE_LOOK_ALIKES = _LOOK_ALIKES | str.maketrans(
+    "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4"
+    "\u03a5\u03a7\u037f\u03dc\u03fa\u03b1\u03b3\u03b9\u03bd\u03c1\u03c3\u03c5"
+    "\u03f3\u0405\u0406\u0408\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420"
+    "\u0421\u0422\u0423\u0425\u042c\u0474\u04ae\u04c0\u050c\u051c\u0433\u0461"
+    "\u0475\u04af\u04bd\u04cf\ua647",
+    "ABEZHIKMNOPTYXJFMayivpoujSIJABEKMHOPCTYXbVYIGWrwvyeii",
 )
 
 
@@ -44,6 +54,17 @@ def _compatible(name: str) -> str:
 
 def _with_latin_letters(name: str) -> str:
     return name.translate(_LOOK_ALIKES)
+
+
+def _in_latin(name: str) -> str:
+    """Return a name in Latin letters, if all its letters are or look like some.
+
+    In other names, a letter such as the Greek alpha stands for itself.
+    """
+    latin = name.translate(_MORE_LOOK_ALIKES)
+    letters = filter(str.isalpha, latin)
+    is_latin = all("LATIN" in unicodedata.name(letter, "") for letter in letters)
+    return latin if is_latin else name
 
 
 def _without_number_format(name: str) -> str:
@@ -114,10 +135,16 @@ def _class_groups(listing: Listing, config: DataConfig) -> list[_Group]:
     counts.update(dict.fromkeys(listing.empty_classes, 0))
     by_skeleton: dict[str, Counter[str]] = {}
     for name in sorted(counts):
-        by_skeleton.setdefault(_skeleton_of(name), Counter())[name] = counts[name]
+        keys = {_skeleton_of(name), _skeleton_of(_in_latin(name))}
+        alike = Counter({name: counts[name]})
+        for group in [by_skeleton[key] for key in sorted(keys) if key in by_skeleton]:
+            alike.update(group)
+            keys |= {key for key, each in by_skeleton.items() if each is group}
+        by_skeleton |= dict.fromkeys(keys, alike)
+    distinct = {id(alike): alike for _, alike in sorted(by_skeleton.items())}
     return [
         _Group(_ordered(alike, config.class_names or ()), is_one_class=False)
-        for _, alike in sorted(by_skeleton.items())
+        for alike in distinct.values()
         if len(alike) > 1
     ]
 
@@ -197,6 +224,8 @@ def _difference(first: str, other: str) -> str:
         return "forms of Unicode"
     if first.strip() == other.strip():
         return "white space"
+    if _in_latin(first) == _in_latin(other):
+        return "look-alike letters"
     for what, step in _STEPS:
         if step(first) == step(other):
             return what

@@ -12,6 +12,7 @@ from graft.components.ingestion.labels import (
     shown,
     text_of_cell,
     text_of_label,
+    warn_of_missing,
 )
 from graft.contract.errors import DataError
 
@@ -24,6 +25,8 @@ from graft.contract.errors import DataError
         ("[other]", "[other]"),
         ("(20, 30]", "(20, 30]"),
         ("none", "none"),
+        ("#1", "#1"),
+        ("=cat", "=cat"),
         ("Nan bread", "Nan bread"),
         (7, "7"),
         (7.0, "7"),
@@ -42,6 +45,9 @@ def test_one_label(value: object, text: str) -> None:
         ("", "is blank"),
         ("nan", "missing value"),
         ("<NA>", "missing value"),
+        ("#REF!", "missing value"),
+        (" #N/A ", "missing value"),
+        ('="cat"', "as a program prints it"),
         ("[1,0]", "list of several values"),
         ("[0. 1. 0.]", "list of several values"),
         ("('cat', 'dog')", "list of several values"),
@@ -135,3 +141,24 @@ def test_a_number_among_names_is_told_with_both_places() -> None:
 def test_long_values_are_cut() -> None:
     assert shown("x" * 100) == f"{'x' * 80!r} and 20 more characters"
     assert shown([1, "é"]) == '[1, "\\u00e9"]'
+
+
+@pytest.mark.parametrize(
+    "name",
+    "None NONE null NULL nil NA N/A n/a n.a. - -- ? . missing undefined".split(),
+)
+def test_names_that_may_stand_for_a_missing_label_are_told(name: str) -> None:
+    (warning,) = warn_of_missing({"cat": 5, name: 2})
+    assert f"missing label: {name!r} (2)." in warning
+    assert "leave the names out by `class_names`" in warning
+    assert text_of_label(name) == name
+
+
+@pytest.mark.parametrize("name", ["unknown", "nonet", "NAD", "a-b", "nullarbor", "0"])
+def test_other_names_are_not(name: str) -> None:
+    assert warn_of_missing({"cat": 5, name: 2}) == []
+
+
+def test_several_are_told_in_one_line() -> None:
+    (warning,) = warn_of_missing({"null": 1, "cat": 5, "NA": 2})
+    assert "'NA' (2), 'null' (1)." in warning

@@ -391,3 +391,56 @@ def test_missing_files_of_a_manifest_count_as_bad(
         ["cat/040.png", "cat/041.png", "dog/040.png", "dog/041.png"],
         "can't be read: No such file or directory",
     )
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_names_of_missing_labels_are_told_for_tables_alone(tmp_path: Path, kind: str):
+    _touch(tmp_path, "None/1.png", "NA/2.png", "cat/3.png")
+    assert list_images(DataConfig(path=str(tmp_path)), "").warnings == []
+    names = ("None", "NA", "cat")
+    if kind == "csv":
+        text = "path,label\n" + "".join(
+            f"{n}/{i}.png,{n}\n" for i, n in enumerate(names)
+        )
+    else:
+        text = "".join(
+            f'{{"path": "{n}/{i}.png", "label": "{n}"}}\n' for i, n in enumerate(names)
+        )
+    path = _manifest(tmp_path, text, f"list.{kind}")
+    warnings = list_images(DataConfig(path=str(path)), "").warnings
+    assert warnings[-1].startswith(
+        "Names that may stand for a missing label: 'NA' (1), 'None' (1)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("labels.txt", "set `data.format: csv`"),
+        ("labels", "set `data.format: csv`"),
+        ("labels.json", "with one object in each line, as .jsonl"),
+        ("labels.xlsx", "Save the table as CSV"),
+        ("labels.parquet", "Save the table as CSV"),
+        ("labels.zip", "This is an archive"),
+    ],
+)
+def test_another_file_of_labels_is_told_how_to_be_given(
+    tmp_path: Path, name: str, message: str
+):
+    path = _manifest(tmp_path, "path\tlabel\n", name)
+    with pytest.raises(DataError, match="Received: path=") as error:
+        list_images(DataConfig(path=str(path)), "")
+    assert message in str(error.value)
+
+
+def test_a_file_of_tabs_is_a_manifest(tmp_path: Path):
+    path = _manifest(tmp_path, "path\tlabel\na.png\tcat, small\n", "list.TSV")
+    (ref,) = list_images(DataConfig(path=str(path)), "").refs
+    assert ref.class_name == "cat, small"
+
+
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"', "\ufeffsep=;"])
+def test_the_line_of_a_spreadsheet_tells_the_delimiter(tmp_path: Path, first: str):
+    path = _manifest(tmp_path, f"{first}\npath;label\na.png;cat, small\n")
+    (ref,) = list_images(DataConfig(path=str(path)), "").refs
+    assert ref.class_name == "cat, small"

@@ -35,7 +35,19 @@ HEADER = "path,label\n"
 TWO = "a.png,cat\nb.png,dog\n"
 
 BAD_CSV = {
-    "empty": ("", "lacks the columns 'path', 'label'"),
+    "empty": ("", "is empty. Write a header, such as 'path,label'"),
+    "blank": ("\n \n", "is empty. Write a header"),
+    "only a delimiter": ("sep=;\n", "is empty. Write a header"),
+    "a delimiter that is not used": (
+        "sep=;\n" + HEADER + TWO,
+        "line 2 lacks the columns 'path', 'label'. Received: columns ['path,label'] "
+        "(delimiter ';')",
+    ),
+    "delimiters at the ends": (
+        HEADER + "a.png,cat,, \n",
+        "line 2: 4 cells, the header has 2. Remove the delimiter ',' at the end of the "
+        "lines. Received: 'a.png,cat,, '.",
+    ),
     "no lines": (HEADER, "names no images. Add lines"),
     "other columns": (
         "path,lable\na.png,cat\n",
@@ -122,7 +134,7 @@ BAD_CSV = {
     "Shift JIS": (HEADER.encode() + "a.png,猫\n".encode("shift_jis"), "not UTF-8 text"),
     "unknown split": (
         "path,label,split\na.png,cat,train\nb.png,cat,tset\n",
-        "line 3: `split` must be one of",
+        "line 3: `split` must be 'train'",
     ),
     "missing value": (
         HEADER + "a.png,NaN\n",
@@ -186,7 +198,7 @@ BAD_JSON = {
     "path is a list": ('{"path": ["a"], "label": "cat"}\n', "'path' must be a text"),
     "split is a number": (
         '{"path": "a.png", "label": "cat", "split": 0}\n',
-        "line 1: `split` must be one of",
+        "line 1: `split` must be 'train'",
     ),
     "Latin-1": ('{"path": "é"}\n'.encode("latin-1"), "line 1: not UTF-8 text"),
     "UTF-16": (FIRST.encode("utf-16"), "line 1: the file is UTF-16"),

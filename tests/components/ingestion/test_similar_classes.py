@@ -50,6 +50,10 @@ PAIRS = {
     ),
     "ligature": ("file", "ﬁle", r"= '\ufb01le' (2 images) differ only in forms of"),
     "Cyrillic": ("cat", "c\u0430t", r"= 'c\u0430t' (2 images) differ only in look-al"),
+    "Greek capital": ("Alpha", "\u0391lpha", "differ only in look-alike letters"),
+    "Greek": ("van", "\u03bd\u03b1n", "differ only in look-alike letters"),
+    "Cyrillic capitals": ("MOCKBA", "МОСКВА", "differ only in look-alike letters"),
+    "whole word and case": ("cop", "СОР", "differ only in"),
     "number": ("1", "1.0", "'1.0' (2 images) differ only in the form of a number"),
     "two at once": ("big cat", "Big  Cat", "differ only in white space, case"),
 }
@@ -75,6 +79,29 @@ def test_a_pair_is_told_merged_or_refused(
     with pytest.raises(DataError, match="must not look alike") as error:
         _list(tmp_path, labels, similar_class_names="fail")
     assert message in str(error.value)
+
+
+def test_words_of_other_scripts_stand_for_themselves(tmp_path: Path) -> None:
+    # Each has a letter that looks like no Latin one.
+    labels = {"αλφα": 2, "alpha": 2, "да": 2, "дa": 2, "гав": 2, "rab": 2, "ΩΣ": 2}
+    (warning,) = _list(tmp_path, labels).warnings
+    assert "'да' = " in warning and "look-alike letters" in warning
+
+
+def test_case_is_told_in_every_script(tmp_path: Path) -> None:
+    (warning,) = _list(tmp_path, {"ΤΟ": 3, "το": 2, "x": 3}).warnings
+    assert "differ only in case" in warning
+    (warning,) = _list(tmp_path, {"ΤΟ": 3, "το": 2, "TO": 4}).warnings
+    assert all(f"{name!r}" in warning for name in ("ΤΟ", "το", "TO"))
+
+
+def test_an_empty_class_may_look_alike(tmp_path: Path) -> None:
+    for name in ("cat/1.png", "\u0441at/2.png", "dog/3.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / "c\u0430t").mkdir()
+    (warning, *_) = list_images(DataConfig(path=str(tmp_path)), "").warnings
+    assert "(0 images)" in warning and warning.count("1 image)") == 2
 
 
 @pytest.mark.parametrize(

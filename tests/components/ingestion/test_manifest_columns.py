@@ -1,0 +1,137 @@
+"""A manifest without the needed columns is refused with those that may be meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.manifest_columns import one_hot_columns
+from graft.components.ingestion.manifests import Manifest, read_manifest
+from graft.contract.errors import DataError
+
+
+def _read(folder: Path, *lines: str, kind: str = "csv", **fields: str) -> Manifest:
+    path = folder / f"list.{kind}"
+    path.write_text("\n".join(lines) + "\n")
+    config = DataConfig(path=str(path), **fields)
+    return read_manifest(str(path), kind, config)
+
+
+def _refused(folder: Path, *lines: str, kind: str = "csv") -> str:
+    with pytest.raises(DataError) as refused:
+        _read(folder, *lines, kind=kind)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "hint"),
+    [
+        (
+            "filename,class",
+            "Perhaps --set data.path_column=filename --set data.label_column=class.",
+        ),
+        ("Image ID,Breed", "Add them, or name yours"),
+        ("id,Breed", "--set data.path_column=id --set data.label_column=Breed"),
+        ("path,dx", " Perhaps --set data.label_column=dx."),
+        ("path,labels", "Did you mean 'labels'?"),
+        ("Path,Label", "Did you mean 'Path'? Did you mean 'Label'?"),
+        ("path,age", "columns ['path', 'age']. Add them"),
+    ],
+)
+def test_usual_names_are_told(tmp_path: Path, header: str, hint: str) -> None:
+    message = _refused(tmp_path, header, "a.png,cat")
+    assert hint in message and "Received: columns" in message
+
+
+def test_usual_names_are_told_for_json(tmp_path: Path) -> None:
+    message = _refused(tmp_path, '{"file_name": "a.png", "label": 1}', kind="jsonl")
+    assert "Perhaps --set data.path_column=file_name." in message
+
+
+@pytest.mark.parametrize(
+    ("names", "rows", "expected"),
+    [
+        ("id a b", ["x 1 0", "y 0 1"], "a b"),
+        ("id a b n", ["x 1 0 3", "y 0 1 4"], "a b"),
+        ("id a b", ["x 1 0", "y 1 1"], ""),
+        ("id a b", ["x 1 0", "y 0 0"], ""),
+        ("id a b", ["x 1 0", "y 0 2"], ""),
+        ("id a", ["x 1", "y 1"], ""),
+        ("id a b", [], ""),
+    ],
+)
+def test_which_columns_are_one_class_each(
+    names: str, rows: list[str], expected: str
+) -> None:
+    found = one_hot_columns(names.split(), [row.split() for row in rows])
+    assert found == expected.split()
+
+
+def test_one_hot_columns_are_told(tmp_path: Path) -> None:
+    message = _refused(tmp_path, "path,cat,dog", "a.png,1,0", "b.png,0,1")
+    assert "The columns 'cat', 'dog' are one class each (one-hot): add a" in message
+    message = _refused(tmp_path, "path,cat,dog", "a.png,1,0", "b.png,1,1")
+    assert "one-hot" not in message
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("holdout", " Write 'test' for it."),
+        ("hold-out", " Write 'test' for it."),
+        ("Train_Images", " Write 'train' for it."),
+        ("validate", " Write 'val' for it."),
+        ("0", ""),
+        ("fold1", ""),
+    ],
+)
+def test_other_words_for_a_split_are_refused(
+    tmp_path: Path, value: str, hint: str
+) -> None:
+    message = _refused(tmp_path, "path,label,split", f"a.png,cat,{value}")
+    assert "line 2: `split` must be 'train', 'val' or 'test', or blank" in message
+    assert message.endswith(f"Received: {value!r}.{hint}")
+
+
+def test_a_number_as_split_is_refused(tmp_path: Path) -> None:
+    line = json.dumps({"path": "a.png", "label": "cat", "split": 1})
+    assert _refused(tmp_path, line, kind="jsonl").endswith("Received: 1.")
+
+
+@pytest.mark.parametrize(
+    ("values", "is_told"),
+    [
+        (["train", "test"], True),
+        (["Training", "PublicTest"], True),
+        (["train", ""], False),
+        (["train", "train"], False),
+        (["train", "cat"], False),
+        (["cat", "train", "test"], False),
+    ],
+)
+def test_a_column_that_seems_to_say_the_split_is_told(
+    tmp_path: Path, values: list[str], is_told: bool
+) -> None:
+    rows = [f"{i}.png,cat,{value}" for i, value in enumerate(values)]
+    warnings = _read(tmp_path, "path,label,Usage", *rows).warnings
+    assert bool(warnings) is is_told
+    if is_told:
+        assert "set `data.split_column: Usage`" in warnings[0]
+        read = _read(
+            tmp_path, "path,label,Usage", "a.png,cat,test", split_column="Usage"
+        )
+        assert read.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("name", "is_told"),
+    [("is_train", True), ("isTest", True), ("is_valid", True), ("is_new", False)],
+)
+def test_a_flag_of_a_split_is_told(tmp_path: Path, name: str, is_told: bool) -> None:
+    warnings = _read(tmp_path, f"path,label,{name}", "a.png,cat,1").warnings
+    assert [f"The column {name!r} may say the split" in w for w in warnings] == (
+        [True] if is_told else []
+    )
