@@ -18,6 +18,8 @@ from graft.trainer.decoding.from_bytes import decode_pixels, read_header
 _HASH_EDGE = 8
 _SMALL_EDGE = 32
 _SHARP_EDGE = 256
+# With a smaller contrast, colours of about the same grey level may be hidden in it.
+_FLAT_CONTRAST = 8.0
 # Decoding keeps at least one and a half times these pixels, that is `_SHARP_EDGE`.
 _DECODED_SIZE = (171, 171)
 _LEVELS = np.arange(256.0)
@@ -31,6 +33,10 @@ _MOST_IN_BUCKET = 200
 @dataclass(frozen=True)
 class ImageStatistics:
     """Statistics of one image.
+
+    They are those of its grey levels. If these hardly differ, all but the brightness
+    are those of the colour channel that differs most: red on green of the same grey
+    level is not blank.
 
     Attributes:
         small: float32 (32, 32), grey levels in [0, 255].
@@ -60,10 +66,14 @@ def measure_image(encoded: bytes) -> ImageStatistics:
     # A JPEG is decoded at a fraction of its size, which is much faster.
     pixels = decode_pixels(encoded, _DECODED_SIZE)
     size = pixels.shape[1], pixels.shape[0]
-    grey = Image.frombuffer("RGB", size, pixels, "raw", "RGB", 0, 1).convert("L")
-    if max(grey.size) > _SHARP_EDGE:
-        grey.thumbnail((_SHARP_EDGE, _SHARP_EDGE))
+    picture = Image.frombuffer("RGB", size, pixels, "raw", "RGB", 0, 1)
+    grey = _thumbnail(picture.convert("L"))
     brightness, contrast = _mean_and_deviation(grey)
+    if contrast < _FLAT_CONTRAST:
+        for channel in map(_thumbnail, picture.split()):
+            _, of_channel = _mean_and_deviation(channel)
+            if of_channel > contrast:
+                grey, contrast = channel, of_channel
     size = (_SMALL_EDGE, _SMALL_EDGE)
     small = np.asarray(grey.resize(size, Image.Resampling.BILINEAR), np.float32)
     size = (_HASH_EDGE + 1, _HASH_EDGE)
@@ -76,6 +86,13 @@ def measure_image(encoded: bytes) -> ImageStatistics:
         sharpness=_sharpness(np.asarray(grey)),
         edge=min(header.height, header.width),
     )
+
+
+def _thumbnail(levels: Image.Image) -> Image.Image:
+    """Return an image of one channel, its longer edge at 256 pixels at most."""
+    if max(levels.size) > _SHARP_EDGE:
+        levels.thumbnail((_SHARP_EDGE, _SHARP_EDGE))
+    return levels
 
 
 def near_copies(

@@ -81,8 +81,9 @@ def predict(
 ) -> None:
     """Classify images.
 
-    Of a folder, all images are classified, whatever their names; other files are
-    left aside and counted. A file given by its name is answered or refused.
+    Of a folder, each file is classified or refused, whatever its name. Files that
+    `graft run` leaves aside, such as .txt, are counted. A file given by its name is
+    always classified or refused.
 
     The exit status is 1 if a file could not be classified; the others still are.
     """

@@ -139,6 +139,15 @@ FOREIGN_FORMATS = tuple(
         (0, b"\0\0\0\x0cJXL ", _unsupported("JPEG XL")),
         (0, b"\0\0\0\x0cjP  ", _unsupported("JPEG 2000")),
         (0, b"\xff\x4f\xff\x51", _unsupported("JPEG 2000")),
+        # Before CUR, which begins in the same way but with a number above 0.
+        *(
+            (0, b"\0" + kind + b"\0\0\0\0\0", _unsupported("TGA"))
+            for kind in (b"\0\x02", b"\0\x03", b"\0\x0a", b"\0\x0b")
+        ),
+        *(
+            (0, b"\0\x01" + kind + b"\0\0", _unsupported("TGA"))
+            for kind in (b"\x01", b"\x09")
+        ),
         (0, b"\0\0\x01\0", _unsupported("ICO")),
         (0, b"\0\0\x02\0", _unsupported("CUR")),
         (0, b"icns", _unsupported("ICNS")),

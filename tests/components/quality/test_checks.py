@@ -102,6 +102,34 @@ def test_poor_images_are_told_apart() -> None:
     }
 
 
+RED, GREEN = (255, 0, 0), (0, 130, 0)  # of the same grey level
+
+
+def _halves(left: tuple[int, ...], right: tuple[int, ...], at: int) -> Image.Image:
+    picture = Image.new("RGB", (300, 200), right)
+    picture.paste(left, (0, 0, at, 200))
+    return picture
+
+
+@pytest.mark.parametrize("options", [{}, {"format": "JPEG", "quality": 92}])
+def test_colours_of_the_same_grey_level_are_no_blank_image(
+    options: dict[str, object],
+) -> None:
+    grey = _halves(RED, GREEN, 150).convert("L")
+    assert len(grey.getcolors()) == 1
+    picture = example(encode(_halves(RED, GREEN, 150), **options), "x")
+    assert not any(find_poor_images([picture], DEFAULTS).values())
+    blank = example(encode(Image.new("RGB", (300, 200), RED), **options), "blank")
+    assert find_poor_images([blank], DEFAULTS)["blank"]
+    # Two of them are copies only if they show the same.
+    same = example(encode(_halves(RED, GREEN, 150), **options), "y", "test")
+    other = example(encode(_halves(RED, GREEN, 60), **options), "z", "test")
+    pairs = find_pairs([picture, same, other], DEFAULTS)["leaks"]
+    assert [(f.example.filename, f.other.filename) for f in pairs if f.other] == [
+        ("x.png", "y.png")
+    ]
+
+
 def test_a_check_that_is_off_finds_nothing() -> None:
     blank = example(encode(Image.new("L", (50, 50))), "blank")
     off = DataQualityConfig(blank="off", dark="off", blurred="off")

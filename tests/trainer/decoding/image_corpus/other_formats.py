@@ -23,7 +23,21 @@ def cases() -> Iterator[Case]:
         ("ICNS", "ICNS is not supported"),
     ):
         yield Case(name, save(image, name), refusal=words)
+    for name, mode, options in (
+        ("TGA", "RGB", {}),
+        ("TGA with alpha", "RGBA", {}),
+        ("TGA, grey", "L", {}),
+        ("TGA with a palette", "P", {}),
+        ("TGA, packed", "RGB", {"compression": "tga_rle"}),
+        ("TGA, packed grey", "L", {"compression": "tga_rle"}),
+        ("TGA, packed palette", "P", {"compression": "tga_rle"}),
+    ):
+        encoded = save(image.convert(mode), "TGA", **options)
+        yield Case(
+            name, encoded, refusal="TGA is not supported; save it as JPEG or PNG"
+        )
     for name, start, words in (
+        ("CUR", b"\0\0\x02\0\x01\0\x20\x20\0\0", "CUR is not supported"),
         ("HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC is not supported"),
         ("HEIF", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIF is not supported"),
         ("MP4", b"\0\0\0\x18ftypisom\0\0\0\0", "a video"),
