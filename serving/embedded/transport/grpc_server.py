@@ -37,6 +37,7 @@ from graft.serving.embedded.options import Options
 from graft.serving.embedded.transport.arrivals import Arrivals
 from graft.serving.embedded.transport.connections import max_connections
 from graft.serving.embedded.transport.core import Core
+from graft.serving.embedded.transport.grpc_listening import listen
 from graft.serving.embedded.transport.messages import CHANNEL_ARGUMENTS, MessageReader
 
 logger = logging.getLogger(__name__)
@@ -361,7 +362,7 @@ def build_server(core: Core, options: Options, pool: ThreadPoolExecutor) -> Grpc
     if options.enable_grpc_healthcheck_service:
         handlers += _health_handlers(intake)
     server.add_generic_rpc_handlers(tuple(handlers))
-    _listen(server, options)
+    listen(server, options)
     return GrpcServer(server, arrivals)
 
 
@@ -376,27 +377,3 @@ def _health_handlers(intake: Intake) -> list[Any]:
             "grpc.health.v1.Health", {"Watch": intake.watch_handler(servicer, request)}
         ),
     ]
-
-
-def _listen(server: Any, options: Options) -> None:
-    addresses = []
-    if options.port:
-        addresses.append(f"{options.host}:{options.port}")
-    if options.grpc_socket_path:
-        addresses.append(f"unix:{options.grpc_socket_path}")
-    try:
-        for address in addresses:
-            if options.ssl is not None:
-                server.add_secure_port(address, _credentials(options.ssl))
-            else:
-                server.add_insecure_port(address)
-    except (RuntimeError, ValueError) as error:
-        raise invalid(f"gRPC can't listen on {addresses}: {error}") from error
-
-
-def _credentials(ssl: Any) -> Any:
-    return grpc.ssl_server_credentials(
-        [(ssl.server_key.encode(), ssl.server_cert.encode())],
-        root_certificates=ssl.custom_ca.encode() or None,
-        require_client_auth=ssl.client_verify,
-    )
