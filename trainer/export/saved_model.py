@@ -7,7 +7,8 @@ So a client sends the bytes of an image file and does no preprocessing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -28,6 +29,10 @@ WARMUP_FILE = "tf_serving_warmup_requests"
 
 WARMUP_BATCH_SIZES = (1, 4)
 """Images per warm-up request: a single image, and a batch."""
+
+CHUNK_IMAGES = 32
+"""Images that are decoded and classified together. Those of a larger request follow
+one another, so that many small files can't take the memory of the server."""
 
 _BATCH = [None]
 
@@ -90,7 +95,12 @@ class ServingModel(tf.Module):
             tf.errors.InvalidArgumentError: At execution, if some bytes are not an
                 image. The message names their positions in the batch.
         """
-        return self._classify_pixels(self._pixels_of(_check_images(encoded)))
+        (scores,) = self._in_chunks(
+            lambda images: (self._classify_pixels(self._pixels_of(images)),),
+            _check_images(encoded),
+            [tf.TensorSpec([None, len(self._class_names)], tf.float32)],
+        )
+        return scores
 
     @tf.function(
         input_signature=[
@@ -113,6 +123,35 @@ class ServingModel(tf.Module):
 
         A bad image gets an error, an empty label, and probabilities of zero.
         """
+        scores, is_good = self._in_chunks(
+            self._classify_each,
+            images,
+            [
+                tf.TensorSpec([None, len(self._class_names)], tf.float32),
+                tf.TensorSpec([None], tf.bool),
+            ],
+        )
+        outputs = self._add_labels(scores)
+        bad = tf.where(tf.logical_not(is_good))
+        reasons = tf.map_fn(
+            refusal_of,
+            tf.gather_nd(images, bad),
+            fn_output_signature=tf.TensorSpec([], tf.string),
+        )
+        return {
+            signature_names.PROBABILITIES_OUTPUT: tf.where(
+                is_good[:, tf.newaxis], scores, 0.0
+            ),
+            signature_names.LABEL_OUTPUT: tf.where(
+                is_good, outputs[signature_names.LABEL_OUTPUT], ""
+            ),
+            signature_names.ERROR_OUTPUT: tf.tensor_scatter_nd_update(
+                tf.fill(tf.shape(images), ""), bad, reasons
+            ),
+        }
+
+    def _classify_each(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return probabilities of encoded images, and which of them are images."""
         # Only a dataset can drop failed elements in a graph. The blank image in front
         # never fails, so the batch is never empty.
         decoded = (
@@ -133,25 +172,46 @@ class ServingModel(tf.Module):
         is_good = tf.scatter_nd(
             places, tf.ones_like(kept, tf.bool), tf.cast(shape[:1], tf.int64)
         )[1:]
-        outputs = self._add_labels(self._classify_pixels(all_pixels))
-        scores = outputs[signature_names.PROBABILITIES_OUTPUT]
-        bad = tf.where(tf.logical_not(is_good))
-        reasons = tf.map_fn(
-            refusal_of,
-            tf.gather_nd(images, bad),
-            fn_output_signature=tf.TensorSpec([], tf.string),
+        return self._classify_pixels(all_pixels), is_good
+
+    def _in_chunks(
+        self,
+        function: Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
+        images: tf.Tensor,
+        outputs: Sequence[tf.TensorSpec],
+    ) -> list[tf.Tensor]:
+        """Return a function's outputs for all images, from `CHUNK_IMAGES` at a time.
+
+        Args:
+            function: From encoded images, string (N,), to outputs of N rows.
+            images: Encoded images.
+            outputs: What `function` returns.
+        """
+        num_images = tf.size(images)
+        num_chunks = (num_images + CHUNK_IMAGES - 1) // CHUNK_IMAGES
+        collected = [
+            tf.TensorArray(
+                output.dtype, num_chunks, element_shape=output.shape, infer_shape=False
+            )
+            for output in outputs
+        ]
+
+        def step(index: tf.Tensor, arrays: list[tf.TensorArray]) -> Any:
+            start = index * CHUNK_IMAGES
+            results = function(images[start : start + CHUNK_IMAGES])
+            written = [
+                array.write(index, result)
+                for array, result in zip(arrays, results, strict=True)
+            ]
+            return index + 1, written
+
+        _, collected = tf.while_loop(
+            lambda index, _: index < num_chunks,
+            step,
+            (tf.constant(0), collected),
+            parallel_iterations=1,
         )
-        return {
-            signature_names.PROBABILITIES_OUTPUT: tf.where(
-                is_good[:, tf.newaxis], scores, 0.0
-            ),
-            signature_names.LABEL_OUTPUT: tf.where(
-                is_good, outputs[signature_names.LABEL_OUTPUT], ""
-            ),
-            signature_names.ERROR_OUTPUT: tf.tensor_scatter_nd_update(
-                tf.fill(tf.shape(images), ""), bad, reasons
-            ),
-        }
+        return [array.concat() for array in collected]
 
     @tf.function(
         input_signature=[

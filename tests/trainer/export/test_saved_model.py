@@ -35,6 +35,7 @@ from graft.contract import example_keys, signature_names
 from graft.trainer.backbones.backbone import build_backbone
 from graft.trainer.config import ModelConfig
 from graft.trainer.export.saved_model import (
+    CHUNK_IMAGES,
     WARMUP_BATCH_SIZES,
     WARMUP_FILE,
     ServingModel,
@@ -165,6 +166,44 @@ def test_one_image_at_a_time_agrees_with_a_batch(signatures, images, expected):
             signature_names.PROBABILITIES_OUTPUT
         ]
         np.testing.assert_allclose(found[0], row, atol=_TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "name", [signature_names.IMAGES_SIGNATURE, signature_names.EACH_SIGNATURE]
+)
+@pytest.mark.parametrize("count", [0, CHUNK_IMAGES, CHUNK_IMAGES + 1, 100])
+def test_a_request_of_several_chunks_agrees_with_the_trainer(
+    signatures, images, expected, name, count
+):
+    batch = [images[number % len(images)] for number in range(count)]
+    answer = signatures[name](images=tf.constant(batch, tf.string))
+    rows = [expected[number % len(images)] for number in range(count)]
+    np.testing.assert_allclose(
+        answer[signature_names.PROBABILITIES_OUTPUT],
+        np.reshape(rows, (count, len(_NAMES))),
+        atol=_TOLERANCE,
+    )
+    assert answer[signature_names.LABEL_OUTPUT].shape == [count]
+
+
+def _memory_mb(key: str) -> float:
+    status = Path("/proc/self/status").read_text()
+    (kilobytes,) = re.findall(rf"^{key}:\s+(\d+) kB", status, re.MULTILINE)
+    return int(kilobytes) / 1000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    "name", [signature_names.IMAGES_SIGNATURE, signature_names.EACH_SIGNATURE]
+)
+def test_many_tiny_images_take_little_memory(signatures, encode, name):
+    """All 1,200 at a time would take a gigabyte: each is resized to 64 pixels."""
+    dot = encode(Image.new("RGB", (1, 1)), "PNG")
+    signatures[name](images=tf.constant([dot] * 4))
+    before = _memory_mb("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # The peak starts anew: proc(5).
+    signatures[name](images=tf.constant([dot] * 1200))
+    assert _memory_mb("VmHWM") - before < 200
 
 
 def test_serving_default_and_classify_take_examples(signatures, images, expected):
