@@ -10,15 +10,17 @@ import itertools
 import random
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tfx.types import standard_artifacts
 from typer.testing import CliRunner
 
-from graft.components.evaluation.baseline import read_baseline
+from graft.components.evaluation.baseline import Production, read_baseline
 from graft.components.evaluation.baseline import read_production as read_judged
-from graft.components.evaluation.verdict import Verdict
+from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.publishing import audit, store
 from graft.components.publishing.damage import find_store_damage, repair
 from graft.components.publishing.drift import DRIFT_FILE, write_drift
@@ -27,9 +29,11 @@ from graft.components.publishing.production import read_production, served_versi
 from graft.components.publishing.run_view import view_store
 from graft.components.publishing.served_model import ServedModel
 from graft.components.publishing.versions import find_damage, list_versions
-from graft.contract.errors import UserError
+from graft.contract.errors import StoreChangedError, UserError
 from graft.pipeline.cli import app
+from graft.pipeline.commands.bless import publish_run
 from graft.pipeline.kubeflow.cluster.run_triggers import read_drift_report
+from graft.pipeline.local.run_history import Run
 from graft.serving import model_store
 from graft.serving.embedded.loading.model_config import find_versions, read_config_file
 from graft.storage import atomic
@@ -206,6 +210,69 @@ def roll_back_works(folder: Path, sound: Path, hurt: set[int]) -> None:
             assert status == 0, (hurt, sound_targets)
 
 
+def other_commands_work(sound: Path, damaged: Path, scratch: Path, name: str) -> None:
+    """Promote the canary, bless a run with and without force, and predict.
+
+    Args:
+        sound: The store before the damage.
+        damaged: The store.
+        scratch: Folder for copies of it.
+        name: The damaged file.
+    """
+    canary, newest = numbers(sound)[2], numbers(sound)[-1]
+
+    def copy(command: str) -> Path:
+        folder = scratch / command / "m"
+        shutil.copytree(damaged, folder)
+        return folder
+
+    folder = copy("promote")
+    promote = ("models", "--model-dir", folder, "--promote", canary, "--reason", "x")
+    if invoke(*promote) == 0:
+        served = served_version(str(folder))
+        assert served is not None
+        assert served.number == canary
+        assert find_damage(served) == []
+    else:
+        assert name.startswith(f"{canary}/")
+    judged = read_production(str(sound))
+    for reason in ("", "emergency"):
+        folder = copy(f"bless {reason}")
+        run_of_model = blessed_run(scratch / f"run {reason}", folder, judged)
+        try:
+            version, _ = publish_run(run_of_model, scratch, [], reason)
+        except StoreChangedError:
+            # Nothing tells whether production is still what the verdict saw.
+            assert not reason
+            assert name.startswith((str(newest), audit.AUDIT_NAME)), name
+        else:
+            assert read_production(str(folder)).version == version
+    photo = scratch / "photo.png"
+    Image.new("RGB", (8, 8)).save(photo)
+    # The models of this store are no models.
+    assert invoke("predict", photo, "--model-dir", damaged) == 1
+
+
+def blessed_run(folder: Path, store_folder: Path, judged: Production) -> Run:
+    """Return a run whose model was judged against `judged`, and blessed."""
+    model = folder / "trained" / "Format-Serving"
+    model.mkdir(parents=True)
+    (model / "saved_model.pb").write_text("graph of a run")
+    verdict = Verdict(True, (), {}, judged_against=judged.to_dict())
+    (folder / VERDICT_FILE).write_text(verdict.to_json())
+    push = {"destination": str(store_folder.parent), "model_name": "m"}
+    return Run(
+        1,
+        "id",
+        datetime.now(UTC),
+        1.0,
+        "complete",
+        {},
+        {"Evaluator.evaluation": str(folder), "Trainer.model": str(model.parent)},
+        config={"name": "p", "push": push},
+    )
+
+
 def push_again(folder: Path, scratch: Path) -> None:
     model = scratch / "more"
     model.mkdir(exist_ok=True)
@@ -242,6 +309,20 @@ def check_all(sound: Path, tmp_path: Path, cases: list[dict[str, str]]) -> None:
 
 def test_one_damaged_file_stops_nothing(sound: Path, tmp_path: Path) -> None:
     check_all(sound, tmp_path, singles(sound))
+
+
+def test_one_damaged_file_stops_no_other_command(sound: Path, tmp_path: Path) -> None:
+    for number, harms in enumerate(singles(sound)):
+        ((name, harm),) = harms.items()
+        scratch = tmp_path / str(number)
+        folder = scratch / "store" / "m"
+        shutil.copytree(sound, folder)
+        HARMS[harm](folder / name)
+        try:
+            other_commands_work(sound, folder, scratch, name)
+        except BaseException as error:
+            raise AssertionError(f"after {harms}: {error!r}") from error
+        shutil.rmtree(scratch)
 
 
 def test_two_damaged_files_stop_nothing(sound: Path, tmp_path: Path) -> None:
