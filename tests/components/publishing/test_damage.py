@@ -311,8 +311,14 @@ def test_one_damaged_file_stops_nothing(sound: Path, tmp_path: Path) -> None:
     check_all(sound, tmp_path, singles(sound))
 
 
-def test_one_damaged_file_stops_no_other_command(sound: Path, tmp_path: Path) -> None:
-    for number, harms in enumerate(singles(sound)):
+@pytest.mark.parametrize("count", [40, pytest.param(None, marks=pytest.mark.large)])
+def test_one_damaged_file_stops_no_other_command(
+    sound: Path, tmp_path: Path, count: int | None
+) -> None:
+    """With `large` every harm of every file; else a sample."""
+    cases = singles(sound)
+    chosen = random.Random(SEED).sample(cases, count or len(cases))
+    for number, harms in enumerate(chosen):
         ((name, harm),) = harms.items()
         scratch = tmp_path / str(number)
         folder = scratch / "store" / "m"
