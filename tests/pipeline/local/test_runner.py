@@ -76,7 +76,9 @@ cli.main()
 def output(run_graft, small, digit_folder, tmp_path_factory) -> Path:
     """The output of a first run, which has pushed its model."""
     folder = tmp_path_factory.mktemp("run") / "output"
-    done = run_graft("run", "--data", digit_folder, "--output", folder, *small)
+    done = run_graft(
+        *("run", "--data", digit_folder, "--output", folder, *small), timeout=600
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
