@@ -60,7 +60,12 @@ def held(path: str) -> Iterator[Lease]:
     """
     kind = _Object if conditional.is_honoured(parent_of(path)) else _Tickets
     lease = kind(path)
-    lease.acquire()
+    try:
+        lease.acquire()
+    except BaseException:
+        # A ticket that stays would keep the others waiting.
+        lease.release()
+        raise
     stop = threading.Event()
     thread = threading.Thread(target=_renew, args=(lease, stop), daemon=True)
     thread.start()

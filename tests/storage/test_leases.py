@@ -105,6 +105,9 @@ def test_after_a_long_wait_the_holder_is_named(
         leases.held(path),
     ):
         pass
+    # Only the dead holder's ticket is left.
+    if files.exists(f"{path}.tickets"):
+        assert len(files.list_folder(f"{path}.tickets")) == 1
 
 
 @pytest.mark.usefixtures("soon_dead")
