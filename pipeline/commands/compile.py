@@ -37,6 +37,15 @@ def compile_(  # noqa: PLR0917 - options of a command
     ] = None,
     data: DataOption = None,
     overrides: SetOption = None,
+    quota: Annotated[
+        Path | None,
+        typer.Option(
+            "--quota",
+            help="Manifests with the ResourceQuota of the runs' namespace, such as the "
+            "output of `kubectl kustomize`; without: that of kubernetes/base, one GPU. "
+            "A pipeline that asks for more GPUs at once is warned of.",
+        ),
+    ] = None,
     require_fingerprint: Annotated[
         bool,
         typer.Option(
@@ -46,7 +55,13 @@ def compile_(  # noqa: PLR0917 - options of a command
         ),
     ] = False,
 ) -> None:
-    """Compile the pipeline for Kubeflow Pipelines v2, or for Vertex AI."""
+    """Compile the pipeline for Kubeflow Pipelines v2, or for Vertex AI.
+
+    The images must be where the steps' pods find them: `data.path` in a mount of the
+    profile, or on gs://. A config with a path of this machine needs --data with the
+    path in the pods, such as --data /mnt/data/photos. A run can name another one
+    (graft submit --param data_path=...).
+    """
     from graft.contract.errors import UserError
 
     if target not in ("kubeflow", "vertex"):
@@ -57,16 +72,23 @@ def compile_(  # noqa: PLR0917 - options of a command
     loaded = load_config(config, data=data, overrides=overrides)
     cluster = load_profile(profile, image=image)
     path = output or Path("pipeline.json" if target == "vertex" else "pipeline.yaml")
-    from graft.pipeline.kubeflow.compilation import compiler
+    from graft.pipeline.kubeflow.compilation import compiler, gpu_quota
 
+    granted = gpu_quota.read_quota(quota) if quota else gpu_quota.SHIPPED_QUOTA
+    shortage = ""
     if target == "vertex":
         text = compiler.compile_for_vertex(loaded, cluster)
     else:
-        text = compiler.compile_pipeline(
+        compiled = compiler.compile_pipeline(
             loaded, cluster, require_fingerprint=require_fingerprint
-        ).to_yaml()
+        )
+        needed = gpu_quota.gpus_at_once(compiled.pipeline_spec)
+        shortage = gpu_quota.describe_shortage(needed, granted)
+        text = compiled.to_yaml()
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{str(path)!r} can't be written: {error.strerror}") from error
     typer.echo(f"{path}: {loaded.name}, profile {profile}, {len(text)} bytes")
+    if shortage:
+        typer.echo(shortage, err=True)

@@ -69,6 +69,16 @@ DriftReportOption = Annotated[
         "drift.json in the model's folder.",
     ),
 ]
+RetriesOption = Annotated[
+    int,
+    typer.Option(
+        "--retries",
+        min=0,
+        max=10,
+        help="cronjob: times that a failed run is retried. The job then follows the "
+        "run and holds its volumes, so these must allow ReadWriteMany.",
+    ),
+]
 ManifestOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="cronjob: the manifest's file.")
 ]
@@ -92,6 +102,7 @@ def create(  # noqa: PLR0917 - options of a command
     image: ImageOption = None,
     multi_user: MultiUserOption = False,
     drift_report: DriftReportOption = None,
+    retries: RetriesOption = 0,
     output: ManifestOption = None,
 ) -> None:
     """Create a schedule. It starts one run at a time and skips missed times."""
@@ -103,6 +114,10 @@ def create(  # noqa: PLR0917 - options of a command
         raise UserError(f"`--engine` must be kubeflow or cronjob. Received: {engine!r}")
     values = parse_parameters(parameters)
     if engine == "kubeflow":
+        if retries:
+            raise UserError(
+                "`--retries` needs `--engine cronjob`: nobody follows a recurring run."
+            )
         _create_recurring_run(
             RecurringRunSettings(
                 name,
@@ -124,6 +139,7 @@ def create(  # noqa: PLR0917 - options of a command
         is_multi_user=multi_user,
         parameters=values,
         drift_report=drift_report,
+        retries=retries,
         # The default is a port-forward, which a pod can't reach.
         **({} if host == DEFAULT_HOST else {"host": host}),
     )

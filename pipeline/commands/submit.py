@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,9 +22,9 @@ from graft.pipeline.commands.cluster_options import (
 
 if TYPE_CHECKING:
     from graft.pipeline.kubeflow.cluster.api import Api
+    from graft.pipeline.kubeflow.cluster.following import RunState
     from graft.pipeline.kubeflow.cluster.run_triggers import DriftReport
-    from graft.pipeline.kubeflow.cluster.submission import PipelineVersion, RunState
-
+    from graft.pipeline.kubeflow.cluster.submission import PipelineVersion
 
 PipelineArgument = Annotated[Path, typer.Argument(help="What `graft compile` wrote.")]
 ExperimentOption = Annotated[
@@ -36,12 +36,22 @@ PipelineRootOption = Annotated[
 FollowOption = Annotated[
     bool, typer.Option("--follow/--no-follow", help="Wait until the run ends.")
 ]
+RetriesOption = Annotated[
+    int,
+    typer.Option(
+        "--retries",
+        min=0,
+        max=10,
+        help="Times that a failed run is retried while this command follows it. The "
+        "steps that had ended keep their outputs.",
+    ),
+]
 IfChangedOption = Annotated[
     bool,
     typer.Option(
         "--if-changed",
         help="Submit only if data, code or config changed since the last "
-        "successful run.",
+        "successful run. A run that is under way is followed instead.",
     ),
 ]
 DriftReportOption = Annotated[
@@ -69,6 +79,7 @@ def submit(  # noqa: PLR0917 - options of a command
     service_account: ServiceAccountOption = None,
     pipeline_root: PipelineRootOption = None,
     follow: FollowOption = True,
+    retries: RetriesOption = 0,
     if_changed: IfChangedOption = False,
     drift_report: DriftReportOption = None,
     force: ForceOption = False,
@@ -76,42 +87,62 @@ def submit(  # noqa: PLR0917 - options of a command
     """Upload a compiled pipeline if it is new, run it, and follow the run.
 
     The exit status is 0 if the run succeeded, or if --if-changed found no reason to
-    submit; otherwise 1. If the pipeline requires a fingerprint of its data, this
-    computes it from the data path of the run.
+    submit; 5 if the run failed on the cluster; otherwise 1. If the pipeline requires a
+    fingerprint of its data, this computes it from the data path of the run.
     """
-    from graft.pipeline.kubeflow.cluster import submission
+    from graft.contract.errors import UserError
+    from graft.pipeline.kubeflow.cluster import following, server_version, submission
+    from graft.pipeline.kubeflow.cluster.run_triggers import OverlapError
     from graft.pipeline.kubeflow.compilation.pipeline_file import (
         check_parameters,
         read_pipeline_file,
         service_account_of,
     )
+    from graft.pipeline.kubeflow.compilation.pipeline_spec import tasks_of
 
+    if retries and not follow:
+        raise UserError("`--retries` needs `--follow`: only a follower sees a failure.")
     spec, kubernetes_configs = read_pipeline_file(pipeline)
     values = parse_parameters(parameters)
     values |= _computed_fingerprint(spec, values, is_optional=not if_changed)
     check_parameters(spec, values)
     api = connect(host, namespace, token_file, cookie_file)
+    server = api.server_version()
+    server_version.check_file(server, pipeline)
+    typer.echo(server_version.describe(server))
     version = submission.upload(api, pipeline)
     typer.echo(
         f"{spec['pipelineInfo']['name']}, version {version.version_name} "
         f"({'new' if version.is_new else 'known'})"
     )
-    if if_changed and not force:
-        reports = _read_drift_reports(spec, values, drift_report)
-        if not _has_reason_to_run(api, version, values, reports):
-            return
-    run_id = submission.start_run(
-        api,
-        pipeline,
-        version,
-        values,
-        experiment=experiment,
-        service_account=service_account or service_account_of(kubernetes_configs),
-        pipeline_root=pipeline_root,
-    )
-    typer.echo(f"Run {run_id}: {host.rstrip('/')}/#/runs/details/{run_id}")
-    if follow and _follow(api, run_id).state != "SUCCEEDED":
-        raise typer.Exit(1)
+
+    def start() -> str:
+        run_id = submission.start_run(
+            api,
+            pipeline,
+            version,
+            values,
+            experiment=experiment,
+            service_account=service_account or service_account_of(kubernetes_configs),
+            pipeline_root=pipeline_root,
+        )
+        typer.echo(f"Run {run_id}: {host.rstrip('/')}/#/runs/details/{run_id}")
+        return run_id
+
+    try:
+        if if_changed and not force:
+            reports = _read_drift_reports(spec, values, drift_report)
+            if not _has_reason_to_run(api, version, values, reports):
+                return
+        run_id = start()
+    except OverlapError as error:
+        typer.echo(f"Nothing submitted: {error}")
+        run_id = error.run_id
+    if follow:
+        steps = [task.name for task in tasks_of(spec)]
+        last = _follow_with_retries(api, run_id, start, steps=steps, retries=retries)
+        if last.state != "SUCCEEDED":
+            raise typer.Exit(following.EXIT_RUN_FAILED)
 
 
 def _computed_fingerprint(
@@ -155,15 +186,15 @@ def _has_reason_to_run(
     values: Mapping[str, Any],
     reports: list[DriftReport],
 ) -> bool:
-    """Decide whether --if-changed submits a run, and print why."""
+    """Decide whether --if-changed submits a run, and print why.
+
+    Raises:
+        OverlapError: A run of the pipeline has not ended.
+    """
     from graft.pipeline.kubeflow.cluster import run_triggers, submission
 
     runs = submission.list_runs(api, limit=100)
-    try:
-        reason = run_triggers.reason_to_run(runs, version, values, drift=reports)
-    except run_triggers.OverlapError as error:
-        typer.echo(f"Nothing submitted: {error}")
-        return False
+    reason = run_triggers.reason_to_run(runs, version, values, drift=reports)
     if reason is not None:
         typer.echo(f"Submitting: {reason}.")
         return True
@@ -173,13 +204,58 @@ def _has_reason_to_run(
     return False
 
 
-def _follow(api: Api, run_id: str) -> RunState:
+def _follow_with_retries(
+    api: Api,
+    run_id: str,
+    start: Callable[[], str],
+    *,
+    steps: Collection[str],
+    retries: int,
+) -> RunState:
+    """Follow a run. After a failure retry it, or start another one if that can't be.
+
+    Args:
+        api: The cluster.
+        run_id: The run.
+        start: Starts another run with the same parameters, and returns its id.
+        steps: Names of the pipeline's steps.
+        retries: Most retries.
+
+    Returns:
+        The final state of the last run.
+    """
+    from graft.pipeline.kubeflow.cluster import following
+    from graft.pipeline.kubeflow.cluster.api import ApiError
+
+    last = _follow(api, run_id, steps=steps, retried=None)
+    for number in range(1, retries + 1):
+        if last.state != "FAILED":
+            break
+        retried: RunState | None = last
+        try:
+            following.retry_run(api, run_id)
+            typer.echo(f"Retry {number} of {retries}: the failed steps run again.")
+        except ApiError as error:
+            typer.echo(
+                f"Retry {number} of {retries}: the run can't be retried ({error}). "
+                "Another one starts; finished steps come from the cache."
+            )
+            run_id, retried = start(), None
+        last = _follow(api, run_id, steps=steps, retried=retried)
+    if last.state != "SUCCEEDED":
+        typer.echo('docs/kubeflow.md, "When a run fails", lists what to check.')
+    return last
+
+
+def _follow(
+    api: Api, run_id: str, *, steps: Collection[str], retried: RunState | None
+) -> RunState:
     """Show a live table of the steps until the run ends."""
     from rich.console import Console
     from rich.live import Live
     from rich.table import Table
 
-    from graft.pipeline.kubeflow.cluster import submission
+    from graft.pipeline.kubeflow.cluster import following
 
     def table_of(run: RunState) -> Table:
         table = Table("step", "state", title=f"{run.name}: {run.state or 'PENDING'}")
@@ -189,11 +265,13 @@ def _follow(api: Api, run_id: str) -> RunState:
 
     console = Console()
     with Live(console=console, auto_refresh=False) as live:
-        last = submission.follow(
-            api, run_id, lambda run: live.update(table_of(run), refresh=True)
+        last = following.follow(
+            api,
+            run_id,
+            lambda run: live.update(table_of(run), refresh=True),
+            steps=steps,
+            retried=retried,
         )
     if last.error:
         console.print(last.error, markup=False)
-    if last.state != "SUCCEEDED":
-        console.print('docs/kubeflow.md, "When a run fails", lists what to check.')
     return last

@@ -92,6 +92,9 @@ QUERIES = {
     *("name", "pipelineid", "display_name"),
 }
 NOW = "2026-11-22T03:00:00Z"
+NODES = ("sample-x7k2p", "root", "root-driver", "root(0)", "Trainer-driver", "Trainer")
+NODES += ("Trainer(0)", "executor", "executor(0)", "executor(1)", "Trainer-driver(0)")
+"""What 2.17.0 lists for a run of one step: nodes of retries, drivers, the workflow."""
 
 
 class Stub:
@@ -104,6 +107,9 @@ class Stub:
         self.faults = []
         self.token = None
         self.run_states = ["PENDING", "RUNNING", "SUCCEEDED"]
+        self.version = "2.17.0"
+        self.can_retry = True
+        self.retried = []
 
     def check(self, model, body):
         attributes = {
@@ -171,6 +177,8 @@ class Handler(BaseHTTPRequestHandler):
         path = path.removeprefix("/apis/v2beta1")
         if strangers := set(query) - QUERIES:
             raise ValueError(f"unknown query parameters {strangers}")
+        if path == "/healthz":
+            return 200, {"tag_name": stub.version, "multi_user": False}
         if path == "/pipelines/upload_version" and method == "POST":
             assert set(query) <= {"name", "pipelineid", "display_name"}, query
             text = self._multipart(raw)
@@ -221,6 +229,11 @@ class Handler(BaseHTTPRequestHandler):
                     if run["display_name"] == condition["string_value"]
                 ]
             return 200, {"runs": found}
+        if match := re.fullmatch("/runs/([^/:]+):retry", path):
+            if not stub.can_retry:
+                return 400, {"error": "Workflow manifest cannot be empty"}
+            stub.retried.append(match[1])
+            return 200, {}
         if match := re.fullmatch("/runs/([^/:]+)", path):
             (run,) = [run for run in stub.runs if run["run_id"] == match[1]]
             state = stub.run_states[0]
@@ -228,12 +241,14 @@ class Handler(BaseHTTPRequestHandler):
                 stub.run_states.pop(0)
             details = [
                 {"display_name": name, "state": state, "task_id": name}
-                for name in ("root", "Trainer", "Trainer-driver")
+                for name in NODES
             ]
             error = {"message": "OOMKilled"} if state == "FAILED" else None
+            has_ended = state not in ("PENDING", "RUNNING")
             return 200, {
                 **run,
                 "state": state,
+                "finished_at": NOW if has_ended else None,
                 "run_details": {"task_details": details},
                 "error": error,
             }
@@ -314,8 +329,10 @@ def pipeline_file(tmp_path):
                     "data_path": {"parameterType": "STRING", "defaultValue": "/mnt/d"},
                 }
             },
-            "dag": {"tasks": {}},
+            "dag": {"tasks": {"Trainer": {"componentRef": {"name": "trainer"}}}},
         },
+        "components": {"trainer": {"executorLabel": "trainer"}},
+        "deploymentSpec": {"executors": {"trainer": {"container": {"image": "i:1"}}}},
     }
     path.write_text(yaml.safe_dump(spec))
     return path

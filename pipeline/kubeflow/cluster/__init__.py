@@ -1,9 +1,11 @@
 """Use Kubeflow's API: submit runs, follow them, schedule them.
 
-api.py           calls to the API
-submission.py    upload a pipeline, start a run, follow it
-run_triggers.py  decide whether a run is needed
-schedules.py     recurring runs
-cron.py          cron expressions and time zones
-cronjob.py       manifests of a CronJob that submits runs
+api.py             calls to the API
+server_version.py  what the server's version allows
+submission.py      upload a pipeline, start a run
+following.py       follow a run, retry its failed steps
+run_triggers.py    decide whether a run is needed
+schedules.py       recurring runs
+cron.py            cron expressions and time zones
+cronjob.py         manifests of a CronJob that submits runs
 """

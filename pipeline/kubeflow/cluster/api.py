@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -88,6 +89,7 @@ class Api:
         self.runs = server.RunServiceApi(client)
         self.recurring_runs = server.RecurringRunServiceApi(client)
         self.experiments = server.ExperimentServiceApi(client)
+        self._health = server.HealthzServiceApi(client)
         self.models = server
 
     def call(
@@ -139,6 +141,18 @@ class Api:
             pause *= 2
             attempt += 1
 
+    def server_version(self) -> str:
+        """Return the server's version, such as "2.17.0"; empty if it tells none.
+
+        Raises:
+            ApiError: Kubeflow refused the call, or did not answer any attempt.
+        """
+        self.call(self._health.healthz_service_get_healthz)
+        # The generated model lacks the field `tag_name`.
+        answer = json.loads(self._client.last_response.data)
+        version = str(answer.get("tag_name") or "")
+        return "" if version == "unknown" else version
+
     def _refusal(self, error: Any) -> ApiError:
         host, status = self.connection.host, int(error.status or 0)
         message = _message_of(error)
@@ -182,8 +196,6 @@ def _projected_token() -> str:
 
 
 def _message_of(error: Any) -> str:
-    import json
-
     try:
         body = json.loads(error.body)
         return str(body.get("error") or body.get("message") or error.reason)

@@ -16,6 +16,7 @@ import yaml
 
 from graft.pipeline.kubeflow.cluster.api import AUDIENCE, IN_CLUSTER_HOST, TOKEN_PATH
 from graft.pipeline.kubeflow.cluster.cron import check_timezone, five_fields
+from graft.pipeline.kubeflow.cluster.following import EXIT_RUN_FAILED
 from graft.pipeline.kubeflow.compilation.profile import Profile
 from graft.pipeline.kubeflow.compilation.refusals import (
     CompileError,
@@ -27,6 +28,10 @@ SERVICE_ACCOUNT = "graft-submitter"
 PRIORITY_CLASS = "graft-batch"
 """Priority class in kubernetes/base."""
 PIPELINE_FOLDER = "/etc/graft"
+SUBMIT_SECONDS = 3600
+"""Longest time to compute the data's fingerprint and to submit a run."""
+DEFAULT_RUN_SECONDS = 24 * 3600
+"""Longest time that a job follows a run whose profile sets no limit."""
 MAX_CONFIG_MAP_BYTES = 2**20 - 4096
 """Kubernetes limits a ConfigMap to 1 MiB, with its keys and metadata."""
 
@@ -45,6 +50,7 @@ class CronJobSettings:
         parameters: Values for the pipeline's parameters.
         drift_report: Another file that reports drift, on one of the profile's mounts.
             `drift.json` in the model's folder is always read (`run_triggers.py`).
+        retries: Times that a failed run is retried; 0: the job does not follow it.
     """
 
     name: str
@@ -55,6 +61,7 @@ class CronJobSettings:
     host: str = IN_CLUSTER_HOST
     parameters: Mapping[str, Any] = field(default_factory=dict)
     drift_report: str | None = None
+    retries: int = 0
 
 
 def cronjob(
@@ -89,7 +96,7 @@ def cronjob(
             "jobTemplate": {
                 "spec": {
                     "backoffLimit": 2,
-                    "activeDeadlineSeconds": 3600,
+                    **_limits(settings, profile),
                     "template": {
                         "metadata": {"labels": labels},
                         "spec": _pod(settings, profile, config_map),
@@ -177,6 +184,22 @@ def _metadata(settings: CronJobSettings, name: str) -> dict[str, Any]:
     return {**metadata, "labels": _labels(settings)}
 
 
+def _limits(settings: CronJobSettings, profile: Profile) -> dict[str, Any]:
+    """Return the time limit of the job, and what its own retries are for.
+
+    A job that follows the run lives as long as the run and its retries. The job is not
+    repeated for a run that failed in spite of them.
+    """
+    if not settings.retries:
+        return {"activeDeadlineSeconds": SUBMIT_SECONDS}
+    longest = profile.run_timeout_seconds or DEFAULT_RUN_SECONDS
+    failed = {"containerName": "submit", "operator": "In", "values": [EXIT_RUN_FAILED]}
+    return {
+        "activeDeadlineSeconds": SUBMIT_SECONDS + (settings.retries + 1) * longest,
+        "podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": failed}]},
+    }
+
+
 def _arguments(settings: CronJobSettings, profile: Profile) -> list[str]:
     """Return the arguments of `graft` in the job."""
     arguments = [
@@ -185,7 +208,7 @@ def _arguments(settings: CronJobSettings, profile: Profile) -> list[str]:
         f"--host={settings.host}",
         "--if-changed",
         *_drift_report(settings, profile),
-        "--no-follow",
+        f"--retries={settings.retries}" if settings.retries else "--no-follow",
     ]
     if settings.is_multi_user:
         arguments.append(f"--namespace={settings.namespace}")

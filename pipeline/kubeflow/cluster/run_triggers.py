@@ -11,7 +11,8 @@ from typing import Any
 from graft.components.publishing.drift import DRIFT_FILE
 from graft.components.publishing.production import served_version
 from graft.contract.errors import UserError
-from graft.pipeline.kubeflow.cluster.submission import UNFINISHED, PipelineVersion
+from graft.pipeline.kubeflow.cluster.following import UNFINISHED
+from graft.pipeline.kubeflow.cluster.submission import PipelineVersion
 from graft.pipeline.kubeflow.compilation.pipeline_spec import tasks_of
 from graft.pipeline.kubeflow.compilation.runtime_parameters import FINGERPRINT_PARAMETER
 from graft.storage.paths import is_remote
@@ -21,7 +22,15 @@ DRIFT_KEYS = ("has_drifted", "is_drifted", "drifted", "drift")
 
 
 class OverlapError(UserError):
-    """A run of the same pipeline has not ended."""
+    """A run of the same pipeline has not ended.
+
+    Attributes:
+        run_id: Id of that run.
+    """
+
+    def __init__(self, message: str, run_id: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,9 @@ def reason_to_run(
     ]
     for run in runs_of_pipeline:
         if str(run.state or "PENDING") in UNFINISHED:
-            raise OverlapError(f"The run {run.display_name!r} is under way.")
+            raise OverlapError(
+                f"The run {run.display_name!r} is under way.", str(run.run_id)
+            )
     newest = runs_of_pipeline[0] if runs_of_pipeline else None
     if newest is None:
         return "there is no run yet"

@@ -3,7 +3,8 @@
 A recurring run that names a version always runs this version. One that names only the
 pipeline runs the newest version each time. It starts one run at a time
 (`max_concurrency` 1), skips times at which it was paused or the cluster was down
-(`no_catchup`), and goes on after a failed run.
+(`no_catchup`), and goes on after a failed run. Servers before 2.17 can't do this
+safely.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from graft.contract.errors import UserError
 from graft.pipeline.kubeflow.cluster.api import Api
 from graft.pipeline.kubeflow.cluster.cron import in_utc, six_fields
+from graft.pipeline.kubeflow.cluster.server_version import check_follows_newest
 from graft.pipeline.kubeflow.cluster.submission import (
     DEFAULT_EXPERIMENT,
     experiment_id,
@@ -70,9 +72,11 @@ def create_schedule(
     Raises:
         CronError: The expression or the time zone is invalid.
         ScheduleError: There is no such pipeline, or a schedule of this name exists.
+        ServerVersionError: The cluster can't follow the newest version safely.
         PipelineFileError: A parameter is unknown, missing, or has the wrong type.
     """
     expression = in_utc(six_fields(settings.cron), settings.timezone)
+    check_follows_newest(api)
     pipeline_id, documents = _newest_version(api, settings.pipeline)
     # With Kubernetes settings the API returns both documents in one.
     spec = documents.get("pipeline_spec", documents)
@@ -133,6 +137,14 @@ def _newest_version(api: Api, pipeline: str) -> tuple[str, Any]:
     if not versions:
         raise ScheduleError(
             f"The pipeline {pipeline!r} has no version. `graft submit` uploads one."
+        )
+    newest = [item for item in versions if item.created_at == versions[0].created_at]
+    if len(newest) > 1:
+        # Kubeflow stores whole seconds, and takes any version of the newest second.
+        names = sorted(str(item.display_name) for item in newest)
+        raise ScheduleError(
+            f"Versions {names} of {pipeline!r} were uploaded in the same second, so "
+            "that none is the newest. Delete all but the one that is to run."
         )
     return pipeline_id, versions[0].pipeline_spec or {}
 

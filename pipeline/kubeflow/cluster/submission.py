@@ -1,4 +1,4 @@
-"""Submit a compiled pipeline: upload it if it is new, run it, follow the run."""
+"""Submit a compiled pipeline: upload it if it is new, and run it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,6 @@ from graft.pipeline.kubeflow.compilation.pipeline_file import (
 )
 from graft.storage import hashing
 
-ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
-UNFINISHED = ("PENDING", "RUNNING", "CANCELING", "PAUSED")
 DEFAULT_EXPERIMENT = "graft"
 
 
@@ -38,30 +36,6 @@ class PipelineVersion:
     version_id: str
     version_name: str
     is_new: bool
-
-
-@dataclass(frozen=True)
-class RunState:
-    """State of a run on the cluster.
-
-    Attributes:
-        run_id: Id of the run.
-        name: Its display name.
-        state: State in KFP; empty until it has one.
-        tasks: Name of each step to its state.
-        error: Message of the API about a failure; may be empty.
-    """
-
-    run_id: str
-    name: str
-    state: str
-    tasks: dict[str, str]
-    error: str
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the run has ended."""
-        return self.state in ENDED
 
 
 def upload(api: Api, path: Path) -> PipelineVersion:
@@ -243,60 +217,6 @@ def _run_named(api: Api, name: str) -> str | None:
         namespace=api.connection.namespace or None,
     )
     return str(found.runs[0].run_id) if found.runs else None
-
-
-def get_run(api: Api, run_id: str) -> RunState:
-    """Return the state of a run and of its steps."""
-    run = api.call(api.runs.run_service_get_run, run_id)
-    details = (run.run_details.task_details or []) if run.run_details else []
-    tasks = {
-        item.display_name: str(item.state or "")
-        for item in details
-        if item.display_name and not _is_internal(item.display_name)
-    }
-    return RunState(
-        run_id=str(run.run_id),
-        name=str(run.display_name),
-        state=str(run.state or ""),
-        tasks=tasks,
-        error=str(run.error.message) if run.error and run.error.message else "",
-    )
-
-
-def _is_internal(name: str) -> bool:
-    return name in ("root", "executor") or name.endswith(("-driver", "-dag-driver"))
-
-
-def follow(
-    api: Api,
-    run_id: str,
-    on_change: Callable[[RunState], None],
-    *,
-    poll_seconds: float = 10.0,
-) -> RunState:
-    """Wait until a run ends.
-
-    Args:
-        api: The cluster.
-        run_id: The run.
-        on_change: Called after each change of a state.
-        poll_seconds: Time between two requests.
-
-    Returns:
-        The final state of the run.
-
-    Raises:
-        ApiError: The cluster no longer answers; the run goes on.
-    """
-    last: RunState | None = None
-    while True:
-        state = get_run(api, run_id)
-        if state != last:
-            on_change(state)
-            last = state
-        if state.has_ended:
-            return state
-        time.sleep(poll_seconds)
 
 
 def list_runs(api: Api, *, experiment: str | None = None, limit: int = 20) -> list[Any]:

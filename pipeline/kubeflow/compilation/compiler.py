@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from graft.pipeline.config import PipelineConfig
@@ -97,7 +98,8 @@ def check_paths(config: PipelineConfig, profile: Profile) -> None:
         if not any(_lies_in(path, folder) for folder in folders):
             raise refusals.CompileError(
                 f"`{key}` must lie in one of the profile's mounts {folders}, or on "
-                f"gs://, for the containers to find it. Received: {path!r}"
+                f"gs://, for the containers to find it.{_hint(key, folders)} Received: "
+                f"{path!r}"
             )
 
 
@@ -217,6 +219,13 @@ def _gigabytes(quantity: str) -> float:
         if quantity.endswith(unit):
             return round(float(quantity.removesuffix(unit)) * factor / 1e9, 3)
     return float(quantity) / 1e9
+
+
+def _hint(key: str, folders: Sequence[str]) -> str:
+    """Return how to name another folder for the images; empty for other keys."""
+    if key != "data.path" or not folders:
+        return ""
+    return f" Use `--data`, such as `--data {folders[0]}/photos`."
 
 
 def _lies_in(path: str, folder: str) -> bool:

@@ -108,7 +108,10 @@ def _resources(profile: Profile, name: str) -> dict[str, Any]:
     """Return the `ResourceSpec` of a step."""
     settings = profile.settings_of(name)
     gpu = profile.gpu_pool if profile.is_gpu_step(name) else None
-    resources = settings.resources or (gpu.resources if gpu else profile.resources)
+    if gpu is not None:
+        resources = settings.gpu_resources or gpu.resources
+    else:
+        resources = settings.resources or profile.resources
     spec: dict[str, Any] = {
         "resourceCpuRequest": resources.cpu,
         "resourceCpuLimit": resources.cpu_limit or resources.cpu,

@@ -10,6 +10,7 @@ import yaml
 
 from graft.contract.errors import UserError
 from graft.pipeline import strict_yaml
+from graft.pipeline.kubeflow.compilation.pipeline_spec import producers_of, tasks_of
 from graft.pipeline.kubeflow.container.executor_input import (
     describe_unmounted,
     unmounted_uris,
@@ -41,11 +42,79 @@ def read_pipeline_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the `PipelineSpec` and the Kubernetes settings by executor.
 
     Raises:
-        PipelineFileError: Kubeflow would refuse the file.
+        PipelineFileError: Kubeflow would refuse the file, at the upload or when a run
+            is created.
+    """
+    spec, platform = _read_documents(path)
+    if spec.get("schemaVersion") != "2.1.0":
+        raise PipelineFileError(
+            f"`schemaVersion` must be 2.1.0. Received: {spec.get('schemaVersion')!r}"
+        )
+    try:
+        check_documents(spec, platform)
+    except ValueError as error:
+        raise PipelineFileError(
+            f"Kubeflow would refuse {str(path)!r}: {error}"
+        ) from error
+    return spec, kubernetes_configs(platform)
+
+
+def read_run_settings(path: Path) -> dict[str, Any]:
+    """Return the Kubernetes settings of a run as a whole; may be empty.
+
+    Raises:
+        PipelineFileError: The file can't be read.
+    """
+    _, platform = _read_documents(path)
+    kubernetes = platform.get("platforms", {}).get("kubernetes", {})
+    settings: dict[str, Any] = kubernetes.get("pipelineConfig", {})
+    return settings
+
+
+def check_documents(spec: Mapping[str, Any], platform: Mapping[str, Any]) -> None:
+    """Check both documents as strictly as the API server, when a run is created.
+
+    Args:
+        spec: The `PipelineSpec`.
+        platform: The `PlatformSpec`; may be empty.
+
+    Raises:
+        ValueError: A key that a proto does not have, no root, Kubernetes settings of
+            no executor, or an input from a task that does not exist.
     """
     from google.protobuf import json_format
+    from kfp.kubernetes import kubernetes_executor_config_pb2
     from kfp.pipeline_spec import pipeline_spec_pb2
 
+    configs = kubernetes_configs(platform)
+    deployment = spec.get("deploymentSpec", {})
+    parsed = (
+        (spec, pipeline_spec_pb2.PipelineSpec()),
+        (deployment, pipeline_spec_pb2.PipelineDeploymentConfig()),
+        (platform, pipeline_spec_pb2.PlatformSpec()),
+        *(
+            (config, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
+            for config in configs.values()
+        ),
+    )
+    for message, proto in parsed:
+        try:
+            json_format.ParseDict(message, proto)
+        except json_format.ParseError as error:
+            raise ValueError(str(error)) from error
+    unknown = sorted(set(configs) - set(deployment.get("executors", {})))
+    if unknown:
+        raise ValueError(f"Kubernetes settings of unknown executors {unknown}")
+    if "root" not in spec:
+        raise ValueError("it has no `root`")
+    for task in tasks_of(spec):
+        strangers = sorted(producers_of(task.spec) - set(task.dag))
+        if strangers:
+            raise ValueError(f"unknown producer task {strangers} of {task.name!r}")
+
+
+def _read_documents(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the two documents of a compiled file, unchecked."""
     try:
         text = path.read_text(encoding="utf-8")
         documents = strict_yaml.parse_generated(text)
@@ -61,19 +130,8 @@ def read_pipeline_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise PipelineFileError(
             f"{str(path)!r} contains no pipeline. `graft compile` writes one."
         )
-    spec = documents[0]
-    try:
-        json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
-    except json_format.ParseError as error:
-        raise PipelineFileError(
-            f"{str(path)!r} is not a PipelineSpec: {error}"
-        ) from error
-    if spec.get("schemaVersion") != "2.1.0":
-        raise PipelineFileError(
-            f"`schemaVersion` must be 2.1.0. Received: {spec.get('schemaVersion')!r}"
-        )
     platform = documents[1] if len(documents) > 1 else {}
-    return spec, kubernetes_configs(platform)
+    return documents[0], platform
 
 
 def kubernetes_configs(platform: Mapping[str, Any]) -> dict[str, Any]:

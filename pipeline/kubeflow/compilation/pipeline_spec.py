@@ -50,6 +50,19 @@ def tasks_of(spec: Mapping[str, Any]) -> Iterator[Task]:
                 yield Task(name, task, tasks)
 
 
+def producers_of(task: Mapping[str, Any]) -> set[str]:
+    """Return the tasks of which a task takes artifacts or values, or waits for."""
+    needs = set(task.get("dependentTasks", ()))
+    inputs = task.get("inputs", {})
+    for source in inputs.get("artifacts", {}).values():
+        if "taskOutputArtifact" in source:
+            needs.add(source["taskOutputArtifact"]["producerTask"])
+    for source in inputs.get("parameters", {}).values():
+        if "taskOutputParameter" in source:
+            needs.add(source["taskOutputParameter"]["producerTask"])
+    return needs
+
+
 def title_of(artifact_type: Mapping[str, Any]) -> str:
     """Return the title of an `ArtifactTypeSchema`."""
     if "schemaTitle" in artifact_type:

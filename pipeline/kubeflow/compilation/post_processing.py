@@ -20,6 +20,7 @@ from graft.pipeline.kubeflow.compilation.container_spec import (
     complete_container,
 )
 from graft.pipeline.kubeflow.compilation.kubernetes_config import kubernetes_config
+from graft.pipeline.kubeflow.compilation.pipeline_file import check_documents
 from graft.pipeline.kubeflow.compilation.pipeline_spec import Task, tasks_of
 from graft.pipeline.kubeflow.compilation.profile import Profile
 from graft.pipeline.kubeflow.compilation.runtime_parameters import (
@@ -110,47 +111,26 @@ def post_process(
         if policy is not None:
             task.spec["retryPolicy"] = policy
         platform[label] = kubernetes_config(profile, name)
-    pipeline_file = PipelineFile(
-        pipeline_spec=result,
-        platform_spec={
-            "platforms": {"kubernetes": {"deploymentSpec": {"executors": platform}}}
-        },
-    )
-    check_documents(pipeline_file)
-    return pipeline_file
-
-
-def check_documents(pipeline_file: PipelineFile) -> None:
-    """Parse both documents strictly, with the parts that the protos leave untyped.
-
-    Raises:
-        CompileError: A key that a proto does not have, or a label without an executor.
-    """
-    from google.protobuf import json_format
-    from kfp.kubernetes import kubernetes_executor_config_pb2
-    from kfp.pipeline_spec import pipeline_spec_pb2
-
-    spec, platform = pipeline_file.pipeline_spec, pipeline_file.platform_spec
-    configs = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    kubernetes: dict[str, Any] = {"deploymentSpec": {"executors": platform}}
+    if run_settings := _run_settings(profile):
+        kubernetes["pipelineConfig"] = run_settings
+    pipeline_file = PipelineFile(result, {"platforms": {"kubernetes": kubernetes}})
     try:
-        json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
-        json_format.ParseDict(
-            spec["deploymentSpec"], pipeline_spec_pb2.PipelineDeploymentConfig()
-        )
-        json_format.ParseDict(platform, pipeline_spec_pb2.PlatformSpec())
-        for config in configs.values():
-            json_format.ParseDict(
-                config, kubernetes_executor_config_pb2.KubernetesExecutorConfig()
-            )
-    except json_format.ParseError as error:
+        check_documents(result, pipeline_file.platform_spec)
+    except ValueError as error:
         raise refusals.CompileError(
             f"Kubeflow would refuse the compiled file: {error}"
         ) from error
-    unknown = sorted(set(configs) - set(spec["deploymentSpec"]["executors"]))
-    if unknown:
-        raise refusals.CompileError(
-            f"Kubernetes settings name executors that don't exist: {unknown}"
-        )
+    return pipeline_file
+
+
+def _run_settings(profile: Profile) -> dict[str, int]:
+    """Return the `PipelineConfig`: settings of a run as a whole."""
+    settings = {
+        "activeDeadlineSeconds": profile.run_timeout_seconds,
+        "resourceTtlOnCompletion": profile.run_ttl_seconds,
+    }
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 def _check_profile_steps(profile: Profile, tasks: Mapping[str, Task]) -> None:

@@ -118,7 +118,12 @@ class StepSettings(StrictModel):
     pool: Literal["cpu", "gpu"] | None = Field(
         None, description="Where it runs; empty: as `gpu_steps` says."
     )
-    resources: Resources | None = Field(None, description="Processors and memory.")
+    resources: Resources | None = Field(
+        None, description="Processors and memory on the CPU pool."
+    )
+    gpu_resources: Resources | None = Field(
+        None, description="The same on the GPU pool; empty: those of `gpu_pool`."
+    )
     gpu_count: int | None = Field(None, ge=1, le=16, description="GPUs.")
     retry: Retry | None = Field(None, description="Retries.")
     timeout_seconds: int | None = Field(
@@ -168,6 +173,17 @@ class Profile(StrictModel):
     retry: Retry = Field(Retry(), description="Of a step without its own.")
     timeout_seconds: int = Field(
         6 * 3600, ge=1, description="Longest time of one attempt of a step."
+    )
+    run_timeout_seconds: int | None = Field(
+        None,
+        ge=1,
+        description="Longest time of a run, from 2.17 of Kubeflow on; empty: no limit.",
+    )
+    run_ttl_seconds: int | None = Field(
+        None,
+        ge=1,
+        description="Time that an ended run's pods and workflow stay, from 2.17 of "
+        "Kubeflow on; empty: as the installation says. The run's record stays.",
     )
     mounts: tuple[PvcMount, ...] = Field((), description="Claims, in every step.")
     model_store: str = Field(

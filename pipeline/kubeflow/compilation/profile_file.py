@@ -82,7 +82,40 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
         return values
     if str(parent).endswith((".yaml", ".yml")):
         parent = str(path.parent / str(parent))
-    return _merge(_read(str(parent), (*seen, name)), values)
+    merged = _merge(_read(str(parent), (*seen, name)), values)
+    _refuse_unused_resources(name, values, merged)
+    return merged
+
+
+def _refuse_unused_resources(
+    name: str, own: Mapping[str, Any], merged: Mapping[str, Any]
+) -> None:
+    """Refuse sizes for the CPU pool that a profile sets for a step on its GPU pool.
+
+    A profile may inherit such sizes: they hold when the step moves to the CPU pool.
+
+    Args:
+        name: Name of the profile.
+        own: What the profile itself contains.
+        merged: What it contains with the profiles that it extends.
+
+    Raises:
+        ProfileError: A step has sizes that would not be used.
+    """
+    steps = own.get("steps")
+    if not merged.get("gpu_pool") or not isinstance(steps, Mapping):
+        return
+    gpu_steps = merged.get("gpu_steps", Profile.model_fields["gpu_steps"].default)
+    for step, settings in steps.items():
+        if not isinstance(settings, Mapping) or not settings.get("resources"):
+            continue
+        pool = merged["steps"][step].get("pool")
+        if pool == "gpu" or (pool is None and step in (gpu_steps or ())):
+            raise ProfileError(
+                f"Profile {name!r}: {step} runs on the GPU pool, where "
+                f"`steps.{step}.resources` has no effect. Use "
+                f"`steps.{step}.gpu_resources`."
+            )
 
 
 def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,25 +71,6 @@ def cache_key(
     return hashing.hash_json(parts)
 
 
-def dependencies_of(task: Mapping[str, Any], tasks: Mapping[str, Any]) -> set[str]:
-    """Return the tasks that must end before this one begins.
-
-    Raises:
-        EmulationError: A producer does not exist.
-    """
-    needs = set(task.get("dependentTasks", ()))
-    inputs = task.get("inputs", {})
-    for source in inputs.get("artifacts", {}).values():
-        needs.add(source["taskOutputArtifact"]["producerTask"])
-    for source in inputs.get("parameters", {}).values():
-        if "taskOutputParameter" in source:
-            needs.add(source["taskOutputParameter"]["producerTask"])
-    unknown = sorted(needs - set(tasks))
-    if unknown:
-        raise EmulationError(f"unknown producer task {unknown}")
-    return needs
-
-
 def is_exit_task(task: Mapping[str, Any]) -> bool:
     """Return whether the task runs even after a failure before it."""
     strategy = task.get("triggerPolicy", {}).get("strategy")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from graft.pipeline.kubeflow.compilation.pipeline_spec import producers_of
 from graft.pipeline.kubeflow.emulation import driver
 from graft.pipeline.kubeflow.emulation.launcher import run_attempt
 from graft.pipeline.kubeflow.emulation.step_result import StepResult
@@ -113,9 +114,7 @@ class PipelineRun:
     ) -> str:
         """Run the tasks of a DAG, independent ones in parallel; return its state."""
         tasks: dict[str, dict[str, Any]] = component["dag"]["tasks"]
-        waiting = {
-            name: driver.dependencies_of(task, tasks) for name, task in tasks.items()
-        }
+        waiting = {name: producers_of(task) for name, task in tasks.items()}
         states: dict[str, str] = {}
         with ThreadPoolExecutor(self._settings.max_parallel) as pool:
             running: dict[Future[str], str] = {}

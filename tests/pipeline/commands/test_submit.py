@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from graft.pipeline.commands.submit import submit
 
 
-@pytest.mark.parametrize(("state", "status"), [("SUCCEEDED", 0), ("FAILED", 1)])
+@pytest.mark.parametrize(("state", "status"), [("SUCCEEDED", 0), ("FAILED", 5)])
 def test_exit_status_of_submit_is_the_runs(stub, pipeline_file, state, status):
     app = typer.Typer()
     app.command()(submit)
@@ -24,6 +24,56 @@ def test_exit_status_of_submit_is_the_runs(stub, pipeline_file, state, status):
     assert result.exit_code == status, result.output
     assert stub.runs[0]["runtime_config"] == {"parameters": {"epochs": 2}}
     assert "Trainer" in result.output
+    assert "executor" not in result.output
+    assert "Kubeflow Pipelines 2.17.0" in result.output
+
+
+def test_failed_run_is_retried_and_its_success_counts(stub, pipeline_file):
+    app = typer.Typer()
+    app.command()(submit)
+    stub.run_states = ["FAILED", "SUCCEEDED"]
+    arguments = [str(pipeline_file), "--host", stub.host, "--retries", "2"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert stub.retried == ["run-0"]
+    assert len(stub.runs) == 1
+    assert "Retry 1 of 2: the failed steps run again" in result.output
+
+
+def test_run_that_can_not_be_retried_is_followed_by_another(stub, pipeline_file):
+    app = typer.Typer()
+    app.command()(submit)
+    stub.can_retry = False
+    stub.run_states = ["FAILED"]
+    arguments = [str(pipeline_file), "--host", stub.host, "--retries", "2"]
+    result = CliRunner().invoke(app, [*arguments, "--param", "epochs=2"])
+    assert result.exit_code == 5, result.output
+    parameters = [run["runtime_config"] for run in stub.runs]
+    assert parameters == [{"parameters": {"epochs": 2}}] * 3
+    assert "manifest cannot be empty" in result.output
+    assert "When a run fails" in result.output
+
+
+def test_retries_need_a_follower(stub, pipeline_file):
+    app = typer.Typer()
+    app.command()(submit)
+    arguments = [str(pipeline_file), "--host", stub.host, "--retries=1", "--no-follow"]
+    result = CliRunner().invoke(app, arguments)
+    assert "`--retries` needs `--follow`" in str(result.exception)
+    assert stub.calls == []
+
+
+def test_run_under_way_is_followed(stub, pipeline_file):
+    app = typer.Typer()
+    app.command()(submit)
+    arguments = [str(pipeline_file), "--host", stub.host]
+    CliRunner().invoke(app, [*arguments, "--no-follow"])
+    stub.run_states = ["SUCCEEDED"]
+    result = CliRunner().invoke(app, [*arguments, "--if-changed"])
+    assert result.exit_code == 0, result.output
+    assert "is under way" in result.output
+    assert "Trainer" in result.output
+    assert len(stub.runs) == 1
 
 
 def test_submit_if_changed_submits_once(stub, pipeline_file):
@@ -52,7 +102,7 @@ def with_pusher(pipeline_file, store):
         "componentRef": {"name": "Pusher"},
         "inputs": {"parameters": {"custom_config": {"runtimeValue": constant}}},
     }
-    spec["components"] = {"Pusher": {"executorLabel": "Pusher"}}
+    spec["components"]["Pusher"] = {"executorLabel": "Pusher"}
     pipeline_file.write_text(yaml.safe_dump(spec))
 
 
@@ -88,7 +138,7 @@ def test_run_uses_the_profiles_account(stub, pipeline_file):
     app.command()(submit)
     annotations = {"graft.dev/service-account": "graft-runner"}
     config = {"podMetadata": {"annotations": annotations}}
-    platform = {"kubernetes": {"deploymentSpec": {"executors": {"A": config}}}}
+    platform = {"kubernetes": {"deploymentSpec": {"executors": {"trainer": config}}}}
     text = pipeline_file.read_text() + "---\n" + yaml.safe_dump({"platforms": platform})
     pipeline_file.write_text(text)
     arguments = [str(pipeline_file), "--host", stub.host, "--no-follow"]

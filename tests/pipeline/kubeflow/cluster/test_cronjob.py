@@ -30,6 +30,24 @@ def test_job_never_overlaps_and_knows_its_zone():
     assert spec["concurrencyPolicy"] == "Forbid"
 
 
+def test_job_that_retries_lives_as_long_as_its_runs():
+    def job_of(found):
+        return found["CronJob"]["spec"]["jobTemplate"]["spec"]
+
+    plain, following = job_of(manifests()), job_of(manifests(retries=2))
+    assert "--no-follow" in str(plain["template"])
+    assert "podFailurePolicy" not in plain
+    arguments = following["template"]["spec"]["containers"][0]["args"]
+    assert "--retries=2" in arguments
+    assert "--no-follow" not in arguments
+    assert following["activeDeadlineSeconds"] == 3600 + 3 * 24 * 3600
+    # A run that failed three times is not submitted again by the job's own retries.
+    (rule,) = following["podFailurePolicy"]["rules"]
+    assert rule["action"] == "FailJob"
+    assert rule["onExitCodes"]["values"] == [5]
+    assert rule["onExitCodes"]["containerName"] == "submit"
+
+
 def test_account_token_and_rights_name_the_same_subject():
     found = manifests(is_multi_user=True, namespace="team")
     pod = pod_of(found)

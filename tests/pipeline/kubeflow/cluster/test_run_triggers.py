@@ -17,6 +17,7 @@ VERSION = PipelineVersion("p", "v2", "v-2", is_new=False)
 def past_run(*, state="SUCCEEDED", version="v2", parameters=None, pipeline="p"):
     return SimpleNamespace(
         display_name="past",
+        run_id="run-7",
         state=state,
         created_at=datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC),
         pipeline_version_reference=SimpleNamespace(
@@ -69,8 +70,9 @@ def test_drift_is_a_reason_for_one_run_on_other_data(written_at, fingerprint, is
 
 @pytest.mark.parametrize("state", ["RUNNING", "PENDING", None])
 def test_run_under_way_is_an_overlap(state):
-    with pytest.raises(run_triggers.OverlapError, match="past"):
+    with pytest.raises(run_triggers.OverlapError, match="past") as error:
         run_triggers.reason_to_run([past_run(state=state)], VERSION, {})
+    assert error.value.run_id == "run-7"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from graft.pipeline.kubeflow.cluster import schedules
+from graft.pipeline.kubeflow.cluster.server_version import ServerVersionError
 from graft.pipeline.kubeflow.compilation.pipeline_file import PipelineFileError
 
 
@@ -28,6 +29,21 @@ def test_schedule_follows_the_newest_version(stub, api, uploaded):
         "ENABLE",
     )
     assert made["runtime_config"] == {"parameters": {"epochs": 4}}
+
+
+def test_older_server_gets_no_schedule(stub, api, uploaded):
+    stub.version = "2.16.1"
+    with pytest.raises(ServerVersionError, match=r"needs Kubeflow Pipelines 2\.17"):
+        _create(api(), "nightly", "sample", "0 3 * * *")
+    assert stub.recurring == []
+
+
+def test_versions_of_the_same_second_are_refused(stub, api, uploaded):
+    stub.versions.append({**stub.versions[0], "display_name": "v-other"})
+    with pytest.raises(schedules.ScheduleError, match="v-other"):
+        _create(api(), "nightly", "sample", "0 3 * * *")
+    stub.versions[1]["created_at"] = "2026-11-22T02:59:59Z"
+    _create(api(), "nightly", "sample", "0 3 * * *")
 
 
 def test_schedule_is_paused_resumed_and_deleted(stub, api, uploaded):

@@ -60,17 +60,6 @@ def test_run_whose_answer_was_lost_is_not_started_twice(stub, api, pipeline_file
     assert [run["run_id"] for run in stub.runs] == [run_id]
 
 
-def test_follow_reports_each_change_and_hides_the_plumbing(stub, api, pipeline_file):
-    uploaded = submission.upload(api(), pipeline_file)
-    run_id = submission.start_run(api(), pipeline_file, uploaded, {})
-    seen = []
-    stub.run_states = ["PENDING", "RUNNING", "RUNNING", "FAILED"]
-    ended = submission.follow(api(), run_id, seen.append, poll_seconds=0.01)
-    assert [state.state for state in seen] == ["PENDING", "RUNNING", "FAILED"]
-    assert ended.tasks == {"Trainer": "FAILED"}
-    assert ended.error == "OOMKilled"
-
-
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

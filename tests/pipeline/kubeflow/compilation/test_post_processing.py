@@ -9,10 +9,12 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from graft.pipeline.kubeflow.compilation.container_spec import ArtifactClasses
-from graft.pipeline.kubeflow.compilation.pipeline_file import service_account_of
+from graft.pipeline.kubeflow.compilation.pipeline_file import (
+    check_documents,
+    service_account_of,
+)
 from graft.pipeline.kubeflow.compilation.post_processing import (
     PipelineFile,
-    check_documents,
     post_process,
 )
 from graft.pipeline.kubeflow.compilation.profile import Profile
@@ -95,8 +97,8 @@ def test_both_documents_parse_strictly(spec):
 def test_misspelt_key_is_refused(spec, damage):
     file = process(spec)
     damage(file)
-    with pytest.raises(CompileError):
-        check_documents(file)
+    with pytest.raises(ValueError, match=r"[Mm]essage type|executors"):
+        check_documents(file.pipeline_spec, file.platform_spec)
 
 
 def test_each_container_is_its_own_and_runs_our_entry_point(spec):

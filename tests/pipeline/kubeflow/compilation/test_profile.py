@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from graft.pipeline.kubeflow.compilation.container_spec import _resources
 from graft.pipeline.kubeflow.compilation.profile_file import (
     ProfileError,
     built_in_profiles,
@@ -44,11 +45,42 @@ def test_own_profile_extends_a_built_in_one(write_profile):
     assert not profile.is_gpu_step("Trainer")
 
 
+def test_sizes_hold_on_the_pool_that_they_are_for(write_profile):
+    steps = "{Trainer: {pool: cpu}, Evaluator: {gpu_resources: {memory: 20Gi}}}"
+    gpu_steps = "[BottleneckFeatures, Trainer, Evaluator]"
+    text = f"extends: gpu-gke\ngpu_steps: {gpu_steps}\nsteps: {steps}\n"
+    profile = load_profile(write_profile(text))
+    # The CPU profile's 6 GiB of an Evaluator are not for the GPU pool.
+    assert memory(profile, "Evaluator") == "20Gi"
+    assert memory(profile, "BottleneckFeatures") == profile.gpu_pool.resources.memory
+    assert (
+        memory(profile, "Trainer")
+        == load_profile("cpu").steps["Trainer"].resources.memory
+    )
+    plain = load_profile(write_profile(f"extends: gpu-gke\ngpu_steps: {gpu_steps}\n"))
+    for step in ("BottleneckFeatures", "Trainer", "Evaluator"):
+        assert memory(plain, step) == plain.gpu_pool.resources.memory
+        assert memory(load_profile("gpu-gke"), "Evaluator") == "6Gi"
+
+
+def memory(profile, step):
+    return _resources(profile, step)["resourceMemoryRequest"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("extends: gpu-gke\ngpu_pol: {}\n", "[Dd]id you mean `gpu_pool`"),
         ("resources: {memory: 4 gigs}\n", "4 gigs"),
+        (
+            "extends: gpu-gke\nsteps: {Trainer: {resources: {memory: 20Gi}}}\n",
+            "steps.Trainer.gpu_resources",
+        ),
+        (
+            "extends: gpu-gke\n"
+            "steps: {Canary: {pool: gpu, resources: {memory: 20Gi}}}\n",
+            "steps.Canary.gpu_resources",
+        ),
         ("extends: gpu-gke\ngpu_pool: {tolerations: []}\n", "tolerate the taint"),
         (
             "extends: gpu-gke\n"

@@ -11,7 +11,7 @@ import yaml
 
 from graft.pipeline.kubeflow.compilation.pipeline_file import PipelineFileError
 from graft.pipeline.kubeflow.emulation.backend import EmulatedBackend
-from graft.pipeline.kubeflow.emulation.driver import EmulationError, is_true
+from graft.pipeline.kubeflow.emulation.driver import is_true
 from graft.pipeline.kubeflow.emulation.pipeline_run import Hooks
 from graft.pipeline.kubeflow.emulation.store import LauncherError
 
@@ -424,7 +424,9 @@ def test_exit_handler_runs_after_a_failure(write_pipeline, backend, tmp_path):
     ("text", "message"),
     [
         ("schemaVersion: 2.0.0\n", "must be 2.1.0"),
-        ("shemaVersion: 2.1.0\n", "is not a PipelineSpec"),
+        ("shemaVersion: 2.1.0\n", "must be 2.1.0"),
+        ("schemaVersion: 2.1.0\nroots: {}\n", 'no field named "roots"'),
+        ("schemaVersion: 2.1.0\n", "no `root`"),
         ("a: [", "is not YAML"),
         ("", "no pipeline"),
     ],
@@ -439,6 +441,6 @@ def test_file_that_the_api_server_refuses(backend, tmp_path, text, message):
 def test_unknown_producer_is_refused(write_pipeline, backend):
     path = write_pipeline({"A": step("", inputs={"x": "A_task"})})
     start = time.monotonic()
-    with pytest.raises(EmulationError, match="A_task"):
+    with pytest.raises(PipelineFileError, match="A_task"):
         backend().run(path)
     assert time.monotonic() - start < 10

@@ -1,0 +1,94 @@
+"""What the version of Kubeflow Pipelines on the cluster allows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from graft.contract.errors import UserError
+from graft.pipeline.kubeflow.cluster.api import Api
+from graft.pipeline.kubeflow.compilation.pipeline_file import read_run_settings
+
+CHECKED = ("2.16.1", "2.17.0")
+"""Versions whose compiler, driver, launcher and API took graft's pipelines."""
+FOLLOWS_NEWEST_SINCE = (2, 17)
+"""First version whose recurring runs follow the newest version of a pipeline safely.
+
+Before, the API server can panic when such a schedule is created, and its controller
+does not find the runs under way, so that `max_concurrency` does not hold
+(kubeflow/pipelines, pull request 13440)."""
+
+RUN_SETTINGS_SINCE = (2, 17)
+"""First version with a time limit and a time to live of a whole run."""
+
+
+class ServerVersionError(UserError):
+    """The cluster's Kubeflow Pipelines is too old for a request."""
+
+
+def parse_version(text: str) -> tuple[int, int] | None:
+    """Return major and minor number of a version; None if it is not one."""
+    match = re.match(r"v?(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def check_file(version: str, path: Path) -> None:
+    """Refuse a pipeline file that the server would read in part only.
+
+    Args:
+        version: What the server tells; empty if it tells none.
+        path: What `graft compile` wrote.
+
+    Raises:
+        ServerVersionError: The file limits the run as a whole, and the server is older
+            than these settings. It would leave out all Kubernetes settings in silence.
+    """
+    parsed = parse_version(version)
+    if parsed is None or parsed >= RUN_SETTINGS_SINCE:
+        return
+    settings = read_run_settings(path)
+    if settings:
+        needed = ".".join(map(str, RUN_SETTINGS_SINCE))
+        raise ServerVersionError(
+            "`run_timeout_seconds` and `run_ttl_seconds` of a profile need Kubeflow "
+            f"Pipelines {needed} or later. Take them out and compile again, or "
+            f"upgrade. Received: version {version!r}"
+        )
+
+
+def describe(version: str) -> str:
+    """Return a line about the server's version for the user.
+
+    Args:
+        version: What the server tells; empty if it tells none.
+    """
+    if not version:
+        line = "Kubeflow Pipelines of an unknown version"
+    else:
+        line = f"Kubeflow Pipelines {version}"
+    known = {parse_version(checked) for checked in CHECKED}
+    if parse_version(version) in known:
+        return line
+    return f"{line}; graft was checked against {' and '.join(CHECKED)}"
+
+
+def check_follows_newest(api: Api) -> str:
+    """Return the server's version if its recurring runs follow the newest version.
+
+    A server that does not tell its version passes.
+
+    Raises:
+        ServerVersionError: The server is too old.
+        ApiError: The cluster refused the call, or did not answer.
+    """
+    version = api.server_version()
+    parsed = parse_version(version)
+    if parsed is not None and parsed < FOLLOWS_NEWEST_SINCE:
+        needed = ".".join(map(str, FOLLOWS_NEWEST_SINCE))
+        raise ServerVersionError(
+            "A schedule that follows the newest version of a pipeline needs Kubeflow "
+            f"Pipelines {needed} or later: an older server may crash, or start a run "
+            "beside another one. Upgrade it, or use `--engine cronjob`. "
+            f"Received: version {version!r} of {api.connection.host}"
+        )
+    return version

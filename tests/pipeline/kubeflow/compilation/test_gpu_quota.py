@@ -1,0 +1,97 @@
+"""GPUs that a pipeline asks for at once, against what a quota grants."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from graft.contract.errors import UserError
+from graft.pipeline.kubeflow.compilation import gpu_quota
+
+
+def pipeline(gpus, edges):
+    """Return a spec whose steps ask for GPUs; an edge (a, b): b waits for a."""
+    names = sorted({*gpus, *(name for edge in edges for name in edge)})
+    executors = {}
+    for name in names:
+        container = {"image": "i:1", "resources": {}}
+        if name in gpus:
+            count = str(gpus[name])
+            accelerator = {"resourceType": "nvidia.com/gpu", "resourceCount": count}
+            container["resources"]["accelerator"] = accelerator
+        executors[name] = {"container": container}
+    tasks = {
+        name: {
+            "componentRef": {"name": name},
+            "dependentTasks": [a for a, b in edges if b == name],
+        }
+        for name in names
+    }
+    return {
+        "components": {name: {"executorLabel": name} for name in names},
+        "deploymentSpec": {"executors": executors},
+        "root": {"dag": {"tasks": tasks}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("gpus", "edges", "count"),
+    [
+        ({"A": 1}, [], 1),
+        ({"A": 1, "B": 1}, [("A", "B")], 1),
+        ({"A": 1, "B": 2}, [("A", "B")], 2),
+        ({"A": 1, "B": 2}, [], 3),
+        # They wait for each other by way of a step without a GPU.
+        ({"A": 1, "C": 1}, [("A", "B"), ("B", "C")], 1),
+        # B and C run side by side after A; A alone asks for more.
+        ({"A": 4, "B": 1, "C": 2}, [("A", "B"), ("A", "C")], 4),
+        ({"A": 2, "B": 1, "C": 2}, [("A", "B"), ("A", "C")], 3),
+    ],
+)
+def test_steps_that_wait_for_each_other_share_gpus(gpus, edges, count):
+    needed = gpu_quota.gpus_at_once(pipeline(gpus, edges))
+    assert needed == {"nvidia.com/gpu": count}
+
+
+def test_pipeline_without_gpus_needs_none():
+    assert gpu_quota.gpus_at_once(pipeline({}, [("A", "B")])) == {}
+    assert gpu_quota.describe_shortage({}, {"nvidia.com/gpu": 0}) == ""
+
+
+def test_shortage_is_told_with_the_patch_that_mends_it(tmp_path):
+    text = gpu_quota.describe_shortage({"nvidia.com/gpu": 2}, gpu_quota.SHIPPED_QUOTA)
+    assert "2 nvidia.com/gpu at once where the quota grants 1" in text
+    kustomization = yaml.safe_load(text[text.index("patches:") : text.index("\nThen")])
+    (patch,) = kustomization["patches"]
+    (operation,) = yaml.safe_load(patch["patch"])
+    assert operation["path"] == "/spec/hard/requests.nvidia.com~1gpu"
+    assert operation["value"] == "2"
+    assert not gpu_quota.describe_shortage({"nvidia.com/gpu": 1}, {"nvidia.com/gpu": 1})
+    # A resource that no quota names has no limit.
+    assert not gpu_quota.describe_shortage({"amd.com/gpu": 8}, {"nvidia.com/gpu": 1})
+
+
+def test_quota_is_read_from_rendered_manifests(tmp_path):
+    path = tmp_path / "rendered.yaml"
+    quotas = [gpu_quota.quota_manifest({"nvidia.com/gpu": n}) for n in (4, 2)]
+    path.write_text(yaml.safe_dump_all([{"kind": "Namespace"}, None, *quotas]))
+    assert gpu_quota.read_quota(path) == {"nvidia.com/gpu": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kind: Namespace\n", "must hold a ResourceQuota"),
+        ("", "must hold a ResourceQuota"),
+        ("a: [", "can't be read as YAML"),
+        (
+            "kind: ResourceQuota\nspec: {hard: {requests.nvidia.com/gpu: many}}\n",
+            "whole number",
+        ),
+    ],
+)
+def test_file_without_a_quota_is_refused(tmp_path, text, message):
+    path = tmp_path / "rendered.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        gpu_quota.read_quota(path)
