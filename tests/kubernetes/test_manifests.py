@@ -5,6 +5,7 @@ What needs `kubectl` or the package kubernetes-validate is skipped where they ar
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import yaml
 
 from graft.components.publishing.config import PushConfig
 from graft.pipeline.kubeflow.cluster.cronjob import CronJobSettings, cronjob
+from graft.pipeline.kubeflow.compilation import gpu_quota
 from graft.pipeline.kubeflow.compilation.profile_file import load_profile
 
 FOLDER = Path(__file__).resolve().parents[2] / "kubernetes"
@@ -31,6 +33,14 @@ CRON_JOB_HEAD = """\
 #
 # Written by `make goldens` from pipeline/kubeflow/cluster/cronjob.py: the command
 # `graft schedule create --engine cronjob` makes the same for a pipeline of yours.
+"""
+
+
+QUOTA_HEAD = """\
+# No more GPUs at once than this, whatever is submitted: what one run by the profiles of
+# graft asks for. `graft compile` warns of a pipeline that asks for more.
+#
+# Written by `make goldens` from pipeline/kubeflow/compilation/gpu_quota.py.
 """
 
 
@@ -273,12 +283,17 @@ def by_kind(kind):
     }
 
 
-def test_quota_is_of_the_resource_that_the_profiles_ask_for():
-    (quota,) = by_kind("ResourceQuota").values()
-    for name in ("gpu-generic", "gpu-gke", "gpu-eks"):
-        pool = load_profile(name).gpu_pool
-        limit = quota["spec"]["hard"][f"requests.{pool.resource}"]
-        assert int(limit) >= pool.count
+def test_quota_is_the_one_that_the_compiler_compares_with(golden):
+    manifest = gpu_quota.quota_manifest(gpu_quota.SHIPPED_QUOTA)
+    text = QUOTA_HEAD + yaml.safe_dump(manifest, sort_keys=False)
+    golden(FOLDER / "base" / "resource-quota.yaml", text)
+
+
+@pytest.mark.parametrize("name", ["gpu-generic", "gpu-gke", "gpu-eks"])
+def test_quota_grants_what_a_run_by_the_profiles_asks_for(name):
+    # The steps on the GPU pool wait for each other; test_compiler.py compiles them.
+    pool = load_profile(name).gpu_pool
+    assert {pool.resource: pool.count} == gpu_quota.SHIPPED_QUOTA
 
 
 def test_priority_is_below_everything_and_pushes_nobody_out():
@@ -366,6 +381,80 @@ def test_rendered_names_fit_together(rendered, name):
                 assert claim in by_kind["PersistentVolumeClaim"]
         for container in pod["containers"]:
             assert {m["name"] for m in container["volumeMounts"]} <= volumes
+
+
+def rules_of(text: str, name: str) -> list[dict]:
+    (policy,) = [
+        item
+        for item in yaml.safe_load_all(text)
+        if item and item["kind"] == "NetworkPolicy" and item["metadata"]["name"] == name
+    ]
+    return policy["spec"]["egress"]
+
+
+@pytest.mark.parametrize(
+    ("name", "addresses"),
+    [
+        ("standalone", {}),
+        ("gke", {"169.254.169.254/32": 80, "169.254.169.252/32": 988}),
+        ("eks", {"169.254.170.23/32": 80}),
+    ],
+)
+def test_steps_reach_the_server_of_their_identity(rendered, name, addresses):
+    found = {
+        rule["to"][0]["ipBlock"]["cidr"]: rule["ports"][0]["port"]
+        for rule in rules_of(rendered[name], "graft-egress")
+        if "ipBlock" in str(rule)
+    }
+    assert found == addresses
+
+
+def test_object_store_on_another_port_is_one_component_away(tmp_path):
+    here = tmp_path / "mine"
+    here.mkdir()
+    base = os.path.relpath(FOLDER / "overlays" / "standalone", here)
+    component = os.path.relpath(FOLDER / "components" / "object-store-port", here)
+    kustomization = {"resources": [base], "components": [component]}
+    (here / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    text = render(here)
+    (rule,) = rules_of(text, "graft-object-store")
+    assert rule["ports"] == [{"protocol": "TCP", "port": 9000}]
+    selectors = [
+        item["spec"]["podSelector"]
+        for item in yaml.safe_load_all(text)
+        if item and item["metadata"]["name"] in ("graft-egress", "graft-object-store")
+    ]
+    assert selectors[0] == selectors[1]
+
+
+@pytest.mark.parametrize("name", ["gke", "eks"])
+def test_namespace_takes_restricted_pods_only(rendered, name):
+    (namespace,) = [
+        item
+        for item in yaml.safe_load_all(rendered[name])
+        if item and item["kind"] == "Namespace"
+    ]
+    enforced = namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+    assert enforced == "restricted"
+
+
+@pytest.mark.parametrize("name", ["gke", "eks"])
+def test_job_of_shared_volumes_follows_and_retries_its_run(rendered, name):
+    (job,) = [
+        item
+        for item in yaml.safe_load_all(rendered[name])
+        if item and item["kind"] == "CronJob"
+    ]
+    settings = CronJobSettings("graft-retrain", "0 3 * * *", retries=2)
+    image = {"image": "graft:0.1.0"}
+    profile = load_profile("cpu").model_copy(update=image)
+    expected = cronjob(settings, profile, "graft-pipeline")["spec"]["jobTemplate"]
+    found = job["spec"]["jobTemplate"]
+    for key in ("activeDeadlineSeconds", "podFailurePolicy", "backoffLimit"):
+        assert found["spec"][key] == expected["spec"][key]
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    (wanted,) = expected["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == [*wanted["args"], "--namespace=graft"]
 
 
 def servers(text: str) -> list[dict]:

@@ -60,7 +60,7 @@ def test_sizes_hold_on_the_pool_that_they_are_for(write_profile):
     plain = load_profile(write_profile(f"extends: gpu-gke\ngpu_steps: {gpu_steps}\n"))
     for step in ("BottleneckFeatures", "Trainer", "Evaluator"):
         assert memory(plain, step) == plain.gpu_pool.resources.memory
-        assert memory(load_profile("gpu-gke"), "Evaluator") == "6Gi"
+    assert memory(load_profile("gpu-gke"), "Evaluator") == "6Gi"
 
 
 def memory(profile, step):
