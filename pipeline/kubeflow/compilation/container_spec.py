@@ -35,6 +35,7 @@ def complete_container(
     profile: Profile,
     classes: ArtifactClasses,
     overrides: Mapping[str, Any],
+    output_names: Mapping[str, str],
 ) -> None:
     """Give a container its arguments, image, environment and resources.
 
@@ -45,12 +46,15 @@ def complete_container(
         profile: The cluster.
         classes: The Python classes behind the artifact types.
         overrides: Inputs of the step to the places that their values replace.
+        output_names: Names of outputs: on Kubeflow, and in TFX.
 
     Raises:
         CompileError: The image is missing, malformed, or has a tag that moves.
     """
     runs_file_driver = container.pop("lifecycle", None) is not None
     step = _describe_step(component, classes, overrides)
+    if output_names:
+        step["output_names"] = dict(output_names)
     if runs_file_driver:
         step["runs_file_driver"] = True
     # The id makes equal containers differ. The backend stores a container's spec under

@@ -20,6 +20,7 @@ from graft.pipeline.kubeflow.compilation.container_spec import (
     complete_container,
 )
 from graft.pipeline.kubeflow.compilation.kubernetes_config import kubernetes_config
+from graft.pipeline.kubeflow.compilation.output_names import rename_outputs
 from graft.pipeline.kubeflow.compilation.pipeline_file import check_documents
 from graft.pipeline.kubeflow.compilation.pipeline_spec import Task, tasks_of
 from graft.pipeline.kubeflow.compilation.profile import Profile
@@ -82,6 +83,7 @@ def post_process(
     for name, task in tasks.items():
         refusals.check_constants(name, task.constants)
     _correct_producers(result, tasks)
+    output_names = rename_outputs(result, tasks)
     overrides = add_runtime_parameters(
         result, tasks, require_fingerprint=require_fingerprint
     )
@@ -99,6 +101,7 @@ def post_process(
             profile=profile,
             classes=classes,
             overrides=overrides.get(name, {}),
+            output_names=output_names.get(task.component, {}),
         )
         task.spec["cachingOptions"] = caching_options(
             task.spec,

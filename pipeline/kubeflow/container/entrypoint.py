@@ -108,9 +108,11 @@ class _StepClock:
 
 
 def _run(args: argparse.Namespace, beam_args: list[str], start: float) -> None:
-    message = json.loads(args.json_serialized_invocation_args)
+    given = json.loads(args.json_serialized_invocation_args)
     inputs_spec = json.loads(args.json_serialized_inputs_spec_args)
     step: dict[str, Any] = json.loads(args.graft_step)
+    output_names: dict[str, str] = step.get("output_names", {})
+    message = executor_input.rename_outputs(given, output_names)
     dashboard: dict[str, Any] = step.get("dashboard", {})
     uris = UriMap(os.environ.get(PREFIX_VARIABLE, ""), is_remote=args.remote_files)
     inputs = executor_input.rewrite_inputs(
@@ -151,7 +153,8 @@ def _run(args: argparse.Namespace, beam_args: list[str], start: float) -> None:
         (evaluation,) = outputs["artifacts"][dashboard["evaluation"]]["artifacts"]
         _add_dashboard(rewritten, message, evaluation["uri"])
     output_file = message["outputs"]["outputFile"]
-    atomic.write_text(output_file, json.dumps(rewritten))
+    executor_output = executor_input.restore_names(rewritten, output_names)
+    atomic.write_text(output_file, json.dumps(executor_output))
     _log_artifacts("output", {"artifacts": result.get("artifacts", {})})
     clock.step_ends()
 
@@ -192,4 +195,10 @@ def _size(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    _status = main(sys.argv[1:])
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The outputs are complete. A native library that crashes while the interpreter ends
+    # ("pure virtual method called") would fail a step that succeeded.
+    os._exit(_status)

@@ -73,6 +73,39 @@ def title_in(artifact_type: Mapping[str, Any]) -> str:
     return ""
 
 
+def rename_outputs(
+    message: Mapping[str, Any], names: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return an ExecutorInput whose outputs have their names in TFX.
+
+    Args:
+        message: The launcher's ExecutorInput.
+        names: Name of an output on Kubeflow to its name in TFX, where they differ.
+    """
+    outputs = message.get("outputs", {})
+    artifacts = {
+        names.get(key, key): entry
+        for key, entry in outputs.get("artifacts", {}).items()
+    }
+    return {**message, "outputs": {**outputs, "artifacts": artifacts}}
+
+
+def restore_names(
+    output: Mapping[str, Any], names: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return an ExecutorOutput whose artifacts have their names on Kubeflow.
+
+    Args:
+        output: What `rewrite_result` returned.
+        names: As for `rename_outputs`.
+    """
+    kubeflow = {old: new for new, old in names.items()}
+    artifacts = {
+        kubeflow.get(key, key): entry for key, entry in output["artifacts"].items()
+    }
+    return {**output, "artifacts": artifacts}
+
+
 def rewrite_inputs(
     message: Mapping[str, Any],
     inputs_spec: Mapping[str, Any],

@@ -17,6 +17,9 @@ from graft.pipeline.kubeflow.emulation.step_result import StepResult
 from graft.pipeline.kubeflow.emulation.store import LauncherError, StoredArtifact
 from graft.storage import hashing
 
+LOGS = "executor-logs"
+"""Output that the driver gives each step, for the launcher's log."""
+
 
 class EmulationError(UserError):
     """This machine can't emulate the pipeline."""
@@ -155,20 +158,21 @@ def executor_inputs(
     *,
     has_type_field: bool,
 ) -> dict[str, Any]:
-    """Return the `inputs` of an ExecutorInput.
+    """Return the `inputs` of an ExecutorInput; an empty part is left out, as by Go.
 
     Args:
         artifacts: Input artifacts by key.
         parameters: Input parameters by key.
         has_type_field: Whether artifacts have an (empty) type, as in the root DAG.
     """
-    return {
+    inputs: dict[str, Any] = {
         "artifacts": {
             key: {"artifacts": [artifact.as_input(has_type_field=has_type_field)]}
             for key, artifact in artifacts.items()
         },
         "parameterValues": dict(parameters),
     }
+    return {key: value for key, value in inputs.items() if value}
 
 
 def provision_outputs(component: Mapping[str, Any], folder: str) -> dict[str, Any]:
@@ -186,19 +190,18 @@ def provision_outputs(component: Mapping[str, Any], folder: str) -> dict[str, An
                     "name": key,
                     "uri": f"{folder}/{key}",
                     "type": definition["artifactType"],
-                    "metadata": copy.deepcopy(definition.get("metadata", {})),
+                    **copy.deepcopy(_part(definition, "metadata")),
                 }
             ]
         }
         for key, definition in definitions.get("artifacts", {}).items()
     }
-    artifacts["executor-logs"] = {
+    artifacts[LOGS] = {
         "artifacts": [
             {
-                "name": "executor-logs",
-                "uri": f"{folder}/executor-logs",
-                "type": {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"},
-                "metadata": {},
+                "name": LOGS,
+                "uri": f"{folder}/{LOGS}",
+                "type": {"schemaTitle": "system.Artifact"},
             }
         ]
     }
@@ -209,6 +212,10 @@ def provision_outputs(component: Mapping[str, Any], folder: str) -> dict[str, An
             for key in definitions["parameters"]
         }
     return outputs
+
+
+def _part(definition: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {key: definition[key]} if key in definition else {}
 
 
 def substitute_mounts(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.pipeline.kubeflow.container.entrypoint import PREFIX_VARIABLE
+from graft.pipeline.kubeflow.emulation.driver import LOGS
 from graft.pipeline.kubeflow.emulation.store import SCHEMES, LauncherError, ObjectStore
 from graft.serving import child_process
 
@@ -30,6 +31,7 @@ class Attempt:
 
     Attributes:
         exit_code: Exit status of the container; None if its deadline stopped it.
+        log_uri: URI of the attempt's log.
         artifacts: Output key to RuntimeArtifact; empty after a failure.
         parameters: Output parameters by key; empty after a failure.
         downloaded: Bytes that were downloaded before the container ran.
@@ -37,6 +39,7 @@ class Attempt:
     """
 
     exit_code: int | None
+    log_uri: str
     artifacts: dict[str, dict[str, Any]] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     downloaded: int = 0
@@ -55,6 +58,7 @@ def run_attempt(
     log_path: Path,
     *,
     run_root: str,
+    number: int = 1,
     deadline_seconds: float | None = None,
     on_process: Callable[[subprocess.Popen[bytes]], None] | None = None,
 ) -> Attempt:
@@ -67,6 +71,7 @@ def run_attempt(
         store: The buckets.
         log_path: File to which the container's output is appended.
         run_root: URI under which this run may write.
+        number: Number of the attempt, from 1; each attempt has a log of its own.
         deadline_seconds: Time limit of the attempt.
         on_process: Called with the running process; a test may kill it.
 
@@ -76,7 +81,11 @@ def run_attempt(
     disk = Path(tempfile.mkdtemp(prefix="graft-emulated-"))
     try:
         message = json.loads(json.dumps(executor_input))
-        message["outputs"]["outputFile"] = str(disk / "output_metadata.json")
+        (log,) = message["outputs"]["artifacts"][LOGS]["artifacts"]
+        task_root = _local_path(disk, log["uri"]).parent
+        log["uri"] += f"-{number - 1}"
+        output_file = task_root / "output_metadata.json"
+        message["outputs"]["outputFile"] = str(output_file)
         downloaded = sum(
             store.download(artifact["uri"], _local_path(disk, artifact["uri"]))
             for _, artifact in _artifacts(message["inputs"])
@@ -87,16 +96,15 @@ def run_attempt(
             container, message, disk, log_path, deadline_seconds, on_process
         )
         if exit_code != 0:
-            return Attempt(exit_code, downloaded=downloaded)
-        result = _read_result(disk / "output_metadata.json")
+            return Attempt(exit_code, log["uri"], downloaded=downloaded)
+        result = _read_result(output_file)
         artifacts = _output_artifacts(message, result, run_root)
         uploaded = sum(
             store.upload(_local_path(disk, artifact["uri"]), artifact["uri"])
             for artifact in artifacts.values()
         )
-        return Attempt(
-            0, artifacts, result.get("parameterValues", {}), downloaded, uploaded
-        )
+        values = result.get("parameterValues", {})
+        return Attempt(0, log["uri"], artifacts, values, downloaded, uploaded)
     finally:
         shutil.rmtree(disk, ignore_errors=True)
 
@@ -107,7 +115,7 @@ def _output_artifacts(
     """Return the output artifacts with the URI and metadata of the result file."""
     artifacts = {}
     for key, artifact in _artifacts(message["outputs"]):
-        if key == "executor-logs":
+        if key == LOGS:
             continue
         merged = {**artifact, "metadata": dict(artifact.get("metadata", {}))}
         for answer in result.get("artifacts", {}).get(key, {}).get("artifacts", ()):

@@ -232,9 +232,11 @@ class PipelineRun:
                 self._store,
                 self._logs / f"{name}.log",
                 run_root=self._root,
+                number=number,
                 deadline_seconds=float(deadline) if deadline else None,
                 on_process=functools.partial(hooks.on_process, name, number),
             )
+            self._metadata.add_artifact(driver.LOGS, attempt.log_uri, {})
             result.attempts = number
             result.downloaded = attempt.downloaded
             result.uploaded = attempt.uploaded

@@ -23,6 +23,9 @@ logger = logging.getLogger("graft.emulated")
 SCHEMES = {"minio": "minio", "s3": "s3", "gs": "gcs"}
 """Scheme to the folder where the launcher mounts such a store."""
 
+SESSION_INFO = json.dumps({"Provider": "minio", "Params": {"fromEnv": "true"}})
+"""How an artifact's bucket is reached; the launcher adds it to the metadata."""
+
 
 class LauncherError(Exception):
     """The launcher would fail the step."""
@@ -147,7 +150,8 @@ class MetadataStore:
             LauncherError: The metadata have a null, which fails the real step.
         """
         stored = {name: _to_mlmd(name, value) for name, value in metadata.items()}
-        stored |= {"display_name": key, "store_session_info": "{}"}
+        stored.setdefault("display_name", key)
+        stored.setdefault("store_session_info", SESSION_INFO)
         with self._lock:
             number = len(self._state["artifacts"]) + 1
             artifact = StoredArtifact(number, uri, stored)

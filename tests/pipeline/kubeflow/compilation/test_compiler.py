@@ -13,7 +13,7 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from graft.pipeline.config import load_config
-from graft.pipeline.kubeflow.compilation import compiler
+from graft.pipeline.kubeflow.compilation import compiler, gpu_quota
 from graft.pipeline.kubeflow.compilation.pipeline_spec import tasks_of
 from graft.pipeline.kubeflow.compilation.profile_file import load_profile
 from graft.pipeline.kubeflow.compilation.refusals import STEP_NAME, CompileError
@@ -46,6 +46,26 @@ def without_hashes(text):
 @pytest.mark.parametrize("name", ["cpu", "gpu-gke"])
 def test_golden(compiled, golden, name):
     golden(f"{name}.yaml", without_hashes(compiled[name].to_yaml()))
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu-gke", "gpu-eks"])
+def test_quota_grants_what_the_profile_asks_for(compiled, name):
+    needed = gpu_quota.gpus_at_once(compiled[name].pipeline_spec)
+    assert needed == ({} if name == "cpu" else gpu_quota.SHIPPED_QUOTA)
+
+
+def test_no_output_is_the_beginning_of_another(compiled):
+    """Up to 2.16.1 the launcher downloads by the beginning of the key."""
+    spec = compiled["cpu"].pipeline_spec
+    for component in spec["components"].values():
+        names = component.get("outputDefinitions", {}).get("artifacts", {})
+        pairs = [(a, b) for a in names for b in names if a != b and b.startswith(a)]
+        assert pairs == []
+    report = spec["root"]["dag"]["tasks"]["Report"]["inputs"]["artifacts"]
+    source = report["model_run"]["taskOutputArtifact"]
+    assert source["outputArtifactKey"] == "training_run"
+    arguments = spec["deploymentSpec"]["executors"]["Trainer_executor"]["container"]
+    assert '"output_names": {"training_run": "model_run"}' in arguments["args"][-1]
 
 
 def test_profiles_differ_in_where_steps_run_and_in_nothing_else(compiled):

@@ -365,3 +365,21 @@ def test_resolver_is_refused(spec):
     executors["Trainer_executor"] = {"resolver": {}}
     with pytest.raises(CompileError, match="Look the baseline up in a component"):
         process(spec)
+
+
+def test_outputs_of_ours_that_begin_alike_are_refused(spec):
+    outputs = spec["components"]["Report"]["outputDefinitions"]["artifacts"]
+    outputs["page_data"] = dict(outputs["page"])
+    with pytest.raises(CompileError, match=r"'page' of Report .*'page_data'"):
+        process(spec)
+
+
+def test_limits_of_a_run_are_in_the_file(spec):
+    limits = {"run_timeout_seconds": 7200, "run_ttl_seconds": 86400}
+    kubernetes = process(spec, **limits).platform_spec["platforms"]["kubernetes"]
+    assert kubernetes["pipelineConfig"] == {
+        "activeDeadlineSeconds": 7200,
+        "resourceTtlOnCompletion": 86400,
+    }
+    kubernetes = process(spec).platform_spec["platforms"]["kubernetes"]
+    assert "pipelineConfig" not in kubernetes

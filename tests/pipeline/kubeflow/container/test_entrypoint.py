@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[4]
 RUN = "minio://mlpipeline/v2/artifacts/sample/run-1"
 
 OUR_STEP = """
-import os, sys
+import atexit, os, sys
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact
 
@@ -43,6 +43,11 @@ class Executor(base_executor.BaseExecutor):
         with open(page.uri, "w") as file:
             file.write("<p>")
         outputs["value"][0].value = 3
+        (run,) = outputs["model_run"]
+        with open(os.path.join(run.uri, "history"), "w") as file:
+            file.write("")
+        # A native library that crashes while the interpreter ends.
+        atexit.register(os.abort)
         slow = {
             "tensorflow_model_analysis.evaluators", "kfp.client", "kubernetes",
             "keras_tuner", "matplotlib", "nltk", "sklearn",
@@ -166,6 +171,7 @@ def test_step_of_ours_from_json_to_json(tmp_path):
         blessing="tfx.ModelBlessing",
         page="graft.TestPage",
         value="tfx.Integer",
+        training_run="tfx.ModelRun",
     )
     page_type = asked["outputs"]["artifacts"]["page"]["artifacts"][0]["type"]
     asked["outputs"]["artifacts"]["page"]["artifacts"][0]["type"] = {
@@ -182,6 +188,7 @@ def test_step_of_ours_from_json_to_json(tmp_path):
             "artifact_classes": {"graft.TestPage": "our_step.Page"},
             "output_types": {"page": page_type},
             "overrides": {"graft_override_epochs": [["config", "epochs"]]},
+            "output_names": {"training_run": "model_run"},
         },
     )
     assert done.returncode == 0, done.stderr
@@ -197,6 +204,9 @@ def test_step_of_ours_from_json_to_json(tmp_path):
     assert result["parameterValues"] == {"value": 3}
     assert local(tmp_path, f"{RUN}/Step/1/value").read_text() == "3"
     assert "executor-logs" not in found
+    assert found["training_run"]["uri"] == f"{RUN}/Step/1/training_run"
+    assert local(tmp_path, f"{RUN}/Step/1/training_run/history").is_file()
+    assert "model_run" not in found
     assert "model: 1 bytes" in done.stderr
     # Time is not tested. The test checks that the step avoids the slow imports.
     assert re.search(r"executor begins after \S+ s, \S+ s of processor", done.stderr)

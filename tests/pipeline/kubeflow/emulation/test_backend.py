@@ -149,9 +149,11 @@ def test_only_what_was_uploaded_reaches_the_next_step(write_pipeline, backend):
 def test_metadata_comes_back_as_the_store_keeps_it(write_pipeline, backend):
     check = (
         "m = artifacts['x']['artifacts'][0];"
+        "session = json.loads(m['metadata'].pop('store_session_info'));"
+        "assert set(session) == {'Provider', 'Params'}, session;"
         "assert m['metadata'] == {'b': 1.0, 'l': {'list': [1]}, 's': {'struct': "
-        "{'k': 1}}, 'display_name': 'out', 'store_session_info': '{}'}, m;"
-        "assert m['type'] == {'instanceSchema': ''}; assert m['name'] == '1';"
+        "{'k': 1}}, 'display_name': 'out'}, m;"
+        "assert m['type'] == {'instanceSchema': ''}; assert m['name'].isdecimal();"
         "assert 'executor-logs' in message['outputs']['artifacts']; put('out', '')"
     )
     path = write_pipeline(
@@ -444,3 +446,57 @@ def test_unknown_producer_is_refused(write_pipeline, backend):
     with pytest.raises(PipelineFileError, match="A_task"):
         backend().run(path)
     assert time.monotonic() - start < 10
+
+
+def test_message_is_the_one_that_the_launcher_writes(write_pipeline, backend):
+    """Empty parts are left out; the result's file is in the step's folder."""
+    check = (
+        "assert set(message['inputs']) <= {'parameterValues'}, message['inputs'];"
+        "outputs = message['outputs']['artifacts'];"
+        "log = outputs['executor-logs']['artifacts'][0];"
+        "assert log['type'] == {'schemaTitle': 'system.Artifact'}, log;"
+        "assert log['uri'].endswith('/executor-logs-0'), log;"
+        "assert 'metadata' not in log;"
+        "assert 'metadata' not in outputs['out']['artifacts'][0];"
+        "folder = os.path.dirname(path('outputs', 'out'));"
+        "file = message['outputs']['outputFile'];"
+        "assert file == folder + '/output_metadata.json', file; put('out', '')"
+    )
+    results = backend().run(write_pipeline({"A": step(check)}))
+    assert states(results)["A"] == "SUCCEEDED", results["A"].log_path.read_text()
+
+
+def test_each_attempt_has_a_log_of_its_own(write_pipeline, backend):
+    code = (
+        "log = message['outputs']['artifacts']['executor-logs']['artifacts'][0]['uri'];"
+        "assert log.endswith('-1'), log; put('out', '')"
+    )
+    policy = {
+        "maxRetryCount": 1,
+        "backoffDuration": "1s",
+        "backoffFactor": 1.0,
+        "backoffMaxDuration": "600s",
+    }
+    results = backend().run(write_pipeline({"A": step(code, retryPolicy=policy)}))
+    assert states(results)["A"] == "SUCCEEDED", results["A"].log_path.read_text()
+    assert results["A"].attempts == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"A": {"nodeSelectors": {}}}, "nodeSelectors"),
+        ({"B": {}}, "unknown executors|don't exist"),
+    ],
+)
+def test_kubernetes_settings_are_read_strictly(
+    write_pipeline, backend, config, message
+):
+    path = write_pipeline({"A": step("put('out', '')")})
+    spec, *_ = yaml.safe_load_all(path.read_text())
+    label = next(iter(spec["deploymentSpec"]["executors"]))
+    config = {label if key == "A" else key: value for key, value in config.items()}
+    platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": config}}}}
+    path.write_text(yaml.safe_dump_all([spec, platform]))
+    with pytest.raises(PipelineFileError, match=message):
+        backend().run(path)
