@@ -54,6 +54,16 @@ ServiceAccountOption = Annotated[
 ]
 
 
+MlflowExperimentOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mlflow-experiment",
+        help="MLflow experiment for the metrics of the runs, where the installation "
+        "sends them to MLflow. Needs Kubeflow Pipelines 2.17.",
+    ),
+]
+
+
 def connect(
     host: str, namespace: str, token_file: Path | None, cookie_file: Path | None
 ) -> Api:

@@ -12,6 +12,7 @@ from graft.pipeline.commands.cluster_options import (
     DEFAULT_HOST,
     CookieFileOption,
     HostOption,
+    MlflowExperimentOption,
     NamespaceOption,
     ParameterOption,
     ServiceAccountOption,
@@ -97,6 +98,7 @@ def create(  # noqa: PLR0917 - options of a command
     cookie_file: CookieFileOption = None,
     parameters: ParameterOption = None,
     service_account: ServiceAccountOption = None,
+    mlflow_experiment: MlflowExperimentOption = None,
     replace: ReplaceOption = False,
     profile: ProfileOption = "cpu",
     image: ImageOption = None,
@@ -126,6 +128,7 @@ def create(  # noqa: PLR0917 - options of a command
                 timezone=timezone,
                 parameters=values,
                 service_account=service_account,
+                mlflow_experiment=mlflow_experiment,
             ),
             connect=lambda: connect(host, namespace, token_file, cookie_file),
             replace=replace,
@@ -140,6 +143,7 @@ def create(  # noqa: PLR0917 - options of a command
         parameters=values,
         drift_report=drift_report,
         retries=retries,
+        mlflow_experiment=mlflow_experiment,
         # The default is a port-forward, which a pod can't reach.
         **({} if host == DEFAULT_HOST else {"host": host}),
     )

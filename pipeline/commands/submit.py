@@ -12,6 +12,7 @@ from graft.pipeline.commands.cluster_options import (
     DEFAULT_HOST,
     CookieFileOption,
     HostOption,
+    MlflowExperimentOption,
     NamespaceOption,
     ParameterOption,
     ServiceAccountOption,
@@ -78,6 +79,7 @@ def submit(  # noqa: PLR0917 - options of a command
     experiment: ExperimentOption = "graft",
     service_account: ServiceAccountOption = None,
     pipeline_root: PipelineRootOption = None,
+    mlflow_experiment: MlflowExperimentOption = None,
     follow: FollowOption = True,
     retries: RetriesOption = 0,
     if_changed: IfChangedOption = False,
@@ -108,7 +110,7 @@ def submit(  # noqa: PLR0917 - options of a command
     check_parameters(spec, values)
     api = connect(host, namespace, token_file, cookie_file)
     server = api.server_version()
-    server_version.check_file(server, pipeline)
+    server_version.check_submission(server, pipeline, mlflow_experiment)
     typer.echo(server_version.describe(server))
     version = submission.upload(api, pipeline)
     typer.echo(
@@ -125,6 +127,7 @@ def submit(  # noqa: PLR0917 - options of a command
             experiment=experiment,
             service_account=service_account or service_account_of(kubernetes_configs),
             pipeline_root=pipeline_root,
+            mlflow_experiment=mlflow_experiment,
         )
         typer.echo(f"Run {run_id}: {host.rstrip('/')}/#/runs/details/{run_id}")
         return run_id

@@ -51,6 +51,7 @@ class CronJobSettings:
         drift_report: Another file that reports drift, on one of the profile's mounts.
             `drift.json` in the model's folder is always read (`run_triggers.py`).
         retries: Times that a failed run is retried; 0: the job does not follow it.
+        mlflow_experiment: MLflow experiment for the runs; None: the installation's.
     """
 
     name: str
@@ -62,6 +63,7 @@ class CronJobSettings:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     drift_report: str | None = None
     retries: int = 0
+    mlflow_experiment: str | None = None
 
 
 def cronjob(
@@ -210,6 +212,8 @@ def _arguments(settings: CronJobSettings, profile: Profile) -> list[str]:
         *_drift_report(settings, profile),
         f"--retries={settings.retries}" if settings.retries else "--no-follow",
     ]
+    if settings.mlflow_experiment is not None:
+        arguments.append(f"--mlflow-experiment={settings.mlflow_experiment}")
     if settings.is_multi_user:
         arguments.append(f"--namespace={settings.namespace}")
     for key, value in sorted(settings.parameters.items()):

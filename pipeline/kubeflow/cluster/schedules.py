@@ -22,6 +22,7 @@ from graft.pipeline.kubeflow.cluster.submission import (
     experiment_id,
     find_pipeline,
     list_versions,
+    plugins_input,
 )
 from graft.pipeline.kubeflow.compilation.pipeline_file import (
     check_parameters,
@@ -48,6 +49,7 @@ class RecurringRunSettings:
             defaults of the version that runs.
         experiment: Name of the experiment.
         service_account: Service account of the pods; None: the profile's.
+        mlflow_experiment: MLflow experiment for the runs; None: the installation's.
     """
 
     name: str
@@ -57,6 +59,7 @@ class RecurringRunSettings:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     experiment: str = DEFAULT_EXPERIMENT
     service_account: str | None = None
+    mlflow_experiment: str | None = None
 
 
 def create_schedule(
@@ -114,6 +117,7 @@ def create_schedule(
             no_catchup=True,
             mode="ENABLE",
             service_account=account,
+            plugins_input=plugins_input(settings.mlflow_experiment),
         ),
         may_repeat=False,
     )

@@ -19,7 +19,7 @@ does not find the runs under way, so that `max_concurrency` does not hold
 (kubeflow/pipelines, pull request 13440)."""
 
 RUN_SETTINGS_SINCE = (2, 17)
-"""First version with a time limit and a time to live of a whole run."""
+"""First version with limits of a whole run, and with metrics for MLflow."""
 
 
 class ServerVersionError(UserError):
@@ -32,27 +32,35 @@ def parse_version(text: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def check_file(version: str, path: Path) -> None:
-    """Refuse a pipeline file that the server would read in part only.
+def check_submission(
+    version: str, path: Path, mlflow_experiment: str | None = None
+) -> None:
+    """Refuse what the server would read in part only.
 
     Args:
         version: What the server tells; empty if it tells none.
         path: What `graft compile` wrote.
+        mlflow_experiment: MLflow experiment that the run names.
 
     Raises:
-        ServerVersionError: The file limits the run as a whole, and the server is older
-            than these settings. It would leave out all Kubernetes settings in silence.
+        ServerVersionError: The server is older than MLflow's experiment, or than the
+            limits of a run in the file. It would leave out all Kubernetes settings of
+            such a file in silence.
     """
     parsed = parse_version(version)
     if parsed is None or parsed >= RUN_SETTINGS_SINCE:
         return
-    settings = read_run_settings(path)
-    if settings:
-        needed = ".".join(map(str, RUN_SETTINGS_SINCE))
+    needed = ".".join(map(str, RUN_SETTINGS_SINCE))
+    if read_run_settings(path):
         raise ServerVersionError(
             "`run_timeout_seconds` and `run_ttl_seconds` of a profile need Kubeflow "
             f"Pipelines {needed} or later. Take them out and compile again, or "
             f"upgrade. Received: version {version!r}"
+        )
+    if mlflow_experiment is not None:
+        raise ServerVersionError(
+            f"`--mlflow-experiment` needs Kubeflow Pipelines {needed} or later. "
+            f"Received: version {version!r}"
         )
 
 

@@ -163,6 +163,7 @@ def start_run(
     experiment: str = DEFAULT_EXPERIMENT,
     service_account: str | None = None,
     pipeline_root: str | None = None,
+    mlflow_experiment: str | None = None,
 ) -> str:
     """Start a run and return its id; after a lost answer no second run starts.
 
@@ -174,6 +175,7 @@ def start_run(
         experiment: Name of the experiment.
         service_account: Service account of the pods; None: the installation's.
         pipeline_root: Where artifacts are stored; None: the installation's.
+        mlflow_experiment: See `plugins_input`.
 
     Raises:
         PipelineFileError: Kubeflow would refuse a parameter.
@@ -193,6 +195,7 @@ def start_run(
             parameters=dict(parameters), pipeline_root=pipeline_root
         ),
         service_account=service_account,
+        plugins_input=plugins_input(mlflow_experiment),
     )
     for attempt in range(api.connection.attempts):
         try:
@@ -207,6 +210,18 @@ def start_run(
             if started is not None:
                 return started
     raise AssertionError("unreachable")
+
+
+def plugins_input(mlflow_experiment: str | None) -> dict[str, Any] | None:
+    """Return what a run tells the server's plugins; None: nothing.
+
+    Args:
+        mlflow_experiment: MLflow experiment for the run's metrics, where the
+            installation sends them to MLflow; None: the installation's.
+    """
+    if mlflow_experiment is None:
+        return None
+    return {"mlflow": {"experiment_name": mlflow_experiment}}
 
 
 def _run_named(api: Api, name: str) -> str | None:

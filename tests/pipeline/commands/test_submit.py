@@ -23,9 +23,22 @@ def test_exit_status_of_submit_is_the_runs(stub, pipeline_file, state, status):
     )
     assert result.exit_code == status, result.output
     assert stub.runs[0]["runtime_config"] == {"parameters": {"epochs": 2}}
+    assert "plugins_input" not in stub.runs[0]
     assert "Trainer" in result.output
     assert "executor" not in result.output
     assert "Kubeflow Pipelines 2.17.0" in result.output
+
+
+def test_run_names_its_mlflow_experiment(stub, pipeline_file):
+    app = typer.Typer()
+    app.command()(submit)
+    arguments = [str(pipeline_file), "--host", stub.host, "--mlflow-experiment", "x"]
+    CliRunner().invoke(app, [*arguments, "--no-follow"])
+    assert stub.runs[0]["plugins_input"] == {"mlflow": {"experiment_name": "x"}}
+    stub.version = "2.16.1"
+    result = CliRunner().invoke(app, [*arguments, "--no-follow"])
+    assert "needs Kubeflow Pipelines 2.17" in str(result.exception)
+    assert len(stub.runs) == 1
 
 
 def test_failed_run_is_retried_and_its_success_counts(stub, pipeline_file):

@@ -39,6 +39,9 @@ def test_job_that_retries_lives_as_long_as_its_runs():
     assert "podFailurePolicy" not in plain
     arguments = following["template"]["spec"]["containers"][0]["args"]
     assert "--retries=2" in arguments
+    assert "mlflow" not in str(arguments)
+    named = job_of(manifests(mlflow_experiment="flowers"))
+    assert "--mlflow-experiment=flowers" in str(named["template"])
     assert "--no-follow" not in arguments
     assert following["activeDeadlineSeconds"] == 3600 + 3 * 24 * 3600
     # A run that failed three times is not submitted again by the job's own retries.

@@ -19,7 +19,8 @@ def _create(
 
 
 def test_schedule_follows_the_newest_version(stub, api, uploaded):
-    _create(api(), "nightly", "sample", "0 3 * * *", parameters={"epochs": 4})
+    others = {"parameters": {"epochs": 4}, "mlflow_experiment": "flowers"}
+    _create(api(), "nightly", "sample", "0 3 * * *", **others)
     (made,) = stub.recurring
     assert made["pipeline_version_reference"] == {"pipeline_id": "pipeline-0"}
     assert made["trigger"] == {"cron_schedule": {"cron": "0 0 3 * * *"}}
@@ -29,6 +30,7 @@ def test_schedule_follows_the_newest_version(stub, api, uploaded):
         "ENABLE",
     )
     assert made["runtime_config"] == {"parameters": {"epochs": 4}}
+    assert made["plugins_input"] == {"mlflow": {"experiment_name": "flowers"}}
 
 
 def test_older_server_gets_no_schedule(stub, api, uploaded):

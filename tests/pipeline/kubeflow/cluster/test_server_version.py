@@ -27,15 +27,21 @@ def test_older_server_is_refused(stub, api, version):
 
 
 def test_limits_of_a_run_are_refused_by_an_older_server(pipeline_file):
-    server_version.check_file("2.16.1", pipeline_file)
+    server_version.check_submission("2.16.1", pipeline_file)
     spec = yaml.safe_load(pipeline_file.read_text())
     kubernetes = {"pipelineConfig": {"activeDeadlineSeconds": 60}}
     platform = {"platforms": {"kubernetes": kubernetes}}
     pipeline_file.write_text(yaml.safe_dump_all([spec, platform]))
     with pytest.raises(server_version.ServerVersionError, match="run_timeout_seconds"):
-        server_version.check_file("2.16.1", pipeline_file)
-    server_version.check_file("2.17.0", pipeline_file)
-    server_version.check_file("", pipeline_file)
+        server_version.check_submission("2.16.1", pipeline_file)
+    server_version.check_submission("2.17.0", pipeline_file)
+    server_version.check_submission("", pipeline_file)
+
+
+def test_mlflow_experiment_is_refused_by_an_older_server(pipeline_file):
+    with pytest.raises(server_version.ServerVersionError, match="mlflow-experiment"):
+        server_version.check_submission("2.16.1", pipeline_file, "flowers")
+    server_version.check_submission("2.17.0", pipeline_file, "flowers")
 
 
 def test_unchecked_version_is_told():
