@@ -128,10 +128,16 @@ def post_process(
 
 
 def _run_settings(profile: Profile) -> dict[str, int]:
-    """Return the `PipelineConfig`: settings of a run as a whole."""
+    """Return the `PipelineConfig`: settings of a run as a whole.
+
+    All three times to live are set: the manifests of Kubeflow 2.17.0 set defaults for
+    successes and failures, which go before the one for both.
+    """
     settings = {
         "activeDeadlineSeconds": profile.run_timeout_seconds,
         "resourceTtlOnCompletion": profile.run_ttl_seconds,
+        "resourceTtlOnSuccess": profile.run_ttl_seconds,
+        "resourceTtlOnFailure": profile.run_ttl_seconds,
     }
     return {key: value for key, value in settings.items() if value is not None}
 

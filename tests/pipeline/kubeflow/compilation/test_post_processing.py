@@ -380,6 +380,8 @@ def test_limits_of_a_run_are_in_the_file(spec):
     assert kubernetes["pipelineConfig"] == {
         "activeDeadlineSeconds": 7200,
         "resourceTtlOnCompletion": 86400,
+        "resourceTtlOnSuccess": 86400,
+        "resourceTtlOnFailure": 86400,
     }
     kubernetes = process(spec).platform_spec["platforms"]["kubernetes"]
     assert "pipelineConfig" not in kubernetes
