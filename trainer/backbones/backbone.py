@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import collections
-import contextlib
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import keras
-from keras.src.backend.common import global_state
 
 from graft.contract.errors import UserError
 from graft.storage import hashing
@@ -19,8 +16,6 @@ from graft.trainer.config import ModelConfig
 
 _ARCHITECTURE_VERSION = 1
 """Raise it when a change here changes features, so that stored ones are not reused."""
-_NAME_COUNTS = "object_name_uids"
-"""Keras's global attribute that counts the layers of each name."""
 
 
 def image_size_of(config: ModelConfig) -> int:
@@ -54,8 +49,8 @@ def build_backbone(config: ModelConfig) -> keras.Model:
         WeightsError: The weights are missing, damaged, or for another architecture.
     """
     preset = get_preset(config.preset)
-    with _fresh_layer_names():
-        network = _build_architecture(preset, image_size_of(config))
+    network = _build_architecture(preset, image_size_of(config))
+    _number_layers_from_zero(network)
     outputs = _cut(network, _resolve_cut(preset, config))
     load_weights(network, preset, config)
     features = _pool(outputs, config)
@@ -87,22 +82,31 @@ def backbone_fingerprint(config: ModelConfig) -> str:
     return hashing.hash_json(facts)
 
 
-@contextlib.contextmanager
-def _fresh_layer_names() -> Iterator[None]:
-    """Number layers within the context from 0, as in a new process.
+def _number_layers_from_zero(network: keras.Model) -> None:
+    """Give layers without a name of their own the names of a new process.
 
-    Keras numbers layers without a name, such as InceptionV3's `conv2d_3`, per process.
-    After other models a cut would name another layer, or none.
+    Keras numbers such layers, as InceptionV3's `conv2d_3`, per process. After other
+    models a cut would name another layer, or none. Keras counts on, so that no later
+    layer gets one of these names.
     """
-    before = global_state.get_global_attribute(_NAME_COUNTS, {})
-    global_state.set_global_attribute(_NAME_COUNTS, collections.defaultdict(int))
-    try:
-        yield
-    finally:
-        counts = global_state.get_global_attribute(_NAME_COUNTS)
-        # Later layers need other names, since they may be part of the same model.
-        for name, count in before.items():
-            counts[name] = max(counts[name], count)
+    numbers = {layer: _automatic_name(layer) for layer in network.layers}
+    first: dict[str, int] = {}
+    for stem, number in filter(None, numbers.values()):
+        first[stem] = min(number, first.get(stem, number))
+    for layer, found in numbers.items():
+        if found is not None:
+            stem, number = found
+            position = number - first[stem]
+            layer.name = f"{stem}_{position}" if position else stem
+
+
+def _automatic_name(layer: keras.Layer) -> tuple[str, int] | None:
+    """Return stem and number of a name that Keras made from the class of a layer."""
+    stem, _, suffix = layer.name.rpartition("_")
+    if not suffix.isdecimal():
+        stem, suffix = layer.name, "0"
+    is_automatic = stem.replace("_", "") == type(layer).__name__.lower()
+    return (stem, int(suffix)) if is_automatic else None
 
 
 def _build_architecture(preset: Preset, size: int) -> keras.Model:

@@ -39,12 +39,16 @@ def test_several_layers_are_pooled_and_joined() -> None:
 def test_a_numbered_layer_is_the_same_whatever_was_built_before() -> None:
     inception = {"preset": "inception_v3", "weights": "none", "image_size": 150}
     numbered = ModelConfig(**inception, cut=("conv2d_3",), pooling="none")
+    names = []
     for _ in range(2):
         backbone = build_backbone(numbered)
         assert backbone.output_shape[1:] == (35, 35, 80)
+        names.append([layer.name for layer in backbone.layers])
         # A layer on top gets another name than those below.
         on_top = keras.layers.Conv2D(1, 1)(backbone.layers[-1].output)
         keras.Model(backbone.inputs, on_top)
+    assert names[0] == names[1]
+    assert {"conv2d", "conv2d_1", "batch_normalization"} <= set(names[0])
 
 
 def test_pooling_agrees_with_the_map() -> None:
