@@ -41,6 +41,7 @@ SCENARIOS = {
     "serving/embedded/batching/test_batching.py": "batching over a real model",
     "serving/embedded/test_grpc.py": "the server's gRPC API",
     "serving/embedded/test_hostile.py": "the server under hostile requests",
+    "serving/embedded/test_hostile_connections.py": "the server under slow connections",
     "serving/embedded/test_process.py": "the server's process",
     "serving/embedded/test_versions.py": "versions that come and go",
     "serving/test_commands.py": "the commands for serving",

@@ -282,3 +282,17 @@ def colours() -> dict[str, bytes]:
         "green": png(5, 250, 5),
         "blue": png(5, 5, 250),
     }
+
+
+@pytest.fixture
+def serve_colours(tmp_path, publish, run_server):
+    """Starts a server of few threads with the given flags."""
+    publish(tmp_path / "colours", 1)
+    flags = ("--model_name=colours", f"--model_base_path={tmp_path / 'colours'}")
+
+    def start(*more, **settings):
+        return run_server(
+            tmp_path / "log", *flags, "--grpc_max_threads=4", *more, **settings
+        )
+
+    return start

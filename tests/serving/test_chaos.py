@@ -14,7 +14,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from test_hostile import (
+from hostile_requests import (
     METHODS,
     PATHS,
     attack,
