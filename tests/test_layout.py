@@ -47,6 +47,7 @@ SCENARIOS = {
     "serving/test_commands.py": "the commands for serving",
     "test_docstrings.py": "every source file",
     "test_layout.py": "this folder",
+    "test_sizes.py": "every source file",
     "test_wheels.py": "the wheels of graft and of its client",
     "trainer/decoding/test_corpus.py": "every decoder over formats and modes",
     "trainer/test_classic_setups.py": "the configs of the classic set-ups",

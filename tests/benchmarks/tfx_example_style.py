@@ -115,7 +115,10 @@ def write_records(data: str, folder: str) -> None:
 
 
 def main(data: str, output: str, epochs: int) -> None:
-    """Run the pipeline on class folders of JPEG files."""
+    """Run the pipeline on class folders of JPEG files.
+
+    It is long, as in the example: the whole pipeline in one function.
+    """
     from tfx import v1 as tfx
     from tfx.proto import example_gen_pb2, pusher_pb2, trainer_pb2
 

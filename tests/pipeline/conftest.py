@@ -173,6 +173,7 @@ class Handler(BaseHTTPRequestHandler):
         self._json(status, answer)
 
     def _route(self, method, path, query, raw):
+        """Answer a request. It is a long table, a branch for each route."""
         stub = self.stub
         path = path.removeprefix("/apis/v2beta1")
         if strangers := set(query) - QUERIES:

@@ -59,6 +59,7 @@ def verdict_of(folder: Path) -> dict:
 @pytest.mark.large  # Two runs of the pipeline, one of them in fresh processes: minutes.
 @pytest.mark.timeout(1500)
 def test_emulated_run_makes_the_model_that_the_local_run_makes(tmp_path):
+    """It is long, since each of its two runs takes minutes and is checked in full."""
     graft("run", CONFIG, "--output", str(tmp_path / "local"), *SETTINGS)
     profile = tmp_path / "profile.yaml"
     profile.write_text(
