@@ -57,16 +57,9 @@ class ArrayEpochs:
         self._score = tf.function(self._scores, autograph=False, reduce_retracing=True)
 
     def train(self, epoch: int) -> Logs:
-        """Train for one epoch, in an order that depends on seed and epoch only.
+        """Train for one epoch; see `Epochs`.
 
-        Args:
-            epoch: Number of the epoch, from 0.
-
-        Returns:
-            `loss` and `accuracy`, averaged over examples.
-
-        Raises:
-            NonFiniteLoss: The loss of a step is NaN or infinite.
+        The order of the examples depends on seed and epoch only.
         """
         rng = np.random.default_rng([self._training.seed, epoch])
         order = order_of_epoch(

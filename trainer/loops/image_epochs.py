@@ -91,16 +91,9 @@ class ImageEpochs:
         ).prefetch(tf.data.AUTOTUNE)
 
     def train(self, epoch: int) -> Logs:
-        """Train for one epoch, in an order that depends on seed and epoch only.
+        """Train for one epoch; see `Epochs`.
 
-        Args:
-            epoch: Number of the epoch, from 0.
-
-        Returns:
-            `loss` and `accuracy`, averaged over examples.
-
-        Raises:
-            NonFiniteLoss: The loss of a step is NaN or infinite.
+        The order of the examples depends on seed and epoch only.
         """
         guard = _FiniteLossGuard()
         logs = self._model.fit(
