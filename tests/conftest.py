@@ -35,6 +35,17 @@ def _beam_stays_local() -> None:
         keep_beam_local()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _disks_are_not_flushed() -> Iterator[None]:
+    """Leave out `fsync` in this process: no test cuts the power.
+
+    Each call waits for the disk, and the tests of the model store alone make thousands.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real photographs. A checkout does not have it."""

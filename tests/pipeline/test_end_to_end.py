@@ -13,8 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 RANDOM_LABELS_SEED = 3
+BAD_IMAGE = "digit 0/not an image.jpg"
+BAD_IMAGE_NOTE = "note: 1 image can't be used and is quarantined"
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +28,11 @@ def output(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(digit_folder, tmp_path_factory) -> Path:
-    """A copy of the images that tests may change, with more such characters."""
+    """A copy of the images and a bad one, with more such characters."""
     name = "-my [photos] * ? {a,b} 100%25 #1 'q' \"é\\日@;&$!"
-    return Path(shutil.copytree(digit_folder, tmp_path_factory.mktemp("data") / name))
+    copy = shutil.copytree(digit_folder, tmp_path_factory.mktemp("data") / name)
+    (Path(copy) / BAD_IMAGE).write_text("words")
+    return Path(copy)
 
 
 @pytest.fixture(scope="module")
@@ -151,34 +156,71 @@ def test_nothing_changed_is_answered_from_the_cache(
     assert accuracy.search(done.stdout).group(1) == accuracy.search(
         first_run.stdout
     ).group(1)
+    assert BAD_IMAGE_NOTE in done.stdout
 
 
-def test_a_new_image_and_a_bad_one_are_noticed(
+def test_a_bad_image_is_set_aside_and_told(first_run, output):
+    folder = output / "pipelines" / "graft" / "artifacts" / "ImageExampleGen"
+    (table,) = folder.glob("quarantine/*/quarantine.jsonl")
+    (line,) = table.read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["filename"] == BAD_IMAGE
+    assert BAD_IMAGE_NOTE in first_run.stdout
+
+
+def test_the_gate_refuses_a_model_and_nothing_is_pushed(
     first_run, run_graft, data, output, small
 ):
-    (data / "digit 0" / "not an image.jpg").write_text("words")
+    before = _versions(output)
     done = run_graft(
-        "run", "--data", data, "--output", output, *small, "--set", "training.seed=1"
+        *("run", "--data", data, "--output", output, *small),
+        *("--set", "gate.max_size_mb=1"),
     )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert re.search(r"refused: size of .* exceeds the limit", done.stdout), done.stdout
+    assert _versions(output) == before
+    assert _states(output)["Trainer"][-1] == "CACHED"
+
+
+@pytest.mark.large
+def test_a_new_image_is_noticed(first_run, run_graft, data, output, small):
+    """A whole second run. Large: the next test shows the same by a failed one."""
+    new = data / "digit 0" / "mirrored.png"
+    with Image.open(data / "digit 0" / "000.png") as image:
+        ImageOps.mirror(image).save(new)
+    try:
+        done = run_graft(
+            *("run", "--data", data, "--output", output, *small),
+            *("--set", "training.seed=1"),
+        )
+    finally:
+        new.unlink()
     assert done.returncode == 0, done.stdout + done.stderr
     assert _states(output)["ImageExampleGen"][-1] == "COMPLETE"
-    folder = output / "pipelines" / "graft" / "artifacts" / "ImageExampleGen"
-    newest = max((folder / "quarantine").iterdir(), key=lambda path: int(path.name))
-    (line,) = (newest / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
-    assert json.loads(line)["filename"] == "digit 0/not an image.jpg"
-    note = "note: 1 image can't be used and is quarantined"
-    assert note in done.stdout
-    again = run_graft(
-        "run", "--data", data, "--output", output, *small, "--set", "training.seed=1"
-    )
-    assert _states(output)["ImageExampleGen"][-1] == "CACHED"
-    assert note in again.stdout
 
 
+def test_too_many_bad_images_stop_the_next_run_and_are_named(
+    first_run, run_graft, data, output, small
+):
+    before = _versions(output)
+    bad = [data / "digit 1" / f"bad{index}.png" for index in range(20)]
+    for path in bad:
+        path.write_bytes(b"")
+    done = run_graft("run", "--data", data, "--output", output, *small)
+    for path in bad:
+        path.unlink()
+    assert done.returncode == 1
+    assert _states(output)["ImageExampleGen"][-1] == "FAILED"
+    assert "bad0.png" in done.stderr or "bad1" in done.stderr
+    assert "max_bad_fraction" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert _versions(output) == before
+
+
+@pytest.mark.large
 def test_the_gate_refuses_a_model_that_learned_nothing(
     run_graft, digit_folder, tmp_path, small
 ):
-    """Labels at random: no honest model reaches the floor."""
+    """Labels at random: no honest model reaches the floor. Large: a whole run."""
     rng = np.random.default_rng(RANDOM_LABELS_SEED)
     images = sorted(digit_folder.rglob("*.png"))
     for name, group in zip(
@@ -212,20 +254,6 @@ def test_data_that_are_not_there_get_a_message(run_graft, tmp_path, make, messag
     assert re.search(message, done.stderr), done.stderr
     assert str(folder) in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_too_many_bad_images_stop_the_run_and_are_named(
-    run_graft, digit_folder, tmp_path, small
-):
-    data = Path(shutil.copytree(digit_folder, tmp_path / "data"))
-    for index in range(20):
-        (data / "digit 1" / f"bad{index}.png").write_bytes(b"")
-    done = run_graft("run", "--data", data, "--output", tmp_path / "out", *small)
-    assert done.returncode == 1
-    assert "bad0.png" in done.stderr or "bad1" in done.stderr
-    assert "max_bad_fraction" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not _versions(tmp_path / "out")
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
