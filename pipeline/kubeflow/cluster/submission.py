@@ -167,6 +167,8 @@ def start_run(
 ) -> str:
     """Start a run and return its id; after a lost answer no second run starts.
 
+    The keyword arguments are the independent settings of a run in Kubeflow.
+
     Args:
         api: The cluster.
         path: The compiled file, to check the parameters.

@@ -64,6 +64,8 @@ def run_attempt(
 ) -> Attempt:
     """Download the inputs, run the container, and upload the outputs.
 
+    The keyword arguments are what differs between attempts of one container.
+
     Args:
         container: PipelineContainerSpec.
         executor_input: ExecutorInput from the driver, with remote URIs. Its output file
