@@ -81,6 +81,7 @@ def create_pipeline(
     """
     nodes: list[BaseNode] = []
     fingerprints = CodeFingerprints()
+    preprocessing = preprocessing_spec(config).to_json()
 
     example_gen = ImageExampleGen(
         data_config=config.data,
@@ -94,8 +95,7 @@ def create_pipeline(
     )
     nodes.append(statistics_gen)
 
-    schema_path = config.data_validation.schema_path
-    if schema_path:
+    if schema_path := config.data_validation.schema_path:
         schema_gen = CuratedSchema(
             path=schema_path,
             content_fingerprint=schema_fingerprint(schema_path),
@@ -124,9 +124,7 @@ def create_pipeline(
         splits_config=transform_pb2.SplitsConfig(analyze=[split_names.TRAIN_SPLIT]),
         materialize=False,
         disable_statistics=True,
-        custom_config={
-            transform.PREPROCESSING_KEY: preprocessing_spec(config).to_json(),
-        },
+        custom_config={transform.PREPROCESSING_KEY: preprocessing},
     )
     # Nothing is trained on data that does not fit their schema.
     transform_node.add_upstream_node(anomaly_check)
@@ -140,7 +138,7 @@ def create_pipeline(
             metadata=example_gen.outputs["metadata"],
             transform_graph=transform_node.outputs["transform_graph"],
             model=config.model.model_dump_json(exclude={"head", "output"}),
-            preprocessing=preprocessing_spec(config).to_json(),
+            preprocessing=preprocessing,
             engine=config.features.engine,
             precision=config.features.precision,
             cache_dir=config.feature_cache,
