@@ -216,6 +216,15 @@ def _is_defined(name: str) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_a_file_has_the_names_that_it_is_said_to_have(page):
+    """`name` in `path/file.py`."""
+    for name, path in re.findall(r"`(\w+)` in `([\w./-]+\.\w+)`", prose(page)):
+        if (ROOT / path).is_file():
+            text = (ROOT / path).read_text(encoding="utf-8")
+            assert re.search(rf"\b{name}\b", text), f"{page}: {name} in {path}"
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_keys_of_the_config_exist(page):
     parts = "|".join(PipelineConfig.model_fields)
     for span in spans(page):
