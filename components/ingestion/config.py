@@ -93,9 +93,9 @@ class DataConfig(BaseModel):
 
     path: str = Field(
         min_length=1,
-        description="A folder, a manifest (.csv, .jsonl), TFRecord files (a file, a "
-        "folder or a pattern with `*`), `keras:NAME` (cifar10, cifar100, mnist, "
-        "fashion_mnist) or `sklearn:digits`. Local, gs:// or s3://.",
+        description="A folder, a manifest (.csv, .tsv, .jsonl), TFRecord files (a "
+        "file, a folder or a pattern with `*`), `keras:NAME` (cifar10, cifar100, "
+        "mnist, fashion_mnist) or `sklearn:digits`. Local, gs:// or s3://.",
     )
     format: Literal[
         "auto",

@@ -207,10 +207,15 @@ def label_tables(root: Folder, tables: Sequence[Table]) -> list[LocatedTable]:
     """Return the tables that name images of a data set."""
     if not tables:
         return []
+    # An index of all images could be large, and few of them are asked for.
+    wanted = {
+        _parts_of(cell)[1] for table in tables for row in table.rows for cell in row
+    }
     places: dict[str, list[str]] = defaultdict(list)
     for folder in root.walk():
-        stems = {os.path.splitext(name)[0] for name in folder.images}
-        for name in {*folder.images, *stems}:
+        found = wanted.intersection(folder.images)
+        stems = (os.path.splitext(name)[0] for name in folder.images)
+        for name in found.union(wanted.intersection(stems)):
             places[name].append(folder.path)
     located = [LocatedTable(table, places) for table in tables]
     return [table for table in located if table.image_column is not None]

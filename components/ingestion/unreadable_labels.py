@@ -53,9 +53,12 @@ def explain_unreadable(
 
 
 def _labels_of_objects(root: Folder, tables: Sequence[LocatedTable]) -> str | None:
-    stems = {
-        os.path.splitext(name)[0] for folder in root.walk() for name in folder.images
+    beside = {
+        os.path.splitext(name)[0] for folder in root.walk() for name in folder.others
     }
+    stems = beside.intersection(
+        os.path.splitext(name)[0] for folder in root.walk() for name in folder.images
+    )
     yolo = any(name in _YOLO_FILES for name in root.others)
     masks = None
     for folder in root.walk():

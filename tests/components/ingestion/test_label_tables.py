@@ -59,3 +59,57 @@ def test_whether_one_folder_holds_all_images() -> None:
     assert not _located(names, table).reads_all
     assert _located(["x/1.jpg", "x/2.jpg"], table).reads_all
     assert _located(names, table).folders == ["x", "y", None]
+
+
+@pytest.mark.parametrize(
+    ("columns", "plain"),
+    [
+        (("id", "dx"), "dx"),
+        (("id", "zzz"), "zzz"),
+        (("id", "age", "Diagnosis"), "Diagnosis"),
+        (("id", "a", "b"), None),
+        (("", "id", "b"), "b"),
+    ],
+)
+def test_which_column_plainly_holds_the_labels(
+    columns: tuple[str, ...], plain: str | None
+) -> None:
+    cells = tuple("1" if name == "id" else "x" for name in columns)
+    assert (
+        _located(["x/1.jpg"], Table("t.csv", columns, (cells,))).label_column() == plain
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected"),
+    [
+        ("label", "ab", True),
+        ("label", "aaaa", False),
+        ("level", "ab", True),
+        ("size", "ab", False),
+        ("label_id", "ab", False),
+        ("bbox_1", "ab", False),
+        ("score", ("0.5", "0.7"), False),
+        ("class", ("0", "1"), True),
+        ("note", "abcdefgh", False),
+    ],
+)
+def test_which_further_column_may_hold_labels(
+    column: str, values: tuple[str, ...], expected: bool
+) -> None:
+    """The table has two further columns, so that none is plainly the label."""
+    names = [f"{folder}/{i}.jpg" for folder in ("left", "right") for i in range(4)]
+    names = [name.replace("right/", "right/x") for name in names]
+    rows = tuple(
+        (name, values[i % len(values)], str(i)) for i, name in enumerate(names)
+    )
+    located = _located(names, Table("t.csv", ("path", column, "index"), rows))
+    assert (located.other_labels() == column) is expected
+
+
+def test_few_known_images_are_no_evidence() -> None:
+    rows = tuple((f"x/{i}.jpg", "ab"[i % 2]) for i in range(8))
+    table = Table("t.csv", ("path", "label"), rows)
+    half = [f"x/{i}.jpg" for i in range(4)] + ["y/z.jpg"]
+    assert _located(half, table).other_labels() == "label"
+    assert _located(half[1:], table).other_labels() is None

@@ -118,3 +118,10 @@ def test_flags_of_which_an_image_has_several_are_offered() -> None:
     assert "one-hot" not in question.finding
     (option,) = question.options
     assert option.meaning.endswith("'rust' (or another one of 'rust', 'scab')")
+
+
+def test_one_column_of_ones_is_not_one_hot() -> None:
+    table = Table("train.csv", ("id", "n", "m"), (("0", "1", "a"), ("1", "1", "b")))
+    question = _question([*_images("images"), "train.csv"], table)
+    assert "one-hot" not in question.finding
+    assert question.options
