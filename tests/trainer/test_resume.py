@@ -186,8 +186,16 @@ class _Trainings:
 @pytest.mark.timeout(1000)
 @pytest.mark.parametrize(
     ("training", "phase", "epoch"),
-    [(_STORED, "head", 10), (_IN_THE_LOOP, "fine_tune", 2)],
-    ids=["stored features", "fine-tuning with augmentation"],
+    [
+        pytest.param(_STORED, "head", 10, id="stored features"),
+        # Large: three processes of half a minute. `test_training.py` breaks such a
+        # training off within one process.
+        pytest.param(
+            *(_IN_THE_LOOP, "fine_tune", 2),
+            id="fine-tuning with augmentation",
+            marks=pytest.mark.large,
+        ),
+    ],
 )
 def test_killed_training_ends_like_an_unbroken_one(
     training: dict[str, object],
