@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 from typing import Any
 
 from graft.storage import files
@@ -50,3 +51,15 @@ def hash_files(paths: list[str], algorithm: str = "sha256") -> str:
             while block := file.read(BLOCK_BYTES):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def hash_folder(folder: str) -> dict[str, str]:
+    """Return relative path to SHA-256 of every file below a folder, sorted by path.
+
+    Raises:
+        OSError: A file can't be read.
+    """
+    return {
+        posixpath.relpath(path, folder): hash_file(path)
+        for path in files.files_below(folder)
+    }

@@ -23,7 +23,7 @@ from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.quality.artifacts import PROFILE_FILE
 from graft.components.quality.profile import Profile
 from graft.contract.split_names import TEST_SPLIT
-from graft.storage import atomic, files
+from graft.storage import atomic, files, hashing
 
 _CANDIDATE = "candidate"
 _BASELINE = "baseline"
@@ -46,6 +46,7 @@ def evaluate(
     See `graft.components.evaluation.component.Evaluator` for the artifacts.
     """
     example_files = split_files([examples], TEST_SPLIT)
+    judged_files = hashing.hash_folder(exported_model([model]))
     candidate = LoadedModel(exported_model([model]))
     baseline, loaded_baseline = _open_baseline(baseline_model)
     models = {_CANDIDATE: candidate}
@@ -74,6 +75,7 @@ def evaluate(
     verdict = replace(
         judge(predictions, measured, baseline, gate, _profile(quality)),
         judged_against=_production_of(baseline_model),
+        judged_files=judged_files,
     )
     atomic.write_text(os.path.join(evaluation.uri, VERDICT_FILE), verdict.to_json())
     _bless(model, blessing, verdict)

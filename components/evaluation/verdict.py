@@ -55,6 +55,8 @@ class Verdict:
         judged_against: What was in production, as
             `graft.components.evaluation.baseline.Production.to_dict` tells it. Only
             while that is so may the model be pushed.
+        judged_files: Relative path to SHA-256 of the candidate's files. Only these
+            files may be pushed. None in a verdict of an older version.
         drift: Change of each property of the data since the model in production:
             `graft.components.quality.profile.Shift`, and `is_drifted`.
         data_profile: Statistics of this run's data, in counts.
@@ -70,6 +72,7 @@ class Verdict:
     comparison: dict[str, Any] | None = None
     baseline: dict[str, Any] | None = None
     judged_against: dict[str, Any] | None = None
+    judged_files: dict[str, str] | None = None
     drift: tuple[dict[str, Any], ...] = ()
     data_profile: dict[str, dict[str, int]] | None = None
     baseline_data_profile: dict[str, dict[str, int]] | None = None

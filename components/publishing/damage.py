@@ -32,7 +32,13 @@ from graft.components.publishing.labels import (
     write_labels,
 )
 from graft.components.publishing.last_run import NOTES_FILE
-from graft.components.publishing.production import STABLE, last_change, served_version
+from graft.components.publishing.production import (
+    STABLE,
+    last_change,
+    lost_production,
+    served_version,
+)
+from graft.components.publishing.store import move_labels
 from graft.components.publishing.store_files import (
     read_json,
     read_text,
@@ -48,6 +54,7 @@ from graft.components.publishing.versions import (
     hash_files,
     is_version_name,
     list_versions,
+    read_manifest,
 )
 from graft.storage import copying, files, hashing
 from graft.storage.paths import join
@@ -88,16 +95,21 @@ def repair(model_folder: str) -> Repair:
     result = Repair()
     before = find_store_damage(model_folder)
     with locked(model_folder) as lock:
-        served = served_version(model_folder)
         for name in _no_versions(model_folder):
             _mend_folder(model_folder, name, result)
+        # Now, since the graph of the version in production may be back.
+        served = served_version(model_folder)
+        lost = lost_production(model_folder)
         for version in list_versions(model_folder):
             _mend_version(model_folder, version, served, result)
         for name, what in _damaged_notes(model_folder).items():
             if what:
                 _set_aside(model_folder, name, result)
         _mend_log(model_folder, result)
-        _mend_labels(model_folder, served, lock, result)
+        if lost is None:
+            _mend_labels(model_folder, served, lock, result)
+        else:
+            _mend_production(model_folder, lost, lock, result)
         told = "\n".join(result.done + result.left)
         # The lock completes the audit log, and clears away the note of a change.
         is_sound = find_store_damage(model_folder).keys().isdisjoint
@@ -129,6 +141,9 @@ def _damaged_notes(model_folder: str) -> dict[str, str | None]:
 def _damaged_labels(model_folder: str) -> dict[str, str | None]:
     """Return what is wrong with the labels and with TensorFlow Serving's config."""
     labels, damage = read_label_file(model_folder)
+    gone = _gone(model_folder, labels)
+    if damage is None and gone:
+        damage = f"names what is gone: {gone}"
     if damage is None and not labels:
         config = join(model_folder, SERVING_CONFIG_NAME)
         if files.exists(config) or last_change(model_folder) is not None:
@@ -139,14 +154,25 @@ def _damaged_labels(model_folder: str) -> dict[str, str | None]:
     return {LABELS_NAME: damage, SERVING_CONFIG_NAME: other}
 
 
+def _gone(model_folder: str, labels: dict[str, int]) -> str:
+    """Name the labels whose version is gone; "" if there are none."""
+    numbers = {version.number for version in list_versions(model_folder)}
+    return ", ".join(
+        f"version {number} ({label})"
+        for label, number in sorted(labels.items())
+        if number not in numbers
+    )
+
+
 def _mend_folder(model_folder: str, name: str, result: Repair) -> None:
     """Restore the graph of a version that lacks it, or set the version aside."""
     path = join(model_folder, name)
-    manifest, _ = read_json(join(path, MANIFEST_NAME), dict)
-    version = Version(int(name), path, manifest or {})
-    if manifest and _restore_files(model_folder, version, result):
+    version = Version(int(name), path, read_manifest(path))
+    if version.manifest and _restore_files(model_folder, version, result):
         return
-    _set_aside(model_folder, name, result)
+    lost = lost_production(model_folder)
+    if lost is None or lost["version"] != version.number:
+        _set_aside(model_folder, name, result)
 
 
 def _mend_version(
@@ -258,18 +284,51 @@ def _mend_log(model_folder: str, result: Repair) -> None:
 def _mend_labels(
     model_folder: str, served: Version | None, lock: StoreLock, result: Repair
 ) -> None:
-    damaged = [name for name, what in _damaged_labels(model_folder).items() if what]
+    damaged = any(_damaged_labels(model_folder).values())
     numbers = [version.number for version in list_versions(model_folder)]
     labels = {k: n for k, n in read_labels(model_folder).items() if n in numbers}
     if served is not None and served.number in numbers:
         labels[STABLE] = served.number
     if not damaged and labels == read_labels(model_folder):
         return
-    for name in damaged:
-        if files.exists(join(model_folder, name)):
-            _set_aside(model_folder, name, result)
+    _clear_labels(model_folder, result)
     write_labels(model_folder, labels, numbers, lock.confirm)
     result.done.append(f"{LABELS_NAME} and {SERVING_CONFIG_NAME} written again")
+
+
+def _clear_labels(model_folder: str, result: Repair) -> None:
+    """Set aside the damaged ones of the two files that hold labels."""
+    for name, what in _damaged_labels(model_folder).items():
+        if what and files.exists(join(model_folder, name)):
+            _set_aside(model_folder, name, result)
+
+
+def _mend_production(
+    model_folder: str, lost: Line, lock: StoreLock, result: Repair
+) -> None:
+    """Label the newest version with the files of the one that is gone.
+
+    No other version may come into production by a repair: it may have been withdrawn.
+    """
+    sound = [v for v in list_versions(model_folder) if not find_damage(v)]
+    same = [v for v in sound if v.files_hash == lost.get("files_hash")]
+    if not same:
+        result.left.append(
+            f"version {lost['version']} is in production and gone, and no version has "
+            "its files. Choose one: `graft rollback VERSION --reason TEXT` or `graft "
+            "models --promote VERSION --reason TEXT`"
+        )
+        return
+    number = same[-1].number
+    reason = f"version {lost['version']} is gone; version {number} has the same files"
+    numbers = {version.number for version in list_versions(model_folder)}
+    labels = {k: n for k, n in read_labels(model_folder).items() if n in numbers}
+    record = {"reason": reason, "judged_against": lost.get("judged_against")}
+    _clear_labels(model_folder, result)
+    move_labels(lock, model_folder, number, {**labels, STABLE: number}, record)
+    result.done.append(f"{LABELS_NAME}: `{STABLE}` is version {number}, since {reason}")
+    if str(lost["version"]) in _no_versions(model_folder):
+        _set_aside(model_folder, str(lost["version"]), result)
 
 
 def _set_aside(model_folder: str, name: str, result: Repair) -> None:

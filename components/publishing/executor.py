@@ -19,13 +19,14 @@ from graft.components.publishing.config import (
     PushConfig,
 )
 from graft.components.publishing.drift import write_drift
+from graft.components.publishing.judgement import judgement_of
 from graft.components.publishing.last_run import LAST_RUN_FILE, note_run
 from graft.components.publishing.production import served_version
 from graft.components.publishing.provenance import describe_environment, record_of
 from graft.components.publishing.run_view import CANDIDATE_KEY
 from graft.components.publishing.store import publish
 from graft.components.publishing.versions import Version
-from graft.contract.errors import RolledBackError, StoreChangedError, UserError
+from graft.contract.errors import RolledBackError, StoreChangedError
 from graft.storage import atomic, files
 
 PUSH_KEY = "push"
@@ -66,7 +67,8 @@ class Executor(pusher_executor.Executor):
             StoreChangedError: Another version is in production than the model was
                 judged against. Nothing was pushed, and the node fails, so that no cache
                 keeps this outcome.
-            UserError: The store can't be read or written.
+            UserError: The store can't be read or written, or the gate judged other
+                files.
         """
         config = json_utils.loads(exec_properties["custom_config"])
         push = PushConfig.model_validate_json(config[PUSH_KEY])
@@ -123,7 +125,7 @@ class Executor(pusher_executor.Executor):
             if not self.CheckBlessing({key: input_dict.get(key, [])}):
                 self._refuse(pushed, f"the {judge} refused the model")
                 return False
-        against = _judged_against(verdict)
+        against, judged_files = judgement_of(verdict)
         try:
             version = publish(
                 self.GetModelPath(input_dict),
@@ -136,6 +138,7 @@ class Executor(pusher_executor.Executor):
                 against=against,
                 keep_versions=push.keep_versions,
                 label=push.label,
+                judged_files=judged_files,
             )
         except StoreChangedError:
             twin = _twin(model_folder, record, against)
@@ -163,22 +166,6 @@ class Executor(pusher_executor.Executor):
         logger.warning("Not pushed: %s", reason)
         self._MarkNotPushed(pushed)
         pushed.set_string_custom_property(REASON_PROPERTY, reason)
-
-
-def _judged_against(verdict: Verdict | None) -> Production:
-    """Return what the gate has judged the model against.
-
-    Raises:
-        UserError: The verdict does not tell.
-    """
-    found = None if verdict is None else verdict.judged_against
-    against = Production.from_dict(found)
-    if against is None:
-        raise UserError(
-            "The gate's verdict does not tell what the model was judged against, so it "
-            "can't be pushed. Run the command again with this version of graft."
-        )
-    return against
 
 
 def _twin(

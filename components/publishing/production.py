@@ -35,6 +35,25 @@ def served_version(model_folder: str) -> Version | None:
     return versions.get(stable or 0) or versions[max(versions)]
 
 
+def lost_production(model_folder: str) -> Line | None:
+    """Return the audit log's line of the version in production, if it is gone.
+
+    A version is gone if it has no folder, or no graph, so that no server loads it. The
+    line is a short one if the log does not know the version.
+    """
+    numbers = {version.number for version in list_versions(model_folder)}
+    number = read_labels(model_folder).get(STABLE)
+    if number is None:
+        change = last_change(model_folder)
+        number = None if change is None else change["version"]
+    if number is None or number in numbers:
+        return None
+    for line in reversed(read_audit(model_folder)):
+        if changes_production(line) and line.get("version") == number:
+            return line
+    return {"version": number}
+
+
 def read_production(model_folder: str) -> Production:
     """Return what is in production, after a change that is under way."""
     settle(model_folder)

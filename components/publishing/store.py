@@ -19,6 +19,7 @@ from graft.components.publishing.audit import (
     line_of,
     withdrawals,
 )
+from graft.components.publishing.judgement import check_model
 from graft.components.publishing.labels import read_labels, write_labels
 from graft.components.publishing.production import (
     STABLE,
@@ -57,6 +58,7 @@ def publish(
     against: Production,
     keep_versions: int,
     label: str = STABLE,
+    judged_files: dict[str, str] | None = None,
 ) -> Version:
     """Publish a SavedModel as a new version.
 
@@ -72,6 +74,8 @@ def publish(
             in production.
         keep_versions: Number of versions to keep, with the new one.
         label: The new version's label: `stable` or `canary`.
+        judged_files: Relative path to hash of the files that the gate judged; the model
+            must have these files. None: the caller answers for the model.
 
     Returns:
         The version that holds this model.
@@ -79,8 +83,10 @@ def publish(
     Raises:
         StoreChangedError: Something else is in production than `against`.
         RolledBackError: The model was rolled back before.
+        UserError: The model's files are not those that were judged.
     """
     hashes = hash_files(model_path)
+    check_model(model_path, hashes, judged_files)
     forced = record.get("forced")
     with locked(model_folder) as lock:
         labels = read_labels(model_folder)
@@ -117,7 +123,7 @@ def publish(
             version = _add(lock, model_path, model_folder, record, hashes, labels_of)
         else:
             version = same
-            _label(lock, model_folder, same.number, labels_of(same.number), record)
+            move_labels(lock, model_folder, same.number, labels_of(same.number), record)
         _prune(model_folder, keep_versions)
     return version
 
@@ -225,7 +231,7 @@ def promote(
         record = {"judged_against": version.manifest.get("judged_against")}
         if reason.strip():
             record["forced"] = {"reason": reason, "against": now.to_dict()}
-        _label(lock, model_folder, number, labels, record)
+        move_labels(lock, model_folder, number, labels, record)
 
 
 def _add(  # noqa: PLR0917 - the parts of one change
@@ -270,14 +276,22 @@ def _confirm_afterwards(
             raise
 
 
-def _label(
+def move_labels(
     lock: StoreLock,
     model_folder: str,
     number: int,
     labels: dict[str, int],
     record: dict[str, Any],
 ) -> None:
-    """Move labels, with a line in the audit log."""
+    """Move labels, with a line in the audit log.
+
+    Args:
+        lock: The store's lock.
+        model_folder: `<store>/<model name>`.
+        number: The version that gets a label.
+        labels: All labels afterwards.
+        record: `forced`, `judged_against` and `reason` of it go into the line.
+    """
     version = next(v for v in list_versions(model_folder) if v.number == number)
     line: dict[str, Any] = {
         "action": "promote",
@@ -289,7 +303,7 @@ def _label(
         "time": current_time(),
         "user": current_user(),
     }
-    for key in ("forced", "judged_against"):
+    for key in ("forced", "judged_against", "reason"):
         if record.get(key):
             line[key] = record[key]
     change = journal.Change(None, labels, line)

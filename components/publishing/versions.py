@@ -20,7 +20,6 @@ A folder is a version if its name is a number and it holds `saved_model.pb`.
 from __future__ import annotations
 
 import os
-import posixpath
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,12 +97,9 @@ def _are_hashes(promised: Any) -> bool:
 
 def hash_files(folder: str) -> dict[str, str]:
     """Return relative path to SHA-256 (hexadecimal) of every file but the manifest."""
-    hashes = {}
-    for path in files.files_below(folder):
-        relative = posixpath.relpath(path, folder)
-        if relative != MANIFEST_NAME:
-            hashes[relative] = hashing.hash_file(path)
-    return dict(sorted(hashes.items()))
+    hashes = hashing.hash_folder(folder)
+    hashes.pop(MANIFEST_NAME, None)
+    return hashes
 
 
 def find_damage(version: Version) -> list[str]:
@@ -119,13 +115,26 @@ def find_damage(version: Version) -> list[str]:
         raise UserError(f"{version.path!r} can't be read: {error}") from error
     except OSError as error:
         return [f"a file can't be read: {error}"]
-    damage = [f"{name} is missing" for name in sorted(set(promised) - set(found))]
-    damage += [
-        f"{name} is not what was published"
-        for name in sorted(set(promised) & set(found))
-        if promised[name] != found[name]
+    return compare_files(promised, found, "published")
+
+
+def compare_files(
+    expected: dict[str, str], found: dict[str, str], verb: str
+) -> list[str]:
+    """Return a sentence per file that differs.
+
+    Args:
+        expected: Relative path to hash.
+        found: The same of the files that are there.
+        verb: What was done with the expected files: `published`, `judged`.
+    """
+    common = expected.keys() & found.keys()
+    return [
+        *(f"{name} is missing" for name in sorted(expected.keys() - common)),
+        *(
+            f"{name} is not what was {verb}"
+            for name in sorted(common)
+            if expected[name] != found[name]
+        ),
+        *(f"{name} was not {verb}" for name in sorted(found.keys() - common)),
     ]
-    damage += [
-        f"{name} was not published" for name in sorted(set(found) - set(promised))
-    ]
-    return damage

@@ -104,21 +104,19 @@ def publish_run(
     Raises:
         StoreChangedError: Another version is in production than the model was judged
             against, or than when the command began.
+        UserError: The model's files are not those that the gate judged.
     """
-    from graft.components.evaluation.baseline import Production
     from graft.components.publishing.config import PushConfig
+    from graft.components.publishing.judgement import judgement_of
     from graft.components.publishing.provenance import describe_environment, record_of
     from graft.components.publishing.store import publish
+    from graft.components.publishing.versions import compare_files, hash_files
 
     push = PushConfig.model_validate(run.config["push"]).resolved(str(output))
     seen = seen_production(push.model_folder, if_served)
     verdict = run.verdict()
-    judged = Production.from_dict(None if verdict is None else verdict.judged_against)
-    if judged is None and not reason:
-        raise UserError(
-            f"The verdict of run {run.number} does not tell what the model was judged "
-            "against. To publish it nonetheless: `graft bless --force --reason TEXT`."
-        )
+    model_path = os.path.join(run.artifacts["Trainer.model"], "Format-Serving")
+    against, judged_files = (seen, None) if reason else judgement_of(verdict)
     record: dict[str, Any] = {
         "config": run.config,
         "pipeline": run.config["name"],
@@ -126,13 +124,19 @@ def publish_run(
         **({} if verdict is None else record_of(verdict)),
     }
     if reason:
-        record["forced"] = {"reason": reason, "refusals": refusals}
+        judged = (None if verdict is None else verdict.judged_files) or {}
+        unjudged = compare_files(judged, hash_files(model_path), "judged")
+        record["forced"] = {
+            "reason": reason,
+            "refusals": [*refusals, *(f"gate: {each}" for each in unjudged)],
+        }
     version = publish(
-        os.path.join(run.artifacts["Trainer.model"], "Format-Serving"),
+        model_path,
         push.model_folder,
         record,
-        against=seen if judged is None or reason else judged,
+        against=against,
         keep_versions=push.keep_versions,
         label=push.label,
+        judged_files=judged_files,
     )
     return version.number, version.number != seen.version

@@ -33,6 +33,7 @@ from graft.components.quality.component import DataQuality
 from graft.components.quality.config import DataQualityConfig
 from graft.components.report.artifacts import ModelCard, RunReport
 from graft.components.report.component import Report
+from graft.contract.errors import UserError
 
 SaveModel = Callable[..., Path]
 
@@ -298,6 +299,22 @@ def test_a_worse_model_is_refused_and_production_stays(
     reason = pushed.get_string_custom_property("not_pushed_reason")
     assert reason == "the gate refused the model"
     assert list_versions(str(flow.store / "colours")) == before
+
+
+def test_a_model_that_was_damaged_after_the_gate_is_not_pushed(
+    flow: Flow, save_model: SaveModel
+) -> None:
+    model = save_model("good")
+    _, blessing, verdict = flow.evaluate(model, GateConfig())
+    weights = next(model.rglob("variables.data*"))
+    name = str(weights.relative_to(model / "Format-Serving"))
+    assert name in (verdict.judged_files or {})
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(UserError, match=f"{name} is not what was judged.*{model}"):
+        flow.push(model, blessing)
+    assert list_versions(str(flow.store / "colours")) == []
 
 
 def test_drift_since_the_model_in_production_is_told_and_kept(

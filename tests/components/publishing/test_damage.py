@@ -24,11 +24,12 @@ from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.publishing import audit, store
 from graft.components.publishing.damage import find_store_damage, repair
 from graft.components.publishing.drift import DRIFT_FILE, write_drift
+from graft.components.publishing.labels import read_labels
 from graft.components.publishing.last_run import NOTES_FILE, note_run
 from graft.components.publishing.production import read_production, served_version
 from graft.components.publishing.run_view import view_store
 from graft.components.publishing.served_model import ServedModel
-from graft.components.publishing.versions import find_damage, list_versions
+from graft.components.publishing.versions import find_damage, hash_files, list_versions
 from graft.contract.errors import StoreChangedError, UserError
 from graft.pipeline.cli import app
 from graft.pipeline.commands.bless import publish_run
@@ -185,6 +186,11 @@ def check(sound: Path, scratch: Path, harms: dict[str, str]) -> None:
     left = find_store_damage(str(folder))
     is_vouched = audit.AUDIT_NAME not in harms
     unknown = {name.split("/")[0] for name in harms if "manifest" in name}
+    if newest not in numbers(folder):
+        # No other version has the files of the one in production.
+        assert any("Choose one" in sentence for sentence in result.left), result
+        unknown |= {"graft_labels.json", "models.config"}
+        is_vouched = False
     assert set(left) <= {str(newest), *(set() if is_vouched else unknown)}, result
     assert bool(left) is bool(result.left)
     for _ in range(2):
@@ -258,7 +264,13 @@ def blessed_run(folder: Path, store_folder: Path, judged: Production) -> Run:
     model = folder / "trained" / "Format-Serving"
     model.mkdir(parents=True)
     (model / "saved_model.pb").write_text("graph of a run")
-    verdict = Verdict(True, (), {}, judged_against=judged.to_dict())
+    verdict = Verdict(
+        True,
+        (),
+        {},
+        judged_against=judged.to_dict(),
+        judged_files=hash_files(str(model)),
+    )
     (folder / VERDICT_FILE).write_text(verdict.to_json())
     push = {"destination": str(store_folder.parent), "model_name": "m"}
     return Run(
@@ -283,6 +295,66 @@ def push_again(folder: Path, scratch: Path) -> None:
     assert served is not None
     assert served.number == version.number
     assert audit.read_audit(str(folder))[-1]["version"] == version.number
+
+
+@pytest.fixture
+def restored(sound: Path, tmp_path: Path) -> tuple[Path, int, int]:
+    """A store, rolled back from c to the files of b: its folder, b, and b restored."""
+    folder = tmp_path / "m"
+
+    def push(content: str) -> int:
+        model = tmp_path / content
+        model.mkdir()
+        (model / "saved_model.pb").write_text(f"graph {content}")
+        seen = read_production(str(folder))
+        return store.publish(
+            str(model), str(folder), {}, against=seen, keep_versions=9
+        ).number
+
+    first, _ = push("b"), push("c")
+    seen = read_production(str(folder))
+    again = store.roll_back(str(folder), None, "c is bad", seen=seen)
+    return folder, first, again.number
+
+
+@pytest.mark.parametrize("harm", ["version", "graph"])
+@pytest.mark.parametrize("others", [(), ("graft_labels.json", "models.config")])
+def test_a_repair_puts_no_withdrawn_model_into_production(
+    restored: tuple[Path, int, int], harm: str, others: tuple[str, ...]
+) -> None:
+    folder, first, again = restored
+    if harm == "graph":  # Nor can it be restored.
+        (folder / str(first) / "saved_model.pb").write_text("other")
+        (folder / str(again) / "saved_model.pb").unlink()
+    else:
+        shutil.rmtree(folder / str(again))
+    for name in others:
+        (folder / name).unlink()
+    assert invoke("models", "--model-dir", folder.parent, "--verify") == 1
+    if not others:
+        found = find_store_damage(str(folder))["graft_labels.json"]
+        assert found == [f"names what is gone: version {again} (stable)"]
+    result = repair(str(folder))
+    labels = read_labels(str(folder))
+    if harm == "graph":
+        # No sound version has its files, so a person chooses.
+        assert labels == ({} if others else {"stable": again})
+        assert any(
+            f"version {again} is in production and gone" in s for s in result.left
+        )
+        assert (folder / str(again)).is_dir()
+        return
+    assert labels == {"stable": first}
+    assert find_store_damage(str(folder)) == {}
+    *_, line, last = audit.read_audit(str(folder))
+    assert (line["action"], line["version"]) == ("promote", first)
+    assert f"version {again} is gone" in line["reason"]
+    assert any(str(first) in done for done in last["done"])
+    for name in ("graft_labels.json", "models.config"):
+        (folder / name).unlink()
+    served = served_version(str(folder))
+    assert served is not None
+    assert served.number == first
 
 
 def singles(folder: Path) -> list[dict[str, str]]:

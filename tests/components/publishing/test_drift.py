@@ -17,6 +17,7 @@ from graft.components.publishing.drift import DRIFT_FILE, write_drift
 from graft.components.publishing.executor import PUSH_KEY, RECORD_KEY, Executor
 from graft.components.publishing.production import read_production
 from graft.components.publishing.store import publish
+from graft.components.publishing.versions import hash_files
 
 SHIFT = {
     "name": "brightness",
@@ -88,6 +89,7 @@ def test_pusher_reports_drift_whether_it_pushes_or_not(
     judged = replace(
         verdict(is_drifted=True),
         judged_against=read_production(str(model_folder)).to_dict(),
+        judged_files=hash_files(make_model("b")),
     )
     (Path(blessing.uri) / VERDICT_FILE).write_text(judged.to_json())
     model = standard_artifacts.Model()

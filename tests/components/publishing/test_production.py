@@ -18,7 +18,7 @@ from graft.components.publishing import audit, store
 from graft.components.publishing.config import PushConfig
 from graft.components.publishing.executor import PUSH_KEY, RECORD_KEY, Executor
 from graft.components.publishing.production import read_production, served_version
-from graft.components.publishing.versions import list_versions
+from graft.components.publishing.versions import hash_files, list_versions
 from graft.contract.errors import StoreChangedError, UserError
 from graft.storage import files
 
@@ -181,14 +181,23 @@ def test_an_operator_acts_on_what_they_saw(
 def run_pusher(
     make_model: MakeModel, folder: str, tmp_path: Path
 ) -> Callable[..., Any]:
-    """Run Pusher's executor on a blessed model: `run_pusher("a", verdict_against)`."""
+    """Run Pusher's executor on a blessed model: `run_pusher("a", verdict_against)`.
 
-    def run(content: str, against: Production | None, candidate: str) -> Any:
+    `judged` is the content of the model that the gate saw, if it is another.
+    """
+
+    def run(
+        content: str,
+        against: Production | None,
+        candidate: str,
+        judged: str | None = None,
+    ) -> Any:
         blessing = standard_artifacts.ModelBlessing()
         blessing.uri = str(tmp_path / "blessing")
         blessing.set_int_custom_property("blessed", 1)
         Path(blessing.uri).mkdir(exist_ok=True)
-        verdict = Verdict(is_blessed=True, rules=(), metrics={})
+        files = hash_files(make_model(judged or content))
+        verdict = Verdict(True, (), {}, judged_files=files)
         if against is not None:
             verdict = replace(verdict, judged_against=against.to_dict())
         (Path(blessing.uri) / VERDICT_FILE).write_text(verdict.to_json())
@@ -220,6 +229,15 @@ def test_pusher_fails_if_production_is_another(
     with pytest.raises(StoreChangedError, match="judged against no model"):
         run_pusher("b", empty, "k2")
     assert len(list_versions(folder)) == 1
+
+
+def test_pusher_fails_on_files_that_the_gate_did_not_judge(
+    folder: str, run_pusher: Callable[..., Any]
+) -> None:
+    empty = read_production(folder)
+    with pytest.raises(UserError, match=r"saved_model.pb is not what was judged.*away"):
+        run_pusher("a", empty, "k1", judged="b")
+    assert list_versions(folder) == []
 
 
 def test_two_runs_of_one_candidate_push_it_once(
