@@ -28,6 +28,7 @@ _OTHER_COLUMNS = re.compile(
 )
 _BOX_COLUMNS = re.compile(r"x_?min|x1|bbox\w*|box(es)?|x_?center|roi\.x1|region_\w+")
 _MOST_AGREEING = 0.9
+_ONE_HOT = "0 or 1"  # stands for the columns of `LocatedTable.one_hot`
 _FEWEST = 2
 
 
@@ -147,8 +148,7 @@ class LocatedTable:
     def has_boxes_of_objects(self) -> bool:
         """Whether the rows are boxes, of which an image has several."""
         boxes = any(_BOX_COLUMNS.fullmatch(name.casefold()) for name in self.others)
-        column = self.image_column or self.table.columns[0]
-        names = self.table.column(column)
+        names = self.table.column(self.image_column) if self.image_column else []
         return boxes and len(set(names)) < len(names)
 
     def label_column(self) -> str | None:
@@ -159,22 +159,23 @@ class LocatedTable:
         known = [name for name in others if name.casefold() in _LABEL_COLUMNS]
         return known[0] if known else None
 
-    def other_labels(self) -> str | None:
-        """Return the column that groups the images otherwise than their folders.
+    def other_labels(self) -> list[str]:
+        """Return the columns that group the images otherwise than their folders.
 
         Returns:
-            None, if no column holds labels, or if one agrees with the folders: each of
-            its values is the name of a folder, or stands for one.
+            One column, or those that are one class each. It is empty if no column holds
+            labels, or if one agrees with the folders: each of its values is the name of
+            a folder, or stands for one.
         """
         if self.image_column is None:
-            return None
+            return []
         known = [path for path in self.folders if path is not None]
         if len(known) < max(_FEWEST, len(self.table.rows) / 2):
-            return None
+            return []
         columns = {name: self.table.column(name) for name in self.others if name}
         if self.one_hot:
             rows = zip(*(columns[name] for name in self.one_hot), strict=True)
-            columns["0 or 1"] = [
+            columns[_ONE_HOT] = [
                 self.one_hot[[cell[:1] for cell in row].index("1")] for row in rows
             ]
         candidates = []
@@ -185,17 +186,20 @@ class LocatedTable:
                 if path is not None and value
             ]
             if _agree(pairs):
-                return None
+                return []
             if self._may_be_label(name, [value for value, _ in pairs]):
                 candidates.append(name)
         plain = self.label_column()
-        return plain if plain in candidates else next(iter(candidates), None)
+        chosen = plain if plain in candidates else next(iter(candidates), None)
+        if chosen == _ONE_HOT:
+            return self.one_hot
+        return [] if chosen is None else [chosen]
 
     def _may_be_label(self, name: str, values: list[str]) -> bool:
         distinct = len(set(values))
         if distinct < _FEWEST or distinct == len(values) or name in self.one_hot:
             return False
-        if name.casefold() in _LABEL_COLUMNS or name == "0 or 1":
+        if name.casefold() in _LABEL_COLUMNS or name == _ONE_HOT:
             return True
         if _OTHER_COLUMNS.fullmatch(name.casefold()) or distinct * 2 > len(values):
             return False

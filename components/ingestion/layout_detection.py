@@ -68,7 +68,9 @@ def detect_layout(
     if isinstance(answer, FolderLayout):
         is_class_folders = answer.format in ("folders", "pre_split")
         doubt = ask_about_tables(root, answer, located) if is_class_folders else None
-        return doubt or answer
+        if doubt is None:
+            return answer
+        answer = doubt
     return explain_unreadable(root, located, answer)
 
 

@@ -128,8 +128,8 @@ def ask_about_tables(
         tables: Its tables of labels.
     """
     for located in tables:
-        column = located.other_labels()
-        if column is None:
+        columns = located.other_labels()
+        if not columns:
             continue
         settings: dict[str, object] = {"format": layout.format}
         if layout.split_folders:
@@ -142,9 +142,10 @@ def ask_about_tables(
             "write their folders into the table."
         )
         return Question(
-            f"{located.table.name!r} names the images, and groups them by the column "
-            f"{column!r} in another way than the folders {some_of(names)} do. Either "
-            f"of them may be the classes.{move}",
+            f"{located.table.name!r} names the images, and groups them by the "
+            f"{agree(len(columns), 'column', 'columns')} {some_of(columns)} in another "
+            f"way than the folders {some_of(names)} do. Either of them may be the "
+            f"classes.{move}",
             (
                 *table_options(root, [located.table]),
                 Option(settings, meaning_of(root, layout)),

@@ -101,7 +101,8 @@ def require_split_column(found: Sequence[str], where: str, config: DataConfig) -
     if wanted in found:
         return
     alike = [name for name in found if name.strip().casefold() == wanted.casefold()]
-    if not alike and "split_column" not in config.model_fields_set:
+    # A component gets all fields of the config, so that "set by the user" is not known.
+    if not alike and wanted == DataConfig.model_fields["split_column"].default:
         return
     near = alike or difflib.get_close_matches(wanted, found, n=1)
     near = near or [name for name in found if name.strip().casefold() == "split"]

@@ -206,3 +206,25 @@ def test_masks_within_classes_can_be_left_aside() -> None:
     first, *_ = _question(names).options
     assert first.settings == {"class_pattern": "(?P<class>[^/]+)/(?:images)/.+"}
     assert first.meaning == "2 classes: 'cat' (4), 'dog' (4); left aside: 8"
+
+
+def test_names_without_their_folders_are_told_what_to_do() -> None:
+    names = _named("left", "right")
+    stems = [name.split("/")[1] for name in names]
+    rows = tuple((stem, "ab"[i % 2]) for i, stem in enumerate(stems))
+    question = _question([*names, "t.csv"], Table("t.csv", ("id", "label"), rows))
+    assert "move the images into one folder" in question.finding
+    (by_folder,) = question.options
+    assert by_folder.settings == {"format": "folders"}
+    whole = _table(names, [LABELS[i % 2] for i in range(len(names))])
+    assert "move the images" not in _question([*names, "t.csv"], whole).finding
+
+
+def test_one_hot_columns_may_group_otherwise_than_the_folders() -> None:
+    names = _named("left", "right")
+    rows = tuple((n, str(i % 2), str(1 - i % 2)) for i, n in enumerate(names))
+    question = _question(names, Table("t.csv", ("path", "rust", "scab"), rows))
+    assert (
+        "groups them by the columns 'rust', 'scab' in another way" in question.finding
+    )
+    assert "add a column label with the name of the column" in question.finding

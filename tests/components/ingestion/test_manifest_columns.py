@@ -135,3 +135,20 @@ def test_a_flag_of_a_split_is_told(tmp_path: Path, name: str, is_told: bool) -> 
     assert [f"The column {name!r} may say the split" in w for w in warnings] == (
         [True] if is_told else []
     )
+
+
+@pytest.mark.parametrize("split_column", ["split", "fold"])
+def test_a_config_means_the_same_in_a_component(
+    tmp_path: Path, split_column: str
+) -> None:
+    """A component gets the config as JSON, with the defaults written out."""
+    path = tmp_path / "list.csv"
+    path.write_text(f"path,label{',fold' if split_column == 'fold' else ''}\na.png,cat")
+    path.write_text(path.read_text() + (",test\n" if split_column == "fold" else "\n"))
+    config = DataConfig(path=str(path), split_column=split_column)
+    sent = DataConfig.model_validate_json(config.model_dump_json())
+    (entry,) = read_manifest(str(path), "csv", config).entries
+    assert read_manifest(str(path), "csv", sent).entries == [entry]
+    missing = sent.model_copy(update={"split_column": "other"})
+    with pytest.raises(DataError, match="lacks the column 'other'"):
+        read_manifest(str(path), "csv", missing)

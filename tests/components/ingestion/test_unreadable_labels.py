@@ -79,7 +79,7 @@ def test_a_line_per_box_is_no_line_per_image() -> None:
 @pytest.mark.parametrize(
     "names",
     [
-        [*_images("cat/1", "cat/2"), "cat/1/0.txt"],
+        [*_images("cat/1", "cat/2"), "cat/1/0.txt", "README.md"],
         [*_images("images"), "images/0.txt"],
         [*_images("images"), "labels/notes.txt"],
         [*_images("images"), "images/x.xml"],
@@ -125,3 +125,9 @@ def test_one_column_of_ones_is_not_one_hot() -> None:
     question = _question([*_images("images"), "train.csv"], table)
     assert "one-hot" not in question.finding
     assert question.options
+
+
+def test_a_line_that_stands_twice_is_no_box() -> None:
+    table = Table("t.csv", ("id", "label"), (("0", "a"), ("0", "a"), ("1", "b")))
+    (option,) = _question([*_images("images"), "t.csv"], table).options
+    assert option.settings["path"] == "t.csv"
