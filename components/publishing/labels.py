@@ -28,6 +28,7 @@ model_config_list {{
 }}
 """
 _LABEL_LINE = re.compile(r'version_labels \{ key: "(\w+)" value: (\d+) \}')
+_BASE_PATH_LINE = re.compile(r'^    base_path: (".*")$', re.MULTILINE)
 _LABEL = '    version_labels {{ key: "{label}" value: {number} }}\n'
 
 
@@ -67,6 +68,23 @@ def config_damage(model_folder: str) -> str | None:
     if has_labels and _labels_of_config(model_folder) != labels:
         return f"does not say what {LABELS_NAME} says"
     return None
+
+
+def config_serves(model_folder: str) -> bool | None:
+    """Return whether TensorFlow Serving's config serves this folder.
+
+    Returns:
+        None if there is no config. False if it names another folder, as in a copy of
+        the store, or can't be read.
+    """
+    text, damage = read_text(join(model_folder, SERVING_CONFIG_NAME))
+    if text is None and damage is None:
+        return None
+    match = _BASE_PATH_LINE.search(text or "")
+    if match is None or config_damage(model_folder) is not None:
+        return False
+    base_path: str = json.loads(match[1])
+    return os.path.realpath(base_path) == os.path.realpath(model_folder)
 
 
 def _labels_of_config(model_folder: str) -> dict[str, int]:

@@ -53,12 +53,17 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0: all of this machine.")
     ] = LOOPBACK,
-    port: Annotated[int, typer.Option(help="TCP port of gRPC; 0 for none.")] = 8500,
+    port: Annotated[
+        int, typer.Option(help="TCP port of gRPC; 0: a Unix socket.")
+    ] = 8500,
     rest_port: Annotated[
         int, typer.Option(help="TCP port of REST; 0 for none.")
     ] = 8501,
 ) -> None:
     """Serve the pushed model, and each newer version as soon as it is pushed.
+
+    The labels that pushes, `graft models --promote` and `graft rollback` set are
+    served, too, such as /v1/models/graft/labels/stable.
 
     TensorFlow Serving's binary and the embedded server read the same folder and answer
     the same requests. SIGTERM ends both; the embedded server first answers the requests
@@ -67,9 +72,10 @@ def serve(
     --grpc_socket_path=PATH.
     """
     has_model_flags = _has_flag(flags or [], "--model_config_file", "--model_base_path")
+    base_path = None if has_model_flags else find_model_folder(model_dir, model)
     command = serve_command(
         engine=engine,
-        base_path=None if has_model_flags else find_model_folder(model_dir, model),
+        model_flags=[] if base_path is None else _model_flags(base_path.resolve()),
         host=host,
         port=port,
         rest_port=rest_port,
@@ -91,7 +97,7 @@ def serve(
 def serve_command(
     *,
     engine: Engine,
-    base_path: Path | None,
+    model_flags: list[str],
     host: str,
     port: int,
     rest_port: int,
@@ -101,7 +107,7 @@ def serve_command(
 
     Args:
         engine: Which server program to start.
-        base_path: Folder of the model, named after it; None if `flags` name models.
+        model_flags: Flags that name the model; empty if `flags` do.
         host: Address to listen on.
         port: TCP port of gRPC.
         rest_port: TCP port of REST.
@@ -131,10 +137,26 @@ def serve_command(
     else:
         command = [binary]
     command += [f"--port={port}", f"--rest_api_port={rest_port}"]
-    if base_path is not None:
-        path = base_path.resolve()
-        command += [f"--model_name={path.name}", f"--model_base_path={path}"]
-    return command + flags
+    return command + model_flags + flags
+
+
+def _model_flags(path: Path) -> list[str]:
+    """Return the flags that serve a model's folder, by labels where it has them."""
+    from graft.components.publishing.labels import SERVING_CONFIG_NAME, config_serves
+
+    is_served = config_serves(str(path))
+    if is_served:
+        return [
+            f"--model_config_file={path / SERVING_CONFIG_NAME}",
+            "--model_config_file_poll_wait_seconds=1",
+            "--allow_version_labels_for_unavailable_models=true",
+        ]
+    if is_served is False:
+        sys.stderr.write(
+            f"graft: {path / SERVING_CONFIG_NAME} is damaged or names another folder: "
+            "labels are not served. `graft models --repair` writes it anew.\n"
+        )
+    return [f"--model_name={path.name}", f"--model_base_path={path}"]
 
 
 def _has_flag(flags: list[str], *names: str) -> bool:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import ipaddress
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from google.protobuf import text_format
+from tensorflow.core.protobuf import config_pb2
 
 from graft.serving.embedded.batching.options import BatchingOptions
 from graft.serving.embedded.contract.status import StatusError, invalid
+from graft.serving.embedded.loading.model_config import read_text_proto
 from graft.serving.embedded.protos import server_config_pb2
 
 DEFAULT_MONITORING_PATH = "/monitoring/prometheus/metrics"
-
-Message = TypeVar("Message")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,8 @@ class Options:
     monitoring_path: str | None = None
     """Path of the metrics on the REST port; None for none."""
     rest_api_timeout_in_ms: int = 30_000
+    rest_api_enable_cors_support: bool = False
+    """Whether replies of REST allow pages of any origin to read them."""
     ssl: Any = None
     """An SSLConfig, None for plain text."""
     enable_model_warmup: bool = True
@@ -55,6 +58,12 @@ class Options:
     saved_model_tags: tuple[str, ...] = ("serve",)
     intra_op_parallelism: int = 0
     inter_op_parallelism: int = 0
+    session_config: Any = None
+    """A ConfigProto on which the others build, None for the default."""
+    enable_per_model_batching_parameters: bool = False
+    """Whether a version's `batching_params.pbtxt` has its batching parameters."""
+    enable_serialization_as_tensor_content: bool = False
+    """Whether replies to gRPC have their values in `tensor_content`."""
     host: str = "0.0.0.0"  # noqa: S104 - the binary listens on all addresses, too
     """Address to listen on; the binary has no such flag."""
     grpc_message_timeout_in_ms: int = 30_000
@@ -98,6 +107,22 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Options, list[str]]:
         SystemExit: If a flag's value can't be read.
     """
     flags, unknown = _parser().parse_known_args(list(arguments))
+    if not flags.port and not flags.grpc_socket_path:
+        raise invalid(
+            "At least one of server_options.grpc_port or "
+            "server_options.grpc_socket_path must be set."
+        )
+    if (
+        flags.tensorflow_session_parallelism > 0
+        and flags.tensorflow_intra_op_parallelism > 0
+        and flags.tensorflow_inter_op_parallelism > 0
+    ):
+        raise invalid(
+            "Either configure server_options.tensorflow_session_parallelism or "
+            "(server_options.tensorflow_intra_op_parallelism, "
+            "server_options.tensorflow_inter_op_parallelism) separately. You cannot "
+            "configure all."
+        )
     if flags.batching_parameters_file and not flags.enable_batching:
         raise invalid(
             "You supplied --batching_parameters_file without --enable_batching"
@@ -119,9 +144,14 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Options, list[str]]:
         file_system_poll_wait_seconds=flags.file_system_poll_wait_seconds,
         max_num_load_retries=flags.max_num_load_retries,
         load_retry_interval_micros=flags.load_retry_interval_micros,
-        batching=_read_batching(flags) if flags.enable_batching else None,
+        batching=(
+            read_batching(flags.batching_parameters_file)
+            if flags.enable_batching
+            else None
+        ),
         monitoring_path=_read_monitoring(flags.monitoring_config_file),
         rest_api_timeout_in_ms=flags.rest_api_timeout_in_ms,
+        rest_api_enable_cors_support=flags.rest_api_enable_cors_support,
         ssl=_read_ssl(flags.ssl_config_file),
         enable_model_warmup=flags.enable_model_warmup,
         enable_grpc_healthcheck_service=flags.enable_grpc_healthcheck_service,
@@ -138,6 +168,13 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Options, list[str]]:
         grpc_message_timeout_in_ms=flags.grpc_message_timeout_in_ms,
         max_request_memory_bytes=flags.max_request_memory_bytes,
         enable_reload_config=flags.enable_reload_config,
+        session_config=_read_session_config(flags.tensorflow_session_config_file),
+        enable_per_model_batching_parameters=(
+            flags.enable_per_model_batching_parameters
+        ),
+        enable_serialization_as_tensor_content=(
+            flags.enable_serialization_as_tensor_content
+        ),
     )
     return options, unknown
 
@@ -146,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m graft.serving.embedded", allow_abbrev=False, description=__doc__
     )
+    parser.add_argument("--version", action=_ShowVersion, nargs="?", const=True)
 
     def add(name: str, kind: Any, default: Any) -> None:
         if kind is _boolean:
@@ -170,6 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     add("batching_parameters_file", _path, None)
     add("monitoring_config_file", _path, None)
     add("rest_api_timeout_in_ms", int, 30_000)
+    add("rest_api_enable_cors_support", _boolean, False)
     add("ssl_config_file", _path, None)
     add("enable_model_warmup", _boolean, True)
     add("enable_grpc_healthcheck_service", _boolean, False)
@@ -178,6 +217,9 @@ def _parser() -> argparse.ArgumentParser:
     add("grpc_max_threads", int, 4 * num_cores)
     add("rest_api_num_threads", int, 4 * num_cores)
     add("saved_model_tags", str, "serve")
+    add("tensorflow_session_config_file", _path, None)
+    add("enable_per_model_batching_parameters", _boolean, False)
+    add("enable_serialization_as_tensor_content", _boolean, False)
     add("tensorflow_session_parallelism", int, 0)
     add("tensorflow_intra_op_parallelism", int, 0)
     add("tensorflow_inter_op_parallelism", int, 0)
@@ -186,6 +228,19 @@ def _parser() -> argparse.ArgumentParser:
     add("max_request_memory_bytes", int, 0)
     add("enable_reload_config", _boolean, None)
     return parser
+
+
+class _ShowVersion(argparse.Action):
+    """Prints the versions of graft and TensorFlow, and ends the process."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> None:
+        model_server = importlib.metadata.version("graft-tfx")
+        library = importlib.metadata.version("tensorflow")
+        sys.stdout.write(
+            f"TensorFlow ModelServer: graft {model_server}, embedded\n"
+            f"TensorFlow Library: {library}\n"
+        )
+        parser.exit()
 
 
 def _boolean(text: str) -> bool:
@@ -200,18 +255,15 @@ def _path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
-def _read_text(path: Path, message: Message) -> Message:
-    try:
-        text_format.Parse(path.read_text(encoding="utf-8"), message)
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise invalid(f"Invalid protobuf file: '{path}': {error}") from error
-    return message
+def read_batching(path: Path | None) -> BatchingOptions:
+    """Return the parameters in a batching file; the defaults without one.
 
-
-def _read_batching(flags: argparse.Namespace) -> BatchingOptions:
+    Raises:
+        StatusError: INVALID_ARGUMENT, if the file is wrong.
+    """
     parameters = server_config_pb2.BatchingParameters()
-    if flags.batching_parameters_file:
-        _read_text(flags.batching_parameters_file, parameters)
+    if path is not None:
+        read_text_proto(path, parameters)
 
     def value(name: str, default: int) -> int:
         if not parameters.HasField(name):
@@ -228,18 +280,23 @@ def _read_batching(flags: argparse.Namespace) -> BatchingOptions:
             pad_variable_length_inputs=parameters.pad_variable_length_inputs,
         )
     except ValueError as error:
-        raise invalid(f"{flags.batching_parameters_file}: {error}") from error
+        raise invalid(f"{path}: {error}") from error
+
+
+def _read_session_config(path: Path | None) -> Any:
+    return read_text_proto(path, config_pb2.ConfigProto()) if path else None
 
 
 def _read_monitoring(path: Path | None) -> str | None:
     if path is None:
         return None
-    config = _read_text(path, server_config_pb2.MonitoringConfig()).prometheus_config
+    message = read_text_proto(path, server_config_pb2.MonitoringConfig())
+    config = message.prometheus_config
     return (config.path or DEFAULT_MONITORING_PATH) if config.enable else None
 
 
 def _read_ssl(path: Path | None) -> Any:
-    return _read_text(path, server_config_pb2.SSLConfig()) if path else None
+    return read_text_proto(path, server_config_pb2.SSLConfig()) if path else None
 
 
 def _read_channel_arguments(text: str) -> tuple[tuple[str, str | int], ...]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.serving.embedded import logs
+from graft.serving.embedded.batching.options import BatchingOptions
 from graft.serving.embedded.batching.runner import BatchingRunner
 from graft.serving.embedded.batching.scheduler import BatchScheduler
 from graft.serving.embedded.contract.servable import Runner
@@ -25,7 +26,7 @@ from graft.serving.embedded.loading.manager import Manager, ManagerOptions
 from graft.serving.embedded.loading.model_config import read_config_file, single_model
 from graft.serving.embedded.loading.saved_model import SavedModel, session_config
 from graft.serving.embedded.loading.servable import DirectRunner, LoadedServable
-from graft.serving.embedded.options import Options, parse_flags
+from graft.serving.embedded.options import Options, parse_flags, read_batching
 from graft.serving.embedded.transport import grpc_server, rest
 from graft.serving.embedded.transport.connections import raise_descriptor_limit
 from graft.serving.embedded.transport.core import Core
@@ -34,6 +35,8 @@ from graft.serving.embedded.transport.request_memory import RequestMemory, defau
 
 logger = logging.getLogger(__name__)
 
+BATCHING_FILE = "batching_params.pbtxt"
+"""File of a version with its own batching parameters."""
 DRAIN_SECONDS = 30.0
 """Longest time for requests in flight to end after SIGTERM."""
 _WARM_UP_NICENESS = 10
@@ -60,7 +63,11 @@ class EmbeddedServer:
         self._rest_pool = ThreadPoolExecutor(options.rest_api_num_threads, "rest")
         self._load_pool = ThreadPoolExecutor(1, "load")
         self._warm_up_pool = ThreadPoolExecutor(1, "warm-up")
-        self._batches = BatchScheduler(options.batching) if options.batching else None
+        self._batches = (
+            BatchScheduler(options.batching.num_batch_threads)
+            if options.batching
+            else None
+        )
         self.manager = Manager(
             self._load,
             ManagerOptions(
@@ -76,6 +83,7 @@ class EmbeddedServer:
             Metrics(),
             options.grpc_max_threads,
             RequestMemory(options.max_request_memory_bytes or default_limit()),
+            as_content=options.enable_serialization_as_tensor_content,
         )
         self._pollers: list[asyncio.Task[None]] = []
         self._grpc: Any = None
@@ -101,7 +109,12 @@ class EmbeddedServer:
             logger.info(
                 "Running gRPC ModelServer at %s:%d ...", options.host, options.port
             )
-        if options.rest_api_port:
+        if options.rest_api_port and options.rest_api_port == options.port:
+            logger.error(
+                "server_options.http_port cannot be same as grpc_port. Please use a "
+                "different port for HTTP/REST API. Skipped exporting HTTP/REST API."
+            )
+        elif options.rest_api_port:
             self._rest = await rest.start_site(self._core, options, self._rest_pool)
             logger.info(
                 "Exporting HTTP/REST API at:%s:%d ...",
@@ -132,7 +145,9 @@ class EmbeddedServer:
         loop = asyncio.get_running_loop()
         options = self._options
         config = session_config(
-            options.intra_op_parallelism, options.inter_op_parallelism
+            options.intra_op_parallelism,
+            options.inter_op_parallelism,
+            options.session_config,
         )
         if self._grpc is not None or self._rest is not None:
             await loop.run_in_executor(self._warm_up_pool, _yield_to_requests)
@@ -152,17 +167,31 @@ class EmbeddedServer:
         except BaseException:
             servable.close()
             raise
-        servable.runner = self._runner(model)
+        servable.runner = self._runner(model, path)
         return servable
 
-    def _runner(self, model: SavedModel) -> Runner:
-        if self._batches is None:
+    def _runner(self, model: SavedModel, path: Path) -> Runner:
+        parameters = self._batching_of(path)
+        if self._batches is None or parameters is None:
             return DirectRunner(model)
         return BatchingRunner(
             model,
             self._batches,
+            parameters,
             on_this_thread=self._options.intra_op_parallelism == 1,
         )
+
+    def _batching_of(self, path: Path) -> BatchingOptions | None:
+        """Return the batching parameters of a version; None: each request runs alone.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT, if the version's own file is wrong.
+        """
+        options = self._options
+        if options.batching is None or not options.enable_per_model_batching_parameters:
+            return options.batching
+        own = path / BATCHING_FILE
+        return read_batching(own) if own.is_file() else None
 
     async def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
         """Refuse new requests, let the present ones end, and free the models."""

@@ -7,8 +7,12 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -213,7 +217,7 @@ def test_serve_listens_on_loopback_unless_told(monkeypatch):
 
     def start(engine, host=command.LOOPBACK):
         return command.serve_command(
-            engine=engine, base_path=None, host=host, port=1, rest_port=2, flags=[]
+            engine=engine, model_flags=[], host=host, port=1, rest_port=2, flags=[]
         )
 
     monkeypatch.setattr(command.shutil, "which", lambda name: f"/bin/{name}")
@@ -246,7 +250,7 @@ def test_the_binary_serves_a_unix_socket_without_opening_a_port(
     try:
         words = command.serve_command(
             engine=command.Engine(engine),
-            base_path=None,
+            model_flags=[],
             host=command.LOOPBACK,
             port=ports[0],
             rest_port=ports[1],
@@ -272,3 +276,56 @@ def test_load_test_reports(server, photos, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "p99" in done.stdout
     assert "<svg" in (tmp_path / "load.svg").read_text()
+
+
+def test_serve_follows_the_labels_of_the_store(tmp_path, publish, run_server):
+    from graft.components.publishing.labels import write_labels
+    from graft.pipeline.commands.serve import _model_flags
+
+    folder = tmp_path / "serving" / "graft"
+    for number in (1, 2):  # Their signature `line` multiplies by four, and by eight.
+        publish(folder, number)
+    write_labels(str(folder), {"stable": 1}, [1, 2], lambda: None)
+
+    def ask(server, path):
+        body = b'{"signature_name": "line", "instances": [1]}'
+        url = f"{server.url}/v1/models/graft{path}:predict"
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, body)) as reply:
+                return json.load(reply)["predictions"]
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def wait_for(server, path, reply):
+        # The ports are open when the first of the versions is loaded.
+        deadline = time.monotonic() + 60
+        while (found := ask(server, path)) != reply:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.2)
+
+    with run_server(tmp_path / "log", *_model_flags(folder)) as server:
+        wait_for(server, "", [8])
+        wait_for(server, "/labels/stable", [4])
+        write_labels(str(folder), {"stable": 2}, [1, 2], lambda: None)
+        wait_for(server, "/labels/stable", [8])
+
+
+def test_serve_does_not_serve_the_store_that_was_copied(tmp_path, publish, capsys):
+    from graft.components.publishing.labels import write_labels
+    from graft.pipeline.commands.serve import _model_flags
+
+    folder, copied = tmp_path / "a" / "graft", tmp_path / "b" / "graft"
+    publish(folder, 1)
+    write_labels(str(folder), {"stable": 1}, [1], lambda: None)
+    shutil.copytree(folder, copied)
+    assert _model_flags(copied) == [
+        "--model_name=graft",
+        f"--model_base_path={copied}",
+    ]
+    assert "names another folder" in capsys.readouterr().err
+    (folder / "models.config").write_text("model_config_list {")
+    assert f"--model_base_path={folder}" in _model_flags(folder)
+    (folder / "models.config").unlink()
+    capsys.readouterr()
+    assert f"--model_base_path={folder}" in _model_flags(folder)
+    assert not capsys.readouterr().err

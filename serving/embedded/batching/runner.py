@@ -9,6 +9,7 @@ from concurrent.futures import Future
 
 import numpy as np
 
+from graft.serving.embedded.batching.options import BatchingOptions
 from graft.serving.embedded.batching.scheduler import BatchScheduler, QueueKey, Task
 from graft.serving.embedded.contract.servable import Caller
 from graft.serving.embedded.contract.status import (
@@ -30,6 +31,7 @@ class BatchingRunner:
     Args:
         model: The loaded model.
         scheduler: Runs the batches.
+        options: The batching parameters of this version.
         on_this_thread: Whether the batch thread also runs the ops, and not the threads
             that all models share. Use it if each op has one core: the batch then stays
             on one core.
@@ -39,13 +41,14 @@ class BatchingRunner:
         self,
         model: SavedModel,
         scheduler: BatchScheduler,
+        options: BatchingOptions,
         *,
         on_this_thread: bool = False,
     ) -> None:
         self._model = model
         self._on_this_thread = on_this_thread
         self._scheduler = scheduler
-        self._options = scheduler.options
+        self.options = options
 
     def run(
         self, feeds: Mapping[str, Array], fetches: Sequence[str], caller: Caller
@@ -59,10 +62,10 @@ class BatchingRunner:
             CancelledError: If the caller has gone while the request waits.
         """
         size = _num_rows(feeds)
-        if size > self._options.max_batch_size:
+        if size > self.options.max_batch_size:
             raise invalid(
                 f"Task size {size} is larger than maximum input batch size "
-                f"{self._options.max_batch_size}"
+                f"{self.options.max_batch_size}"
             )
         task = Task(feeds, size, caller.deadline, Future())
         key = QueueKey(self, tuple(sorted(feeds)), tuple(fetches))
@@ -93,7 +96,7 @@ class BatchingRunner:
     ) -> list[list[Array]]:
         """Merge the inputs, run the graph and split the outputs."""
         size = sum(task.size for task in tasks)
-        padded = self._options.padded_size(size)
+        padded = self.options.padded_size(size)
         feeds = {
             name: self._merge([task.feeds[name] for task in tasks], padded - size)
             for name in tasks[0].feeds
@@ -121,7 +124,7 @@ class BatchingRunner:
                 "Tensors with name must have matching types to be batched together"
             )
         if any(array.shape[1:] != first.shape[1:] for array in arrays):
-            if not self._options.pad_variable_length_inputs:
+            if not self.options.pad_variable_length_inputs:
                 raise failed_precondition(
                     "Tensors with name must have shapes that are equal but for the "
                     "first dimension if pad_variable_length_inputs is off. Received: "

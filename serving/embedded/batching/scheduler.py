@@ -44,6 +44,10 @@ class _Batch:
 class BatchRunner(Protocol):
     """Runs the batches of one version."""
 
+    @property
+    def options(self) -> BatchingOptions:
+        """The version's batching parameters."""
+
     def run_batch(self, tasks: Sequence[Task], fetches: tuple[str, ...]) -> None:
         """Set the answer of each task."""
 
@@ -61,18 +65,17 @@ class BatchScheduler:
     """Queues the batches of all models, and runs them on its own threads.
 
     Args:
-        options: The batching parameters.
+        num_threads: Batches that run at the same time.
     """
 
-    def __init__(self, options: BatchingOptions) -> None:
-        self.options = options
+    def __init__(self, num_threads: int) -> None:
         self._queues: dict[QueueKey, deque[_Batch]] = {}
         self._is_closed = False
         # Notified when a batch is opened or full.
         self._changed = threading.Condition()
         self._threads = [
             threading.Thread(target=self._work, name=f"batch_{number}", daemon=True)
-            for number in range(options.num_batch_threads)
+            for number in range(num_threads)
         ]
         for thread in self._threads:
             thread.start()
@@ -83,7 +86,7 @@ class BatchScheduler:
         Raises:
             StatusError: UNAVAILABLE, if too many batches wait, or after `close`.
         """
-        options = self.options
+        options = key.runner.options
         with self._changed:
             if self._is_closed:
                 raise unavailable("The server is stopping")
@@ -152,4 +155,4 @@ class BatchScheduler:
         batch = self._queues[key][0]
         if batch.is_closed:
             return batch.opened
-        return batch.opened + self.options.batch_timeout_seconds
+        return batch.opened + key.runner.options.batch_timeout_seconds

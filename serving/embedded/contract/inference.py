@@ -18,21 +18,40 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from graft.contract import signature_names
 from graft.serving.embedded.contract.servable import PATIENT, Caller, Servable
 from graft.serving.embedded.contract.status import (
+    StatusError,
     failed_precondition,
     invalid,
     unimplemented,
 )
-from graft.serving.embedded.contract.tensors import Array, to_array, to_proto
+from graft.serving.embedded.contract.tensors import (
+    Array,
+    enum_name,
+    to_array,
+    to_proto,
+)
 
 DEFAULT_SIGNATURE = "serving_default"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 REGRESS_METHOD = "tensorflow/serving/regress"
 
 
-def predict(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
+def predict(
+    servable: Servable,
+    request: Any,
+    caller: Caller = PATIENT,
+    *,
+    as_content: bool = False,
+) -> Any:
     """Answer a PredictRequest.
+
+    Args:
+        servable: The version that answers.
+        request: The PredictRequest.
+        caller: Who waits for the answer.
+        as_content: Whether the values go into `tensor_content`.
 
     Raises:
         StatusError: With TensorFlow Serving's code and message.
@@ -44,12 +63,36 @@ def predict(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
     feeds = _read_inputs(signature, request.inputs)
     aliases = _choose_outputs(signature, request.output_filter)
     fetches = [signature.outputs[alias].name for alias in aliases]
-    outputs = servable.runner.run(feeds, fetches, caller)
+    outputs = _run(servable, feeds, fetches, caller)
     response = predict_pb2.PredictResponse()
     _fill_spec(response.model_spec, servable, name)
     for alias, output in zip(aliases, outputs, strict=True):
-        to_proto(np.asarray(output), response.outputs[alias])
+        to_proto(np.asarray(output), response.outputs[alias], as_content=as_content)
     return response
+
+
+def _run(
+    servable: Servable, feeds: dict[str, Array], fetches: list[str], caller: Caller
+) -> list[Array]:
+    """Run the graph, and tell who sends images as examples which signature takes them.
+
+    Raises:
+        StatusError: With TensorFlow Serving's code and message.
+    """
+    try:
+        return servable.runner.run(feeds, fetches, caller)
+    except StatusError as error:
+        is_example = "Could not parse example input" in error.message
+        if (
+            not is_example
+            or signature_names.IMAGES_SIGNATURE not in servable.signatures
+        ):
+            raise
+        raise StatusError(
+            error.code,
+            f"{error.message.rstrip()} This signature takes serialized tf.Examples; "
+            f"send the bytes of images to {signature_names.IMAGES_SIGNATURE!r}.",
+        ) from error
 
 
 def _read_inputs(signature: Any, inputs: Mapping[str, Any]) -> dict[str, Array]:
@@ -152,7 +195,7 @@ def multi_inference(servable: Servable, request: Any, caller: Caller = PATIENT) 
     """
     check_multi_inference(request)
     seen: set[str] = set()
-    feeds: set[str] = set()
+    feeds: list[str] = []
     fetches: list[str] = []
     for task in request.tasks:
         name = task.model_spec.signature_name or DEFAULT_SIGNATURE
@@ -170,12 +213,11 @@ def multi_inference(servable: Servable, request: Any, caller: Caller = PATIENT) 
             raise unimplemented(
                 f"Unsupported signature method_name: {task.method_name}"
             )
-        feeds.add(feed)
-        if len(feeds) > 1:
-            raise invalid("Input tensor must be the same for all Signatures.")
+        feeds.append(feed)
         fetches.extend(each for each in names if each not in fetches)
     examples = _read_examples(request.input)
-    outputs = servable.runner.run({feeds.pop(): examples}, fetches, caller)
+    # Each signature of a TF2 model has an input of its own: all take the same examples.
+    outputs = servable.runner.run(dict.fromkeys(feeds, examples), fetches, caller)
     found = dict(zip(fetches, outputs, strict=True))
     response = inference_pb2.MultiInferenceResponse()
     for task in request.tasks:
@@ -311,7 +353,9 @@ def _fill_classifications(
                 f"{list(array.shape)}"
             )
         if array.dtype.kind != kind or (kind == "f" and array.dtype.itemsize != 4):
-            raise invalid(f"Expected {alias} Tensor of {type_name}. Got: {array.dtype}")
+            raise invalid(
+                f"Expected {alias} Tensor of {type_name}. Got: {enum_name(array.dtype)}"
+            )
         if array.shape[0] != num_examples:
             raise invalid(
                 f"Expected {alias} output batch size of {num_examples}. "
@@ -346,7 +390,9 @@ def _fill_regressions(result: Any, output: Array, num_examples: int) -> None:
             f"{output.shape[0]}"
         )
     if output.dtype != np.float32:
-        raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {output.dtype}")
+        raise invalid(
+            f"Expected output Tensor of DT_FLOAT.  Got: {enum_name(output.dtype)}"
+        )
     for value in output.ravel().tolist():
         result.regressions.add(value=value)
 

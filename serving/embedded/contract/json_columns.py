@@ -9,9 +9,15 @@ import numpy as np
 from tensorflow.core.framework import types_pb2
 from tensorflow.python.framework import dtypes
 
-from graft.serving.embedded.contract.json_values import decode_base64, show, type_name
+from graft.serving.embedded.contract.json_values import (
+    decode_base64,
+    encode,
+    read_number,
+    show,
+    type_name,
+)
 from graft.serving.embedded.contract.status import StatusError, invalid, unimplemented
-from graft.serving.embedded.contract.tensors import Array, to_proto
+from graft.serving.embedded.contract.tensors import Array, to_proto, type_text
 
 _INT_LIMITS = {
     types_pb2.DT_INT32: (-(2**31), 2**31 - 1),
@@ -22,11 +28,14 @@ _INT_LIMITS = {
     types_pb2.DT_UINT32: (0, 2**32 - 1),
     types_pb2.DT_UINT64: (0, 2**64 - 1),
 }
-# Largest number, largest integer that is exact, name.
-_FLOATS = {
-    types_pb2.DT_FLOAT: (float(np.finfo(np.float32).max), 2**24 - 1, "float"),
-    types_pb2.DT_DOUBLE: (float(np.finfo(np.float64).max), 2**53 - 1, "double"),
+_FLOATS = (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE)
+_WIDE = {
+    types_pb2.DT_FLOAT: np.float64,
+    types_pb2.DT_DOUBLE: np.float64,
+    types_pb2.DT_BOOL: np.bool_,
+    types_pb2.DT_UINT64: np.uint64,
 }
+"""NumPy's type that holds each value of a data type; int64 for the others."""
 
 
 class Column:
@@ -89,7 +98,11 @@ class Column:
             array[:] = self._values
         else:
             dtype = dtypes.as_dtype(self._dtype).as_numpy_dtype
-            array = np.array(self._values).astype(dtype)
+            # A float beyond float32 becomes infinite, and an integer beyond a byte
+            # loses its high bits, as in C++.
+            with np.errstate(over="ignore"):
+                wide: Array = np.array(self._values, _WIDE.get(self._dtype, np.int64))
+                array = wide.astype(dtype)
         return to_proto(array.reshape(shape))
 
 
@@ -99,7 +112,7 @@ def _leaf_reader(dtype: int) -> Callable[[Any], Any]:
     def refuse(value: Any) -> StatusError:
         return invalid(
             f"JSON Value: {show(value)} Type: {type_name(value)} is not of expected "
-            f"type: {dtypes.as_dtype(dtype).name}"
+            f"type: {type_text(dtype)}"
         )
 
     def read_string(value: Any) -> bytes:
@@ -107,7 +120,7 @@ def _leaf_reader(dtype: int) -> Callable[[Any], Any]:
             return decode_base64(value)
         if not isinstance(value, str):
             raise refuse(value)
-        return value.encode("utf-8", "surrogatepass")
+        return encode(value)
 
     def read_bool(value: Any) -> bool:
         if not isinstance(value, bool):
@@ -123,25 +136,13 @@ def _leaf_reader(dtype: int) -> Callable[[Any], Any]:
         return value
 
     def read_float(value: Any) -> float:
-        largest, largest_int, name = _FLOATS[dtype]
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise refuse(value)
-        is_lossy = (
-            abs(value) > largest_int
-            if isinstance(value, int)
-            else np.isfinite(value) and abs(value) > largest
-        )
-        if is_lossy:
-            raise invalid(
-                f"Cannot convert JSON value: {show(value)} to {name} without loss of "
-                "precision."
-            )
-        return float(value)
+        return read_number(value)
 
     def read_nothing(value: Any) -> Any:
         raise unimplemented(
-            f"Conversion of JSON Value: {show(value)} to type: "
-            f"{dtypes.as_dtype(dtype).name}"
+            f"Conversion of JSON Value: {show(value)} to type: {type_text(dtype)}"
         )
 
     if dtype == types_pb2.DT_STRING:

@@ -10,7 +10,9 @@ from tensorflow.core.example import example_pb2
 
 from graft.serving.embedded.contract.json_values import (
     decode_base64,
+    encode,
     is_base64,
+    read_number,
     show,
     type_name,
 )
@@ -59,16 +61,16 @@ def _read_example(value: Any) -> Any:
 def _add_value(feature: Any, name: str, value: Any) -> None:
     stored: bytes | float | int
     if isinstance(value, str):
-        kind, stored = "bytes_list", value.encode("utf-8", "surrogatepass")
+        kind, stored = "bytes_list", encode(value)
     elif is_base64(value):
         kind, stored = "bytes_list", decode_base64(value)
     elif isinstance(value, float):
-        kind, stored = "float_list", value
+        kind, stored = "float_list", read_number(value)
     elif isinstance(value, int):  # And true and false, which are 1 and 0.
         kind, stored = "int64_list", int(value)
         if stored >= 2**63 or stored < -(2**63):
             raise invalid(
-                f"Feature: {name} has uint64 element. Only int64 is supported."
+                f"Feature: {name} has uint64_t element. Only int64_t is supported."
             )
     else:
         raise invalid(

@@ -7,12 +7,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from tensorflow.core.framework import types_pb2
 from tensorflow.python.framework import tensor_util
 
 from graft.serving.embedded.contract.json_columns import Column
 from graft.serving.embedded.contract.json_values import is_base64, show
 from graft.serving.embedded.contract.status import StatusError, invalid
-from graft.serving.embedded.contract.tensors import Array
+from graft.serving.embedded.contract.tensors import Array, type_text
+
+_WRITTEN_TYPES = frozenset(
+    (
+        *(types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE, types_pb2.DT_STRING),
+        *(types_pb2.DT_INT32, types_pb2.DT_INT16, types_pb2.DT_INT8),
+        *(types_pb2.DT_UINT8, types_pb2.DT_UINT32, types_pb2.DT_UINT64),
+        *(types_pb2.DT_INT64, types_pb2.DT_BOOL),
+    )
+)
+"""Types of outputs that TensorFlow Serving writes as JSON."""
 
 
 def fill_signature(document: Mapping[str, Any], spec: Any) -> None:
@@ -138,6 +149,13 @@ def predict_reply(response: Any, *, is_rows: bool) -> dict[str, Any]:
     Raises:
         StatusError: INVALID_ARGUMENT, if row form asks for what has no rows.
     """
+    if not response.outputs:
+        raise invalid("Cannot convert empty tensor map to JSON")
+    for tensor in response.outputs.values():
+        if tensor.dtype not in _WRITTEN_TYPES:
+            raise invalid(
+                f"Failed to write JSON value for tensor type: {type_text(tensor.dtype)}"
+            )
     arrays = {
         name: _plain(name, tensor_util.MakeNdarray(tensor))
         for name, tensor in sorted(response.outputs.items())

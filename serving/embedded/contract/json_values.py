@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
+import re
 from typing import Any
 
 import numpy as np
 
-from graft.serving.embedded.contract.status import invalid
+from graft.serving.embedded.contract.status import StatusError, invalid
 
 BASE64_KEY = "b64"
 _BASE64_PIECE = 2**20
 """Characters that are decoded at a time; a multiple of four."""
-_MAX_PADDING = 2
+_BASE64_SKIPPED = b" \t\n\v\f\r"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_WHITE_SPACE = " \t\n\r"
+_SHOWN_BYTES = 256
+_CONSTANT = re.compile(
+    r'"(?:[^"\\]|\\.)*"|(?P<sign>-?)(?P<name>NaN|Inf(?:inity)?)', re.DOTALL
+)
+"""A string, or a constant of RapidJSON outside of strings."""
+_LONE_SURROGATE = re.compile(
+    r"(?<!\\)(?:\\\\)*(\\u[dD][89aAbB][0-9a-fA-F]{2})(?!\\u[dD][c-fC-F])"
+)
+"""An escape of the first half of a pair, without the second one."""
 
 _PARSE_ERRORS = (
     ("Expecting property name", "Missing a name for object member."),
     ("Expecting ':'", "Missing a colon after a name of object member."),
     ("Expecting ','", "Missing a comma or } after an object member."),
-    ("Extra data", "The document root must not be followed by other values."),
     ("Unterminated string", "Missing a closing quotation mark in string."),
     ("Invalid \\", "Invalid escape character in string."),
     ("Invalid control", "Invalid encoding in string."),
@@ -30,34 +40,114 @@ _PARSE_ERRORS = (
 
 
 def parse_object(body: bytes | bytearray) -> dict[str, Any]:
-    """Parse a request's body; `NaN` and `Infinity` may be unquoted.
+    """Parse a request's body as RapidJSON does for TensorFlow Serving.
+
+    `NaN`, `Inf` and `Infinity` may be unquoted. A byte order mark before the document
+    and any text after it are skipped. Of members with the same name the first counts.
+    Bytes that are no UTF-8 stay in strings as they are; `encode` gives them back.
 
     Raises:
         StatusError: INVALID_ARGUMENT, if it isn't JSON, or no object.
     """
-    if not body or body.isspace():
+    if not body:
         raise invalid("JSON Parse error: The document is empty")
+    text = body.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
     try:
-        document = json.loads(body.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise invalid(
-            f"JSON Parse error: Invalid encoding in string. at offset: {error.start}"
-        ) from error
-    except json.JSONDecodeError as error:
-        reason = next(
-            (ours for theirs, ours in _PARSE_ERRORS if error.msg.startswith(theirs)),
-            "Invalid value.",
-        )
-        message = f"JSON Parse error: {reason} at offset: {error.pos}"
-        raise invalid(message) from error
+        document = _decode(text)
+    except json.JSONDecodeError:
+        # Rare, and slow: what RapidJSON reads beyond Python's parser.
+        document = _decode_or_refuse(_CONSTANT.sub(_python_constant, text))
     except (RecursionError, ValueError) as error:
-        # Nested too deep, or a number of thousands of digits.
-        raise invalid(
-            "JSON Parse error: Terminate parsing due to Handler error."
-        ) from (error)
+        raise _parse_error(error, text) from error
+    if "\\u" in text and (match := _LONE_SURROGATE.search(text)):
+        raise _refusal("The surrogate pair in string is invalid.", text, match.start(1))
     if not isinstance(document, dict):
         raise invalid(f"JSON Value: {show(document)} Is not object")
     return document
+
+
+def _first_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        found = dict(reversed(pairs))
+    return found
+
+
+class Constant(float):
+    """`NaN` or an infinity that was written as such, and is no number too large."""
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_first_members, parse_constant=Constant)
+
+
+def _decode(text: str) -> Any:
+    start = len(text) - len(text.lstrip(_WHITE_SPACE))
+    document, _ = _DECODER.raw_decode(text, start)
+    return document
+
+
+def _decode_or_refuse(text: str) -> Any:
+    try:
+        return _decode(text)
+    except (RecursionError, ValueError) as error:
+        raise _parse_error(error, text) from error
+
+
+def _python_constant(match: re.Match[str]) -> str:
+    """Return Python's name of a constant; a string stays as it is."""
+    sign, name = match["sign"], match["name"]
+    if name is None:
+        return match[0]
+    return "NaN" if name == "NaN" else f"{sign}Infinity"
+
+
+def _parse_error(error: Exception, text: str) -> StatusError:
+    if not isinstance(error, json.JSONDecodeError):
+        if isinstance(error, RecursionError):
+            return invalid("JSON Parse error: Terminate parsing due to Handler error.")
+        # A number of thousands of digits.
+        return number_too_big()
+    if not text.strip(_WHITE_SPACE):
+        return _refusal("The document is empty.", text, len(text))
+    reason = next(
+        (ours for theirs, ours in _PARSE_ERRORS if error.msg.startswith(theirs)),
+        "Invalid value.",
+    )
+    return _refusal(reason, text, error.pos)
+
+
+def _refusal(reason: str, text: str, position: int) -> StatusError:
+    offset = len(encode(text[:position]))
+    return invalid(f"JSON Parse error: {reason} at offset: {offset}")
+
+
+def number_too_big() -> StatusError:
+    """Return the error about a number beyond the largest double."""
+    return invalid("JSON Parse error: Number too big to be stored in double.")
+
+
+def read_number(value: float) -> float:
+    """Return a number of a document as a float.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if it is beyond the largest double.
+    """
+    try:
+        number = float(value)
+    except OverflowError:
+        raise number_too_big() from None
+    # Python's parser makes an infinity of such a number.
+    if math.isinf(number) and not isinstance(value, Constant):
+        raise number_too_big()
+    return number
+
+
+def encode(text: str) -> bytes:
+    """Return a string's bytes as they were sent, also where they are no UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # An escape of half a pair.
+        return text.encode("utf-8", "surrogatepass")
 
 
 def type_name(value: Any) -> str:
@@ -73,14 +163,47 @@ def type_name(value: Any) -> str:
 
 
 def show(value: Any) -> str:
-    """Return a value's text for a message, cut if it is long."""
-    if isinstance(value, float):
-        return format_float(value)
-    try:
-        text = json.dumps(value)
-    except RecursionError:
-        return "(nested too deep)"
-    return text if len(text) <= 500 else text[:500] + "..."
+    """Return a value's text for a message, as RapidJSON's writer formats it.
+
+    It is cut after the token that reaches `_SHOWN_BYTES`.
+    """
+    parts: list[str] = []
+    _show_into(parts, value, "")
+    return "".join(parts)
+
+
+def _show_into(parts: list[str], value: Any, indent: str) -> bool:
+    """Append a value's text, and return whether there is room for more."""
+    if sum(map(len, parts)) >= _SHOWN_BYTES:
+        return False
+    if isinstance(value, list):
+        parts.append("[")
+        for place, each in enumerate(value):
+            if place:
+                parts.append(", ")
+            if not _show_into(parts, each, indent):
+                return False
+        parts.append("]")
+    elif isinstance(value, dict):
+        inner = indent + "    "
+        parts.append("{")
+        for place, (key, each) in enumerate(value.items()):
+            parts.append(f"{',' if place else ''}\n{inner}{_show_text(key)}: ")
+            if not _show_into(parts, each, inner):
+                return False
+        parts.append(f"\n{indent}}}" if value else "}")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            return False
+        parts.append(repr(value).replace("e+", "e"))
+    else:
+        parts.append(_show_text(value) if isinstance(value, str) else json.dumps(value))
+    return True
+
+
+def _show_text(text: str) -> str:
+    shown = json.dumps(text, ensure_ascii=False)
+    return encode(shown).decode("utf-8", "replace")
 
 
 def is_base64(value: Any) -> bool:
@@ -95,6 +218,8 @@ def is_base64(value: Any) -> bool:
 def decode_base64(value: Any) -> bytes:
     """Return the bytes of a `{"b64": "..."}`.
 
+    White space is skipped. Padding may be missing, but not be wrong.
+
     Raises:
         StatusError: INVALID_ARGUMENT, if it isn't one, or the alphabet is wrong.
     """
@@ -102,16 +227,23 @@ def decode_base64(value: Any) -> bytes:
         raise invalid(
             f"JSON Value: {show(value)} not formatted correctly for base64 data"
         )
-    text = value[BASE64_KEY]
-    if -1 < text.find("=") < len(text) - _MAX_PADDING:
+    try:
+        text = value[BASE64_KEY].encode("ascii").translate(None, _BASE64_SKIPPED)
+    except UnicodeEncodeError as error:
+        raise invalid("Unable to base64 decode") from error
+    digits = text.rstrip(b"=.")
+    missing = -len(digits) % 4
+    has_right_end = len(text) - len(digits) in (0, missing)
+    if missing == 3 or not has_right_end or b"=" in digits:
         raise invalid("Unable to base64 decode")
+    digits += b"=" * missing
     try:
         # In pieces: the decoder keeps Python's lock, for which all requests wait.
         return b"".join(
-            base64.b64decode(text[start : start + _BASE64_PIECE], validate=True)
-            for start in range(0, len(text), _BASE64_PIECE)
+            base64.b64decode(digits[start : start + _BASE64_PIECE], validate=True)
+            for start in range(0, len(digits), _BASE64_PIECE)
         )
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:
         raise invalid("Unable to base64 decode") from error
 
 
@@ -139,9 +271,10 @@ def dump(value: Any) -> str:
     """Return the JSON text of nested dicts, lists and values.
 
     Bytes are written as text, and NumPy's float32 with no more digits than it needs.
+    Write the text with `encode`: bytes that are no UTF-8 stay as they are.
     """
     if isinstance(value, dict):
-        items = (f"{json.dumps(key)}: {dump(each)}" for key, each in value.items())
+        items = (f"{_quote(key)}: {dump(each)}" for key, each in value.items())
         return "{" + ", ".join(items) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(dump(each) for each in value) + "]"
@@ -150,5 +283,9 @@ def dump(value: Any) -> str:
     if isinstance(value, float):
         return format_float(value)
     if isinstance(value, bytes):
-        return json.dumps(value.decode("utf-8", "replace"))
-    return json.dumps(value)
+        return _quote(value.decode("utf-8", "surrogateescape"))
+    return _quote(value)
+
+
+def _quote(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -17,6 +17,9 @@ Array = npt.NDArray[Any]
 MAX_EXPANDED_BYTES = 2**30
 """Largest array from a short message: twenty bytes can ask for one value a trillion
 times."""
+MAX_STRINGS = 2**20
+"""Most strings in a tensor. Each is an object of Python's, which holds Python's lock
+while it makes them."""
 
 _VALUE_FIELDS = {
     types_pb2.DT_FLOAT: "float_val",
@@ -36,7 +39,14 @@ _VALUE_FIELDS = {
     types_pb2.DT_COMPLEX64: "scomplex_val",
     types_pb2.DT_COMPLEX128: "dcomplex_val",
 }
+_TYPE_TEXTS = {"float32": "float", "float64": "double", "float16": "half"}
 _VALUES_PER_ELEMENT = {types_pb2.DT_COMPLEX64: 2, types_pb2.DT_COMPLEX128: 2}
+
+
+def type_text(dtype: int) -> str:
+    """Return a data type's name in TensorFlow's C++ messages, such as `float`."""
+    name: str = dtypes.as_dtype(dtype).name
+    return _TYPE_TEXTS.get(name, name)
 
 
 def to_array(proto: Any, name: str) -> Array:
@@ -67,9 +77,18 @@ def to_array(proto: Any, name: str) -> Array:
         if len(proto.tensor_content) != num_bytes:
             raise _malformed(name)
         return np.frombuffer(proto.tensor_content, dtype).reshape(shape)
-    num_sent = len(getattr(proto, field)) // _VALUES_PER_ELEMENT.get(proto.dtype, 1)
-    if num_sent < size and num_bytes > MAX_EXPANDED_BYTES:
+    num_values = size * _VALUES_PER_ELEMENT.get(proto.dtype, 1)
+    num_sent = len(getattr(proto, field))
+    if num_sent < num_values and num_bytes > MAX_EXPANDED_BYTES:
         raise _malformed(name)
+    if num_sent > num_values:
+        # TensorFlow leaves out what goes beyond the shape.
+        copied = tensor_pb2.TensorProto()
+        copied.CopyFrom(proto)
+        del getattr(copied, field)[num_values:]
+        proto = copied
+    if not size:
+        return np.empty(shape, dtype)
     try:
         array: Array = tensor_util.MakeNdarray(proto)
     except (ValueError, TypeError, OverflowError, MemoryError) as error:
@@ -83,7 +102,7 @@ def _malformed(name: str) -> StatusError:
 
 def _to_strings(proto: Any, shape: list[int], size: int, name: str) -> Array:
     values = list(proto.string_val[:size])
-    if proto.tensor_content or size * 8 > MAX_EXPANDED_BYTES:
+    if proto.tensor_content or size > MAX_STRINGS:
         raise _malformed(name)
     if len(values) < size:
         values += [values[-1] if values else b""] * (size - len(values))
@@ -95,6 +114,12 @@ def _to_strings(proto: Any, shape: list[int], size: int, name: str) -> Array:
         raise _malformed(name) from error
 
 
+def enum_name(dtype: np.dtype[Any]) -> str:
+    """Return the name of a type in TensorFlow's protos, such as `DT_FLOAT`."""
+    name: str = types_pb2.DataType.Name(_number(dtype))
+    return name
+
+
 @functools.lru_cache(maxsize=64)
 def _number(dtype: np.dtype[Any]) -> int:
     if dtype.hasobject or dtype.kind in "SU":
@@ -102,12 +127,13 @@ def _number(dtype: np.dtype[Any]) -> int:
     return int(dtypes.as_dtype(dtype).as_datatype_enum)
 
 
-def to_proto(array: Array, into: Any = None) -> Any:
+def to_proto(array: Array, into: Any = None, *, as_content: bool = False) -> Any:
     """Return a TensorProto with the values in a typed field, as many clients expect.
 
     Args:
         array: Of any shape.
         into: An empty TensorProto to fill and return; a new one if None.
+        as_content: Whether the values go into `tensor_content` instead.
 
     Raises:
         StatusError: INTERNAL, for a data type that has no such field.
@@ -121,6 +147,9 @@ def to_proto(array: Array, into: Any = None) -> Any:
     for length in array.shape:
         proto.tensor_shape.dim.add(size=length)
     values = array.ravel()
+    if as_content:
+        proto.tensor_content = _content_of(values)
+        return proto
     if field == "half_val":
         values = values.view(np.uint16)
     elif field == "scomplex_val":
@@ -129,3 +158,21 @@ def to_proto(array: Array, into: Any = None) -> Any:
         values = values.view(np.float64)
     getattr(proto, field).extend(values.tolist())
     return proto
+
+
+def _content_of(values: Array) -> bytes:
+    """Return the bytes of a flat array as TensorFlow keeps them in memory.
+
+    Strings are written as all lengths, as varints, and then all bytes.
+    """
+    if not values.dtype.hasobject:
+        return values.tobytes()
+    texts = [bytes(value) for value in values]
+    lengths = bytearray()
+    for text in texts:
+        length = len(text)
+        while length > 127:
+            lengths.append(length & 127 | 128)
+            length >>= 7
+        lengths.append(length)
+    return bytes(lengths) + b"".join(texts)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from google.protobuf import message as protobuf_message
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from graft.serving.embedded.contract.status import failed_precondition, invalid
 
+logger = logging.getLogger(__name__)
+
+Message = TypeVar("Message", bound=protobuf_message.Message)
 PLATFORM = "tensorflow"
 _VERSION = re.compile(r"[0-9]{1,19}")
 
@@ -64,11 +69,24 @@ def read_config_file(path: Path) -> Any:
         StatusError: INVALID_ARGUMENT, if it can't be read or isn't one.
     """
     config = model_server_config_pb2.ModelServerConfig()
+    return read_text_proto(path, config)
+
+
+def read_text_proto(path: Path, message: Message) -> Message:
+    """Read a text-format file into an empty message, and return the message.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if it can't be read or isn't one.
+    """
     try:
-        text_format.Parse(path.read_text(encoding="utf-8"), config)
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        text_format.Parse(path.read_text(encoding="utf-8"), message)
+    except (OSError, UnicodeDecodeError) as error:
         raise invalid(f"Invalid protobuf file: '{path}': {error}") from error
-    return config
+    except text_format.ParseError as error:
+        name = message.DESCRIPTOR.full_name
+        logger.error("Error parsing text-format %s: %s", name, error)
+        raise invalid(f"Invalid protobuf file: '{path}': {error}") from error
+    return message
 
 
 def read_models(config: Any) -> dict[str, ModelConfig]:
@@ -79,36 +97,17 @@ def read_models(config: Any) -> dict[str, ModelConfig]:
             twice, or lacks a platform or an absolute path.
     """
     if config.WhichOneof("config") != "model_config_list":
-        raise invalid("ServerModelConfig type not supported by HandleReloadConfig.")
+        raise invalid(
+            "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
+            "ModelConfigList is currently supported"
+        )
+    entries = config.model_config_list.config
+    _check_names_and_paths(entries)
     models: dict[str, ModelConfig] = {}
-    for entry in config.model_config_list.config:
-        platform = entry.model_platform
-        if entry.model_type:
-            if platform:
-                raise invalid(
-                    "Illegal setting both model_type(deprecated) and model_platform."
-                )
-            platform = PLATFORM
-        if not platform:
-            raise invalid(
-                "Illegal setting neither model_type(deprecated) nor model_platform."
-            )
-        if platform != PLATFORM:
-            raise invalid(
-                f"`model_platform` must be {PLATFORM!r}. Received: {platform!r}"
-            )
+    for entry in entries:
+        _check_platform(entry)
         if not entry.name:
             raise invalid("A model in the config has no name.")
-        if entry.name in models:
-            raise invalid(
-                "Illegal to list model more than once in config list. Duplicate model "
-                f"name: {entry.name}"
-            )
-        if not Path(entry.base_path).is_absolute():
-            raise invalid(
-                f"Expected model {entry.name} to have an absolute path or URI; got "
-                f"base_path()={entry.base_path}"
-            )
         models[entry.name] = ModelConfig(
             entry.name,
             Path(entry.base_path),
@@ -116,6 +115,43 @@ def read_models(config: Any) -> dict[str, ModelConfig]:
             dict(entry.version_labels),
         )
     return models
+
+
+def _check_names_and_paths(entries: Any) -> None:
+    names: set[str] = set()
+    for entry in entries:
+        if entry.name in names:
+            raise invalid(
+                f"Illegal to list model {entry.name} multiple times in config list"
+            )
+        names.add(entry.name)
+    for entry in entries:
+        if not Path(entry.base_path).is_absolute():
+            raise invalid(
+                f"Expected model {entry.name} to have an absolute path or URI; got "
+                f"base_path()={entry.base_path}"
+            )
+
+
+def _check_platform(entry: Any) -> None:
+    both = (
+        "ModelServerConfig::model_type (deprecated) {} "
+        f"ModelServerConfig::model_platform, model name is {entry.name}"
+    )
+    platform = entry.model_platform
+    if entry.model_type:
+        if platform:
+            raise invalid("Illegal setting both " + both.format("and"))
+        if entry.model_type != model_server_config_pb2.TENSORFLOW:
+            raise invalid(
+                f"ModelServerConfig::model_type choice {entry.model_type} not "
+                "supported."
+            )
+        return
+    if not platform:
+        raise invalid("Illegal setting neither " + both.format("nor"))
+    if platform != PLATFORM:
+        raise invalid(f"`model_platform` must be {PLATFORM!r}. Received: {platform!r}")
 
 
 def _read_policy(entry: Any) -> VersionPolicy:

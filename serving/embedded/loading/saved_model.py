@@ -161,18 +161,26 @@ def _text_for_client(message: str) -> str:
     return reason.splitlines()[0] if reason else message
 
 
-def session_config(intra_op_threads: int = 0, inter_op_threads: int = 0) -> Any:
+def session_config(
+    intra_op_threads: int = 0, inter_op_threads: int = 0, base: Any = None
+) -> Any:
     """Return the ConfigProto of a session; 0 threads are as many as cores.
+
+    Args:
+        intra_op_threads: Threads of one op.
+        inter_op_threads: Ops at the same time.
+        base: A ConfigProto whose settings hold, apart from the threads.
 
     Without Grappler's rewriting, which delays the first answer and saves nothing after
     it (docs/decisions/0060-measured-choices.md). The weights are variables, which
     Grappler can't fold.
     """
-    config = config_pb2.ConfigProto(
-        intra_op_parallelism_threads=intra_op_threads,
-        inter_op_parallelism_threads=inter_op_threads,
-    )
+    config = config_pb2.ConfigProto()
     config.graph_options.rewrite_options.disable_meta_optimizer = True
+    if base is not None:
+        config.MergeFrom(base)
+    config.intra_op_parallelism_threads = intra_op_threads
+    config.inter_op_parallelism_threads = inter_op_threads
     return config
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 GZIP = 31
 ZLIB = 15
-RAW_DEFLATE = -15
 """zlib's `wbits` of the formats."""
 PIECE_BYTES = 2**20
 _INPUT_BYTES = 2**16

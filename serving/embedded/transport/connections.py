@@ -63,8 +63,12 @@ class RestListener:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._resumption: asyncio.TimerHandle | None = None
 
-    async def start(self, host: str, port: int) -> None:
+    async def start(self, host: str | None, port: int) -> None:
         """Listen.
+
+        Args:
+            host: Name or address; None for all addresses of IPv6 and IPv4.
+            port: TCP port.
 
         Raises:
             OSError: If the port is taken or the host unknown.

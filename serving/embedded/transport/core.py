@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -36,6 +37,7 @@ class Core:
         max_calls: Most gRPC calls at the same time; more are refused. REST requests
             wait instead: their limit is the size of their thread pool.
         memory: Counts the memory of the requests of both transports.
+        as_content: Whether replies to gRPC have their values in `tensor_content`.
     """
 
     def __init__(
@@ -44,18 +46,23 @@ class Core:
         metrics: Metrics,
         max_calls: int,
         memory: RequestMemory,
+        *,
+        as_content: bool = False,
     ) -> None:
         self.manager = manager
         self.metrics = metrics
         self.memory = memory
         self._max_calls = max_calls
+        self._as_content = as_content
         self._grpc_calls = threading.Semaphore(max_calls)
 
     def predict(self, request: Any, entrypoint: str, caller: Caller) -> Any:
         """Answer a PredictRequest."""
         spec = _spec(request)
+        as_content = self._as_content and entrypoint == "GRPC"
+        handler = functools.partial(inference.predict, as_content=as_content)
         with self._account(spec.name, "Predict", entrypoint):
-            return self._infer(inference.predict, spec, request, caller)
+            return self._infer(handler, spec, request, caller)
 
     def classify(self, request: Any, entrypoint: str, caller: Caller) -> Any:
         """Answer a ClassificationRequest."""

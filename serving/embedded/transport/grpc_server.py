@@ -234,10 +234,6 @@ class ModelService:
                     "HandleReloadConfigRequest is off. Start the server with "
                     "--enable_reload_config, or let it listen on loopback only."
                 )
-            if request.config.WhichOneof("config") != "model_config_list":
-                raise invalid(
-                    "ServerModelConfig type not supported by HandleReloadConfig."
-                )
             self._core.manager.configure_from_thread(request.config, _caller(context))
         except StatusError as error:
             logger.error("ReloadConfig failed: %s", error)

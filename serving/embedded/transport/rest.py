@@ -22,7 +22,7 @@ from tensorflow_serving.apis import (
 )
 
 from graft.serving.embedded.contract import inference, json_examples, json_predict
-from graft.serving.embedded.contract.json_values import dump
+from graft.serving.embedded.contract.json_values import dump, encode
 from graft.serving.embedded.contract.servable import Caller
 from graft.serving.embedded.contract.status import (
     StatusError,
@@ -31,7 +31,6 @@ from graft.serving.embedded.contract.status import (
 )
 from graft.serving.embedded.options import Options
 from graft.serving.embedded.transport import rest_body
-from graft.serving.embedded.transport.compression import DamagedError
 from graft.serving.embedded.transport.connections import RestListener, max_connections
 from graft.serving.embedded.transport.core import Core
 from graft.serving.embedded.transport.grpc_server import model_status
@@ -43,7 +42,18 @@ logger = logging.getLogger(__name__)
 _IDLE_SECONDS = 75.0
 """Longest pause between two requests on a connection; a shorter time-out wins."""
 
-_CHOICE = r"(?:(?:/versions/(?P<version>\d+))|(?:/labels/(?P<label>[^/:]+)))?"
+_ORIGIN = re.compile("https?://")
+_MAX_HEADER_BYTES = 2**20
+"""Longest line of a header; TensorFlow Serving has no limit."""
+_MAX_VERSION_DIGITS = 19
+_ABSOLUTE_TARGET = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_CORS_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, GET",
+    "Access-Control-Allow-Headers": "Content-Type",
+}
+
+_CHOICE = r"(?:(?:/versions/(?P<version>[0-9]+))|(?:/labels/(?P<label>[^/:]+)))?"
 _INFER_PATH = re.compile(
     rf"/v1/models/(?P<model>[^/:]+){_CHOICE}:(?P<verb>classify|regress|predict)",
     re.IGNORECASE,
@@ -74,36 +84,46 @@ class RestApi:
         self._core = core
         self._seconds = options.rest_api_timeout_in_ms / 1000
         self._metrics_path = options.monitoring_path
+        self._headers = _CORS_HEADERS if options.rest_api_enable_cors_support else {}
         self._pool = pool
         # Half of the threads stay free for small requests.
         self._large = asyncio.Semaphore(max(1, options.rest_api_num_threads // 2))
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; every failure becomes an HTTP status."""
-        try:
-            return await self._answer(request)
-        except StatusError as refusal:
-            return _json(refusal.http_status, dump({"error": refusal.message}))
-        except rest_body.BodyTooLargeError as error:
-            return _json(413, dump({"error": str(error)}))
-        except (web.RequestPayloadError, DamagedError):
-            return _json(400, dump({"error": "The body can't be read"}))
-        except ConnectionError:
-            raise
-        except Exception:
-            logger.exception("A REST request failed")
-            text = "internal error; the server's log has more"
-            return _json(500, dump({"error": text}))
-
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.raw_path.partition("?")[0]
-        if path == self._metrics_path and request.method == "GET":
-            text = self._core.metrics.render()
-            return web.Response(body=text, content_type=CONTENT_TYPE)
-        if not path.lower().startswith("/v1/"):
+        target = _target(request)
+        if re.split("[?#]", target, maxsplit=1)[0] == self._metrics_path:
+            return self._metrics(target)
+        if not target.lower().startswith("/v1/"):
             return web.Response(
                 status=404, text=_MISSING_PAGE, content_type="text/html"
             )
+        response = await self._handle_api(request, target)
+        response.headers.update(self._headers)
+        return response
+
+    async def _handle_api(self, request: web.BaseRequest, target: str) -> web.Response:
+        try:
+            if request.method == "OPTIONS":
+                return _preflight(request)
+            return await self._answer(request, target)
+        except ConnectionError:
+            raise
+        except rest_body.ExpectationError:
+            return web.Response(status=417)
+        except Exception as error:
+            status, text = _describe(error)
+            return _json(status, dump({"error": text}))
+
+    def _metrics(self, target: str) -> web.Response:
+        if target != self._metrics_path:
+            text = f"Unexpected path: {target}. Should be {self._metrics_path}"
+            return web.Response(
+                status=400, body=encode(text), content_type="text/plain"
+            )
+        return web.Response(body=self._core.metrics.render(), content_type=CONTENT_TYPE)
+
+    async def _answer(self, request: web.BaseRequest, path: str) -> web.Response:
         with self._core.memory.reserve() as memory:
             try:
                 body = await asyncio.wait_for(
@@ -206,11 +226,39 @@ class RestApi:
         )
 
 
+def _describe(error: Exception) -> tuple[int, str]:
+    """Return the HTTP status and the text for a failure."""
+    if isinstance(error, StatusError):
+        return error.http_status, error.message
+    if isinstance(error, rest_body.BodyTooLargeError):
+        return 413, str(error)
+    if isinstance(error, web.RequestPayloadError):
+        return 400, "The body can't be read"
+    logger.error("A REST request failed", exc_info=error)
+    return 500, "internal error; the server's log has more"
+
+
+def _target(request: web.BaseRequest) -> str:
+    """Return the path of a request with its query and fragment.
+
+    A client of a proxy sends the scheme and the host before it.
+    """
+    target = request.raw_path
+    match = _ABSOLUTE_TARGET.match(target)
+    return (target[match.end() :] or "/") if match else target
+
+
+def _preflight(request: web.BaseRequest) -> web.Response:
+    """Answer a browser that asks whether it may send a request."""
+    has_origin = _ORIGIN.search(request.headers.get("Origin", ""))
+    return web.Response(status=200 if has_origin else 400)
+
+
 def _fill_spec(match: re.Match[str], spec: Any) -> None:
     spec.name = unquote(match["model"], errors="replace")
     if match["version"]:
-        number = int(match["version"])
-        if number >= 2**63:
+        digits = match["version"].lstrip("0") or "0"
+        if len(digits) > _MAX_VERSION_DIGITS or (number := int(digits)) >= 2**63:
             raise invalid(f"Failed to convert version: {match['version']} to numeric.")
         spec.version.value = number
     if match["label"]:
@@ -227,7 +275,12 @@ def _proto_text(message: Any) -> str:
 
 
 def _json(status: int, text: str) -> web.Response:
-    return web.Response(status=status, text=text, content_type="application/json")
+    # The type has no parameters: clients compare it as it is.
+    return web.Response(
+        status=status,
+        body=encode(text),
+        headers={"Content-Type": "application/json"},
+    )
 
 
 async def start_site(
@@ -263,6 +316,8 @@ async def start_site(
         access_log=None,
         # Bodies are decompressed on other threads, and within limits.
         auto_decompress=False,
+        max_line_size=_MAX_HEADER_BYTES,
+        max_field_size=_MAX_HEADER_BYTES,
         # It counts from the start of the connection, or the last reply, to the end of
         # the next header. So it also ends a client that sends one byte at a time.
         keepalive_timeout=min(_IDLE_SECONDS, options.rest_api_timeout_in_ms / 1000),
@@ -271,7 +326,9 @@ async def start_site(
     await runner.setup()
     listener = RestListener(server, max_connections())
     try:
-        await listener.start(options.host, options.rest_api_port)
+        # The binary takes REST by IPv6, too.
+        host = None if options.host == "0.0.0.0" else options.host  # noqa: S104
+        await listener.start(host, options.rest_api_port)
     except OSError as error:
         await runner.cleanup()
         raise invalid(f"REST can't listen: {error}") from error

@@ -7,22 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from graft.serving.embedded.contract.json_values import parse_object
 from graft.serving.embedded.transport.compression import (
     GZIP,
     PIECE_BYTES,
-    RAW_DEFLATE,
-    ZLIB,
     DamagedError,
     inflate,
-    is_zlib,
+    is_gzip,
 )
 from graft.serving.embedded.transport.request_memory import Reservation
 
 MAX_BODY_BYTES = 2**28
-"""Largest body of a request, before and after decompression."""
+"""Largest body of a request."""
+MAX_UNPACKED_BYTES = 100 * 2**20
+"""Largest body after decompression; TensorFlow Serving has the same limit."""
 MAX_JSON_VALUES = 2**23
 """Most values in a body. Python's parser holds Python's lock, for which all requests
 wait."""
@@ -43,16 +43,24 @@ class BodyTooLargeError(Exception):
     """A body over a limit; its text says which limit."""
 
 
+class ExpectationError(Exception):
+    """A client expects something other than `100-continue`."""
+
+
 async def receive(request: web.BaseRequest, memory: Reservation) -> bytearray:
     """Return the body as it was sent, and reserve its memory while it arrives.
 
+    A client that waits for it is told to go on.
+
     Raises:
         BodyTooLargeError: If it is larger than `MAX_BODY_BYTES`.
+        ExpectationError: If the client expects something else first.
         StatusError: RESOURCE_EXHAUSTED.
     """
     body = bytearray()
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise _too_many_bytes()
+    await _answer_expectation(request)
     async for piece in request.content.iter_any():
         body += piece
         if len(body) > MAX_BODY_BYTES:
@@ -61,9 +69,22 @@ async def receive(request: web.BaseRequest, memory: Reservation) -> bytearray:
     return body
 
 
+async def _answer_expectation(request: web.BaseRequest) -> None:
+    expectation = request.headers.get("Expect", "").lower()
+    if not expectation or request.version < HttpVersion11:
+        return
+    if expectation != "100-continue":
+        raise ExpectationError(expectation)
+    # A client that did not wait needs no answer.
+    if not request.content.total_bytes:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # The line is no part of the reply, whose headers are still to come.
+        request.writer.output_size = 0
+
+
 def is_large(request: web.BaseRequest, body: bytearray) -> bool:
     """Return whether a body may take long to parse."""
-    return len(body) > LARGE_BODY_BYTES or bool(_encoding(request))
+    return len(body) > LARGE_BODY_BYTES or _is_compressed(request)
 
 
 @contextmanager
@@ -77,17 +98,17 @@ def read_document(
 
     Raises:
         BodyTooLargeError: If the body has too many bytes or values.
-        DamagedError: If it can't be decompressed.
         StatusError: INVALID_ARGUMENT, if it is no JSON object. RESOURCE_EXHAUSTED.
     """
     text = bytearray()
     num_values = 0
     num_sent = len(body)
-    for piece in _pieces(_encoding(request), body):
+    for piece in _unpacked(body) if _is_compressed(request) else _pieces(body):
+        if piece is None:
+            text.clear()
+            break
         text += piece
         num_values += len(piece) - len(piece.translate(None, _STRUCTURE))
-        if len(text) > MAX_BODY_BYTES:
-            raise _too_many_bytes()
         if num_values > MAX_JSON_VALUES:
             raise BodyTooLargeError(
                 f"The body has more than {MAX_JSON_VALUES} JSON values. Send it in "
@@ -104,30 +125,38 @@ def read_document(
         yield parse_object(text)
 
 
-def _encoding(request: web.BaseRequest) -> str:
-    encoding = request.headers.get("Content-Encoding", "").strip().lower()
-    return encoding if encoding in ("gzip", "deflate") else ""
+def _is_compressed(request: web.BaseRequest) -> bool:
+    """Return whether a body is gzip. TensorFlow Serving reads no other encoding."""
+    return "gzip" in request.headers.get("Content-Encoding", "")
 
 
-def _pieces(encoding: str, body: bytearray) -> Iterator[bytes]:
-    if encoding == "gzip":
-        yield from inflate(body, GZIP)
-    elif encoding == "deflate":
-        # RFC 9110 says zlib; some clients send bare deflate.
-        yield from inflate(body, ZLIB if is_zlib(body) else RAW_DEFLATE)
-    else:
-        for start in range(0, len(body), PIECE_BYTES):
-            yield bytes(body[start : start + PIECE_BYTES])
+def _unpacked(body: bytearray) -> Iterator[bytes | None]:
+    """Yield what a gzip body holds, and None at the end if it can't be read.
+
+    TensorFlow Serving reads one member, whose length is in the last four bytes. What it
+    can't read is an empty document to it.
+    """
+    declared = int.from_bytes(body[-4:], "little")
+    num_bytes = 0
+    if not is_gzip(body) or declared > MAX_UNPACKED_BYTES:
+        yield None
+        return
+    try:
+        for piece in inflate(body, GZIP):
+            num_bytes += len(piece)
+            if num_bytes > declared:
+                break
+            yield piece
+    except DamagedError:
+        num_bytes = -1
+    if num_bytes != declared:
+        yield None
+
+
+def _pieces(body: bytearray) -> Iterator[bytes]:
+    for start in range(0, len(body), PIECE_BYTES):
+        yield bytes(body[start : start + PIECE_BYTES])
 
 
 def _too_many_bytes() -> BodyTooLargeError:
     return BodyTooLargeError(f"The body is larger than {MAX_BODY_BYTES} bytes")
-
-
-__all__ = [
-    "BodyTooLargeError",
-    "DamagedError",
-    "is_large",
-    "read_document",
-    "receive",
-]

@@ -373,6 +373,21 @@ def test_multi_inference(prediction):
     assert result.model_spec.signature_name == "regress"
 
 
+def test_multi_inference_feeds_each_signature(prediction, colours):
+    """A TF2 model has an input for each signature; all get the same examples."""
+    request = multi(
+        ("colours", "regress", "regress"), ("colours", "classify", "classify")
+    )
+    example = number_example(2)
+    image = example.features.feature["image/encoded"]
+    image.bytes_list.value.append(colours["red"])
+    request.input.example_list.examples.append(example)
+    first, second = prediction.MultiInference(request).results
+    assert first.regression_result.regressions[0].value == 8
+    (row,) = second.classification_result.classifications
+    assert row.classes[0].label == "red"
+
+
 @pytest.mark.parametrize(
     ("tasks", "code", "message"),
     [
@@ -465,21 +480,50 @@ GOOD = 'config { name: "m" base_path: "/m" model_platform: "tensorflow" }'
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "message"),
     [
-        "",
-        f"model_config_list {{ {GOOD} {GOOD} }}",
-        f"model_config_list {{ {GOOD.replace('/m', 'm')} }}",
-        f"model_config_list {{ {GOOD.replace('tensorflow', '')} }}",
+        ("", "Only ModelConfigList is currently supported"),
+        (
+            f"model_config_list {{ {GOOD} {GOOD} }}",
+            "Illegal to list model m multiple times in config list",
+        ),
+        (
+            f"model_config_list {{ {GOOD.replace('/m', 'm')} }}",
+            "Expected model m to have an absolute path or URI; got base_path()=m",
+        ),
+        (
+            f"model_config_list {{ {GOOD.replace('tensorflow', '')} }}",
+            "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
+            "ModelServerConfig::model_platform, model name is m",
+        ),
+        (
+            f"model_config_list {{ {GOOD[:-1]} model_type: TENSORFLOW }} }}",
+            "Illegal setting both ModelServerConfig::model_type (deprecated) and "
+            "ModelServerConfig::model_platform, model name is m",
+        ),
     ],
-    ids=["no-list", "twice", "relative", "no-platform"],
+    ids=["no-list", "twice", "relative", "no-platform", "both"],
 )
-def test_reload_errors_change_nothing(models, prediction, text):
+def test_reload_errors_change_nothing(models, prediction, text, message):
     request = parse(model_management_pb2.ReloadConfigRequest, f"config {{ {text} }}")
     with pytest.raises(grpc.RpcError) as caught:
         models.HandleReloadConfigRequest(request)
     assert caught.value.code() == INVALID
+    assert message in caught.value.details()
     assert prediction.Predict(predict(f"{LINE} {X}"))
+
+
+def test_a_photograph_sent_as_an_example_is_told_its_signature(prediction, colours):
+    request = predict(
+        'model_spec { name: "colours" } inputs { key: "examples" value { dtype: '
+        "DT_STRING tensor_shape { dim { size: 1 } } } }"
+    )
+    request.inputs["examples"].string_val.append(colours["red"])
+    with pytest.raises(grpc.RpcError) as caught:
+        prediction.Predict(request)
+    assert caught.value.code() == INVALID
+    assert "Could not parse example input" in caught.value.details()
+    assert "send the bytes of images to 'predict_images'" in caught.value.details()
 
 
 @pytest.mark.parametrize("service", ["", "ModelService", "PredictionService"])

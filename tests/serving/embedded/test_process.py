@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -42,6 +45,22 @@ def serve(run_server):
 def ask(server, image, **settings):
     with PredictionClient(server.target, name="m", **settings) as client:
         return client.predict([image])[0].class_name
+
+
+def predict_line(server, *values):
+    """Return the reply of the signature `line`, which multiplies by four."""
+    from google.protobuf import text_format
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    request = text_format.Parse(
+        'model_spec { name: "m" signature_name: "line" } inputs { key: "x" value { '
+        f"dtype: DT_FLOAT tensor_shape {{ dim {{ size: {len(values)} }} }} }} }}",
+        predict_pb2.PredictRequest(),
+    )
+    request.inputs["x"].float_val.extend(values)
+    with grpc.insecure_channel(server.target) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        return stub.Predict(request, timeout=60)
 
 
 def test_sigterm_answers_what_is_in_flight(base, colours, serve):
@@ -87,6 +106,9 @@ def test_a_first_version_that_fails_ends_the_process(base, serve):
         assert "Failed to start server. Error: NOT_FOUND" in server.log.read_text()
 
 
+PARALLELISM = ("session", "intra_op", "inter_op")
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -97,18 +119,86 @@ def test_a_first_version_that_fails_ends_the_process(base, serve):
         ),
         (("--model_base_path=m",), "to have an absolute path"),
         (("--model_config_file=/nowhere",), "Invalid protobuf file: '/nowhere'"),
+        (
+            ("--model_base_path=/m", "--port=0", "--rest_api_port=1"),
+            "At least one of server_options.grpc_port or",
+        ),
+        (
+            (
+                "--model_base_path=/m",
+                *(f"--tensorflow_{name}_parallelism=1" for name in PARALLELISM),
+            ),
+            "You cannot configure all.",
+        ),
+        (
+            (f"--model_config_file={__file__}",),
+            "Error parsing text-format tensorflow.serving.ModelServerConfig: 1:1",
+        ),
     ],
-    ids=["no-model", "batching-off", "relative", "no-file"],
+    ids=[
+        *("no-model", "batching-off", "relative", "no-file", "no-port"),
+        *("parallelism", "bad-config"),
+    ],
 )
-def test_wrong_flags_are_an_error(flags, message, capsys, monkeypatch):
+def test_wrong_flags_are_an_error(flags, message, capsys, caplog, monkeypatch):
     from graft.serving.embedded import server
 
     monkeypatch.setattr(sys, "setswitchinterval", lambda seconds: None)
-    assert server.main(["--port=0", *flags]) == 1
+    assert server.main(["--port=8500", *flags]) == 1
     assert "Failed to start server. Error: INVALID_ARGUMENT" in (
         output := capsys.readouterr().err
     )
-    assert message in output
+    assert message in output + caplog.text
+
+
+def test_the_version_is_told(capsys):
+    from graft.serving.embedded import server
+
+    with pytest.raises(SystemExit) as ended:
+        server.main(["--version"])
+    assert not ended.value.code
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("TensorFlow ModelServer: graft ")
+    assert re.fullmatch(r"TensorFlow Library: \d+\.\d+\.\d+", lines[1])
+
+
+def test_one_port_for_both_leaves_rest_out(base, serve):
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    flags = (f"--port={port}", f"--rest_api_port={port}")
+    with serve(base, *flags, wait=False) as server:
+        text = "server_options.http_port cannot be same as grpc_port"
+        deadline = time.monotonic() + 60
+        while text not in server.log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert text in server.log.read_text()
+        assert server.process.poll() is None
+
+
+def test_replies_as_content_and_a_session_config(base, serve, tmp_path):
+    config = tmp_path / "session.config"
+    config.write_text("allow_soft_placement: true")
+    flags = (
+        "--enable_serialization_as_tensor_content",
+        f"--tensorflow_session_config_file={config}",
+    )
+    with serve(base, *flags) as server:
+        reply = predict_line(server, 3.0)
+        assert reply.outputs["y"].tensor_content == struct.pack("<f", 12.0)
+        assert not reply.outputs["y"].float_val
+
+
+def test_a_version_has_batching_parameters_of_its_own(tmp_path, publish, serve):
+    version = publish(tmp_path / "m", 1)
+    (version / "batching_params.pbtxt").write_text("max_batch_size { value: 2 }")
+    flags = ("--enable_batching", "--enable_per_model_batching_parameters")
+    with serve(tmp_path / "m", *flags) as server:
+        assert predict_line(server, 3.0).outputs["y"].float_val == [12.0]
+        with pytest.raises(
+            grpc.RpcError, match="larger than maximum input batch size 2"
+        ):
+            predict_line(server, 1.0, 2.0, 3.0)
 
 
 def test_unknown_flags_are_reported(base, serve):

@@ -366,6 +366,7 @@ def _served(base_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
                 "graft.serving.embedded",
                 "--host=localhost",
                 "--port=0",
+                f"--grpc_socket_path={base_path.parent / 'grpc.sock'}",
             ),
             f"--rest_api_port={port}",
             f"--model_base_path={base_path}",

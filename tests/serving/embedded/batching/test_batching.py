@@ -53,9 +53,10 @@ def runner(watched):
     with contextlib.ExitStack() as stack:
 
         def start(**options):
-            scheduler = BatchScheduler(BatchingOptions(**options))
+            parameters = BatchingOptions(**options)
+            scheduler = BatchScheduler(parameters.num_batch_threads)
             stack.callback(scheduler.close)
-            return BatchingRunner(watched, scheduler)
+            return BatchingRunner(watched, scheduler, parameters)
 
         yield start
 
@@ -201,8 +202,8 @@ def test_a_caller_that_goes_is_left_out(watched, runner):
 
 def test_at_the_end_what_runs_is_answered_and_what_waits_refused(watched):
     watched.delay_seconds = 0.3
-    scheduler = BatchScheduler(BatchingOptions(max_batch_size=1))
-    batching = BatchingRunner(watched, scheduler)
+    scheduler = BatchScheduler(1)
+    batching = BatchingRunner(watched, scheduler, BatchingOptions(max_batch_size=1))
     fetches = names(watched, "line")
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(ask(batching, floats(1), fetches))

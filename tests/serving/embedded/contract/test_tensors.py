@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("tensorflow_serving")
 from tensorflow.core.framework import tensor_pb2
 
+from graft.serving.embedded.contract import tensors
 from graft.serving.embedded.contract.status import StatusError
 from graft.serving.embedded.contract.tensors import to_array, to_proto
 
@@ -45,3 +46,57 @@ def test_no_strings_in_a_shape_that_overflows_are_malformed():
         proto.tensor_shape.dim.add(size=size)
     with pytest.raises(StatusError, match="tensor parsing error: x"):
         to_array(proto, "x")
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([[1.5, -2], [0, 3]], np.float32),
+        np.array([2**63], np.uint64),
+        np.array([1 + 2j], np.complex64),
+        np.array([1.5, -2], np.float16),
+        np.array([True, False]),
+    ],
+    ids=lambda array: str(array.dtype),
+)
+def test_a_tensor_may_be_sent_as_content(array):
+    proto = to_proto(array, as_content=True)
+    assert proto.tensor_content
+    np.testing.assert_array_equal(to_array(proto, "x"), array)
+
+
+def test_strings_as_content_are_lengths_and_bytes():
+    texts = [b"a", b"", b"x" * 300]
+    array = np.array(texts, object)
+    content = to_proto(array, as_content=True).tensor_content
+    assert content == b"\x01\x00\xac\x02" + b"".join(texts)
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "dtype"),
+    [("float_val", [1, 2, 3], 1), ("int64_val", [1, 2, 3], 9), ("half_val", [1], 19)],
+)
+def test_values_beyond_the_shape_are_left_out(field, values, dtype):
+    proto = tensor_pb2.TensorProto(dtype=dtype)
+    proto.tensor_shape.dim.add(size=len(values) - 1)
+    getattr(proto, field).extend(values)
+    found = to_array(proto, "x")
+    assert found.shape == (len(values) - 1,)
+    assert found.tolist() == values[:-1]
+
+
+def test_a_string_is_not_repeated_without_end():
+    """Python makes each of them, for which all other requests would wait."""
+    proto = tensor_pb2.TensorProto(dtype=7, string_val=[b"x"])
+    proto.tensor_shape.dim.add(size=tensors.MAX_STRINGS)
+    assert len(to_array(proto, "x")) == tensors.MAX_STRINGS
+    proto.tensor_shape.dim[0].size += 1
+    with pytest.raises(StatusError, match="tensor parsing error: x"):
+        to_array(proto, "x")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(1, "float"), (2, "double"), (19, "half"), (9, "int64")]
+)
+def test_types_have_the_names_of_the_messages(number, text):
+    assert tensors.type_text(number) == text

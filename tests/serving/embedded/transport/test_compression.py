@@ -18,11 +18,9 @@ BLANKS = b" " * (3 * compression.PIECE_BYTES + 7)
 
 @pytest.mark.parametrize("content", [b"", b"a", NOISE, BLANKS], ids=len)
 def test_every_format_is_read(content):
-    bare = zlib.compress(content)[2:-4]
     for data, wbits in (
         (gzip.compress(content), compression.GZIP),
         (zlib.compress(content), compression.ZLIB),
-        (bare, compression.RAW_DEFLATE),
     ):
         pieces = list(inflate(bytearray(data), wbits))
         assert b"".join(pieces) == content

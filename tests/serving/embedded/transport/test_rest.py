@@ -92,6 +92,39 @@ def test_predict(server, body, reply):
     assert post(server, body) == (200, reply)
 
 
+@pytest.mark.parametrize(
+    ("body", "reply"),
+    [
+        (b'{"signature_name": "line", "inputs": [1]} text', b"[4.0]"),
+        (b'\xef\xbb\xbf{"signature_name": "line", "inputs": [1]}', b"[4.0]"),
+        (b'{"inputs": [1], "inputs": [2], "signature_name": "line"}', b"[4.0]"),
+        # No limit of what a float can hold exactly; beyond it is an infinity.
+        (b'{"signature_name": "line", "inputs": [16777217, 1e39]}', b"Infinity]"),
+        (
+            b'{"signature_name": "line", "inputs": [Inf, -Inf]}',
+            b"[Infinity, -Infinity]",
+        ),
+        (
+            b'{"signature_name": "line", "inputs": [-Infinity, NaN]}',
+            b"[-Infinity, NaN]",
+        ),
+        (b'{"signature_name": "echo", "inputs": ["Inf NaN"]}', b'"text": ["Inf NaN"]'),
+        # Bytes that are no UTF-8 come back as they are.
+        (b'{"signature_name": "echo", "inputs": ["\xff"]}', b'"text": ["\xff"]'),
+        (b'{"signature_name": "echo", "inputs": ["\\ud83d\\ude00"]}', "😀".encode()),
+        # White space in base64, and no padding.
+        (b'{"signature_name": "echo", "inputs": [{"b64": "QU\\n JD"}]}', b'["ABC"]'),
+        (b'{"signature_name": "echo", "inputs": [{"b64": "QUI"}]}', b'["AB"]'),
+        (b'{"signature_name": "echo", "inputs": [{"b64": "QQ"}]}', b'["A"]'),
+    ],
+    ids=lambda value: value[-30:].decode("utf-8", "replace"),
+)
+def test_json_is_read_as_the_binary_reads_it(server, body, reply):
+    status, _, found = call(server, LINE, body)
+    assert status == 200, found
+    assert reply in found
+
+
 def test_images_by_base64(server, colours):
     body = {
         "signature_name": "predict_images",
@@ -110,7 +143,7 @@ def test_large_base64_is_decoded_in_pieces():
     for size in (0, 1, 2, 3 * 2**18, 3 * 2**18 + 1, len(data)):
         assert json_values.decode_base64(b64(data[:size])) == data[:size]
     text = b64(data)["b64"]
-    for wrong in (text[:-1], "AA==" + text, text[: 2**20 - 4] + "AA==" + text, "-_=="):
+    for wrong in ("AA==" + text, text[: 2**20 - 4] + "AA==" + text, "-_==", "é"):
         with pytest.raises(StatusError, match="Unable to base64 decode"):
             json_values.decode_base64({"b64": wrong})
 
@@ -130,9 +163,15 @@ def test_other_ways_to_send(server):
     packed = {"Content-Encoding": "gzip"}
     assert call(server, LINE, gzip.compress(body), packed)[0] == 200
     assert call(server, LINE, gzip.compress(body)[:-1], packed)[0] == 400
-    deflated = {"Content-Encoding": "Deflate"}
-    assert call(server, LINE, zlib.compress(body), deflated)[0] == 200
-    assert call(server, LINE, zlib.compress(body)[2:-4], deflated)[0] == 200
+    # The binary reads no other encoding.
+    deflated = {"Content-Encoding": "deflate"}
+    assert call(server, LINE, zlib.compress(body), deflated)[0] == 400
+    assert call(server, LINE, zlib.compress(body)[2:-4], deflated)[0] == 400
+    # What it can't decompress is an empty document.
+    for wrong in (b"", body, gzip.compress(body)[:-1], gzip.compress(body) * 2):
+        status, _, reply = call(server, LINE, wrong, packed)
+        assert status == 400
+        assert "The document is empty" in json.loads(reply)["error"]
     assert call(server, "/V1/Models/colours/Versions/1:predict", body)[0] == 200
     assert call(server, "/v1/models/%63olours:predict", body)[0] == 200
 
@@ -163,9 +202,11 @@ def test_classify_and_regress(server, colours):
     [
         ("", "JSON Parse error: The document is empty"),
         (" ", "JSON Parse error: The document is empty"),
-        ("nonsense", "JSON Parse error: Invalid value"),
-        ('{"a": 1} x', "JSON Parse error: The document root must not be followed"),
-        (b'{"a": "\xff"}', "JSON Parse error: Invalid encoding"),
+        ("nonsense", "JSON Parse error: Invalid value. at offset: 0"),
+        ('{"a": 1e400}', "Missing 'inputs' or 'instances' key"),
+        ('{"inputs": 1e400, "signature_name": "line"}', "Number too big to be stored"),
+        ('{"a": "\\ud800"}', "The surrogate pair in string is invalid. at offset: 7"),
+        (b'{"a": "\x01"}', "JSON Parse error: Invalid encoding"),
         ("[" * 100_000, "JSON Parse error"),
         ("[1]", "Is not object"),
         (
@@ -221,8 +262,8 @@ def test_classify_and_regress(server, colours):
         ),
         ({"signature_name": "two", "instances": [1]}, "instances is a plain list"),
         (
-            {"signature_name": "line", "instances": [16777217]},
-            "Cannot convert JSON value: 16777217 to float without loss of precision.",
+            {"signature_name": "counts", "instances": [2**63]},
+            "Type: Number is not of expected type: int64",
         ),
         (
             {"signature_name": "echo", "instances": [{"b64": "a-_="}]},
@@ -290,6 +331,8 @@ def test_example_errors(server, verb, body, message):
         ("/v1/models/colours/versions/9", None, 404, "Could not find version 9"),
         ("/v1/models/m/metadata", None, 404, "Latest(m)"),
         ("/v1/models/colours/versions/99999999999999999999", None, 400, "convert"),
+        ("/v1/models/colours/versions/" + "9" * 5000, None, 400, "convert"),
+        (LINE + "?x=1", b'{"instances": [1]}', 400, f"request: POST {LINE}?x=1"),
         ("/v1/models/..%2f..%2fetc%2fpasswd", None, 404, "Could not find any versions"),
         ("/v1/models/../../etc/passwd", None, 400, "Malformed request"),
     ],

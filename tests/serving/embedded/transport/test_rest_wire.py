@@ -1,0 +1,182 @@
+"""REST byte by byte: what a client writes to the socket, and what it reads."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.parse
+
+import pytest
+
+BODY = b'{"signature_name": "line", "instances": [1]}'
+REPLY = b'{"predictions": [4.0]}'
+PATH = "/v1/models/colours:predict"
+
+
+class Client:
+    """A connection to a server's REST port."""
+
+    def __init__(self, server, family=socket.AF_INET, host="127.0.0.1"):
+        port = urllib.parse.urlsplit(server.url).port
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket.settimeout(20)
+        self._socket.connect((host, port))
+        self._file = self._socket.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self._file.close()
+        self._socket.close()
+
+    def send(self, data):
+        self._socket.sendall(data)
+
+    def ask(self, target=PATH, *, method="POST", body=BODY, headers=(), version="1.1"):
+        lines = [f"{method} {target} HTTP/{version}", *headers]
+        if body is not None:
+            lines.append(f"Content-Length: {len(body)}")
+        self.send("\r\n".join([*lines, "", ""]).encode() + (body or b""))
+        return self.read()
+
+    def read(self):
+        """Return (status, headers, body) of one reply."""
+        status = int(self._file.readline().split()[1])
+        headers = {}
+        while (line := self._file.readline().strip()) != b"":
+            name, _, value = line.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        length = int(headers.get("content-length", 0))
+        return status, headers, self._file.read(length)
+
+
+@pytest.fixture
+def client(server):
+    with Client(server) as connected:
+        yield connected
+
+
+HOST = "Host: localhost"
+
+
+def test_a_client_that_waits_is_told_to_go_on(client):
+    """curl asks this for a body above 1 MB, and Java's client for each one."""
+    head = f"POST {PATH} HTTP/1.1\r\n{HOST}\r\nContent-Length: {len(BODY)}\r\n"
+    client.send(f"{head}Expect: 100-continue\r\n\r\n".encode())
+    assert client.read() == (100, {}, b"")
+    client.send(BODY)
+    status, _, body = client.read()
+    assert (status, body) == (200, REPLY)
+    # The connection stays usable.
+    assert client.ask(headers=[HOST])[0] == 200
+
+
+@pytest.mark.parametrize("expectation", ["100-Continue", "100-continue"])
+def test_a_client_that_does_not_wait_is_answered(client, expectation):
+    status, _, body = client.ask(headers=[HOST, f"Expect: {expectation}"])
+    if status == 100:
+        status, _, body = client.read()
+    assert (status, body) == (200, REPLY)
+
+
+def test_another_expectation_fails(client):
+    assert client.ask(headers=[HOST, "Expect: something"], body=b"{}")[0] == 417
+
+
+def test_http_1_0_expects_nothing(client):
+    headers = [HOST, "Expect: 100-continue"]
+    status, _, body = client.ask(headers=headers, version="1.0")
+    assert (status, body) == (200, REPLY)
+
+
+def test_the_content_type_has_no_parameters(client):
+    assert client.ask(headers=[HOST])[1]["content-type"] == "application/json"
+    status, headers, _ = client.ask(headers=[HOST], body=b"")
+    assert (status, headers["content-type"]) == (400, "application/json")
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        (f"http://localhost:8501{PATH}", [HOST]),
+        (f"HTTP://proxy{PATH}", [HOST]),
+        (PATH, [HOST, "Authorization: Bearer " + "j" * 9000]),
+        (PATH, [HOST, "Cookie: " + "c" * 100_000]),
+    ],
+    ids=["absolute", "absolute-upper", "token", "long-cookie"],
+)
+def test_targets_and_headers_that_clients_send(client, target, headers):
+    status, _, body = client.ask(target, headers=headers)
+    assert (status, body) == (200, REPLY)
+
+
+def test_http_1_1_needs_a_host(client):
+    """A difference from the binary: aiohttp's parser keeps to the standard here."""
+    assert client.ask()[0] == 400
+
+
+def test_a_long_target_is_read(client):
+    target = f"/v1/models/{'m' * 20_000}"
+    status, _, body = client.ask(target, method="GET", headers=[HOST], body=None)
+    assert status == 404
+    assert b"Could not find any versions of model mmm" in body
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (["Origin: https://example.org"], 200),
+        (["Origin: null"], 400),
+        ([], 400),
+    ],
+)
+def test_preflight(client, headers, status):
+    found, replied, body = client.ask(
+        method="OPTIONS", headers=[HOST, *headers], body=None
+    )
+    assert (found, body) == (status, b"")
+    # Not allowed unless the flag says so.
+    assert not [name for name in replied if name.startswith("access-control")]
+
+
+def test_other_methods_are_malformed(client):
+    status, _, body = client.ask(method="PUT", headers=[HOST])
+    assert status == 400
+    assert json.loads(body)["error"] == f"Malformed request: PUT {PATH}"
+
+
+def test_metrics_take_no_query(client):
+    path = "/monitoring/prometheus/metrics"
+    assert client.ask(path, method="GET", headers=[HOST], body=None)[0] == 200
+    status, headers, body = client.ask(
+        f"{path}?x", method="GET", headers=[HOST], body=None
+    )
+    assert status == 400
+    assert body == f"Unexpected path: {path}?x. Should be {path}".encode()
+    assert headers["content-type"].startswith("text/plain")
+
+
+def test_cors_headers_and_ipv6(run_server, tmp_path, publish):
+    publish(tmp_path / "colours", 1)
+    flags = (
+        "--host=0.0.0.0",
+        "--model_name=colours",
+        f"--model_base_path={tmp_path / 'colours'}",
+        "--rest_api_enable_cors_support",
+    )
+    with run_server(tmp_path / "log", *flags) as running, Client(running) as client:
+        headers = client.ask(headers=[HOST])[1]
+        assert headers["access-control-allow-origin"] == "*"
+        headers = client.ask("/v1/models/m", method="GET", headers=[HOST], body=None)[1]
+        assert headers["access-control-allow-methods"] == "POST, GET"
+        origin = "Origin: http://localhost:3000"
+        status, headers, _ = client.ask(
+            method="OPTIONS", headers=[HOST, origin], body=None
+        )
+        assert (status, headers["access-control-allow-headers"]) == (
+            200,
+            "Content-Type",
+        )
+        with Client(running, socket.AF_INET6, "::1") as other:
+            assert other.ask(headers=[HOST])[0] == 200
