@@ -152,28 +152,18 @@ def describe_shortage(needed: Mapping[str, int], granted: Mapping[str, int]) -> 
         f"{count} {resource} at once where the quota grants {granted[resource]}"
         for resource, count in short.items()
     )
-    patch = [
-        {
-            "op": "replace",
-            "path": "/spec/hard/requests." + resource.replace("/", "~1"),
-            "value": str(count),
-        }
+    operations = "".join(
+        "      - op: replace\n"
+        f"        path: /spec/hard/requests.{resource.replace('/', '~1')}\n"
+        f'        value: "{count}"\n'
         for resource, count in short.items()
-    ]
+    )
     return (
         f"Warning: a run asks for {asked}. Its pods would wait without end (exceeded "
         f"quota: {QUOTA_NAME}). Lower `gpu_pool.count`, or raise the quota in the "
         "kustomization of your overlay:\n"
-        + yaml.safe_dump(
-            {
-                "patches": [
-                    {
-                        "target": {"kind": "ResourceQuota", "name": QUOTA_NAME},
-                        "patch": yaml.safe_dump(patch, sort_keys=False),
-                    }
-                ]
-            },
-            sort_keys=False,
-        ).rstrip()
-        + "\nThen compile with `--quota FILE`: the output of `kubectl kustomize` of it."
+        "patches:\n"
+        f"  - target: {{kind: ResourceQuota, name: {QUOTA_NAME}}}\n"
+        f"    patch: |\n{operations}"
+        "Then compile with `--quota FILE`: the output of `kubectl kustomize` of it."
     )
