@@ -154,6 +154,15 @@ class Chaos:
             check_versions(str(self.folder))
             check_log(str(self.folder), [])
             assert list_versions(str(self.folder))
+        # The server follows the newest version, which a canary may be.
+        folder = str(self.folder)
+        store.publish(
+            self.model(self.random),
+            folder,
+            {},
+            against=read_production(folder),
+            keep_versions=3,
+        )
         sys.stdout.write(f"{dict(self.happened)}\n")
 
 
