@@ -9,6 +9,7 @@ keeps its trace.
     └── WeightsError     the pretrained weights are missing or don't fit
     └── TrainingError    training can't continue (for instance a NaN loss)
     └── StoreChangedError  the model store changed since the caller read it (status 4)
+    └── DamagedFileError  a file of an earlier run is damaged
     └── RolledBackError  this very model was taken out of production before
 """
 
@@ -47,3 +48,18 @@ class StoreChangedError(UserError):
 
 class RolledBackError(UserError):
     """This very model was taken out of production before. Nothing was changed."""
+
+
+class DamagedFileError(UserError):
+    """A file that a node of an earlier run wrote is damaged.
+
+    Args:
+        path: The file. Its folder is an artifact, which the next run makes again.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path!r} is damaged. Move its folder away and run `graft run` again: the "
+            "node that wrote it runs anew."
+        )
+        self.path = path

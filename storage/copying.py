@@ -21,7 +21,12 @@ def copy_file(source: str, target: str) -> None:
         with errors_of(source):
             driver.cp_file(key, driver_of(target)[1])
         return
-    with files.local_copy(source) as local, atomic.replacing(target) as written:
+    with (
+        files.local_copy(source) as local,
+        # It refuses a device, whose copy would not end.
+        files.open_for_reading(local),
+        atomic.replacing(target) as written,
+    ):
         shutil.copyfile(local, written)
 
 

@@ -7,8 +7,10 @@ and `make_folder` does nothing.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,8 @@ from graft.storage.drivers import SCHEMES, driver_of, errors_of
 from graft.storage.paths import is_remote, join, name_of, parent_of, scheme_of
 
 _REQUESTS_AT_ONCE = 16
+_SMALL_BYTES = 64 << 20
+"""Most bytes of a small file. The largest, an audit log, has about 1 kB per change."""
 
 
 def exists(path: str) -> bool:
@@ -125,10 +129,11 @@ def open_for_reading(path: str) -> BinaryIO:
     """Open a file for reading bytes. A remote file is fetched block by block.
 
     Raises:
-        OSError: The file can't be opened.
+        OSError: The file can't be opened, or is no regular file: a pipe or a device
+            would block or never end.
     """
     if not is_remote(path):
-        return open(path, "rb")
+        return _open_regular(path)
     driver, key = driver_of(path)
     with errors_of(path):
         return cast(BinaryIO, driver.open(key, "rb"))
@@ -146,7 +151,7 @@ def read_bytes(path: str, start: int = 0, length: int | None = None) -> bytes:
         OSError: The file can't be read.
     """
     if not is_remote(path):
-        with open(path, "rb") as file:
+        with _open_regular(path) as file:
             file.seek(start)
             return file.read(-1 if length is None else length)
     if length == 0:
@@ -166,6 +171,37 @@ def read_text(path: str) -> str:
         OSError: The file can't be read.
     """
     return read_bytes(path).decode("utf-8")
+
+
+def read_small_text(path: str) -> str:
+    """Return the text of a UTF-8 file that graft wrote and that can't be large.
+
+    Raises:
+        OSError: The file can't be read, is no regular file, or is larger than 64 MiB.
+        UnicodeDecodeError: The file is no text.
+    """
+    if is_remote(path):
+        is_small = size_of(path) <= _SMALL_BYTES
+        content = read_bytes(path) if is_small else b""
+    else:
+        content = read_bytes(path, 0, _SMALL_BYTES + 1)
+        is_small = len(content) <= _SMALL_BYTES
+    if not is_small:
+        message = f"Is larger than {_SMALL_BYTES >> 20} MiB"
+        raise OSError(errno.EFBIG, message, path)
+    return content.decode("utf-8")
+
+
+def _open_regular(path: str) -> BinaryIO:
+    # Without O_NONBLOCK a pipe would block here until somebody writes.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise OSError(errno.EINVAL, "Is no regular file", path)
 
 
 def make_folder(folder: str) -> None:

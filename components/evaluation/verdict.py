@@ -7,6 +7,10 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from graft.contract.errors import DamagedFileError
+from graft.storage import files
+from graft.storage.drivers import StorageError
+
 VERDICT_FILE = "verdict.json"
 """File of the evaluation artifact that holds a `Verdict`."""
 VERDICT_VERSION = 1
@@ -94,13 +98,49 @@ class Verdict:
 
     @classmethod
     def from_json(cls, text: str) -> Verdict:
-        """Read what `to_json` wrote."""
-        values = json.loads(text)
-        values["rules"] = tuple(RuleResult(**rule) for rule in values["rules"])
-        values["classes"] = tuple(values["classes"])
-        values["slices"] = tuple(values["slices"])
-        values["drift"] = tuple(values.get("drift", ()))
-        return cls(**values)
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: The text is something else, such as a part of it.
+        """
+        try:
+            values = json.loads(text)
+            values["rules"] = tuple(RuleResult(**rule) for rule in values["rules"])
+            for key in ("classes", "slices", "drift"):
+                values[key] = tuple(dict(each) for each in values.get(key, ()))
+            verdict = cls(**values)
+        except (TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise ValueError("it holds no verdict") from error
+        if not verdict._is_valid():
+            raise ValueError("it holds no verdict")
+        return verdict
+
+    def _is_valid(self) -> bool:
+        """Return whether the parts that commands show have the right types."""
+        numbers = [*self.metrics.values()] if isinstance(self.metrics, dict) else [""]
+        hashes = {} if self.judged_files is None else self.judged_files
+        return (
+            isinstance(self.is_blessed, bool)
+            and all(each is None or isinstance(each, int | float) for each in numbers)
+            and all({"name", "recall"} <= each.keys() for each in self.classes)
+            and all(isinstance(rule.message, str) for rule in self.rules)
+            and isinstance(hashes, dict)
+            and all(isinstance(each, str) for each in hashes.values())
+        )
+
+
+def load_verdict(path: str) -> Verdict:
+    """Read a verdict from its file.
+
+    Raises:
+        DamagedFileError: The file holds something else, or can't be read.
+    """
+    try:
+        return Verdict.from_json(files.read_small_text(path))
+    except StorageError:
+        raise
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(path) from error
 
 
 def _finite(value: Any) -> Any:

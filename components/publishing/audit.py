@@ -15,9 +15,9 @@ from typing import Any
 
 from graft.components.publishing.store_files import (
     copy_aside,
+    make_way,
     parse,
     read_text,
-    set_aside,
     write_text,
 )
 from graft.components.publishing.versions import Version, list_versions
@@ -145,8 +145,7 @@ def append_audit(model_folder: str, line: Line) -> None:
         )
         return
     path = os.path.join(model_folder, AUDIT_NAME)
-    if os.path.isdir(path):
-        set_aside(path)
+    make_way(path)
     with open(path, "ab+") as file:
         file.seek(0, os.SEEK_END)
         is_cut_short = False

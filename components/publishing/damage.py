@@ -40,6 +40,7 @@ from graft.components.publishing.production import (
 )
 from graft.components.publishing.store import move_labels
 from graft.components.publishing.store_files import (
+    is_there,
     read_json,
     read_text,
     set_aside,
@@ -49,6 +50,7 @@ from graft.components.publishing.store_lock import StoreLock, locked
 from graft.components.publishing.versions import (
     GRAPH_NAME,
     MANIFEST_NAME,
+    UNREADABLE,
     Version,
     find_damage,
     hash_files,
@@ -205,14 +207,14 @@ def _mend_version(
 def _restore_files(model_folder: str, version: Version, result: Repair) -> bool:
     """Copy damaged files from versions that have the same files, undamaged."""
     promised: dict[str, str] = version.manifest.get("files") or {}
-    found = hash_files(version.path)
+    found = version.hash_files()
     donors = _donors(model_folder, version)
     wrong = {name for name in promised if found.get(name) != promised[name]}
     if not promised or any(promised[name] not in donors for name in wrong):
         return False
     for name in sorted({*wrong, *(found.keys() - promised.keys())}):
         path = join(version.path, name)
-        if files.exists(path):
+        if is_there(path):
             set_aside(path, model_folder)
     # The graph comes last: it makes the version complete.
     for name in sorted(wrong, key=lambda name: (name == GRAPH_NAME, name)):
@@ -227,7 +229,8 @@ def _donors(model_folder: str, damaged: Version) -> dict[str, str]:
         found: join(version.path, name)
         for version in list_versions(model_folder)
         if version.number != damaged.number
-        for name, found in hash_files(version.path).items()
+        for name, found in version.hash_files().items()
+        if found != UNREADABLE
     }
 
 
@@ -253,7 +256,7 @@ def _restore_manifest(model_folder: str, version: Version, result: Repair) -> bo
         if line.get(key):
             manifest[key] = line[key]
     path = join(version.path, MANIFEST_NAME)
-    if files.exists(path):
+    if is_there(path):
         set_aside(path, model_folder)
     write_text(path, json.dumps(manifest, indent=1, sort_keys=True))
     result.done.append(f"version {version.number}: {MANIFEST_NAME} written again")
@@ -299,7 +302,7 @@ def _mend_labels(
 def _clear_labels(model_folder: str, result: Repair) -> None:
     """Set aside the damaged ones of the two files that hold labels."""
     for name, what in _damaged_labels(model_folder).items():
-        if what and files.exists(join(model_folder, name)):
+        if what and is_there(join(model_folder, name)):
             _set_aside(model_folder, name, result)
 
 

@@ -12,7 +12,7 @@ from tfx.types import artifact, artifact_utils
 from tfx.utils import json_utils
 
 from graft.components.evaluation.baseline import Production
-from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
+from graft.components.evaluation.verdict import VERDICT_FILE, Verdict, load_verdict
 from graft.components.publishing.config import (
     REASON_PROPERTY,
     TWIN_PROPERTY,
@@ -191,4 +191,4 @@ def read_verdict(blessings: list[artifact.Artifact] | None) -> Verdict | None:
     path = os.path.join(blessings[0].uri, VERDICT_FILE)
     if not files.exists(path):
         return None
-    return Verdict.from_json(files.read_text(path))
+    return load_verdict(path)

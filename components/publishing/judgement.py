@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graft.components.evaluation.baseline import Production
 from graft.components.evaluation.verdict import Verdict
-from graft.components.publishing.versions import GRAPH_NAME, compare_files
+from graft.components.publishing.versions import GRAPH_NAME, UNREADABLE, compare_files
 from graft.contract.errors import UserError
 from graft.storage import files
 from graft.storage.paths import parent_of
@@ -46,6 +46,8 @@ def check_model(
         UserError: There is no graph, or the files differ.
     """
     different = [] if judged is None else compare_files(judged, found, "judged")
+    if judged is None:
+        different = [f"{k} can't be read" for k, v in found.items() if v == UNREADABLE]
     if not different and GRAPH_NAME not in found:
         different = [f"{GRAPH_NAME} is missing"]
     if not different:

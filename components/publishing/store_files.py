@@ -6,6 +6,7 @@ aside what is in its way. `graft models --verify` reports it, `--repair` mends i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -32,10 +33,10 @@ def read_text(path: str) -> tuple[str | None, str | None]:
     Raises:
         UserError: The file can't be reached or may not be read.
     """
-    if not os.path.lexists(path) if not is_remote(path) else not files.exists(path):
+    if not is_remote(path) and not os.path.lexists(path):
         return None, None
     try:
-        return files.read_text(path), None
+        return files.read_small_text(path), None
     except (StorageError, PermissionError) as error:
         raise UserError(f"{path!r} can't be read: {error}") from error
     except IsADirectoryError:
@@ -73,10 +74,24 @@ def parse(text: str) -> Any:
 
 
 def write_text(path: str, text: str) -> None:
-    """Write a file atomically. A folder in its place is set aside."""
-    if not is_remote(path) and os.path.isdir(path) and not os.path.islink(path):
-        set_aside(path)
+    """Write a file atomically. Anything else in its place is set aside."""
+    make_way(path)
     atomic.write_text(path, text)
+
+
+def is_there(path: str) -> bool:
+    """Return whether anything has this name, even a link to nowhere."""
+    return files.exists(path) if is_remote(path) else os.path.lexists(path)
+
+
+def make_way(path: str) -> None:
+    """Set aside what is no regular file: a folder, a pipe, a link to nowhere."""
+    if is_remote(path) or os.path.isfile(path):
+        return
+    # Another process may do the same.
+    with contextlib.suppress(FileNotFoundError):
+        os.lstat(path)
+        set_aside(path)
 
 
 def set_aside(path: str, folder: str | None = None) -> str:

@@ -12,7 +12,7 @@ from typing import Protocol
 from graft.components.publishing import journal
 from graft.components.publishing.audit import AUDIT_NAME, complete_audit
 from graft.components.publishing.labels import LABELS_NAME, SERVING_CONFIG_NAME
-from graft.components.publishing.store_files import set_aside
+from graft.components.publishing.store_files import make_way
 from graft.components.publishing.version_folders import is_unfinished, remove_abandoned
 from graft.storage import atomic, files, leases
 from graft.storage.paths import is_remote, join
@@ -57,8 +57,7 @@ def locked(model_folder: str) -> Iterator[StoreLock]:
             yield lease
         return
     path = os.path.join(model_folder, _LOCK_NAME)
-    if os.path.isdir(path):
-        set_aside(path)
+    make_way(path)
     with open(path, "a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for entry in os.listdir(model_folder):

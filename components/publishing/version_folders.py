@@ -71,6 +71,7 @@ def add_version(
         "published_at": current_time(),
         "published_by": current_user(),
         "files": hashes,
+        "sizes": {name: files.size_of(os.path.join(source, name)) for name in hashes},
     }
     text = json.dumps(manifest, indent=1, sort_keys=True)
     final = os.path.join(model_folder, str(number))

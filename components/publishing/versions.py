@@ -19,7 +19,9 @@ A folder is a version if its name is a number and it holds `saved_model.pb`.
 
 from __future__ import annotations
 
+import logging
 import os
+import posixpath
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +34,10 @@ from graft.storage.paths import join
 MANIFEST_NAME = "graft_manifest.json"
 GRAPH_NAME = "saved_model.pb"
 """A server loads no version without this file. Object storage gets it last."""
+UNREADABLE = ""
+"""In place of the hash of a file that can't be read."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,11 @@ class Version:
     def files_hash(self) -> str:
         """Hash of the hashes of its files. It identifies the model."""
         return hashing.hash_json(self.manifest.get("files"))
+
+    def hash_files(self) -> dict[str, str]:
+        """Return `hash_files` of its folder, with the sizes that its manifest knows."""
+        sizes = self.manifest.get("sizes")
+        return hash_files(self.path, sizes if isinstance(sizes, dict) else None)
 
 
 def list_versions(model_folder: str) -> list[Version]:
@@ -95,11 +106,42 @@ def _are_hashes(promised: Any) -> bool:
     )
 
 
-def hash_files(folder: str) -> dict[str, str]:
-    """Return relative path to SHA-256 (hexadecimal) of every file but the manifest."""
-    hashes = hashing.hash_folder(folder)
-    hashes.pop(MANIFEST_NAME, None)
+def hash_files(folder: str, sizes: dict[str, int] | None = None) -> dict[str, str]:
+    """Return relative path to SHA-256 (hexadecimal) of every file but the manifest.
+
+    A file that can't be read has `UNREADABLE` instead: a pipe, a link to nowhere.
+
+    Args:
+        folder: The version, or a SavedModel.
+        sizes: Relative path to expected size, if it is known. A file of another size is
+            not read, since it may be huge. Its size stands for its hash.
+
+    Raises:
+        UserError: The folder can't be reached, or a file may not be read.
+    """
+    hashes = {}
+    try:
+        for path in files.files_below(folder):
+            relative = posixpath.relpath(path, folder)
+            if relative != MANIFEST_NAME:
+                hashes[relative] = _identify(path, (sizes or {}).get(relative))
+    except (StorageError, PermissionError) as error:
+        raise UserError(f"{folder!r} can't be read: {error}") from error
     return hashes
+
+
+def _identify(path: str, expected_size: int | None) -> str:
+    try:
+        if expected_size is not None:
+            size = files.size_of(path)
+            if size != expected_size:
+                return f"{size} bytes"
+        return hashing.hash_file(path)
+    except (StorageError, PermissionError):
+        raise
+    except OSError as error:
+        logger.warning("%s can't be read: %s", path, error)
+        return UNREADABLE
 
 
 def find_damage(version: Version) -> list[str]:
@@ -109,13 +151,7 @@ def find_damage(version: Version) -> list[str]:
         if version.manifest_damage is not None:
             return [f"{MANIFEST_NAME} {version.manifest_damage}"]
         return [f"version {version.number} has no manifest"]
-    try:
-        found = hash_files(version.path)
-    except (StorageError, PermissionError) as error:
-        raise UserError(f"{version.path!r} can't be read: {error}") from error
-    except OSError as error:
-        return [f"a file can't be read: {error}"]
-    return compare_files(promised, found, "published")
+    return compare_files(promised, version.hash_files(), "published")
 
 
 def compare_files(
@@ -129,12 +165,14 @@ def compare_files(
         verb: What was done with the expected files: `published`, `judged`.
     """
     common = expected.keys() & found.keys()
+    unreadable = {name for name in common if found[name] == UNREADABLE}
     return [
+        *(f"{name} can't be read" for name in sorted(unreadable)),
         *(f"{name} is missing" for name in sorted(expected.keys() - common)),
         *(
             f"{name} is not what was {verb}"
             for name in sorted(common)
-            if expected[name] != found[name]
+            if expected[name] != found[name] and name not in unreadable
         ),
         *(f"{name} was not {verb}" for name in sorted(found.keys() - common)),
     ]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from graft.components.canary.result import RESULT_FILE
-from graft.contract.errors import UserError
+from graft.contract.errors import DamagedFileError, UserError
 from graft.pipeline.commands.options import (
     DEFAULT_OUTPUT_FOLDER,
     IfServedOption,
@@ -20,6 +20,7 @@ from graft.pipeline.commands.options import (
     seen_production,
 )
 from graft.pipeline.local.run_history import Run, find_run
+from graft.storage import files
 
 
 def bless(
@@ -72,12 +73,15 @@ def refusals_of(run: Run) -> list[str]:
     refusals = list(verdict.refusals)
     canary = run.artifacts.get("Canary.blessing")
     if canary is not None:
-        result = json.loads((Path(canary) / RESULT_FILE).read_text("utf-8"))
-        refusals += [
-            f"canary: {check['name']}: {check['message']}"
-            for check in result["checks"]
-            if not check["passed"]
-        ]
+        path = os.path.join(canary, RESULT_FILE)
+        try:
+            refusals += [
+                f"canary: {check['name']}: {check['message']}"
+                for check in json.loads(files.read_small_text(path))["checks"]
+                if not check["passed"]
+            ]
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise DamagedFileError(path) from error
     return refusals
 
 

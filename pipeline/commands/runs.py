@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graft.contract.errors import DamagedFileError
 from graft.pipeline.commands.cluster_options import (
     CookieFileOption,
     HostOption,
@@ -56,7 +57,12 @@ def _print_local_runs(output: Path, pipeline: str | None) -> None:
         justify: Any = "right" if is_number else "left"
         table.add_column(title, justify=justify, no_wrap=title != "Version")
     for run in find_runs(output, pipeline):
-        verdict = run.verdict()
+        damaged = None
+        try:
+            verdict = run.verdict()
+        except DamagedFileError as error:
+            verdict, damaged = None, f"damaged: {error.path}"
+        gate = "" if verdict is None else "passed" if verdict.is_blessed else "refused"
         table.add_row(
             str(run.number),
             run.started.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
@@ -64,8 +70,9 @@ def _print_local_runs(output: Path, pipeline: str | None) -> None:
             run.state,
             _number_of(verdict, "accuracy"),
             _number_of(verdict, "balanced_accuracy"),
-            "" if verdict is None else "passed" if verdict.is_blessed else "refused",
-            _version_of(run, is_blessed=verdict is not None and verdict.is_blessed),
+            gate,
+            damaged
+            or _version_of(run, is_blessed=verdict is not None and verdict.is_blessed),
         )
     Console(highlight=False, width=None).print(table)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,14 +54,18 @@ class Run:
     failure: str = ""
 
     def verdict(self) -> Verdict | None:
-        """Return the gate's decision, or None if the run did not reach the gate."""
-        from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
+        """Return the gate's decision, or None if the run did not reach the gate.
+
+        Raises:
+            DamagedFileError: The file of the decision is damaged.
+        """
+        from graft.components.evaluation.verdict import VERDICT_FILE, load_verdict
 
         uri = self.artifacts.get("Evaluator.evaluation")
-        path = None if uri is None else Path(uri) / VERDICT_FILE
-        if path is None or not path.is_file():
+        path = None if uri is None else os.path.join(uri, VERDICT_FILE)
+        if path is None or not os.path.lexists(path):
             return None
-        return Verdict.from_json(path.read_text(encoding="utf-8"))
+        return load_verdict(path)
 
 
 def find_run(output: Path, pipeline: str | None, name: str | None) -> Run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
+from graft.components.evaluation.verdict import VERDICT_FILE, Verdict, load_verdict
 from graft.components.publishing.config import REASON_PROPERTY, TWIN_PROPERTY
 from graft.components.publishing.production import (
     describe_change,
@@ -17,7 +17,6 @@ from graft.pipeline.config import PipelineConfig
 from graft.pipeline.local.data_notes import read_data_notes
 from graft.pipeline.local.metadata_store import LocalMetadata
 from graft.pipeline.local.sample_image import sample_image
-from graft.storage import files
 from graft.storage.paths import join, name_of, parent_of
 
 
@@ -135,4 +134,4 @@ def _served_instead(pushed_path: str) -> str | None:
 
 def read_verdict(evaluation_uri: str) -> Verdict:
     """Read the gate's verdict from an evaluation artifact."""
-    return Verdict.from_json(files.read_text(join(evaluation_uri, VERDICT_FILE)))
+    return load_verdict(join(evaluation_uri, VERDICT_FILE))

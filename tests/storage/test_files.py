@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -147,3 +149,39 @@ def test_importing_the_layer_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_only_regular_files_are_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "file"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    for read in (files.read_bytes, files.read_small_text, hashing.hash_file):
+        with pytest.raises(OSError, match=r"no regular file|Is a directory"):
+            read(str(path))
+    with pytest.raises(OSError, match=r"no regular file|Is a directory"):
+        copying.copy_file(str(path), str(tmp_path / "copy"))
+
+
+def test_a_small_text_has_a_limit(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = join(folder, "small.json")
+    atomic.write_text(path, "€" * 8)
+    monkeypatch.setattr(files, "_SMALL_BYTES", 24)
+    assert files.read_small_text(path) == "€" * 8
+    monkeypatch.setattr(files, "_SMALL_BYTES", 23)
+    with pytest.raises(OSError, match="Is larger than"):
+        files.read_small_text(path)
+
+
+def test_a_folder_has_a_hash_for_each_file(folder: str) -> None:
+    for name in ("b", "a/c"):
+        atomic.write_text(join(folder, name), name)
+    assert hashing.hash_folder(folder) == {
+        "a/c": hashing.hash_bytes(b"a/c"),
+        "b": hashing.hash_bytes(b"b"),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from graft.pipeline.kubeflow.cluster.following import UNFINISHED
 from graft.pipeline.kubeflow.cluster.submission import PipelineVersion
 from graft.pipeline.kubeflow.compilation.pipeline_spec import tasks_of
 from graft.pipeline.kubeflow.compilation.runtime_parameters import FINGERPRINT_PARAMETER
+from graft.storage import files
 from graft.storage.paths import is_remote
 
 DRIFT_KEYS = ("has_drifted", "is_drifted", "drifted", "drift")
@@ -154,17 +156,21 @@ def read_drift_report(path: Path) -> DriftReport | None:
         UserError: The file exists and can't be read.
     """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
         written_at = path.stat().st_mtime
+        text = files.read_small_text(str(path))
     except FileNotFoundError:
         return None
+    except UnicodeDecodeError:
+        text = ""
     except OSError as error:
-        raise UserError(
-            f"The drift report {str(path)!r} can't be read: {error.strerror}"
-        ) from error
+        if error.errno != errno.EFBIG:
+            raise UserError(
+                f"The drift report {str(path)!r} can't be read: {error.strerror}"
+            ) from error
+        text = ""
     try:
         report = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return DriftReport(path, written_at)
     if not isinstance(report, dict):
         return DriftReport(path, written_at)

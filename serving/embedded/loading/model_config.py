@@ -14,6 +14,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from graft.serving.embedded.contract.status import failed_precondition, invalid
+from graft.storage import files
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def read_text_proto(path: Path, message: Message) -> Message:
         StatusError: INVALID_ARGUMENT, if it can't be read or isn't one.
     """
     try:
-        text_format.Parse(path.read_text(encoding="utf-8"), message)
+        text_format.Parse(files.read_small_text(str(path)), message)
     except (OSError, UnicodeDecodeError) as error:
         raise invalid(f"Invalid protobuf file: '{path}': {error}") from error
     except text_format.ParseError as error:

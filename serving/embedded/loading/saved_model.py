@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from graft.serving.embedded.contract.status import (
     not_found,
 )
 from graft.serving.embedded.contract.tensors import Array
-from graft.storage import hashing
+from graft.storage import files, hashing
 
 MANIFEST = "graft_manifest.json"
 """File beside `saved_model.pb` that names every file's SHA-256: `{"files": {...}}`."""
@@ -220,16 +221,18 @@ def verify_manifest(path: Path) -> None:
         StatusError: DATA_LOSS, naming the first file that is missing or differs.
     """
     manifest = path / MANIFEST
-    if not manifest.is_file():
+    if not os.path.lexists(manifest):
         return
 
     def damaged(what: str) -> StatusError:
         return StatusError(grpc.StatusCode.DATA_LOSS, f"{manifest}: {what}")
 
     try:
-        files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
-        expected = {str(name): str(digest) for name, digest in files.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        promised = json.loads(files.read_small_text(str(manifest)))["files"]
+        expected = {str(name): str(digest) for name, digest in promised.items()}
+    except OSError as error:
+        raise damaged("can't be read") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise damaged("isn't a manifest") from error
     for name, digest in sorted(expected.items()):
         file = path / name

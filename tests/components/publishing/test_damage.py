@@ -7,8 +7,11 @@ runs that reads a store. `large` takes all pairs, the other test a seeded sample
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import shutil
+import stat
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +60,34 @@ HARMS: dict[str, Callable[[Path], object]] = {
     "no text": lambda path: path.write_bytes(b"\xff\xfe\x00\n" * 9),
     "a folder": _replace_by_folder,
     "removed": lambda path: path.unlink(),
+}
+
+
+def _link_to(target: str) -> Callable[[Path], object]:
+    def link(path: Path) -> None:
+        path.unlink()
+        path.symlink_to(target)
+
+    return link
+
+
+def _replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _replace_by_socket(path: Path) -> None:
+    path.unlink()
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+
+
+NO_FILES: dict[str, Callable[[Path], object]] = {
+    "a pipe": _replace_by_pipe,
+    "a socket": _replace_by_socket,
+    "a device": _link_to("/dev/zero"),
+    "a link to nowhere": _link_to("/nonexistent/file"),
+    "a link to itself": lambda path: _link_to(path.name)(path),
+    "huge": lambda path: os.truncate(path, 1 << 40),
 }
 
 
@@ -157,7 +188,7 @@ def check(sound: Path, scratch: Path, harms: dict[str, str]) -> None:
     folder = scratch / "store" / "m"
     shutil.copytree(sound, folder)
     for name, harm in harms.items():
-        HARMS[harm](folder / name)
+        (HARMS | NO_FILES)[harm](folder / name)
     hurt_versions = {int(name.split("/")[0]) for name in harms if name[0].isdecimal()}
     serve_and_look(folder, scratch)
     # Every damage is named.
@@ -177,7 +208,9 @@ def check(sound: Path, scratch: Path, harms: dict[str, str]) -> None:
     run(folder)
     # An emergency rollback goes to the newest sound version.
     after = scratch / "after" / "m"
-    shutil.copytree(folder, after)
+    after.parent.mkdir()
+    # Unlike `shutil`, it copies pipes and holes.
+    subprocess.run(["cp", "-a", str(folder), str(after)], check=True)
     roll_back_works(after, sound, hurt_versions)
     # A repair mends or sets aside, and loses nothing.
     found = find_store_damage(str(folder))
@@ -401,6 +434,32 @@ def test_one_damaged_file_stops_no_other_command(
         except BaseException as error:
             raise AssertionError(f"after {harms}: {error!r}") from error
         shutil.rmtree(scratch)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("harm", NO_FILES)
+def test_what_blocks_or_never_ends_stops_nothing(
+    sound: Path, tmp_path: Path, harm: str
+) -> None:
+    second = numbers(sound)[1]
+    names = [name for name in files_of(sound) if not name[0].isdecimal()]
+    names += [name for name in files_of(sound) if name.startswith(str(second))]
+    check_all(sound, tmp_path, [{name: harm} for name in names])
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("harm", [*NO_FILES, "a folder"])
+def test_a_lock_that_is_no_file_stops_nothing(
+    sound: Path, tmp_path: Path, harm: str
+) -> None:
+    folder = tmp_path / "m"
+    shutil.copytree(sound, folder)
+    (HARMS | NO_FILES)[harm](folder / ".lock")
+    assert invoke("models", "--model-dir", folder, "--repair") == 0
+    assert invoke("rollback", "--model-dir", folder, "--reason", "emergency") == 0
+    served = served_version(str(folder))
+    assert served is not None
+    assert served.manifest["rollback"]["reason"] == "emergency"
 
 
 def test_two_damaged_files_stop_nothing(sound: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -160,8 +161,17 @@ def test_a_version_stays_until_its_last_request_is_answered(base, serve, publish
             ),
             "DATA_LOSS",
         ),
+        (lambda path: os.mkfifo(path / "graft_manifest.json"), "DATA_LOSS"),
+        (
+            lambda path: (path / "graft_manifest.json").symlink_to("/dev/zero"),
+            "DATA_LOSS",
+        ),
+        (
+            lambda path: (path / "graft_manifest.json").symlink_to("nowhere"),
+            "DATA_LOSS",
+        ),
     ],
-    ids=["no-graph", "garbage", "no-variables", "manifest"],
+    ids=["no-graph", "garbage", "no-variables", "manifest", "pipe", "device", "link"],
 )
 def test_a_version_that_fails_leaves_the_old_one(base, serve, publish, damage, code):
     publish(base, 1)
