@@ -87,10 +87,11 @@ def to_array(proto: Any, name: str) -> Array:
         copied.CopyFrom(proto)
         del getattr(copied, field)[num_values:]
         proto = copied
-    if not size:
-        return np.empty(shape, dtype)
     try:
-        array: Array = tensor_util.MakeNdarray(proto)
+        # Beside a length of 0 the others may be greater than NumPy can tell.
+        array: Array = (
+            tensor_util.MakeNdarray(proto) if size else np.empty(shape, dtype)
+        )
     except (ValueError, TypeError, OverflowError, MemoryError) as error:
         raise _malformed(name) from error
     return array

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow_serving")
-from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.framework import tensor_pb2, types_pb2
 
 from graft.serving.embedded.contract import tensors
 from graft.serving.embedded.contract.status import StatusError
@@ -100,3 +100,12 @@ def test_a_string_is_not_repeated_without_end():
 )
 def test_types_have_the_names_of_the_messages(number, text):
     assert tensors.type_text(number) == text
+
+
+@pytest.mark.parametrize("field", ["DT_FLOAT", "DT_INT64", "DT_STRING"])
+def test_no_value_and_a_length_beyond_numpy_is_malformed(field):
+    proto = tensor_pb2.TensorProto(dtype=types_pb2.DataType.Value(field))
+    for length in (2**62, 0):
+        proto.tensor_shape.dim.add(size=length)
+    with pytest.raises(StatusError, match="tensor parsing error: x"):
+        to_array(proto, "x")
