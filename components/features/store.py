@@ -84,6 +84,8 @@ class FeatureStore:
         # Written at each opening of a local store: `prune` reads the file's time.
         if self._mirror is None or not files.exists(readme):
             text = json.dumps(self.parts, indent=1, sort_keys=True)
+            if self._mirror is None and os.path.isdir(readme):
+                rename_damaged(readme)
             atomic.write_text(readme, text)
         self.refresh()
         return self

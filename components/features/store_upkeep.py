@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from graft.components.features.store import keys_of
+from graft.components.features.store import keys_of, namespace_of
 from graft.components.features.store_files import (
     DAMAGED_SUFFIX,
     FILE_SUFFIX,
@@ -19,8 +20,10 @@ from graft.components.features.store_files import (
 )
 from graft.storage import files
 from graft.storage.atomic import PARTIAL_SUFFIX
-from graft.storage.paths import join
+from graft.storage.drivers import StorageError
+from graft.storage.paths import join, name_of
 
+_NAMESPACE = re.compile("[0-9a-f]{32}")
 _TORN_AFTER_SECONDS = 3600.0  # a newer partial file may still be written
 
 
@@ -30,11 +33,14 @@ class NamespaceSummary:
 
     Attributes:
         name: The namespace's folder.
-        parts: Everything that decides a feature except the image.
+        parts: Everything that decides a feature except the image; empty if that is not
+            known.
+        note: What is wrong with the file that tells the parts; "" if nothing is.
         num_files: Number of files of features.
         num_images: Number of images in them; -1 if not counted.
         num_bytes: Size of the files.
-        num_damaged: Number of files that do not match the hash in their name.
+        num_damaged: Number of files that do not match the hash in their name, with the
+            one that tells the parts.
     """
 
     name: str
@@ -43,6 +49,7 @@ class NamespaceSummary:
     num_images: int
     num_bytes: int
     num_damaged: int
+    note: str = ""
 
 
 def summarise(folder: str) -> Iterable[NamespaceSummary]:
@@ -55,17 +62,18 @@ def summarise(folder: str) -> Iterable[NamespaceSummary]:
         return
     for name in files.list_folder(folder):
         path = join(folder, name)
-        readme = join(path, NAMESPACE_FILE)
-        if not files.exists(readme):
+        if not _is_namespace(name) or not files.is_folder(path):
             continue
-        parts = json.loads(files.read_text(readme))
+        parts, note = _read_parts(path)
         paths = [
             join(path, entry)
             for entry in files.list_folder(path)
             if entry.endswith(FILE_SUFFIX)
         ]
+        if not paths and not _is_there(path):
+            continue
         keys: set[bytes] = set()
-        num_bytes = num_damaged = 0
+        num_bytes, num_damaged = 0, int(bool(note) and _is_there(path))
         for entry in paths:
             try:
                 content = read_verified(entry)
@@ -77,8 +85,37 @@ def summarise(folder: str) -> Iterable[NamespaceSummary]:
             num_bytes += len(content)
             keys.update(keys_of(content))
         yield NamespaceSummary(
-            name, parts, len(paths), len(keys), num_bytes, num_damaged
+            name, parts, len(paths), len(keys), num_bytes, num_damaged, note
         )
+
+
+def _is_namespace(name: str) -> bool:
+    return _NAMESPACE.fullmatch(name) is not None
+
+
+def _is_there(namespace_folder: str) -> bool:
+    return NAMESPACE_FILE in files.list_folder(namespace_folder)
+
+
+def _read_parts(namespace_folder: str) -> tuple[dict[str, Any], str]:
+    """Return the parts of a namespace, and what is wrong with their file or ""."""
+    again = "the next run that uses these features writes it again"
+    if not _is_there(namespace_folder):
+        return {}, f"{NAMESPACE_FILE} is missing: {again}"
+    try:
+        parts = json.loads(
+            files.read_small_text(join(namespace_folder, NAMESPACE_FILE))
+        )
+    except StorageError:
+        raise
+    except (OSError, ValueError, RecursionError):
+        parts = None
+    if isinstance(parts, dict) and namespace_of(parts) == name_of(namespace_folder):
+        return parts, ""
+    return (
+        {},
+        f"{NAMESPACE_FILE} is damaged: `graft cache prune` removes it, and {again}",
+    )
 
 
 def prune(folder: str, unused_seconds: float) -> list[str]:
@@ -94,18 +131,30 @@ def prune(folder: str, unused_seconds: float) -> list[str]:
     now = time.time()
     removed = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        readme = os.path.join(entry.path, NAMESPACE_FILE)
-        if not os.path.exists(readme):
+        if not _is_namespace(entry.name) or not entry.is_dir(follow_symlinks=False):
             continue
-        if now - os.path.getmtime(readme) > unused_seconds:
+        readme = os.path.join(entry.path, NAMESPACE_FILE)
+        if not os.path.lexists(readme):
+            continue  # It may be a folder of somebody else.
+        if now - os.lstat(readme).st_mtime > unused_seconds:
             shutil.rmtree(entry.path)
             removed.append(entry.path)
             continue
+        if _read_parts(entry.path)[1]:
+            _remove(readme)
+            removed.append(readme)
         for file in sorted(os.scandir(entry.path), key=lambda file: file.name):
             is_torn = file.name.endswith(PARTIAL_SUFFIX) and (
-                now - file.stat().st_mtime > _TORN_AFTER_SECONDS
+                now - file.stat(follow_symlinks=False).st_mtime > _TORN_AFTER_SECONDS
             )
             if is_torn or file.name.endswith(DAMAGED_SUFFIX):
-                os.unlink(file.path)
+                _remove(file.path)
                 removed.append(file.path)
     return removed
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)

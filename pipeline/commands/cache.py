@@ -66,9 +66,11 @@ def _print(folder: Path) -> int:
     for summary in summarise(_existing(folder)):
         num_damaged += summary.num_damaged
         damaged = f", {summary.num_damaged} DAMAGED" if summary.num_damaged else ""
+        origin = summary.note or (
+            f"{summary.parts.get('preset')}, {summary.parts.get('engine')}"
+        )
         typer.echo(
-            f"{summary.name}  {summary.parts.get('preset')}, "
-            f"{summary.parts.get('engine')}: "
+            f"{summary.name}  {origin}: "
             f"{counted(summary.num_images, 'image')}, "
             f"{counted(summary.num_files, 'file')}, "
             f"{summary.num_bytes / 2**20:,.1f} MiB{damaged}"

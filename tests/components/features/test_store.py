@@ -14,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from graft.components.features.store import FeatureStore, namespace_of
 from graft.components.features.store_upkeep import prune, summarise
+from graft.pipeline.cli import app
 from graft.storage import atomic, files
 
 PARTS = {
@@ -151,6 +153,55 @@ def test_the_summary_counts_and_verifies(store):
     assert summary.num_damaged == 1
     assert summary.num_images in (4, 6)
     assert list(summarise(store.folder + "/nowhere")) == []
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda path: path.write_bytes(b"\xff\x00"),
+        lambda path: path.write_text(path.read_text()[:20]),
+        lambda path: path.write_text(path.read_text().replace("lite0", "lite1")),
+        lambda path: path.write_text("null"),
+        lambda path: path.write_text("[1]"),
+        lambda path: path.write_text("[" * 200_000),
+        lambda path: (path.unlink(), path.mkdir()),
+        lambda path: (path.unlink(), os.mkfifo(path)),
+        lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
+        lambda path: (path.unlink(), path.symlink_to(path.name)),
+    ],
+    ids="binary cut flipped null list nested folder pipe device loop".split(),
+)
+def test_a_damaged_namespace_is_told_pruned_and_written_again(store, harm):
+    store.put(_keys(3), _values(3))
+    readme = Path(store.namespace_folder) / "namespace.json"
+    harm(readme)
+
+    def verify():
+        return CliRunner().invoke(app, ["cache", "verify", store.folder])
+
+    done = verify()
+    assert done.exit_code == 1, done.output
+    assert "namespace.json is damaged" in done.output
+    assert "3 images" in done.output
+    assert prune(store.folder, unused_seconds=3600) == [str(readme)]
+    done = verify()
+    assert done.exit_code == 0, done.output
+    assert "namespace.json is missing: the next run" in done.output
+    harmed = Path(store.namespace_folder)
+    assert prune(store.folder, unused_seconds=0) == []
+    assert harmed.is_dir()
+    assert len(FeatureStore(store.folder, PARTS).open()) == 3
+    (summary,) = summarise(store.folder)
+    assert (summary.parts, summary.note) == (PARTS, "")
+
+
+def test_a_run_mends_a_folder_in_place_of_the_namespace_file(store):
+    readme = Path(store.namespace_folder) / "namespace.json"
+    readme.unlink()
+    (readme / "inside").mkdir(parents=True)
+    FeatureStore(store.folder, PARTS).open()
+    assert readme.is_file()
 
 
 def test_prune_removes_what_no_run_needs_and_nothing_else(store):
