@@ -20,7 +20,7 @@ from graft.components.publishing.store_files import (
     read_text,
     write_text,
 )
-from graft.components.publishing.versions import Version, list_versions
+from graft.components.publishing.versions import MANIFEST_HASH, Version, list_versions
 from graft.storage import conditional, files
 from graft.storage.paths import is_remote, join
 
@@ -90,6 +90,20 @@ def withdrawals(model_folder: str) -> dict[str, str]:
     return found
 
 
+def logged_hashes(model_folder: str) -> dict[int, str]:
+    """Return version to hash of its manifest, of those that the log has a hash of."""
+    found: dict[int, str] = {}
+    for line in read_audit(model_folder):
+        if line["action"] in ("publish", "rollback") and MANIFEST_HASH in line:
+            found[line["version"]] = str(line[MANIFEST_HASH])
+        restored = line.get("restored") if line["action"] == "repair" else None
+        if isinstance(restored, dict):
+            found |= {
+                int(n): str(each) for n, each in restored.items() if n.isdecimal()
+            }
+    return found
+
+
 def complete_audit(model_folder: str) -> None:
     """Add the missing lines: a kill may come between a version and its line."""
     for line in missing_lines(model_folder):
@@ -124,7 +138,7 @@ def line_of(version: Version) -> Line:
     }
     if isinstance(rollback, dict):
         line |= rollback
-    for key in ("forced", "label", "judged_against"):
+    for key in ("forced", "label", "judged_against", MANIFEST_HASH):
         if manifest.get(key):
             line[key] = manifest[key]
     return line

@@ -18,6 +18,7 @@ from graft.components.publishing.audit import (
     complete_audit,
     current_time,
     log_damage,
+    logged_hashes,
     mark_unreadable,
     read_audit,
     read_lines,
@@ -49,14 +50,17 @@ from graft.components.publishing.store_files import (
 from graft.components.publishing.store_lock import StoreLock, locked
 from graft.components.publishing.versions import (
     GRAPH_NAME,
+    MANIFEST_HASH,
     MANIFEST_NAME,
     UNREADABLE,
     Version,
     find_damage,
     hash_files,
+    is_changed,
     is_version_name,
     list_versions,
     read_manifest,
+    with_hash,
 )
 from graft.storage import copying, files, hashing
 from graft.storage.paths import join
@@ -65,8 +69,9 @@ from graft.storage.paths import join
 def find_store_damage(model_folder: str) -> dict[str, list[str]]:
     """Return what is damaged in a store: a file's or version's name to sentences."""
     damage: dict[str, list[str]] = {}
+    logged = logged_hashes(model_folder)
     for version in list_versions(model_folder):
-        if found := find_damage(version):
+        if found := _damage_of(version, logged):
             damage[str(version.number)] = found
     for name in _no_versions(model_folder):
         damage[name] = [f"holds no {GRAPH_NAME}, so no server loads it"]
@@ -78,12 +83,29 @@ def find_store_damage(model_folder: str) -> dict[str, list[str]]:
     return damage | {name: [what] for name, what in single.items() if what}
 
 
+def _damage_of(version: Version, logged: dict[int, str]) -> list[str]:
+    """Return what is wrong with a version, its manifest compared with the log, too."""
+    found = find_damage(version)
+    if not found and not _has_logged_manifest(version, logged):
+        found = [f"{MANIFEST_NAME} is not what {AUDIT_NAME} says"]
+    return found
+
+
+def _has_logged_manifest(version: Version, logged: dict[int, str]) -> bool:
+    manifest = version.manifest
+    return manifest.get(MANIFEST_HASH) == logged.get(
+        version.number, manifest.get(MANIFEST_HASH)
+    )
+
+
 @dataclass
 class Repair:
     """What a repair has done, and what it could not mend."""
 
     done: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    restored: dict[str, str] = field(default_factory=dict)
+    """Version to hash of its manifest, of those that were written again."""
 
 
 def repair(model_folder: str) -> Repair:
@@ -121,7 +143,8 @@ def repair(model_folder: str) -> Repair:
             if name not in told and is_sound([name])
         ]
         if result.done:
-            append_audit(model_folder, {"action": "repair", "done": result.done})
+            line = {"action": "repair", "done": result.done}
+            append_audit(model_folder, line | {"restored": result.restored})
     return result
 
 
@@ -180,9 +203,13 @@ def _mend_folder(model_folder: str, name: str, result: Repair) -> None:
 def _mend_version(
     model_folder: str, version: Version, served: Version | None, result: Repair
 ) -> None:
-    if not find_damage(version):
+    logged = logged_hashes(model_folder)
+    if not _damage_of(version, logged):
         return
-    if version.manifest:
+    is_altered = is_changed(version.manifest) or not _has_logged_manifest(
+        version, logged
+    )
+    if version.manifest and not is_altered:
         is_mended = _restore_files(model_folder, version, result)
     elif version.manifest_damage is None and _line_of(model_folder, version) is None:
         # It may be a version that graft did not publish.
@@ -238,7 +265,11 @@ def _restore_manifest(model_folder: str, version: Version, result: Repair) -> bo
     """Write a manifest again, if the audit log or another version vouches for it."""
     found = hash_files(version.path)
     line = _line_of(model_folder, version) or {}
-    known = [other.manifest.get("files") for other in list_versions(model_folder)]
+    known = [
+        other.manifest.get("files")
+        for other in list_versions(model_folder)
+        if other.number != version.number and not is_changed(other.manifest)
+    ]
     if line.get("files_hash") != hashing.hash_json(found) and found not in known:
         return False
     rollback = ("from_version", "to_version", "reason", "withdrawn", "passed_over")
@@ -258,7 +289,9 @@ def _restore_manifest(model_folder: str, version: Version, result: Repair) -> bo
     path = join(version.path, MANIFEST_NAME)
     if is_there(path):
         set_aside(path, model_folder)
+    manifest = with_hash(manifest)
     write_text(path, json.dumps(manifest, indent=1, sort_keys=True))
+    result.restored[str(version.number)] = manifest[MANIFEST_HASH]
     result.done.append(f"version {version.number}: {MANIFEST_NAME} written again")
     return True
 

@@ -27,7 +27,7 @@ from graft.components.publishing.production import (
 from graft.components.publishing.versions import (
     MANIFEST_NAME,
     Version,
-    find_damage,
+    find_file_damage,
     list_versions,
 )
 from graft.storage import copying, files
@@ -70,7 +70,8 @@ def ServedModel(
         fill_baseline(model, None, production)
         return
     is_ours = found.manifest or found.manifest_damage
-    damage = find_damage(found) if is_ours else []
+    # Of a changed manifest the files still tell whether they are those of production.
+    damage = find_file_damage(found) if is_ours else []
     failure = f"its files are damaged ({'; '.join(damage[:3])})" if damage else None
     baseline = ServedBaseline(found.number, found.files_hash, found.manifest, failure)
     fill_baseline(model, baseline, production)

@@ -34,6 +34,7 @@ from graft.components.publishing.version_choice import (
 )
 from graft.components.publishing.version_folders import (
     add_version,
+    make_manifest,
     next_number,
     remove_version,
 )
@@ -244,15 +245,13 @@ def _add(  # noqa: PLR0917 - the parts of one change
 ) -> Version:
     """Add a version with its labels and its line in the audit log."""
     number = next_number(model_folder)
-    line = line_of(Version(number, "", {**record, "files": hashes}))
-    line |= {"id": uuid.uuid4().hex, "time": current_time(), "user": current_user()}
+    record = {**record, "change": uuid.uuid4().hex}
+    manifest = make_manifest(source, number, record, hashes)
+    line = line_of(Version(number, "", manifest)) | {"id": record["change"]}
     change = journal.Change(number, labels_of(number), line)
-    record = {**record, "change": line["id"]}
     journal.begin(model_folder, change, lock.confirm)
     try:
-        version = add_version(
-            source, model_folder, number, record, hashes, confirm=lock.confirm
-        )
+        version = add_version(source, model_folder, manifest, confirm=lock.confirm)
         _confirm_afterwards(lock, model_folder, version, change)
     except LeaseLostError:
         # The process that took over has dealt with the note of this change.

@@ -21,6 +21,7 @@ from graft.components.publishing.versions import (
     MANIFEST_NAME,
     Version,
     is_version_name,
+    with_hash,
 )
 from graft.storage import atomic, conditional, files, hashing
 from graft.storage.leases import LeaseLostError
@@ -40,12 +41,34 @@ def next_number(model_folder: str) -> int:
     return max(int(time.time()), max(taken, default=0) + 1)
 
 
+def make_manifest(
+    source: str, number: int, record: dict[str, Any], hashes: dict[str, str]
+) -> dict[str, Any]:
+    """Return the manifest of a new version.
+
+    Args:
+        source: The SavedModel.
+        number: The version's number, from `next_number`.
+        record: Goes into the manifest.
+        hashes: Relative path to SHA-256 of the files.
+    """
+    sizes = {name: files.size_of(os.path.join(source, name)) for name in hashes}
+    return with_hash(
+        {
+            **record,
+            "version": number,
+            "published_at": current_time(),
+            "published_by": current_user(),
+            "files": hashes,
+            "sizes": sizes,
+        }
+    )
+
+
 def add_version(
     source: str,
     model_folder: str,
-    number: int,
-    record: dict[str, Any],
-    hashes: dict[str, str],
+    manifest: dict[str, Any],
     *,
     confirm: Callable[[], None],
 ) -> Version:
@@ -56,23 +79,15 @@ def add_version(
     Args:
         source: The SavedModel.
         model_folder: `<store>/<model name>`.
-        number: The version's number, from `next_number`.
-        record: Goes into the manifest.
-        hashes: Relative path to SHA-256 of the files to copy.
+        manifest: From `make_manifest`.
         confirm: Called right before the version appears, on object storage before each
             file. It raises if the version must not appear.
 
     Raises:
         OSError: A file no longer has its hash, or the store isn't writable.
     """
-    manifest = {
-        **record,
-        "version": number,
-        "published_at": current_time(),
-        "published_by": current_user(),
-        "files": hashes,
-        "sizes": {name: files.size_of(os.path.join(source, name)) for name in hashes},
-    }
+    number: int = manifest["version"]
+    hashes: dict[str, str] = manifest["files"]
     text = json.dumps(manifest, indent=1, sort_keys=True)
     final = os.path.join(model_folder, str(number))
     # The graph comes last: it makes the version complete.

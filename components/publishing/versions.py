@@ -19,6 +19,7 @@ A folder is a version if its name is a number and it holds `saved_model.pb`.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import posixpath
@@ -34,6 +35,8 @@ from graft.storage.paths import join
 MANIFEST_NAME = "graft_manifest.json"
 GRAPH_NAME = "saved_model.pb"
 """A server loads no version without this file. Object storage gets it last."""
+MANIFEST_HASH = "manifest_hash"
+"""Key of a manifest: the hash of its other values."""
 UNREADABLE = ""
 """In place of the hash of a file that can't be read."""
 
@@ -144,7 +147,31 @@ def _identify(path: str, expected_size: int | None) -> str:
         return UNREADABLE
 
 
+def with_hash(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return a manifest as JSON reads it, with a hash of all its other values."""
+    values = json.loads(json.dumps(manifest))
+    values.pop(MANIFEST_HASH, None)
+    return {**values, MANIFEST_HASH: hashing.hash_json(values)}
+
+
+def is_changed(manifest: dict[str, Any]) -> bool:
+    """Return whether a manifest has changed since it was written.
+
+    One of an older version of graft has no hash: nothing tells whether it has.
+    """
+    return MANIFEST_HASH in manifest and with_hash(manifest) != manifest
+
+
 def find_damage(version: Version) -> list[str]:
+    """Return a sentence per file of a version that is not as it was published."""
+    changed = [f"{MANIFEST_NAME} is not what was published"]
+    return [
+        *(changed if is_changed(version.manifest) else []),
+        *find_file_damage(version),
+    ]
+
+
+def find_file_damage(version: Version) -> list[str]:
     """Return one line per difference between a version's files and its manifest."""
     promised: dict[str, str] = version.manifest.get("files") or {}
     if not promised:

@@ -121,7 +121,7 @@ def _print_versions(folder: str, damage: dict[str, list[str]] | None) -> None:
     """Print a line per version; with `damage` also whether it is sound."""
     from graft.components.publishing.labels import read_labels
     from graft.components.publishing.production import served_version
-    from graft.components.publishing.versions import list_versions
+    from graft.components.publishing.versions import MANIFEST_HASH, list_versions
 
     served = served_version(folder)
     labels = read_labels(folder)
@@ -129,7 +129,10 @@ def _print_versions(folder: str, damage: dict[str, list[str]] | None) -> None:
         is_served = served is not None and version.number == served.number
         facts = _facts_of(version, labels, is_served=is_served)
         if damage is not None:
-            facts.append("; ".join(damage.get(str(version.number), ["sound"])))
+            sound = "sound"
+            if MANIFEST_HASH not in version.manifest:
+                sound += "; the hash of its manifest was not recorded"
+            facts.append("; ".join(damage.get(str(version.number), [sound])))
         typer.echo("  ".join(fact for fact in facts if fact))
 
 

@@ -7,6 +7,7 @@ runs that reads a store. `large` takes all pairs, the other test a seeded sample
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import random
 import shutil
@@ -32,7 +33,12 @@ from graft.components.publishing.last_run import NOTES_FILE, note_run
 from graft.components.publishing.production import read_production, served_version
 from graft.components.publishing.run_view import view_store
 from graft.components.publishing.served_model import ServedModel
-from graft.components.publishing.versions import find_damage, hash_files, list_versions
+from graft.components.publishing.versions import (
+    find_damage,
+    hash_files,
+    list_versions,
+    with_hash,
+)
 from graft.contract.errors import StoreChangedError, UserError
 from graft.pipeline.cli import app
 from graft.pipeline.commands.bless import publish_run
@@ -388,6 +394,67 @@ def test_a_repair_puts_no_withdrawn_model_into_production(
     served = served_version(str(folder))
     assert served is not None
     assert served.number == first
+
+
+@pytest.mark.parametrize("knows_hashes", [False, True])
+def test_a_manifest_that_was_changed_is_no_longer_sound(
+    sound: Path, tmp_path: Path, knows_hashes: bool
+) -> None:
+    folder = tmp_path / "m"
+    shutil.copytree(sound, folder)
+    second, newest = numbers(folder)[1], numbers(folder)[-1]
+    for number in (second, newest):
+        path = folder / str(number) / "graft_manifest.json"
+        manifest = json.loads(path.read_text())
+        manifest["metrics"] = {"accuracy": 0.12}
+        if knows_hashes:  # The audit log still knows the hash.
+            manifest = with_hash(manifest)
+        path.write_text(json.dumps(manifest))
+    said = "what graft_audit.jsonl says" if knows_hashes else "what was published"
+    expected = [f"graft_manifest.json is not {said}"]
+    assert find_store_damage(str(folder)) == {
+        str(second): expected,
+        str(newest): expected,
+    }
+    # The files of production are sound: the gate still compares with them.
+    model = standard_artifacts.Model()
+    model.uri = str(tmp_path / "fetched")
+    ServedModel(
+        destination=str(tmp_path), model_name="m"
+    ).executor_spec.executor_class().Do(
+        {},
+        {"model": [model]},
+        {"destination": str(tmp_path), "model_name": "m", "version": -1},
+    )
+    baseline = read_baseline(model)
+    assert baseline is not None
+    assert baseline.failure is None
+    result = repair(str(folder))
+    assert not result.left
+    assert find_store_damage(str(folder)) == {}
+    assert "metrics" not in list_versions(str(folder))[1].manifest
+
+
+def test_a_manifest_of_an_older_version_says_that_its_hash_is_unknown(
+    sound: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "m"
+    shutil.copytree(sound, folder)
+    for path in folder.glob("*/graft_manifest.json"):
+        manifest = json.loads(path.read_text())
+        for key in ("manifest_hash", "sizes"):
+            del manifest[key]
+        path.write_text(json.dumps(manifest))
+    log = folder / audit.AUDIT_NAME
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for line in lines:
+        line.pop("manifest_hash", None)
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = CliRunner().invoke(app, ["models", "--verify", "--model-dir", str(folder)])
+    assert done.exit_code == 0, done.output
+    said = "sound; the hash of its manifest was not recorded"
+    assert done.output.count(said) == len(numbers(folder))
+    assert repair(str(folder)).done == []
 
 
 def singles(folder: Path) -> list[dict[str, str]]:
