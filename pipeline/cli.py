@@ -88,9 +88,9 @@ def _version(
 def main() -> None:
     """Run the command line; a `UserError` is printed and ends it with its status."""
     from graft.contract.errors import UserError
+    from graft.contract.printable import escaped
     from graft.pipeline.machine_faults import describe_fault
     from graft.pipeline.temporary_folder import use_own_temporary_folder
-    from graft.pipeline.terminal_text import escaped
 
     use_own_temporary_folder()
     # TensorFlow would log to standard error while it is imported.

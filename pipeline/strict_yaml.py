@@ -2,7 +2,8 @@
 
 PyYAML keeps the last of two equal keys. Aliases can stand for billions of values,
 nested lists can exceed Python's stack, and a number may be too long or a date may not
-exist, which ends in other errors than `yaml.YAMLError`.
+exist, which ends in other errors than `yaml.YAMLError`. PyYAML reads YAML 1.1, where
+`017` is 15 and `1:30` is 90.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from yaml.error import Mark, MarkedYAMLError
 
 MAX_BYTES = 100_000
 _MAX_DEPTH = 50
+_MAX_DIGITS = 66  # `0b` and 64 bits
 
 
 def read_file(path: Path) -> Any:
@@ -53,6 +55,7 @@ def parse_generated(text: str) -> list[Any]:
 
 class _Loader(yaml.SafeLoader):
     max_values = 10_000
+    refuses_old_numbers = True
 
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)
@@ -99,9 +102,48 @@ class _Loader(yaml.SafeLoader):
                 problem=f"no such value: {error}", problem_mark=node.start_mark
             ) from error
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        if self.refuses_old_numbers:
+            _check_number(node)
+        return int(super().construct_yaml_int(node))
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        if self.refuses_old_numbers:
+            _check_number(node)
+        return float(super().construct_yaml_float(node))
+
+
+for _tag, _construct in (
+    ("int", _Loader.construct_yaml_int),
+    ("float", _Loader.construct_yaml_float),
+):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct)
+
 
 class _LargeLoader(_Loader):
     max_values = 1_000_000
+    refuses_old_numbers = False
+
+
+def _check_number(node: yaml.ScalarNode) -> None:
+    """Refuse a number that YAML 1.1, which PyYAML reads, and YAML 1.2 read differently.
+
+    Another base has no limit of digits in Python, so that a huge number would pass.
+    """
+    text = node.value.lstrip("+-")
+    problem = None
+    if ":" in text:
+        problem = "YAML 1.1 reads it as a number to the base 60"
+    elif len(text) > 1 and text[0] == "0" and text.replace("_", "").isdecimal():
+        problem = "YAML 1.1 reads it as octal, YAML 1.2 as decimal"
+    elif text[:2].lower() in ("0x", "0b") and len(text) > _MAX_DIGITS:
+        problem = f"it has more than {_MAX_DIGITS - 2} digits"
+    if problem is not None:
+        raise MarkedYAMLError(
+            problem=f"the number {node.value[:20]!r} is not clear: {problem}. Write a "
+            "decimal number without leading zeros, or quote a text",
+            problem_mark=node.start_mark,
+        )
 
 
 def _check_keys(node: yaml.MappingNode) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 from collections import Counter
 from collections.abc import Iterable
@@ -9,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from graft.contract.counts import counted
-from graft.storage import left_aside
+from graft.storage import files, left_aside
 from graft.storage.image_folder import kinds_of_ignored, list_image_folder
 from graft.storage.path_hints import hint_about
 from graft.storage.paths import expand_home
 
+MOST_BYTES = 256 * 2**20
+"""Most bytes of an image file, as ingestion's `max_file_bytes` has it by default."""
 _NO_FILE = "pipes or devices"
 
 
@@ -75,6 +78,18 @@ def find_images(arguments: Iterable[str]) -> FoundImages:
             mend = hint or "Give image files, folders of them, or patterns."
             raise FileNotFoundError(f"{'; '.join(reasons)}. {mend}")
     return found
+
+
+def read_image(path: Path) -> bytes:
+    """Return the bytes of an image file.
+
+    Raises:
+        OSError: It can't be read, is no regular file, or larger than `MOST_BYTES`.
+    """
+    if files.size_of(str(path)) > MOST_BYTES:
+        message = f"it is larger than {MOST_BYTES >> 20} MiB"
+        raise OSError(errno.EFBIG, message, str(path))
+    return files.read_bytes(str(path))
 
 
 def _take_images(

@@ -180,16 +180,10 @@ def read_small_text(path: str) -> str:
         OSError: The file can't be read, is no regular file, or is larger than 64 MiB.
         UnicodeDecodeError: The file is no text.
     """
-    if is_remote(path):
-        is_small = size_of(path) <= _SMALL_BYTES
-        content = read_bytes(path) if is_small else b""
-    else:
-        content = read_bytes(path, 0, _SMALL_BYTES + 1)
-        is_small = len(content) <= _SMALL_BYTES
-    if not is_small:
+    if size_of(path) > _SMALL_BYTES:
         message = f"Is larger than {_SMALL_BYTES >> 20} MiB"
         raise OSError(errno.EFBIG, message, path)
-    return content.decode("utf-8")
+    return read_text(path)
 
 
 def _open_regular(path: str) -> BinaryIO:

@@ -21,6 +21,7 @@ from graft.components.report.charts import (
 from graft.components.report.contents import MOST_CLASSES_IN_MATRIX, ReportContents
 from graft.components.report.timings import timings_table
 from graft.contract.counts import counted
+from graft.contract.printable import escaped
 
 TEMPLATES = Path(__file__).parent / "templates"
 _PENALTY = "penalty"
@@ -32,7 +33,7 @@ def render_page(contents: ReportContents) -> str:
     matrix = ""
     if len(contents.class_names) <= MOST_CLASSES_IN_MATRIX:
         matrix = confusion_matrix(contents.class_names, contents.confusion)
-    return (
+    page = (
         _environment()
         .get_template("report.html.jinja")
         .render(
@@ -45,6 +46,7 @@ def render_page(contents: ReportContents) -> str:
             timings=timings_table(contents.timings),
         )
     )
+    return escaped(page, keep="\n\t")
 
 
 def render_card(contents: ReportContents) -> str:
@@ -55,7 +57,8 @@ def render_card(contents: ReportContents) -> str:
     environment = _environment()
     environment.finalize = markdown.escape_text
     environment.filters["code"] = markdown.code
-    return environment.get_template("model_card.md.jinja").render(**_common(contents))
+    template = environment.get_template("model_card.md.jinja")
+    return escaped(template.render(**_common(contents)), keep="\n\t")
 
 
 def curves(history: Mapping[str, list[float]]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from graft.contract.errors import UserError
-from graft.serving.image_files import find_images
+from graft.serving.image_files import find_images, read_image
 from graft.serving.model_store import DEFAULT_NAME
 
 
@@ -56,7 +56,7 @@ def load_test(
         )
         found = find_images(images)
         sys.stderr.write(found.describe_left_aside())
-        encoded = [path.read_bytes() for path in found.paths[:max_images]]
+        encoded = [read_image(path) for path in found.paths[:max_images]]
         result = asyncio.run(measure(server, model, encoded, plan))
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error

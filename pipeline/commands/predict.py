@@ -17,8 +17,8 @@ import typer
 
 from graft.contract.counts import counted
 from graft.contract.errors import UserError
-from graft.pipeline.terminal_text import escaped
-from graft.serving.image_files import find_images
+from graft.contract.printable import escaped
+from graft.serving.image_files import find_images, read_image
 from graft.serving.model_store import (
     DEFAULT_FOLDER,
     DEFAULT_NAME,
@@ -158,7 +158,7 @@ class _Answers:
     def _read(self) -> Iterator[bytes]:
         for index, path in enumerate(self._paths):
             try:
-                yield path.read_bytes()
+                yield read_image(path)
             except OSError as error:
                 self._read_errors[index] = error
                 yield b""  # Keeps the position; the model refuses it.

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from graft.contract.errors import UserError
+from graft.contract.errors import DamagedFileError, UserError
 from graft.pipeline.commands.options import (
     DEFAULT_OUTPUT_FOLDER,
     OutputFolderOption,
@@ -43,7 +43,10 @@ def report(
             "files were removed."
         )
     # A node of the run writes the page, before the run's timings are known.
-    page = path.read_text(encoding="utf-8")
+    try:
+        page = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(str(path)) from error
     timed = with_timings(page, chosen.timings)
     if any(chosen.timings.values()) and timed != page:
         path.write_text(timed, encoding="utf-8")

@@ -40,6 +40,7 @@ class RunResult:
         not_pushed_reason: Why nothing was pushed; None if a version was pushed.
         is_refused: Whether the gate or the canary refused the model, or it was rolled
             back before. If another run has pushed the same model, it is not refused.
+        is_served: Whether any version is in production, so that it can be asked.
         report_path: The report page; None if the run made none.
         sample_path: An image of the `test` split, to try the model with.
     """
@@ -57,6 +58,7 @@ class RunResult:
     served_instead: str | None
     not_pushed_reason: str | None
     is_refused: bool
+    is_served: bool
     report_path: str | None
     sample_path: str | None
 
@@ -105,6 +107,8 @@ def read_result(config: PipelineConfig, run_id: str) -> RunResult:
         served_instead=None if destination is None else _served_instead(destination),
         not_pushed_reason=reason,
         is_refused=is_refused,
+        is_served=destination is not None
+        and read_production(parent_of(destination)).version is not None,
         report_path=None if report is None else report.uri,
         sample_path=None if examples is None else sample_image(config, examples.uri),
     )
@@ -129,6 +133,11 @@ def _served_instead(pushed_path: str) -> str | None:
         path = join(folder, str(production.version))
         return f"{path}, which has the files of version {number}"
     change = describe_change(last_change(folder))
+    if production.version is None:
+        return (
+            f"{production.describe()}: version {number} of this run is gone. `graft "
+            "bless` publishes it again"
+        )
     return f"{production.describe()}{change}, not version {number} of this run"
 
 

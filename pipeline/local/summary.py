@@ -10,9 +10,10 @@ from pathlib import Path
 from rich.console import Console
 
 from graft.contract.counts import counted
+from graft.contract.printable import escaped
 from graft.pipeline.config import DEFAULT_OUTPUT, PIPELINES_FOLDER, PipelineConfig
 from graft.pipeline.local.run_result import RunResult
-from graft.pipeline.terminal_text import escaped, shell_command
+from graft.pipeline.terminal_text import shell_command
 from graft.serving.model_store import DEFAULT_FOLDER
 
 _LONGEST_NOTE = 200
@@ -47,7 +48,7 @@ def print_summary(
         add_row("Served now", result.served_instead)
     if result.report_path:
         add_row("Report", result.report_path)
-    if result.pushed_path:
+    if result.pushed_path and result.is_served:
         add_row("Ask it", predict_command(config, result.sample_path))
     add_row("Time", f"{seconds:.0f} s")
     add_row("Log", str(log_path))

@@ -29,7 +29,13 @@ REFUSED = {
     "keys in keys": ("{a: " * 20_000, "nested more than 50 deep"),
     "blocks in blocks": ("- " * 40_000 + "x", "nested more than 50 deep"),
     "a long number": ("a: " + "1" * 5000, "no such value"),
-    "a long number in another base": ("a: 0x" + "f" * 90_000, ""),
+    "a long number in another base": ("a: 0x" + "f" * 90_000, "more than 64 digits"),
+    "a long binary number": ("a: -0b" + "1" * 65, "more than 64 digits"),
+    "an octal number": ("training: {epochs: 017}", "octal"),
+    "an octal number with a sign": ("training: {epochs: +0_17}", "octal"),
+    "a number to the base 60": ("training: {epochs: 1:30}", "base 60"),
+    "a long number to the base 60": ("a: " + "1:" * 20_000 + "30", "base 60"),
+    "a fraction to the base 60": ("a: 1:30.5", "base 60"),
     "a day that isn't": ("a: 2026-02-30", "no such value"),
     "a key twice": ("name: a\ndata: {}\nname: b\n", "'name'"),
     "a nested key twice": ("data:\n  path: a\n  path: b\n", "'path'"),
@@ -61,6 +67,25 @@ def test_merged_keys_may_be_overridden() -> None:
         "mine": {"a": 1, "b": 3},
         "again": {"a": 1, "b": 2},
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0", 0),
+        ("-12", -12),
+        ("0x1F", 31),
+        ("0.5", 0.5),
+        ("00:x", "00:x"),
+        ("'017'", "017"),
+    ],
+)
+def test_a_clear_number_is_read(text: str, value: object) -> None:
+    assert strict_yaml.parse(text) == value
+
+
+def test_a_generated_file_may_have_octal_modes() -> None:
+    assert strict_yaml.parse_generated("defaultMode: 0444") == [{"defaultMode": 0o444}]
 
 
 VALUES = st.recursive(

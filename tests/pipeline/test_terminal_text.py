@@ -7,26 +7,8 @@ import subprocess
 
 import pytest
 
-from graft.pipeline.terminal_text import escaped, shell_command
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("a\x1b[31mred\nline\r\x07", r"a\x1b[31mred\nline\r\x07"),
-        ("gpj\u202eexe", r"gpj\u202eexe"),
-        ("half \udcff", r"half \udcff"),
-        ("line\u2028end\u0085", r"line\u2028end\x85"),
-        (
-            "Ä ö [x] 'y' 犬 می\u200cخواهم 👩\u200d🔬",
-            "Ä ö [x] 'y' 犬 می\u200cخواهم 👩\u200d🔬",
-        ),
-    ],
-    ids=["escape sequence", "direction", "no UTF-8", "separators", "printable"],
-)
-def test_control_characters_are_escaped(text: str, shown: str) -> None:
-    assert escaped(text) == shown
-    assert escaped(shown) == shown
+from graft.contract.printable import escaped
+from graft.pipeline.terminal_text import shell_command
 
 
 @pytest.mark.parametrize(

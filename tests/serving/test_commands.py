@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from graft.contract.printable import escaped
 from graft.pipeline.commands.predict import Output, _write
-from graft.pipeline.terminal_text import escaped
 from graft_client import Prediction
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ import pytest
 
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.listing import list_images
-from graft.serving.image_files import find_images
+from graft.serving.image_files import MOST_BYTES, find_images, read_image
 from graft.storage import left_aside
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"
@@ -115,3 +115,18 @@ def test_nothing_found_says_what_to_give(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
     with pytest.raises(FileNotFoundError, match=r"1 \.txt\. Give image files, folders"):
         find_images([str(tmp_path)])
+
+
+@pytest.mark.timeout(30)
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    image = tmp_path / "huge.png"
+    image.touch()
+    os.truncate(image, 20 << 30)
+    with pytest.raises(OSError, match="it is larger than 256 MiB"):
+        read_image(image)
+    image.write_bytes(b"small")
+    assert read_image(image) == b"small"
+
+
+def test_the_limit_is_that_of_ingestion() -> None:
+    assert DataConfig.model_fields["max_file_bytes"].default == MOST_BYTES

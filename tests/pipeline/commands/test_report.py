@@ -10,6 +10,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from graft.contract.errors import UserError
 from graft.pipeline.cli import app
 from graft.pipeline.commands import report
 from graft.pipeline.local.run_history import Run
@@ -62,3 +63,11 @@ def test_without_a_browser_the_user_is_told(
 ) -> None:
     monkeypatch.setattr("webbrowser.open", lambda url: False)
     assert "open the file yourself" in _report("--open").output
+
+
+def test_a_damaged_page_is_named(opened: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a page.html").write_bytes(b"\xff\xfe\x00")
+    done = _report("--open")
+    assert isinstance(done.exception, UserError)
+    assert "a page.html' is damaged" in str(done.exception)
+    assert opened == []

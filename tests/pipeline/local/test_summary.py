@@ -11,7 +11,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from graft.pipeline.config import PipelineConfig, load_config
 from graft.pipeline.local.data_notes import read_data_notes
-from graft.pipeline.local.run_result import RunResult
+from graft.pipeline.local.run_result import RunResult, _served_instead
 from graft.pipeline.local.summary import print_summary
 
 LARGEST = {"name": "ok", "share": 0.92}
@@ -46,6 +46,7 @@ def screen(config: PipelineConfig, tmp_path: Path, capsys: pytest.CaptureFixture
             "served_instead": None,
             "not_pushed_reason": None,
             "is_refused": True,
+            "is_served": True,
             "report_path": "report.html",
             "sample_path": None,
         }
@@ -154,3 +155,15 @@ def test_what_is_not_served_is_not_called_pushed(screen) -> None:
     lines = screen(**pushed, served_instead="version 8, not version 7 of this run")
     assert "Served now     version 8, not version 7 of this run" in lines
     assert not any(line.startswith("Pushed to") for line in lines)
+
+
+def test_a_version_that_is_gone_is_not_to_be_asked(screen, tmp_path: Path) -> None:
+    pushed = tmp_path / "serving" / "graft" / "7"
+    said = _served_instead(str(pushed))
+    assert said is not None
+    assert "version 7 of this run is gone. `graft bless` publishes it again" in said
+    lines = screen(pushed_path=str(pushed), served_instead=said, is_served=False)
+    assert f"Served now     {said}" in lines
+    assert not any(line.startswith("Ask it") for line in lines)
+    lines = screen(pushed_path=str(pushed))
+    assert any(line.startswith("Ask it") for line in lines)
