@@ -112,5 +112,5 @@ setup(
         "gpu": GPU,
         "dev": DEVELOPMENT,
     },
-    entry_points={"console_scripts": ["graft = graft.pipeline.cli:main"]},
+    entry_points={"console_scripts": ["graft = graft.pipeline.entry:main"]},
 )

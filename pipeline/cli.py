@@ -108,9 +108,6 @@ def main() -> None:
             raise
         sys.stderr.write(f"graft: {escaped(fault)}\n")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("graft: interrupted; run the command again to continue.\n")
-        sys.exit(130)
 
 
 if __name__ == "__main__":
