@@ -13,6 +13,7 @@ import numpy as np
 from graft.components.evaluation.calibration import ReliabilityBin, reliability
 from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
+from graft.components.evaluation.verdict import load_verdict as _load_verdict
 from graft.components.ingestion.artifacts import QUARANTINE_FILE
 from graft.components.pictures import find_images, thumbnail
 from graft.components.publishing.last_run import LAST_RUN_FILE, LastRun
@@ -171,7 +172,7 @@ class ReportContents:
 
 def load_verdict(evaluation_uri: str) -> Verdict:
     """Read the gate's decision."""
-    return Verdict.from_json(_read(os.path.join(evaluation_uri, VERDICT_FILE)) or "")
+    return _load_verdict(os.path.join(evaluation_uri, VERDICT_FILE))
 
 
 def load_predictions(evaluation_uri: str) -> Predictions:
