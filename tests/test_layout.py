@@ -23,6 +23,7 @@ SCENARIOS = {
     "components/ingestion/test_sources.py": "every kind of data set",
     "components/publishing/test_interleaved.py": "changes of a store in any order",
     "components/publishing/test_kill.py": "publishing under SIGKILL",
+    "components/publishing/test_repair.py": "a version in production that is gone",
     "docs/test_data_page.py": "a question that docs/data.md shows",
     "docs/test_pages.py": "the pages of documentation",
     "docs/test_readme.py": "the commands of the README",
