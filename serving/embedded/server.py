@@ -57,9 +57,8 @@ class EmbeddedServer:
     def __init__(self, options: Options) -> None:
         self._options = options
         # Threads come when they are needed.
-        self._grpc_pool = ThreadPoolExecutor(
-            grpc_server.max_open_calls(options), "grpc"
-        )
+        self._open_calls = grpc_server.max_open_calls(options)
+        self._grpc_pool = ThreadPoolExecutor(self._open_calls, "grpc")
         self._rest_pool = ThreadPoolExecutor(options.rest_api_num_threads, "rest")
         self._load_pool = ThreadPoolExecutor(1, "load")
         self._warm_up_pool = ThreadPoolExecutor(1, "warm-up")
@@ -104,7 +103,9 @@ class EmbeddedServer:
         if options.model_config_file and options.model_config_file_poll_wait_seconds:
             self._poll(self._poll_config(options.model_config_file_poll_wait_seconds))
         if options.port or options.grpc_socket_path:
-            self._grpc = grpc_server.build_server(self._core, options, self._grpc_pool)
+            self._grpc = grpc_server.build_server(
+                self._core, options, self._grpc_pool, self._open_calls
+            )
             self._grpc.start()
             logger.info(
                 "Running gRPC ModelServer at %s:%d ...", options.host, options.port

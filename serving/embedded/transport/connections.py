@@ -1,4 +1,4 @@
-"""Limits of file descriptors and connections, and a listener that keeps to them."""
+"""Limits of descriptors, threads and connections, and a listener that keeps to them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import socket
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -20,6 +21,11 @@ _MOST_DESCRIPTORS = 2**20
 """Where the hard limit is unlimited. Linux allows no more by default."""
 _RESERVED_DESCRIPTORS = 128
 """For the models' files, threads and libraries."""
+_THREAD_LIMITS = (
+    Path("/sys/fs/cgroup/pids.max"),
+    Path("/sys/fs/cgroup/pids/pids.max"),
+)
+"""Files of a container with its limit of threads; `pids.current` is beside each."""
 _BACKLOG = 128
 _ACCEPTS_AT_ONCE = 64
 _PAUSE_SECONDS = 0.5
@@ -42,6 +48,35 @@ def max_connections() -> int:
         return _MOST_CONNECTIONS
     free = soft - min(_RESERVED_DESCRIPTORS, soft // 2)
     return max(1, min(_MOST_CONNECTIONS, free // 2))
+
+
+def free_threads() -> int | None:
+    """Return how many threads this process may still start; None if it has no limit.
+
+    A limit of the user counts the threads of all processes of this user.
+    """
+    free = []
+    soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    # It does not hold for root.
+    if soft != resource.RLIM_INFINITY and os.geteuid():
+        free.append(soft - _threads_of_user(os.geteuid()))
+    for path in _THREAD_LIMITS:
+        try:
+            current = path.with_name("pids.current").read_text(encoding="ascii")
+            free.append(int(path.read_text(encoding="ascii")) - int(current))
+        except (OSError, ValueError):
+            continue  # No such file, or `max`: no limit.
+    return max(0, min(free)) if free else None
+
+
+def _threads_of_user(user: int) -> int:
+    count = 0
+    for process in Path("/proc").iterdir():
+        # It may have ended meanwhile.
+        with contextlib.suppress(OSError):
+            if process.name.isdecimal() and process.stat().st_uid == user:
+                count += len(os.listdir(process / "task"))
+    return count
 
 
 class RestListener:

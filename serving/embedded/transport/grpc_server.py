@@ -35,7 +35,7 @@ from graft.serving.embedded.contract.status import (
 )
 from graft.serving.embedded.options import Options
 from graft.serving.embedded.transport.arrivals import Arrivals
-from graft.serving.embedded.transport.connections import max_connections
+from graft.serving.embedded.transport.connections import free_threads, max_connections
 from graft.serving.embedded.transport.core import Core
 from graft.serving.embedded.transport.grpc_listening import listen
 from graft.serving.embedded.transport.messages import CHANNEL_ARGUMENTS, MessageReader
@@ -43,6 +43,9 @@ from graft.serving.embedded.transport.messages import CHANNEL_ARGUMENTS, Message
 logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 2**31 - 1
+_LEAST_CALLS = 4
+_RESERVED_THREADS = 64
+"""For TensorFlow, REST, loading and batches, where threads are limited."""
 SILENT_CALLS = 512
 """Most calls whose message has not arrived yet, besides those that are being answered.
 Each holds a thread. More calls get RESOURCE_EXHAUSTED."""
@@ -263,8 +266,16 @@ def model_status(core: Core, request: Any) -> Any:
 
 
 def max_open_calls(options: Options) -> int:
-    """Return how many calls may be open at the same time; each needs a thread."""
-    return options.grpc_max_threads + SILENT_CALLS
+    """Return how many calls may be open at the same time; each needs a thread.
+
+    grpcio's server dies for good if a thread can't be started. So call this before
+    anything else takes the threads that a container or a user may have.
+    """
+    wanted = options.grpc_max_threads + SILENT_CALLS
+    free = free_threads()
+    if free is None:
+        return wanted
+    return max(_LEAST_CALLS, min(wanted, free - _RESERVED_THREADS))
 
 
 def max_message_bytes(options: Options, limit_bytes: int) -> int:
@@ -304,23 +315,25 @@ class GrpcServer:
         self._arrivals.close()
 
 
-def build_server(core: Core, options: Options, pool: ThreadPoolExecutor) -> GrpcServer:
+def build_server(
+    core: Core, options: Options, pool: ThreadPoolExecutor, open_calls: int
+) -> GrpcServer:
     """Return a gRPC server that is bound to its port but not started.
 
     Args:
         core: Answers the requests.
         options: The server's options.
-        pool: `max_open_calls(options)` threads.
+        pool: `open_calls` threads.
+        open_calls: Most calls that may be open, from `max_open_calls`.
 
     Raises:
         StatusError: INVALID_ARGUMENT, if the port is taken or the TLS texts are wrong.
     """
-    open_calls = max_open_calls(options)
     message_bytes = max_message_bytes(options, core.memory.limit_bytes)
     num_waiting = core.memory.limit_bytes // 2 // max(1, message_bytes)
     arrivals = Arrivals(
         timeout_seconds=options.grpc_message_timeout_in_ms / 1000,
-        max_waiting=min(max(1, num_waiting), SILENT_CALLS // 2),
+        max_waiting=min(max(1, num_waiting), SILENT_CALLS // 2, open_calls // 2),
     )
     intake = Intake(core, arrivals, message_bytes)
     arguments = [

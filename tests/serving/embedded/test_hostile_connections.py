@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import os
 import resource
+import shutil
 import socket
+import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import grpc
 import pytest
@@ -199,6 +202,38 @@ def test_at_the_limit_of_open_files_it_waits(serve_colours, colours):
         with urllib.request.urlopen(f"{server.url}/v1/models/colours") as reply:
             assert reply.status == 200
         still_serves(server, colours)
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None,
+    reason="as root only: it starts a server as a user that has no other threads",
+)
+def test_a_container_of_few_threads_and_files(model_versions, run_server, colours):
+    """128 threads and 256 files: calls beyond them are refused, and it stays alive.
+
+    grpcio's server ends for good where a thread can't be started.
+    """
+    # pytest's own folders are closed to the other user.
+    with tempfile.TemporaryDirectory() as folder:
+        base_path = Path(folder) / "colours"
+        shutil.copytree(model_versions[0], base_path / "1")
+        for path in (Path(folder), *Path(folder).rglob("*")):
+            path.chmod(0o755)
+        wrapper = ("setpriv", "--reuid=54321", "--clear-groups")
+        wrapper += ("env", f"HOME={folder}", "prlimit", "--nproc=128", "--nofile=256")
+        flags = ("--model_name=colours", f"--model_base_path={base_path}")
+        with (
+            run_server(Path(folder) / "log", *flags, wrapper=wrapper) as server,
+            silent_calls(server.target, num_connections=20) as add,
+        ):
+            add(400)
+            # The calls that wait longer than a second make room for others.
+            for _ in range(3):
+                time.sleep(2)
+                still_serves(server, colours)
+            threads = os.listdir(f"/proc/{server.process.pid}/task")
+            assert len(threads) < 128
+            assert "can't start new thread" not in server.log.read_text()
 
 
 def test_a_request_that_never_ends_is_cut_off(tmp_path, publish, run_server, colours):
