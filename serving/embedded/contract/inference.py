@@ -19,6 +19,7 @@ from tensorflow_serving.apis import (
 )
 
 from graft.contract import signature_names
+from graft.serving.embedded.contract import example_results
 from graft.serving.embedded.contract.servable import PATIENT, Caller, Servable
 from graft.serving.embedded.contract.status import (
     StatusError,
@@ -28,7 +29,6 @@ from graft.serving.embedded.contract.status import (
 )
 from graft.serving.embedded.contract.tensors import (
     Array,
-    enum_name,
     to_array,
     to_proto,
 )
@@ -149,7 +149,9 @@ def classify(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
     response = classification_pb2.ClassificationResponse()
     _fill_spec(response.model_spec, servable, name)
     found = dict(zip(fetches, outputs, strict=True))
-    _fill_classifications(response.result, signature, found, len(examples))
+    example_results.fill_classifications(
+        response.result, signature, found, len(examples)
+    )
     return response
 
 
@@ -166,7 +168,7 @@ def regress(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
     outputs = servable.runner.run({feed: examples}, fetches, caller)
     response = regression_pb2.RegressionResponse()
     _fill_spec(response.model_spec, servable, name)
-    _fill_regressions(response.result, outputs[0], len(examples))
+    example_results.fill_regressions(response.result, outputs[0], len(examples))
     return response
 
 
@@ -226,12 +228,14 @@ def multi_inference(servable: Servable, request: Any, caller: Caller = PATIENT) 
         result = response.results.add()
         _fill_spec(result.model_spec, servable, name)
         if task.method_name == CLASSIFY_METHOD:
-            _fill_classifications(
+            example_results.fill_classifications(
                 result.classification_result, signature, found, len(examples)
             )
         else:
             _, names = _regress_tensors(signature)
-            _fill_regressions(result.regression_result, found[names[0]], len(examples))
+            example_results.fill_regressions(
+                result.regression_result, found[names[0]], len(examples)
+            )
     return response
 
 
@@ -336,75 +340,10 @@ def _read_examples(source: Any) -> Array:
     return examples
 
 
-def _fill_classifications(
-    result: Any, signature: Any, found: Mapping[str, Array], num_examples: int
-) -> None:
-    columns: dict[str, Array] = {}
-    for alias, kind, type_name in (
-        ("classes", "O", "DT_STRING"),
-        ("scores", "f", "DT_FLOAT"),
-    ):
-        if alias not in signature.outputs:
-            continue
-        array = found[signature.outputs[alias].name]
-        if array.ndim != 2:
-            raise invalid(
-                "Expected Tensor shape: [batch_size num_classes] but got "
-                f"{list(array.shape)}"
-            )
-        if array.dtype.kind != kind or (kind == "f" and array.dtype.itemsize != 4):
-            raise invalid(
-                f"Expected {alias} Tensor of {type_name}. Got: {enum_name(array.dtype)}"
-            )
-        if array.shape[0] != num_examples:
-            raise invalid(
-                f"Expected {alias} output batch size of {num_examples}. "
-                f"Got: {array.shape[0]}"
-            )
-        columns[alias] = array
-    widths = {array.shape[1] for array in columns.values()}
-    if len(widths) != 1:
-        raise invalid(
-            f"Tensors class and score should match in dim_size(1). Got {sorted(widths)}"
-        )
-    classes, scores = columns.get("classes"), columns.get("scores")
-    for row in range(num_examples):
-        classifications = result.classifications.add()
-        for column in range(next(iter(widths))):
-            entry = classifications.classes.add()
-            if classes is not None:
-                entry.label = _text(classes[row, column])
-            if scores is not None:
-                entry.score = float(scores[row, column])
-
-
-def _fill_regressions(result: Any, output: Array, num_examples: int) -> None:
-    if not (output.ndim == 1 or (output.ndim == 2 and output.shape[1] == 1)):
-        raise invalid(
-            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] "
-            f"but got {list(output.shape)}"
-        )
-    if output.shape[0] != num_examples:
-        raise invalid(
-            f"Input batch size did not match output batch size: {num_examples} vs. "
-            f"{output.shape[0]}"
-        )
-    if output.dtype != np.float32:
-        raise invalid(
-            f"Expected output Tensor of DT_FLOAT.  Got: {enum_name(output.dtype)}"
-        )
-    for value in output.ravel().tolist():
-        result.regressions.add(value=value)
-
-
 def _fill_spec(spec: Any, servable: Servable, signature_name: str) -> None:
     spec.name = servable.name
     spec.version.value = servable.version
     spec.signature_name = signature_name
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _braces(names: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from graft.serving.embedded.contract.status import StatusError, invalid
 BASE64_KEY = "b64"
 _BASE64_PIECE = 2**20
 """Characters that are decoded at a time; a multiple of four."""
+_MAX_PADDING = 2
 _BASE64_SKIPPED = b" \t\n\v\f\r"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WHITE_SPACE = " \t\n\r"
@@ -51,7 +52,9 @@ def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     """
     if not body:
         raise invalid("JSON Parse error: The document is empty")
-    text = body.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+    if body.startswith(_BYTE_ORDER_MARK):
+        body = body.removeprefix(_BYTE_ORDER_MARK)
+    text = body.decode("utf-8", "surrogateescape")
     try:
         document = _decode(text)
     except json.JSONDecodeError:
@@ -59,7 +62,7 @@ def parse_object(body: bytes | bytearray) -> dict[str, Any]:
         document = _decode_or_refuse(_CONSTANT.sub(_python_constant, text))
     except (RecursionError, ValueError) as error:
         raise _parse_error(error, text) from error
-    if "\\u" in text and (match := _LONE_SURROGATE.search(text)):
+    if "\\" in text and (match := _LONE_SURROGATE.search(text)):
         raise _refusal("The surrogate pair in string is invalid.", text, match.start(1))
     if not isinstance(document, dict):
         raise invalid(f"JSON Value: {show(document)} Is not object")
@@ -227,22 +230,37 @@ def decode_base64(value: Any) -> bytes:
         raise invalid(
             f"JSON Value: {show(value)} not formatted correctly for base64 data"
         )
+    text: str = value[BASE64_KEY]
     try:
-        text = value[BASE64_KEY].encode("ascii").translate(None, _BASE64_SKIPPED)
-    except UnicodeEncodeError as error:
-        raise invalid("Unable to base64 decode") from error
-    digits = text.rstrip(b"=.")
-    missing = -len(digits) % 4
-    has_right_end = len(text) - len(digits) in (0, missing)
-    if missing == 3 or not has_right_end or b"=" in digits:
-        raise invalid("Unable to base64 decode")
-    digits += b"=" * missing
+        return _decode_digits(text)
+    except ValueError:
+        # Rare: with white space, or without padding.
+        return _decode_loosely(text)
+
+
+def _decode_digits(text: str) -> bytes:
+    """Return the bytes of base64 in its standard form.
+
+    Raises:
+        ValueError: If it is not in this form.
+    """
+    if len(text) % 4 or -1 < text.find("=") < len(text) - _MAX_PADDING:
+        raise ValueError("wrong padding")
+    # In pieces: the decoder keeps Python's lock, for which all requests wait.
+    return b"".join(
+        base64.b64decode(text[start : start + _BASE64_PIECE], validate=True)
+        for start in range(0, len(text), _BASE64_PIECE)
+    )
+
+
+def _decode_loosely(text: str) -> bytes:
     try:
-        # In pieces: the decoder keeps Python's lock, for which all requests wait.
-        return b"".join(
-            base64.b64decode(digits[start : start + _BASE64_PIECE], validate=True)
-            for start in range(0, len(digits), _BASE64_PIECE)
-        )
+        found = text.encode("ascii").translate(None, _BASE64_SKIPPED)
+        digits = found.rstrip(b"=.")
+        missing = -len(digits) % 4
+        if missing > _MAX_PADDING or len(found) - len(digits) not in (0, missing):
+            raise ValueError("wrong padding")
+        return _decode_digits(digits.decode("ascii") + "=" * missing)
     except ValueError as error:
         raise invalid("Unable to base64 decode") from error
 
