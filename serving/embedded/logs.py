@@ -7,23 +7,15 @@ terminal's cursor, or fill the disk.
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
+
+from graft.contract.printable import escaped
 
 BURST = 20
 """Most messages of one place in the code in a period."""
 PERIOD_SECONDS = 10.0
-# Control characters, line separators, direction marks and halves of surrogate pairs.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
-
-def escape(text: str) -> str:
-    r"""Return a text with `\n`, `\x1b` and the like in place of control characters."""
-    return _UNSAFE.sub(
-        lambda match: match.group().encode("unicode_escape").decode("ascii"), text
-    )
 
 
 class LineFormatter(logging.Formatter):
@@ -31,12 +23,12 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
-        return escape(super().formatMessage(record))
+        return escaped(super().formatMessage(record))
 
     def formatException(self, ei: object) -> str:
         """Return the lines of a stack trace."""
         text = super().formatException(ei)  # type: ignore[arg-type]
-        return "\n".join("    " + escape(line) for line in text.split("\n"))
+        return "\n".join("    " + escaped(line) for line in text.split("\n"))
 
 
 class RateFilter(logging.Filter):
