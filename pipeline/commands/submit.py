@@ -217,6 +217,9 @@ def _follow_with_retries(
 ) -> RunState:
     """Follow a run. After a failure retry it, or start another one if that can't be.
 
+    If pushing failed, another version may have come into production since the gate's
+    verdict. A retry would push by the same verdict, so another run asks the gate.
+
     Args:
         api: The cluster.
         run_id: The run.
@@ -236,6 +239,8 @@ def _follow_with_retries(
             break
         retried: RunState | None = last
         try:
+            if last.tasks.get(following.PUSH_STEP) == "FAILED":
+                raise ApiError("pushing failed, so that the gate must be asked again")
             following.retry_run(api, run_id)
             typer.echo(f"Retry {number} of {retries}: the failed steps run again.")
         except ApiError as error:

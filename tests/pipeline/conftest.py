@@ -110,6 +110,7 @@ class Stub:
         self.version = "2.17.0"
         self.can_retry = True
         self.retried = []
+        self.nodes = NODES
 
     def check(self, model, body):
         attributes = {
@@ -242,7 +243,7 @@ class Handler(BaseHTTPRequestHandler):
                 stub.run_states.pop(0)
             details = [
                 {"display_name": name, "state": state, "task_id": name}
-                for name in NODES
+                for name in stub.nodes
             ]
             error = {"message": "OOMKilled"} if state == "FAILED" else None
             has_ended = state not in ("PENDING", "RUNNING")

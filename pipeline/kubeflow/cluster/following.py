@@ -10,6 +10,7 @@ from graft.pipeline.kubeflow.cluster.api import RETRIED_STATUSES, Api, ApiError
 
 ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
 UNFINISHED = ("PENDING", "RUNNING", "CANCELING", "PAUSED")
+PUSH_STEP = "Pusher"
 EXIT_RUN_FAILED = 5
 """Exit status of `graft submit` if the run on the cluster failed."""
 MAX_STALE_ANSWERS = 6

@@ -53,6 +53,21 @@ def test_failed_run_is_retried_and_its_success_counts(stub, pipeline_file):
     assert "Retry 1 of 2: the failed steps run again" in result.output
 
 
+def test_after_a_failed_push_the_gate_is_asked_again(stub, pipeline_file):
+    """The verdict is about a production that is no more; a retry would keep it."""
+    with_pusher(pipeline_file, "/mnt/models")
+    app = typer.Typer()
+    app.command()(submit)
+    stub.nodes = (*stub.nodes, "Pusher", "Pusher(0)")
+    stub.run_states = ["FAILED", "SUCCEEDED"]
+    arguments = [str(pipeline_file), "--host", stub.host, "--retries", "2"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert stub.retried == []
+    assert len(stub.runs) == 2
+    assert "the gate must be asked again" in result.output
+
+
 def test_run_that_can_not_be_retried_is_followed_by_another(stub, pipeline_file):
     app = typer.Typer()
     app.command()(submit)
