@@ -66,12 +66,19 @@ def compile_(  # noqa: PLR0917 - options of a command
 
     if target not in ("kubeflow", "vertex"):
         raise UserError(f"`--target` must be kubeflow or vertex. Received: {target!r}")
+    path = output or Path("pipeline.json" if target == "vertex" else "pipeline.yaml")
+    inputs = {"the config": config, "--profile": profile, "--quota": quota}
+    for name, given in inputs.items():
+        if given is not None and _is_same_file(path, Path(given)):
+            raise UserError(
+                f"`--output` must be another file than that of {name}. Received: "
+                f"{str(path)!r}"
+            )
     from graft.pipeline.config import load_config
     from graft.pipeline.kubeflow.compilation.profile_file import load_profile
 
     loaded = load_config(config, data=data, overrides=overrides)
     cluster = load_profile(profile, image=image)
-    path = output or Path("pipeline.json" if target == "vertex" else "pipeline.yaml")
     from graft.pipeline.kubeflow.compilation import compiler, gpu_quota
 
     granted = gpu_quota.read_quota(quota) if quota else gpu_quota.SHIPPED_QUOTA
@@ -85,10 +92,34 @@ def compile_(  # noqa: PLR0917 - options of a command
         needed = gpu_quota.gpus_at_once(compiled.pipeline_spec)
         shortage = gpu_quota.describe_shortage(needed, granted)
         text = compiled.to_yaml()
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{str(path)!r} can't be written: {error.strerror}") from error
+    _write(path, text)
     typer.echo(f"{path}: {loaded.name}, profile {profile}, {len(text)} bytes")
     if shortage:
         typer.echo(shortage, err=True)
+
+
+def _is_same_file(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the compiled file; an error leaves an earlier file as it was."""
+    from graft.contract.errors import UserError
+    from graft.storage import atomic
+
+    try:
+        # A pipe or a device, such as /dev/stdout, can't be replaced.
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        elif not path.parent.is_dir():
+            raise UserError(
+                f"`--output` must lie in a folder that exists. Received: {str(path)!r}"
+            )
+        else:
+            # Resolved, so that a link stays a link.
+            atomic.write_text(str(path.resolve()), text)
+    except OSError as error:
+        raise UserError(f"{str(path)!r} can't be written: {error.strerror}") from error

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import resource
+from pathlib import Path
+
 import pytest
 import typer
 import yaml
 from typer.testing import CliRunner
 
-from graft.pipeline.commands.compile import compile_
+from graft.contract.errors import UserError
+from graft.pipeline.commands.compile import _write, compile_
 from graft.pipeline.kubeflow.compilation import gpu_quota
 
 IMAGE = "registry.example.org/graft:1.0"
@@ -51,3 +55,44 @@ def test_gpus_beyond_the_quota_are_warned_of(tmp_path):
 def test_path_of_this_machine_leads_to_the_option(error_of):
     text = error_of(compile_, "--image", IMAGE, "--data", "photos")
     assert "Use `--data`, such as `--data /mnt/data/photos`" in text
+
+
+def test_output_that_is_an_input_is_refused(error_of, tmp_path):
+    profile = tmp_path / "mine.yaml"
+    profile.write_text("extends: cpu\n")
+    config = tmp_path / "config.yaml"
+    config.write_text("name: mine\n")
+    quota = tmp_path / "quota.yaml"
+    quota.write_text("kind: ResourceQuota\n")
+    arguments = ["--profile", str(profile), "--quota", str(quota)]
+    for path in (profile, quota, config):
+        before = path.read_bytes()
+        text = error_of(compile_, str(config), *arguments, "--output", str(path))
+        assert "`--output` must be another file than that of" in text
+        assert path.read_bytes() == before
+
+
+def test_output_that_does_not_fit_leaves_the_earlier_file(tmp_path):
+    path = tmp_path / "pipeline.yaml"
+    path.write_text("earlier")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
+    try:
+        with pytest.raises(UserError, match="can't be written"):
+            _write(path, "x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert path.read_text() == "earlier"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_output_keeps_a_link_and_may_be_a_device(tmp_path):
+    (tmp_path / "real.yaml").write_text("earlier")
+    link = tmp_path / "link.yaml"
+    link.symlink_to("real.yaml")
+    _write(link, "new")
+    assert link.is_symlink()
+    assert (tmp_path / "real.yaml").read_text() == "new"
+    _write(Path("/dev/null"), "new")
+    with pytest.raises(UserError, match="a folder that exists"):
+        _write(tmp_path / "none" / "pipeline.yaml", "new")
