@@ -38,7 +38,16 @@ _PRINTED = re.compile(
     r"""[\[({]\s*b?(['"]).*\1\s*,?\s*[\])}]|b(['"]).*\2|=".*\"""", re.DOTALL
 )
 _FRACTION = re.compile(r"[+-]?(?=\d|\.\d)\d*\.\d*[1-9]\d*(?:[eE][+-]?\d+)?")
+# The decimal comma; 1,000 is a name.
+_COMMA_FRACTION = re.compile(r"[+-]?(?![1-9]\d{0,2}(?:,\d{3})+$)\d*,\d*[1-9]\d*")
+# A name in quotes, also in those that no format of a table knows.
+_QUOTED = re.compile(
+    r"""'[^']+'|"[^"]+"|`[^`]+`|\u2018[^\u2018\u2019]+\u2019|\u201c[^\u201c\u201d]+\u201d"""
+    r"""|\u201e[^\u201c\u201d\u201e]+[\u201c\u201d]|\u201a[^\u2018\u2019\u201a]+[\u2018\u2019]"""
+    r"""|\xab[^\xab\xbb]+\xbb"""
+)
 _NEGATIVE = re.compile(r"-\d+(?:\.0*)?")
+_LOST_CHARACTER = "\ufffd"
 _SEPARATORS = re.compile(r"\s*[|;,&+]\s*")
 
 
@@ -58,6 +67,11 @@ def text_of_cell(cell: str) -> str:
     text = text_of_label(cell)
     if _FRACTION.fullmatch(text.strip()):
         raise ValueError(_IS_FRACTION)
+    if _COMMA_FRACTION.fullmatch(text.strip()):
+        raise ValueError(
+            "is a number with a fraction, or two numbers. Write a name, or a whole "
+            "number"
+        )
     if _NEGATIVE.fullmatch(text.strip()):
         raise ValueError(_IS_NEGATIVE)
     return text
@@ -166,6 +180,14 @@ def _require_one_name(text: str) -> None:
         raise ValueError(
             "is a value as a program prints it. Write the name itself, without "
             "brackets and quotes"
+        )
+    if _QUOTED.fullmatch(stripped):
+        raise ValueError("is a name in quotes. Write the name without them")
+    if _LOST_CHARACTER in stripped:
+        raise ValueError(
+            "has lost characters: a program that read the wrong encoding put "
+            f"{_LOST_CHARACTER!r} (U+FFFD) in their places. Export the labels again, "
+            "as UTF-8"
         )
 
 

@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
 from graft.components.ingestion.config import DataConfig
@@ -175,7 +175,7 @@ def _csv_header(lines: _Lines, path: str, config: DataConfig) -> tuple[list[str]
     found: dict[str, list[str]] = {}
     for delimiter in allowed:
         try:
-            cells = next(csv.reader([line], delimiter=delimiter, strict=True), [])
+            cells = next(_reader_of([line], line, delimiter), [])
         except csv.Error:  # for instance "path","label" with another delimiter
             continue
         found[delimiter] = [cell.strip() for cell in cells]
@@ -206,19 +206,16 @@ def _csv_records(
     lines: _Lines, delimiter: str, path: str
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield line number and cells of each line."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        start = lines.number + 1
+    for line in lines:
+        start = lines.number
         try:
-            cells = next(reader, None)
+            cells = next(_reader_of(itertools.chain([line], lines), line, delimiter))
         except csv.Error as error:
             raise DataError(
                 f"{path!r}, line {start}: not valid CSV: {error} (in line "
                 f"{lines.number}). Close every double quote in its line. Write a "
                 "double quote within a quoted value twice."
             ) from error
-        if cells is None:
-            return
         if lines.number > start:
             raise DataError(
                 f"{path!r}, line {start}: a double quote opens here and closes in line "
@@ -226,6 +223,18 @@ def _csv_records(
                 "breaks from the value."
             )
         yield start, cells
+
+
+def _reader_of(lines: Iterable[str], line: str, delimiter: str) -> Iterator[list[str]]:
+    """Return a reader of a line, whose values may be quoted behind a blank.
+
+    In a line such as `1.jpg, "cat"`, the csv module would take the quotes for a part of
+    the value. In other lines, a blank is a part of the value.
+    """
+    quoted = ' "' in line and re.search(rf'(?:^|{re.escape(delimiter)}) +"', line)
+    return csv.reader(
+        lines, delimiter=delimiter, strict=True, skipinitialspace=bool(quoted)
+    )
 
 
 def _json_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:

@@ -33,7 +33,9 @@ ANY_TEXT = st.text(
 WORDS = st.sampled_from(
     ["cat", "Apple, scab", "it's", '"big" dog', "a;b|c", "e\u0301", "می‌شود", "👩‍🔬"]
 )
-PLAIN = st.text("abc ,;\"'é", min_size=1, max_size=5).filter(lambda text: text.strip())
+PLAIN = st.text("abc ,;\"'é", min_size=1, max_size=5).filter(
+    lambda text: text.strip() and text.strip()[0] not in "\"'"
+)
 SETTINGS = settings(deadline=None, max_examples=150)
 
 
@@ -46,7 +48,10 @@ def _is_one_name(label: str) -> bool:
     name = _meant(label)
     is_one_line = not any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in name)
     has_ink = any(unicodedata.category(c)[0] in "LNPS" for c in name)
-    return is_one_line and has_ink and name.lower() not in ("nan", "<na>", "#n/a")
+    is_whole = "\ufffd" not in name and name.lower() not in ("nan", "<na>", "#n/a")
+    ends = name[:1] + name[-1:]
+    in_quotes = len(name) > 1 and ends in ("''", '""', "``", "‘’", "“”", "„“", "«»")
+    return is_one_line and has_ink and is_whole and not in_quotes
 
 
 def _read(content: bytes, suffix: str) -> list[str] | str:

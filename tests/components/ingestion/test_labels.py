@@ -63,6 +63,14 @@ def test_one_label(value: object, text: str) -> None:
         (math.inf, "not a finite number"),
         (-3, "negative"),
         (-3.0, "negative"),
+        ("'cat'", "name in quotes"),
+        ('"cat"', "name in quotes"),
+        ("`cat`", "name in quotes"),
+        ("“big cat”", "name in quotes"),
+        ("„cat“", "name in quotes"),
+        ("‘cat’", "name in quotes"),
+        ("«cat»", "name in quotes"),
+        ("Zo\ufffd X", "lost characters"),
     ],
 )
 def test_no_single_label(value: object, message: str) -> None:
@@ -84,6 +92,9 @@ def test_no_single_label(value: object, message: str) -> None:
         ("['cat']", "as a program prints it"),
         ("b'cat'", "as a program prints it"),
         ('b"cat"', "as a program prints it"),
+        ("0,5", "number with a fraction, or two numbers"),
+        ("-1,25", "number with a fraction, or two numbers"),
+        ("2,5000", "number with a fraction, or two numbers"),
     ],
 )
 def test_no_single_label_in_a_cell(cell: str, message: str) -> None:
@@ -106,6 +117,11 @@ def test_no_single_label_in_a_cell(cell: str, message: str) -> None:
         "10",
         "1st 0",
         "it's",
+        "'90s and '80s'",
+        '5" disk',
+        "“a” or “b”",
+        "1,000",
+        "12,500,000",
         "b'",
     ],
 )

@@ -194,3 +194,32 @@ def test_a_label_that_joins_two_others_stops(tmp_path: Path) -> None:
     ):
         _labels(tmp_path, "csv", text)
     assert _labels(tmp_path, "csv", "path,label\na.png,cat|dog\n") == ["cat|dog"]
+
+
+@pytest.mark.parametrize(
+    ("content", "names", "labels"),
+    [
+        ('path, "label"\na.png, "cat"\n', ["a.png"], ["cat"]),
+        ('path; label\n"a.png"; "cat; big"\n', ["a.png"], ["cat; big"]),
+        ('label, path\ncat,  "a.png"\n', ["a.png"], ["cat"]),
+        (' "path","label"\n "a, ""b"".png","cat"\n', ['a, "b".png'], ["cat"]),
+        # In other lines, the blanks belong to the values.
+        ("path,label\n a.png, cat\n", [" a.png"], [" cat"]),
+        ('path,label\n" a.png","a, ""b"" c"\n', [" a.png"], ['a, "b" c']),
+    ],
+)
+def test_a_quoted_value_may_begin_behind_a_blank(
+    tmp_path: Path, content: str, names: list[str], labels: list[str]
+) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(content)
+    entries = read_manifest(str(path), "csv", DataConfig(path=str(path))).entries
+    assert [entry.path for entry in entries] == names
+    assert [entry.label for entry in entries] == labels
+
+
+def test_a_label_in_other_quotes_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        _labels(tmp_path, "csv", "path,label\na.png,cat\nb.png,'cat'\n")
+    message = str(caught.value)
+    assert "list.csv', line 3: the column 'label' is a name in quotes. Write" in message
