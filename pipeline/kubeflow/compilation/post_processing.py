@@ -32,6 +32,17 @@ from graft.pipeline.kubeflow.compilation.task_policies import (
     retry_policy,
 )
 
+OPTIONAL_STEPS = (
+    "BottleneckFeatures",
+    "Canary",
+    "CuratedSchema",
+    "Evaluator",
+    "SchemaGen",
+)
+"""Steps that a profile may name although the pipeline lacks them.
+
+Profiles are made for several pipelines, and some pipelines lack these steps."""
+
 
 @dataclass(frozen=True)
 class PipelineFile:
@@ -143,16 +154,19 @@ def _run_settings(profile: Profile) -> dict[str, int]:
 
 
 def _check_profile_steps(profile: Profile, tasks: Mapping[str, Task]) -> None:
-    for name in profile.steps:
-        # The profiles that come with graft name steps that some pipelines lack.
-        if name in tasks or name in ("BottleneckFeatures", "Canary", "Evaluator"):
-            continue
-        near = difflib.get_close_matches(name, tasks, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise refusals.CompileError(
-            f"`steps` of the profile names no step of this pipeline.{hint} "
-            f"Allowed: {sorted(tasks)}. Received: {name!r}"
-        )
+    """Refuse settings of steps that no pipeline of graft has."""
+    allowed = {*tasks, *OPTIONAL_STEPS}
+    for key, names in (("steps", profile.steps), ("gpu_steps", profile.gpu_steps)):
+        for name in names:
+            if name in allowed:
+                continue
+            lower = {step.lower(): step for step in sorted(allowed)}
+            near = difflib.get_close_matches(name.lower(), lower, n=1)
+            hint = f" Did you mean {lower[near[0]]!r}?" if near else ""
+            raise refusals.CompileError(
+                f"`{key}` of the profile names no step of this pipeline.{hint} "
+                f"Allowed: {sorted(allowed)}. Received: {name!r}"
+            )
 
 
 def _correct_producers(spec: dict[str, Any], tasks: Mapping[str, Task]) -> None:

@@ -137,6 +137,28 @@ def test_gpu_steps_and_no_others_land_on_the_gpu_pool(spec):
     } in kubernetes(file)["Trainer"]["tolerations"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"gpu_steps": ["Trainr"]},
+            "`gpu_steps` of the profile .* Did you mean 'Trainer'",
+        ),
+        ({"gpu_steps": ["trainer", "BottleneckFeatures"]}, "mean 'Trainer'"),
+        ({"steps": {"Trainr": {}}}, "`steps` of the profile .* mean 'Trainer'"),
+        ({"name": "cpu", "gpu_steps": ["Train"]}, "mean 'Trainer'"),
+    ],
+)
+def test_step_that_no_pipeline_has_is_refused(spec, changes, message):
+    with pytest.raises(CompileError, match=message):
+        process(spec, **changes)
+
+
+def test_step_that_this_pipeline_lacks_may_be_named(spec):
+    file = process(spec, gpu_steps=["Trainer", "Evaluator", "Canary", "SchemaGen"])
+    assert "Canary" not in tasks(file)
+
+
 def test_cpu_profile_has_no_gpu_anywhere(spec):
     assert "gpu" not in process(spec, name="cpu").to_yaml()
 
