@@ -79,20 +79,21 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
         )
     parent = values.pop("extends", None)
     if parent is None:
+        _refuse_unused_settings(name, values, values)
         return values
     if str(parent).endswith((".yaml", ".yml")):
         parent = str(path.parent / str(parent))
     merged = _merge(_read(str(parent), (*seen, name)), values)
-    _refuse_unused_resources(name, values, merged)
+    _refuse_unused_settings(name, values, merged)
     return merged
 
 
-def _refuse_unused_resources(
+def _refuse_unused_settings(
     name: str, own: Mapping[str, Any], merged: Mapping[str, Any]
 ) -> None:
-    """Refuse sizes for the CPU pool that a profile sets for a step on its GPU pool.
+    """Refuse settings of a step that are for the pool on which it does not run.
 
-    A profile may inherit such sizes: they hold when the step moves to the CPU pool.
+    A profile may inherit such settings: they hold when the step moves to that pool.
 
     Args:
         name: Name of the profile.
@@ -100,22 +101,38 @@ def _refuse_unused_resources(
         merged: What it contains with the profiles that it extends.
 
     Raises:
-        ProfileError: A step has sizes that would not be used.
+        ProfileError: A step has a setting that would not be used.
     """
     steps = own.get("steps")
-    if not merged.get("gpu_pool") or not isinstance(steps, Mapping):
+    if not isinstance(steps, Mapping):
         return
     gpu_steps = merged.get("gpu_steps", Profile.model_fields["gpu_steps"].default)
+    if not isinstance(gpu_steps, list | tuple):
+        gpu_steps = ()
     for step, settings in steps.items():
-        if not isinstance(settings, Mapping) or not settings.get("resources"):
+        if not isinstance(settings, Mapping):
             continue
         pool = merged["steps"][step].get("pool")
-        if pool == "gpu" or (pool is None and step in (gpu_steps or ())):
-            raise ProfileError(
-                f"Profile {name!r}: {step} runs on the GPU pool, where "
-                f"`steps.{step}.resources` has no effect. Use "
-                f"`steps.{step}.gpu_resources`."
-            )
+        is_gpu = pool == "gpu" or (pool is None and step in gpu_steps)
+        if is_gpu and merged.get("gpu_pool"):
+            if settings.get("resources"):
+                raise ProfileError(
+                    f"Profile {name!r}: {step} runs on the GPU pool, where "
+                    f"`steps.{step}.resources` has no effect. Use "
+                    f"`steps.{step}.gpu_resources`."
+                )
+            continue
+        for key in ("gpu_count", "gpu_resources"):
+            if settings.get(key):
+                remedy = f"Add {step!r} to `gpu_steps`, or take the setting out."
+                if pool == "cpu":
+                    remedy = f"Take out `steps.{step}.pool`, or the setting."
+                if not merged.get("gpu_pool"):
+                    remedy = "The profile has no `gpu_pool`."
+                raise ProfileError(
+                    f"Profile {name!r}: {step} runs without a GPU, where "
+                    f"`steps.{step}.{key}` has no effect. {remedy}"
+                )
 
 
 def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

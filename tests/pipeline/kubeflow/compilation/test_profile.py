@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from graft.pipeline.kubeflow.compilation.container_spec import _resources
@@ -63,6 +66,26 @@ def test_sizes_hold_on_the_pool_that_they_are_for(write_profile):
     assert memory(load_profile("gpu-gke"), "Evaluator") == "6Gi"
 
 
+def test_sizes_for_the_other_pool_may_be_inherited(tmp_path, write_profile):
+    (tmp_path / "base.yaml").write_text(
+        "extends: gpu-gke\nsteps: {Trainer: {gpu_resources: {memory: 20Gi}}}\n"
+    )
+    text = "extends: base.yaml\nsteps: {Trainer: {pool: cpu}}\n"
+    assert not load_profile(write_profile(text)).is_gpu_step("Trainer")
+
+
+def test_profile_of_the_guide_is_valid(write_profile):
+    guide = Path(__file__).parents[4] / "docs" / "kubeflow.md"
+    (text,) = [
+        block
+        for block in re.findall(r"```yaml\n(.*?)```", guide.read_text(), re.DOTALL)
+        if block.startswith("extends:")
+    ]
+    profile = load_profile(write_profile(text))
+    assert profile.gpu_pool.count == 2
+    assert memory(profile, "Evaluator") == "14Gi"
+
+
 def memory(profile, step):
     return _resources(profile, step)["resourceMemoryRequest"]
 
@@ -81,6 +104,19 @@ def memory(profile, step):
             "steps: {Canary: {pool: gpu, resources: {memory: 20Gi}}}\n",
             "steps.Canary.gpu_resources",
         ),
+        (
+            "extends: gpu-gke\nsteps: {Evaluator: {gpu_count: 2}}\n",
+            "`steps.Evaluator.gpu_count` has no effect. Add 'Evaluator' to `gpu_steps`",
+        ),
+        (
+            "extends: gpu-gke\nsteps: {Trainer: {pool: cpu, gpu_count: 2}}\n",
+            "gpu_count` has no effect. Take out `steps.Trainer.pool`",
+        ),
+        (
+            "steps: {Trainer: {gpu_resources: {memory: 14Gi}}}\n",
+            "gpu_resources` has no effect. The profile has no `gpu_pool`",
+        ),
+        ("gpu_steps: 5\nsteps: {Trainer: {timeout_seconds: 5}}\n", "gpu_steps"),
         ("extends: gpu-gke\ngpu_pool: {tolerations: []}\n", "tolerate the taint"),
         (
             "extends: gpu-gke\n"
