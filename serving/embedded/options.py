@@ -183,7 +183,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m graft.serving.embedded", allow_abbrev=False, description=__doc__
     )
-    parser.add_argument("--version", action=_ShowVersion, nargs="?", const=True)
+    parser.add_argument(
+        "--version", action=_ShowVersion, type=_boolean, nargs="?", const=True
+    )
 
     def add(name: str, kind: Any, default: Any) -> None:
         if kind is _boolean:
@@ -233,7 +235,15 @@ def _parser() -> argparse.ArgumentParser:
 class _ShowVersion(argparse.Action):
     """Prints the versions of graft and TensorFlow, and ends the process."""
 
-    def __call__(self, parser: argparse.ArgumentParser, *unused: Any) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if not values:
+            return
         model_server = importlib.metadata.version("graft-tfx")
         library = importlib.metadata.version("tensorflow")
         sys.stdout.write(

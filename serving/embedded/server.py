@@ -135,12 +135,18 @@ class EmbeddedServer:
         return single_model(options.model_name, options.model_base_path)
 
     async def _poll_config(self, interval_seconds: float) -> None:
+        last = ""
         while True:
             await asyncio.sleep(interval_seconds)
+            problem = ""
             try:
                 await self.manager.configure(self._read_config())
             except StatusError as error:
-                logger.error("The model config file was not applied: %s", error)
+                problem = str(error)
+            # A label waits for its version to load, for many polls.
+            if problem and problem != last:
+                logger.error("The model config file was not applied: %s", problem)
+            last = problem
 
     async def _load(self, name: str, number: int, path: Path) -> LoadedServable:
         loop = asyncio.get_running_loop()

@@ -278,6 +278,24 @@ def test_load_test_reports(server, photos, tmp_path):
     assert "<svg" in (tmp_path / "load.svg").read_text()
 
 
+def _ask(server, path):
+    """Return what `line` makes of 1, or the HTTP status of a refusal."""
+    body = b'{"signature_name": "line", "instances": [1]}'
+    url = f"{server.url}/v1/models/graft{path}:predict"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body)) as reply:
+            return json.load(reply)["predictions"]
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def _wait_for(server, path, reply):
+    deadline = time.monotonic() + 60
+    while (found := _ask(server, path)) != reply:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+
+
 def test_serve_follows_the_labels_of_the_store(tmp_path, publish, run_server):
     from graft.components.publishing.labels import write_labels
     from graft.pipeline.commands.serve import _model_flags
@@ -286,28 +304,36 @@ def test_serve_follows_the_labels_of_the_store(tmp_path, publish, run_server):
     for number in (1, 2):  # Their signature `line` multiplies by four, and by eight.
         publish(folder, number)
     write_labels(str(folder), {"stable": 1}, [1, 2], lambda: None)
-
-    def ask(server, path):
-        body = b'{"signature_name": "line", "instances": [1]}'
-        url = f"{server.url}/v1/models/graft{path}:predict"
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, body)) as reply:
-                return json.load(reply)["predictions"]
-        except urllib.error.HTTPError as error:
-            return error.code
-
-    def wait_for(server, path, reply):
-        # The ports are open when the first of the versions is loaded.
-        deadline = time.monotonic() + 60
-        while (found := ask(server, path)) != reply:
-            assert time.monotonic() < deadline, found
-            time.sleep(0.2)
-
     with run_server(tmp_path / "log", *_model_flags(folder)) as server:
-        wait_for(server, "", [8])
-        wait_for(server, "/labels/stable", [4])
+        # The ports are open when the first of the versions is loaded.
+        _wait_for(server, "", [8])
+        _wait_for(server, "/labels/stable", [4])
         write_labels(str(folder), {"stable": 2}, [1, 2], lambda: None)
-        wait_for(server, "/labels/stable", [8])
+        _wait_for(server, "/labels/stable", [8])
+
+
+def test_a_label_is_served_until_it_moves(tmp_path, publish, run_server):
+    """A push adds the version first, and then moves the label: neither fails."""
+    from graft.components.publishing.labels import write_labels
+    from graft.pipeline.commands.serve import _model_flags
+
+    folder = tmp_path / "serving" / "graft"
+    publish(folder, 1)
+    write_labels(str(folder), {"stable": 1}, [1], lambda: None)
+    with run_server(tmp_path / "log", *_model_flags(folder)) as server:
+        _wait_for(server, "/labels/stable", [4])
+        publish(folder, 2)
+        _wait_for(server, "", [8])
+        # Its version is older than the newest one, which alone the config asks for.
+        for _ in range(20):
+            assert _ask(server, "/labels/stable") == [4]
+            time.sleep(0.1)
+        write_labels(str(folder), {"stable": 2}, [1, 2], lambda: None)
+        deadline = time.monotonic() + 60
+        while (found := _ask(server, "/labels/stable")) != [8]:
+            assert found == [4]
+            assert time.monotonic() < deadline
+        _wait_for(server, "/versions/1", 404)
 
 
 def test_serve_does_not_serve_the_store_that_was_copied(tmp_path, publish, capsys):

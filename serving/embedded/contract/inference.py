@@ -29,6 +29,7 @@ from graft.serving.embedded.contract.status import (
 )
 from graft.serving.embedded.contract.tensors import (
     Array,
+    as_array,
     to_array,
     to_proto,
 )
@@ -67,7 +68,7 @@ def predict(
     response = predict_pb2.PredictResponse()
     _fill_spec(response.model_spec, servable, name)
     for alias, output in zip(aliases, outputs, strict=True):
-        to_proto(np.asarray(output), response.outputs[alias], as_content=as_content)
+        to_proto(as_array(output), response.outputs[alias], as_content=as_content)
     return response
 
 

@@ -29,6 +29,8 @@ _INT_LIMITS = {
     types_pb2.DT_UINT64: (0, 2**64 - 1),
 }
 _FLOATS = (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE)
+_MAX_DIMENSIONS = 64
+"""NumPy has no more, with the one of the batch."""
 _WIDE = {
     types_pb2.DT_FLOAT: np.float64,
     types_pb2.DT_DOUBLE: np.float64,
@@ -54,6 +56,8 @@ class Column:
             StatusError: INVALID_ARGUMENT, if its type or shape is wrong.
         """
         shape = _shape_of(value)
+        if len(shape) >= _MAX_DIMENSIONS:
+            raise invalid(f"Lists are nested deeper than {_MAX_DIMENSIONS - 1} levels")
         size = len(self._values)
         self._fill(value, 0, shape)
         added = len(self._values) - size

@@ -9,6 +9,7 @@ import numpy as np
 from tensorflow.core.example import example_pb2
 
 from graft.serving.embedded.contract.json_values import (
+    Members,
     decode_base64,
     encode,
     is_base64,
@@ -51,7 +52,9 @@ def _read_example(value: Any) -> Any:
     if not isinstance(value, dict):
         raise invalid(f"Example must be JSON object but got JSON {type_name(value)}")
     example = example_pb2.Example()
-    for name, content in value.items():
+    # Of a feature that comes twice the last one counts.
+    features = value.last if isinstance(value, Members) else value
+    for name, content in features.items():
         feature = example.features.feature[name]
         for each in content if isinstance(content, list) else [content]:
             _add_value(feature, name, each)
@@ -64,11 +67,11 @@ def _add_value(feature: Any, name: str, value: Any) -> None:
         kind, stored = "bytes_list", encode(value)
     elif is_base64(value):
         kind, stored = "bytes_list", decode_base64(value)
-    elif isinstance(value, float):
+    elif isinstance(value, float) or _is_double(value):
         kind, stored = "float_list", read_number(value)
     elif isinstance(value, int):  # And true and false, which are 1 and 0.
         kind, stored = "int64_list", int(value)
-        if stored >= 2**63 or stored < -(2**63):
+        if stored >= 2**63:
             raise invalid(
                 f"Feature: {name} has uint64_t element. Only int64_t is supported."
             )
@@ -82,6 +85,11 @@ def _add_value(feature: Any, name: str, value: Any) -> None:
             f"Unexpected element type in feature: {name} expecting type: {expected}"
         )
     getattr(feature, kind).value.append(stored)
+
+
+def _is_double(value: Any) -> bool:
+    """Return whether RapidJSON reads a number without a point as a double."""
+    return isinstance(value, int) and not -(2**63) <= value < 2**64
 
 
 def classify_reply(response: Any) -> dict[str, Any]:

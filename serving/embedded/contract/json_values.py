@@ -69,11 +69,22 @@ def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     return document
 
 
+class Members(dict[str, Any]):
+    """An object of which a member came more than once: here the first one.
+
+    Args:
+        pairs: All members, in their order.
+    """
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(reversed(pairs))
+        self.last = dict(pairs)
+        """The same with the last one."""
+
+
 def _first_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    if len(found) != len(pairs):
-        found = dict(reversed(pairs))
-    return found
+    return found if len(found) == len(pairs) else Members(pairs)
 
 
 class Constant(float):

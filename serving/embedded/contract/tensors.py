@@ -39,8 +39,29 @@ _VALUE_FIELDS = {
     types_pb2.DT_COMPLEX64: "scomplex_val",
     types_pb2.DT_COMPLEX128: "dcomplex_val",
 }
+_NARROW = {
+    types_pb2.DT_INT16: np.int16,
+    types_pb2.DT_INT8: np.int8,
+    types_pb2.DT_UINT16: np.uint16,
+    types_pb2.DT_UINT8: np.uint8,
+    types_pb2.DT_HALF: np.uint16,
+    types_pb2.DT_BFLOAT16: np.uint16,
+}
+"""Types whose values are sent as wider ones."""
 _TYPE_TEXTS = {"float32": "float", "float64": "double", "float16": "half"}
 _VALUES_PER_ELEMENT = {types_pb2.DT_COMPLEX64: 2, types_pb2.DT_COMPLEX128: 2}
+
+
+def as_array(output: Any) -> Array:
+    """Return what a session gives for a tensor as an array.
+
+    A scalar string is `bytes`. NumPy would cut the zero bytes at its end.
+    """
+    if not isinstance(output, bytes):
+        return np.asarray(output)
+    array: Array = np.empty((), object)
+    array[()] = output
+    return array
 
 
 def type_text(dtype: int) -> str:
@@ -81,12 +102,8 @@ def to_array(proto: Any, name: str) -> Array:
     num_sent = len(getattr(proto, field))
     if num_sent < num_values and num_bytes > MAX_EXPANDED_BYTES:
         raise _malformed(name)
-    if num_sent > num_values:
-        # TensorFlow leaves out what goes beyond the shape.
-        copied = tensor_pb2.TensorProto()
-        copied.CopyFrom(proto)
-        del getattr(copied, field)[num_values:]
-        proto = copied
+    if num_sent > num_values or proto.dtype in _NARROW:
+        proto = _as_tensorflow_reads(proto, field, num_values)
     try:
         # Beside a length of 0 the others may be greater than NumPy can tell.
         array: Array = (
@@ -97,14 +114,35 @@ def to_array(proto: Any, name: str) -> Array:
     return array
 
 
+def _as_tensorflow_reads(proto: Any, field: str, num_values: int) -> Any:
+    """Return a copy without values beyond the shape, and without bits beyond the type.
+
+    TensorFlow leaves out both.
+    """
+    copied = tensor_pb2.TensorProto()
+    copied.CopyFrom(proto)
+    values = getattr(copied, field)
+    del values[num_values:]
+    if proto.dtype in _NARROW and values:
+        narrow = np.array(values, np.int64).astype(_NARROW[proto.dtype])
+        del values[:]
+        values.extend(narrow.tolist())
+    return copied
+
+
 def _malformed(name: str) -> StatusError:
     return invalid(f"tensor parsing error: {name}")
 
 
 def _to_strings(proto: Any, shape: list[int], size: int, name: str) -> Array:
-    values = list(proto.string_val[:size])
-    if proto.tensor_content or size > MAX_STRINGS:
+    if size > MAX_STRINGS:
         raise _malformed(name)
+    if proto.tensor_content:
+        values = _strings_of_content(proto.tensor_content, size)
+        if values is None:
+            raise _malformed(name)
+    else:
+        values = list(proto.string_val[:size])
     if len(values) < size:
         values += [values[-1] if values else b""] * (size - len(values))
     array: Array = np.empty(size, object)
@@ -177,3 +215,28 @@ def _content_of(values: Array) -> bytes:
             length >>= 7
         lengths.append(length)
     return bytes(lengths) + b"".join(texts)
+
+
+def _strings_of_content(content: bytes, size: int) -> list[bytes] | None:
+    """Return the strings that `_content_of` wrote; None if it wrote no such bytes."""
+    lengths = []
+    position = 0
+    for _ in range(size):
+        length = shift = 0
+        while True:
+            if position >= len(content) or shift > 28:
+                return None
+            byte = content[position]
+            position += 1
+            length |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        lengths.append(length)
+    if position + sum(lengths) != len(content):
+        return None
+    values = []
+    for length in lengths:
+        values.append(content[position : position + length])
+        position += length
+    return values

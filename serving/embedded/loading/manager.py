@@ -261,8 +261,12 @@ class Manager:
             serves_aspired = any(
                 number in model.aspired for number in model.available()
             )
+            # TensorFlow Serving unloads the version of a label before the label moves.
+            labelled = set(model.labels.values())
             for number, version in model.versions.items():
                 if number in model.aspired:
+                    continue
+                if version.state is State.AVAILABLE and number in labelled:
                     continue
                 if version.state in (State.START, State.LOADING) and version.task:
                     version.task.cancel()

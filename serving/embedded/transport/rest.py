@@ -108,7 +108,8 @@ class RestApi:
                 return _preflight(request)
             return await self._answer(request, target)
         except ConnectionError:
-            raise
+            # The client has gone, and gets no reply.
+            return web.Response(status=499)
         except rest_body.ExpectationError:
             return web.Response(status=417)
         except Exception as error:

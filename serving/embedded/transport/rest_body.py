@@ -70,10 +70,14 @@ async def receive(request: web.BaseRequest, memory: Reservation) -> bytearray:
 
 
 async def _answer_expectation(request: web.BaseRequest) -> None:
-    expectation = request.headers.get("Expect", "").lower()
-    if not expectation or request.version < HttpVersion11:
+    expectation = request.headers.get("Expect")
+    if (
+        expectation is None
+        or request.version < HttpVersion11
+        or not request.body_exists
+    ):
         return
-    if expectation != "100-continue":
+    if expectation.lower() != "100-continue":
         raise ExpectationError(expectation)
     # A client that did not wait needs no answer.
     if not request.content.total_bytes:

@@ -109,3 +109,36 @@ def test_no_value_and_a_length_beyond_numpy_is_malformed(field):
         proto.tensor_shape.dim.add(size=length)
     with pytest.raises(StatusError, match="tensor parsing error: x"):
         to_array(proto, "x")
+
+
+def test_strings_come_as_content():
+    texts = [b"a", b"", b"x" * 300]
+    array = np.array(texts, object)
+    proto = to_proto(array, as_content=True)
+    assert to_array(proto, "x").tolist() == texts
+    for wrong in (proto.tensor_content[:-1], proto.tensor_content + b"x", b"\xff" * 9):
+        proto.tensor_content = wrong
+        with pytest.raises(StatusError, match="tensor parsing error: x"):
+            to_array(proto, "x")
+
+
+@pytest.mark.parametrize(
+    ("field", "dtype", "value", "read"),
+    [
+        ("int_val", 4, 300, 44),
+        ("int_val", 6, 200, -56),
+        ("int_val", 17, 70000, 4464),
+        ("half_val", 19, 0x13C00, 1.0),
+    ],
+)
+def test_bits_beyond_a_narrow_type_are_left_out(field, dtype, value, read):
+    proto = tensor_pb2.TensorProto(dtype=dtype)
+    proto.tensor_shape.dim.add(size=2)
+    getattr(proto, field).append(value)
+    assert to_array(proto, "x").tolist() == [read, read]
+
+
+def test_a_scalar_string_keeps_its_zero_bytes():
+    proto = to_proto(tensors.as_array(b"Hi\0\0"))
+    assert proto.string_val == [b"Hi\0\0"]
+    assert not proto.tensor_shape.dim

@@ -208,6 +208,10 @@ def test_classify_and_regress(server, colours):
         ('{"a": "\\ud800"}', "The surrogate pair in string is invalid. at offset: 7"),
         (b'{"a": "\x01"}', "JSON Parse error: Invalid encoding"),
         ("[" * 100_000, "JSON Parse error"),
+        (
+            '{"signature_name": "line", "inputs": ' + "[" * 65 + "1" + "]" * 65 + "}",
+            "nested deeper than 63 levels",
+        ),
         ("[1]", "Is not object"),
         (
             {"signature_name": 5, "instances": [1]},
@@ -280,6 +284,22 @@ def test_predict_errors(server, body, message):
     status, reply = post(server, body)
     assert status == 400
     assert message in reply["error"]
+
+
+@pytest.mark.parametrize(
+    ("example", "result"),
+    [
+        (b'{"x": 1.5, "x": 2.5}', 10.0),
+        (b'{"x": 99999999999999999999}', 4e20),
+        (b'{"x": -9223372036854775809}', -3.68935e19),
+    ],
+)
+def test_features_as_the_binary_reads_them(server, example, result):
+    """The last of two counts, and an integer beyond 64 bits is a float."""
+    body = b'{"signature_name": "regress", "examples": [%s]}' % example
+    status, reply = post(server, body, "/v1/models/colours:regress")
+    assert status == 200, reply
+    assert reply["results"] == [pytest.approx(result, rel=1e-5)]
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,27 @@ def test_a_client_that_does_not_wait_is_answered(client, expectation):
     assert (status, body) == (200, REPLY)
 
 
-def test_another_expectation_fails(client):
-    assert client.ask(headers=[HOST, "Expect: something"], body=b"{}")[0] == 417
+@pytest.mark.parametrize("expectation", ["something", ""])
+def test_another_expectation_fails(client, expectation):
+    headers = [HOST, f"Expect: {expectation}"]
+    assert client.ask(headers=headers, body=b"{}")[0] == 417
+
+
+def test_without_a_body_nothing_is_expected(client):
+    headers = [HOST, "Expect: something"]
+    status, _, _ = client.ask(
+        "/v1/models/colours", method="GET", headers=headers, body=None
+    )
+    assert status == 200
+
+
+def test_a_client_that_goes_leaves_no_trace(server):
+    with Client(server) as client:
+        head = f"POST {PATH} HTTP/1.1\r\n{HOST}\r\nContent-Length: 1000\r\n\r\n"
+        client.send(head.encode() + b"{")
+    with Client(server) as client:
+        assert client.ask(headers=[HOST])[0] == 200
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_http_1_0_expects_nothing(client):
