@@ -45,8 +45,8 @@ _BOXES = frozenset(
     "files samples jpg jpeg png".split()
 )
 _ANNOTATIONS = frozenset(
-    "annotations annotation annots xmls trimaps masks mask labels label bboxes bbox "
-    "boxes boundingboxes segmentations segmentation segmentationclass "
+    "annotations annotation annots ann anns xmls trimaps masks mask labels label "
+    "bboxes bbox boxes boundingboxes segmentations segmentation segmentationclass "
     "segmentationobject groundtruth gt imagesets".split()
 )
 # Folders of images that belong to no class, or to several.

@@ -41,6 +41,7 @@ from graft.components.ingestion.layout_questions import (
     ask_about_tables,
     warn_of_role_as_class,
 )
+from graft.components.ingestion.object_exports import ask_about_exports
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import TRAIN_ROLE, VALIDATION_ROLE
 from graft.components.ingestion.unreadable_labels import explain_unreadable
@@ -67,7 +68,11 @@ def detect_layout(
     located = label_tables(root, tables)
     if isinstance(answer, FolderLayout):
         is_class_folders = answer.format in ("folders", "pre_split")
-        doubt = ask_about_tables(root, answer, located) if is_class_folders else None
+        doubt = (
+            ask_about_exports(root, answer) or ask_about_tables(root, answer, located)
+            if is_class_folders
+            else None
+        )
         if doubt is None:
             return answer
         answer = doubt

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from graft.components.ingestion.class_levels import (
-    as_setting,
     folders_that_may_be_classes,
     options_of_levels,
 )
@@ -34,13 +33,13 @@ from graft.components.ingestion.layout_answers import (
     describe_classes,
 )
 from graft.components.ingestion.layout_options import (
-    meaning_of,
     options_of_splits,
     options_without_annotations,
     read_as_classes,
     read_by_parts,
     table_options,
 )
+from graft.components.ingestion.object_exports import as_option
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import TRAIN_ROLE
 from graft.contract.counts import agree
@@ -131,9 +130,6 @@ def ask_about_tables(
         columns = located.other_labels()
         if not columns:
             continue
-        settings: dict[str, object] = {"format": layout.format}
-        if layout.split_folders:
-            settings = {"split_folders": as_setting(layout.split_folders)}
         names = sorted(top.name for top in root.filled)
         move = (
             ""
@@ -148,7 +144,7 @@ def ask_about_tables(
             f"classes.{move}",
             (
                 *table_options(root, [located.table]),
-                Option(settings, meaning_of(root, layout)),
+                as_option(root, layout),
             ),
         )
     return None
@@ -218,9 +214,7 @@ def ask_about_levels(
         return None
     by_top = read_as_classes(root)
     if split_folders:
-        layout = FolderLayout("pre_split", split_folders)
-        settings = {"split_folders": as_setting(split_folders)}
-        by_top = iter([Option(settings, meaning_of(root, layout))])
+        by_top = iter([as_option(root, FolderLayout("pre_split", split_folders))])
     return Question(
         f"The folders {some_of(sorted(each.name for each in classes))} hold folders, "
         f"such as {some_of(inner[:2])}: either of them may be the classes.",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import is_annotation, is_box, role_of
 from graft.components.ingestion.label_tables import LocatedTable
 from graft.components.ingestion.layout_answers import Option, Question
+from graft.components.ingestion.object_exports import name_export
 from graft.components.ingestion.source import some_of
 
-_YOLO_FILES = ("_darknet.labels", "data.yaml", "data.yml", "classes.txt", "obj.names")
 _MEND = (
     "The data seem to be for the detection or segmentation of objects. To learn one "
     "class for each image, export them for classification, with a folder per class; or "
@@ -53,33 +52,16 @@ def explain_unreadable(
 
 
 def _labels_of_objects(root: Folder, tables: Sequence[LocatedTable]) -> str | None:
-    beside = {
-        os.path.splitext(name)[0] for folder in root.walk() for name in folder.others
-    }
-    stems = beside.intersection(
-        os.path.splitext(name)[0] for folder in root.walk() for name in folder.images
-    )
-    yolo = any(name in _YOLO_FILES for name in root.others)
-    masks = None
-    for folder in root.walk():
-        below_annotations = any(map(is_annotation, folder.path.split("/")))
-        if below_annotations and folder.images:
-            masks = masks or f"{folder.path!r} seems to hold masks"
-        yolo_here = yolo or any(name in _YOLO_FILES for name in folder.others)
-        for name in folder.others:
-            stem, extension = os.path.splitext(name.lower())
-            path = f"{folder.path}/{name}" if folder.path else name
-            is_of_image = os.path.splitext(name)[0] in stems
-            if extension == ".json" and (below_annotations or stem.endswith(".coco")):
-                return f"{path!r} holds boxes as COCO has them"
-            if extension == ".xml" and is_of_image:
-                return f"{path!r} holds boxes as Pascal VOC has them"
-            if extension == ".txt" and is_of_image and (below_annotations or yolo_here):
-                return f"{path!r} holds boxes as YOLO has them"
+    export = name_export(root)
+    if export:
+        return export
     for located in tables:
         if located.has_boxes_of_objects:
             return f"{located.table.name!r} has a line for each box"
-    return masks
+    for folder in root.walk():
+        if folder.images and any(map(is_annotation, folder.path.split("/"))):
+            return f"{folder.path!r} seems to hold masks"
+    return None
 
 
 def _has_no_class(root: Folder, option: Option) -> bool:
