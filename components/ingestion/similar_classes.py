@@ -6,10 +6,12 @@ invisible characters. A model would learn two classes.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from typing import NamedTuple
 
 from graft.components.ingestion.config import DataConfig
@@ -21,7 +23,9 @@ from graft.contract.errors import DataError
 _MOST_GROUPS_IN_A_MESSAGE = 5
 _MOST_NAMES_OF_A_GROUP = 5
 
-_WHOLE_NUMBER = re.compile(r"0*([0-9]+)(?:\.0+)?")
+# Decimal digits of any script. Longer numbers are the same only if their texts are.
+_NUMBER = re.compile(r"(?=.{1,99}$)\+?\d+(?:\.\d*)?(?:e\+?\d{1,2})?")
+_HTML_ENTITY = re.compile(r"&#?\w+;")
 # Small Cyrillic and Greek letters that look like a Latin one in every typeface.
 _LOOK_ALIKES = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501"
@@ -68,17 +72,48 @@ def _in_latin(name: str) -> str:
 
 
 def _without_number_format(name: str) -> str:
-    match = _WHOLE_NUMBER.fullmatch(name)
-    return match.group(1) if match else name
+    if not _NUMBER.fullmatch(name):
+        return name
+    number = Decimal(name)
+    return str(int(number)) if number == int(number) else name
+
+
+def _folded(name: str) -> str:
+    """Return a name without case. The four letters i of Turkish become one."""
+    return name.casefold().replace("i\u0307", "i").replace("\u0131", "i")
+
+
+def _without_entities(name: str) -> str:
+    return _HTML_ENTITY.sub(lambda match: html.unescape(match[0]), name)
+
+
+def _read_again(name: str) -> str:
+    """Return a name in UTF-8 that a program read as Windows-1252 or Latin-1."""
+    try:
+        return b"".join(map(_western_byte, name)).decode("utf-8")
+    except UnicodeError:
+        return name
+
+
+def _western_byte(letter: str) -> bytes:
+    try:
+        return letter.encode("cp1252")
+    except UnicodeEncodeError:
+        return letter.encode("latin-1")
 
 
 _STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("white space", _without_white_space),
     ("invisible characters", _without_invisible),
     ("forms of Unicode", _compatible),
-    ("case", str.casefold),
+    ("case", _folded),
     ("look-alike letters", _with_latin_letters),
     ("the form of a number", _without_number_format),
+)
+# Of the two names of a pair, only one is damaged so.
+_REPAIRS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("HTML entities", _without_entities),
+    ("an encoding that was read wrongly", _read_again),
 )
 
 
@@ -135,7 +170,8 @@ def _class_groups(listing: Listing, config: DataConfig) -> list[_Group]:
     counts.update(dict.fromkeys(listing.empty_classes, 0))
     by_skeleton: dict[str, Counter[str]] = {}
     for name in sorted(counts):
-        keys = {_skeleton_of(name), _skeleton_of(_in_latin(name))}
+        readings = {name, _in_latin(name), *(repair(name) for _, repair in _REPAIRS)}
+        keys = {_skeleton_of(each) for each in readings}
         alike = Counter({name: counts[name]})
         for group in [by_skeleton[key] for key in sorted(keys) if key in by_skeleton]:
             alike.update(group)
@@ -228,6 +264,10 @@ def _difference(first: str, other: str) -> str:
         return "look-alike letters"
     for what, step in _STEPS:
         if step(first) == step(other):
+            return what
+    for what, repair in _REPAIRS:
+        skeletons = {_skeleton_of(repair(each)) for each in (first, other)}
+        if len(skeletons) == 1 and _skeleton_of(first) != _skeleton_of(other):
             return what
     needed = [
         what
