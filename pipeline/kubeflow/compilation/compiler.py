@@ -10,6 +10,7 @@ from typing import Any
 from graft.pipeline.config import PipelineConfig
 from graft.pipeline.kubeflow.compilation import refusals
 from graft.pipeline.kubeflow.compilation.container_spec import ArtifactClasses
+from graft.pipeline.kubeflow.compilation.kubernetes_values import cores, num_bytes
 from graft.pipeline.kubeflow.compilation.post_processing import (
     PipelineFile,
     post_process,
@@ -188,8 +189,10 @@ def _to_vertex(label: str, container: dict[str, Any], profile: Profile) -> None:
     resources = container["resources"]
     # Vertex AI takes numbers: cores, and memory in GB.
     vertex: dict[str, Any] = {
-        "cpuLimit": _cores(resources["resourceCpuLimit"]),
-        "memoryLimit": _gigabytes(resources["resourceMemoryLimit"]),
+        "cpuLimit": float(cores(resources["resourceCpuLimit"])),
+        "memoryLimit": round(
+            float(num_bytes(resources["resourceMemoryLimit"])) / 1e9, 3
+        ),
     }
     accelerator = resources.get("accelerator")
     if accelerator is not None:
@@ -204,21 +207,6 @@ def _to_vertex(label: str, container: dict[str, Any], profile: Profile) -> None:
             "count": accelerator["resourceCount"],
         }
     container["resources"] = vertex
-
-
-def _cores(quantity: str) -> float:
-    if quantity.endswith("m"):
-        return int(quantity[:-1]) / 1000
-    return float(quantity)
-
-
-def _gigabytes(quantity: str) -> float:
-    units = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-    units |= {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-    for unit, factor in units.items():
-        if quantity.endswith(unit):
-            return round(float(quantity.removesuffix(unit)) * factor / 1e9, 3)
-    return float(quantity) / 1e9
 
 
 def _hint(key: str, folders: Sequence[str]) -> str:

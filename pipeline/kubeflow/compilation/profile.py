@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import re
+import posixpath
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from graft.contract.strict_model import StrictModel
+from graft.pipeline.kubeflow.compilation.kubernetes_values import (
+    ENV_NAME,
+    MAX_SECONDS,
+    Annotations,
+    Cpu,
+    Environment,
+    LabelKey,
+    Labels,
+    Memory,
+    cores,
+    num_bytes,
+)
 
-QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
-ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
 class Toleration(StrictModel):
@@ -28,7 +38,7 @@ class Toleration(StrictModel):
 class NodeRequirement(StrictModel):
     """One condition on a node's labels."""
 
-    key: str = Field(min_length=1, description="Label of the node.")
+    key: LabelKey = Field(description="Label of the node.")
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = Field(
         "In", description="How the label is compared."
     )
@@ -49,7 +59,7 @@ class NodeAffinity(StrictModel):
 class Pool(StrictModel):
     """The nodes on which pods run."""
 
-    node_selector: dict[str, str] = Field({}, description="Labels that a node has.")
+    node_selector: Labels = Field({}, description="Labels that a node has.")
     tolerations: tuple[Toleration, ...] = Field((), description="Taints to tolerate.")
     affinity: tuple[NodeAffinity, ...] = Field((), description="Finer choice of nodes.")
 
@@ -57,14 +67,27 @@ class Pool(StrictModel):
 class Resources(StrictModel):
     """Requests and limits of a step, as Kubernetes quantities."""
 
-    cpu: str = Field("1", pattern=QUANTITY, description="Processors requested.")
-    cpu_limit: str | None = Field(
-        None, pattern=QUANTITY, description="Processors at most; empty: `cpu`."
+    cpu: Cpu = Field("1", description="Processors requested.")
+    cpu_limit: Cpu | None = Field(None, description="Processors at most; empty: `cpu`.")
+    memory: Memory = Field("4Gi", description="Memory requested.")
+    memory_limit: Memory | None = Field(
+        None, description="Memory at most; empty: `memory`."
     )
-    memory: str = Field("4Gi", pattern=QUANTITY, description="Memory requested.")
-    memory_limit: str | None = Field(
-        None, pattern=QUANTITY, description="Memory at most; empty: `memory`."
-    )
+
+    @model_validator(mode="after")
+    def _limits_cover_requests(self) -> Resources:
+        """Refuse limits that Kubernetes refuses; a profile may inherit the request."""
+        if self.cpu_limit and cores(self.cpu_limit) < cores(self.cpu):
+            raise ValueError(
+                f"`cpu_limit` must be at least `cpu`, {self.cpu}. Received: "
+                f"{self.cpu_limit!r}"
+            )
+        if self.memory_limit and num_bytes(self.memory_limit) < num_bytes(self.memory):
+            raise ValueError(
+                f"`memory_limit` must be at least `memory`, {self.memory}. Received: "
+                f"{self.memory_limit!r}"
+            )
+        return self
 
 
 class GpuPool(Pool):
@@ -98,7 +121,9 @@ class SecretEnv(StrictModel):
 
     secret: str = Field(pattern=NAME, description="Name of the Secret.")
     key: str = Field(min_length=1, description="Key in it.")
-    env: str = Field(pattern=ENV_NAME.pattern, description="Environment variable.")
+    env: str = Field(
+        pattern=f"^{ENV_NAME.pattern}$", description="Environment variable."
+    )
     optional: bool = Field(False, description="Run without the Secret if it is absent.")
 
 
@@ -108,8 +133,29 @@ class Retry(StrictModel):
     attempts: int = Field(
         2, ge=0, le=10, description="Retries after the first attempt."
     )
-    backoff_seconds: int = Field(60, ge=1, description="Wait before the first retry.")
-    backoff_factor: float = Field(2.0, ge=1, description="Growth of the wait.")
+    backoff_seconds: int = Field(
+        60, ge=1, le=86_400, description="Wait before the first retry."
+    )
+    backoff_factor: float = Field(
+        2.0, ge=1, le=100, allow_inf_nan=False, description="Growth of the wait."
+    )
+
+    @model_validator(mode="after")
+    def _waits_end(self) -> Retry:
+        if self.seconds_of_waits() > MAX_SECONDS:
+            raise ValueError(
+                f"the waits must be at most {MAX_SECONDS} seconds together: lower "
+                "`attempts`, `backoff_seconds` or `backoff_factor`. Received: "
+                f"{self.seconds_of_waits():.0f}"
+            )
+        return self
+
+    def seconds_of_waits(self) -> float:
+        """Return the seconds of all waits together."""
+        return sum(
+            self.backoff_seconds * self.backoff_factor**attempt
+            for attempt in range(self.attempts)
+        )
 
 
 class StepSettings(StrictModel):
@@ -127,15 +173,14 @@ class StepSettings(StrictModel):
     gpu_count: int | None = Field(None, ge=1, le=16, description="GPUs.")
     retry: Retry | None = Field(None, description="Retries.")
     timeout_seconds: int | None = Field(
-        None, ge=1, description="Longest time of one attempt."
+        None, ge=1, le=MAX_SECONDS, description="Longest time of one attempt."
     )
-    env: dict[str, str] = Field({}, description="More environment variables.")
+    env: Environment = Field({}, description="More environment variables.")
     cache: bool | None = Field(
         None, description="Answer from Kubeflow's cache; empty: graft decides."
     )
-    scratch: str | None = Field(
+    scratch: Memory | None = Field(
         None,
-        pattern=QUANTITY,
         description="Most that /tmp may hold, on the node's disk; empty: no limit.",
     )
 
@@ -167,21 +212,26 @@ class Profile(StrictModel):
     cpu_pool: Pool = Field(Pool(), description="Where the other steps run.")
     gpu_pool: GpuPool | None = Field(None, description="Empty: no step uses a GPU.")
     resources: Resources = Field(Resources(), description="Of a step without its own.")
-    shared_memory: str | None = Field(
-        "2Gi", pattern=QUANTITY, description="Size of /dev/shm; empty: 64 MiB."
+    shared_memory: Memory | None = Field(
+        "2Gi", description="Size of /dev/shm; empty: 64 MiB."
     )
     retry: Retry = Field(Retry(), description="Of a step without its own.")
     timeout_seconds: int = Field(
-        6 * 3600, ge=1, description="Longest time of one attempt of a step."
+        6 * 3600,
+        ge=1,
+        le=MAX_SECONDS,
+        description="Longest time of one attempt of a step.",
     )
     run_timeout_seconds: int | None = Field(
         None,
         ge=1,
+        le=MAX_SECONDS,
         description="Longest time of a run, from 2.17 of Kubeflow on; empty: no limit.",
     )
     run_ttl_seconds: int | None = Field(
         None,
         ge=1,
+        le=MAX_SECONDS,
         description="Time that an ended run's pods and workflow stay, from 2.17 of "
         "Kubeflow on; empty: as the installation says. The run's record stays.",
     )
@@ -196,14 +246,12 @@ class Profile(StrictModel):
         "/mnt/cache/checkpoints",
         description="Default of `training.checkpoints` there.",
     )
-    env: dict[str, str] = Field(
-        {}, description="Environment of every step; no secrets."
-    )
+    env: Environment = Field({}, description="Environment of every step; no secrets.")
     secrets: tuple[SecretEnv, ...] = Field((), description="Secrets as environment.")
-    labels: dict[str, str] = Field(
+    labels: Labels = Field(
         {"app.kubernetes.io/part-of": "graft"}, description="Labels of the pods."
     )
-    annotations: dict[str, str] = Field({}, description="Annotations of the pods.")
+    annotations: Annotations = Field({}, description="Annotations of the pods.")
     steps: dict[str, StepSettings] = Field({}, description="By name of the step.")
 
     @field_validator("mounts")
@@ -211,7 +259,8 @@ class Profile(StrictModel):
     def _claims_are_mounted_once(cls, mounts: tuple[PvcMount, ...]) -> Any:
         """Refuse mounts that give a pod which Kubernetes refuses."""
         for attribute in ("claim", "path"):
-            values = [getattr(mount, attribute) for mount in mounts]
+            # A path may be written in two ways. A claim has no slashes.
+            values = [posixpath.normpath(getattr(mount, attribute)) for mount in mounts]
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
                 raise ValueError(
@@ -219,20 +268,20 @@ class Profile(StrictModel):
                 )
         return mounts
 
-    @field_validator("env")
-    @classmethod
-    def _env_names(cls, env: dict[str, str]) -> dict[str, str]:
-        for name in env:
-            if not ENV_NAME.match(name):
+    @model_validator(mode="after")
+    def _each_folder_has_one_mount(self) -> Profile:
+        """Refuse a mount where a step has a volume of its own."""
+        own = {"/dev/shm": "shared_memory"} if self.shared_memory else {}  # noqa: S108
+        for name, settings in self.steps.items():
+            if settings.scratch:
+                own["/tmp"] = f"steps.{name}.scratch"  # noqa: S108
+        for mount in self.mounts:
+            if key := own.get(posixpath.normpath(mount.path)):
                 raise ValueError(
-                    f"`env` takes names of letters, digits and _. Received: {name!r}"
+                    f"`mounts` must not have {mount.path} beside `{key}`, which mounts "
+                    f"a volume there. Received: {mount.claim!r}"
                 )
-            if re.search("(PASSWORD|SECRET|TOKEN|API_KEY|ACCESS_KEY)", name.upper()):
-                raise ValueError(
-                    f"`env` is stored in the file as plain text: name a Secret in "
-                    f"`secrets` instead. Received: {name!r}"
-                )
-        return env
+        return self
 
     @model_validator(mode="after")
     def _gpu_steps_reach_the_pool(self) -> Profile:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from graft.contract.errors import UserError
+from graft.pipeline.kubeflow.compilation.kubernetes_values import (
+    refuse_replaced_tokens,
+)
 from graft.pipeline.kubeflow.container.executor_input import (
     describe_unmounted,
     unmounted_uris,
@@ -121,12 +124,10 @@ def check_constants(step: str, constants: Mapping[str, Any]) -> None:
                 f"{where} names code by a file; containers have it installed. Use a "
                 f"dotted path (run_fn, preprocessing_fn). Received: {text[:200]!r}"
             )
-        for token in ("{{", "$("):
-            if token in text:
-                raise CompileError(
-                    f"{where} holds {token!r}, which Kubeflow or Kubernetes would "
-                    "replace. Write it in another way."
-                )
+        try:
+            refuse_replaced_tokens(where, text)
+        except ValueError as error:
+            raise CompileError(str(error)) from None
         for path, uri in unmounted_uris(text):
             key = ".".join([where, *map(str, path)])
             raise CompileError(describe_unmounted(key, uri))

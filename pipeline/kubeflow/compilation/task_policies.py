@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from graft.pipeline.kubeflow.compilation.kubernetes_values import MAX_SECONDS
 from graft.pipeline.kubeflow.compilation.pipeline_spec import title_of
 from graft.pipeline.kubeflow.compilation.profile import Profile
 from graft.pipeline.kubeflow.compilation.runtime_parameters import FINGERPRINT_PARAMETER
@@ -61,14 +62,11 @@ def retry_policy(profile: Profile, name: str) -> dict[str, Any] | None:
     if not retry.attempts:
         return None
     timeout = settings.timeout_seconds or profile.timeout_seconds
-    waits = sum(
-        retry.backoff_seconds * retry.backoff_factor**attempt
-        for attempt in range(retry.attempts)
-    )
-    longest = (retry.attempts + 1) * (timeout + NODE_WAIT_SECONDS) + waits
+    longest = (retry.attempts + 1) * (timeout + NODE_WAIT_SECONDS)
+    longest += int(retry.seconds_of_waits())
     return {
         "maxRetryCount": retry.attempts,
         "backoffDuration": f"{retry.backoff_seconds}s",
         "backoffFactor": retry.backoff_factor,
-        "backoffMaxDuration": f"{int(longest)}s",
+        "backoffMaxDuration": f"{min(longest, MAX_SECONDS)}s",
     }

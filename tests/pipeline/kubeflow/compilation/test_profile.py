@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from graft.pipeline.kubeflow.compilation import kubernetes_values
 from graft.pipeline.kubeflow.compilation.container_spec import _resources
 from graft.pipeline.kubeflow.compilation.profile_file import (
     ProfileError,
     built_in_profiles,
     load_profile,
 )
+from graft.pipeline.kubeflow.compilation.task_policies import retry_policy
 
 
 @pytest.fixture
@@ -126,6 +128,47 @@ def memory(profile, step):
         ("steps: {Trainer: {pool: gpu}}\n", "has no `gpu_pool`"),
         ("env: {DATABASE_PASSWORD: hunter2}\n", "name a Secret"),
         ("env: {1A: x}\n", "letters, digits"),
+        ("env: {A: '{{workflow.name}}'}\n", "`env`: the value of A holds '{{'"),
+        ("env: {A: '$(HOME)'}\n", r"holds '\$\('"),
+        (
+            "steps: {Trainer: {env: {AWS_SECRET_ACCESS_KEY: abc}}}\n",
+            "`steps.Trainer.env`: is stored .* name a Secret",
+        ),
+        ("steps: {Trainer: {env: {'A B=C': abc}}}\n", "names of letters, digits"),
+        ("resources: {cpu: 4Gi}\n", "`resources.cpu`: takes processors"),
+        ("resources: {cpu: '0'}\n", "processors above 0"),
+        ("resources: {cpu: 0m}\n", "processors above 0"),
+        ("resources: {memory: 4000m}\n", "`resources.memory`: takes bytes"),
+        ("resources: {memory: '4'}\n", "at least 1Mi"),
+        ("resources: {memory: 9Ei}\n", "less than 8Ei"),
+        ("shared_memory: 0.5m\n", "`shared_memory`: takes bytes"),
+        ("steps: {Trainer: {scratch: '0'}}\n", "`steps.Trainer.scratch`: takes at"),
+        ("resources: {cpu: '4', cpu_limit: 2000m}\n", "at least `cpu`, 4"),
+        ("resources: {memory: 8Gi, memory_limit: 8e9}\n", "at least `memory`, 8Gi"),
+        (
+            "extends: cpu\nsteps: {Trainer: {resources: {memory_limit: 4Gi}}}\n",
+            "`steps.Trainer.resources`: `memory_limit` must be at least `memory`, 6Gi",
+        ),
+        ("labels: {team: 'vision & ml'}\n", "'vision & ml' for 'team'"),
+        ("labels: {a b: c}\n", "Received: 'a b'"),
+        ("labels: {a/b/c: c}\n", "Received: 'a/b/c'"),
+        (f"labels: {{a: {'x' * 64}}}\n", "at most 63"),
+        ("annotations: {a b: any text}\n", "Received: 'a b'"),
+        ("cpu_pool: {node_selector: {pool: '-x'}}\n", "'-x' for 'pool'"),
+        (
+            "mounts: [{claim: a, path: /tmp}]\nsteps: {Trainer: {scratch: 5Gi}}\n",
+            "must not have /tmp beside `steps.Trainer.scratch`",
+        ),
+        ("mounts: [{claim: a, path: /dev/shm}]\n", "beside `shared_memory`"),
+        (
+            "mounts: [{claim: a, path: /x/y}, {claim: b, path: /x//y}]\n",
+            r"each path once. Received twice: \['/x/y'\]",
+        ),
+        ("timeout_seconds: 99999999999999999999\n", "`timeout_seconds`: .*2147483647"),
+        ("steps: {A: {timeout_seconds: 99999999999}}\n", "less than or equal"),
+        ("run_ttl_seconds: 99999999999\n", "less than or equal"),
+        ("retry: {backoff_factor: .inf}\n", "retry.backoff_factor"),
+        ("retry: {backoff_factor: 90.0, attempts: 9}\n", "the waits must be at most"),
         (
             "mounts: [{claim: a, path: /x}, {claim: a, path: /y}]\n",
             r"each claim once. Received twice: \['a'\]",
@@ -140,6 +183,23 @@ def memory(profile, step):
 def test_mistake_in_profile_is_named(write_profile, text, message):
     with pytest.raises(ProfileError, match=message):
         load_profile(write_profile(text))
+
+
+@pytest.mark.parametrize(
+    ("memory", "num_bytes"), [("4e9", 4e9), ("1Pi", 2**50), ("1.5Gi", 1.5 * 2**30)]
+)
+def test_quantities_of_kubernetes_are_valid(write_profile, memory, num_bytes):
+    text = f"resources: {{cpu: 1500m, cpu_limit: '2', memory: '{memory}'}}\n"
+    text += "labels: {app.kubernetes.io/part-of: graft, team: ''}\n"
+    text += "mounts: [{claim: a, path: /tmp}]\n"
+    profile = load_profile(write_profile(text))
+    assert kubernetes_values.num_bytes(profile.resources.memory) == num_bytes
+
+
+def test_longest_times_reach_the_cluster(write_profile):
+    text = "timeout_seconds: 2147483647\nretry: {attempts: 10, backoff_factor: 1.0}\n"
+    policy = retry_policy(load_profile(write_profile(text)), "Trainer")
+    assert policy["backoffMaxDuration"] == "2147483647s"
 
 
 def test_unknown_profile_names_the_known_ones():
