@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from graft.components.ingestion.splitting import (
     ROLE_OF_NAME,
@@ -105,6 +106,41 @@ def roles_of(names: list[str]) -> dict[str, str]:
         if len(roles) == 1
         and all(word in _NEUTRAL_WORDS or word in shared for word in others)
     }
+
+
+class SplitAndClass(NamedTuple):
+    """A folder's name that holds a split and a class, such as `train_cat`.
+
+    Attributes:
+        split: The word that names the split.
+        separator: What stands between the two.
+        class_name: The rest of the name.
+        is_split_first: Whether the split stands before the class.
+    """
+
+    split: str
+    separator: str
+    class_name: str
+    is_split_first: bool
+
+
+def split_and_class_of(name: str) -> SplitAndClass | None:
+    """Return the split and the class in a folder's name, or None without a split."""
+    words = list(_WORD.finditer(name))
+    if len(words) < 2:
+        return None
+    first, last = words[0], words[-1]
+    if first.start() == 0 and first[0].casefold() in _ROLE_OF_WORD:
+        rest = name[first.end() :]
+        class_name = rest.lstrip("-_. ")
+        separator = rest[: len(rest) - len(class_name)]
+        return SplitAndClass(first[0], separator, class_name, is_split_first=True)
+    if last.end() == len(name) and last[0].casefold() in _ROLE_OF_WORD:
+        rest = name[: last.start()]
+        class_name = rest.rstrip("-_. ")
+        separator = rest[len(class_name) :]
+        return SplitAndClass(last[0], separator, class_name, is_split_first=False)
+    return None
 
 
 def is_box(name: str) -> bool:

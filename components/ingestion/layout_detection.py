@@ -43,6 +43,7 @@ from graft.components.ingestion.layout_questions import (
 )
 from graft.components.ingestion.object_exports import ask_about_exports
 from graft.components.ingestion.source import some_of
+from graft.components.ingestion.split_class_names import ask_about_splits_in_names
 from graft.components.ingestion.splitting import TRAIN_ROLE, VALIDATION_ROLE
 from graft.components.ingestion.unreadable_labels import explain_unreadable
 from graft.contract.counts import counted
@@ -88,6 +89,7 @@ def _layout_of(root: Folder, tables: Sequence[Table]) -> FolderLayout | Question
         or _ask_about_annotations(root, tables)
         or (_single_folder(root, tops[0], tables) if len(tops) == 1 else None)
         or _splits_by_name(root, tops, tables)
+        or ask_about_splits_in_names(root, tops)
         or ask_about_role_among_classes(root, tops)
         or ask_about_same_children(root, tops)
         or ask_about_parts(root, tops, tables)
