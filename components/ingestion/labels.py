@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from graft.components.ingestion.source import some_of
+from graft.components.ingestion.tag_sets import SEPARATORS
 from graft.contract.counts import counted
 from graft.contract.errors import DataError
 
@@ -48,7 +49,6 @@ _QUOTED = re.compile(
 )
 _NEGATIVE = re.compile(r"-\d+(?:\.0*)?")
 _LOST_CHARACTER = "\ufffd"
-_SEPARATORS = re.compile(r"\s*[|;,&+]\s*")
 
 
 _IS_FRACTION = "is a number with a fraction. Write a name, or a whole number"
@@ -199,7 +199,7 @@ def several_labels(text: str, labels: Collection[str]) -> list[str]:
         labels: All labels of the source. A text of which each part is one of them
             stands for several labels.
     """
-    parts = _SEPARATORS.split(text.strip())
+    parts = SEPARATORS.split(text.strip())
     is_joined = len(parts) > 1 and all(part in labels for part in parts)
     return parts if is_joined else []
 

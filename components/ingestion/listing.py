@@ -22,6 +22,7 @@ from graft.components.ingestion.layout import (
 )
 from graft.components.ingestion.similar_classes import unite_similar_classes
 from graft.components.ingestion.source import Listing
+from graft.components.ingestion.tag_sets import require_no_tag_sets
 from graft.storage.paths import expand_home
 
 
@@ -58,7 +59,9 @@ def _list(config: DataConfig, work_folder: str) -> Listing:
     if layout == "tfrecord":
         entries = record_files(path)
         require_all_shards(path, entries)
-        return records.list_images(entries, config, work_folder)
+        found = records.list_images(entries, config, work_folder)
+        require_no_tag_sets(dict.fromkeys(found.spellings, repr(path)), config)
+        return found
     require_folder(path)
     tree, folder_layout = list_folder(path, config)
     return folders.list_images(tree, path, folder_layout, config)

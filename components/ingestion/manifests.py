@@ -32,6 +32,7 @@ from graft.components.ingestion.splitting import (
     VALIDATION_ROLE,
     splits_of_roles,
 )
+from graft.components.ingestion.tag_sets import require_no_tag_sets
 from graft.components.ingestion.unnamed_images import warn_of_unnamed
 from graft.contract.counts import counted
 from graft.contract.errors import DataError
@@ -108,7 +109,7 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
     if not entries:
         raise DataError(f"The manifest {path!r} names no images. Add lines to it.")
     require_split_column([*columns], repr(path), config)
-    _require_single_labels(entries, path)
+    _require_single_labels(entries, path, config)
     warnings = [
         f"Column {position} of {path!r} has no name in the header. Left aside: its "
         f"{counted(number, 'value')}."
@@ -166,9 +167,13 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
     return found
 
 
-def _require_single_labels(entries: Sequence[ManifestEntry], path: str) -> None:
+def _require_single_labels(
+    entries: Sequence[ManifestEntry], path: str, config: DataConfig
+) -> None:
     """Refuse labels such as `cat|dog` where `cat` and `dog` are labels, too."""
-    labels = {entry.label for entry in entries}
+    labels: dict[str, str] = {}
+    for entry in entries:
+        labels.setdefault(entry.label, f"{path!r}, line {entry.line}")
     for entry in entries:
         parts = several_labels(entry.label, labels)
         if parts:
@@ -177,6 +182,7 @@ def _require_single_labels(entries: Sequence[ManifestEntry], path: str) -> None:
                 f"{shown(entry.label)}, which joins the labels {some_of(parts)}. "
                 "Choose one of them, or leave the image out."
             )
+    require_no_tag_sets(labels, config)
 
 
 def _entry_of(row: Row, where: str, layout: str, config: DataConfig) -> ManifestEntry:

@@ -59,7 +59,8 @@ def _read(content: bytes, suffix: str) -> list[str] | str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"list.{suffix}"
         path.write_bytes(content)
-        config = DataConfig(path=str(path))
+        # Without it, random labels such as "a,b" and "b,a" would be sets of tags.
+        config = DataConfig(path=str(path), class_names=("any",))
         try:
             names = [ref.class_name for ref in list_images(config, folder).refs]
         except DataError as error:

@@ -1,0 +1,108 @@
+"""Find labels that are sets of tags, such as `cat|dog` and `dog|bird`.
+
+Data with several labels for an image would become classes, one for each set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.source import some_of
+from graft.contract.errors import DataError
+
+SEPARATORS = re.compile(r"\s*[|;,&+]\s*")
+"""What stands between the tags of an image."""
+
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+# Names of several words share words, too: white shark, white wolf, wolf.
+_FEWEST_LENGTHS = 3
+_LABELS_PER_WORD = 2
+_MOST_WORDS_SHARED = 0.9
+
+
+def require_no_tag_sets(places: Mapping[str, str], config: DataConfig) -> None:
+    """Refuse labels of which most are combinations of the same tags.
+
+    Args:
+        places: Label to the place where it stands first, for a message.
+        config: With `class_names`, the user says that the labels are names.
+
+    Raises:
+        DataError: They seem to be sets of tags.
+    """
+    if config.class_names:
+        return
+    tags_of = {
+        label: tuple(filter(None, SEPARATORS.split(label.strip())))
+        for label in places
+        if not _THOUSANDS.fullmatch(label.strip())
+    }
+    examples = _reordered(tags_of.values()) or _combined(tags_of.values(), _is_mixed)
+    if not examples:
+        tags_of = {label: tuple(label.split()) for label in places}
+        examples = _combined(tags_of.values(), _are_tags_rather_than_words)
+    if not examples:
+        return
+    found = [label for label, tags in tags_of.items() if tags in examples]
+    shared = Counter(tag for label in found for tag in set(tags_of[label]))
+    tags = sorted(shared, key=lambda tag: (-shared[tag], tag))
+    raise DataError(
+        f"{places[found[0]]}: the labels seem to be sets of tags, and an image has one "
+        f"label. Received: {some_of(found)}, made of the tags {some_of(tags)}. Choose "
+        "one tag of each image, or train a model for one tag (it has it, or not). If "
+        "they are the names of classes, list them in `class_names`."
+    )
+
+
+Tags = tuple[str, ...]
+
+
+class _Sets(NamedTuple):
+    """Sets of tags, and the positions of each tag in them."""
+
+    sets: list[Tags]
+    positions: dict[str, set[int]]
+
+
+def _reordered(sets: Iterable[Tags]) -> list[Tags]:
+    """Return sets that are the same tags in another order."""
+    by_content: dict[frozenset[str], list[Tags]] = defaultdict(list)
+    for tags in sets:
+        if len(tags) > 1:
+            by_content[frozenset(tags)].append(tags)
+    return [each for same in by_content.values() if len(same) > 1 for each in same]
+
+
+def _combined(sets: Iterable[Tags], are_tags: Callable[[_Sets], bool]) -> list[Tags]:
+    """Return the sets whose tags are all in other sets, too, if they are the most."""
+    sets = [*sets]
+    numbers = Counter(tag for tags in sets for tag in set(tags))
+    found = [
+        tags for tags in sets if len(tags) > 1 and all(numbers[tag] > 1 for tag in tags)
+    ]
+    positions: dict[str, set[int]] = defaultdict(set)
+    for tags in sets:
+        for position, tag in enumerate(tags):
+            positions[tag].add(position)
+    is_most = 2 * len(found) > len(sets)
+    return found if is_most and are_tags(_Sets(sets, positions)) else []
+
+
+def _is_mixed(found: _Sets) -> bool:
+    """Tell whether some tag has no fixed place; those of `apple, rust` have one."""
+    joined = {len(tags) for tags in found.sets if len(tags) > 1}
+    return len(joined) > 1 or any(len(each) > 1 for each in found.positions.values())
+
+
+def _are_tags_rather_than_words(found: _Sets) -> bool:
+    numbers = Counter(tag for tags in found.sets for tag in set(tags))
+    shared = sum(number > 1 for number in numbers.values())
+    return (
+        len({len(tags) for tags in found.sets}) >= _FEWEST_LENGTHS
+        and shared >= _MOST_WORDS_SHARED * len(numbers)
+        and len(found.sets) >= _LABELS_PER_WORD * len(numbers)
+    )

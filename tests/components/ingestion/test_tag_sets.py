@@ -1,0 +1,91 @@
+"""Labels that are sets of tags stop; names that only look so don't."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.listing import list_images
+from graft.components.ingestion.tag_sets import require_no_tag_sets
+from graft.contract.errors import DataError
+from graft.contract.example_keys import CLASS_NAME_KEY, IMAGE_KEY
+
+# As in the Planet data set: sky, then what lies below.
+SKIES_AND_GROUNDS = [
+    " ".join((sky, *grounds))
+    for sky in ("clear", "haze")
+    for length in range(4)
+    for grounds in itertools.combinations(("primary", "road", "water"), length)
+]
+
+
+def _check(labels: Sequence[str], class_names: tuple[str, ...] | None = None) -> None:
+    config = DataConfig(path="x", class_names=class_names)
+    require_no_tag_sets({label: f"line of {label}" for label in labels}, config)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["cat|dog", "dog|bird", "bird|cat"],
+        ["bird;cat", "bird;dog", "cat;dog"],
+        ["cat,dog", "dog,cat", "bird"],
+        ["cat & dog", "dog+cat"],
+        ["a|b", "a|b|c", "b|c", "d"],
+        ["clear,primary", "clear,primary,water", "haze,primary,water", "haze,primary"],
+        SKIES_AND_GROUNDS,
+    ],
+)
+def test_sets_of_tags_are_refused(labels: list[str]) -> None:
+    with pytest.raises(DataError, match=r"line of .*seem to be sets of tags"):
+        _check(labels)
+    _check(labels, class_names=tuple(labels))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["cat", "dog"],
+        ["Apple, scab", "Apple, rust", "Corn, rust", "Corn, healthy"],
+        ["salt & pepper", "rock & roll", "black & white"],
+        ["1,000", "2,000", "1,000,000", "2,000,000"],
+        ["red shirt", "blue shirt", "red dress", "blue dress", "black dress"],
+        ["shark", "white shark", "great white shark", "great dane", "wolf"],
+        ["dog,", "dog", "cat"],
+        ["cat|dog", "bird"],
+    ],
+)
+def test_other_names_are_classes(labels: list[str]) -> None:
+    _check(labels)
+
+
+def test_the_line_of_a_manifest_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("path,label\na.png,bird\nb.png,cat|dog\nc.png,dog|cat\n")
+    with pytest.raises(DataError) as caught:
+        list_images(DataConfig(path=str(path)), "unused")
+    assert str(caught.value) == (
+        f"{str(path)!r}, line 3: the labels seem to be sets of tags, and an image has "
+        "one label. Received: 'cat|dog', 'dog|cat', made of the tags 'cat', 'dog'. "
+        "Choose one tag of each image, or train a model for one tag (it has it, or "
+        "not). If they are the names of classes, list them in `class_names`."
+    )
+
+
+def test_tags_in_records_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tfrecord"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for label in (b"cat|dog", b"dog|cat"):
+            features = {
+                key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+                for key, value in ((IMAGE_KEY, b"x"), (CLASS_NAME_KEY, label))
+            }
+            example = tf.train.Example(features=tf.train.Features(feature=features))
+            writer.write(example.SerializeToString())
+    with pytest.raises(DataError, match=r"a\.tfrecord': the labels seem to be sets"):
+        list_images(DataConfig(path=str(path)), str(tmp_path))
