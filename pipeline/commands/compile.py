@@ -42,7 +42,8 @@ def compile_(  # noqa: PLR0917 - options of a command
         typer.Option(
             "--quota",
             help="Manifests with the ResourceQuota of the runs' namespace, such as the "
-            "output of `kubectl kustomize`; without: that of kubernetes/base, one GPU. "
+            "output of `kubectl kustomize`, or - for standard input; without: that of "
+            "kubernetes/base, one GPU. "
             "A pipeline that asks for more GPUs at once is warned of.",
         ),
     ] = None,
@@ -81,7 +82,6 @@ def compile_(  # noqa: PLR0917 - options of a command
     cluster = load_profile(profile, image=image)
     from graft.pipeline.kubeflow.compilation import compiler, gpu_quota
 
-    granted = gpu_quota.read_quota(quota) if quota else gpu_quota.SHIPPED_QUOTA
     shortage = ""
     if target == "vertex":
         text = compiler.compile_for_vertex(loaded, cluster)
@@ -90,7 +90,14 @@ def compile_(  # noqa: PLR0917 - options of a command
             loaded, cluster, require_fingerprint=require_fingerprint
         )
         needed = gpu_quota.gpus_at_once(compiled.pipeline_spec)
-        shortage = gpu_quota.describe_shortage(needed, granted)
+        granted = {
+            resource: gpu_quota.Grant(count)
+            for resource, count in gpu_quota.SHIPPED_QUOTA.items()
+        }
+        if quota is not None:
+            granted = gpu_quota.read_quota(quota, needed)
+        keys = gpu_quota.keys_of_counts(cluster, compiled.pipeline_spec)
+        shortage = gpu_quota.describe_shortage(needed, granted, keys)
         text = compiled.to_yaml()
     _write(path, text)
     typer.echo(f"{path}: {loaded.name}, profile {profile}, {len(text)} bytes")

@@ -6,7 +6,9 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ import yaml
 
 from graft.contract.errors import UserError
 from graft.pipeline import strict_yaml
+from graft.pipeline.kubeflow.compilation.kubernetes_values import num_bytes
 from graft.pipeline.kubeflow.compilation.pipeline_spec import producers_of, tasks_of
+from graft.pipeline.kubeflow.compilation.profile import Profile
 
 QUOTA_NAME = "graft-gpu"
 SHIPPED_QUOTA: Mapping[str, int] = {"nvidia.com/gpu": 1}
@@ -22,6 +26,28 @@ SHIPPED_QUOTA: Mapping[str, int] = {"nvidia.com/gpu": 1}
 
 It is what the GPU profiles of graft ask for. Tests compare both with this.
 """
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a ResourceQuota grants of one resource.
+
+    Attributes:
+        count: GPUs.
+        quota: Name of the ResourceQuota.
+        namespace: Its namespace; empty: the manifest names none.
+    """
+
+    count: int
+    quota: str = QUOTA_NAME
+    namespace: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """Name of the quota, with its namespace where that is known."""
+        if not self.namespace:
+            return self.quota
+        return f"{self.quota} of namespace {self.namespace}"
 
 
 def gpus_at_once(spec: Mapping[str, Any]) -> dict[str, int]:
@@ -84,43 +110,90 @@ def _most_at_once(
     )
 
 
-def read_quota(path: Path) -> dict[str, int]:
+def read_quota(path: Path, asked: Collection[str]) -> dict[str, Grant]:
     """Return the GPUs that the ResourceQuotas among manifests grant, by resource.
 
     Args:
-        path: YAML with manifests, such as the output of `kubectl kustomize`.
+        path: YAML with manifests, such as the output of `kubectl kustomize`; `-` is
+            standard input.
+        asked: Resources that the pipeline asks for; others are left out.
 
     Raises:
         UserError: The file can't be read, or has no ResourceQuota.
     """
     try:
-        documents = strict_yaml.parse_generated(path.read_text(encoding="utf-8"))
+        if str(path) == "-":
+            text = sys.stdin.buffer.read().decode("utf-8")
+        else:
+            text = path.read_text(encoding="utf-8")
+        documents = strict_yaml.parse_generated(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"`--quota` can't be read as YAML: {error}") from error
     quotas = [
-        document
-        for document in documents
-        if isinstance(document, dict) and document.get("kind") == "ResourceQuota"
+        manifest
+        for manifest in _manifests(documents)
+        if manifest.get("kind") == "ResourceQuota"
     ]
     if not quotas:
         raise UserError(
             "`--quota` must hold a ResourceQuota, such as the output of `kubectl "
             f"kustomize` of your overlay. Received: {str(path)!r} without one"
         )
-    granted: dict[str, int] = {}
+    granted: dict[str, Grant] = {}
     for quota in quotas:
-        hard = (quota.get("spec") or {}).get("hard") or {}
-        for key, value in hard.items():
-            resource = str(key).removeprefix("requests.")
-            if "/" not in resource:
+        spec = _mapping(quota, "spec", "spec")
+        metadata = _mapping(quota, "metadata", "metadata")
+        hard = _mapping(spec, "hard", "spec.hard")
+        for resource in asked:
+            key = f"requests.{resource}"
+            if key not in hard:
                 continue
-            if not str(value).isdecimal():
-                raise UserError(
-                    f"`spec.hard.{key}` of a ResourceQuota must be a whole number. "
-                    f"Received: {value!r}"
-                )
-            granted[resource] = min(int(value), granted.get(resource, int(value)))
+            grant = Grant(
+                _whole_number(key, hard[key]),
+                str(metadata.get("name", QUOTA_NAME)),
+                str(metadata.get("namespace", "")),
+            )
+            if resource not in granted or grant.count < granted[resource].count:
+                granted[resource] = grant
     return granted
+
+
+def _manifests(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Yield manifests, and those in the lists that `kubectl get` prints."""
+    for document in documents:
+        if not isinstance(document, dict):
+            continue
+        yield document
+        items = document.get("items")
+        if str(document.get("kind", "")).endswith("List") and isinstance(items, list):
+            kind = str(document["kind"]).removesuffix("List")
+            for item in items:
+                if isinstance(item, dict):
+                    yield {"kind": kind, **item}
+
+
+def _mapping(parent: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    value = parent.get(key)
+    if value is not None and not isinstance(value, Mapping):
+        raise UserError(
+            f"`{where}` of a ResourceQuota must hold keys and values. Received: "
+            f"{value!r}"
+        )
+    return value or {}
+
+
+def _whole_number(key: str, value: Any) -> int:
+    """Return a number of GPUs, such as 2, "2" or "1k"."""
+    try:
+        number = num_bytes(str(value))
+        if number == int(number):
+            return int(number)
+    except ValueError:
+        pass
+    raise UserError(
+        f"`spec.hard.{key}` of a ResourceQuota must be a whole number. Received: "
+        f"{value!r}"
+    )
 
 
 def quota_manifest(granted: Mapping[str, int]) -> dict[str, Any]:
@@ -134,36 +207,58 @@ def quota_manifest(granted: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def describe_shortage(needed: Mapping[str, int], granted: Mapping[str, int]) -> str:
+def keys_of_counts(profile: Profile, spec: Mapping[str, Any]) -> list[str]:
+    """Return the keys of a profile that say how many GPUs the steps ask for.
+
+    Args:
+        profile: The cluster.
+        spec: The compiled pipeline.
+    """
+    keys = set()
+    for task in tasks_of(spec):
+        if profile.is_gpu_step(task.name):
+            own = profile.settings_of(task.name).gpu_count
+            keys.add(f"steps.{task.name}.gpu_count" if own else "gpu_pool.count")
+    return sorted(keys)
+
+
+def describe_shortage(
+    needed: Mapping[str, int],
+    granted: Mapping[str, Grant],
+    keys: Sequence[str] = ("gpu_pool.count",),
+) -> str:
     """Return a warning about GPUs that the quota does not grant; empty: all are.
 
     Args:
         needed: GPUs at once, by resource.
         granted: GPUs that the quota grants. A resource that is absent has no limit.
+        keys: Keys of the profile to lower.
     """
     short = {
         resource: count
         for resource, count in needed.items()
-        if resource in granted and count > granted[resource]
+        if resource in granted and count > granted[resource].count
     }
     if not short:
         return ""
     asked = ", ".join(
-        f"{count} {resource} at once where the quota grants {granted[resource]}"
+        f"{count} {resource} at once where the quota grants {granted[resource].count}"
         for resource, count in short.items()
     )
-    operations = "".join(
+    quotas = sorted({granted[resource].full_name for resource in short})
+    patches = "".join(
+        f"  - target: {{kind: ResourceQuota, name: {granted[resource].quota}}}\n"
+        "    patch: |\n"
         "      - op: replace\n"
         f"        path: /spec/hard/requests.{resource.replace('/', '~1')}\n"
         f'        value: "{count}"\n'
         for resource, count in short.items()
     )
+    lower = " or ".join(f"`{key}`" for key in keys)
     return (
         f"Warning: a run asks for {asked}. Its pods would wait without end (exceeded "
-        f"quota: {QUOTA_NAME}). Lower `gpu_pool.count`, or raise the quota in the "
+        f"quota: {', '.join(quotas)}). Lower {lower}, or raise the quota in the "
         "kustomization of your overlay:\n"
-        "patches:\n"
-        f"  - target: {{kind: ResourceQuota, name: {QUOTA_NAME}}}\n"
-        f"    patch: |\n{operations}"
+        f"patches:\n{patches}"
         "Then compile with `--quota FILE`: the output of `kubectl kustomize` of it."
     )
