@@ -92,7 +92,8 @@ def test_a_gzip_bomb(server, colours):
         urllib.request.urlopen(request, timeout=120)
     if isinstance(caught.value, urllib.error.HTTPError):
         caught.value.close()
-        assert caught.value.code == 413
+        # Beyond 100 MiB it is an empty document, as for the binary.
+        assert caught.value.code == 400
     still_serves(server, colours)
 
 
@@ -104,7 +105,7 @@ def zeros(size: int) -> bytes:
 
 @pytest.mark.parametrize(
     ("body", "limit", "code"),
-    [(b" " * (200 * MIB), 600 * MIB, 429), (zeros(200 * MIB), 2**35, 413)],
+    [(b" " * (96 * MIB), 600 * MIB, 429), (zeros(96 * MIB), 2**35, 413)],
     ids=["memory", "values"],
 )
 def test_compressed_bodies_hold_up_nobody(
