@@ -214,7 +214,7 @@ def test_a_container_of_few_threads_and_files(model_versions, run_server, colour
     grpcio's server ends for good where a thread can't be started.
     """
     # The tests' own folders are closed to the other user.
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # noqa: S108
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         base_path = Path(folder) / "colours"
         shutil.copytree(model_versions[0], base_path / "1")
         for path in (Path(folder), *Path(folder).rglob("*")):
