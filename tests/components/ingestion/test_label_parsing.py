@@ -52,7 +52,9 @@ def _is_one_name(label: str) -> bool:
     is_whole = "\ufffd" not in name and name.lower() not in ("nan", "<na>", "#n/a")
     ends = name[:1] + name[-1:]
     in_quotes = len(name) > 1 and ends in ("''", '""', "``", "‘’", "“”", "„“", "«»")
-    return is_one_line and has_ink and is_whole and not in_quotes
+    # Bytes or a list as Python prints them, or a formula of a spreadsheet.
+    is_printed = re.match("""b["']|[\\[({]\\s*b?["']|=\"""", name) is not None
+    return is_one_line and has_ink and is_whole and not in_quotes and not is_printed
 
 
 def _read(content: bytes, suffix: str) -> list[str] | str:
