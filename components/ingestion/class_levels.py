@@ -93,28 +93,48 @@ def options_of_levels(root: Folder, split_folders: SplitFolders) -> Iterator[Opt
         root: The data set's folder.
         split_folders: Folders that are splits; empty where there are none.
     """
-    paths = [path for paths in split_folders.values() for path in paths]
-    splits: dict[str, object] = {}
-    if paths:
-        splits["split_folders"] = as_setting(split_folders)
-    names = [name for name in _image_names(root) if not paths or _is_below(name, paths)]
-    start = _start_of(paths)
-    lowest, whole = _read(start + _LOWEST, names), _read(start + _WHOLE_PATH, names)
-    readings = [
-        ("the lowest folder", start + _LOWEST, lowest),
-        ("the whole path", start + _WHOLE_PATH, whole),
-    ]
+    names, start = _names_below(root, split_folders)
+    lowest = _read(start + _LOWEST, names)
+    readings = [("the lowest folder", _LOWEST), ("the whole path", _WHOLE_PATH)]
     second = _read(start + _SECOND, names)
     if second != lowest and second.total() == lowest.total():
-        readings.insert(0, ("the second folder", start + _SECOND, second))
-    for what, pattern, classes in readings:
-        if len(classes) >= _FEWEST_CLASSES:
-            left = root.total - classes.total()
-            yield Option(
-                {**splits, "class_pattern": pattern},
-                f"{what} is the class: {describe_classes(classes)}"
-                + (f"; left aside: {left}" if left else ""),
-            )
+        readings.insert(0, ("the second folder", _SECOND))
+    for what, pattern in readings:
+        meaning = f"{what} is the class"
+        yield from option_of_pattern(root, split_folders, pattern, meaning)
+
+
+def option_of_pattern(
+    root: Folder, split_folders: SplitFolders, pattern: str, meaning: str
+) -> Iterator[Option]:
+    """Yield the option to read classes by a pattern, if it reads two or more.
+
+    Args:
+        root: The data set's folder.
+        split_folders: Folders that are splits; empty where there are none.
+        pattern: A `class_pattern` of paths below the data set's folder or a split.
+        meaning: What it reads, without counts.
+    """
+    names, start = _names_below(root, split_folders)
+    classes = _read(start + pattern, names)
+    if len(classes) < _FEWEST_CLASSES:
+        return
+    settings: dict[str, object] = {"class_pattern": start + pattern}
+    if split_folders:
+        settings["split_folders"] = as_setting(split_folders)
+    left = root.total - classes.total()
+    yield Option(
+        settings,
+        f"{meaning}: {describe_classes(classes)}"
+        + (f"; left aside: {left}" if left else ""),
+    )
+
+
+def _names_below(root: Folder, split_folders: SplitFolders) -> tuple[list[str], str]:
+    """Return the images in the splits, and the start of a pattern of their paths."""
+    paths = [path for paths in split_folders.values() for path in paths]
+    names = [name for name in _image_names(root) if not paths or _is_below(name, paths)]
+    return names, _start_of(paths)
 
 
 def as_setting(split_folders: SplitFolders) -> Mapping[str, str | list[str]]:

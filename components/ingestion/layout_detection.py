@@ -41,6 +41,7 @@ from graft.components.ingestion.layout_questions import (
     ask_about_tables,
     warn_of_role_as_class,
 )
+from graft.components.ingestion.mask_files import ask_about_masks
 from graft.components.ingestion.object_exports import ask_about_exports
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.split_class_names import ask_about_splits_in_names
@@ -70,7 +71,9 @@ def detect_layout(
     if isinstance(answer, FolderLayout):
         is_class_folders = answer.format in ("folders", "pre_split")
         doubt = (
-            ask_about_exports(root, answer) or ask_about_tables(root, answer, located)
+            ask_about_exports(root, answer)
+            or ask_about_masks(root, answer)
+            or ask_about_tables(root, answer, located)
             if is_class_folders
             else None
         )

@@ -35,7 +35,7 @@ def ask_about_exports(root: Folder, layout: FolderLayout) -> Question | None:
         root: The data set's folder.
         layout: How its folders would be read.
     """
-    classes = _class_folders(root, layout)
+    classes = class_folders(root, layout)
     found = {top.path: file for top in classes if (file := _annotation_of(top))}
     if not found:
         return None
@@ -100,7 +100,8 @@ def _kind_of(  # noqa: PLR0911
     return None
 
 
-def _class_folders(root: Folder, layout: FolderLayout) -> Sequence[Folder]:
+def class_folders(root: Folder, layout: FolderLayout) -> Sequence[Folder]:
+    """Return the folders that a layout takes for classes; those of all its splits."""
     if not layout.split_folders:
         return root.filled
     paths = [path for paths in layout.split_folders.values() for path in paths]

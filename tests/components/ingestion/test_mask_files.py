@@ -1,0 +1,90 @@
+"""Masks among the images of a class are asked about, and can be left aside."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from graft.components.ingestion.folder_counts import count_folders
+from graft.components.ingestion.layout_answers import FolderLayout, Question
+from graft.components.ingestion.layout_detection import detect_layout
+
+CLASSES = ("benign", "malignant")
+
+
+def _tree(*files: str, above: str = "") -> list[str]:
+    """Return files of each class; "{}" is the number of an image."""
+    return [
+        f"{above}{name}/{file}".format(number)
+        for name in CLASSES
+        for file in files
+        for number in range(4)
+    ]
+
+
+def _question(names: list[str]) -> Question:
+    answer = detect_layout(count_folders(names))
+    assert isinstance(answer, Question), answer
+    return answer
+
+
+def _read(pattern: object, names: list[str]) -> set[str]:
+    return {name for name in names if re.fullmatch(str(pattern), name)}
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("b ({}).png", "b ({})_mask.png"),
+        ("b ({}).png", "b ({})_mask_1.png"),
+        ("{}.jpg", "{}_seg.png"),
+        ("{}.jpg", "{}_label.png"),
+        ("IMG_{}.jpg", "IMG_{}_Segmentation.png"),
+        ("{}.jpg", "{}-gt.png"),
+        ("scan/{}.jpg", "scan/{}.mask.png"),
+        ("{}.jpg", "masks/{}.png"),
+        ("images/{}.jpg", "gt/{}.png"),
+    ],
+)
+def test_masks_among_images_are_counted_and_can_be_left_aside(
+    image: str, mask: str
+) -> None:
+    images, masks = _tree(image), _tree(mask)
+    question = _question([*images, *masks])
+    without, *_ = question.options
+    assert _read(without.settings["class_pattern"], [*images, *masks]) == set(images)
+    assert without.meaning.endswith(
+        "2 classes: 'benign' (4), 'malignant' (4); left aside: 8"
+    )
+
+
+def test_the_question_counts_the_masks() -> None:
+    question = _question(_tree("{}.png", "{}_mask.png"))
+    assert question.finding.startswith("8 files of 16 images in the class folders seem")
+    assert question.options[1].settings == {"format": "folders"}
+
+
+def test_masks_in_splits_are_asked_about() -> None:
+    images = [*_tree("{}.png", above="train/"), *_tree("{}.png", above="test/")]
+    masks = [*_tree("{}_mask.png", above="train/"), *_tree("{}_seg.png", above="test/")]
+    without, all_files = _question([*images, *masks]).options
+    assert without.settings["split_folders"] == {"train": "train", "test": "test"}
+    assert _read(without.settings["class_pattern"], [*images, *masks]) == set(images)
+    assert "class_pattern" not in all_files.settings
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        _tree("{}_mask.png"),
+        _tree("{}.png", "x{}_mask.png"),
+        _tree("{}.png", "{}_left.png"),
+        _tree("{}.png", "{}mask.png"),
+        [*_tree("{}.png"), "benign/0_mask.png"],
+        [f"{c}/{i}.png" for c in ("mask", "no_mask") for i in range(4)],
+    ],
+    ids=["no image", "other image", "other end", "no separator", "one", "classes"],
+)
+def test_other_names_are_no_masks(names: list[str]) -> None:
+    assert isinstance(detect_layout(count_folders(names)), FolderLayout)
