@@ -14,7 +14,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 from graft.components.ingestion.folder_counts import Folder
-from graft.components.ingestion.manifest_columns import USUAL_COLUMNS
+from graft.components.ingestion.manifest_columns import (
+    USUAL_COLUMNS,
+    is_box_column,
+)
 
 TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson")
 """Extensions of files that may be a `Table`."""
@@ -26,7 +29,6 @@ _OTHER_COLUMNS = re.compile(
     r"|bytes|format|[xy]_?(min|max|[12]|center)|bbox\w*|box\w*|left|top|right|bottom"
     r"|.*\bid|.*_id|index|date|time|age|sex|gender"
 )
-_BOX_COLUMNS = re.compile(r"x_?min|x1|bbox\w*|box(es)?|x_?center|roi\.x1|region_\w+")
 _MOST_AGREEING = 0.9
 _ONE_HOT = "0 or 1"  # stands for the columns of `LocatedTable.one_hot`
 _FEWEST = 2
@@ -147,7 +149,7 @@ class LocatedTable:
     @property
     def has_boxes_of_objects(self) -> bool:
         """Whether the rows are boxes, of which an image has several."""
-        boxes = any(_BOX_COLUMNS.fullmatch(name.casefold()) for name in self.others)
+        boxes = any(map(is_box_column, self.others))
         names = self.table.column(self.image_column) if self.image_column else []
         return boxes and len(set(names)) < len(names)
 

@@ -15,6 +15,7 @@ from graft.contract.counts import agree
 from graft.contract.errors import DataError
 
 _role_of = functools.lru_cache(1024)(role_of)
+_BOX_COLUMNS = re.compile(r"x_?min|x1|bbox\w*|box(es)?|x_?center|roi\.x1|region_\w+")
 _FLAG = re.compile(r"is[_ ]?(train|training|val|valid|validation|test)", re.IGNORECASE)
 
 USUAL_COLUMNS = {
@@ -28,6 +29,11 @@ USUAL_COLUMNS = {
     ).split(),
 }
 """Names that such columns often have, in small letters."""
+
+
+def is_box_column(name: str) -> bool:
+    """Tell whether a column's name says that it holds boxes of objects."""
+    return bool(_BOX_COLUMNS.fullmatch(name.casefold()))
 
 
 def one_hot_columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

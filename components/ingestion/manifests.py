@@ -20,6 +20,7 @@ from graft.components.ingestion.labels import (
 )
 from graft.components.ingestion.manifest_columns import (
     SplitLikeColumns,
+    is_box_column,
     require_split_column,
 )
 from graft.components.ingestion.manifest_files import ManifestFiles
@@ -103,8 +104,9 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
             text=entry.label,
             where=where,
         )
+        first = first_of.setdefault(os.path.normpath(entry.path), entry)
+        _require_no_boxes(first, entry, path)
         if config.duplicate_label_policy == "fail":
-            first = first_of.setdefault(os.path.normpath(entry.path), entry)
             _require_same_class(first, entry, path)
     if not entries:
         raise DataError(f"The manifest {path!r} names no images. Add lines to it.")
@@ -216,6 +218,23 @@ def _entry_of(row: Row, where: str, layout: str, config: DataConfig) -> Manifest
         _role_of(row.values.get(config.split_column), where, config),
         _further_columns(row.values, config),
     )
+
+
+def _require_no_boxes(
+    first: ManifestEntry, entry: ManifestEntry, manifest: str
+) -> None:
+    """Refuse a file that two lines give two boxes: a table of objects."""
+    if first.columns == entry.columns:
+        return
+    boxes = [name for name, _ in entry.columns if is_box_column(name)]
+    if boxes:
+        raise DataError(
+            f"{manifest!r}: lines {first.line} and {entry.line} are boxes in one image "
+            f"(column {boxes[0]!r}). Received: {entry.path!r} twice. The data seem to "
+            "be for the detection of objects, which graft does not learn. Cut the "
+            "objects out and name each cut in its own line; or keep one line for each "
+            "image, with the class of the whole image."
+        )
 
 
 def _require_same_class(

@@ -223,3 +223,38 @@ def test_a_label_in_other_quotes_is_named_with_its_line(tmp_path: Path) -> None:
         _labels(tmp_path, "csv", "path,label\na.png,cat\nb.png,'cat'\n")
     message = str(caught.value)
     assert "list.csv', line 3: the column 'label' is a name in quotes. Write" in message
+
+
+@pytest.mark.parametrize("second", ["cat,3,1", "dog,3,1", "cat,1,2"])
+def test_a_table_of_boxes_is_refused(tmp_path: Path, second: str) -> None:
+    content = f"path,label,xmin,ymin\nb.png,dog,1,1\na.png,cat,1,1\n./a.png,{second}\n"
+    with pytest.raises(DataError) as caught:
+        _labels(tmp_path, "csv", content)
+    message = str(caught.value)
+    assert "list.csv': lines 3 and 4 are boxes in one image (column 'xmin')" in message
+    assert "Received: './a.png' twice" in message and "detection of objects" in message
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "a.png,cat,1,1\nb.png,cat,1,1\n",  # a box for each image, as in GTSRB
+        "a.png,cat,1,1\na.png,cat,1,1\n",
+    ],
+)
+def test_a_box_for_each_image_is_read(tmp_path: Path, lines: str) -> None:
+    content = f"path,label,xmin,ymin\n{lines}"
+    assert _labels(tmp_path, "csv", content) == ["cat", "cat"]
+
+
+def test_boxes_in_json_lines_are_refused(tmp_path: Path) -> None:
+    content = "".join(
+        f'{{"path": "a.png", "label": "cat", "bbox": [{n}, 1, 2, 2]}}\n' for n in "12"
+    )
+    with pytest.raises(DataError, match="lines 1 and 2 are boxes"):
+        _labels(tmp_path, "jsonl", content)
+
+
+def test_other_columns_may_differ(tmp_path: Path) -> None:
+    content = "path,label,who\na.png,cat,ann\na.png,cat,bob\n"
+    assert _labels(tmp_path, "csv", content) == ["cat", "cat"]
