@@ -52,7 +52,7 @@ def fingerprint(config: DataConfig) -> str:
     if layout in ("csv", "jsonl"):
         entries = _manifest_entries(path, layout, config)
     elif layout == "tfrecord":
-        entries = record_files(path)
+        entries = record_files(path).entries
         require_all_shards(path, entries)
     else:
         require_folder(path)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
+from typing import NamedTuple
 
 from graft.components.ingestion.config import DataConfig
 from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.storage import files, listing
-from graft.storage.image_folder import list_image_folder
+from graft.storage.image_folder import kinds_of_ignored, list_image_folder
+from graft.storage.left_aside import kind_of_sidecar
 from graft.storage.listing import FileEntry
 from graft.storage.path_hints import hint_about
 from graft.storage.paths import expand_home, is_remote, name_of, scheme_of
 
 FOLDER_FORMATS = ("folders", "pre_split", "tiny_imagenet", "roboflow")
 _RECORD_NAME = re.compile(r"tf_?record|-\d{5}-of-\d{5}(\.gz)?$", re.IGNORECASE)
+_INDEX_EXTENSIONS = (".idx", ".pbtxt")
+# Beside images, files with these extensions are no data.
+_RECORD_EXTENSIONS = (".gz", ".data")
 _SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)(.*)", re.DOTALL)
 
 
@@ -59,25 +65,58 @@ def detect_format(config: DataConfig) -> str:  # noqa: PLR0911
     return "folders"
 
 
-def record_files(path: str) -> list[FileEntry]:
+class RecordFiles(NamedTuple):
+    """The files at a path to TFRecords.
+
+    Attributes:
+        entries: The TFRecord files.
+        left_aside: Number of the files beside them, by kind.
+    """
+
+    entries: list[FileEntry]
+    left_aside: Counter[str]
+
+
+def record_files(path: str) -> RecordFiles:
     """Return the TFRecord files at `path`: a file, a folder or a glob pattern.
+
+    In a folder and a pattern, descriptions, indices and checksums are left aside, such
+    as those of TensorFlow Datasets (`dataset_info.json`).
 
     Raises:
         DataError: There are no such files.
     """
-    if files.is_folder(path):
-        found = list_image_folder(path).files
-    elif files.is_file(path):
+    aside: Counter[str] = Counter()
+    found = []
+    if files.is_file(path):
         found = [listing.entry_of(path, name_of(path))]
     else:
-        found = listing.find_files(path)
+        if files.is_folder(path):
+            tree = list_image_folder(path)
+            entries, aside = tree.files, kinds_of_ignored(tree)
+        else:
+            entries = listing.find_files(path)
+        for entry in entries:
+            kind = _kind_beside_records(name_of(entry.path))
+            if kind is None:
+                found.append(entry)
+            else:
+                aside[kind] += 1
     if not found:
         raise DataError(
             f"`data.path` must name TFRecord files: a file, a folder, or a pattern "
             f"such as 'records/train-*'. Received: path={path!r}, which has none. "
             f"{hint_about(path)}".rstrip()
         )
-    return found
+    return RecordFiles(found, aside)
+
+
+def _kind_beside_records(name: str) -> str | None:
+    """Return the kind of a file that lies beside TFRecords, or None."""
+    extension = os.path.splitext(name.lower())[1]
+    if extension in _INDEX_EXTENSIONS:
+        return extension
+    return None if extension in _RECORD_EXTENSIONS else kind_of_sidecar(name)
 
 
 def require_all_shards(path: str, entries: list[FileEntry]) -> None:

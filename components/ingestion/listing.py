@@ -57,9 +57,10 @@ def _list(config: DataConfig, work_folder: str) -> Listing:
         require_file(path, layout)
         return manifests.list_images(path, layout, config)
     if layout == "tfrecord":
-        entries = record_files(path)
+        entries, left_aside = record_files(path)
         require_all_shards(path, entries)
         found = records.list_images(entries, config, work_folder)
+        found.ignored.update(left_aside)
         require_no_tag_sets(dict.fromkeys(found.spellings, repr(path)), config)
         return found
     require_folder(path)

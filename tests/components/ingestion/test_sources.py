@@ -83,6 +83,43 @@ def test_records_of_integer_labels_and_other_keys(tmp_path: Path, make_image: Ma
     assert len({ref.name for ref in refs}) == 6
 
 
+@pytest.mark.parametrize("pattern", ["", "*"])
+def test_files_beside_records_are_left_aside(tmp_path: Path, pattern: str):
+    keys = (example_keys.IMAGE_KEY, example_keys.CLASS_NAME_KEY)
+    records = [_example(dict(zip(keys, pair, strict=True))) for pair in [(b"x", b"a")]]
+    data = tmp_path / "data"
+    for name, packed in (
+        ("pets-train.tfrecord-00000-of-00001", False),
+        ("pets-test.tfrecord.gz", True),
+    ):
+        _write_records(data / name, records, packed)
+    config = DataConfig(path=str(data / pattern))
+    before = fingerprint(config)
+    for name in (
+        "dataset_info.json",
+        "features.json",
+        "label.labels.txt",
+        "README.md",
+        "LICENSE",
+        "pets-train.tfrecord.idx",
+        "pets-train.tfrecord-00000-of-00001.md5",
+        "map.pbtxt",
+    ):
+        (data / name).write_text("{}")
+    listing = list_images(config, str(tmp_path))
+    assert [ref.class_name for ref in listing.refs] == ["a", "a"]
+    assert listing.ignored == {
+        ".json": 2,
+        ".txt": 1,
+        ".md": 1,
+        "documents": 1,
+        ".idx": 1,
+        ".md5": 1,
+        ".pbtxt": 1,
+    }
+    assert fingerprint(config) == before
+
+
 def test_our_own_examples_can_be_read_again(
     photos: Path, run_ingestion: Make, tmp_path: Path
 ):
