@@ -130,6 +130,16 @@ class LocatedTable:
         )
 
     @property
+    def starts(self) -> list[str]:
+        """The folders that each hold all images that the rows name.
+
+        There are several where the same names lie in several folders.
+        """
+        number = Counter(start for fitting in self._fits for start, _ in set(fitting))
+        total = sum(map(bool, self._fits))
+        return sorted(start for start, times in number.items() if times == total)
+
+    @property
     def others(self) -> list[str]:
         """The columns other than that of the images."""
         return [name for name in self.table.columns if name != self.image_column]
@@ -174,14 +184,8 @@ class LocatedTable:
         known = [path for path in self.folders if path is not None]
         if len(known) < max(_FEWEST, len(self.table.rows) / 2):
             return []
-        columns = {name: self.table.column(name) for name in self.others if name}
-        if self.one_hot:
-            rows = zip(*(columns[name] for name in self.one_hot), strict=True)
-            columns[_ONE_HOT] = [
-                self.one_hot[[cell[:1] for cell in row].index("1")] for row in rows
-            ]
         candidates = []
-        for name, values in columns.items():
+        for name, values in self._columns_of_labels().items():
             pairs = [
                 (value, path)
                 for value, path in zip(values, self.folders, strict=True)
@@ -191,6 +195,46 @@ class LocatedTable:
                 return []
             if self._may_be_label(name, [value for value, _ in pairs]):
                 candidates.append(name)
+        return self._chosen(candidates)
+
+    def ambiguous_labels(self) -> list[str]:
+        """Return the columns that label images by names that several folders hold.
+
+        Returns:
+            One column, or those that are one class each. It is empty if most rows name
+            one image, or if one column holds the names of the folders.
+        """
+        several = [len(fitting) > 1 for fitting in self._fits]
+        if sum(several) < max(_FEWEST, len(self.table.rows) / 2):
+            return []
+        candidates = []
+        for name, values in self._columns_of_labels().items():
+            known = [
+                (value, [path for _, path in fitting])
+                for value, fitting in zip(values, self._fits, strict=True)
+                if len(fitting) > 1 and value
+            ]
+            named = sum(
+                any(_names_part_of(value, path) for path in paths)
+                for value, paths in known
+            )
+            if known and named >= _MOST_AGREEING * len(known):
+                return []
+            if self._may_be_label(name, [value for value, _ in known]):
+                candidates.append(name)
+        return self._chosen(candidates)
+
+    def _columns_of_labels(self) -> dict[str, list[str]]:
+        """Return the values of each column that may hold labels."""
+        columns = {name: self.table.column(name) for name in self.others if name}
+        if self.one_hot:
+            rows = zip(*(columns[name] for name in self.one_hot), strict=True)
+            columns[_ONE_HOT] = [
+                self.one_hot[[cell[:1] for cell in row].index("1")] for row in rows
+            ]
+        return columns
+
+    def _chosen(self, candidates: list[str]) -> list[str]:
         plain = self.label_column()
         chosen = plain if plain in candidates else next(iter(candidates), None)
         if chosen == _ONE_HOT:
@@ -241,10 +285,7 @@ def _agree(pairs: Sequence[tuple[str, str]]) -> bool:
     """
     if not pairs:
         return False
-    named = sum(
-        _plain(value) in [_plain(part) for part in path.split("/")]
-        for value, path in pairs
-    )
+    named = sum(_names_part_of(value, path) for value, path in pairs)
     if named >= _MOST_AGREEING * len(pairs):
         return True
     depth = min(path.count("/") + 1 for _, path in pairs)
@@ -254,6 +295,10 @@ def _agree(pairs: Sequence[tuple[str, str]]) -> bool:
         if values == folders == len(grouped) and values >= _FEWEST:
             return True
     return False
+
+
+def _names_part_of(value: str, path: str) -> bool:
+    return _plain(value) in [_plain(part) for part in path.split("/")]
 
 
 def _plain(text: str) -> str:

@@ -31,6 +31,7 @@ _FILE_NAME_PATTERNS = (
 )
 _SPLIT_BELOW_CLASS = r"(?P<class>[^/]+)/(?P<split>[^/]+)/.+"
 _FEWEST_CLASSES = 2
+_MOST_FOLDERS = 4  # more options are no help
 
 
 def read_as_classes(root: Folder) -> Iterator[Option]:
@@ -135,27 +136,37 @@ def flat_options(root: Folder, tables: Sequence[Table]) -> tuple[Option, ...]:
 def table_options(root: Folder, tables: Sequence[Table]) -> Iterator[Option]:
     """Yield the options that tables name the images and their labels."""
     for located in label_tables(root, tables):
-        if located.one_hot or located.has_boxes_of_objects or not located.reads_all:
-            continue
-        table, column = located.table, located.image_column
-        folder = root.child_at(located.start) if located.start else root
-        if folder is None:
-            continue
-        settings: dict[str, object] = {"path": table.name}
-        if column != "path":
-            settings["path_column"] = column
-        label, note = _label_column(located)
-        if label != "label":
-            settings["label_column"] = label
-        relative = folder.path[len(located.above) + 1 if located.above else 0 :]
-        if relative:
-            settings["image_folder"] = relative
-        yield Option(
-            settings,
-            f"the images that {table.name} names, in {folder.path or 'its folder'} "
-            f"({counted(len(folder.images) or folder.total, 'image')}); labels from "
-            f"the column {label!r}{note}",
-        )
+        if located.reads_all:
+            yield from _table_option(root, located, located.start)
+
+
+def options_of_each_folder(root: Folder, located: LocatedTable) -> Iterator[Option]:
+    """Yield the options that a table names the images of one of several folders."""
+    for start in located.starts[:_MOST_FOLDERS]:
+        yield from _table_option(root, located, start)
+
+
+def _table_option(root: Folder, located: LocatedTable, start: str) -> Iterator[Option]:
+    """Yield the option that a table names the images below a folder."""
+    folder = root.child_at(start) if start else root
+    if located.one_hot or located.has_boxes_of_objects or folder is None:
+        return
+    table, column = located.table, located.image_column
+    settings: dict[str, object] = {"path": table.name}
+    if column != "path":
+        settings["path_column"] = column
+    label, note = _label_column(located)
+    if label != "label":
+        settings["label_column"] = label
+    relative = folder.path[len(located.above) + 1 if located.above else 0 :]
+    if relative:
+        settings["image_folder"] = relative
+    yield Option(
+        settings,
+        f"the images that {table.name} names, in {folder.path or 'its folder'} "
+        f"({counted(len(folder.images) or folder.total, 'image')}); labels from "
+        f"the column {label!r}{note}",
+    )
 
 
 def _label_column(located: LocatedTable) -> tuple[str, str]:

@@ -33,6 +33,7 @@ from graft.components.ingestion.layout_answers import (
     describe_classes,
 )
 from graft.components.ingestion.layout_options import (
+    options_of_each_folder,
     options_of_splits,
     options_without_annotations,
     read_as_classes,
@@ -127,6 +128,9 @@ def ask_about_tables(
         tables: Its tables of labels.
     """
     for located in tables:
+        ambiguous = located.ambiguous_labels()
+        if ambiguous:
+            return _ask_about_ambiguous_names(root, layout, located, ambiguous)
         columns = located.other_labels()
         if not columns:
             continue
@@ -148,6 +152,19 @@ def ask_about_tables(
             ),
         )
     return None
+
+
+def _ask_about_ambiguous_names(
+    root: Folder, layout: FolderLayout, located: LocatedTable, columns: list[str]
+) -> Question:
+    return Question(
+        f"{located.table.name!r} labels images by the "
+        f"{agree(len(columns), 'column', 'columns')} {some_of(columns)}, but several "
+        f"of the folders {some_of(sorted(top.name for top in root.filled))} hold images"
+        " of the names in it. If the table has the classes, choose its folder, or "
+        "write the folders into the table.",
+        (*options_of_each_folder(root, located), as_option(root, layout)),
+    )
 
 
 def ask_about_role_among_classes(root: Folder, tops: list[Folder]) -> Question | None:

@@ -173,8 +173,40 @@ def test_a_table_that_agrees_or_holds_no_labels_is_no_doubt(table: Table) -> Non
     assert _is_read(NAMES, table)
 
 
-def test_names_that_several_folders_hold_say_nothing() -> None:
-    table = Table("t.csv", ("id", "label"), (("0", "x"), ("1", "y"), ("2", "x")))
+def test_a_table_whose_names_several_folders_hold_is_asked_about() -> None:
+    rows = tuple((f"{i}.jpg", "xy"[i % 2]) for i in range(4))
+    table = Table("labels.csv", ("path", "label"), rows)
+    question = _question([*_images("rgb", "depth"), table.name], table)
+    assert "the folders 'depth', 'rgb' hold images of the names" in question.finding
+    assert [option.settings for option in question.options] == [
+        {"path": "labels.csv", "image_folder": "depth"},
+        {"path": "labels.csv", "image_folder": "rgb"},
+        {"format": "folders"},
+    ]
+
+
+def test_ambiguous_one_hot_columns_are_asked_about() -> None:
+    rows = tuple((str(i), str(i % 2), str(1 - i % 2)) for i in range(4))
+    table = Table("t.csv", ("id", "rust", "scab"), rows)
+    question = _question(_images("rgb", "depth"), table)
+    assert "by the columns 'rust', 'scab'" in question.finding
+    assert [option.settings for option in question.options] == [{"format": "folders"}]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("0", "cat"), ("1", "cat"), ("0", "dog"), ("1", "dog")],
+        [("0", "7"), ("1", "8"), ("2", "9")],
+        [("0", "x"), ("1", "x"), ("2", "x")],
+        [("0", "x"), ("7", "y"), ("8", "x"), ("9", "y")],
+    ],
+    ids=["names of folders", "distinct", "constant", "few"],
+)
+def test_ambiguous_names_without_other_labels_are_no_doubt(
+    rows: list[tuple[str, ...]],
+) -> None:
+    table = Table("t.csv", ("id", "label"), tuple(rows))
     assert _is_read(_images("cat", "dog"), table)
 
 
