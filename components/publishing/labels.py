@@ -16,7 +16,7 @@ SERVING_CONFIG_NAME = "models.config"
 
 _SERVING_CONFIG = """\
 # Written by graft; TensorFlow Serving: --model_config_file=<this file>
-# --model_config_file_poll_wait_seconds=10
+# --model_config_file_poll_wait_seconds=1
 # --allow_version_labels_for_unavailable_models
 model_config_list {{
   config {{
