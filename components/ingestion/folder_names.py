@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 from graft.components.ingestion.splitting import (
@@ -161,6 +162,25 @@ def is_source(name: str) -> bool:
     """
     return bool(
         _SOURCE.fullmatch(name) or role_of(name) or is_box(name) or is_annotation(name)
+    )
+
+
+def is_origin(name: str) -> bool:
+    """Tell whether a folder is called after a date, a camera or a numbered part."""
+    return bool(_SOURCE.fullmatch(name))
+
+
+def are_shards(names: Collection[str]) -> bool:
+    """Tell whether folders are called after the start of a hash: `0` to `f`, `00`...
+
+    Most of the possible names must be there.
+    """
+    digits = set(map(str.casefold, names))
+    return any(
+        all(re.fullmatch(f"[0-9a-f]{{{length}}}", name) for name in digits)
+        and len(digits) * 2 > 16**length
+        and any(name.isalpha() for name in digits)
+        for length in (1, 2)
     )
 
 

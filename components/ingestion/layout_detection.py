@@ -35,11 +35,12 @@ from graft.components.ingestion.layout_options import (
 from graft.components.ingestion.layout_questions import (
     ask_about_boxes,
     ask_about_levels,
+    ask_about_origins,
     ask_about_parts,
     ask_about_role_among_classes,
     ask_about_same_children,
     ask_about_tables,
-    warn_of_role_as_class,
+    warn_of_doubtful_classes,
 )
 from graft.components.ingestion.mask_files import ask_about_masks
 from graft.components.ingestion.object_exports import ask_about_exports
@@ -69,13 +70,13 @@ def detect_layout(
     answer = _layout_of(root, tables)
     located = label_tables(root, tables)
     if isinstance(answer, FolderLayout):
-        is_class_folders = answer.format in ("folders", "pre_split")
+        if answer.format not in ("folders", "pre_split"):
+            return answer
         doubt = (
             ask_about_exports(root, answer)
             or ask_about_masks(root, answer)
             or ask_about_tables(root, answer, located)
-            if is_class_folders
-            else None
+            or ask_about_origins(root, answer, tables)
         )
         if doubt is None:
             return answer
@@ -99,7 +100,7 @@ def _layout_of(root: Folder, tables: Sequence[Table]) -> FolderLayout | Question
         or ask_about_boxes(root, tops, tables)
         or ask_about_levels(root, tops, {})
     )
-    return found or FolderLayout("folders", warnings=warn_of_role_as_class(tops))
+    return found or FolderLayout("folders", warnings=warn_of_doubtful_classes(tops))
 
 
 def _known_layout(root: Folder) -> FolderLayout | None:

@@ -12,8 +12,10 @@ from graft.components.ingestion.class_levels import (
 )
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import (
+    are_shards,
     is_box,
     is_left_over,
+    is_origin,
     is_part,
     role_of,
     roles_of,
@@ -33,6 +35,7 @@ from graft.components.ingestion.layout_answers import (
     describe_classes,
 )
 from graft.components.ingestion.layout_options import (
+    flat_options,
     options_of_each_folder,
     options_of_splits,
     options_without_annotations,
@@ -239,8 +242,47 @@ def ask_about_levels(
     )
 
 
-def warn_of_role_as_class(tops: list[Folder]) -> tuple[str, ...]:
-    """Return the warning about classes with the name of a split, if there are any."""
+def ask_about_origins(
+    root: Folder, layout: FolderLayout, tables: Sequence[Table]
+) -> Question | None:
+    """Ask about folders called after dates, cameras, parts or hashes, and no class."""
+    names = sorted(top.name for top in root.filled)
+    if layout.split_folders or len(names) < _FEWEST_CLASSES:
+        return None
+    if all(map(is_origin, names)):
+        what = "when or by what their images were taken"
+    elif are_shards(names):
+        what = "the start of a hash"
+    else:
+        return None
+    return Question(
+        f"The folders {some_of(names)} seem to be called after {what}, which is no "
+        "class. Move each image into a folder named after its class, or give a "
+        "manifest with the columns path and label.",
+        (*flat_options(root, tables), *read_as_classes(root)),
+    )
+
+
+def warn_of_doubtful_classes(tops: list[Folder]) -> tuple[str, ...]:
+    """Return the warnings about classes with names of splits, dates or cameras."""
+    return (*_warn_of_roles(tops), *_warn_of_origins(tops))
+
+
+def _warn_of_origins(tops: list[Folder]) -> tuple[str, ...]:
+    names = [top.name for top in tops if is_origin(top.name)]
+    if not names:
+        return ()
+    number = len(names)
+    return (
+        f"{agree(number, 'The folder', 'The folders')} {some_of(names)} "
+        f"{agree(number, 'is', 'are')} called after a date, a camera or a part, but "
+        f"{agree(number, 'is read as a class', 'are read as classes')}. If "
+        f"{agree(number, 'it is no class', 'they are no classes')}, move "
+        f"{agree(number, 'it', 'them')} out of the data.",
+    )
+
+
+def _warn_of_roles(tops: list[Folder]) -> tuple[str, ...]:
     names = [top.name for top in tops if role_of(top.name)]
     if not names:
         return ()

@@ -58,6 +58,56 @@ def test_parts_of_a_data_set_are_asked_about(names: list[str], is_asked: bool) -
         assert "may be parts of one data set" in text_of(answer, "photos")
 
 
+@pytest.mark.parametrize(
+    ("tops", "what"),
+    [
+        (["100CANON", "101CANON"], "by what their images were taken"),
+        (["2024-05-01", "2024-05-02"], "by what their images were taken"),
+        (["20240501_1200", "cam2"], "by what their images were taken"),
+        (list("0123456789abcdef"), "the start of a hash"),
+        (list("0123456789ABCD"), "the start of a hash"),
+        ([f"{i:02x}" for i in range(256)], "the start of a hash"),
+    ],
+    ids=["cameras", "dates", "both", "0 to f", "most", "00 to ff"],
+)
+@pytest.mark.parametrize("below", ["", "/x/y"])
+def test_folders_called_after_no_class_are_asked_about(
+    tops: list[str], what: str, below: str
+) -> None:
+    question = _question(_images(*(f"{top}{below}" for top in tops)))
+    assert what in question.finding
+    assert [option.settings for option in question.options] == [{"format": "folders"}]
+
+
+def test_a_class_in_their_file_names_is_offered() -> None:
+    names = [f"2024-05-0{d}/{c}_{i}.jpg" for d in "12" for c in "ab" for i in range(3)]
+    patterns = [o.settings.get("class_pattern") for o in _question(names).options]
+    assert patterns[0] == r"(?P<class>.+)_\d+"
+
+
+@pytest.mark.parametrize(
+    "tops",
+    [
+        list("0123456789"),
+        list("abcdef"),
+        [f"{i:02x}" for i in [*range(0x30, 0x3A), *range(0x41, 0x5B)]],
+        list("0123456789abcdefgh"),
+        ["cat", "dog"],
+    ],
+    ids=["digits", "letters", "codes of letters", "more letters", "words"],
+)
+def test_short_names_of_classes_are_no_doubt(tops: list[str]) -> None:
+    answer = detect_layout(count_folders(_images(*tops)))
+    assert answer == FolderLayout("folders")
+
+
+def test_a_date_beside_classes_has_a_warning() -> None:
+    answer = detect_layout(count_folders(_images("cat", "dog", "2024-05-01")))
+    assert isinstance(answer, FolderLayout)
+    (warning,) = answer.warnings
+    assert warning.startswith("The folder '2024-05-01' is called after a date")
+
+
 def test_a_table_that_names_all_parts_shows_that_they_are_no_classes() -> None:
     names = [*_named("images_1", "images_2"), "labels.csv"]
     stems = Table("labels.csv", ("id", "dx"), (("00", "a"), ("10", "b"), ("01", "a")))
