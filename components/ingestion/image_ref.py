@@ -10,8 +10,12 @@ import os
 import stat
 from typing import NamedTuple
 
+from graft.components.ingestion.missing_files import hint_about_file
 from graft.storage import files
 from graft.storage.paths import is_remote
+
+MISSING = "can't be read: No such file or directory"
+"""How the reason begins for a file that does not exist."""
 
 
 class ImageRef(NamedTuple):
@@ -104,6 +108,9 @@ def read_bytes(ref: ImageRef, max_bytes: int) -> bytes:
                 raise ValueError("not a regular file")
             with open(ref.path, "rb", buffering=0) as file:
                 encoded = file.read(max_bytes + 1) or b""
+    except FileNotFoundError as error:
+        hint = "" if is_remote(ref.path) else hint_about_file(ref.path)
+        raise ValueError(f"{MISSING}{hint and f'; {hint}'}") from error
     except OSError as error:
         raise ValueError(f"can't be read: {error.strerror or error}") from error
     if len(encoded) > max_bytes:

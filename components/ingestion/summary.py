@@ -10,7 +10,7 @@ from typing import Any
 
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.deduplication import CopyGroup
-from graft.components.ingestion.image_ref import ImageRef
+from graft.components.ingestion.image_ref import MISSING, ImageRef
 from graft.components.ingestion.moving import Move
 from graft.components.ingestion.source import Listing, some_of
 from graft.components.ingestion.transforms import Quarantined, ShardCounts
@@ -249,7 +249,7 @@ def require_usable(
             f"`max_bad_fraction` allows {config.max_bad_fraction:.1%}, there are "
             f"{num_bad / num_read:.1%}:\n{shown}"
             + (f"\n  and {more} more" if more > 0 else "")
-            + "\nRepair or delete them, or raise `max_bad_fraction`."
+            + f"\n{_mend_of(quarantined)}, or raise `max_bad_fraction`."
         )
     totals = Counter[str]()
     for by_class in summary.counts.values():
@@ -271,6 +271,17 @@ def require_usable(
             f"Give some to {TRAIN_SPLIT!r}, or leave these classes out by "
             "`class_names`."
         )
+
+
+def _mend_of(quarantined: Sequence[Quarantined]) -> str:
+    missing = sum(image.reason.startswith(MISSING) for image in quarantined)
+    if not missing:
+        return "Repair or delete them"
+    correct = (
+        "Correct the paths of missing files (they start from the manifest's folder, or "
+        "from `image_folder` in it)"
+    )
+    return correct if missing == len(quarantined) else f"{correct}, repair the others"
 
 
 def _require_enough(
