@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graft.pipeline.kubeflow.compilation import refusals
+from graft.pipeline.kubeflow.compilation.pipeline_file import STEP_ARGUMENT
 from graft.pipeline.kubeflow.compilation.pipeline_spec import title_of
 from graft.pipeline.kubeflow.compilation.profile import Profile
 from graft.pipeline.kubeflow.container.dashboard import EVALUATION_TITLE, OUTPUT_TYPES
@@ -63,7 +64,7 @@ def complete_container(
         *container.get("args", ()),
         "--component_id",
         name,
-        "--graft_step",
+        STEP_ARGUMENT,
         json.dumps(step, sort_keys=True),
     ]
     is_gpu = profile.is_gpu_step(name)

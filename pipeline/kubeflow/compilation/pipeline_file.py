@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "LIST": (list,),
     "STRUCT": (dict,),
 }
-
+_FREE_VALUES = ("constant", "defaultValue", "metadata")
+"""Fields whose value may be any JSON, null too."""
+STEP_ARGUMENT = "--graft_step"
+"""Argument of each container that graft compiled."""
 
 SERVICE_ACCOUNT_ANNOTATION = "graft.dev/service-account"
 """Annotation with the profile's service account, for whoever starts a run.
@@ -56,7 +60,9 @@ def read_pipeline_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise PipelineFileError(
             f"Kubeflow would refuse {str(path)!r}: {error}"
         ) from error
-    return spec, kubernetes_configs(platform)
+    configs = kubernetes_configs(platform)
+    _check_is_whole(path, spec, configs)
+    return spec, configs
 
 
 def read_run_settings(path: Path) -> dict[str, Any]:
@@ -80,37 +86,74 @@ def check_documents(spec: Mapping[str, Any], platform: Mapping[str, Any]) -> Non
 
     Raises:
         ValueError: A key that a proto does not have, no root, Kubernetes settings of
-            no executor, or an input from a task that does not exist.
+            no executor, or a reference to what does not exist.
     """
-    from google.protobuf import json_format
     from kfp.kubernetes import kubernetes_executor_config_pb2
     from kfp.pipeline_spec import pipeline_spec_pb2
 
-    configs = kubernetes_configs(platform)
+    # Each is checked before something is read from it.
+    _check_proto(spec, pipeline_spec_pb2.PipelineSpec())
+    _check_proto(platform, pipeline_spec_pb2.PlatformSpec())
     deployment = spec.get("deploymentSpec", {})
-    parsed = (
-        (spec, pipeline_spec_pb2.PipelineSpec()),
-        (deployment, pipeline_spec_pb2.PipelineDeploymentConfig()),
-        (platform, pipeline_spec_pb2.PlatformSpec()),
-        *(
-            (config, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
-            for config in configs.values()
-        ),
-    )
-    for message, proto in parsed:
-        try:
-            json_format.ParseDict(message, proto)
-        except json_format.ParseError as error:
-            raise ValueError(str(error)) from error
-    unknown = sorted(set(configs) - set(deployment.get("executors", {})))
+    _check_proto(deployment, pipeline_spec_pb2.PipelineDeploymentConfig())
+    configs = kubernetes_configs(platform)
+    for config in configs.values():
+        _check_proto(config, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
+    executors = set(deployment.get("executors", {}))
+    unknown = sorted(set(configs) - executors)
     if unknown:
         raise ValueError(f"Kubernetes settings of unknown executors {unknown}")
     if "root" not in spec:
         raise ValueError("it has no `root`")
+    if not spec.get("pipelineInfo", {}).get("name"):
+        raise ValueError("it has no `pipelineInfo.name`")
+    components = spec.get("components", {})
+    for name, component in {"root": spec["root"], **components}.items():
+        _check_component(name, component, components, executors)
     for task in tasks_of(spec):
         strangers = sorted(producers_of(task.spec) - set(task.dag))
         if strangers:
             raise ValueError(f"unknown producer task {strangers} of {task.name!r}")
+
+
+def _check_proto(message: Mapping[str, Any], proto: Any) -> None:
+    from google.protobuf import json_format
+
+    try:
+        json_format.ParseDict(message, proto)
+    except (json_format.ParseError, AttributeError, TypeError) as error:
+        # A key that is a number, or a date as value, is a TypeError.
+        raise ValueError(str(error)) from error
+
+
+def _check_component(
+    name: str,
+    component: Mapping[str, Any],
+    components: Mapping[str, Any],
+    executors: Collection[str],
+) -> None:
+    """Check what a component runs: an executor, or the tasks of a DAG.
+
+    Raises:
+        ValueError: It runs nothing, or something that is not in the file.
+    """
+    if "dag" not in component:
+        label = component.get("executorLabel")
+        if name == "root" or label is None:
+            needed = "`dag`" if name == "root" else "`executorLabel` or `dag`"
+            raise ValueError(f"the component {name!r} has no {needed}")
+        if label not in executors:
+            raise ValueError(f"unknown executor {label!r} of the component {name!r}")
+        return
+    tasks = component["dag"].get("tasks")
+    if tasks is None:
+        raise ValueError(f"the DAG of {name!r} has no tasks")
+    for task_name, task in tasks.items():
+        reference = task.get("componentRef", {}).get("name")
+        if not reference:
+            raise ValueError(f"the task {task_name!r} has no `componentRef.name`")
+        if reference not in components:
+            raise ValueError(f"unknown component {reference!r} of {task_name!r}")
 
 
 def _read_documents(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -122,6 +165,8 @@ def _read_documents(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise PipelineFileError(
             f"{str(path)!r} can't be read: {error.strerror}"
         ) from error
+    except UnicodeDecodeError as error:
+        raise PipelineFileError(f"{str(path)!r} is not UTF-8: {error}") from error
     except yaml.YAMLError as error:
         raise PipelineFileError(f"{str(path)!r} is not YAML: {error}") from error
     if len(text.encode()) > MAX_BYTES:
@@ -130,8 +175,52 @@ def _read_documents(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise PipelineFileError(
             f"{str(path)!r} contains no pipeline. `graft compile` writes one."
         )
-    platform = documents[1] if len(documents) > 1 else {}
-    return documents[0], platform
+    platform = documents[1] if len(documents) > 1 else None
+    if not isinstance(platform, dict | None):
+        raise PipelineFileError(
+            f"The second document of {str(path)!r} must hold keys and values. "
+            f"Received: {str(platform)[:100]!r}"
+        )
+    return _without_nulls(documents[0]), _without_nulls(platform or {})
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a message without fields that are null, which Kubeflow reads as absent."""
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: item if key in _FREE_VALUES else _without_nulls(item)
+        for key, item in value.items()
+        if item is not None or key in _FREE_VALUES
+    }
+
+
+def _check_is_whole(
+    path: Path, spec: Mapping[str, Any], configs: Mapping[str, Any]
+) -> None:
+    """Refuse a file of graft that was cut, and that is still YAML.
+
+    Raises:
+        PipelineFileError: An executor lacks its settings, or the last line its end.
+    """
+    executors = spec.get("deploymentSpec", {}).get("executors", {})
+    made = [
+        label
+        for label, executor in executors.items()
+        if STEP_ARGUMENT in executor.get("container", {}).get("args", ())
+    ]
+    lacking = sorted(set(made) - set(configs))
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        has_end = file.read() == b"\n"
+    if made and (lacking or not has_end):
+        what = f"no Kubernetes settings of {lacking}" if lacking else "no last line end"
+        raise PipelineFileError(
+            f"{str(path)!r} is not complete: it has {what}. Copy it again, or run "
+            "`graft compile` again."
+        )
 
 
 def kubernetes_configs(platform: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,7 +265,12 @@ def check_parameters(
             value = definition["defaultValue"]
         else:
             raise PipelineFileError(f"The parameter {name!r} needs a value.")
-        kind = definition["parameterType"]
+        kind = definition.get("parameterType")
+        if kind not in _TYPES:
+            raise PipelineFileError(
+                f"`{name}` must be of one of the types {sorted(_TYPES)}. Received: "
+                f"{kind!r}"
+            )
         if not isinstance(value, _TYPES[kind]) or (
             isinstance(value, bool) and kind != "BOOLEAN"
         ):

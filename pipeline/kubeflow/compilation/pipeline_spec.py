@@ -56,10 +56,10 @@ def producers_of(task: Mapping[str, Any]) -> set[str]:
     inputs = task.get("inputs", {})
     for source in inputs.get("artifacts", {}).values():
         if "taskOutputArtifact" in source:
-            needs.add(source["taskOutputArtifact"]["producerTask"])
+            needs.add(source["taskOutputArtifact"].get("producerTask", ""))
     for source in inputs.get("parameters", {}).values():
         if "taskOutputParameter" in source:
-            needs.add(source["taskOutputParameter"]["producerTask"])
+            needs.add(source["taskOutputParameter"].get("producerTask", ""))
     return needs
 
 

@@ -131,6 +131,8 @@ def with_pusher(pipeline_file, store):
         "inputs": {"parameters": {"custom_config": {"runtimeValue": constant}}},
     }
     spec["components"]["Pusher"] = {"executorLabel": "Pusher"}
+    executors = spec["deploymentSpec"]["executors"]
+    executors["Pusher"] = {"container": {"image": "i:1"}}
     pipeline_file.write_text(yaml.safe_dump(spec))
 
 
