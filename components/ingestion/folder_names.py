@@ -93,6 +93,12 @@ def role_of(name: str) -> str | None:
     return None
 
 
+def role_of_any_word(name: str) -> str | None:
+    """Return the role in a name with any other words: "train" in `train_labels`."""
+    roles, _ = _words(name)
+    return roles[0] if len(roles) == 1 else None
+
+
 def roles_of(names: list[str]) -> dict[str, str]:
     """Return the role by folder name. Folders without a role are left out.
 

@@ -14,10 +14,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 from graft.components.ingestion.folder_counts import Folder
+from graft.components.ingestion.folder_names import role_of_any_word
 from graft.components.ingestion.manifest_columns import (
     USUAL_COLUMNS,
     is_box_column,
 )
+from graft.components.ingestion.splitting import TRAIN_ROLE
 
 TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson")
 """Extensions of files that may be a `Table`."""
@@ -29,6 +31,8 @@ _OTHER_COLUMNS = re.compile(
     r"|bytes|format|[xy]_?(min|max|[12]|center)|bbox\w*|box\w*|left|top|right|bottom"
     r"|.*\bid|.*_id|index|date|time|age|sex|gender"
 )
+# Of Kaggle: `sample_submission.csv`, `sampleSubmission.csv`.
+_SUBMISSION = re.compile(r"(sample|example)?[-_ ]?submissions?(?![a-z])", re.IGNORECASE)
 _MOST_AGREEING = 0.9
 _ONE_HOT = "0 or 1"  # stands for the columns of `LocatedTable.one_hot`
 _FEWEST = 2
@@ -113,10 +117,19 @@ class LocatedTable:
     def _most_common_start(self) -> str:
         number = Counter(start for fitting in self._fits for start, _ in fitting)
         stem = os.path.splitext(self.table.name.rpartition("/")[2])[0]
+        role = role_of_any_word(stem)
 
-        def rank(start: str) -> tuple[int, bool]:
-            # Of train/ and test/ with the same names, train.csv means train/.
-            return number[start], start.rpartition("/")[2] == stem
+        def rank(start: str) -> tuple[int, bool, bool, bool]:
+            # Of train_images/ and test_images/ with the same names, train.csv means
+            # the first. Labels of an unknown split are those of train, too.
+            name = start.rpartition("/")[2]
+            found = role_of_any_word(name)
+            return (
+                number[start],
+                name == stem,
+                role is not None and found == role,
+                role is None and found == TRAIN_ROLE,
+            )
 
         return max(number, key=rank, default="")
 
@@ -254,7 +267,8 @@ class LocatedTable:
 
 
 def label_tables(root: Folder, tables: Sequence[Table]) -> list[LocatedTable]:
-    """Return the tables that name images of a data set."""
+    """Return the tables that name images of a data set, and may label them."""
+    tables = [table for table in tables if not _is_submission(table.name)]
     if not tables:
         return []
     # An index of all images could be large, and few of them are asked for.
@@ -269,6 +283,11 @@ def label_tables(root: Folder, tables: Sequence[Table]) -> list[LocatedTable]:
             places[name].append(folder.path)
     located = [LocatedTable(table, places) for table in tables]
     return [table for table in located if table.image_column is not None]
+
+
+def _is_submission(path: str) -> bool:
+    """Tell whether a table is an example of answers, whose labels are made up."""
+    return bool(_SUBMISSION.match(path.rpartition("/")[2]))
 
 
 def _parts_of(cell: str) -> tuple[str, str]:

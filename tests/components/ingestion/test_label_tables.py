@@ -23,11 +23,19 @@ def _located(names: list[str], table: Table) -> LocatedTable:
         (["x/1.jpg", "y/1.jpg"], "y/t.csv", ["1.jpg"], "file", "y"),
         (["train/1.jpg", "test/1.jpg"], "train.csv", ["1"], "file", "train"),
         (["test/1.jpg", "train/1.jpg"], "train.csv", ["1"], "file", "train"),
+        (["test_images/1.jpg", "train_images/1.jpg"], "train.csv", ["1"], "file",
+         "train_images"),
+        (["train_images/1.jpg", "test_images/1.jpg"], "test_labels.csv", ["1"], "file",
+         "test_images"),
+        (["test_images/1.jpg", "train_images/1.jpg"], "labels.csv", ["1"], "file",
+         "train_images"),
+        (["train/1.jpg", "test/1.jpg", "test/2.jpg"], "train.csv", ["1", "2"], "file",
+         "test"),
         (["x/1.jpg", "y/1.jpg", "y/2.jpg"], "t.csv", ["1", "2"], "file", "y"),
         (["a/1.jpg"], "t.csv", [r"a\1.jpg"], "file", ""),
         (["a/1.jpg"], "t.csv", ["./a/1.jpg"], "file", ""),
     ],
-)
+)  # fmt: skip
 def test_where_the_names_of_a_table_start(
     names: list[str], table: str, cells: list[str], column: str, start: str
 ) -> None:
@@ -51,6 +59,27 @@ def test_tables_that_name_no_image_are_left_out() -> None:
         assert label_tables(root, [Table("t.csv", ("id", "label"), (cells,))]) == []
     # A table in a folder names no images outside of it.
     assert label_tables(root, [Table("a/t.csv", ("id",), (("2",),))]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "is_label_table"),
+    [
+        ("sample_submission.csv", False),
+        ("sampleSubmission.csv", False),
+        ("x/SampleSubmission.csv", False),
+        ("sample_submission_stage1.csv", False),
+        ("submission.csv", False),
+        ("sample.csv", True),
+        ("submissionary.csv", True),
+        ("labels.csv", True),
+    ],
+)
+def test_an_example_of_answers_is_no_label_table(
+    name: str, is_label_table: bool
+) -> None:
+    table = Table(name, ("id", "label"), (("1", "0"), ("2", "0")))
+    root = count_folders(["x/test/1.jpg", "x/test/2.jpg"])
+    assert bool(label_tables(root, [table])) is is_label_table
 
 
 def test_whether_one_folder_holds_all_images() -> None:

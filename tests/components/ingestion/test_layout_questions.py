@@ -235,6 +235,24 @@ def test_a_table_whose_names_several_folders_hold_is_asked_about() -> None:
     ]
 
 
+def test_a_table_of_a_split_is_paired_with_its_images() -> None:
+    rows = tuple((str(i), str(i % 2)) for i in range(4))
+    train = Table("train.csv", ("id_code", "diagnosis"), rows)
+    sample = Table("sampleSubmission.csv", ("id_code", "diagnosis"), rows)
+    names = [*_images("test_images", "train_images"), train.name, sample.name]
+    (option,) = [
+        each
+        for each in _question(names, sample, train).options
+        if "path" in each.settings
+    ]
+    assert option.settings == {
+        "path": "train.csv",
+        "path_column": "id_code",
+        "label_column": "diagnosis",
+        "image_folder": "train_images",
+    }
+
+
 def test_ambiguous_one_hot_columns_are_asked_about() -> None:
     rows = tuple((str(i), str(i % 2), str(1 - i % 2)) for i in range(4))
     table = Table("t.csv", ("id", "rust", "scab"), rows)
