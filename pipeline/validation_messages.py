@@ -27,6 +27,12 @@ def describe_mistakes(error: ValidationError, model: type[BaseModel]) -> Iterato
             case "value_error":
                 text = str(item["ctx"]["error"])
                 yield f"`{key}`: {text}" if key else text
+            case "string_type" if isinstance(item["input"], bool | int | float | None):
+                yield (
+                    f"`{key}` must be a text. Received: {item['input']!r}. YAML reads "
+                    "words such as yes, no and null as other values, and digits as "
+                    'numbers: write the text in quotes, such as "no" or "10".'
+                )
             case _:
                 yield f"`{key}`: {item['msg']}. Received: {item['input']!r}"
 

@@ -18,6 +18,7 @@ from graft.storage.paths import expand_home
 MOST_BYTES = 256 * 2**20
 """Most bytes of an image file, as ingestion's `max_file_bytes` has it by default."""
 _NO_FILE = "pipes or devices"
+_LOOP = "links back to a folder above"
 
 
 @dataclass
@@ -61,8 +62,8 @@ def find_images(arguments: Iterable[str]) -> FoundImages:
         if path.is_file():
             found.paths.append(path)
         elif path.is_dir():
-            tree = list_image_folder(str(path))
-            skipped += kinds_of_ignored(tree)
+            tree = list_image_folder(str(path), skip_loops=True)
+            skipped += kinds_of_ignored(tree) + Counter([_LOOP] * len(tree.loops))
             _take_images((Path(entry.path) for entry in tree.files), found, skipped)
         else:
             matches = map(Path, sorted(glob.glob(str(path), recursive=True)))

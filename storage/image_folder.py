@@ -11,7 +11,9 @@ from graft.storage.drivers import StorageError
 from graft.storage.listing import Tree
 
 
-def list_image_folder(root: str, *, follow_links: bool = True) -> Tree:
+def list_image_folder(
+    root: str, *, follow_links: bool = True, skip_loops: bool = False
+) -> Tree:
     """List all files below a folder, without those that no person put there.
 
     Sidecars, such as label tables, are listed: see `left_aside.kind_of_sidecar`.
@@ -19,6 +21,7 @@ def list_image_folder(root: str, *, follow_links: bool = True) -> Tree:
     Args:
         root: A folder, local or remote.
         follow_links: See `list_tree`.
+        skip_loops: See `list_tree`.
 
     Returns:
         The files in the order of their names. `ignored` names the others.
@@ -28,7 +31,11 @@ def list_image_folder(root: str, *, follow_links: bool = True) -> Tree:
     """
     try:
         return listing.list_tree(
-            root, _is_ignored, left_aside.OUTPUT_MARKER, follow_links=follow_links
+            root,
+            _is_ignored,
+            left_aside.OUTPUT_MARKER,
+            follow_links=follow_links,
+            skip_loops=skip_loops,
         )
     except StorageError:
         raise

@@ -52,12 +52,15 @@ class Tree:
             name of a folder ends with a slash.
         links_out: Symbolic links that lead out of the root, and where they lead. Empty
             if links are followed.
+        loops: Symbolic links that lead back to a folder above them. Empty unless they
+            are skipped.
     """
 
     files: list[FileEntry] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
     links_out: dict[str, str] = field(default_factory=dict)
+    loops: list[str] = field(default_factory=list)
 
 
 Ignores = Callable[[str, bool], bool]
@@ -74,6 +77,7 @@ def list_tree(
     marker: str | None = None,
     *,
     follow_links: bool = True,
+    skip_loops: bool = False,
 ) -> Tree:
     """List all files below a folder.
 
@@ -83,6 +87,8 @@ def list_tree(
         marker: A folder below the root that holds a file of this name is left out.
         follow_links: Follow symbolic links that lead out of the root. If not, they are
             named in the result. Other links are always followed.
+        skip_loops: Name links that lead back to a folder above them in the result,
+            instead of an error.
 
     Returns:
         The files, sorted by name.
@@ -96,7 +102,9 @@ def list_tree(
         _sort_remote(list(_remote_files(root)), is_ignored, marker, tree)
     else:
         inside = None if follow_links else os.path.realpath(root)
-        _Walk(tree, is_ignored, marker, inside).walk(root, "", {})
+        _Walk(tree, is_ignored, marker, inside, skip_loops=skip_loops).walk(
+            root, "", {}
+        )
     return tree
 
 
@@ -225,13 +233,21 @@ class _Walk:
         marker: See `list_tree`.
         inside: The folder out of which no link is followed, without links in its path;
             None if all are followed.
+        skip_loops: See `list_tree`.
     """
 
     def __init__(
-        self, tree: Tree, is_ignored: Ignores, marker: str | None, inside: str | None
+        self,
+        tree: Tree,
+        is_ignored: Ignores,
+        marker: str | None,
+        inside: str | None,
+        *,
+        skip_loops: bool,
     ) -> None:
         self._tree = tree
         self._inside = inside
+        self._skip_loops = skip_loops
         self._is_ignored = is_ignored
         self._marker = marker
 
@@ -247,6 +263,9 @@ class _Walk:
         """
         status = os.stat(folder)
         identity = (status.st_dev, status.st_ino)
+        if identity in ancestors and self._skip_loops:
+            self._tree.loops.append(name)
+            return
         if identity in ancestors:
             message = "A symbolic link leads back to a folder that contains it"
             raise OSError(errno.ELOOP, message, folder, None, ancestors[identity])

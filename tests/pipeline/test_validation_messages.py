@@ -35,6 +35,13 @@ from graft.pipeline.validation_messages import describe_mistakes
             {"mounts": [{"claim": "c", "path": "/mnt/c", "subpath": "d"}]},
             "`mounts.0.subpath` is not a known key. Did you mean `sub_path`?",
         ),
+        (
+            PipelineConfig,
+            {"data": {"path": "x", "class_names": ["cat", False]}},
+            "`data.class_names.1` must be a text. Received: False. YAML reads words "
+            "such as yes, no and null as other values, and digits as numbers: write "
+            'the text in quotes, such as "no" or "10".',
+        ),
     ],
 )
 def test_mistake_names_its_key(model, values, message):

@@ -92,6 +92,15 @@ def test_home_and_folders_without_images(
         find_images([str(folder / "SUB")])
 
 
+def test_a_link_that_leads_back_is_left_aside(folder: Path) -> None:
+    before = find_images([str(folder)])
+    (folder / "sub" / "back").symlink_to(folder)
+    after = find_images([str(folder)])
+    assert before.paths == after.paths
+    assert after.left_aside["links back to a folder above"] == 1
+    assert "1 links back to a folder above" in after.describe_left_aside()
+
+
 def test_a_pipe_in_a_folder_is_left_aside(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     before = find_images([str(folder)])
