@@ -64,6 +64,17 @@ MlflowExperimentOption = Annotated[
 ]
 
 
+ServerVersionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--server-version",
+        envvar="GRAFT_KFP_VERSION",
+        help="Version of Kubeflow Pipelines, such as 2.17.0, where the server tells "
+        "none.",
+    ),
+]
+
+
 def connect(
     host: str, namespace: str, token_file: Path | None, cookie_file: Path | None
 ) -> Api:
@@ -89,7 +100,8 @@ def parse_parameters(texts: list[str] | None) -> dict[str, Any]:
     """Return the values of `--param NAME=VALUE` by name.
 
     Raises:
-        UserError: An option has another form, or its value is not YAML.
+        UserError: An option has another form, its value is not YAML, or a name is
+            there twice.
     """
     import yaml
 
@@ -101,6 +113,8 @@ def parse_parameters(texts: list[str] | None) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise UserError(f"`--param` takes NAME=VALUE. Received: {text!r}")
+        if name in values:
+            raise UserError(f"`--param` takes each name once. Received twice: {name!r}")
         try:
             values[name] = strict_yaml.parse(value) if value else ""
         except yaml.YAMLError:

@@ -186,14 +186,16 @@ def _write_cronjob(
     from graft.pipeline.kubeflow.cluster.cronjob import cronjob_manifests
     from graft.pipeline.kubeflow.compilation.pipeline_file import (
         check_parameters,
+        check_run_paths,
         read_pipeline_file,
     )
     from graft.pipeline.kubeflow.compilation.profile_file import load_profile
 
     loaded = load_profile(profile, image=image)
-    spec, _ = read_pipeline_file(pipeline)
+    spec, kubernetes_configs = read_pipeline_file(pipeline)
     computed = {"data_fingerprint": "computed by the job"}
     check_parameters(spec, {**computed, **settings.parameters})
+    check_run_paths(settings.parameters, kubernetes_configs)
     text = cronjob_manifests(settings, loaded, pipeline.read_text(encoding="utf-8"))
     output.write_text(text, encoding="utf-8")
     typer.echo(f"{output}: kubectl apply -f {output}")

@@ -15,6 +15,7 @@ from graft.pipeline.commands.cluster_options import (
     MlflowExperimentOption,
     NamespaceOption,
     ParameterOption,
+    ServerVersionOption,
     ServiceAccountOption,
     TokenFileOption,
     connect,
@@ -85,6 +86,7 @@ def submit(  # noqa: PLR0917 - options of a command
     if_changed: IfChangedOption = False,
     drift_report: DriftReportOption = None,
     force: ForceOption = False,
+    server_version: ServerVersionOption = None,
 ) -> None:
     """Upload a compiled pipeline if it is new, run it, and follow the run.
 
@@ -93,10 +95,12 @@ def submit(  # noqa: PLR0917 - options of a command
     fingerprint of its data, this computes it from the data path of the run.
     """
     from graft.contract.errors import UserError
-    from graft.pipeline.kubeflow.cluster import following, server_version, submission
+    from graft.pipeline.kubeflow.cluster import following, submission
+    from graft.pipeline.kubeflow.cluster import server_version as versions
     from graft.pipeline.kubeflow.cluster.run_triggers import OverlapError
     from graft.pipeline.kubeflow.compilation.pipeline_file import (
         check_parameters,
+        check_run_paths,
         read_pipeline_file,
         service_account_of,
     )
@@ -108,10 +112,13 @@ def submit(  # noqa: PLR0917 - options of a command
     values = parse_parameters(parameters)
     values |= _computed_fingerprint(spec, values, is_optional=not if_changed)
     check_parameters(spec, values)
+    check_run_paths(values, kubernetes_configs)
     api = connect(host, namespace, token_file, cookie_file)
     server = api.server_version()
-    server_version.check_submission(server, pipeline, mlflow_experiment)
-    typer.echo(server_version.describe(server))
+    if server_version is not None and versions.parse_version(server) is None:
+        server = server_version
+    versions.check_submission(server, pipeline, mlflow_experiment)
+    typer.echo(versions.describe(server))
     version = submission.upload(api, pipeline)
     typer.echo(
         f"{spec['pipelineInfo']['name']}, version {version.version_name} "

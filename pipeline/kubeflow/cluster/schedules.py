@@ -26,6 +26,7 @@ from graft.pipeline.kubeflow.cluster.submission import (
 )
 from graft.pipeline.kubeflow.compilation.pipeline_file import (
     check_parameters,
+    check_run_paths,
     kubernetes_configs,
     service_account_of,
 )
@@ -85,11 +86,11 @@ def create_schedule(
     spec = documents.get("pipeline_spec", documents)
     if "root" in spec:
         check_parameters(spec, settings.parameters)
+    configs = kubernetes_configs(documents.get("platform_spec") or {})
+    check_run_paths(settings.parameters, configs)
     account = settings.service_account
     if account is None:
-        account = service_account_of(
-            kubernetes_configs(documents.get("platform_spec") or {})
-        )
+        account = service_account_of(configs)
     old = find_schedules(api, settings.name)
     if old and not replace:
         raise ScheduleError(

@@ -28,7 +28,7 @@ class ServerVersionError(UserError):
 
 def parse_version(text: str) -> tuple[int, int] | None:
     """Return major and minor number of a version; None if it is not one."""
-    match = re.match(r"v?(\d+)\.(\d+)", text)
+    match = re.match(r"v?(\d{1,6})\.(\d{1,6})(?!\d)", text)
     return (int(match[1]), int(match[2])) if match else None
 
 
@@ -44,13 +44,23 @@ def check_submission(
 
     Raises:
         ServerVersionError: The server is older than MLflow's experiment, or than the
-            limits of a run in the file. It would leave out all Kubernetes settings of
-            such a file in silence.
+            limits of a run in the file, or of an unknown version. It would leave out
+            all Kubernetes settings of such a file in silence.
     """
     parsed = parse_version(version)
-    if parsed is None or parsed >= RUN_SETTINGS_SINCE:
-        return
     needed = ".".join(map(str, RUN_SETTINGS_SINCE))
+    if parsed is None:
+        if read_run_settings(path):
+            raise ServerVersionError(
+                "`run_timeout_seconds` and `run_ttl_seconds` of a profile need "
+                f"Kubeflow Pipelines {needed} or later, and the server does not tell "
+                "its version. An older one would leave out all Kubernetes settings. "
+                f"If it is new enough, say so: `--server-version {needed}`. Received: "
+                f"version {version!r}"
+            )
+        return
+    if parsed >= RUN_SETTINGS_SINCE:
+        return
     if read_run_settings(path):
         raise ServerVersionError(
             "`run_timeout_seconds` and `run_ttl_seconds` of a profile need Kubeflow "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from graft.pipeline.config import PipelineConfig
 from graft.pipeline.kubeflow.compilation import refusals
 from graft.pipeline.kubeflow.compilation.container_spec import ArtifactClasses
 from graft.pipeline.kubeflow.compilation.kubernetes_values import cores, num_bytes
+from graft.pipeline.kubeflow.compilation.pipeline_file import BUILT_IN_DATA, lies_in
 from graft.pipeline.kubeflow.compilation.post_processing import (
     PipelineFile,
     post_process,
@@ -23,7 +23,6 @@ from graft.pipeline.kubeflow.container.executor_input import (
 
 ENTRYPOINT_COMMAND = ("python", "-m", "graft.pipeline.kubeflow.container.entrypoint")
 NO_FINGERPRINT = "not computed"
-BUILT_IN_DATA = ("keras:", "sklearn:")
 
 
 def compile_pipeline(
@@ -96,7 +95,7 @@ def check_paths(config: PipelineConfig, profile: Profile) -> None:
         if path.startswith(UNMOUNTED_SCHEMES):
             raise refusals.CompileError(describe_unmounted(key, path))
         folders = [mount.path for mount in profile.mounts]
-        if not any(_lies_in(path, folder) for folder in folders):
+        if not any(lies_in(path, folder) for folder in folders):
             raise refusals.CompileError(
                 f"`{key}` must lie in one of the profile's mounts {folders}, or on "
                 f"gs://, for the containers to find it.{_hint(key, folders)} Received: "
@@ -214,8 +213,3 @@ def _hint(key: str, folders: Sequence[str]) -> str:
     if key != "data.path" or not folders:
         return ""
     return f" Use `--data`, such as `--data {folders[0]}/photos`."
-
-
-def _lies_in(path: str, folder: str) -> bool:
-    path = os.path.normpath(path)
-    return path == folder or path.startswith(folder.rstrip("/") + "/")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import posixpath
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import yaml
 from graft.contract.errors import UserError
 from graft.pipeline import strict_yaml
 from graft.pipeline.kubeflow.compilation.pipeline_spec import producers_of, tasks_of
+from graft.pipeline.kubeflow.compilation.runtime_parameters import PARAMETERS
 from graft.pipeline.kubeflow.container.executor_input import (
     describe_unmounted,
     unmounted_uris,
@@ -27,6 +30,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "LIST": (list,),
     "STRUCT": (dict,),
 }
+BUILT_IN_DATA = ("keras:", "sklearn:")
+MAX_NUMBER = 2**53
 _FREE_VALUES = ("constant", "defaultValue", "metadata")
 """Fields whose value may be any JSON, null too."""
 STEP_ARGUMENT = "--graft_step"
@@ -249,7 +254,8 @@ def check_parameters(
     """Return the values of all parameters, defaults included.
 
     Raises:
-        PipelineFileError: A parameter is unknown, missing, or of another type.
+        PipelineFileError: A parameter is unknown, missing, of another type, or a
+            number that the run would refuse.
     """
     defined = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     values = {}
@@ -277,5 +283,52 @@ def check_parameters(
             raise PipelineFileError(f"`{name}` must be a {kind}. Received: {value!r}")
         for _, uri in unmounted_uris(value):
             raise PipelineFileError(describe_unmounted(name, uri))
+        if name in given and isinstance(value, int | float):
+            _check_number(name, value)
         values[name] = value
     return values
+
+
+def _check_number(name: str, value: float) -> None:
+    # Kubeflow stores a number as a double, which rounds larger integers.
+    if not math.isfinite(value) or abs(value) > MAX_NUMBER:
+        raise PipelineFileError(
+            f"`{name}` must be a number, at most {MAX_NUMBER}. Received: {value!r}"
+        )
+    for parameter in PARAMETERS:
+        allowed = parameter.describe_refusal(value) if parameter.name == name else ""
+        if allowed:
+            raise PipelineFileError(f"`{name}` must be {allowed}. Received: {value!r}")
+
+
+def check_run_paths(given: Mapping[str, Any], configs: Mapping[str, Any]) -> None:
+    """Refuse paths of a run that the containers can't reach.
+
+    Args:
+        given: Values for the pipeline's parameters.
+        configs: Kubernetes settings by executor; empty: the mounts are unknown.
+
+    Raises:
+        PipelineFileError: A path is outside of the mounts; the message names it.
+    """
+    mounts = [
+        item for config in configs.values() for item in config.get("pvcMount", ())
+    ]
+    folders = sorted({item.get("mountPath", "") for item in mounts})
+    for parameter in PARAMETERS:
+        path = given.get(parameter.name)
+        if not configs or not parameter.is_path or not isinstance(path, str):
+            continue
+        if path.startswith((*BUILT_IN_DATA, "gs://")):
+            continue
+        if not any(lies_in(path, folder) for folder in folders):
+            raise PipelineFileError(
+                f"`{parameter.name}` must lie in one of the mounts {folders} of the "
+                f"compiled file, or on gs://. Received: {path!r}"
+            )
+
+
+def lies_in(path: str, folder: str) -> bool:
+    """Return whether a path is a folder or lies in it."""
+    path = posixpath.normpath(path)
+    return path == folder or path.startswith(folder.rstrip("/") + "/")

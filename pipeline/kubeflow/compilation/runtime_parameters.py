@@ -46,12 +46,33 @@ class RuntimeParameter:
         type: Type in KFP.
         description: Text for the dashboard.
         places: Values that it replaces; the first one that exists is the default.
+        above: Number that a value must exceed.
+        least: Least value.
+        most: Largest value.
+        is_path: Whether the value is a path in the containers.
     """
 
     name: str
     type: ParameterType
     description: str
     places: tuple[Place, ...]
+    above: float | None = None
+    least: float | None = None
+    most: float | None = None
+    is_path: bool = False
+
+    def describe_refusal(self, value: float) -> str:
+        """Return which numbers are allowed if this one isn't; empty: it is."""
+        bounds = (
+            ("above", self.above, self.above is None or value > self.above),
+            ("at least", self.least, self.least is None or value >= self.least),
+            ("at most", self.most, self.most is None or value <= self.most),
+        )
+        if all(is_allowed for *_, is_allowed in bounds):
+            return ""
+        return " and ".join(
+            f"{text} {bound:g}" for text, bound, _ in bounds if bound is not None
+        )
 
 
 def _records_of_config(*path: nested_json.Key) -> tuple[Place, ...]:
@@ -71,6 +92,7 @@ PARAMETERS = (
             Place("ImageExampleGen", "data_config", ("path",)),
             *_records_of_config("data", "path"),
         ),
+        is_path=True,
     ),
     RuntimeParameter(
         FINGERPRINT_PARAMETER,
@@ -90,6 +112,7 @@ PARAMETERS = (
             Place("Trainer", "custom_config", ("training", "epochs")),
             *_records_of_config("training", "epochs"),
         ),
+        above=0,
     ),
     RuntimeParameter(
         "learning_rate",
@@ -99,6 +122,7 @@ PARAMETERS = (
             Place("Trainer", "custom_config", ("training", "learning_rate")),
             *_records_of_config("training", "learning_rate"),
         ),
+        above=0,
     ),
     RuntimeParameter(
         "min_accuracy",
@@ -108,6 +132,8 @@ PARAMETERS = (
             Place("Evaluator", "gate", ("min_accuracy",)),
             *_records_of_config("gate", "min_accuracy"),
         ),
+        least=0,
+        most=1,
     ),
     RuntimeParameter(
         "push_destination",
@@ -118,6 +144,7 @@ PARAMETERS = (
             Place("ServedModel", "destination"),
             *_records_of_config("push", "destination"),
         ),
+        is_path=True,
     ),
 )
 

@@ -176,3 +176,31 @@ def test_run_uses_the_profiles_account(stub, pipeline_file):
     CliRunner().invoke(app, [*arguments, "--service-account", "other"])
     accounts = [run["service_account"] for run in reversed(stub.runs)]
     assert accounts == ["graft-runner", "other"]
+
+
+@pytest.mark.parametrize("version", ["unknown", "a1b2c3d"])
+def test_server_of_unknown_version_is_named_by_the_user(stub, pipeline_file, version):
+    kubernetes = {"pipelineConfig": {"activeDeadlineSeconds": 60}}
+    platform = {"platforms": {"kubernetes": kubernetes}}
+    spec = yaml.safe_load(pipeline_file.read_text())
+    pipeline_file.write_text(yaml.safe_dump_all([spec, platform]))
+    app = typer.Typer()
+    app.command()(submit)
+    stub.version = version
+    arguments = [str(pipeline_file), "--host", stub.host, "--no-follow"]
+    result = CliRunner().invoke(app, arguments)
+    assert "does not tell its version" in str(result.exception)
+    assert stub.runs == []
+    result = CliRunner().invoke(app, [*arguments, "--server-version", "2.17"])
+    assert result.exit_code == 0, result.output
+    assert len(stub.runs) == 1
+
+
+def test_parameter_twice_is_refused(stub, pipeline_file):
+    app = typer.Typer()
+    app.command()(submit)
+    arguments = [str(pipeline_file), "--host", stub.host]
+    arguments += ["--param", "epochs=1", "--param", "epochs=2"]
+    result = CliRunner().invoke(app, arguments)
+    assert "Received twice: 'epochs'" in str(result.exception)
+    assert stub.calls == []

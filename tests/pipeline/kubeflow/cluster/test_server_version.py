@@ -28,6 +28,7 @@ def test_older_server_is_refused(stub, api, version):
 
 def test_limits_of_a_run_are_refused_by_an_older_server(pipeline_file):
     server_version.check_submission("2.16.1", pipeline_file)
+    server_version.check_submission("", pipeline_file)
     spec = yaml.safe_load(pipeline_file.read_text())
     kubernetes = {"pipelineConfig": {"activeDeadlineSeconds": 60}}
     platform = {"platforms": {"kubernetes": kubernetes}}
@@ -35,7 +36,9 @@ def test_limits_of_a_run_are_refused_by_an_older_server(pipeline_file):
     with pytest.raises(server_version.ServerVersionError, match="run_timeout_seconds"):
         server_version.check_submission("2.16.1", pipeline_file)
     server_version.check_submission("2.17.0", pipeline_file)
-    server_version.check_submission("", pipeline_file)
+    for unknown in ("", "a1b2c3d", "9" * 6000 + ".1"):
+        with pytest.raises(server_version.ServerVersionError, match="--server-version"):
+            server_version.check_submission(unknown, pipeline_file)
 
 
 def test_mlflow_experiment_is_refused_by_an_older_server(pipeline_file):

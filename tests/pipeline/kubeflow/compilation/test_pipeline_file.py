@@ -9,6 +9,8 @@ from graft.pipeline.kubeflow.compilation.container_spec import ArtifactClasses
 from graft.pipeline.kubeflow.compilation.pipeline_file import (
     PipelineFileError,
     check_parameters,
+    check_run_paths,
+    kubernetes_configs,
     read_pipeline_file,
 )
 from graft.pipeline.kubeflow.compilation.post_processing import post_process
@@ -116,3 +118,34 @@ def test_parameter_without_a_type_is_refused(documents):
     del definitions["epochs"]["parameterType"]
     with pytest.raises(PipelineFileError, match="`epochs` must be of one of the types"):
         check_parameters(documents[0], {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("learning_rate", float("nan"), "`learning_rate` must be a number"),
+        ("learning_rate", float("inf"), "`learning_rate` must be a number"),
+        ("learning_rate", 0, "must be above 0. Received: 0"),
+        ("epochs", -1, "must be above 0. Received: -1"),
+        ("epochs", 99999999999999999999, "at most 9007199254740992"),
+        ("min_accuracy", 7, "must be at least 0 and at most 1. Received: 7"),
+    ],
+)
+def test_number_that_the_run_would_refuse_is_refused(documents, name, value, message):
+    with pytest.raises(PipelineFileError, match=message):
+        check_parameters(documents[0], {name: value})
+
+
+def test_numbers_at_the_bounds_are_allowed(documents):
+    given = {"epochs": 1, "learning_rate": 1e-9, "min_accuracy": 1.0}
+    assert given.items() <= check_parameters(documents[0], given).items()
+
+
+def test_paths_of_a_run_lie_in_the_mounts(documents):
+    configs = kubernetes_configs(documents[1])
+    for path in ("/home/me/photos", "/mnt/data/../etc", "photos", "/mnt/database"):
+        for name in ("data_path", "push_destination"):
+            with pytest.raises(PipelineFileError, match=f"`{name}` must lie in one of"):
+                check_run_paths({name: path}, configs)
+    for path in ("/mnt/data", "/mnt/data/x/../y", "gs://b/x", "keras:cifar10"):
+        check_run_paths({"data_path": path}, configs)
