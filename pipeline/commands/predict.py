@@ -137,12 +137,15 @@ def _open_client(server: str, **settings: Any) -> Iterator[Predict]:
 def _open_local_model(model_dir: Path, model: str | None) -> Iterator[Predict]:
     """Load the newest version of a pushed model into this process."""
     version, path = newest_version(find_model(model_dir, model))
-    from graft.pipeline.local.run_log import native_output_hidden
+    from graft.pipeline.local.run_log import (
+        native_output_hidden,
+        only_python_writes_errors,
+    )
     from graft.serving.local_model import LocalModel
 
     with native_output_hidden():
         local = LocalModel(version, path)
-    with contextlib.closing(local):
+    with contextlib.closing(local), only_python_writes_errors():
         yield local.predict_each
 
 

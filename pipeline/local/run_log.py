@@ -84,3 +84,26 @@ def native_output_hidden() -> Iterator[None]:
         os.dup2(standard_error, 2)
         os.close(null_device)
         os.close(standard_error)
+
+
+@contextlib.contextmanager
+def only_python_writes_errors() -> Iterator[None]:
+    """Hide what native code writes to standard error, but not what Python writes there.
+
+    TensorFlow and libjpeg write lines about an image that is refused with a reason, and
+    no setting silences them.
+    """
+    sys.stderr.flush()
+    try:
+        is_standard_error = sys.stderr.fileno() == 2
+    except (OSError, ValueError):  # a stream in memory
+        is_standard_error = False
+    if not is_standard_error:
+        with native_output_hidden():
+            yield
+        return
+    terminal = os.fdopen(
+        os.dup(2), "w", 1, encoding=sys.stderr.encoding, errors=sys.stderr.errors
+    )
+    with terminal, native_output_hidden(), contextlib.redirect_stderr(terminal):
+        yield

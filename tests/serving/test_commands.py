@@ -15,7 +15,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from graft.contract.printable import escaped
 from graft.pipeline.commands.predict import Output, _write
@@ -167,6 +169,19 @@ def test_predict_in_this_process_goes_on_past_a_bad_file(photos, publish, tmp_pa
     assert f"{photos / 'broken.jpg'}: no PNG" in done.stderr
     assert "2 images in" in done.stderr
     assert "1 failed" in done.stderr
+
+
+def test_predict_shows_no_lines_of_libjpeg(photos, publish, tmp_path):
+    publish(tmp_path / "serving" / "colours", 1)
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+    Image.fromarray(noise).save(buffer, "JPEG")
+    cut = photos / "cut.jpg"
+    cut.write_bytes(buffer.getvalue()[:300])
+    done = graft("predict", cut, "--model-dir", tmp_path / "serving")
+    refusal, count = done.stderr.splitlines()
+    assert refusal.startswith(f"{cut}: ")
+    assert count.endswith("1 failed")
 
 
 @pytest.mark.parametrize(
