@@ -111,6 +111,8 @@ class Stub:
         self.can_retry = True
         self.retried = []
         self.nodes = NODES
+        self.answers = {}
+        """Bodies in place of the stub's, by method and the end of the path."""
 
     def check(self, model, body):
         attributes = {
@@ -161,6 +163,10 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(fault, int):
             self._json(fault, {"error": f"fault {fault}"})
             return
+        for (wanted, end), body in stub.answers.items():
+            if method == wanted and url.path.endswith(end):
+                self._answer(200, body, "application/json")
+                return
         if stub.token and self.headers.get("Authorization") != f"Bearer {stub.token}":
             self._json(401, {"error": "Unauthenticated"})
             return
@@ -300,6 +306,7 @@ class Handler(BaseHTTPRequestHandler):
 def stub():
     state = Stub()
     handler = type("BoundHandler", (Handler,), {"stub": state})
+    state.handler = handler
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

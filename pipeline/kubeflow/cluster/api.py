@@ -16,6 +16,9 @@ TOKEN_PATH = "/var/run/secrets/kubeflow/pipelines/token"  # noqa: S105 - a path
 """File with the projected token of a pod."""
 AUDIENCE = "pipelines.kubeflow.org"
 IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
+MAX_PAGES = 1000
+"""Most pages of a list, of 100 items each, that are read."""
+MAX_VERSION_LENGTH = 40
 RETRIED_STATUSES = (429, 500, 502, 503, 504)
 
 
@@ -114,7 +117,7 @@ class Api:
             ApiError: Kubeflow refused the call, or did not answer any attempt.
         """
         import urllib3
-        from kfp_server_api.exceptions import ApiException
+        from kfp_server_api.exceptions import ApiException, OpenApiException
 
         given = {key: value for key, value in kwargs.items() if value is not None}
         given["_request_timeout"] = self.connection.timeout_seconds
@@ -127,15 +130,20 @@ class Api:
             except ApiException as error:
                 if is_last or error.status not in RETRIED_STATUSES:
                     raise self._refusal(error) from None
+            except OpenApiException:
+                raise
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 if is_last:
                     raise self._no_answer(error) from None
+            except (AttributeError, RecursionError, TypeError, ValueError) as error:
+                raise self._nonsense(str(error)) from error
             else:
                 # The generated client reads a login page as an empty message.
                 if "json" not in self._client.last_response.getheader(
                     "Content-Type", ""
                 ):
                     raise self._no_api()
+                self._check_answer()
                 return answer
             time.sleep(pause)
             pause *= 2
@@ -149,9 +157,71 @@ class Api:
         """
         self.call(self._health.healthz_service_get_healthz)
         # The generated model lacks the field `tag_name`.
-        answer = json.loads(self._client.last_response.data)
-        version = str(answer.get("tag_name") or "")
+        version = str(self._content().get("tag_name") or "")[:MAX_VERSION_LENGTH]
         return "" if version == "unknown" else version
+
+    def pages(
+        self, method: Callable[..., Any], *args: Any, field: str, **kwargs: Any
+    ) -> list[Any]:
+        """Return the items of all pages of a list.
+
+        Args:
+            method: The service's method, which takes a `page_token`.
+            *args: Its arguments.
+            field: Field of the answer with the items.
+            **kwargs: Its keyword arguments; None is left out.
+
+        Raises:
+            ApiError: Kubeflow refused a call, did not answer, or the pages don't end.
+        """
+        token, found = "", list[Any]()
+        for _ in range(MAX_PAGES):
+            page = self.call(method, *args, page_token=token, **kwargs)
+            found += getattr(page, field) or []
+            last, token = token, page.next_page_token or ""
+            if not token:
+                return found
+            if token == last:
+                break
+        raise self._nonsense("its list does not end")
+
+    def required_id(self, value: Any, what: str) -> str:
+        """Return the id in an answer.
+
+        Args:
+            value: Field of the answer.
+            what: What has the id, for the message.
+
+        Raises:
+            ApiError: There is none.
+        """
+        if not isinstance(value, str) or not value:
+            raise self._nonsense(f"{what} has no id")
+        return value
+
+    def _content(self) -> dict[str, Any]:
+        """Return the JSON of the last answer."""
+        try:
+            content = json.loads(self._client.last_response.data)
+        except (ValueError, TypeError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            raise self._nonsense("it is not a JSON object")
+        return content
+
+    def _check_answer(self) -> None:
+        """Refuse an answer that the generated client would read as an empty one."""
+        for key, value in self._content().items():
+            if isinstance(value, list) and not all(isinstance(i, dict) for i in value):
+                raise self._nonsense(f"`{key}` must be a list of objects")
+
+    def _nonsense(self, reason: str) -> ApiError:
+        # With the status of an answer, so that no call is repeated.
+        return ApiError(
+            f"{self.connection.host} gave an answer that is not one of Kubeflow's API: "
+            f"{reason[:200]}. Check --host, and the server's log.",
+            200,
+        )
 
     def _refusal(self, error: Any) -> ApiError:
         host, status = self.connection.host, int(error.status or 0)

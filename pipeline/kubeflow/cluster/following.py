@@ -60,9 +60,9 @@ def get_run(api: Api, run_id: str, steps: Collection[str]) -> RunState:
     """
     run = api.call(api.runs.run_service_get_run, run_id)
     details = (run.run_details.task_details or []) if run.run_details else []
-    states = {item.display_name: str(item.state or "") for item in details}
+    states = {item.display_name: str(item.state or "") for item in details if item}
     return RunState(
-        run_id=str(run.run_id),
+        run_id=api.required_id(run.run_id, f"the run {run_id!r}"),
         name=str(run.display_name),
         state=str(run.state or ""),
         tasks={step: states[step] for step in steps if step in states},

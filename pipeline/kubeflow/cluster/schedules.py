@@ -127,7 +127,7 @@ def create_schedule(
             api.recurring_runs.recurring_run_service_delete_recurring_run,
             item.recurring_run_id,
         )
-    return str(made.recurring_run_id)
+    return api.required_id(made.recurring_run_id, "the new schedule")
 
 
 def _newest_version(api: Api, pipeline: str) -> tuple[str, Any]:
@@ -151,23 +151,23 @@ def _newest_version(api: Api, pipeline: str) -> tuple[str, Any]:
             f"Versions {names} of {pipeline!r} were uploaded in the same second, so "
             "that none is the newest. Delete all but the one that is to run."
         )
-    return pipeline_id, versions[0].pipeline_spec or {}
+    documents = versions[0].pipeline_spec or {}
+    if not isinstance(documents, dict):
+        raise ScheduleError(
+            f"The newest version of {pipeline!r} holds no pipeline. Upload it again "
+            f"with `graft submit`. Received: {str(documents)[:100]!r}"
+        )
+    return pipeline_id, documents
 
 
 def list_schedules(api: Api) -> list[Any]:
     """Return the recurring runs as the API's models."""
-    token, found = "", list[Any]()
-    while True:
-        page = api.call(
-            api.recurring_runs.recurring_run_service_list_recurring_runs,
-            page_size=100,
-            page_token=token,
-            namespace=api.connection.namespace or None,
-        )
-        found += page.recurring_runs or []
-        token = page.next_page_token or ""
-        if not token:
-            return found
+    return api.pages(
+        api.recurring_runs.recurring_run_service_list_recurring_runs,
+        field="recurring_runs",
+        page_size=100,
+        namespace=api.connection.namespace or None,
+    )
 
 
 def find_schedules(api: Api, name: str) -> list[Any]:

@@ -65,7 +65,7 @@ def upload(api: Api, path: Path) -> PipelineVersion:
                     name=name, display_name=name, namespace=namespace
                 ),
             )
-            pipeline_id = made.pipeline_id
+            pipeline_id = api.required_id(made.pipeline_id, f"the pipeline {name!r}")
         except ApiError as error:
             # Another client created it, or the answer to the first attempt was lost.
             if error.status != 409:
@@ -83,9 +83,8 @@ def upload(api: Api, path: Path) -> PipelineVersion:
             name=version_name,
             pipelineid=pipeline_id,
         )
-        return PipelineVersion(
-            pipeline_id, made.pipeline_version_id, version_name, is_new=True
-        )
+        made_id = api.required_id(made.pipeline_version_id, "the new version")
+        return PipelineVersion(pipeline_id, made_id, version_name, is_new=True)
     except ApiError as error:
         if error.status != 409:
             raise
@@ -107,32 +106,26 @@ def find_pipeline(api: Api, name: str) -> str | None:
         if error.status == 404:
             return None
         raise
-    return str(found.pipeline_id)
+    return api.required_id(found.pipeline_id, f"the pipeline {name!r}")
 
 
 def find_version(api: Api, pipeline_id: str, name: str) -> str | None:
     """Return the id of a version; None if the pipeline has none of this name."""
     for version in list_versions(api, pipeline_id):
         if name in (version.display_name, version.name):
-            return str(version.pipeline_version_id)
+            return api.required_id(version.pipeline_version_id, f"version {name!r}")
     return None
 
 
 def list_versions(api: Api, pipeline_id: str) -> list[Any]:
     """Return the versions of a pipeline, newest first."""
-    token, versions = "", list[Any]()
-    while True:
-        page = api.call(
-            api.pipelines.pipeline_service_list_pipeline_versions,
-            pipeline_id,
-            page_size=100,
-            page_token=token,
-            sort_by="created_at desc",
-        )
-        versions += page.pipeline_versions or []
-        token = page.next_page_token or ""
-        if not token:
-            return versions
+    return api.pages(
+        api.pipelines.pipeline_service_list_pipeline_versions,
+        pipeline_id,
+        field="pipeline_versions",
+        page_size=100,
+        sort_by="created_at desc",
+    )
 
 
 def experiment_id(api: Api, name: str) -> str:
@@ -144,14 +137,16 @@ def experiment_id(api: Api, name: str) -> str:
         namespace=api.connection.namespace or None,
     )
     if found.experiments:
-        return str(found.experiments[0].experiment_id)
+        return api.required_id(
+            found.experiments[0].experiment_id, f"the experiment {name!r}"
+        )
     made = api.call(
         api.experiments.experiment_service_create_experiment,
         api.models.V2beta1Experiment(
             display_name=name, namespace=api.connection.namespace or None
         ),
     )
-    return str(made.experiment_id)
+    return api.required_id(made.experiment_id, f"the experiment {name!r}")
 
 
 def start_run(
@@ -202,7 +197,7 @@ def start_run(
     for attempt in range(api.connection.attempts):
         try:
             made = api.call(api.runs.run_service_create_run, run, may_repeat=False)
-            return str(made.run_id)
+            return api.required_id(made.run_id, "the new run")
         except ApiError as error:
             is_last = attempt == api.connection.attempts - 1
             if is_last or error.status not in (0, *RETRIED_STATUSES):
@@ -233,7 +228,9 @@ def _run_named(api: Api, name: str) -> str | None:
         filter=json.dumps({"predicates": [condition]}),
         namespace=api.connection.namespace or None,
     )
-    return str(found.runs[0].run_id) if found.runs else None
+    if not found.runs:
+        return None
+    return api.required_id(found.runs[0].run_id, f"the run {name!r}")
 
 
 def list_runs(api: Api, *, experiment: str | None = None, limit: int = 20) -> list[Any]:

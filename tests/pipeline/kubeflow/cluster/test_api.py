@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graft.pipeline.kubeflow.cluster import submission
+from graft.pipeline.kubeflow.cluster import following, schedules, submission
 from graft.pipeline.kubeflow.cluster.api import Api, ApiError, Connection
 
 
@@ -65,3 +65,79 @@ def test_expired_token_is_refused_and_a_pods_token_is_found(
 def test_cookie_is_sent(stub, api):
     submission.list_runs(api(cookies="authservice_session=abc"))
     assert stub.calls[0][4]["Cookie"] == "authservice_session=abc"
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b'"x"', b"{oops", b"", b"null", b"7", b"\xff{", b"[" * 100_000]
+)
+def test_health_that_is_nonsense_is_one_message(stub, api, body):
+    stub.answers["GET", "/healthz"] = body
+    with pytest.raises(ApiError, match="not one of Kubeflow's API") as error:
+        api().server_version()
+    assert error.value.status == 200
+    assert len(stub.calls) == 1
+
+
+def test_version_of_any_length_is_read(stub, api):
+    stub.version = "9" * 6000 + ".1"
+    assert api().server_version() == "9" * 40
+    stub.version = None
+    assert not api().server_version()
+
+
+VERSIONS = ("GET", "/versions")
+NO_API = "not one of Kubeflow's API"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"pipeline_versions": [null]}', "`pipeline_versions` must be a list"),
+        (b'{"pipeline_versions": ["x"]}', "`pipeline_versions` must be a list"),
+        (b'{"pipeline_versions": 7}', NO_API),
+        (b'{"next_page_token": "x"}', "its list does not end"),
+        (b"[]", "not a JSON object"),
+    ],
+)
+def test_list_that_is_nonsense_is_one_message(stub, api, body, message):
+    stub.answers[VERSIONS] = body
+    with pytest.raises(ApiError, match=message):
+        submission.list_versions(api(), "pipeline-0")
+    assert len(stub.calls) <= 2
+
+
+def test_list_whose_tokens_change_ends_too(stub, api, monkeypatch):
+    monkeypatch.setattr("graft.pipeline.kubeflow.cluster.api.MAX_PAGES", 5)
+
+    def route(self, method, path, query, raw):
+        token = query.get("page_token", "") + "x"
+        return 200, {"recurring_runs": [], "next_page_token": token}
+
+    monkeypatch.setattr(stub.handler, "_route", route)
+    with pytest.raises(ApiError, match="its list does not end"):
+        schedules.list_schedules(api())
+    assert len(stub.calls) == 5
+
+
+def test_run_without_an_id_is_not_started_again(stub, api, pipeline_file):
+    uploaded = submission.upload(api(), pipeline_file)
+    stub.answers["POST", "/runs"] = b"{}"
+    with pytest.raises(ApiError, match="the new run has no id"):
+        submission.start_run(api(), pipeline_file, uploaded, {})
+    posts = [call for call in stub.calls if call[:2] == ("POST", "/apis/v2beta1/runs")]
+    assert len(posts) == 1
+
+
+def test_pipeline_without_an_id_is_refused(stub, api):
+    stub.answers["GET", "/sample"] = b"{}"
+    with pytest.raises(ApiError, match="the pipeline 'sample' has no id"):
+        submission.find_pipeline(api(), "sample")
+
+
+@pytest.mark.parametrize(
+    "body", [b'"hello"', b"{}", b'{"run_details": "x"}', b"<html>"]
+)
+def test_run_that_is_nonsense_is_not_followed_for_ever(stub, api, body):
+    stub.answers["GET", "/runs/run-0"] = body
+    with pytest.raises(ApiError, match=NO_API):
+        following.follow(api(), "run-0", print, steps=["Trainer"])
