@@ -38,6 +38,10 @@ def emulate(
     from rich.table import Table
 
     from graft.contract.errors import UserError
+    from graft.pipeline.kubeflow.compilation.pipeline_file import (
+        check_mounts,
+        read_pipeline_file,
+    )
     from graft.pipeline.kubeflow.emulation.backend import EmulatedBackend
     from graft.pipeline.kubeflow.emulation.pipeline_run import Hooks
 
@@ -47,6 +51,12 @@ def emulate(
         if not equals or not path.startswith("/"):
             raise UserError(f"`--mount` takes PATH=FOLDER. Received: {text!r}")
         folders[path] = Path(local).absolute()
+        if not folders[path].is_dir():
+            raise UserError(
+                f"`--mount` takes a folder that exists. Received: {local!r} for {path}"
+            )
+    _, configs = read_pipeline_file(pipeline)
+    check_mounts(folders, configs)
     backend = EmulatedBackend(
         folder.absolute(),
         mounts=folders,

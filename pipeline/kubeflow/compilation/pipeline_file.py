@@ -301,6 +301,33 @@ def _check_number(name: str, value: float) -> None:
             raise PipelineFileError(f"`{name}` must be {allowed}. Received: {value!r}")
 
 
+def mount_paths(configs: Mapping[str, Any]) -> list[str]:
+    """Return where the steps have mounts, from the Kubernetes settings by executor."""
+    mounts = [
+        item for config in configs.values() for item in config.get("pvcMount", ())
+    ]
+    return sorted({item.get("mountPath", "") for item in mounts})
+
+
+def check_mounts(given: Collection[str], configs: Mapping[str, Any]) -> None:
+    """Refuse mounts that a compiled file does not have.
+
+    Args:
+        given: Mount paths, or folders in them.
+        configs: Kubernetes settings by executor; empty: the mounts are unknown.
+
+    Raises:
+        PipelineFileError: A mount is not in the file; the message names it.
+    """
+    folders = mount_paths(configs)
+    for path in given:
+        if configs and not any(lies_in(path, folder) for folder in folders):
+            raise PipelineFileError(
+                f"`--mount` must name one of the mounts {folders} of the compiled "
+                f"file, or a folder in one. Received: {path!r}"
+            )
+
+
 def check_run_paths(given: Mapping[str, Any], configs: Mapping[str, Any]) -> None:
     """Refuse paths of a run that the containers can't reach.
 

@@ -5,12 +5,38 @@ from __future__ import annotations
 import yaml
 
 from graft.pipeline.commands.emulate import emulate
+from graft.pipeline.kubeflow.compilation.pipeline_file import (
+    check_mounts,
+    read_pipeline_file,
+)
 
 
 def test_emulate_refuses(error_of, tmp_path):
     assert "can't be read" in error_of(emulate, str(tmp_path / "none.yaml"))
     assert "`--mount` takes" in error_of(emulate, "x.yaml", "--mount", "data")
+    none = f"/mnt/data={tmp_path / 'none'}"
+    text = error_of(emulate, "x.yaml", "--mount", none)
+    assert "a folder that exists" in text
     bad = tmp_path / "bad.yaml"
     bad.write_text(yaml.safe_dump({"schemaVersion": "2.0.0"}))
     folder = ("--folder", str(tmp_path / "cluster"))
     assert "must be 2.1.0" in error_of(emulate, str(bad), *folder)
+
+
+def test_mount_that_the_file_lacks_is_refused(error_of, tmp_path, pipeline_file):
+    mount = {
+        "mountPath": "/mnt/data",
+        "pvcNameParameter": {"runtimeValue": {"constant": "graft-data"}},
+    }
+    executors = {"executors": {"trainer": {"pvcMount": [mount]}}}
+    platform = {"platforms": {"kubernetes": {"deploymentSpec": executors}}}
+    spec = yaml.safe_load(pipeline_file.read_text())
+    pipeline_file.write_text(yaml.safe_dump_all([spec, platform]))
+    _, configs = read_pipeline_file(pipeline_file)
+    check_mounts(["/mnt/data", "/mnt/data/digits"], configs)
+    cluster = tmp_path / "cluster"
+    arguments = ("--folder", str(cluster), "--mount", f"/mnt/photos={tmp_path}")
+    text = error_of(emulate, str(pipeline_file), *arguments)
+    assert "one of the mounts ['/mnt/data']" in text
+    assert "Received: '/mnt/photos'" in text
+    assert not cluster.exists()
