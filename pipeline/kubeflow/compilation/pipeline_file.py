@@ -60,6 +60,9 @@ def read_pipeline_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"`schemaVersion` must be 2.1.0. Received: {spec.get('schemaVersion')!r}"
         )
     try:
+        # A null in place of a whole entry of a map is refused here.
+        _check_outer_protos(spec, platform)
+        spec, platform = _without_nulls(spec), _without_nulls(platform)
         check_documents(spec, platform)
     except ValueError as error:
         raise PipelineFileError(
@@ -76,7 +79,7 @@ def read_run_settings(path: Path) -> dict[str, Any]:
     Raises:
         PipelineFileError: The file can't be read.
     """
-    _, platform = _read_documents(path)
+    platform = _without_nulls(_read_documents(path)[1])
     kubernetes = platform.get("platforms", {}).get("kubernetes", {})
     settings: dict[str, Any] = kubernetes.get("pipelineConfig", {})
     return settings
@@ -97,8 +100,7 @@ def check_documents(spec: Mapping[str, Any], platform: Mapping[str, Any]) -> Non
     from kfp.pipeline_spec import pipeline_spec_pb2
 
     # Each is checked before something is read from it.
-    _check_proto(spec, pipeline_spec_pb2.PipelineSpec())
-    _check_proto(platform, pipeline_spec_pb2.PlatformSpec())
+    _check_outer_protos(spec, platform)
     deployment = spec.get("deploymentSpec", {})
     _check_proto(deployment, pipeline_spec_pb2.PipelineDeploymentConfig())
     configs = kubernetes_configs(platform)
@@ -119,6 +121,13 @@ def check_documents(spec: Mapping[str, Any], platform: Mapping[str, Any]) -> Non
         strangers = sorted(producers_of(task.spec) - set(task.dag))
         if strangers:
             raise ValueError(f"unknown producer task {strangers} of {task.name!r}")
+
+
+def _check_outer_protos(spec: Mapping[str, Any], platform: Mapping[str, Any]) -> None:
+    from kfp.pipeline_spec import pipeline_spec_pb2
+
+    _check_proto(spec, pipeline_spec_pb2.PipelineSpec())
+    _check_proto(platform, pipeline_spec_pb2.PlatformSpec())
 
 
 def _check_proto(message: Mapping[str, Any], proto: Any) -> None:
@@ -186,7 +195,7 @@ def _read_documents(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"The second document of {str(path)!r} must hold keys and values. "
             f"Received: {str(platform)[:100]!r}"
         )
-    return _without_nulls(documents[0]), _without_nulls(platform or {})
+    return documents[0], platform or {}
 
 
 def _without_nulls(value: Any) -> Any:

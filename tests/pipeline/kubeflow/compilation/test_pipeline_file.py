@@ -61,6 +61,8 @@ ARTIFACT = (*TASKS, "Trainer", "inputs", "artifacts", "examples", "taskOutputArt
         (0, ("pipelineInfo", "name"), KeyError, "`pipelineInfo.name`"),
         (0, ("pipelineInfo",), None, "`pipelineInfo.name`"),
         (0, (*ARTIFACT, "producerTask"), KeyError, "unknown producer task"),
+        (0, ("components", "Trainer"), None, "Kubeflow would refuse"),
+        (0, (*TASKS, "Report", "inputs", "parameters", "title"), None, "would refuse"),
         (0, ("deploymentSpec",), "zz", "Kubeflow would refuse"),
         (0, ("deploymentSpec",), {7: 1}, "Kubeflow would refuse"),
         (0, ("sdkVersion",), ["zz"], "Kubeflow would refuse"),
