@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,20 @@ OPTIONAL_STEPS = (
 Profiles are made for several pipelines, and some pipelines lack these steps."""
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes texts that YAML 1.2 reads as numbers, and PyYAML's YAML 1.1 does not.
+
+    Kubeflow's servers read `4e9` and `0o7` as numbers.
+    """
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$|[-+]?0o[0-7]+$"),
+    list("-+.0123456789"),
+)
+
+
 @dataclass(frozen=True)
 class PipelineFile:
     """A compiled pipeline.
@@ -58,9 +73,11 @@ class PipelineFile:
 
     def to_yaml(self) -> str:
         """Return both documents as one YAML text, keys sorted."""
-        return yaml.safe_dump_all(
-            [self.pipeline_spec, self.platform_spec], sort_keys=True, allow_unicode=True
+        documents = [self.pipeline_spec, self.platform_spec]
+        text: str = yaml.dump_all(
+            documents, Dumper=_Dumper, sort_keys=True, allow_unicode=True
         )
+        return text
 
 
 def post_process(

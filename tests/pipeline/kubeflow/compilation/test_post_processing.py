@@ -159,6 +159,16 @@ def test_step_that_this_pipeline_lacks_may_be_named(spec):
     assert "Canary" not in tasks(file)
 
 
+@pytest.mark.parametrize("text", ["4e9", "-1E+3", ".5e1", "0o17", "1_000", "yes"])
+def test_text_that_looks_like_a_number_is_quoted(spec, text):
+    file = process(spec, env={"A": text})
+    assert f"value: '{text}'" in file.to_yaml()
+    assert list(yaml.safe_load_all(file.to_yaml())) == [
+        file.pipeline_spec,
+        file.platform_spec,
+    ]
+
+
 def test_cpu_profile_has_no_gpu_anywhere(spec):
     assert "gpu" not in process(spec, name="cpu").to_yaml()
 
