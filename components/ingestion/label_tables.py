@@ -228,7 +228,7 @@ class LocatedTable:
                 if len(fitting) > 1 and value
             ]
             named = sum(
-                any(_names_part_of(value, path) for path in paths)
+                any(names_part_of(value, path) for path in paths)
                 for value, paths in known
             )
             if known and named >= _MOST_AGREEING * len(known):
@@ -304,10 +304,19 @@ def _agree(pairs: Sequence[tuple[str, str]]) -> bool:
     """
     if not pairs:
         return False
-    named = sum(_names_part_of(value, path) for value, path in pairs)
+    named = sum(names_part_of(value, path) for value, path in pairs)
     if named >= _MOST_AGREEING * len(pairs):
         return True
-    depth = min(path.count("/") + 1 for _, path in pairs)
+    return are_one_to_one(pairs)
+
+
+def are_one_to_one(pairs: Sequence[tuple[str, str]]) -> bool:
+    """Tell whether each label stands for one folder of a level, and each has its own.
+
+    Args:
+        pairs: The label of an image, and the path of its folder.
+    """
+    depth = min((path.count("/") + 1 for _, path in pairs), default=0)
     for level in range(depth):
         grouped = Counter((value, path.split("/")[level]) for value, path in pairs)
         values, folders = (len({pair[i] for pair in grouped}) for i in (0, 1))
@@ -316,9 +325,11 @@ def _agree(pairs: Sequence[tuple[str, str]]) -> bool:
     return False
 
 
-def _names_part_of(value: str, path: str) -> bool:
-    return _plain(value) in [_plain(part) for part in path.split("/")]
+def names_part_of(value: str, path: str) -> bool:
+    """Tell whether a label is the name of a folder in a path."""
+    return plain(value) in [plain(part) for part in path.split("/")]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return a label or name without case, separators and leading zeros."""
     return re.sub(r"[\W_]+", "", text).casefold().lstrip("0") or "0"

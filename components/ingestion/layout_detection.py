@@ -16,6 +16,7 @@ from graft.components.ingestion.folder_names import (
     role_of,
     roles_of,
 )
+from graft.components.ingestion.label_corrections import ask_about_corrections
 from graft.components.ingestion.label_tables import (
     TABLE_EXTENSIONS,
     Table,
@@ -75,6 +76,7 @@ def detect_layout(
         doubt = (
             ask_about_exports(root, answer)
             or ask_about_masks(root, answer)
+            or ask_about_corrections(root, answer, located)
             or ask_about_tables(root, answer, located)
             or ask_about_origins(root, answer, tables)
         )

@@ -223,6 +223,38 @@ def test_a_table_that_agrees_or_holds_no_labels_is_no_doubt(table: Table) -> Non
     assert _is_read(NAMES, table)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 8, 24])
+@pytest.mark.parametrize("label", ["dog", "Dog", "DOG "])
+def test_a_row_that_contradicts_a_folder_is_asked_about(rows: int, label: str) -> None:
+    names = _named("cat", "dog", number=12)
+    table = _table(names, [label, *(name[:3] for name in names[1:])])
+    question = _question([*names, "t.csv"], table._replace(rows=table.rows[:rows]))
+    finding = question.finding.replace(label.strip(), "dog")
+    assert "'t.csv' gives 1 image a label" in finding
+    assert f"{names[0]!r} lies in 'cat', and its label is 'dog'" in finding
+    assert question.options[0].settings == {"format": "folders"}
+
+
+@pytest.mark.parametrize(
+    ("tops", "rows"),
+    [
+        # The labels count the folders, from another start.
+        (("0", "1"), [("0/00.jpg", "1"), ("1/10.jpg", "2")]),
+        # A split is no class, and neither is a column of another kind.
+        (
+            ("train/cat", "val/cat", "train/dog", "val/dog"),
+            [("train/cat/00.jpg", "val")],
+        ),
+        (("cat", "dog"), [("cat/00.jpg", "unsure")]),
+        (("cat", "dog"), [("cat/00.jpg", "")]),
+    ],
+)
+def test_rows_that_name_no_other_class_are_no_correction(
+    tops: tuple[str, ...], rows: list[tuple[str, str]]
+) -> None:
+    assert _is_read(_named(*tops), Table("t.csv", ("path", "label"), tuple(rows)))
+
+
 def test_a_table_whose_names_several_folders_hold_is_asked_about() -> None:
     rows = tuple((f"{i}.jpg", "xy"[i % 2]) for i in range(4))
     table = Table("labels.csv", ("path", "label"), rows)
