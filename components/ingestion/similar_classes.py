@@ -25,6 +25,12 @@ _MOST_NAMES_OF_A_GROUP = 5
 
 # Decimal digits of any script. Longer numbers are the same only if their texts are.
 _NUMBER = re.compile(r"(?=.{1,99}$)\+?\d+(?:\.\d*)?(?:e\+?\d{1,2})?")
+# What file managers add to the name of a copied folder.
+_COPY_MARK = re.compile(
+    r"( \(\d{1,3}\)|[ _-]+(copy|kopie|copie|copia|cópia)( ?\(?\d{1,3}\)?)?)+$"
+    r"|^(copy|kopie|copie|copia|cópia)( \(\d{1,3}\))? (of|von|de|di) ",
+    re.IGNORECASE,
+)
 _HTML_ENTITY = re.compile(r"&#?\w+;")
 # Small Cyrillic and Greek letters that look like a Latin one in every typeface.
 _LOOK_ALIKES = str.maketrans(
@@ -93,6 +99,10 @@ def _read_again(name: str) -> str:
         return b"".join(map(_western_byte, name)).decode("utf-8")
     except UnicodeError:
         return name
+
+
+def _without_copy_mark(name: str) -> str:
+    return _COPY_MARK.sub("", name) or name
 
 
 def _western_byte(letter: str) -> bytes:
@@ -168,10 +178,15 @@ def _spelling_groups(listing: Listing) -> list[_Group]:
 def _class_groups(listing: Listing, config: DataConfig) -> list[_Group]:
     counts = Counter(ref.class_name for ref in listing.refs)
     counts.update(dict.fromkeys(listing.empty_classes, 0))
+    skeletons = {_skeleton_of(name) for name in counts}
     by_skeleton: dict[str, Counter[str]] = {}
     for name in sorted(counts):
         readings = {name, _in_latin(name), *(repair(name) for _, repair in _REPAIRS)}
         keys = {_skeleton_of(each) for each in readings}
+        # Without an original, `wing (1)` and `wing (2)` are no copies.
+        original = _skeleton_of(_without_copy_mark(name))
+        if original in skeletons:
+            keys.add(original)
         alike = Counter({name: counts[name]})
         for group in [by_skeleton[key] for key in sorted(keys) if key in by_skeleton]:
             alike.update(group)
@@ -265,7 +280,7 @@ def _difference(first: str, other: str) -> str:
     for what, step in _STEPS:
         if step(first) == step(other):
             return what
-    for what, repair in _REPAIRS:
+    for what, repair in (*_REPAIRS, ("the mark of a copy", _without_copy_mark)):
         skeletons = {_skeleton_of(repair(each)) for each in (first, other)}
         if len(skeletons) == 1 and _skeleton_of(first) != _skeleton_of(other):
             return what

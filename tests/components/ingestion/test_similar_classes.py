@@ -68,6 +68,12 @@ PAIRS = {
     "entity": ("zoë", "zo&euml;", "differ only in HTML entities"),
     "entity of a sign": ("a&b", "A&amp;b", "differ only in HTML entities"),
     "entity in digits": ("a'b", "a&#39;b", "differ only in HTML entities"),
+    "numbered copy": ("cat", "Cat (12)", "differ only in the mark of a copy"),
+    "copy of Windows": ("cat", "cat - Copy", "differ only in the mark of a copy"),
+    "second of Windows": ("cat", "cat - Copy (2)", "differ only in the mark of a copy"),
+    "second copy of a Mac": ("cat", "cat copy 2", "differ only in the mark of a copy"),
+    "German copy": ("Katze", "Katze - Kopie", "differ only in the mark of a copy"),
+    "old copy": ("cat", "Copy (3) of cat", "differ only in the mark of a copy"),
     "two at once": ("big cat", "Big  Cat", "differ only in white space, case"),
 }
 
@@ -92,6 +98,11 @@ def test_a_pair_is_told_merged_or_refused(
     with pytest.raises(DataError, match="must not look alike") as error:
         _list(tmp_path, labels, similar_class_names="fail")
     assert message in str(error.value)
+
+
+def test_marks_of_copies_need_an_original(tmp_path: Path) -> None:
+    labels = {"wing (1)": 2, "wing (2)": 2, "copy": 2, "hard copy": 2, "cat 2": 2}
+    assert not _list(tmp_path, labels | {"cat": 2}).warnings
 
 
 def test_words_of_other_scripts_stand_for_themselves(tmp_path: Path) -> None:
