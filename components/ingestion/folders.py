@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import unicodedata
 from collections import Counter, defaultdict
 
 from graft.components.ingestion.config import DataConfig
@@ -138,7 +139,8 @@ def _list_by_pattern(
     tree: Tree, root: str, split_folders: SplitFolders, config: DataConfig
 ) -> Listing:
     pattern = config.class_pattern or ""
-    expression = re.compile(pattern)
+    # File systems and editors write the same letter in one or two code points.
+    expression = re.compile(unicodedata.normalize("NFC", pattern))
     listing = Listing("class_pattern")
     role_of_folder = _roles_by_folder(split_folders)
     data_set = os.path.basename(os.path.abspath(root)) or root
@@ -148,7 +150,7 @@ def _list_by_pattern(
         text = entry.name
         if "/" not in pattern:
             text = os.path.splitext(entry.parts[-1])[0]
-        match = expression.fullmatch(text)
+        match = expression.fullmatch(unicodedata.normalize("NFC", text))
         folder, _ = _split_of(entry, role_of_folder)
         if not match or not match["class"] or (role_of_folder and folder is None):
             left.append(entry.name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -121,6 +122,16 @@ def test_tiny_imagenet(tmp_path: Path) -> None:
     before = fingerprint(DataConfig(path=str(root)))
     (root / "val/val_annotations.txt").write_text(table.replace("n1", "n0"))
     assert fingerprint(DataConfig(path=str(root))) != before
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_pattern_matches_names_in_every_form_of_unicode(
+    tmp_path: Path, form: Literal["NFC", "NFD"]
+) -> None:
+    names = ["zoë_1.jpg", "chat_1.jpg", "zoe\u0308_2.jpg"]
+    pattern = unicodedata.normalize(form, r"(?P<class>zoë|chat)_\d+")
+    found = _found(_list(_write(tmp_path, names), class_pattern=pattern))
+    assert sorted(label for label, _ in found.values()) == ["chat", "zoë", "zoë"]
 
 
 def _roboflow(root: Path, rows: str) -> Path:
