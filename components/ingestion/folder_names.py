@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ _ROLE_OF_WORD = {
     "trainset": TRAIN_ROLE,
     "learn": TRAIN_ROLE,
     "vali": VALIDATION_ROLE,
+    "vld": VALIDATION_ROLE,
     "valset": VALIDATION_ROLE,
     "validate": VALIDATION_ROLE,
     "evaluation": VALIDATION_ROLE,
@@ -31,6 +33,21 @@ _ROLE_OF_WORD = {
     "tests": TEST_ROLE,
     "testset": TEST_ROLE,
     "holdout": TEST_ROLE,
+    # French, Spanish, Portuguese, Italian and German, without accents.
+    "entrainement": TRAIN_ROLE,
+    "apprentissage": TRAIN_ROLE,
+    "entrenamiento": TRAIN_ROLE,
+    "treino": TRAIN_ROLE,
+    "treinamento": TRAIN_ROLE,
+    "addestramento": TRAIN_ROLE,
+    "validacion": VALIDATION_ROLE,
+    "validacao": VALIDATION_ROLE,
+    "validazione": VALIDATION_ROLE,
+    "validierung": VALIDATION_ROLE,
+    "prueba": TEST_ROLE,
+    "pruebas": TEST_ROLE,
+    "teste": TEST_ROLE,
+    "testes": TEST_ROLE,
 }
 # Words that may stand beside the name of a split.
 _NEUTRAL_WORDS = frozenset(
@@ -222,7 +239,9 @@ def _plain(name: str) -> str:
 
 def _words(name: str) -> tuple[list[str], list[str]]:
     """Return the roles in a name, and its other words."""
-    plain = re.sub(r"(?i)hold[-_ ]?out|held[-_ ]?out", "holdout", name)
+    letters = unicodedata.normalize("NFKD", name)
+    plain = "".join(filter(lambda letter: not unicodedata.combining(letter), letters))
+    plain = re.sub(r"(?i)hold[-_ ]?out|held[-_ ]?out", "holdout", plain)
     words = [word.casefold() for word in _WORD.findall(plain)]
     roles = [_ROLE_OF_WORD[word] for word in words if word in _ROLE_OF_WORD]
     return roles, [word for word in words if word not in _ROLE_OF_WORD]
