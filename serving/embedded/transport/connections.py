@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,24 @@ def _threads_of_user(user: int) -> int:
             if process.name.isdecimal() and process.stat().st_uid == user:
                 count += len(os.listdir(process / "task"))
     return count
+
+
+def http_logger() -> logging.Logger:
+    """Return the logger of the HTTP server: one line for what a client did wrong."""
+    http = logger.getChild("http")
+    http.addFilter(_without_trace)
+    return http
+
+
+def _without_trace(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        # aiohttp shows the bytes and marks the wrong one on further lines.
+        what = error.message.partition("\n")[0].rstrip(":")
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = "%s: %s", (record.getMessage(), what)
+        record.exc_info = None
+    return True
 
 
 class RestListener:

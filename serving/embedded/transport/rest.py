@@ -31,7 +31,11 @@ from graft.serving.embedded.contract.status import (
 )
 from graft.serving.embedded.options import Options
 from graft.serving.embedded.transport import rest_body
-from graft.serving.embedded.transport.connections import RestListener, max_connections
+from graft.serving.embedded.transport.connections import (
+    RestListener,
+    http_logger,
+    max_connections,
+)
 from graft.serving.embedded.transport.core import Core
 from graft.serving.embedded.transport.grpc_server import model_status
 from graft.serving.embedded.transport.metrics import CONTENT_TYPE
@@ -315,6 +319,7 @@ async def start_site(
         api.handle,
         request_factory=build_request,
         access_log=None,
+        logger=http_logger(),
         # Bodies are decompressed on other threads, and within limits.
         auto_decompress=False,
         max_line_size=_MAX_HEADER_BYTES,

@@ -215,6 +215,8 @@ def test_names_do_not_write_into_the_log(server):
     assert b"\\n2026-11-29 00:00:00,000 INFO forged" in log
     assert b"\n2026-11-29 00:00:00,000 INFO forged" not in log
     assert b"\x1b" not in log
+    assert b": Error handling request from 127.0.0.1: Invalid char in url" in log
+    assert b"Traceback" not in log
     assert log.count(b"forged") < 50
 
 
