@@ -150,16 +150,17 @@ class SplitAndClass(NamedTuple):
 
 def split_and_class_of(name: str) -> SplitAndClass | None:
     """Return the split and the class in a folder's name, or None without a split."""
+    name = unicodedata.normalize("NFC", name)
     words = list(_WORD.finditer(name))
     if len(words) < 2:
         return None
     first, last = words[0], words[-1]
-    if first.start() == 0 and first[0].casefold() in _ROLE_OF_WORD:
+    if first.start() == 0 and _is_role(first[0]):
         rest = name[first.end() :]
         class_name = rest.lstrip("-_. ")
         separator = rest[: len(rest) - len(class_name)]
         return SplitAndClass(first[0], separator, class_name, is_split_first=True)
-    if last.end() == len(name) and last[0].casefold() in _ROLE_OF_WORD:
+    if last.end() == len(name) and _is_role(last[0]):
         rest = name[: last.start()]
         class_name = rest.rstrip("-_. ")
         separator = rest[len(class_name) :]
@@ -237,10 +238,18 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W\d_]+", "", name).casefold()
 
 
+def _is_role(word: str) -> bool:
+    return _without_accents(word).casefold() in _ROLE_OF_WORD
+
+
+def _without_accents(text: str) -> str:
+    letters = unicodedata.normalize("NFKD", text)
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
 def _words(name: str) -> tuple[list[str], list[str]]:
     """Return the roles in a name, and its other words."""
-    letters = unicodedata.normalize("NFKD", name)
-    plain = "".join(filter(lambda letter: not unicodedata.combining(letter), letters))
+    plain = _without_accents(name)
     plain = re.sub(r"(?i)hold[-_ ]?out|held[-_ ]?out", "holdout", plain)
     words = [word.casefold() for word in _WORD.findall(plain)]
     roles = [_ROLE_OF_WORD[word] for word in words if word in _ROLE_OF_WORD]

@@ -12,6 +12,7 @@ from graft.components.ingestion.label_tables import (
     LocatedTable,
     are_one_to_one,
     names_part_of,
+    never_holds_the_class,
     plain,
 )
 from graft.components.ingestion.layout_answers import FolderLayout, Question
@@ -68,7 +69,7 @@ def ask_about_corrections(
 
 def _corrections(located: LocatedTable, names: set[str]) -> list[_Correction]:
     column = located.label_column()
-    if column is None or located.image_column is None:
+    if column is None or located.image_column is None or never_holds_the_class(column):
         return []
     rows = [
         _Correction(image, folder, label)

@@ -25,7 +25,6 @@ TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson")
 """Extensions of files that may be a `Table`."""
 
 _LABEL_COLUMNS = frozenset(("label", *USUAL_COLUMNS["label_column"]))
-# Columns that never hold the class.
 _OTHER_COLUMNS = re.compile(
     r"split|set|subset|fold|partition|usage|(img_?|image_?)?(width|height|size)|w|h"
     r"|bytes|format|[xy]_?(min|max|[12]|center)|bbox\w*|box\w*|left|top|right|bottom"
@@ -260,10 +259,15 @@ class LocatedTable:
             return False
         if name.casefold() in _LABEL_COLUMNS or name == _ONE_HOT:
             return True
-        if _OTHER_COLUMNS.fullmatch(name.casefold()) or distinct * 2 > len(values):
+        if never_holds_the_class(name) or distinct * 2 > len(values):
             return False
         are_numbers = all(re.fullmatch(r"[-+]?[\d.]+", value) for value in values)
         return not are_numbers or name == self.label_column()
+
+
+def never_holds_the_class(column: str) -> bool:
+    """Tell whether a column's name says that it holds a split, size, date or number."""
+    return bool(_OTHER_COLUMNS.fullmatch(column.casefold()))
 
 
 def label_tables(root: Folder, tables: Sequence[Table]) -> list[LocatedTable]:
@@ -332,4 +336,5 @@ def names_part_of(value: str, path: str) -> bool:
 
 def plain(text: str) -> str:
     """Return a label or name without case, separators and leading zeros."""
-    return re.sub(r"[\W_]+", "", text).casefold().lstrip("0") or "0"
+    letters = re.sub(r"[\W_]+", "", text).casefold()
+    return letters.lstrip("0") or letters[:1]

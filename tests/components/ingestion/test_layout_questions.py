@@ -247,12 +247,22 @@ def test_a_row_that_contradicts_a_folder_is_asked_about(rows: int, label: str) -
         ),
         (("cat", "dog"), [("cat/00.jpg", "unsure")]),
         (("cat", "dog"), [("cat/00.jpg", "")]),
+        (("0", "1"), [("1/10.jpg", "-")]),
     ],
 )
 def test_rows_that_name_no_other_class_are_no_correction(
     tops: tuple[str, ...], rows: list[tuple[str, str]]
 ) -> None:
     assert _is_read(_named(*tops), Table("t.csv", ("path", "label"), tuple(rows)))
+
+
+def test_a_number_of_a_fold_is_no_label_of_a_class() -> None:
+    rows = (("1/10.jpg", "0"), ("0/00.jpg", "0"))
+    assert _is_read(_named("0", "1"), Table("t.csv", ("path", "fold"), rows))
+    question = _question(
+        [*_named("0", "1"), "t.csv"], Table("t.csv", ("path", "digit"), rows)
+    )
+    assert "'1/10.jpg' lies in '1', and its label is '0'" in question.finding
 
 
 def test_a_table_whose_names_several_folders_hold_is_asked_about() -> None:

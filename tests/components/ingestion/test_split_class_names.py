@@ -83,7 +83,18 @@ def test_words_of_splits_in_classes_are_no_doubt(tops: str) -> None:
         unique=True,
     ),
     st.lists(
-        st.sampled_from(["train", "test", "val", "Training", "holdout", ""]),
+        st.sampled_from(
+            [
+                "train",
+                "test",
+                "val",
+                "Training",
+                "holdout",
+                "pruebas",
+                "Entraînement",
+                "",
+            ]
+        ),
         min_size=2,
         max_size=3,
         unique_by=lambda split: role_of(split) or "",
@@ -110,3 +121,5 @@ def test_the_offered_pattern_reads_split_and_class(
         match = re.fullmatch(pattern, f"{top}/0.jpg")
         assert match is not None
         assert (match["split"], match["class"]) == expected
+    meaning = question.options[0].meaning
+    assert ("without a split: divided among all" in meaning) is ("" in splits)
