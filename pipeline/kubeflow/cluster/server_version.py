@@ -43,35 +43,30 @@ def check_submission(
         mlflow_experiment: MLflow experiment that the run names.
 
     Raises:
-        ServerVersionError: The server is older than MLflow's experiment, or than the
-            limits of a run in the file, or of an unknown version. It would leave out
-            all Kubernetes settings of such a file in silence.
+        ServerVersionError: The server is older than MLflow's experiment or the limits
+            of a run in the file, or of an unknown version. It would leave out all
+            Kubernetes settings of such a file in silence.
     """
+    asked = []
+    if read_run_settings(path):
+        asked.append("`run_timeout_seconds` and `run_ttl_seconds` of a profile")
+    if mlflow_experiment is not None:
+        asked.append("`--mlflow-experiment`")
     parsed = parse_version(version)
+    if not asked or (parsed is not None and parsed >= RUN_SETTINGS_SINCE):
+        return
     needed = ".".join(map(str, RUN_SETTINGS_SINCE))
     if parsed is None:
-        if read_run_settings(path):
-            raise ServerVersionError(
-                "`run_timeout_seconds` and `run_ttl_seconds` of a profile need "
-                f"Kubeflow Pipelines {needed} or later, and the server does not tell "
-                "its version. An older one would leave out all Kubernetes settings. "
-                f"If it is new enough, say so: `--server-version {needed}`. Received: "
-                f"version {version!r}"
-            )
-        return
-    if parsed >= RUN_SETTINGS_SINCE:
-        return
-    if read_run_settings(path):
-        raise ServerVersionError(
-            "`run_timeout_seconds` and `run_ttl_seconds` of a profile need Kubeflow "
-            f"Pipelines {needed} or later. Take them out and compile again, or "
-            f"upgrade. Received: version {version!r}"
+        mend = (
+            "The server does not tell its version, and an older one would leave such "
+            f"settings out. If it is new enough, say so: `--server-version {needed}`."
         )
-    if mlflow_experiment is not None:
-        raise ServerVersionError(
-            f"`--mlflow-experiment` needs Kubeflow Pipelines {needed} or later. "
-            f"Received: version {version!r}"
-        )
+    else:
+        mend = "Upgrade, or go without (after a change of the profile, compile again)."
+    raise ServerVersionError(
+        f"Kubeflow Pipelines {needed} or later is needed for {' and '.join(asked)}. "
+        f"{mend} Received: version {version!r}"
+    )
 
 
 def describe(version: str) -> str:

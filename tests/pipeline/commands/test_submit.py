@@ -37,7 +37,10 @@ def test_run_names_its_mlflow_experiment(stub, pipeline_file):
     assert stub.runs[0]["plugins_input"] == {"mlflow": {"experiment_name": "x"}}
     stub.version = "2.16.1"
     result = CliRunner().invoke(app, [*arguments, "--no-follow"])
-    assert "needs Kubeflow Pipelines 2.17" in str(result.exception)
+    assert (
+        "Kubeflow Pipelines 2.17 or later is needed for `--mlflow-experiment`"
+        in str(result.exception)
+    )
     assert len(stub.runs) == 1
 
 

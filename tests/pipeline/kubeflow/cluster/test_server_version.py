@@ -45,6 +45,9 @@ def test_mlflow_experiment_is_refused_by_an_older_server(pipeline_file):
     with pytest.raises(server_version.ServerVersionError, match="mlflow-experiment"):
         server_version.check_submission("2.16.1", pipeline_file, "flowers")
     server_version.check_submission("2.17.0", pipeline_file, "flowers")
+    for unknown in ("", "9" * 40):
+        with pytest.raises(server_version.ServerVersionError, match="--server-version"):
+            server_version.check_submission(unknown, pipeline_file, "flowers")
 
 
 def test_unchecked_version_is_told():
