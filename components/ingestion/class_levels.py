@@ -11,7 +11,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from graft.components.ingestion.folder_counts import Folder
-from graft.components.ingestion.folder_names import is_source
+from graft.components.ingestion.folder_names import (
+    is_annotation,
+    is_box,
+    is_source,
+    role_of,
+)
 from graft.components.ingestion.layout_answers import (
     Option,
     SplitFolders,
@@ -117,7 +122,7 @@ def option_of_pattern(
     """
     names, start = _names_below(root, split_folders)
     classes = _read(start + pattern, names)
-    if len(classes) < _FEWEST_CLASSES:
+    if len(classes) < _FEWEST_CLASSES or all(map(_is_no_class, classes)):
         return
     settings: dict[str, object] = {"class_pattern": start + pattern}
     if split_folders:
@@ -128,6 +133,11 @@ def option_of_pattern(
         f"{meaning}: {describe_classes(classes)}"
         + (f"; left aside: {left}" if left else ""),
     )
+
+
+def _is_no_class(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return bool(is_box(name) or is_annotation(name) or role_of(name))
 
 
 def _names_below(root: Folder, split_folders: SplitFolders) -> tuple[list[str], str]:

@@ -16,6 +16,7 @@ from graft.components.ingestion.folder_names import (
     role_of,
     roles_of,
 )
+from graft.components.ingestion.format_pairs import ask_about_format_pairs
 from graft.components.ingestion.label_corrections import ask_about_corrections
 from graft.components.ingestion.label_tables import (
     TABLE_EXTENSIONS,
@@ -43,7 +44,11 @@ from graft.components.ingestion.layout_questions import (
     ask_about_tables,
     warn_of_doubtful_classes,
 )
-from graft.components.ingestion.mask_files import ask_about_masks
+from graft.components.ingestion.mask_files import (
+    ask_about_masks,
+    with_option_without_masks,
+    with_warning_of_masks,
+)
 from graft.components.ingestion.object_exports import ask_about_exports
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.split_class_names import ask_about_splits_in_names
@@ -76,13 +81,16 @@ def detect_layout(
         doubt = (
             ask_about_exports(root, answer)
             or ask_about_masks(root, answer)
+            or ask_about_format_pairs(root, answer)
             or ask_about_corrections(root, answer, located)
             or ask_about_tables(root, answer, located)
             or ask_about_origins(root, answer, tables)
         )
         if doubt is None:
-            return answer
+            return with_warning_of_masks(root, answer)
         answer = doubt
+    else:
+        answer = with_option_without_masks(root, answer)
     return explain_unreadable(root, located, answer)
 
 

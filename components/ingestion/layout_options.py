@@ -53,30 +53,6 @@ def read_by_parts(root: Folder) -> Iterator[Option]:
     yield from options_of_levels(root, {})
 
 
-def options_without_annotations(root: Folder) -> Iterator[Option]:
-    """Yield the option to read only the images in class folders, and no masks.
-
-    It exists where each class folder holds folders such as `images` and `masks`.
-    """
-    names = {child.name for top in root.filled for child in top.filled}
-    boxes = sorted(name for name in names if is_box(name))
-    if not boxes or not all(is_box(name) or is_annotation(name) for name in names):
-        return
-    counts = Counter(
-        {
-            top.name: sum(each.total for each in top.filled if each.name in boxes)
-            for top in root.filled
-        }
-    )
-    pattern = "|".join(map(re.escape, boxes))
-    left = root.total - counts.total()
-    if all(counts.values()) and left:
-        yield Option(
-            {"class_pattern": f"(?P<class>[^/]+)/(?:{pattern})/.+"},
-            f"{describe_classes(counts)}; left aside: {left}",
-        )
-
-
 def read_below(folder: Folder, answer: FolderLayout | Question) -> Iterator[Option]:
     """Yield the options to use a subfolder as `data.path`."""
     if isinstance(answer, FolderLayout):

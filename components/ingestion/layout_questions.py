@@ -38,7 +38,6 @@ from graft.components.ingestion.layout_options import (
     flat_options,
     options_of_each_folder,
     options_of_splits,
-    options_without_annotations,
     read_as_classes,
     read_by_parts,
     table_options,
@@ -211,11 +210,7 @@ def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None
     return Question(
         f"The folders {some_of(sorted(top.name for top in tops))} hold folders of the "
         f"same names, {some_of(sorted(shared))}. Either level may be the classes.",
-        (
-            *options_without_annotations(root),
-            *read_as_classes(root),
-            *read_by_parts(root),
-        ),
+        (*read_as_classes(root), *read_by_parts(root)),
     )
 
 

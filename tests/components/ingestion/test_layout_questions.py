@@ -343,13 +343,6 @@ def test_folders_are_read_only_if_the_table_groups_alike(
     assert _is_read(names, table) is (len(groups) == 2)
 
 
-def test_masks_within_classes_can_be_left_aside() -> None:
-    names = _images(*(f"{c}/{k}" for c in LABELS for k in ("images", "masks")))
-    first, *_ = _question(names).options
-    assert first.settings == {"class_pattern": "(?P<class>[^/]+)/(?:images)/.+"}
-    assert first.meaning == "2 classes: 'cat' (4), 'dog' (4); left aside: 8"
-
-
 def test_names_without_their_folders_are_told_what_to_do() -> None:
     names = _named("left", "right")
     stems = [name.split("/")[1] for name in names]

@@ -45,6 +45,14 @@ def _read(pattern: object, names: list[str]) -> set[str]:
         ("scan/{}.jpg", "scan/{}.mask.png"),
         ("{}.jpg", "masks/{}.png"),
         ("images/{}.jpg", "gt/{}.png"),
+        ("images/{}.jpg", "masks/{}.png"),
+        ("{}.png", "mask_{}.png"),
+        ("{}.png", "Mask{}.png"),
+        ("{}.png", "{}mask.png"),
+        ("img_{}.png", "mask_{}.png"),
+        ("{}_rgb.png", "{}_label.png"),
+        ("{}/image.png", "{}/mask.png"),
+        ("{}/images/a.png", "{}/masks/0.png"),
     ],
 )
 def test_masks_among_images_are_counted_and_can_be_left_aside(
@@ -80,11 +88,55 @@ def test_masks_in_splits_are_asked_about() -> None:
         _tree("{}_mask.png"),
         _tree("{}.png", "x{}_mask.png"),
         _tree("{}.png", "{}_left.png"),
-        _tree("{}.png", "{}mask.png"),
-        [*_tree("{}.png"), "benign/0_mask.png"],
+        _tree("x{}a.png", "x{}amask.png"),
+        _tree("{}.png", "damask {}.png"),
         [f"{c}/{i}.png" for c in ("mask", "no_mask") for i in range(4)],
+        [f"{c}/{c}_{i}.png" for c in ("hats", "masks", "ties") for i in range(4)],
+        _tree("{}/a.png", "{}/mask.png"),
     ],
-    ids=["no image", "other image", "other end", "no separator", "one", "classes"],
+    ids=[
+        *("no image", "other image", "other end", "no separator", "another word"),
+        *("faces", "clothes", "no word for images"),
+    ],
 )
 def test_other_names_are_no_masks(names: list[str]) -> None:
-    assert isinstance(detect_layout(count_folders(names)), FolderLayout)
+    answer = detect_layout(count_folders(names))
+    assert isinstance(answer, FolderLayout) or "masks of others" not in answer.finding
+    assert isinstance(answer, Question) or not answer.warnings
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [
+        ["masks/benign_0.png", "masks/malignant_3.png"],
+        ["Mask/benign_0.png", "Mask/malignant_3.png"],
+        ["masks/benign_0_mask.png", "masks/malignant_3_mask.png"],
+        ["masks/benign/benign_0.png", "masks/malignant/malignant_3.png"],
+        ["labels/benign_0.tif", "labels/benign_1.tif"],
+        ["benign_mask/0.png", "malignant_mask/1.png", "malignant_mask/2.png"],
+        ["gt_benign/0.png", "gt_benign/1.png", "gt_malignant/2.png"],
+    ],
+)
+def test_folders_of_masks_beside_classes_can_be_left_aside(masks: list[str]) -> None:
+    images = [f"{name}/{name}_{i}.png" for name in CLASSES for i in range(4)]
+    question = _question([*images, *masks])
+    without, *_ = question.options
+    assert _read(without.settings["class_pattern"], [*images, *masks]) == set(images)
+    assert without.meaning.endswith(f"left aside: {len(masks)}")
+    assert question.options[1].settings == {"format": "folders"}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [*_tree("{}.png"), "benign/0_mask.png"],
+        [f"{c}/{i}.png" for c in ("hats", "masks", "ties") for i in range(4)],
+    ],
+    ids=["one file", "names that all folders have"],
+)
+def test_weak_evidence_of_masks_is_a_warning(names: list[str]) -> None:
+    answer = detect_layout(count_folders(names))
+    assert isinstance(answer, FolderLayout)
+    (warning,) = answer.warnings
+    assert "may be masks of other images" in warning
+    assert "'benign/0_mask.png'" in warning or "'masks'" in warning

@@ -1,0 +1,66 @@
+"""Images in two formats are asked about, and one of the formats can be chosen."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from graft.components.ingestion.folder_counts import count_folders
+from graft.components.ingestion.layout_answers import FolderLayout, Question
+from graft.components.ingestion.layout_detection import detect_layout
+
+CLASSES = ("cat", "dog")
+
+
+def _tree(extensions: dict[str, int], above: str = "") -> list[str]:
+    """Return files of each class: the number of files by extension."""
+    return [
+        f"{above}{name}/{i}{extension}"
+        for name in CLASSES
+        for extension, number in extensions.items()
+        for i in range(number)
+    ]
+
+
+def test_one_of_two_formats_can_be_chosen() -> None:
+    names = [*_tree({".jpg": 4, ".png": 4}), "cat/9.jpeg", "cat/8.JPEG"]
+    question = detect_layout(count_folders(names))
+    assert isinstance(question, Question)
+    assert question.finding.startswith("16 files of 18 images have the name of")
+    jpeg, png, every = question.options
+    for option, endings in ((jpeg, (".jpg", ".JPEG", ".jpeg")), (png, (".png",))):
+        pattern = str(option.settings["class_pattern"])
+        read = {name for name in names if re.fullmatch(pattern, name)}
+        assert read == {name for name in names if name.endswith(endings)}
+    assert jpeg.meaning.endswith("'cat' (6), 'dog' (4); left aside: 8")
+    assert every.settings == {"format": "folders"}
+
+
+def test_pairs_in_splits_are_asked_about() -> None:
+    names = [
+        *_tree({".jpg": 4, ".png": 4}, above="train/"),
+        *_tree({".jpg": 4}, above="test/"),
+    ]
+    question = detect_layout(count_folders(names))
+    assert isinstance(question, Question)
+    assert question.options[0].settings["split_folders"] == {
+        "train": "train",
+        "test": "test",
+    }
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        _tree({".jpg": 4}),
+        _tree({".jpg": 8, ".png": 2}),
+        _tree({".jpg": 4, ".jpeg": 4}),
+        _tree({".jpg": 1, ".png": 1}),
+        [*(f"cat/{i}.jpg" for i in range(4)), *(f"dog/{i}.png" for i in range(4))],
+        _tree({"": 4, ".png": 4}),
+    ],
+    ids=["one format", "few pairs", "JPEG", "one pair", "by class", "no extension"],
+)
+def test_other_names_are_no_pairs(names: list[str]) -> None:
+    assert isinstance(detect_layout(count_folders(names)), FolderLayout)
