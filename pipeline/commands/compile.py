@@ -47,6 +47,15 @@ def compile_(  # noqa: PLR0917 - options of a command
             "A pipeline that asks for more GPUs at once is warned of.",
         ),
     ] = None,
+    namespace: Annotated[
+        str,
+        typer.Option(
+            "--namespace",
+            "-n",
+            envvar="GRAFT_KFP_NAMESPACE",
+            help="Namespace of the runs, for a --quota with those of several.",
+        ),
+    ] = "",
     require_fingerprint: Annotated[
         bool,
         typer.Option(
@@ -68,16 +77,20 @@ def compile_(  # noqa: PLR0917 - options of a command
     if target not in ("kubeflow", "vertex"):
         raise UserError(f"`--target` must be kubeflow or vertex. Received: {target!r}")
     path = output or Path("pipeline.json" if target == "vertex" else "pipeline.yaml")
-    inputs = {"the config": config, "--profile": profile, "--quota": quota}
-    for name, given in inputs.items():
+    from graft.pipeline.config import load_config
+    from graft.pipeline.kubeflow.compilation.profile_file import (
+        files_of_profile,
+        load_profile,
+    )
+
+    inputs = [("the config", config), ("--quota", quota)]
+    inputs += [("--profile", file) for file in files_of_profile(profile)]
+    for name, given in inputs:
         if given is not None and _is_same_file(path, Path(given)):
             raise UserError(
                 f"`--output` must be another file than that of {name}. Received: "
                 f"{str(path)!r}"
             )
-    from graft.pipeline.config import load_config
-    from graft.pipeline.kubeflow.compilation.profile_file import load_profile
-
     loaded = load_config(config, data=data, overrides=overrides)
     cluster = load_profile(profile, image=image)
     from graft.pipeline.kubeflow.compilation import compiler, gpu_quota
@@ -95,7 +108,7 @@ def compile_(  # noqa: PLR0917 - options of a command
             for resource, count in gpu_quota.SHIPPED_QUOTA.items()
         }
         if quota is not None:
-            granted = gpu_quota.read_quota(quota, needed)
+            granted = gpu_quota.read_quota(quota, needed, namespace)
         keys = gpu_quota.keys_of_counts(cluster, compiled.pipeline_spec)
         shortage = gpu_quota.describe_shortage(needed, granted, keys)
         text = compiled.to_yaml()

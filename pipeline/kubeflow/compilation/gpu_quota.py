@@ -110,16 +110,20 @@ def _most_at_once(
     )
 
 
-def read_quota(path: Path, asked: Collection[str]) -> dict[str, Grant]:
+def read_quota(
+    path: Path, asked: Collection[str], namespace: str = ""
+) -> dict[str, Grant]:
     """Return the GPUs that the ResourceQuotas among manifests grant, by resource.
 
     Args:
         path: YAML with manifests, such as the output of `kubectl kustomize`; `-` is
             standard input.
         asked: Resources that the pipeline asks for; others are left out.
+        namespace: Namespace of the runs; empty: the only one that the file names.
 
     Raises:
-        UserError: The file can't be read, or has no ResourceQuota.
+        UserError: The file can't be read, has no ResourceQuota, or has those of
+            several namespaces of which `namespace` names none.
     """
     try:
         if str(path) == "-":
@@ -140,9 +144,8 @@ def read_quota(path: Path, asked: Collection[str]) -> dict[str, Grant]:
             f"kustomize` of your overlay. Received: {str(path)!r} without one"
         )
     granted: dict[str, Grant] = {}
-    for quota in quotas:
+    for quota in _of_namespace(quotas, namespace) if asked else ():
         spec = _mapping(quota, "spec", "spec")
-        metadata = _mapping(quota, "metadata", "metadata")
         hard = _mapping(spec, "hard", "spec.hard")
         for resource in asked:
             key = f"requests.{resource}"
@@ -150,12 +153,45 @@ def read_quota(path: Path, asked: Collection[str]) -> dict[str, Grant]:
                 continue
             grant = Grant(
                 _whole_number(key, hard[key]),
-                str(metadata.get("name", QUOTA_NAME)),
-                str(metadata.get("namespace", "")),
+                str(_mapping(quota, "metadata", "metadata").get("name", QUOTA_NAME)),
+                _namespace_of(quota),
             )
+            # All quotas of a namespace hold.
             if resource not in granted or grant.count < granted[resource].count:
                 granted[resource] = grant
     return granted
+
+
+def _of_namespace(
+    quotas: Sequence[Mapping[str, Any]], namespace: str
+) -> list[Mapping[str, Any]]:
+    """Return the ResourceQuotas that hold in a namespace.
+
+    One that names no namespace is for whichever it is applied to.
+
+    Raises:
+        UserError: They are of several namespaces, or of another one.
+    """
+    found = {_namespace_of(quota) for quota in quotas} - {""}
+    if len(found) > 1 and not namespace:
+        raise UserError(
+            f"`--quota` holds ResourceQuotas of the namespaces {sorted(found)}. Name "
+            f"that of the runs: `--namespace {min(found)}`."
+        )
+    if found and namespace and namespace not in found:
+        raise UserError(
+            "`--namespace` must be a namespace with a ResourceQuota in the file of "
+            f"`--quota`, one of {sorted(found)}. Received: {namespace!r}"
+        )
+    return [
+        quota
+        for quota in quotas
+        if not namespace or _namespace_of(quota) in ("", namespace)
+    ]
+
+
+def _namespace_of(quota: Mapping[str, Any]) -> str:
+    return str(_mapping(quota, "metadata", "metadata").get("namespace") or "")
 
 
 def _manifests(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import ValidationError
@@ -37,7 +37,10 @@ def load_profile(name: str, *, image: str | None = None) -> Profile:
     Raises:
         ProfileError: The profile is missing or invalid.
     """
-    values = _read(name, ())
+    values: dict[str, Any] = {}
+    for file in reversed(_chain(name)):
+        values = _merge(values, file.values)
+        _refuse_unused_settings(file.name, file.values, values)
     try:
         profile = Profile.model_validate(values)
     except ValidationError as error:
@@ -55,11 +58,43 @@ def built_in_profiles() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
-    if name in seen:
-        raise ProfileError(
-            f"Profiles extend each other in a circle: {' -> '.join(seen)}"
-        )
+def files_of_profile(name: str) -> list[Path]:
+    """Return the file of a profile, and those of the profiles that it extends.
+
+    Raises:
+        ProfileError: One of them is missing, or is not a mapping in YAML.
+    """
+    return [file.path for file in _chain(name)]
+
+
+class _File(NamedTuple):
+    """One file of a profile: its name as given, its path, and its own settings."""
+
+    name: str
+    path: Path
+    values: dict[str, Any]
+
+
+def _chain(name: str) -> list[_File]:
+    """Read a profile and those that it extends, itself first."""
+    files: list[_File] = []
+    while True:
+        names = [file.name for file in files]
+        if name in names:
+            raise ProfileError(
+                f"Profiles extend each other in a circle: {' -> '.join(names)}"
+            )
+        path, values = _read(name)
+        parent = values.pop("extends", None)
+        files.append(_File(name, path, values))
+        if parent is None:
+            return files
+        name = str(parent)
+        if name.endswith((".yaml", ".yml")):
+            name = str(path.parent / name)
+
+
+def _read(name: str) -> tuple[Path, dict[str, Any]]:
     is_path = name.endswith((".yaml", ".yml"))
     path = Path(name) if is_path else FOLDER / f"{name}.yaml"
     try:
@@ -77,15 +112,7 @@ def _read(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
         raise ProfileError(
             f"{str(path)!r} must hold keys and values, such as `image:`."
         )
-    parent = values.pop("extends", None)
-    if parent is None:
-        _refuse_unused_settings(name, values, values)
-        return values
-    if str(parent).endswith((".yaml", ".yml")):
-        parent = str(path.parent / str(parent))
-    merged = _merge(_read(str(parent), (*seen, name)), values)
-    _refuse_unused_settings(name, values, merged)
-    return merged
+    return path, values
 
 
 def _refuse_unused_settings(

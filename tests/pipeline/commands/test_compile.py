@@ -46,8 +46,14 @@ def test_gpus_beyond_the_quota_are_warned_of(tmp_path):
     assert "2 nvidia.com/gpu at once where the quota grants 1" in result.stderr
     rendered = tmp_path / "rendered.yaml"
     manifest = gpu_quota.quota_manifest({"nvidia.com/gpu": 2})
-    rendered.write_text(yaml.safe_dump(manifest))
-    result = CliRunner().invoke(app, [*arguments, "--quota", str(rendered)])
+    other = gpu_quota.quota_manifest({"nvidia.com/gpu": 1})
+    manifest["metadata"]["namespace"] = "ours"
+    other["metadata"]["namespace"] = "theirs"
+    rendered.write_text(yaml.safe_dump_all([manifest, other]))
+    arguments += ["--quota", str(rendered)]
+    result = CliRunner().invoke(app, arguments)
+    assert "--namespace" in str(result.exception)
+    result = CliRunner().invoke(app, [*arguments, "--namespace", "ours"])
     assert result.exit_code == 0, result.output
     assert "Warning" not in result.stderr
 
@@ -65,7 +71,11 @@ def test_output_that_is_an_input_is_refused(error_of, tmp_path):
     quota = tmp_path / "quota.yaml"
     quota.write_text("kind: ResourceQuota\n")
     arguments = ["--profile", str(profile), "--quota", str(quota)]
-    for path in (profile, quota, config):
+    (tmp_path / "base.yaml").write_text("extends: middle.yaml\n")
+    (tmp_path / "middle.yaml").write_text("extends: cpu\n")
+    profile.write_text("extends: base.yaml\n")
+    parents = (tmp_path / "base.yaml", tmp_path / "middle.yaml")
+    for path in (profile, quota, config, *parents):
         before = path.read_bytes()
         text = error_of(compile_, str(config), *arguments, "--output", str(path))
         assert "`--output` must be another file than that of" in text

@@ -89,6 +89,27 @@ def test_quota_is_read_from_rendered_manifests(tmp_path):
     assert gpu_quota.read_quota(path, [GPU]) == granting(2)
 
 
+def test_quota_of_the_runs_namespace_counts(tmp_path):
+    path = tmp_path / "all.yaml"
+    quotas = [
+        {**manifest, "metadata": {"name": "graft-gpu", "namespace": namespace}}
+        for namespace, count in (("ours", 4), ("theirs", 1), ("cpu", None))
+        for manifest in [gpu_quota.quota_manifest({GPU: count} if count else {})]
+    ]
+    path.write_text(yaml.safe_dump({"kind": "List", "items": quotas}))
+    ours = gpu_quota.Grant(4, "graft-gpu", "ours")
+    assert gpu_quota.read_quota(path, [GPU], "ours") == {GPU: ours}
+    assert gpu_quota.read_quota(path, [GPU], "cpu") == {}
+    assert gpu_quota.read_quota(path, []) == {}
+    with pytest.raises(UserError, match=r"\['cpu', 'ours', 'theirs'\].*--namespace"):
+        gpu_quota.read_quota(path, [GPU])
+    with pytest.raises(UserError, match="Received: 'our'"):
+        gpu_quota.read_quota(path, [GPU], "our")
+    # One without a namespace holds wherever it is applied.
+    path.write_text(yaml.safe_dump_all([gpu_quota.quota_manifest({GPU: 2}), *quotas]))
+    assert gpu_quota.read_quota(path, [GPU], "ours")[GPU].count == 2
+
+
 def test_quota_of_another_name_is_told_by_its_name(tmp_path):
     text = (
         "kind: List\nitems:\n- {kind: ResourceQuota, metadata: {name: team, namespace: "
