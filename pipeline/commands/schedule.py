@@ -15,6 +15,7 @@ from graft.pipeline.commands.cluster_options import (
     MlflowExperimentOption,
     NamespaceOption,
     ParameterOption,
+    ServerVersionOption,
     ServiceAccountOption,
     TokenFileOption,
     connect,
@@ -106,6 +107,7 @@ def create(  # noqa: PLR0917 - options of a command
     drift_report: DriftReportOption = None,
     retries: RetriesOption = 0,
     output: ManifestOption = None,
+    server_version: ServerVersionOption = None,
 ) -> None:
     """Create a schedule. It starts one run at a time and skips missed times."""
     from graft.contract.errors import UserError
@@ -132,6 +134,7 @@ def create(  # noqa: PLR0917 - options of a command
             ),
             connect=lambda: connect(host, namespace, token_file, cookie_file),
             replace=replace,
+            server_version=server_version,
         )
         return
     settings = CronJobSettings(
@@ -144,6 +147,7 @@ def create(  # noqa: PLR0917 - options of a command
         drift_report=drift_report,
         retries=retries,
         mlflow_experiment=mlflow_experiment,
+        server_version=server_version,
         # The default is a port-forward, which a pod can't reach.
         **({} if host == DEFAULT_HOST else {"host": host}),
     )
@@ -157,7 +161,11 @@ def create(  # noqa: PLR0917 - options of a command
 
 
 def _create_recurring_run(
-    settings: RecurringRunSettings, *, connect: Callable[[], Api], replace: bool
+    settings: RecurringRunSettings,
+    *,
+    connect: Callable[[], Api],
+    replace: bool,
+    server_version: str | None,
 ) -> None:
     """Create a recurring run on Kubeflow, after the cron expression was checked."""
     from graft.pipeline.kubeflow.cluster.cron import in_utc, six_fields
@@ -167,7 +175,9 @@ def _create_recurring_run(
     expression = in_utc(six_fields(cron), timezone)
     if expression != cron:
         typer.echo(f"Kubeflow's form of {cron!r} ({timezone}): {expression!r}, UTC")
-    schedule_id = create_schedule(connect(), settings, replace=replace)
+    schedule_id = create_schedule(
+        connect(), settings, replace=replace, server_version=server_version
+    )
     typer.echo(
         f"Schedule {settings.name}: {schedule_id}; each time it runs the newest "
         "version of the pipeline."

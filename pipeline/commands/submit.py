@@ -114,9 +114,7 @@ def submit(  # noqa: PLR0917 - options of a command
     check_parameters(spec, values)
     check_run_paths(values, kubernetes_configs)
     api = connect(host, namespace, token_file, cookie_file)
-    server = api.server_version()
-    if server_version is not None and versions.parse_version(server) is None:
-        server = server_version
+    server = versions.version_of(api, server_version)
     versions.check_submission(server, pipeline, mlflow_experiment)
     typer.echo(versions.describe(server))
     version = submission.upload(api, pipeline)

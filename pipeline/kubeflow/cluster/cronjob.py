@@ -52,6 +52,7 @@ class CronJobSettings:
             `drift.json` in the model's folder is always read (`run_triggers.py`).
         retries: Times that a failed run is retried; 0: the job does not follow it.
         mlflow_experiment: MLflow experiment for the runs; None: the installation's.
+        server_version: The server's version, for a server that tells none.
     """
 
     name: str
@@ -64,6 +65,7 @@ class CronJobSettings:
     drift_report: str | None = None
     retries: int = 0
     mlflow_experiment: str | None = None
+    server_version: str | None = None
 
 
 def cronjob(
@@ -214,6 +216,8 @@ def _arguments(settings: CronJobSettings, profile: Profile) -> list[str]:
     ]
     if settings.mlflow_experiment is not None:
         arguments.append(f"--mlflow-experiment={settings.mlflow_experiment}")
+    if settings.server_version is not None:
+        arguments.append(f"--server-version={settings.server_version}")
     if settings.is_multi_user:
         arguments.append(f"--namespace={settings.namespace}")
     for key, value in sorted(settings.parameters.items()):

@@ -64,7 +64,11 @@ class RecurringRunSettings:
 
 
 def create_schedule(
-    api: Api, settings: RecurringRunSettings, *, replace: bool = False
+    api: Api,
+    settings: RecurringRunSettings,
+    *,
+    replace: bool = False,
+    server_version: str | None = None,
 ) -> str:
     """Create a recurring run and return its id.
 
@@ -72,15 +76,17 @@ def create_schedule(
         api: The cluster.
         settings: See `RecurringRunSettings`.
         replace: Whether to replace a schedule of the same name.
+        server_version: The server's version, for a server that tells none.
 
     Raises:
         CronError: The expression or the time zone is invalid.
         ScheduleError: There is no such pipeline, or a schedule of this name exists.
-        ServerVersionError: The cluster can't follow the newest version safely.
+        ServerVersionError: The cluster can't follow the newest version safely, or
+            its version is unknown.
         PipelineFileError: A parameter is unknown, missing, or has the wrong type.
     """
     expression = in_utc(six_fields(settings.cron), settings.timezone)
-    check_follows_newest(api)
+    check_follows_newest(api, server_version)
     pipeline_id, documents = _newest_version(api, settings.pipeline)
     # With Kubernetes settings the API returns both documents in one.
     spec = documents.get("pipeline_spec", documents)

@@ -32,6 +32,22 @@ def parse_version(text: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def version_of(api: Api, told: str | None = None) -> str:
+    """Return the server's version; empty if nobody tells it.
+
+    Args:
+        api: The cluster.
+        told: What the user says; counts only if the server tells no version.
+
+    Raises:
+        ApiError: The cluster refused the call, or did not answer.
+    """
+    version = api.server_version()
+    if told is not None and parse_version(version) is None:
+        return told
+    return version
+
+
 def check_submission(
     version: str, path: Path, mlflow_experiment: str | None = None
 ) -> None:
@@ -59,7 +75,7 @@ def check_submission(
     if parsed is None:
         mend = (
             "The server does not tell its version, and an older one would leave such "
-            f"settings out. If it is new enough, say so: `--server-version {needed}`."
+            f"settings out. {_say_so(needed)}"
         )
     else:
         mend = "Upgrade, or go without (after a change of the profile, compile again)."
@@ -85,23 +101,35 @@ def describe(version: str) -> str:
     return f"{line}; graft was checked against {' and '.join(CHECKED)}"
 
 
-def check_follows_newest(api: Api) -> str:
+def check_follows_newest(api: Api, told: str | None = None) -> str:
     """Return the server's version if its recurring runs follow the newest version.
 
-    A server that does not tell its version passes.
+    Args:
+        api: The cluster.
+        told: See `version_of`.
 
     Raises:
-        ServerVersionError: The server is too old.
+        ServerVersionError: The server is too old, or its version is unknown.
         ApiError: The cluster refused the call, or did not answer.
     """
-    version = api.server_version()
+    version = version_of(api, told)
     parsed = parse_version(version)
-    if parsed is not None and parsed < FOLLOWS_NEWEST_SINCE:
-        needed = ".".join(map(str, FOLLOWS_NEWEST_SINCE))
-        raise ServerVersionError(
-            "A schedule that follows the newest version of a pipeline needs Kubeflow "
-            f"Pipelines {needed} or later: an older server may crash, or start a run "
-            "beside another one. Upgrade it, or use `--engine cronjob`. "
-            f"Received: version {version!r} of {api.connection.host}"
+    if parsed is not None and parsed >= FOLLOWS_NEWEST_SINCE:
+        return version
+    needed = ".".join(map(str, FOLLOWS_NEWEST_SINCE))
+    mend = "Upgrade it, or use `--engine cronjob`."
+    if parsed is None:
+        mend = (
+            f"The server does not tell its version. {_say_so(needed)} Else use "
+            "`--engine cronjob`."
         )
-    return version
+    raise ServerVersionError(
+        "A schedule that follows the newest version of a pipeline needs Kubeflow "
+        f"Pipelines {needed} or later: an older server may crash, or start a run "
+        f"beside another one. {mend} "
+        f"Received: version {version!r} of {api.connection.host}"
+    )
+
+
+def _say_so(needed: str) -> str:
+    return f"If it is new enough, say so: `--server-version {needed}`."

@@ -75,6 +75,20 @@ def test_schedule_command_says_what_became_of_the_hours(stub, uploaded):
     assert "nightly" in listed.output
 
 
+def test_schedule_on_a_server_of_unknown_version_needs_the_users_word(
+    stub, uploaded, error_of
+):
+    stub.version = "unknown"
+    create = ["create", "nightly", "--pipeline", "sample", "--cron", "@daily"]
+    arguments = [*create, "--host", stub.host, "--mlflow-experiment", "flowers"]
+    assert "`--server-version 2.17`" in error_of(schedule_app, *arguments)
+    assert stub.recurring == []
+    arguments += ["--server-version", "2.17.0"]
+    result = CliRunner().invoke(schedule_app, arguments)
+    assert result.exit_code == 0, result
+    assert len(stub.recurring) == 1
+
+
 @pytest.mark.parametrize(
     ("verb", "status", "said"),
     [

@@ -40,8 +40,9 @@ def test_job_that_retries_lives_as_long_as_its_runs():
     arguments = following["template"]["spec"]["containers"][0]["args"]
     assert "--retries=2" in arguments
     assert "mlflow" not in str(arguments)
-    named = job_of(manifests(mlflow_experiment="flowers"))
+    named = job_of(manifests(mlflow_experiment="flowers", server_version="2.17"))
     assert "--mlflow-experiment=flowers" in str(named["template"])
+    assert "--server-version=2.17" in str(named["template"])
     assert "--no-follow" not in arguments
     assert following["activeDeadlineSeconds"] == 3600 + 3 * 24 * 3600
     # A run that failed three times is not submitted again by the job's own retries.

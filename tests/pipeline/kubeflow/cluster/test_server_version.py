@@ -8,13 +8,23 @@ import yaml
 from graft.pipeline.kubeflow.cluster import server_version
 
 
-@pytest.mark.parametrize(
-    "version", ["2.17.0", "2.17.3", "2.18.0-rc.1", "v3.0.0", "unknown"]
-)
+@pytest.mark.parametrize("version", ["2.17.0", "2.17.3", "2.18.0-rc.1", "v3.0.0"])
 def test_newest_version_is_followed_from_2_17_on(stub, api, version):
     stub.version = version
-    expected = "" if version == "unknown" else version
-    assert server_version.check_follows_newest(api()) == expected
+    assert server_version.check_follows_newest(api()) == version
+
+
+@pytest.mark.parametrize("version", ["unknown", "a1b2c3d"])
+def test_user_says_the_version_of_a_server_that_tells_none(stub, api, version):
+    stub.version = version
+    with pytest.raises(server_version.ServerVersionError, match="--server-version"):
+        server_version.check_follows_newest(api())
+    with pytest.raises(server_version.ServerVersionError, match=r"'2\.16'"):
+        server_version.check_follows_newest(api(), "2.16")
+    assert server_version.check_follows_newest(api(), "2.17") == "2.17"
+    stub.version = "2.16.1"
+    with pytest.raises(server_version.ServerVersionError, match=r"'2\.16\.1'"):
+        server_version.check_follows_newest(api(), "2.17")
 
 
 @pytest.mark.parametrize("version", ["2.16.1", "2.5.0", "v2.16.0", "1.8.22"])
