@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from graft.trainer.config import ModelConfig, TrainingConfig
 
 DEFAULT_OUTPUT = "graft_output"
 """Output folder of a run whose config names none."""
+DEFAULT_NAME = "graft"
+"""Name of a compiled pipeline and its model without a name."""
 PIPELINES_FOLDER = "pipelines"
 """Folder in the output folder that has a folder per pipeline."""
 METADATA_FILE = "metadata.sqlite"
@@ -43,10 +45,11 @@ class PipelineConfig(StrictModel):
     """The config of a run."""
 
     name: str = Field(
-        "graft",
+        DEFAULT_NAME,
         pattern="^[a-z]([-a-z0-9]{0,43}[a-z0-9])?$",
         description="Name of the pipeline: lower-case letters, digits and hyphens, at "
-        "most 45, as Kubeflow asks.",
+        "most 45, as Kubeflow asks. Empty: on this machine the name of the data's "
+        "folder; compiled `graft`.",
     )
     output: str = Field(
         DEFAULT_OUTPUT,
@@ -137,6 +140,7 @@ def load_config(
     data: str | None = None,
     output: str | None = None,
     overrides: Sequence[str] | None = None,
+    fill_in: Callable[[dict[str, Any]], None] | None = None,
 ) -> PipelineConfig:
     """Read and check a config.
 
@@ -145,6 +149,7 @@ def load_config(
         data: Replaces `data.path` when given.
         output: Replaces `output` when given.
         overrides: `key=value` with a dotted key; the value is YAML.
+        fill_in: Called with the values before they are checked, to add missing ones.
 
     Returns:
         The checked config.
@@ -168,6 +173,8 @@ def load_config(
             "No data: name a config, or a folder of images with one folder per class "
             "(graft run --data my_photos)."
         )
+    if fill_in is not None:
+        fill_in(values)
     try:
         return PipelineConfig.model_validate(values)
     except ValidationError as error:

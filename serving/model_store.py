@@ -9,6 +9,7 @@ from graft.storage.path_hints import hint_about
 
 DEFAULT_FOLDER = Path("graft_output") / "serving"
 DEFAULT_NAME = "graft"
+"""Name of the model in `kubernetes/`, and of a compiled pipeline's without a name."""
 
 
 def find_versions(base_path: Path) -> dict[int, Path]:
@@ -27,23 +28,20 @@ def find_model(folder: Path, name: str | None = None) -> Path:
 
     Args:
         folder: A folder of models, or the base path itself.
-        name: The model's name. By default, the only model in the folder, or the one
-            named `graft` among several.
+        name: The model's name. By default, the only model in the folder.
 
     Raises:
-        ModelNotFoundError: If there is none; the message names the command to run.
+        ModelNotFoundError: If there is none, or several and none is named; the message
+            says what to do.
     """
     if name in (None, folder.name) and find_versions(folder):
         return folder
-    models = {}
-    if folder.is_dir():
-        models = {path.name: path for path in folder.iterdir() if find_versions(path)}
-    if name is None and len(models) == 1:
-        return next(iter(models.values()))
-    wanted = name or DEFAULT_NAME
-    if wanted in models:
-        return models[wanted]
-    if not models:
+    names = models_in(folder)
+    if name is None and len(names) == 1:
+        return folder / names[0]
+    if name in names:
+        return folder / name
+    if not names:
         raise ModelNotFoundError(
             f"No model has been pushed to {folder} yet. "
             + (
@@ -52,10 +50,22 @@ def find_model(folder: Path, name: str | None = None) -> Path:
                 "another folder."
             )
         )
+    if name is None:
+        raise ModelNotFoundError(
+            f"There are several models in {folder}: {', '.join(names)}. Choose one by "
+            "`--model`."
+        )
     raise ModelNotFoundError(
-        f"There is no model {wanted!r} in {folder}, only: {', '.join(sorted(models))}. "
+        f"There is no model {name!r} in {folder}, only: {', '.join(names)}. "
         "Choose one by `--model`."
     )
+
+
+def models_in(folder: Path) -> list[str]:
+    """Return the names of the models with a complete version in a folder, sorted."""
+    if not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if find_versions(path))
 
 
 def newest_version(base_path: Path) -> tuple[int, Path]:

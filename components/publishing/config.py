@@ -27,7 +27,8 @@ class PushConfig(StrictModel):
     model_name: str = Field(
         "graft",
         pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$",
-        description="Name of the served model and of its folder.",
+        description="Name of the served model and of its folder. Empty: on this "
+        "machine the run's name; compiled `graft`.",
     )
     keep_versions: int = Field(
         5, ge=1, description="Versions to keep; older ones are removed after a push."

@@ -19,6 +19,7 @@ from graft.pipeline.commands.options import (
     RunArgument,
     seen_production,
 )
+from graft.pipeline.local.last_run import last_runs
 from graft.pipeline.local.run_history import Run, find_run
 from graft.storage import files
 
@@ -41,6 +42,12 @@ def bless(
     A model that was judged against another version than the served one needs --force.
     If another version is put into production meanwhile, nothing is done: exit status 4.
     """
+    names = [each.pipeline for each in last_runs(output)]
+    if pipeline is None and len(names) > 1:
+        raise UserError(
+            f"Several pipelines ran in {str(output)!r}: name one, so that the right "
+            f"model is published. `--pipeline` must be one of: {', '.join(names)}."
+        )
     chosen = find_run(output, pipeline, run)
     refusals = refusals_of(chosen)
     if refusals and not force:

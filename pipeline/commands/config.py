@@ -11,8 +11,9 @@ from graft.pipeline.commands.options import (
     DataOption,
     OutputOption,
     SetOption,
+    load_named_config,
 )
-from graft.pipeline.config import PipelineConfig, dump_config, load_config
+from graft.pipeline.config import PipelineConfig, dump_config
 
 app = typer.Typer(help="Show a config, check it, or list its keys.")
 
@@ -25,7 +26,7 @@ def show(
     overrides: SetOption = None,
 ) -> None:
     """Print the whole config, defaults included."""
-    loaded = load_config(config, data=data, output=output, overrides=overrides)
+    loaded = load_named_config(config, data, output, overrides)
     typer.echo(dump_config(loaded), nl=False)
 
 
@@ -37,7 +38,7 @@ def check(
     overrides: SetOption = None,
 ) -> None:
     """Check a config. If it has mistakes, all are listed and the exit status is 1."""
-    load_config(config, data=data, output=output, overrides=overrides)
+    load_named_config(config, data, output, overrides)
     typer.echo("The config is fine.")
 
 

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from graft.contract.errors import UserError
+from graft.pipeline.commands.options import model_of_server
 from graft.serving.image_files import find_images, read_image
-from graft.serving.model_store import DEFAULT_NAME
+from graft.serving.model_store import DEFAULT_FOLDER
 
 
 def load_test(
@@ -19,7 +20,10 @@ def load_test(
     ],
     *,
     server: Annotated[str, typer.Option(help="HOST:PORT of gRPC.")] = "localhost:8500",
-    model: Annotated[str, typer.Option(help="The model's name.")] = DEFAULT_NAME,
+    model: Annotated[
+        str | None,
+        typer.Option(help="The model's name; that of the last run here if absent."),
+    ] = None,
     rate: Annotated[float, typer.Option(help="Requests per second.")] = 20.0,
     duration: Annotated[float, typer.Option(help="Seconds.")] = 10.0,
     concurrency: Annotated[int, typer.Option(help="Most requests in flight.")] = 32,
@@ -57,7 +61,8 @@ def load_test(
         found = find_images(images)
         sys.stderr.write(found.describe_left_aside())
         encoded = [read_image(path) for path in found.paths[:max_images]]
-        result = asyncio.run(measure(server, model, encoded, plan))
+        name = model or model_of_server(DEFAULT_FOLDER)
+        result = asyncio.run(measure(server, name, encoded, plan))
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error
     except grpc.RpcError as error:

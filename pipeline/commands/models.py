@@ -12,6 +12,7 @@ from graft.pipeline.commands.options import (
     IfServedOption,
     ModelDirOption,
     ModelOption,
+    choose_model_folder,
     find_model_folder,
     seen_production,
 )
@@ -63,7 +64,10 @@ def models(
     from graft.components.publishing import store
     from graft.components.publishing.damage import find_store_damage
 
-    folder = str(find_model_folder(model_dir, model))
+    # What changes a store must not guess which of several models is meant.
+    is_reading = promote is None and not repair
+    find = choose_model_folder if is_reading else find_model_folder
+    folder = str(find(model_dir, model))
     if promote is not None:
         seen = seen_production(folder, if_served)
         store.promote(folder, promote, seen=seen, reason=reason)

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from graft.pipeline.config import DEFAULT_OUTPUT
+from graft.contract.errors import UserError
+from graft.contract.printable import escaped
+from graft.pipeline.config import DEFAULT_OUTPUT, PipelineConfig, load_config
+from graft.pipeline.local.last_run import LastRun, last_runs
+from graft.pipeline.local.run_names import fill_in_names
 from graft.serving.errors import ModelNotFoundError
-from graft.serving.model_store import DEFAULT_NAME, find_model
+from graft.serving.model_store import (
+    DEFAULT_NAME,
+    find_model,
+    find_versions,
+    models_in,
+    newest_version,
+)
 
 if TYPE_CHECKING:
     from graft.components.evaluation.baseline import Production
@@ -34,7 +44,9 @@ DEFAULT_OUTPUT_FOLDER = Path(DEFAULT_OUTPUT)
 OutputFolderOption = Annotated[Path, typer.Option("--output", help=_OUTPUT_HELP)]
 PipelineOption = Annotated[
     str | None,
-    typer.Option("--pipeline", help="Name of the pipeline, if the folder has several."),
+    typer.Option(
+        "--pipeline", help="Name of the pipeline; that of the last run if absent."
+    ),
 ]
 RunArgument = Annotated[
     str | None, typer.Argument(help="Number or id of a run; the latest if absent.")
@@ -50,33 +62,122 @@ IfServedOption = Annotated[
     ),
 ]
 ModelOption = Annotated[
-    str | None, typer.Option(help="The model's name, if the folder has several.")
+    str | None,
+    typer.Option(help="The model's name; to read, that of the last run if absent."),
 ]
 
 
+def tell(text: str) -> None:
+    """Tell the user something beside the command's result, on standard error."""
+    typer.echo(f"graft: {escaped(text)}", err=True)
+
+
+def load_named_config(
+    path: str | None,
+    data: str | None,
+    output: str | None,
+    overrides: list[str] | None,
+) -> PipelineConfig:
+    """Read the config of a run here; run and model are named after the data.
+
+    Raises:
+        UserError: The config is invalid, or it must name the model.
+    """
+    return load_config(
+        path,
+        data=data,
+        output=output,
+        overrides=overrides,
+        fill_in=lambda values: fill_in_names(values, tell),
+    )
+
+
 def find_model_folder(model_dir: Path, model: str | None) -> Path:
-    """Return the folder of a model's versions.
+    """Return the folder of a model's versions, to read it or to change it.
 
     Args:
         model_dir: Folder of pushed models, or of one model's versions.
         model: Name of the model; None if the folder has one model.
 
     Raises:
-        UserError: There is no such model.
+        UserError: There is no such model, or there are several and none was named.
     """
-    from graft.contract.errors import UserError
-
     try:
         return find_model(model_dir, model)
     except ModelNotFoundError as error:
         # A store whose versions are all damaged can still be looked at and mended.
-        for folder in (model_dir / (model or DEFAULT_NAME), model_dir):
-            if folder.is_dir() and any(
-                child.name.isdecimal() or child.name.startswith("graft_audit")
-                for child in folder.iterdir()
-            ):
-                return folder
+        candidates = [model_dir / model] if model else [model_dir]
+        if model is None:
+            candidates += _content(model_dir)
+        stores = [each for each in candidates if _is_store(each)]
+        if len(stores) == 1:
+            return stores[0]
         raise UserError(str(error)) from error
+
+
+def choose_model_folder(model_dir: Path, model: str | None) -> Path:
+    """Return the folder of a model's versions, to read it.
+
+    Among several models it is that of the last run, and the user is told so.
+
+    Args:
+        model_dir: Folder of pushed models, or of one model's versions.
+        model: Name of the model; None: that of the last run.
+
+    Raises:
+        UserError: There is no such model, or the last run pushed none and there are
+            several.
+    """
+    names = models_in(model_dir)
+    last = _last_run_of_store(model_dir)
+    if model is None and last is not None and last.model and names:
+        if last.model in names:
+            if len(names) > 1:
+                others = ", ".join(name for name in names if name != last.model)
+                tell(
+                    f"model `{last.model}`, that of the last run. Others: {others} "
+                    "(--model)"
+                )
+            return model_dir / last.model
+        missing = f"the last run, `{last.pipeline}`, has pushed no model yet"
+        if len(names) > 1:
+            raise UserError(f"`--model` must be one of {', '.join(names)}: {missing}.")
+        tell(f"model `{names[0]}`; {missing}")
+    elif model is None and len(names) > 1:
+        model = max(names, key=lambda name: newest_version(model_dir / name)[0])
+        others = ", ".join(name for name in names if name != model)
+        tell(f"model `{model}`, the one pushed last. Others: {others} (--model)")
+    return find_model_folder(model_dir, model)
+
+
+def _last_run_of_store(model_dir: Path) -> LastRun | None:
+    """Return the last run of the output folder that a store lies in."""
+    if find_versions(model_dir):
+        return None
+    runs = last_runs(model_dir.parent)
+    return runs[0] if runs else None
+
+
+def model_of_server(model_dir: Path) -> str:
+    """Return the model to ask a server for if the user named none.
+
+    It is the one that `choose_model_folder` takes, or `graft` if nothing was pushed
+    here.
+    """
+    if not models_in(model_dir) and not find_versions(model_dir):
+        return DEFAULT_NAME
+    return choose_model_folder(model_dir, None).resolve().name
+
+
+def _is_store(folder: Path) -> bool:
+    return any(
+        child.name.isdecimal() or child.name.startswith("graft_audit")
+        for child in _content(folder)
+    )
+
+
+def _content(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def seen_production(folder: str, if_served: int | None) -> Production:

@@ -18,11 +18,13 @@ import typer
 from graft.contract.counts import counted
 from graft.contract.errors import UserError
 from graft.contract.printable import escaped
+from graft.pipeline.commands.options import (
+    choose_model_folder,
+    model_of_server,
+)
 from graft.serving.image_files import find_images, read_image
 from graft.serving.model_store import (
     DEFAULT_FOLDER,
-    DEFAULT_NAME,
-    find_model,
     newest_version,
 )
 from graft_client import Prediction
@@ -92,7 +94,7 @@ def predict(
         sys.stderr.write(found.describe_left_aside())
         if server is not None:
             settings = {
-                "name": model or DEFAULT_NAME,
+                "name": model or model_of_server(model_dir),
                 "batch_size": batch_size,
                 "concurrency": concurrency,
                 "deadline_seconds": deadline,
@@ -136,7 +138,7 @@ def _open_client(server: str, **settings: Any) -> Iterator[Predict]:
 @contextlib.contextmanager
 def _open_local_model(model_dir: Path, model: str | None) -> Iterator[Predict]:
     """Load the newest version of a pushed model into this process."""
-    version, path = newest_version(find_model(model_dir, model))
+    version, path = newest_version(choose_model_folder(model_dir, model))
     from graft.pipeline.local.run_log import (
         native_output_hidden,
         only_python_writes_errors,

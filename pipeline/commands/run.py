@@ -17,9 +17,12 @@ from graft.pipeline.commands.options import (
     DataOption,
     OutputOption,
     SetOption,
+    load_named_config,
 )
-from graft.pipeline.config import PipelineConfig, load_config
+from graft.pipeline.config import PipelineConfig
+from graft.pipeline.local.last_run import remember_run
 from graft.pipeline.local.metadata_check import require_intact
+from graft.pipeline.local.run_names import data_key
 from graft.pipeline.machine_faults import describe_fault
 from graft.pipeline.path_checks import check_local_output
 from graft.storage.left_aside import OUTPUT_MARKER
@@ -49,7 +52,7 @@ def run(
     """
     from graft.components.ingestion.fingerprint import fingerprint
 
-    loaded = load_config(config, data=data, output=output, overrides=overrides)
+    loaded = load_named_config(config, data, output, overrides)
     try:
         check_local_output(loaded.output, loaded.metadata_path)
     except ValueError as error:
@@ -67,6 +70,11 @@ def run(
     _make_folder(folder, Path(loaded.output))
     require_intact(loaded.metadata_path)
     log_path = _new_log(folder / "logs")
+    remember_run(
+        str(folder),
+        model=loaded.push.model_name,
+        data=data_key(loaded.data.path),
+    )
     is_refused = _run(loaded, data_fingerprint, log_path, verbose=verbose)
     if is_refused:
         raise typer.Exit(EXIT_REFUSED)

@@ -15,7 +15,7 @@ from graft.contract.errors import UserError
 from graft.pipeline.commands.options import (
     ModelDirOption,
     ModelOption,
-    find_model_folder,
+    choose_model_folder,
 )
 from graft.serving.model_store import DEFAULT_FOLDER
 
@@ -63,7 +63,7 @@ def serve(
     """Serve the pushed model, and each newer version as soon as it is pushed.
 
     The labels that pushes, `graft models --promote` and `graft rollback` set are
-    served, too, such as /v1/models/graft/labels/stable.
+    served, too, such as /v1/models/my-photos/labels/stable.
 
     TensorFlow Serving's binary and the embedded server read the same folder and answer
     the same requests. SIGTERM ends both; the embedded server first answers the requests
@@ -72,7 +72,7 @@ def serve(
     --grpc_socket_path=PATH.
     """
     has_model_flags = _has_flag(flags or [], "--model_config_file", "--model_base_path")
-    base_path = None if has_model_flags else find_model_folder(model_dir, model)
+    base_path = None if has_model_flags else choose_model_folder(model_dir, model)
     command = serve_command(
         engine=engine,
         model_flags=[] if base_path is None else _model_flags(base_path.resolve()),

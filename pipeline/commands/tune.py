@@ -20,8 +20,9 @@ from graft.pipeline.commands.options import (
     DataOption,
     OutputOption,
     SetOption,
+    load_named_config,
 )
-from graft.pipeline.config import PipelineConfig, load_config
+from graft.pipeline.config import PipelineConfig
 from graft.storage import atomic
 from graft.trainer.custom_config import STORED_FEATURES_STRATEGIES
 
@@ -67,7 +68,7 @@ def tune(  # noqa: PLR0917 - options of a command
     """
     from graft.components.ingestion.fingerprint import fingerprint
 
-    loaded = load_config(config, data=data, output=output, overrides=overrides)
+    loaded = load_named_config(config, data, output, overrides)
     if loaded.training.strategy not in STORED_FEATURES_STRATEGIES:
         raise UserError(
             "`graft tune` searches on stored features: `training.strategy` must be one "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from graft.contract.counts import agree, counted
 from graft.contract.errors import UserError
 from graft.pipeline.config import METADATA_FILE, PIPELINES_FOLDER
+from graft.pipeline.local.last_run import last_runs
 from graft.pipeline.local.run_marks import Marks, read_marks
 from graft.storage.path_hints import hint_about
 
@@ -73,7 +75,7 @@ def find_run(output: Path, pipeline: str | None, name: str | None) -> Run:
 
     Args:
         output: Output folder of the runs.
-        pipeline: Name of the pipeline; None if the folder has one pipeline.
+        pipeline: Name of the pipeline; None: that of the last run.
         name: Number or id of the run; None: the latest.
 
     Raises:
@@ -87,10 +89,10 @@ def find_runs(output: Path, pipeline: str | None) -> list[Run]:
 
     Args:
         output: Output folder of the runs.
-        pipeline: Name of the pipeline; None if the folder has one pipeline.
+        pipeline: Name of the pipeline; None: that of the last run.
 
     Raises:
-        UserError: There is no such pipeline, or there are several and none was named.
+        UserError: There is no such pipeline.
     """
     return list_runs(find_metadata(output, pipeline))
 
@@ -98,16 +100,16 @@ def find_runs(output: Path, pipeline: str | None) -> list[Run]:
 def find_metadata(output: Path, pipeline: str | None) -> Path:
     """Return the path of a pipeline's metadata store.
 
+    Args:
+        output: Output folder of the runs.
+        pipeline: Name of the pipeline; None: that of the last run. If there are others,
+            the user is told which it is.
+
     Raises:
-        UserError: There is no such pipeline, or there are several and none was named.
+        UserError: There is no such pipeline.
     """
-    stores = {
-        path.parent.name: path
-        for path in sorted((output / PIPELINES_FOLDER).glob(f"*/{METADATA_FILE}"))
-    }
-    if pipeline is None and len(stores) == 1:
-        return next(iter(stores.values()))
-    if not stores:
+    names = [run.pipeline for run in last_runs(output)]
+    if not names:
         raise UserError(
             f"No pipeline has run with its output in {str(output)!r}. "
             + (
@@ -115,10 +117,18 @@ def find_metadata(output: Path, pipeline: str | None) -> Path:
                 or "`graft run` runs one; `--output` names another folder."
             )
         )
-    if pipeline not in stores:
-        received = "" if pipeline is None else f" Received: {pipeline!r}"
-        raise UserError(f"`--pipeline` must be one of: {', '.join(stores)}.{received}")
-    return stores[pipeline]
+    if pipeline is None and len(names) > 1:
+        others = ", ".join(names[1:])
+        sys.stderr.write(
+            f"graft: pipeline `{names[0]}`, that of the last run. Others: {others} "
+            "(--pipeline)\n"
+        )
+    if pipeline not in (None, *names):
+        raise UserError(
+            f"`--pipeline` must be one of: {', '.join(sorted(names))}. "
+            f"Received: {pipeline!r}"
+        )
+    return output / PIPELINES_FOLDER / (pipeline or names[0]) / METADATA_FILE
 
 
 def list_runs(metadata_path: Path) -> list[Run]:

@@ -129,7 +129,7 @@ def test_make_run_ends_with_the_screen_that_is_shown(folder):
 def pushed(folder) -> Path:
     """The folder of the model that the README's `graft run` pushed."""
     run(OWN_IMAGES[1], folder)
-    (version,) = (folder / "graft_output" / "serving" / "graft").glob("[0-9]*")
+    (version,) = (folder / "graft_output" / "serving" / "my-photos").glob("[0-9]*")
     return version
 
 
@@ -170,7 +170,7 @@ def serving(folder: Path) -> Iterator[int]:
 def test_server_serves_the_pushed_model(pushed, folder):
     """A run of the whole pipeline, by the fixture, and the start of a server."""
     with serving(folder) as port:
-        url = f"http://127.0.0.1:{port}/v1/models/graft"
+        url = f"http://127.0.0.1:{port}/v1/models/my-photos"
         deadline = time.monotonic() + DEADLINE_SECONDS
         status = None
         while status is None and time.monotonic() < deadline:

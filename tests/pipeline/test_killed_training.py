@@ -95,7 +95,7 @@ def test_same_weights_and_metrics_as_an_unbroken_run(
 
     def arguments(output: Path) -> list[str]:
         data = ["--data", str(digit_folder), "--output", str(output)]
-        return ["run", *data, *small, *overrides]
+        return ["run", *data, "--set=name=graft", *small, *overrides]
 
     killed, unbroken = tmp_path / "killed", tmp_path / "unbroken"
     command = [sys.executable, "-m", "graft.pipeline.cli", *arguments(killed)]

@@ -28,10 +28,11 @@ def test_the_only_model_is_meant(add, tmp_path):
     assert newest_version(base) == (12, base / "12")
 
 
-def test_graft_is_meant_among_several(add, tmp_path):
+def test_one_of_several_must_be_named(add, tmp_path):
     add("flowers", "1")
-    base = add("graft", "1")
-    assert find_model(tmp_path) == base
+    add("graft", "1")
+    with pytest.raises(ModelNotFoundError, match=r"several models in .*: flowers, g"):
+        find_model(tmp_path)
     assert find_model(tmp_path, "flowers").name == "flowers"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from graft.contract.errors import UserError
 from graft.pipeline.config import METADATA_FILE, PIPELINES_FOLDER
+from graft.pipeline.local.last_run import remember_run
 from graft.pipeline.local.run_history import Run, choose_run, find_metadata, list_runs
 
 
@@ -40,16 +41,20 @@ def test_run_that_does_not_exist(count, name, default, message):
         choose_run(runs(count), name, default)
 
 
-def test_pipeline_must_be_named_among_several(tmp_path):
+def test_the_last_pipeline_of_several_is_taken_and_said(tmp_path, capsys):
     with pytest.raises(UserError, match="No pipeline has run"):
         find_metadata(tmp_path, None)
     for name in ("cats", "dogs"):
         folder = tmp_path / PIPELINES_FOLDER / name
         folder.mkdir(parents=True)
         (folder / METADATA_FILE).touch()
+        remember_run(str(folder), model=name, data="")
+    assert find_metadata(tmp_path, None).parent.name == "dogs"
+    told = capsys.readouterr().err
+    assert "pipeline `dogs`, that of the last run. Others: cats" in told
+    assert find_metadata(tmp_path, "cats").parent.name == "cats"
     with pytest.raises(UserError, match="must be one of: cats, dogs"):
-        find_metadata(tmp_path, None)
-    assert find_metadata(tmp_path, "dogs").parent.name == "dogs"
+        find_metadata(tmp_path, "mice")
 
 
 def test_store_without_runs_has_none(tmp_path):

@@ -72,12 +72,16 @@ cli.main()
 """
 
 
+NAME = ("--set", "name=graft")
+
+
 @pytest.fixture(scope="module")
 def output(run_graft, small, digit_folder, tmp_path_factory) -> Path:
     """The output of a first run, which has pushed its model."""
     folder = tmp_path_factory.mktemp("run") / "output"
     done = run_graft(
-        *("run", "--data", digit_folder, "--output", folder, *small), timeout=600
+        *("run", "--data", digit_folder, "--output", folder, *small, *NAME),
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -110,7 +114,7 @@ def test_the_gate_is_asked_again_and_then_the_run_gives_up(
 ) -> None:
     """Large: five whole runs, one after the other."""
     store = str(output / "serving" / "graft")
-    run = ["run", "--data", str(digit_folder), "--output", str(output), *small]
+    run = ["run", "--data", str(digit_folder), "--output", str(output), *small, *NAME]
     other = [*run, "--set", "training.epochs=7"]
     done = run_beside_others(output, *other, times=1, scratch=tmp_path / "1")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,90 @@
+"""The model that a command takes if the user names none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from graft.contract.errors import UserError
+from graft.pipeline.commands.options import (
+    choose_model_folder,
+    find_model_folder,
+    model_of_server,
+)
+from graft.pipeline.config import METADATA_FILE
+from graft.pipeline.local.last_run import remember_run
+
+
+def _push(output: Path, name: str, version: int) -> Path:
+    folder = output / "serving" / name / str(version)
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").touch()
+    return folder.parent
+
+
+def _run(output: Path, name: str) -> None:
+    folder = output / "pipelines" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / METADATA_FILE).touch()
+    remember_run(str(folder), model=name, data=name)
+
+
+def test_the_only_model_is_taken_without_a_word(tmp_path, capsys):
+    base = _push(tmp_path, "pets", 1)
+    _run(tmp_path, "pets")
+    assert choose_model_folder(tmp_path / "serving", None) == base
+    assert find_model_folder(tmp_path / "serving", None) == base
+    assert capsys.readouterr().err == ""
+
+
+def test_among_several_it_is_that_of_the_last_run_and_is_said(tmp_path, capsys):
+    _push(tmp_path, "pets", 9)
+    base = _push(tmp_path, "xmas", 1)
+    _run(tmp_path, "pets")
+    _run(tmp_path, "xmas")
+    assert choose_model_folder(tmp_path / "serving", None) == base
+    told = capsys.readouterr().err
+    assert "model `xmas`, that of the last run. Others: pets" in told
+    assert choose_model_folder(tmp_path / "serving", "pets").name == "pets"
+    assert model_of_server(tmp_path / "serving") == "xmas"
+
+
+def test_a_last_run_without_a_model_is_never_silently_another_one(tmp_path, capsys):
+    base = _push(tmp_path, "pets", 9)
+    _run(tmp_path, "pets")
+    _run(tmp_path, "refused")
+    assert choose_model_folder(tmp_path / "serving", None) == base
+    told = capsys.readouterr().err
+    assert "model `pets`; the last run, `refused`, has pushed no model" in told
+    _push(tmp_path, "xmas", 10)
+    with pytest.raises(UserError, match="must be one of pets, xmas: the last run"):
+        choose_model_folder(tmp_path / "serving", None)
+
+
+def test_a_store_of_its_own_has_no_last_run(tmp_path, capsys):
+    _push(tmp_path, "pets", 9)
+    base = _push(tmp_path, "xmas", 10)
+    assert choose_model_folder(tmp_path / "serving", None) == base
+    assert "model `xmas`, the one pushed last" in capsys.readouterr().err
+    assert choose_model_folder(base, None) == base
+
+
+def test_a_change_must_name_one_of_several(tmp_path):
+    _push(tmp_path, "pets", 1)
+    _push(tmp_path, "xmas", 2)
+    _run(tmp_path, "xmas")
+    with pytest.raises(UserError, match=r"several models .*: pets, xmas"):
+        find_model_folder(tmp_path / "serving", None)
+    with pytest.raises(UserError, match="no model 'zoo'"):
+        find_model_folder(tmp_path / "serving", "zoo")
+
+
+def test_a_store_without_sound_versions_can_be_mended(tmp_path):
+    (tmp_path / "serving" / "pets" / "7").mkdir(parents=True)
+    assert find_model_folder(tmp_path / "serving", None).name == "pets"
+    assert find_model_folder(tmp_path / "serving", "pets").name == "pets"
+
+
+def test_without_a_model_here_a_server_is_asked_for_graft(tmp_path):
+    assert model_of_server(tmp_path) == "graft"
