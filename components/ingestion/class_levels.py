@@ -14,6 +14,7 @@ from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import (
     is_annotation,
     is_box,
+    is_fold,
     is_source,
     role_of,
 )
@@ -99,8 +100,13 @@ def options_of_levels(root: Folder, split_folders: SplitFolders) -> Iterator[Opt
         split_folders: Folders that are splits; empty where there are none.
     """
     names, start = _names_below(root, split_folders)
+    depth = max(
+        (p.count("/") + 1 for ps in split_folders.values() for p in ps), default=0
+    )
     lowest = _read(start + _LOWEST, names)
-    readings = [("the lowest folder", _LOWEST), ("the whole path", _WHOLE_PATH)]
+    readings = [("the lowest folder", _LOWEST)]
+    if not all(map(is_fold, {name.split("/")[depth] for name in names})):
+        readings.append(("the whole path", _WHOLE_PATH))
     second = _read(start + _SECOND, names)
     if second != lowest and second.total() == lowest.total():
         readings.insert(0, ("the second folder", _SECOND))

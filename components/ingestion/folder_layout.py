@@ -177,10 +177,11 @@ def _table_of(entry: FileEntry) -> Table | None:
     size = entry.size or 0
     head = files.read_bytes(entry.path, 0, min(size, _TABLE_BYTES))
     lines = head.decode("utf-8-sig", "replace").splitlines()
+    is_whole = size <= _TABLE_BYTES and len(lines) <= _TABLE_ROWS
     if size > _TABLE_BYTES:
         del lines[-1]  # it is cut off
     if entry.name.lower().endswith((".jsonl", ".ndjson")):
-        return _json_table(entry.name, lines[:_TABLE_ROWS])
+        return _json_table(entry.name, lines[:_TABLE_ROWS], is_whole=is_whole)
     if lines and DELIMITER_LINE.fullmatch(lines[0].strip()):
         del lines[0]
     lines = lines[: _TABLE_ROWS + 1]
@@ -188,17 +189,17 @@ def _table_of(entry: FileEntry) -> Table | None:
     delimiter = max(DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter)
     rows = [tuple(cell.strip() for cell in row) for row in reader]
-    if len(rows) < 2 or len(rows[0]) < 2:
+    if not rows or len(rows[0]) < 2:
         return None
     columns = rows[0]
-    whole = tuple(row for row in rows[1:] if len(row) == len(columns))
-    return Table(entry.name, columns, whole) if whole else None
+    fitting = tuple(row for row in rows[1:] if len(row) == len(columns))
+    return Table(entry.name, columns, fitting, is_whole=is_whole)
 
 
-def _json_table(name: str, lines: list[str]) -> Table | None:
+def _json_table(name: str, lines: list[str], *, is_whole: bool) -> Table | None:
     rows = [json.loads(line) for line in lines if line.strip()]
     if not rows or not all(isinstance(row, dict) for row in rows):
         return None
     columns = tuple(rows[0])
     cells = (tuple(str(row.get(column, "")) for column in columns) for row in rows)
-    return Table(name, columns, tuple(cells))
+    return Table(name, columns, tuple(cells), is_whole=is_whole)

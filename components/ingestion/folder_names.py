@@ -97,6 +97,10 @@ _SOURCE = re.compile(
     re.IGNORECASE,
 )
 
+_FOLD = re.compile(
+    r"(k?[-_. ]?fold|cv|split|part|batch|chunk|shard|run)[-_. ]?\d+", re.IGNORECASE
+)
+
 
 def role_of(name: str) -> str | None:
     """Return the role in a folder's name, for instance "train" in `seg_train`, or None.
@@ -192,6 +196,11 @@ def is_source(name: str) -> bool:
 def is_origin(name: str) -> bool:
     """Tell whether a folder is called after a date, a camera or a numbered part."""
     return bool(_SOURCE.fullmatch(name))
+
+
+def is_fold(name: str) -> bool:
+    """Tell whether a folder is called after a numbered part, such as `fold_0`."""
+    return bool(_FOLD.fullmatch(name))
 
 
 def are_shards(names: Collection[str]) -> bool:

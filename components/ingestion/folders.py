@@ -14,7 +14,7 @@ from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.layout_answers import FolderLayout, SplitFolders
 from graft.components.ingestion.source import Listing, class_name_of, some_of
 from graft.components.ingestion.split_tables import read_split_tables
-from graft.components.ingestion.splitting import splits_of_roles
+from graft.components.ingestion.splitting import TRAIN_ROLE, splits_of_roles
 from graft.contract.counts import agree, counted
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS
@@ -179,10 +179,11 @@ def _list_by_pattern(
             f"Left aside: {counted(len(left), 'file')} that `class_pattern` does not "
             f"match, or outside of the split folders ({some_of(left)})."
         )
-    roles = {role for _, _, role in found}
-    splits = splits_of_roles({r for r in roles if r}, config.validation_becomes)
+    roles = {role for _, _, role in found if role}
+    splits = splits_of_roles(roles | {TRAIN_ROLE}, config.validation_becomes)
     for entry, class_name, role in found:
-        allowed = splits[role] if role else SPLITS
+        # Beside `cat_test`, an image of `cat` must not become a test image.
+        allowed = splits[role or TRAIN_ROLE] if roles else SPLITS
         listing.refs.append(_ref(entry, class_name, data_set, allowed))
     return listing
 

@@ -82,7 +82,8 @@ def _corrections(located: LocatedTable, names: set[str]) -> list[_Correction]:
         if folder is not None and label
     ]
     # Labels that count the folders, such as 1 for the folder 0, correct nothing.
-    if are_one_to_one([(row.label, row.folder) for row in rows]):
+    are_numbers = all(row.label.isdigit() for row in rows)
+    if are_numbers and are_one_to_one([(row.label, row.folder) for row in rows]):
         return []
     return [
         row

@@ -44,17 +44,27 @@ class Table(NamedTuple):
         name: Path relative to the data set's root.
         columns: Names of the columns.
         rows: Cells of the first rows.
+        has_header: Whether `columns` stand in the file.
+        is_whole: Whether `rows` are all rows of the file.
     """
 
     name: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    has_header: bool = True
+    is_whole: bool = True
 
     def below(self, path: str) -> Table | None:
         """Return the table relative to a folder, or None if it is outside."""
         if not self.name.startswith(f"{path}/"):
             return None
         return self._replace(name=self.name[len(path) + 1 :])
+
+    def without_header(self) -> Table:
+        """Return the table if its first line is a row."""
+        names = tuple(f"column {n}" for n in range(1, len(self.columns) + 1))
+        rows = (self.columns, *self.rows)
+        return self._replace(columns=names, rows=rows, has_header=False)
 
     def column(self, name: str) -> list[str]:
         """Return the values of a column."""
@@ -139,6 +149,18 @@ class LocatedTable:
             any(start == self.start for start, _ in fitting)
             for fitting in self._fits
             if fitting
+        )
+
+    def num_images(self, start: str) -> int:
+        """Return the number of images below a folder that the rows name."""
+        names = self.table.column(self.image_column) if self.image_column else []
+        return len(
+            {
+                (path, _parts_of(name)[1])
+                for name, fitting in zip(names, self._fits, strict=True)
+                for found, path in fitting
+                if found == start
+            }
         )
 
     @property
@@ -277,7 +299,11 @@ def label_tables(root: Folder, tables: Sequence[Table]) -> list[LocatedTable]:
         return []
     # An index of all images could be large, and few of them are asked for.
     wanted = {
-        _parts_of(cell)[1] for table in tables for row in table.rows for cell in row
+        _parts_of(cell)[1]
+        for table in tables
+        for row in (table.columns, *table.rows)
+        for cell in row
+        if cell
     }
     places: dict[str, list[str]] = defaultdict(list)
     for folder in root.walk():
@@ -285,7 +311,15 @@ def label_tables(root: Folder, tables: Sequence[Table]) -> list[LocatedTable]:
         stems = (os.path.splitext(name)[0] for name in folder.images)
         for name in found.union(wanted.intersection(stems)):
             places[name].append(folder.path)
-    located = [LocatedTable(table, places) for table in tables]
+    located = []
+    for table in tables:
+        first_line = LocatedTable(
+            table.without_header()._replace(rows=(table.columns,)), places
+        )
+        is_row = first_line.image_column is not None
+        located.append(
+            LocatedTable(table.without_header() if is_row else table, places)
+        )
     return [table for table in located if table.image_column is not None]
 
 

@@ -50,6 +50,7 @@ from graft.components.ingestion.mask_files import (
     with_warning_of_masks,
 )
 from graft.components.ingestion.object_exports import ask_about_exports
+from graft.components.ingestion.similar_classes import skeleton_of
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.split_class_names import ask_about_splits_in_names
 from graft.components.ingestion.splitting import TRAIN_ROLE, VALIDATION_ROLE
@@ -300,9 +301,10 @@ def _doubt_about_splits(  # noqa: PLR0911
             "judge a model."
         )
     classes = {child.name for child in train.filled}
+    alike = set(map(skeleton_of, classes))
     for folder in folder_of.values():
         found = {child.name for child in folder.filled}
-        if found and not found & classes:
+        if found and alike.isdisjoint(map(skeleton_of, found)):
             return (
                 f"{named_so}no class in common: {train.name!r} holds "
                 f"{some_of(sorted(classes))}, {folder.name!r} {some_of(sorted(found))}."

@@ -7,9 +7,15 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from graft.components.ingestion.class_levels import options_of_levels
+from graft.components.ingestion.class_levels import option_of_pattern, options_of_levels
 from graft.components.ingestion.folder_counts import Folder
-from graft.components.ingestion.folder_names import is_annotation, is_box, role_of
+from graft.components.ingestion.folder_names import (
+    is_annotation,
+    is_box,
+    is_fold,
+    role_of,
+    roles_of,
+)
 from graft.components.ingestion.label_tables import LocatedTable, Table, label_tables
 from graft.components.ingestion.layout_answers import (
     ROLES,
@@ -18,6 +24,7 @@ from graft.components.ingestion.layout_answers import (
     Question,
     describe_classes,
 )
+from graft.components.ingestion.similar_classes import skeleton_of
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import TRAIN_ROLE
 from graft.contract.counts import counted
@@ -29,14 +36,16 @@ _FILE_NAME_PATTERNS = (
     r"(?P<class>.+?) ?\(\d+\)",
     r"(?P<class>\D*[^\W\d_])\d+",
 )
+_CLASS_BELOW_SPLIT = r"[^/]+/(?P<split>[^/]+)/(?P<class>[^/]+)/.+"
 _SPLIT_BELOW_CLASS = r"(?P<class>[^/]+)/(?P<split>[^/]+)/.+"
 _FEWEST_CLASSES = 2
 _MOST_FOLDERS = 4  # more options are no help
 
 
 def read_as_classes(root: Folder) -> Iterator[Option]:
-    """Yield the option to read the top folders as classes."""
-    if len(root.filled) >= _FEWEST_CLASSES:
+    """Yield the option to read the top folders as classes, if they may be some."""
+    are_folds = all(is_fold(top.name) and not top.is_flat for top in root.filled)
+    if len(root.filled) >= _FEWEST_CLASSES and not are_folds:
         yield Option({"format": "folders"}, _classes_of(root))
 
 
@@ -45,12 +54,38 @@ def read_by_parts(root: Folder) -> Iterator[Option]:
     below: Counter[str] = Counter()
     for top in root.filled:
         below.update({child.name: child.total for child in top.filled})
-    if all(role_of(name) for name in below):
+    if not all(role_of(name) for name in below):
+        yield from options_of_levels(root, {})
+        return
+    if not all(is_fold(top.name) for top in root.filled):
         classes = _classes_of(root)
         meaning = f"the inner folders {some_of(sorted(below))} are splits; {classes}"
         yield Option({"class_pattern": _SPLIT_BELOW_CLASS}, meaning)
+
+
+def read_parts_with_splits(root: Folder) -> Iterator[Option]:
+    """Yield the options to read `fold_0/train/cat`: one part, or all of them."""
+    if not all(role_of(split.name) for top in root.filled for split in top.filled):
         return
-    yield from options_of_levels(root, {})
+    inner = [split for top in root.filled for split in top.filled]
+    classes = {child.name for split in inner for child in split.filled}
+    if len(classes) < _FEWEST_CLASSES or any(split.images for split in inner):
+        return
+    first = root.filled[0]
+    roles = roles_of([split.name for split in first.filled])
+    for option in options_of_splits(first.as_root(), roles):
+        yield Option(
+            {"path": first.path, **option.settings},
+            f"{first.name!r} alone, or another of them: {option.meaning}; left aside: "
+            f"{root.total - first.total}",
+        )
+    yield from option_of_pattern(
+        root,
+        {},
+        _CLASS_BELOW_SPLIT,
+        "all of them together; an image in two splits counts in test or validation "
+        "only",
+    )
 
 
 def read_below(folder: Folder, answer: FolderLayout | Question) -> Iterator[Option]:
@@ -76,7 +111,7 @@ def options_of_splits(root: Folder, roles: dict[str, str]) -> Iterator[Option]:
     used: set[str] = set()
     inner = {name: _unwrapped(root.children[name]) for name in roles}
     trained = {
-        child.name
+        skeleton_of(child.name)
         for name, role in roles.items()
         for child in inner[name].filled
         if role == TRAIN_ROLE
@@ -84,7 +119,8 @@ def options_of_splits(root: Folder, roles: dict[str, str]) -> Iterator[Option]:
     for name, role in roles.items():
         # Without a class of train, the folders are no classes, or have other names.
         below = {child.name for child in inner[name].filled}
-        if below & trained and not all(is_box(n) or is_annotation(n) for n in below):
+        is_known = not trained.isdisjoint(map(skeleton_of, below))
+        if is_known and not all(is_box(n) or is_annotation(n) for n in below):
             split_folders[role].append(inner[name].path)
             used.add(name)
     ordered = {role: split_folders[role] for role in ROLES if role in split_folders}
@@ -125,7 +161,9 @@ def options_of_each_folder(root: Folder, located: LocatedTable) -> Iterator[Opti
 def _table_option(root: Folder, located: LocatedTable, start: str) -> Iterator[Option]:
     """Yield the option that a table names the images below a folder."""
     folder = root.child_at(start) if start else root
-    if located.one_hot or located.has_boxes_of_objects or folder is None:
+    if folder is None or not located.table.has_header:
+        return
+    if located.one_hot or located.has_boxes_of_objects:
         return
     table, column = located.table, located.image_column
     settings: dict[str, object] = {"path": table.name}
@@ -137,11 +175,18 @@ def _table_option(root: Folder, located: LocatedTable, start: str) -> Iterator[O
     relative = folder.path[len(located.above) + 1 if located.above else 0 :]
     if relative:
         settings["image_folder"] = relative
+    number = located.num_images(start)
+    left = root.total - number
+    read = (
+        f"{counted(number, 'image')} that {table.name} names"
+        if table.is_whole
+        else f"the images that {table.name} names"
+    )
     yield Option(
         settings,
-        f"the images that {table.name} names, in {folder.path or 'its folder'} "
-        f"({counted(len(folder.images) or folder.total, 'image')}); labels from "
-        f"the column {label!r}{note}",
+        f"{read}, in {folder.path or 'its folder'}; labels from the column "
+        f"{label!r}{note}"
+        + (f"; left aside: {left}" if table.is_whole and left else ""),
     )
 
 

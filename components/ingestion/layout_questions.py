@@ -14,6 +14,7 @@ from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import (
     are_shards,
     is_box,
+    is_fold,
     is_left_over,
     is_origin,
     is_part,
@@ -40,6 +41,7 @@ from graft.components.ingestion.layout_options import (
     options_of_splits,
     read_as_classes,
     read_by_parts,
+    read_parts_with_splits,
     table_options,
 )
 from graft.components.ingestion.object_exports import as_option
@@ -140,8 +142,8 @@ def ask_about_tables(
         move = (
             ""
             if located.reads_all
-            else " If the table has the classes, move the images into one folder, or "
-            "write their folders into the table."
+            else " No config reads the table as it stands: if it has the classes, move "
+            "the images into one folder, or write their folders into the table."
         )
         return Question(
             f"{located.table.name!r} names the images, and groups them by the "
@@ -207,11 +209,21 @@ def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None
         for top in tops
     ):
         return None
-    return Question(
+    finding = (
         f"The folders {some_of(sorted(top.name for top in tops))} hold folders of the "
-        f"same names, {some_of(sorted(shared))}. Either level may be the classes.",
-        (*read_as_classes(root), *read_by_parts(root)),
+        f"same names, {some_of(sorted(shared))}. Either level may be the classes."
     )
+    options = (
+        *read_parts_with_splits(root),
+        *read_as_classes(root),
+        *read_by_parts(root),
+    )
+    if not options:
+        finding += (
+            " Neither seems to be: move each image into a folder named after its "
+            "class, or give a manifest with the columns path and label."
+        )
+    return Question(finding, options)
 
 
 def ask_about_levels(
@@ -230,6 +242,8 @@ def ask_about_levels(
     by_top = read_as_classes(root)
     if split_folders:
         by_top = iter([as_option(root, FolderLayout("pre_split", split_folders))])
+    if all(is_fold(each.name) for each in classes):
+        by_top = iter(())
     return Question(
         f"The folders {some_of(sorted(each.name for each in classes))} hold folders, "
         f"such as {some_of(inner[:2])}: either of them may be the classes.",

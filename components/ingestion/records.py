@@ -18,7 +18,11 @@ from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.record_labels import RecordLabels
 from graft.components.ingestion.source import Listing
-from graft.components.ingestion.splitting import ROLE_OF_NAME, splits_of_roles
+from graft.components.ingestion.splitting import (
+    ROLE_OF_NAME,
+    TRAIN_ROLE,
+    splits_of_roles,
+)
 from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.contract.example_keys import FILENAME_KEY, SOURCE_KEY
@@ -53,13 +57,12 @@ def list_images(
     """
     listing = Listing("tfrecord")
     roles = {entry.name: _role_of(entry.name) for entry in entries}
-    splits = splits_of_roles(
-        {role for role in roles.values() if role}, config.validation_becomes
-    )
+    given = {role for role in roles.values() if role}
+    splits = splits_of_roles(given | {TRAIN_ROLE}, config.validation_becomes)
     labels = RecordLabels(config.tfrecord_label_key)
     for number, entry in enumerate(entries):
-        role = roles[entry.name]
-        allowed = splits[role] if role else SPLITS
+        # Beside files of a split, the others must not become its images.
+        allowed = splits[roles[entry.name] or TRAIN_ROLE] if given else SPLITS
         with files.open_for_reading(entry.path) as file:
             is_packed = file.read(2) == b"\x1f\x8b"
         if is_packed:

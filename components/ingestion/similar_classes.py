@@ -178,13 +178,13 @@ def _spelling_groups(listing: Listing) -> list[_Group]:
 def _class_groups(listing: Listing, config: DataConfig) -> list[_Group]:
     counts = Counter(ref.class_name for ref in listing.refs)
     counts.update(dict.fromkeys(listing.empty_classes, 0))
-    skeletons = {_skeleton_of(name) for name in counts}
+    skeletons = {skeleton_of(name) for name in counts}
     by_skeleton: dict[str, Counter[str]] = {}
     for name in sorted(counts):
         readings = {name, _in_latin(name), *(repair(name) for _, repair in _REPAIRS)}
-        keys = {_skeleton_of(each) for each in readings}
+        keys = {skeleton_of(each) for each in readings}
         # Without an original, `wing (1)` and `wing (2)` are no copies.
-        original = _skeleton_of(_without_copy_mark(name))
+        original = skeleton_of(_without_copy_mark(name))
         if original in skeletons:
             keys.add(original)
         alike = Counter({name: counts[name]})
@@ -210,7 +210,7 @@ def _ordered(
     )
 
 
-def _skeleton_of(name: str, without: str = "") -> str:
+def skeleton_of(name: str, without: str = "") -> str:
     """Return the skeleton of a name. Confusable names have the same one.
 
     Args:
@@ -281,13 +281,13 @@ def _difference(first: str, other: str) -> str:
         if step(first) == step(other):
             return what
     for what, repair in (*_REPAIRS, ("the mark of a copy", _without_copy_mark)):
-        skeletons = {_skeleton_of(repair(each)) for each in (first, other)}
-        if len(skeletons) == 1 and _skeleton_of(first) != _skeleton_of(other):
+        skeletons = {skeleton_of(repair(each)) for each in (first, other)}
+        if len(skeletons) == 1 and skeleton_of(first) != skeleton_of(other):
             return what
     needed = [
         what
         for what, _ in _STEPS
-        if _skeleton_of(first, what) != _skeleton_of(other, what)
+        if skeleton_of(first, what) != skeleton_of(other, what)
     ]
     return ", ".join(needed) or "forms of Unicode"
 

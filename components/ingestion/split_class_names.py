@@ -85,5 +85,5 @@ def _read_names(tops: Sequence[Folder], parts: Parts) -> Iterator[Option]:
             {"class_pattern": pattern},
             f"the names of the folders hold split and class; "
             f"{describe_classes(classes)}"
-            + ("; images without a split: divided among all" if some_without else ""),
+            + ("; images without a split: train" if some_without else ""),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -104,12 +104,29 @@ def select_classes(listing: Listing, config: DataConfig) -> list[ImageRef]:
             f"At least two classes are needed. Received: only {name!r} at "
             f"{config.path!r}. Add a folder (or rows) of a second class."
         )
+    _require_in_train(listing, counts)
     for name in empty:
         counts[name] = 0
     # Not all of these files can be decoded. That is checked later.
     notes = [*listing.empty_notes, *listing.look_alikes]
     _require_enough(counts, config, "image files", notes)
     return [ref for ref in listing.refs if ref.class_name in counts]
+
+
+def _require_in_train(listing: Listing, class_names: Collection[str]) -> None:
+    """Refuse classes whose images are all given to other splits than train."""
+    learned = {ref.class_name for ref in listing.refs if TRAIN_SPLIT in ref.splits}
+    missing = sorted(set(class_names) - learned)
+    if missing:
+        raise DataError(" ".join([_missing_in_train(missing), *listing.look_alikes]))
+
+
+def _missing_in_train(class_names: list[str]) -> str:
+    return (
+        f"The split {TRAIN_SPLIT!r} has no images of {some_of(class_names)}, so no "
+        "model can learn them. All their images are given to other splits. Give some "
+        f"to {TRAIN_SPLIT!r}, or leave these classes out by `class_names`."
+    )
 
 
 def summarise(
@@ -216,12 +233,20 @@ def _warn_of_moves(moves: Sequence[Move]) -> Iterator[str]:
 
 def _warn_of_small_classes(counts: dict[str, dict[str, int]]) -> Iterator[str]:
     for split, by_class in counts.items():
+        if not any(by_class.values()):
+            continue
+        none = [name for name, number in by_class.items() if number == 0]
+        if none:
+            yield (
+                f"The split {split} has no images of {some_of(none)}: its figures say "
+                f"nothing about {agree(len(none), 'this class', 'these classes')}."
+            )
         few = {
             name: number
             for name, number in by_class.items()
-            if number < _FEWEST_PER_CLASS_AND_SPLIT
+            if 0 < number < _FEWEST_PER_CLASS_AND_SPLIT
         }
-        if few and any(by_class.values()):
+        if few:
             yield (
                 f"The split {split} has fewer than {_FEWEST_PER_CLASS_AND_SPLIT} "
                 f"images of {some_of(few, few)}: its figures for them say little."
@@ -265,12 +290,7 @@ def require_usable(
             )
     missing = [name for name, n in summary.counts[TRAIN_SPLIT].items() if n == 0]
     if missing:
-        raise DataError(
-            f"The split {TRAIN_SPLIT!r} has no images of {some_of(missing)}, so no "
-            "model can learn them. All their images are given to other splits. "
-            f"Give some to {TRAIN_SPLIT!r}, or leave these classes out by "
-            "`class_names`."
-        )
+        raise DataError(_missing_in_train(missing))
 
 
 def _mend_of(quarantined: Sequence[Quarantined]) -> str:

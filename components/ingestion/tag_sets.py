@@ -20,7 +20,9 @@ SEPARATORS = re.compile(r"\s*[|;,&+]\s*")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 # Names of several words share words, too: white shark, white wolf, wolf.
 _FEWEST_LENGTHS = 3
-_LABELS_PER_WORD = 2
+_LABELS_PER_WORD = 1.5
+# One alone may be a thing of its own: ice, cream, ice cream.
+_FEWEST_MADE_OF_LABELS = 2
 _MOST_WORDS_SHARED = 0.9
 
 
@@ -44,7 +46,12 @@ def require_no_tag_sets(places: Mapping[str, str], config: DataConfig) -> None:
     examples = _reordered(tags_of.values()) or _combined(tags_of.values(), _is_mixed)
     if not examples:
         tags_of = {label: tuple(label.split()) for label in places}
-        examples = _combined(tags_of.values(), _are_tags_rather_than_words)
+        words = tags_of.values()
+        examples = (
+            _reordered(words)
+            or _made_of_labels(words)
+            or _combined(words, _are_tags_rather_than_words)
+        )
     if not examples:
         return
     found = [label for label, tags in tags_of.items() if tags in examples]
@@ -74,7 +81,15 @@ def _reordered(sets: Iterable[Tags]) -> list[Tags]:
     for tags in sets:
         if len(tags) > 1:
             by_content[frozenset(tags)].append(tags)
-    return [each for same in by_content.values() if len(same) > 1 for each in same]
+    return [each for same in by_content.values() if len({*same}) > 1 for each in same]
+
+
+def _made_of_labels(sets: Iterable[Tags]) -> list[Tags]:
+    """Return the sets of several words that are all labels, too, as in `cat dog`."""
+    sets = [*sets]
+    alone = {tags[0] for tags in sets if len(tags) == 1}
+    found = [tags for tags in sets if len(tags) > 1 and alone.issuperset(tags)]
+    return found if len(found) >= _FEWEST_MADE_OF_LABELS else []
 
 
 def _combined(sets: Iterable[Tags], are_tags: Callable[[_Sets], bool]) -> list[Tags]:
@@ -101,8 +116,13 @@ def _is_mixed(found: _Sets) -> bool:
 def _are_tags_rather_than_words(found: _Sets) -> bool:
     numbers = Counter(tag for tags in found.sets for tag in set(tags))
     shared = sum(number > 1 for number in numbers.values())
-    return (
-        len({len(tags) for tags in found.sets}) >= _FEWEST_LENGTHS
-        and shared >= _MOST_WORDS_SHARED * len(numbers)
-        and len(found.sets) >= _LABELS_PER_WORD * len(numbers)
+    joined = [tags for tags in found.sets if len(tags) > 1]
+    first, last = {tags[0] for tags in joined}, {tags[-1] for tags in joined}
+    has_all_lengths = len(
+        {len(tags) for tags in found.sets}
+    ) >= _FEWEST_LENGTHS and len(found.sets) >= _LABELS_PER_WORD * len(numbers)
+    # An adjective is never the last word, and a noun seldom the first.
+    is_any_order = not first.isdisjoint(last)
+    return shared >= _MOST_WORDS_SHARED * len(numbers) and (
+        has_all_lengths or is_any_order
     )

@@ -40,6 +40,15 @@ def explain_unreadable(
         for each in tables
         if each.one_hot
     ]
+    headless = [
+        f"The first line of {each.table.name!r} names an image: to read the table, "
+        "insert a header above it, such as 'path,label'."
+        for each in tables
+        if not each.table.has_header
+    ]
+    if headless:
+        finding = " ".join([question.finding, *headless])
+        question = Question(finding, question.options)
     if not objects and not one_hot:
         return question
     options = tuple(each for each in question.options if not _has_no_class(root, each))

@@ -275,7 +275,13 @@ def test_a_pattern_may_find_a_split_or_none(tmp_path: Path) -> None:
     assert _found(_list(_write(tmp_path, names), class_pattern=pattern)) == {
         "cat-train_1.jpg": ("cat", ("train", "eval")),
         "cat-test_2.jpg": ("cat", ("test",)),
-        "dog_3.jpg": ("dog", ALL),
+        # It must not become a test image beside the given ones.
+        "dog_3.jpg": ("dog", ("train", "eval")),
+    }
+    without = r"(?P<class>[a-z]+)(-(?P<split>spring))?.*"
+    assert set(_found(_list(tmp_path, class_pattern=without)).values()) == {
+        ("cat", ALL),
+        ("dog", ALL),
     }
     _write(tmp_path, ["cat-spring_4.jpg"])
     with pytest.raises(DataError, match=r"such as train.*'spring' of 'cat-spring_4\.j"):

@@ -402,6 +402,39 @@ def test_a_class_without_training_images_is_told(
         run_ingestion(root)
 
 
+@pytest.mark.parametrize("names", [("Cat", "dog"), ("Cat", "DOG")])
+def test_names_that_differ_in_case_between_splits_are_merged_or_stop(
+    run_ingestion: Make, tmp_path: Path, make_image: Make, names: tuple[str, str]
+):
+    root = tmp_path / "given"
+    for split, classes in (("train", names), ("val", ("cat", "dog"))):
+        for name in classes:
+            (root / split / name).mkdir(parents=True)
+            for i in range(20):
+                encoded = make_image(hash((split, name, i)) % 2**31)
+                (root / split / name / f"{i}.png").write_bytes(encoded)
+    with pytest.raises(DataError, match=r"'train' has no images of 'cat'") as error:
+        run_ingestion(root)
+    assert "'Cat' (20 images), 'cat' (20 images) differ only in case" in str(
+        error.value
+    )
+    assert "`data.similar_class_names` to 'merge'" in str(error.value)
+    merged = run_ingestion(root, similar_class_names="merge").summary
+    assert merged["counts"]["test"] == dict.fromkeys(sorted(names), 20)
+
+
+def test_a_class_without_test_images_is_told(
+    run_ingestion: Make, tmp_path: Path, make_image: Make, write_photos: Make
+):
+    root = tmp_path / "given"
+    write_photos(root / "train", ("cat", "dog", "emu"), number=20)
+    write_photos(root / "test", number=6)
+    for path in (root / "test").rglob("*.png"):
+        path.write_bytes(make_image(hash(str(path)) % 2**31))
+    warnings = run_ingestion(root).summary["warnings"]
+    assert any("test has no images of 'emu': its figures say" in w for w in warnings)
+
+
 def test_a_run_after_kill_9_equals_an_uninterrupted_one(
     run_ingestion: Make, tmp_path: Path, write_photos: Make
 ):

@@ -164,7 +164,7 @@ def test_a_printed_table_is_read_whole(
         refs = list_images(config, "unused").refs
         assert {ref.class_name for ref in refs} == {"cat", "dog"}
         assert all(Path(ref.path).is_file() for ref in refs)
-        assert f"({counted(len(refs), 'image')})" in meaning
+        assert meaning.startswith(f"{counted(len(refs), 'image')} that ")
 
 
 def _meanings(names: list[str], *tables: Table) -> list[str]:
@@ -176,15 +176,47 @@ def _meanings(names: list[str], *tables: Table) -> list[str]:
 def test_a_table_says_which_column_is_meant() -> None:
     names = ["1.jpg", "2.jpg"]
     (plain,) = _meanings(names, Table("a.csv", ("id", "zzz"), (("1", "x"),)))
-    assert plain.endswith("labels from the column 'zzz'")
+    assert plain.endswith("labels from the column 'zzz'; left aside: 1")
     (guess,) = _meanings(names, Table("a.csv", ("id", "y1", "y2"), (("1", "x", "x"),)))
-    assert guess.endswith("column 'y1' (or another one of 'y1', 'y2')")
+    assert "column 'y1' (or another one of 'y1', 'y2')" in guess
     (known,) = _meanings(
         names, Table("a.csv", ("id", "n", "Breed"), (("1", "x", "y"),))
     )
-    assert known.endswith("labels from the column 'Breed'")
+    assert "labels from the column 'Breed'" in known
     (none,) = _meanings(names, Table("a.jsonl", ("path",), (("1.jpg",),)))
     assert "'label' (the table has no such column)" in none
+
+
+@pytest.mark.parametrize(
+    ("is_whole", "meaning"),
+    [
+        (True, "2 images that t.csv names, in cat{}; left aside: 4"),
+        (False, "the images that t.csv names, in cat{}"),
+    ],
+)
+def test_an_option_counts_the_images_that_a_table_names(
+    is_whole: bool, meaning: str
+) -> None:
+    names = [f"{c}/{c}{i}.jpg" for c in ("cat", "dog") for i in range(3)]
+    rows = (("cat0.jpg", "dog"), ("cat1.jpg", "cat"), ("cat1.jpg", "cat"))
+    table = Table("t.csv", ("path", "label"), rows, is_whole=is_whole)
+    expected = meaning.format("; labels from the column 'label'")
+    assert _meanings(names, table) == ["2 classes: 'cat' (3), 'dog' (3)", expected]
+
+
+@pytest.mark.parametrize("lines", [499, 500, 501])
+def test_only_a_table_that_was_read_to_its_end_is_counted(
+    tmp_path: Path, lines: int
+) -> None:
+    (tmp_path / "train").mkdir()
+    for number in range(lines):
+        (tmp_path / "train" / f"{number}.jpg").write_bytes(b"")
+    rows = "".join(f"{number}.jpg,{number % 2}\n" for number in range(lines))
+    (tmp_path / "t.csv").write_text(f"path,label\n{rows}")
+    with pytest.raises(DataError) as stopped:
+        list_images(DataConfig(path=str(tmp_path)), "unused")
+    is_counted = f"{lines} images that t.csv names" in str(stopped.value)
+    assert is_counted is (lines < 500)
 
 
 def test_a_table_belongs_to_the_folder_that_holds_it() -> None:

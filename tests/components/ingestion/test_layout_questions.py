@@ -125,7 +125,7 @@ def test_a_table_that_names_all_parts_shows_that_they_are_no_classes() -> None:
         if "path" in option.settings
     ]
     assert option.settings == {"path": "labels.csv", "label_column": "dx"}
-    assert "(8 images)" in option.meaning
+    assert option.meaning.startswith("8 images that labels.csv names")
 
 
 @pytest.mark.parametrize(
@@ -341,6 +341,86 @@ def test_folders_are_read_only_if_the_table_groups_alike(
     }
     table = _table(names, ["uv"[label] for label in labels])
     assert _is_read(names, table) is (len(groups) == 2)
+
+
+@pytest.mark.parametrize(
+    ("tops", "splits", "options"),
+    [
+        (("fold_0", "fold_1"), ("train", "val"), ["path", "class_pattern"]),
+        (("batch 1", "batch 2"), ("train", "val", "test"), ["path", "class_pattern"]),
+        (("siteA", "siteB"), ("train", "test"),
+         ["path", "class_pattern", "format", "class_pattern"]),
+    ],
+)  # fmt: skip
+def test_splits_within_parts_can_be_read(
+    tops: tuple[str, ...], splits: tuple[str, ...], options: list[str]
+) -> None:
+    names = _images(*(f"{t}/{s}/{c}" for t in tops for s in splits for c in LABELS))
+    question = _question(names)
+    assert [next(iter(option.settings)) for option in question.options] == options
+    one, together, *_ = question.options
+    assert one.settings["path"] == tops[0]
+    assert len(one.settings["split_folders"]) == len(splits)
+    assert f"left aside: {len(names) // 2}" in one.meaning
+    matches = [
+        re.fullmatch(str(together.settings["class_pattern"]), name) for name in names
+    ]
+    assert {(m["split"], m["class"]) for m in matches if m} == {
+        (split, label) for split in splits for label in LABELS
+    }
+    assert all(matches)
+
+
+def test_folds_that_hold_no_classes_are_told_what_to_do() -> None:
+    question = _question(
+        _images("fold1/train", "fold1/val", "fold2/train", "fold2/val")
+    )
+    assert question.options == ()
+    assert "move each image into a folder named after its class" in question.finding
+
+
+def test_folds_of_classes_or_in_splits_are_never_classes() -> None:
+    for names in (
+        _images(*(f"fold{i}/{c}" for i in range(3) for c in LABELS)),
+        _images(*(f"{s}/fold{i}/{c}" for s in ("train", "test") for i in range(3)
+                  for c in LABELS)),
+    ):  # fmt: skip
+        (option,) = _question(names).options
+        assert "the lowest folder is the class: 2 classes: 'cat'" in option.meaning
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "is_told"),
+    [
+        (("cat/0.jpg", "dog"), (), True),
+        (("cat/0.jpg", "dog"), (("dog/1.jpg", "cat"),), True),
+        (("path", "label"), (("cat/0.jpg", "dog"), ("dog/1.jpg", "cat")), False),
+    ],
+)
+def test_a_correction_needs_no_header(
+    columns: tuple[str, str], rows: Rows, is_told: bool
+) -> None:
+    question = _question(_images(*LABELS), Table("fix.csv", columns, tuple(rows)))
+    assert "'cat/0.jpg' lies in 'cat', and its label is 'dog'" in question.finding
+    assert ("insert a header above it" in question.finding) is is_told
+    has_table = any("path" in option.settings for option in question.options)
+    assert has_table is not is_told
+
+
+def test_numbers_of_the_folders_correct_nothing() -> None:
+    names = _images("0", "1")
+    rows = tuple((name, str(1 - int(name[0]))) for name in names)
+    answer = detect_layout(
+        count_folders(names), [Table("t.csv", ("path", "label"), rows)]
+    )
+    assert isinstance(answer, FolderLayout)
+
+
+def test_a_table_without_a_header_gives_no_option() -> None:
+    rows = tuple((f"{i}.jpg", "cat") for i in range(1, 4))
+    question = _question(_images("train"), Table("t.csv", ("0.jpg", "dog"), rows))
+    assert question.options == ()
+    assert "The first line of 't.csv' names an image" in question.finding
 
 
 def test_names_without_their_folders_are_told_what_to_do() -> None:

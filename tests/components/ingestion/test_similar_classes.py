@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.listing import list_images
-from graft.components.ingestion.similar_classes import _skeleton_of
+from graft.components.ingestion.similar_classes import skeleton_of
 from graft.components.ingestion.source import Listing
 from graft.components.ingestion.summary import select_classes
 from graft.contract.errors import DataError
@@ -239,14 +239,14 @@ def test_split_folders_are_as_well(tmp_path: Path) -> None:
 
 @given(st.text())
 def test_what_looks_alike_is_found_from_either_side(text: str) -> None:
-    look = _skeleton_of(text)
-    assert _skeleton_of(look) == look
+    look = skeleton_of(text)
+    assert skeleton_of(look) == look
     for changed in (
         text.upper().lower(),
         f" {text} ",
         unicodedata.normalize("NFKC", text),
     ):
-        assert _skeleton_of(changed) == _skeleton_of(changed.casefold())
+        assert skeleton_of(changed) == skeleton_of(changed.casefold())
 
 
 def test_merging_keeps_the_composed_name_of_one_class(tmp_path: Path) -> None:

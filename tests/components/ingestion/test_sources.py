@@ -68,6 +68,26 @@ def test_records_are_read_from_the_middle_of_a_file(
     assert [ref.class_name for ref in refs] == ["dog", "cat"] * 3
 
 
+def test_records_beside_those_of_a_split_are_no_part_of_it(tmp_path: Path):
+    records = [
+        _example(
+            {
+                example_keys.IMAGE_KEY: b"an image",
+                example_keys.CLASS_NAME_KEY: b"cat",
+            }
+        )
+    ]
+    names = ("pets.tfrecord", "pets-test.tfrecord")
+    for name in names:
+        _write_records(tmp_path / "data" / name, records)
+    found = list_images(DataConfig(path=str(tmp_path / "data")), str(tmp_path))
+    splits = {Path(ref.path).name: ref.splits for ref in found.refs}
+    assert splits == dict(zip(names, (("train", "eval"), ("test",)), strict=True))
+    (tmp_path / "data" / names[1]).unlink()
+    alone = list_images(DataConfig(path=str(tmp_path / "data")), str(tmp_path))
+    assert {ref.splits for ref in alone.refs} == {("train", "eval", "test")}
+
+
 def test_records_of_integer_labels_and_other_keys(tmp_path: Path, make_image: Make):
     records = [_example({"image": make_image(n), "label": n % 2}) for n in range(4)]
     _write_records(tmp_path / "data" / "train-00000.tfrecord", records)

@@ -122,4 +122,4 @@ def test_the_offered_pattern_reads_split_and_class(
         assert match is not None
         assert (match["split"], match["class"]) == expected
     meaning = question.options[0].meaning
-    assert ("without a split: divided among all" in meaning) is ("" in splits)
+    assert ("without a split: train" in meaning) is ("" in splits)

@@ -39,6 +39,14 @@ def _check(labels: Sequence[str], class_names: tuple[str, ...] | None = None) ->
         ["a|b", "a|b|c", "b|c", "d"],
         ["clear,primary", "clear,primary,water", "haze,primary,water", "haze,primary"],
         SKIES_AND_GROUNDS,
+        ["clear primary", "haze primary", "clear water", "haze water", "primary water"],
+        ["clear primary", "primary clear", "haze"],
+        ["cat", "dog", "bird", "cat dog", "bird cat"],
+        [
+            f"{sky}{end}"
+            for sky in ("clear", "haze")
+            for end in ("", " sea", " sea bay")
+        ],
     ],
 )
 def test_sets_of_tags_are_refused(labels: list[str]) -> None:
@@ -55,6 +63,13 @@ def test_sets_of_tags_are_refused(labels: list[str]) -> None:
         ["salt & pepper", "rock & roll", "black & white"],
         ["1,000", "2,000", "1,000,000", "2,000,000"],
         ["red shirt", "blue shirt", "red dress", "blue dress", "black dress"],
+        ["ice", "cream", "ice cream", "cake"],
+        ["late blight", "early blight", "late rust", "early rust", "healthy"],
+        [
+            *("Tomato", "Tomato healthy", "Tomato late blight"),
+            *("Potato", "Potato healthy", "Potato late blight"),
+        ],
+        ["Apple Red 1", "Apple Red 2", "Pepper Red", "Pepper Green", "Apple Green"],
         ["shark", "white shark", "great white shark", "great dane", "wolf"],
         ["dog,", "dog", "cat"],
         ["cat|dog", "bird"],
