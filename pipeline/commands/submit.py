@@ -287,4 +287,6 @@ def _follow(
         )
     if last.error:
         console.print(last.error, markup=False)
+    for name, message in last.plugin_failures.items():
+        console.print(f"The run went on without {name}: {message}", markup=False)
     return last

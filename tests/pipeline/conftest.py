@@ -2,11 +2,14 @@
 
 The stub is strict: a path or a method that the generated client does not have is 404, a
 body with a key that the generated model does not have is 400, and so are unknown query
-parameters. It can't show whether the real server agrees.
+parameters. Its own answers must fit the generated models, too. Values that no model
+tells, such as the time of a run that has not ended, are those of the real server's code
+(docs/decisions/0071-kubeflows-api-server.md).
 """
 
 from __future__ import annotations
 
+import datetime
 import email.parser
 import email.policy
 import json
@@ -92,9 +95,32 @@ QUERIES = {
     *("name", "pipelineid", "display_name"),
 }
 NOW = "2026-11-22T03:00:00Z"
+NEVER = "1970-01-01T00:00:00Z"
+"""What the server tells for a time that has not come."""
 NODES = ("sample-x7k2p", "root", "root-driver", "root(0)", "Trainer-driver", "Trainer")
 NODES += ("Trainer(0)", "executor", "executor(0)", "executor(1)", "Trainer-driver(0)")
 """What 2.17.0 lists for a run of one step: nodes of retries, drivers, the workflow."""
+
+
+VALUE_TYPES = {
+    **{"str": str, "datetime": str, "bool": bool, "int": int},
+    # Kubeflow's documents and values: any JSON.
+    "object": object,
+}
+REPLIES = {
+    ("GET", "/pipelines/names/[^/]+"): "V2beta1Pipeline",
+    ("POST", "/pipelines"): "V2beta1Pipeline",
+    ("POST", "/pipelines/upload_version"): "V2beta1PipelineVersion",
+    ("GET", "/pipelines/[^/]+/versions"): "V2beta1ListPipelineVersionsResponse",
+    ("GET", "/experiments"): "V2beta1ListExperimentsResponse",
+    ("POST", "/experiments"): "V2beta1Experiment",
+    ("GET", "/runs"): "V2beta1ListRunsResponse",
+    ("POST", "/runs"): "V2beta1Run",
+    ("GET", "/runs/[^/:]+"): "V2beta1Run",
+    ("GET", "/recurringruns"): "V2beta1ListRecurringRunsResponse",
+    ("POST", "/recurringruns"): "V2beta1RecurringRun",
+}
+"""Model of the answer of each route that has one."""
 
 
 class Stub:
@@ -111,25 +137,48 @@ class Stub:
         self.can_retry = True
         self.retried = []
         self.nodes = NODES
+        self.mistakes = []
+        """Answers of the stub that do not fit their models."""
+        self.plugins_output = {}
         self.answers = {}
         """Bodies in place of the stub's, by method and the end of the path."""
 
     def check(self, model, body):
-        attributes = {
-            alias: name
-            for name, alias in getattr(kfp_server_api, model).attribute_map.items()
-        }
-        types = getattr(kfp_server_api, model).openapi_types
+        """Refuse what the generated model does not have."""
+        generated = getattr(kfp_server_api, model)
+        allowed = getattr(generated, "allowable_values", None)
+        if allowed:
+            if body not in allowed:
+                raise ValueError(f"{model} must be one of {allowed}, not {body!r}")
+            return
+        if not isinstance(body, dict):
+            raise ValueError(f"{model} must be an object, not {body!r}")
+        attributes = {alias: name for name, alias in generated.attribute_map.items()}
         for key, value in body.items():
             if key not in attributes:
                 raise ValueError(f"{model} has no {key!r}")
-            kind = types[attributes[key]]
-            if kind == "str" and not isinstance(value, str):
-                raise ValueError(f"{model}.{key} must be a string, not {value!r}")
-            if kind == "bool" and not isinstance(value, bool):
-                raise ValueError(f"{model}.{key} must be a boolean, not {value!r}")
-            if kind.startswith("V2beta1") and isinstance(value, dict):
-                self.check(kind, value)
+            self._check_value(
+                f"{model}.{key}", generated.openapi_types[attributes[key]], value
+            )
+
+    def _check_value(self, name, kind, value):
+        if match := re.fullmatch(r"list\[(.+)\]", kind):
+            if not isinstance(value, list):
+                raise ValueError(f"{name} must be a list, not {value!r}")
+            for item in value:
+                self._check_value(name, match[1], item)
+        elif kind in VALUE_TYPES:
+            if not isinstance(value, VALUE_TYPES[kind]):
+                raise ValueError(f"{name} must be {kind}, not {value!r}")
+            if kind == "datetime":
+                datetime.datetime.fromisoformat(value)
+        elif not kind.startswith("dict("):
+            self.check(kind, value)
+
+
+def _refusal(code, message):
+    """Return the body of a refusal: a status of gRPC, as the server writes it."""
+    return {"code": code, "message": message, "details": []}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -161,23 +210,34 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, b"<html>Sign in</html>", "text/html")
             return
         if isinstance(fault, int):
-            self._json(fault, {"error": f"fault {fault}"})
+            self._json(fault, _refusal(2, f"fault {fault}"))
             return
         for (wanted, end), body in stub.answers.items():
             if method == wanted and url.path.endswith(end):
                 self._answer(200, body, "application/json")
                 return
         if stub.token and self.headers.get("Authorization") != f"Bearer {stub.token}":
-            self._json(401, {"error": "Unauthenticated"})
+            self._json(401, _refusal(16, "Unauthenticated"))
             return
         try:
             status, answer = self._route(method, url.path, query, raw)
         except ValueError as error:
-            status, answer = 400, {"error": str(error)}
+            status, answer = 400, _refusal(3, str(error))
+        if status == 200:
+            try:
+                self._check_answer(method, url.path, answer)
+            except ValueError as error:
+                stub.mistakes.append(str(error))
         if fault == "lost":
             self.connection.close()
             return
         self._json(status, answer)
+
+    def _check_answer(self, method, path, answer):
+        path = path.removeprefix("/apis/v2beta1")
+        for (wanted, pattern), model in REPLIES.items():
+            if method == wanted and re.fullmatch(pattern, path):
+                self.stub.check(model, answer)
 
     def _route(self, method, path, query, raw):
         """Answer a request. It is a long table, a branch for each route."""
@@ -186,13 +246,16 @@ class Handler(BaseHTTPRequestHandler):
         if strangers := set(query) - QUERIES:
             raise ValueError(f"unknown query parameters {strangers}")
         if path == "/healthz":
-            return 200, {"tag_name": stub.version, "multi_user": False}
+            return 200, {
+                **{"commit_sha": "unknown", "tag_name": stub.version},
+                **{"multi_user": False, "pipeline_store": "database"},
+            }
         if path == "/pipelines/upload_version" and method == "POST":
             assert set(query) <= {"name", "pipelineid", "display_name"}, query
             text = self._multipart(raw)
             names = [version["display_name"] for version in stub.versions]
             if query["name"] in names:
-                return 409, {"error": "Already exist error"}
+                return 409, _refusal(6, "Already exist error")
             spec, *_ = yaml.safe_load_all(text)
             version = {
                 "pipeline_id": query["pipelineid"],
@@ -208,7 +271,7 @@ class Handler(BaseHTTPRequestHandler):
             for pipeline in stub.pipelines:
                 if pipeline["display_name"] == match[1]:
                     return 200, pipeline
-            return 404, {"error": "not found"}
+            return 404, _refusal(5, "not found")
         if path == "/pipelines" and method == "POST":
             stub.check("V2beta1Pipeline", body)
             stub.pipelines.append({**body, "pipeline_id": "pipeline-0"})
@@ -239,7 +302,7 @@ class Handler(BaseHTTPRequestHandler):
             return 200, {"runs": found}
         if match := re.fullmatch("/runs/([^/:]+):retry", path):
             if not stub.can_retry:
-                return 400, {"error": "Workflow manifest cannot be empty"}
+                return 400, _refusal(3, "Workflow manifest cannot be empty")
             stub.retried.append(match[1])
             return 200, {}
         if match := re.fullmatch("/runs/([^/:]+)", path):
@@ -256,9 +319,10 @@ class Handler(BaseHTTPRequestHandler):
             return 200, {
                 **run,
                 "state": state,
-                "finished_at": NOW if has_ended else None,
+                "finished_at": NOW if has_ended else NEVER,
                 "run_details": {"task_details": details},
-                "error": error,
+                "plugins_output": stub.plugins_output,
+                **({"error": error} if error else {}),
             }
         if path == "/recurringruns" and method == "POST":
             stub.check("V2beta1RecurringRun", body)
@@ -280,7 +344,7 @@ class Handler(BaseHTTPRequestHandler):
                     match[2]
                 ]
             return 200, {}
-        return 404, {"error": f"no such route: {method} {path}"}
+        return 404, _refusal(5, f"no such route: {method} {path}")
 
     def _multipart(self, raw):
         header = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
@@ -315,6 +379,7 @@ def stub():
     server.shutdown()
     server.server_close()
     thread.join()
+    assert state.mistakes == []
 
 
 @pytest.fixture

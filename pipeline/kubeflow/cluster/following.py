@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 from graft.pipeline.kubeflow.cluster.api import RETRIED_STATUSES, Api, ApiError
 
@@ -27,7 +27,9 @@ class RunState:
         state: State in KFP; empty until it has one.
         tasks: Name of each step to its state.
         error: Message of the API about a failure; may be empty.
-        finished_at: When it ended, ISO 8601; empty until then.
+        finished_at: When it ended, ISO 8601; until then empty, or the year 1970.
+        plugin_failures: Message of each plugin of the server that failed, such as
+            `mlflow`. The run goes on without it.
     """
 
     run_id: str
@@ -36,6 +38,7 @@ class RunState:
     tasks: dict[str, str]
     error: str
     finished_at: str = ""
+    plugin_failures: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_ended(self) -> bool:
@@ -68,6 +71,11 @@ def get_run(api: Api, run_id: str, steps: Collection[str]) -> RunState:
         tasks={step: states[step] for step in steps if step in states},
         error=str(run.error.message) if run.error and run.error.message else "",
         finished_at=run.finished_at.isoformat() if run.finished_at else "",
+        plugin_failures={
+            name: str(output.state_message or "no message")
+            for name, output in (run.plugins_output or {}).items()
+            if output and output.state == "PLUGIN_FAILED"
+        },
     )
 
 

@@ -9,12 +9,12 @@ safely.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from graft.contract.errors import UserError
-from graft.pipeline.kubeflow.cluster.api import Api
+from graft.pipeline.kubeflow.cluster.api import Api, ApiError
 from graft.pipeline.kubeflow.cluster.cron import in_utc, six_fields
 from graft.pipeline.kubeflow.cluster.server_version import check_follows_newest
 from graft.pipeline.kubeflow.cluster.submission import (
@@ -103,31 +103,53 @@ def create_schedule(
             f"There is a schedule {settings.name!r} already. Use --replace, or delete "
             "it first."
         )
+    wanted = api.models.V2beta1RecurringRun(
+        display_name=settings.name,
+        experiment_id=experiment_id(api, settings.experiment),
+        pipeline_version_reference=api.models.V2beta1PipelineVersionReference(
+            pipeline_id=pipeline_id
+        ),
+        runtime_config=api.models.V2beta1RuntimeConfig(
+            parameters=dict(settings.parameters)
+        ),
+        trigger=api.models.V2beta1Trigger(
+            cron_schedule=api.models.V2beta1CronSchedule(cron=expression)
+        ),
+        max_concurrency="1",
+        no_catchup=True,
+        mode="ENABLE",
+        service_account=account,
+        plugins_input=plugins_input(settings.mlflow_experiment),
+    )
+    return _replace(api, old, wanted)
+
+
+def _replace(api: Api, old: Sequence[Any], wanted: Any) -> str:
+    """Create a recurring run, and delete those of its name. Return its id.
+
+    Raises:
+        ApiError: The cluster refused a call. If it refused the new recurring run, the
+            old ones go on.
+    """
+    running = [item for item in old if item.status == "ENABLED"]
     for item in old:
         # Without the pause both schedules could start a run.
         _set_enabled(api, item, is_enabled=False)
-    made = api.call(
-        api.recurring_runs.recurring_run_service_create_recurring_run,
-        api.models.V2beta1RecurringRun(
-            display_name=settings.name,
-            experiment_id=experiment_id(api, settings.experiment),
-            pipeline_version_reference=api.models.V2beta1PipelineVersionReference(
-                pipeline_id=pipeline_id
-            ),
-            runtime_config=api.models.V2beta1RuntimeConfig(
-                parameters=dict(settings.parameters)
-            ),
-            trigger=api.models.V2beta1Trigger(
-                cron_schedule=api.models.V2beta1CronSchedule(cron=expression)
-            ),
-            max_concurrency="1",
-            no_catchup=True,
-            mode="ENABLE",
-            service_account=account,
-            plugins_input=plugins_input(settings.mlflow_experiment),
-        ),
-        may_repeat=False,
-    )
+    try:
+        made = api.call(
+            api.recurring_runs.recurring_run_service_create_recurring_run,
+            wanted,
+            may_repeat=False,
+        )
+    except ApiError as error:
+        if not error.status and old:
+            raise ApiError(
+                f"{error} The schedule {wanted.display_name!r} from before is paused, "
+                "since the new one may exist. `graft schedule list` shows both."
+            ) from error
+        for item in running:
+            _set_enabled(api, item, is_enabled=True)
+        raise
     for item in old:
         api.call(
             api.recurring_runs.recurring_run_service_delete_recurring_run,

@@ -44,6 +44,20 @@ def test_run_names_its_mlflow_experiment(stub, pipeline_file):
     assert len(stub.runs) == 1
 
 
+def test_plugin_that_failed_is_told(stub, pipeline_file):
+    app = typer.Typer()
+    app.command()(submit)
+    stub.plugins_output = {
+        "mlflow": {"state": "PLUGIN_FAILED", "state_message": "connection refused"},
+        "other": {"state": "PLUGIN_SUCCEEDED"},
+    }
+    stub.run_states = ["SUCCEEDED"]
+    result = CliRunner().invoke(app, [str(pipeline_file), "--host", stub.host])
+    assert result.exit_code == 0, result.output
+    assert "went on without mlflow: connection refused" in result.output
+    assert "other" not in result.output
+
+
 def test_failed_run_is_retried_and_its_success_counts(stub, pipeline_file):
     app = typer.Typer()
     app.command()(submit)

@@ -111,7 +111,7 @@ def test_list_whose_tokens_change_ends_too(stub, api, monkeypatch):
 
     def route(self, method, path, query, raw):
         token = query.get("page_token", "") + "x"
-        return 200, {"recurring_runs": [], "next_page_token": token}
+        return 200, {"recurringRuns": [], "next_page_token": token}
 
     monkeypatch.setattr(stub.handler, "_route", route)
     with pytest.raises(ApiError, match="its list does not end"):

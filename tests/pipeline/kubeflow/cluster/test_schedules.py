@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from graft.pipeline.kubeflow.cluster import schedules
+from graft.pipeline.kubeflow.cluster.api import ApiError
 from graft.pipeline.kubeflow.cluster.server_version import ServerVersionError
 from graft.pipeline.kubeflow.compilation.pipeline_file import PipelineFileError
 
@@ -75,6 +76,25 @@ def test_second_schedule_of_a_name_must_replace_the_first(stub, api, uploaded):
         "recurringruns",
         "schedule-0",
     ]
+
+
+def test_schedule_goes_on_if_the_one_in_its_place_is_refused(
+    stub, api, uploaded, monkeypatch
+):
+    _create(api(), "nightly", "sample", "@daily")
+    handle = stub.handler._handle
+    for fault, status in ((500, "ENABLED"), ("drop", "DISABLED")):
+
+        def refuse(self, method, fault=fault):
+            if (method, self.path) == ("POST", "/apis/v2beta1/recurringruns"):
+                stub.faults.append(fault)
+            handle(self, method)
+
+        monkeypatch.setattr(stub.handler, "_handle", refuse)
+        with pytest.raises(ApiError) as error:
+            _create(api(), "nightly", "sample", "@hourly", replace=True)
+        assert [item["status"] for item in stub.recurring] == [status]
+        assert ("is paused" in str(error.value)) == (status == "DISABLED")
 
 
 def test_schedule_of_what_does_not_exist_is_refused(stub, api, uploaded):
