@@ -27,6 +27,7 @@ _COMMANDS = {
     "rollback": ("rollback", "rollback"),
     "bless": ("bless", "bless"),
     "cache": ("cache", "app"),
+    "gc": ("gc", "gc"),
     "config": ("config", "app"),
     "presets": ("presets", "presets"),
     "compile": ("compile", "compile_"),

@@ -41,6 +41,18 @@ class ConfigError(UserError):
     """A config is invalid; the message lists every mistake in it."""
 
 
+class RetentionConfig(StrictModel):
+    """Which local runs keep their files. `graft gc` removes those of others."""
+
+    keep_runs: int | None = Field(
+        5,
+        ge=1,
+        description="Complete runs whose artifacts and logs are kept after a local "
+        "run. Runs whose version is in the model store keep theirs in any case. "
+        "null: all.",
+    )
+
+
 class PipelineConfig(StrictModel):
     """The config of a run."""
 
@@ -77,6 +89,9 @@ class PipelineConfig(StrictModel):
     )
     push: PushConfig = Field(
         PushConfig(), description="Where and how a model is pushed."
+    )
+    retention: RetentionConfig = Field(
+        RetentionConfig(), description="Which local runs keep their files."
     )
     beam_args: tuple[str, ...] = Field(
         (),

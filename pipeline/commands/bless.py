@@ -19,7 +19,9 @@ from graft.pipeline.commands.options import (
     RunArgument,
     seen_production,
 )
+from graft.pipeline.local import run_history
 from graft.pipeline.local.last_run import last_runs
+from graft.pipeline.local.retention import artifacts_in_use
 from graft.pipeline.local.run_history import Run, find_run
 from graft.storage import files
 
@@ -48,18 +50,25 @@ def bless(
             f"Several pipelines ran in {str(output)!r}: name one, so that the right "
             f"model is published. `--pipeline` must be one of: {', '.join(names)}."
         )
-    chosen = find_run(output, pipeline, run)
-    refusals = refusals_of(chosen)
-    if refusals and not force:
-        raise UserError(
-            f"Run {chosen.number} was refused: {'; '.join(refusals)}. To publish it "
-            "nonetheless: `graft bless --force --reason TEXT`."
-        )
     if force and not reason.strip():
         raise UserError("`--force` needs `--reason`. Received: an empty text")
-    version, is_new = publish_run(
-        chosen, output, refusals, reason if force else "", if_served=if_served
-    )
+    with artifacts_in_use(run_history.find_metadata(output, pipeline).parent):
+        chosen = find_run(output, pipeline, run)
+        if chosen.is_removed:
+            raise UserError(
+                f"The files of run {chosen.number} were removed, since it was old "
+                "(`retention.keep_runs`, `graft gc`). Publish a later run: `graft "
+                "runs` lists them."
+            )
+        refusals = refusals_of(chosen)
+        if refusals and not force:
+            raise UserError(
+                f"Run {chosen.number} was refused: {'; '.join(refusals)}. To publish "
+                "it nonetheless: `graft bless --force --reason TEXT`."
+            )
+        version, is_new = publish_run(
+            chosen, output, refusals, reason if force else "", if_served=if_served
+        )
     typer.echo(
         f"Published as version {version}."
         if is_new

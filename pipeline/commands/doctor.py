@@ -6,11 +6,16 @@ each in a process of its own.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from graft.contract.counts import counted
+from graft.contract.errors import UserError
+from graft.pipeline.config import DEFAULT_OUTPUT, PIPELINES_FOLDER, RetentionConfig
 from graft.pipeline.diagnostics import installation, machine
 from graft.pipeline.diagnostics.finding import Finding
 from graft.trainer.backbones.presets import PRESETS
@@ -67,3 +72,36 @@ def findings() -> Iterator[Finding]:
     yield machine.check_gpu()
     yield machine.check_cpu_engine()
     yield machine.check_model_server()
+    if os.path.isdir(os.path.join(DEFAULT_OUTPUT, PIPELINES_FOLDER)):
+        yield _check_old_runs(DEFAULT_OUTPUT)
+
+
+def _check_old_runs(output: str) -> Finding:
+    """Check what `graft gc` would remove in an output folder with its defaults."""
+    from graft.pipeline.local.retention import RunUnderWayError, remove_old_runs
+    from graft.pipeline.local.run_history import find_all_metadata
+
+    keep_runs = RetentionConfig().keep_runs or 1
+    num_runs, num_bytes = 0, 0
+    try:
+        stores = find_all_metadata(Path(output), None)
+        for path in stores:
+            removal = remove_old_runs(path.parent, keep_runs=keep_runs, only_look=True)
+            num_runs += len(removal.runs)
+            num_bytes += removal.num_bytes
+    except RunUnderWayError:
+        return Finding(name="old runs", state="fine", found="not counted: a run is on")
+    except (UserError, OSError) as error:
+        return Finding(
+            name="old runs",
+            state="note",
+            found=str(error),
+            remedy="`graft gc --dry-run` looks again",
+        )
+    found = f"{counted(num_runs, 'run')} in {output!r} could free "
+    return Finding(
+        name="old runs",
+        state="note" if num_runs else "fine",
+        found=f"{found}{num_bytes / 2**20:,.1f} MiB",
+        remedy="`graft gc` removes their files" if num_runs else "",
+    )

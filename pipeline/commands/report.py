@@ -37,6 +37,11 @@ def report(
 
     chosen = find_run(output, pipeline, run)
     path = Path(chosen.artifacts.get("Report.report", ""))
+    if not path.is_file() and chosen.is_removed:
+        raise UserError(
+            f"The report of run {chosen.number} was removed, since the run is old "
+            "(`retention.keep_runs`, `graft gc`). `graft runs` lists the others."
+        )
     if not path.is_file():
         raise UserError(
             f"Run {chosen.number} has no report: it did not reach the report, or its "

@@ -146,10 +146,32 @@ def _run(
             result = read_result(config, run_id)
             if result.report_path:
                 fill_in_timings(result.report_path, timings)
+            removed = _remove_old_runs(config)
     from graft.pipeline.local.summary import print_summary
 
     print_summary(config, result, seconds=time.monotonic() - start, log_path=log_path)
+    if removed:
+        typer.echo(removed)
     return result.is_refused
+
+
+def _remove_old_runs(config: PipelineConfig) -> str | None:
+    """Remove the files of old runs, and return what to tell the user of it.
+
+    The run has ended well: that it can't remove anything is no failure.
+    """
+    from graft.pipeline.local.retention import RunUnderWayError, remove_old_runs
+
+    keep_runs = config.retention.keep_runs
+    if keep_runs is None:
+        return None
+    try:
+        removal = remove_old_runs(config.pipeline_folder, keep_runs=keep_runs)
+    except RunUnderWayError:
+        return None  # the other run removes them at its end
+    except (UserError, OSError) as error:
+        return f"The files of old runs could not be removed: {error}"
+    return f"{'Old runs':<14} removed {removal.describe()}" if removal.runs else None
 
 
 def _failure(error: Exception, node: str | None, log_path: Path) -> Exception:

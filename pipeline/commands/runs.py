@@ -67,7 +67,7 @@ def _print_local_runs(output: Path, pipeline: str | None) -> None:
             str(run.number),
             run.started.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
             f"{run.seconds:.0f}",
-            run.state,
+            "removed" if run.is_removed else run.state,
             _number_of(verdict, "accuracy"),
             _number_of(verdict, "balanced_accuracy"),
             gate,

@@ -75,11 +75,13 @@ def tune(  # noqa: PLR0917 - options of a command
             f"of {list(STORED_FEATURES_STRATEGIES)}. "
             f"Received: {loaded.training.strategy!r}"
         )
+    from graft.pipeline.local.retention import artifacts_in_use
     from graft.pipeline.local.stored_features import find_stored_features
 
     stored = find_stored_features(loaded, fingerprint(loaded.data))
     typer.echo("Loading TensorFlow and the features ...")
-    problem, digest = _load_problem(loaded, stored, metric)
+    with artifacts_in_use(loaded.pipeline_folder):
+        problem, digest = _load_problem(loaded, stored, metric)
     folder = Path(loaded.pipeline_folder) / "tuning"
     folder.mkdir(parents=True, exist_ok=True)
     from graft.trainer.loops import tuning

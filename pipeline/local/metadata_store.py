@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 
 from ml_metadata import errors
 from ml_metadata.metadata_store import MetadataStore
@@ -12,6 +13,8 @@ from graft.pipeline.local.metadata_check import require_intact
 
 _FINISHED = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 _FAILED = mlmd.Execution.FAILED
+DELETED = mlmd.Artifact.DELETED
+"""State of an artifact whose files were removed."""
 _FAILURE_PROPERTY = "graft_failure"
 
 
@@ -100,6 +103,27 @@ class LocalMetadata:
     def outputs_of(self, execution: mlmd.Execution) -> dict[str, mlmd.Artifact]:
         """Return the output artifacts of an execution by output key."""
         return self._artifacts_of(execution, mlmd.Event.OUTPUT)
+
+    def uris_of(self, executions: Iterable[int]) -> set[str]:
+        """Return the URIs of the inputs and outputs of executions, by their IDs."""
+        events = self._store.get_events_by_execution_ids(list(executions))
+        artifacts = {event.artifact_id for event in events}
+        return {each.uri for each in self._store.get_artifacts_by_id(list(artifacts))}
+
+    def mark_deleted(self, is_deleted: Callable[[str], bool]) -> None:
+        """Mark artifacts, so that TFX takes none of them from its cache.
+
+        Args:
+            is_deleted: Takes the URI of an artifact.
+        """
+        artifacts = [
+            artifact
+            for artifact in self._store.get_artifacts()
+            if artifact.state != DELETED and is_deleted(artifact.uri)
+        ]
+        for artifact in artifacts:
+            artifact.state = DELETED
+        self._store.put_artifacts(artifacts)
 
     def _artifacts_of(
         self, execution: mlmd.Execution, event_type: int

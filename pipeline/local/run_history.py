@@ -42,6 +42,8 @@ class Run:
         config: The run's config; empty if the run did not reach the report.
         failure: Why the run failed, in a word or two; "" if it did not, or if only its
             log tells.
+        executions: IDs of its executions in the metadata store.
+        is_removed: Whether files of it were removed (`graft gc`).
     """
 
     number: int
@@ -54,6 +56,8 @@ class Run:
     properties: dict[str, dict[str, Any]] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     failure: str = ""
+    executions: tuple[int, ...] = ()
+    is_removed: bool = False
 
     def verdict(self) -> Verdict | None:
         """Return the gate's decision, or None if the run did not reach the gate.
@@ -108,6 +112,26 @@ def find_metadata(output: Path, pipeline: str | None) -> Path:
     Raises:
         UserError: There is no such pipeline.
     """
+    stores = find_all_metadata(output, pipeline)
+    if len(stores) > 1:
+        name, *others = [path.parent.name for path in stores]
+        sys.stderr.write(
+            f"graft: pipeline `{name}`, that of the last run. Others: "
+            f"{', '.join(others)} (--pipeline)\n"
+        )
+    return stores[0]
+
+
+def find_all_metadata(output: Path, pipeline: str | None) -> list[Path]:
+    """Return the paths of the metadata stores in an output folder, last run first.
+
+    Args:
+        output: Output folder of the runs.
+        pipeline: Name of one pipeline; None: all.
+
+    Raises:
+        UserError: There is no such pipeline.
+    """
     names = [run.pipeline for run in last_runs(output)]
     if not names:
         raise UserError(
@@ -117,18 +141,13 @@ def find_metadata(output: Path, pipeline: str | None) -> Path:
                 or "`graft run` runs one; `--output` names another folder."
             )
         )
-    if pipeline is None and len(names) > 1:
-        others = ", ".join(names[1:])
-        sys.stderr.write(
-            f"graft: pipeline `{names[0]}`, that of the last run. Others: {others} "
-            "(--pipeline)\n"
-        )
     if pipeline not in (None, *names):
         raise UserError(
             f"`--pipeline` must be one of: {', '.join(sorted(names))}. "
             f"Received: {pipeline!r}"
         )
-    return output / PIPELINES_FOLDER / (pipeline or names[0]) / METADATA_FILE
+    chosen = names if pipeline is None else [pipeline]
+    return [output / PIPELINES_FOLDER / name / METADATA_FILE for name in chosen]
 
 
 def list_runs(metadata_path: Path) -> list[Run]:
@@ -180,6 +199,7 @@ def _describe_run(
     properties: dict[str, dict[str, Any]] = {}
     config: dict[str, Any] = {}
     states = set()
+    is_removed = False
     executions = metadata.executions_of(context)
     for execution in executions:
         node = metadata.node_of(execution)
@@ -190,6 +210,7 @@ def _describe_run(
             config = json.loads(execution.custom_properties["config"].string_value)
         for key, artifact in metadata.outputs_of(execution).items():
             artifacts[f"{node}.{key}"] = artifact.uri
+            is_removed |= artifact.state == mlmd.Artifact.DELETED
             properties[f"{node}.{key}"] = {
                 name: getattr(value, value.WhichOneof("value"))
                 for name, value in artifact.custom_properties.items()
@@ -208,6 +229,8 @@ def _describe_run(
         properties=properties,
         config=config,
         failure=next(filter(None, map(metadata.failure_of, executions)), ""),
+        executions=tuple(execution.id for execution in executions),
+        is_removed=is_removed,
     )
 
 

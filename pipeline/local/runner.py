@@ -23,6 +23,7 @@ from graft.contract.errors import StoreChangedError, UserError
 from graft.pipeline.beam_settings import keep_beam_local
 from graft.pipeline.config import PipelineConfig
 from graft.pipeline.local.metadata_store import LocalMetadata
+from graft.pipeline.local.retention import artifacts_in_use
 from graft.pipeline.local.run_marks import mark_run
 from graft.pipeline.pipeline import create_pipeline
 
@@ -178,7 +179,10 @@ def _run_once(
     runner._PIPELINE_NODE_DO_FN_CLS = functools.partial(_MonitoredNode, shared_monitor)
     keep_beam_local()
     try:
-        with mark_run(config.pipeline_folder) as monitor.name_run:
+        with (
+            artifacts_in_use(config.pipeline_folder),
+            mark_run(config.pipeline_folder) as monitor.name_run,
+        ):
             runner.run(pipeline)
     except BaseException as error:
         # Beam wraps what a node raised in errors of its own.

@@ -67,3 +67,20 @@ def test_packages_that_setuptools_carries_are_not_the_environments(
     (folder / "METADATA").write_text("Name: importlib-metadata\nVersion: 0.0.1\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert run().exit_code == 0
+
+
+def test_old_runs_are_told(run, tmp_path, monkeypatch):
+    from graft.pipeline.local import retention
+
+    monkeypatch.chdir(tmp_path)
+    assert "old runs" not in run().output
+    folder = tmp_path / "graft_output" / "pipelines" / "cats"
+    folder.mkdir(parents=True)
+    assert "No pipeline has run" in run().output
+    (folder / "metadata.sqlite").touch()
+    removal = retention.Removal((("a run", 1),) * 2, (), 3 << 20, 0)
+    monkeypatch.setattr(retention, "remove_old_runs", lambda *_, **__: removal)
+    result = run()
+    assert result.exit_code == 0
+    assert "2 runs in 'graft_output' could free 3.0 MiB" in result.output
+    assert "graft gc" in result.output
