@@ -9,6 +9,8 @@ from typing import Any
 import jinja2
 import yaml
 
+from graft.components.evaluation.plain_words import in_words
+from graft.components.quality.problems import describe_problems
 from graft.components.report import markdown
 from graft.components.report.charts import (
     Series,
@@ -92,6 +94,9 @@ def _common(contents: ReportContents) -> dict[str, Any]:
         "c": contents,
         "verdict": contents.verdict,
         "metrics": contents.verdict.metrics,
+        "refusals": in_words(contents.verdict, "refuse"),
+        "notes": in_words(contents.verdict, "note"),
+        "problems": describe_problems(contents.ingestion, contents.quality),
         "config_yaml": yaml.safe_dump(
             contents.config, sort_keys=False, allow_unicode=True
         ),

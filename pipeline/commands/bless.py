@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from graft.components.canary.result import RESULT_FILE
+from graft.components.evaluation.plain_words import in_words
 from graft.contract.errors import DamagedFileError, UserError
 from graft.pipeline.commands.options import (
     DEFAULT_OUTPUT_FOLDER,
@@ -62,8 +63,11 @@ def bless(
             )
         refusals = refusals_of(chosen)
         if refusals and not force:
+            verdict = chosen.verdict()
+            reasons = () if verdict is None else in_words(verdict, "refuse")
+            reasons += tuple(each for each in refusals if each.startswith("canary: "))
             raise UserError(
-                f"Run {chosen.number} was refused: {'; '.join(refusals)}. To publish "
+                f"Run {chosen.number} was refused: {'; '.join(reasons)}. To publish "
                 "it nonetheless: `graft bless --force --reason TEXT`."
             )
         version, is_new = publish_run(

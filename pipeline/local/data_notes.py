@@ -12,6 +12,7 @@ from typing import Any
 
 from graft.components.ingestion.artifacts import SUMMARY_FILE
 from graft.components.quality.artifacts import RESULT_FILE
+from graft.components.quality.problems import describe_problems
 from graft.components.validation.anomalies import describe_anomalies
 from graft.contract.counts import counted
 from graft.storage import files
@@ -20,7 +21,9 @@ from graft.storage import files
 def read_data_notes(
     quarantine_uri: str | None, quality_uri: str | None, anomalies_uri: str | None
 ) -> list[str]:
-    """Return what ingestion and the quality checks found; nothing for good data.
+    """Return what ingestion and the schema check found; nothing for good data.
+
+    The findings of the quality checks are counted by `read_data_problems`.
 
     Args:
         quarantine_uri: The `ImageQuarantine` of the run; None if there is none.
@@ -36,6 +39,18 @@ def read_data_notes(
     ]
 
 
+def read_data_problems(quarantine_uri: str | None, quality_uri: str | None) -> str:
+    """Return the counts of `describe_problems`; "" for good data.
+
+    Args:
+        quarantine_uri: The `ImageQuarantine` of the run; None if there is none.
+        quality_uri: The `DataQualityReport` of the run; None if there is none.
+    """
+    return describe_problems(
+        _read_json(quarantine_uri, SUMMARY_FILE), _read_json(quality_uri, RESULT_FILE)
+    )
+
+
 def _describe_anomalies(uri: str | None) -> Iterator[str]:
     # The files of an earlier run may have been removed since.
     if uri is None or not files.exists(uri):
@@ -46,11 +61,6 @@ def _describe_anomalies(uri: str | None) -> Iterator[str]:
 
 
 def _describe_quality(quality: dict[str, Any]) -> Iterator[str]:
-    for check in quality.get("checks", []):
-        if not check["num_findings"]:
-            continue
-        example = check["filenames"][0]
-        yield f"{check['title']}: {check['num_findings']:,}, such as {example!r}."
     if dropped := len(quality.get("dropped", [])):
         yield f"Left out of train, as `data_quality` asks: {counted(dropped, 'image')}."
 

@@ -81,6 +81,17 @@ class LocalMetadata:
                     return self.outputs_of(execution).get(key)
         return None
 
+    def states_of_run(self, run_id: str) -> dict[str, str]:
+        """Return the state of each node's last execution in a run, such as CACHED."""
+        return {
+            self.node_of(execution): mlmd.Execution.State.Name(
+                execution.last_known_state
+            )
+            for context in self.pipeline_runs()
+            if context.name == run_id
+            for execution in self.executions_of(context)
+        }
+
     def note_failure(self, run_id: str, reason: str) -> None:
         """Note in the failed executions of a run why they failed."""
         for context in self.pipeline_runs():

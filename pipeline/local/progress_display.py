@@ -75,6 +75,10 @@ class ProgressDisplay:
             self.failed_node = event.node
             self._console.print(Text(f"✗ {event.node} failed", style="red"))
             return
+        if event.state == "cached":
+            line = f"· {event.node:<20}            unchanged"
+            self._console.print(Text(line, style="dim"))
+            return
         line = f"✓ {event.node:<20} {event.seconds:6.1f} s"
         self._console.print(Text(f"{line}   {counts}".rstrip(), style="green"))
 

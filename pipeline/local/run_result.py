@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from graft.components.evaluation.plain_words import in_words
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict, load_verdict
 from graft.components.publishing.config import REASON_PROPERTY, TWIN_PROPERTY
 from graft.components.publishing.production import (
@@ -14,10 +15,12 @@ from graft.components.publishing.production import (
 )
 from graft.components.publishing.versions import list_versions
 from graft.pipeline.config import PipelineConfig
-from graft.pipeline.local.data_notes import read_data_notes
+from graft.pipeline.local.data_notes import read_data_notes, read_data_problems
 from graft.pipeline.local.metadata_store import LocalMetadata
 from graft.pipeline.local.sample_image import sample_image
 from graft.storage.paths import join, name_of, parent_of
+
+_DECIDING_NODES = ("Evaluator", "Pusher")
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,13 @@ class RunResult:
         largest_class: `Verdict.largest_class`.
         num_test_images: Number of images in the `test` split.
         is_blessed: Whether the gate blessed the model.
-        reasons: Why the gate refused the model; empty if it did not.
+        reasons: Why the gate refused the model, in words; empty if it did not.
         notes: What the gate reports without refusing the model for it.
         passed: A sentence per rule that the model passed.
         data_notes: What is to be known of the data, a sentence each.
+        data_problems: Counts of what is wrong with the data; "" for good data.
+        is_unchanged: Whether gate and push come from the cache, so that the run changed
+            nothing.
         pushed_path: Folder of the pushed version; None if nothing was pushed.
         served_instead: What is in production now, if it is not the pushed version; None
             if it is, or if the version was pushed beside production.
@@ -54,6 +60,8 @@ class RunResult:
     notes: tuple[str, ...]
     passed: tuple[str, ...]
     data_notes: tuple[str, ...]
+    data_problems: str
+    is_unchanged: bool
     pushed_path: str | None
     served_instead: str | None
     not_pushed_reason: str | None
@@ -87,22 +95,22 @@ def read_result(config: PipelineConfig, run_id: str) -> RunResult:
     quarantine = metadata.output_of_run(run_id, "ImageExampleGen", "quarantine")
     quality = metadata.output_of_run(run_id, "DataQuality", "quality")
     anomalies = metadata.output_of_run(run_id, "ExampleValidator", "anomalies")
+    quarantine_uri = None if quarantine is None else quarantine.uri
+    quality_uri = None if quality is None else quality.uri
+    anomalies_uri = None if anomalies is None else anomalies.uri
+    states = metadata.states_of_run(run_id)
     return RunResult(
         accuracy=verdict.metrics["accuracy"],
         balanced_accuracy=verdict.metrics.get("balanced_accuracy"),
         largest_class=verdict.largest_class,
         num_test_images=int(verdict.metrics["num_test_images"]),
         is_blessed=verdict.is_blessed,
-        reasons=verdict.refusals,
-        notes=verdict.notes,
-        passed=tuple(r.message for r in verdict.rules if r.outcome == "pass"),
-        data_notes=tuple(
-            read_data_notes(
-                None if quarantine is None else quarantine.uri,
-                None if quality is None else quality.uri,
-                None if anomalies is None else anomalies.uri,
-            )
-        ),
+        reasons=in_words(verdict, "refuse"),
+        notes=in_words(verdict, "note"),
+        passed=in_words(verdict, "pass"),
+        data_notes=tuple(read_data_notes(quarantine_uri, quality_uri, anomalies_uri)),
+        data_problems=read_data_problems(quarantine_uri, quality_uri),
+        is_unchanged=all(states.get(node) == "CACHED" for node in _DECIDING_NODES),
         pushed_path=destination,
         served_instead=None if destination is None else _served_instead(destination),
         not_pushed_reason=reason,

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import apache_beam as beam
 from apache_beam.utils.shared import Shared
+from ml_metadata.metadata_store import ListOptions, MetadataStore, OrderByField
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
@@ -29,6 +31,8 @@ from graft.pipeline.pipeline import create_pipeline
 
 logger = logging.getLogger(__name__)
 
+State = Literal["started", "finished", "cached", "failed"]
+
 
 @dataclass(frozen=True)
 class NodeEvent:
@@ -36,13 +40,13 @@ class NodeEvent:
 
     Attributes:
         node: The node's id.
-        state: What happened.
+        state: What happened. `cached`: it ended with the result of an earlier run.
         progress: The node's counters.
         seconds: How long the node took; 0 at the beginning.
     """
 
     node: str
-    state: Literal["started", "finished", "failed"]
+    state: State
     progress: Progress
     seconds: float = 0.0
 
@@ -79,7 +83,7 @@ class _MonitoredNode(beam_dag_runner.PipelineNodeAsDoFn):
         monitor.name_run(monitor.run_id)
         with watched() as progress:
 
-            def tell(state: Literal["started", "finished", "failed"]) -> float:
+            def tell(state: State) -> float:
                 seconds = time.monotonic() - start
                 monitor.on_event(NodeEvent(self._node_id, state, progress, seconds))
                 return seconds
@@ -93,7 +97,21 @@ class _MonitoredNode(beam_dag_runner.PipelineNodeAsDoFn):
                 tell("failed")
                 raise
             _give_memory_back()
-            monitor.timings[self._node_id] = tell("finished")
+            monitor.timings[self._node_id] = tell(self._end_state())
+
+    def _end_state(self) -> State:
+        """Return whether the result of the node's last execution is a cached one."""
+        store = MetadataStore(self._mlmd_connection_config)
+        name = f"{self._pipeline_info.id}.{self._node_id}"
+        context = store.get_context_by_type_and_name("node", name)
+        if context is None:
+            return "finished"
+        newest = ListOptions(limit=1, order_by=OrderByField.ID, is_asc=False)
+        executions = store.get_executions_by_context(context.id, newest)
+        is_cached = any(
+            each.last_known_state == mlmd.Execution.CACHED for each in executions
+        )
+        return "cached" if is_cached else "finished"
 
 
 def _run_id_of(node: Any) -> str:

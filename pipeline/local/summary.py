@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +17,7 @@ from graft.pipeline.local.run_result import RunResult
 from graft.pipeline.terminal_text import shell_command
 from graft.serving.model_store import DEFAULT_FOLDER
 
+AddRow = Callable[[str, str], None]
 _LONGEST_NOTE = 200
 _KEPT_OF_THE_END = 70
 
@@ -31,27 +33,63 @@ def print_summary(
         console.print(f"{name:<14} {escaped(text)}", markup=False)
 
     add_row("Test accuracy", _describe_accuracy(result))
-    if result.is_blessed:
-        add_row("Gate", "passed: " + "; ".join(result.passed))
+    is_served_on = result.is_unchanged and result.pushed_path is not None
+    if is_served_on and result.served_instead is None:
+        served = f"{result.pushed_path} is still served"
+        add_row("Unchanged", f"nothing changed; {served}")
     else:
-        add_row("Gate", "refused: " + "; ".join(result.reasons))
-    for note in result.notes:
-        add_row("", f"note: {note}")
-    for index, note in enumerate(result.data_notes):
-        add_row("" if index else "Data", f"note: {_shortened(note)}")
-    if result.data_notes and result.report_path:
-        add_row("", f"{report_command(config)} shows more")
-    nowhere = f"nowhere: {result.not_pushed_reason or 'the model was refused'}"
-    if result.served_instead is None:
-        add_row("Pushed to", result.pushed_path or nowhere)
-    else:
-        add_row("Served now", result.served_instead)
+        _add_verdict(result, add_row)
+    _add_data(config, result, add_row)
+    if not is_served_on or result.served_instead is not None:
+        _add_publication(config, result, add_row)
     if result.report_path:
         add_row("Report", result.report_path)
     if result.pushed_path and result.is_served:
         add_row("Ask it", predict_command(config, result.sample_path))
     add_row("Time", f"{seconds:.0f} s")
     add_row("Log", str(log_path))
+
+
+def _add_verdict(result: RunResult, add_row: AddRow) -> None:
+    if result.is_unchanged:
+        add_row("Unchanged", "nothing changed since an earlier run")
+    if result.is_blessed:
+        add_row("Gate", "passed: " + "; ".join(result.passed))
+    else:
+        add_row("Gate", "refused: " + "; ".join(result.reasons))
+    # Said when the model was judged; production may have changed since.
+    for note in () if result.is_unchanged else result.notes:
+        add_row("", f"note: {note}")
+
+
+def _add_data(config: PipelineConfig, result: RunResult, add_row: AddRow) -> None:
+    rows = [f"note: {_shortened(note)}" for note in result.data_notes]
+    if result.data_problems:
+        at = f": {result.report_path}#data" if result.report_path else ""
+        rows.insert(0, f"{result.data_problems}{at}")
+    elif rows and result.report_path:
+        rows.append(f"{report_command(config)} shows more")
+    for index, row in enumerate(rows):
+        add_row("" if index else "Data", row)
+
+
+def _add_publication(
+    config: PipelineConfig, result: RunResult, add_row: AddRow
+) -> None:
+    nowhere = f"nowhere: {result.not_pushed_reason or 'the model was refused'}"
+    if result.served_instead is None:
+        add_row("Pushed to", result.pushed_path or nowhere)
+    else:
+        add_row("Served now", result.served_instead)
+    if result.is_refused:
+        add_row("Or publish it", bless_command(config))
+
+
+def bless_command(config: PipelineConfig) -> str:
+    """Return the command that publishes the refused model of the latest run."""
+    return shell_command(
+        [_program(), "bless", "--force", "--reason", "WHY", *_run_options(config)]
+    )
 
 
 def predict_command(config: PipelineConfig, image: str | None) -> str:
@@ -69,12 +107,18 @@ def predict_command(config: PipelineConfig, image: str | None) -> str:
 
 def report_command(config: PipelineConfig) -> str:
     """Return the command that shows the data in a pipeline's latest report."""
-    words = ["report", "--open", "--section", "data"]
+    words = ["report", "--open", "--section", "data", *_run_options(config)]
+    return shell_command([_program(), *words])
+
+
+def _run_options(config: PipelineConfig) -> list[str]:
+    """Return the options that name the pipeline of a run."""
+    words = []
     if config.output != DEFAULT_OUTPUT:
         words += ["--output", config.output]
     if len(os.listdir(os.path.join(config.output, PIPELINES_FOLDER))) > 1:
         words += ["--pipeline", config.name]
-    return shell_command([_program(), *words])
+    return words
 
 
 def _program() -> str:

@@ -157,6 +157,15 @@ def test_nothing_changed_is_answered_from_the_cache(
         first_run.stdout
     ).group(1)
     assert BAD_IMAGE_NOTE in done.stdout
+    assert (
+        f"Unchanged      nothing changed; {before[-1]} is still served" in done.stdout
+    )
+    assert "Pushed to" not in done.stdout
+    assert "no model in production" in first_run.stdout
+    assert "no model in production" not in done.stdout
+    unchanged = re.findall(r"· (\w+) +unchanged", done.stderr)
+    assert {"ImageExampleGen", "Trainer", "Evaluator", "Pusher"} <= {*unchanged}
+    assert "unchanged" not in first_run.stderr
 
 
 def test_a_bad_image_is_set_aside_and_told(first_run, output):

@@ -10,7 +10,7 @@ import pytest
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from graft.pipeline.config import PipelineConfig, load_config
-from graft.pipeline.local.data_notes import read_data_notes
+from graft.pipeline.local.data_notes import read_data_notes, read_data_problems
 from graft.pipeline.local.run_result import RunResult, _served_instead
 from graft.pipeline.local.summary import print_summary
 
@@ -42,6 +42,8 @@ def screen(config: PipelineConfig, tmp_path: Path, capsys: pytest.CaptureFixture
             "notes": (),
             "passed": (),
             "data_notes": (),
+            "data_problems": "",
+            "is_unchanged": False,
             "pushed_path": None,
             "served_instead": None,
             "not_pushed_reason": None,
@@ -74,6 +76,43 @@ def test_every_note_has_a_line_and_a_command_shows_more(screen, config) -> None:
     command = f"graft report --open --section data --output {config.output} shows more"
     assert lines[first + 3].endswith(command)
     assert "--pipeline" not in lines[first + 3]
+
+
+def test_problems_of_the_data_are_one_line_that_leads_to_them(screen) -> None:
+    lines = screen(data_problems="1 quarantined, 16 doubtful labels")
+    row = "Data           1 quarantined, 16 doubtful labels: report.html#data"
+    assert row in lines
+    assert not any("report --open" in line for line in lines)
+    assert lines.index(row) + 1 == next(
+        i for i, line in enumerate(lines) if line.startswith("Pushed to")
+    )
+
+
+def test_a_rerun_says_that_nothing_changed(screen) -> None:
+    pushed = {"is_blessed": True, "is_refused": False, "pushed_path": "store/7"}
+    notes = {"notes": ("no model in production yet",), "passed": ("why",)}
+    lines = screen(**pushed, **notes, is_unchanged=True)
+    assert "Unchanged      nothing changed; store/7 is still served" in lines
+    assert not [
+        line for line in lines if "no model in" in line or line.startswith("Pushed to")
+    ]
+    assert any("no model in" in line for line in screen(**pushed, **notes))
+
+
+def test_a_rerun_does_not_call_served_what_is_not(screen) -> None:
+    lines = screen(
+        is_blessed=True, pushed_path="store/7", served_instead="8", is_unchanged=True
+    )
+    assert "Served now     8" in lines
+    assert not [line for line in lines if "still served" in line]
+
+
+def test_a_refused_model_is_refused_again_in_a_rerun(screen, config) -> None:
+    for is_unchanged in (False, True):
+        lines = screen(is_unchanged=is_unchanged)
+        assert "Gate           refused: why" in lines
+        (publish,) = [each for each in lines if each.startswith("Or publish it")]
+        assert f"bless --force --reason WHY --output {config.output}" in publish
 
 
 def test_of_several_pipelines_the_command_names_this_one(screen, config) -> None:
@@ -134,17 +173,18 @@ def test_notes_come_from_the_artifacts_of_the_run(tmp_path: Path) -> None:
         short_description="Unexpected string values",
         description="Values that the schema lacks: emu (1%).",
     )
+    assert read_data_problems(str(quarantine), quality) == "2 doubtful labels"
     assert read_data_notes(str(quarantine), quality, anomalies) == [
         *WARNINGS,
         "Unlike the schema: 1, such as eval: image/class/text: Unexpected string "
         "values. Values that the schema lacks: emu (1%).",
-        r"Doubtful labels: 2, such as 'a\x1b.jpg'.",
         "Left out of train, as `data_quality` asks: 2 images.",
     ]
 
 
 def test_artifacts_that_are_not_there_have_no_notes(tmp_path: Path) -> None:
     assert read_data_notes(None, None, None) == []
+    assert read_data_problems(None, None) == ""
     gone = str(tmp_path / "gone")
     assert read_data_notes(str(tmp_path), str(tmp_path), gone) == []
 
