@@ -112,6 +112,15 @@ class PipelineConfig(StrictModel):
         check_characters(paths, model_folders)
         return self
 
+    def unused_keys(self) -> list[str]:
+        """Return a sentence per key that is set and that the training doesn't read."""
+        is_linear = not self.model.head and self.model.pooling != "none"
+        unused = self.training.unused_keys(has_linear_head=is_linear)
+        return [
+            f"`training.{key}` has no effect here: it needs {needs}."
+            for key, needs in unused.items()
+        ]
+
     @property
     def pipeline_folder(self) -> str:
         """Folder of this pipeline's artifacts, metadata and logs."""

@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from graft.contract.strict_model import StrictModel
+from graft.trainer import training_modes as by
 
 Activation = Literal[
     "linear", "relu", "relu6", "elu", "selu", "gelu", "silu", "tanh", "sigmoid"
 ]
 Strategy = Literal["feature_extraction", "linear", "frozen", "fine_tune"]
 Optimizer = Literal["auto", "lbfgs", "ridge", "adam", "adamw", "sgd", "rmsprop"]
+MixedPrecision = Literal["auto", "bfloat16", "float16", "off"]
 SOLVERS = ("lbfgs", "ridge")
 """Optimizers that fit a linear head directly, without epochs."""
 
@@ -238,27 +240,33 @@ class TrainingConfig(StrictModel):
         "closed form. `auto` is `lbfgs` for a linear head on stored features, "
         "otherwise `adamw`.",
     )
-    epochs: int = Field(30, gt=0, description="Most passes over `train`.")
-    batch_size: int = Field(32, gt=0, description="Examples per step.")
-    learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
-    weight_decay: float = Field(1e-4, ge=0, description="Decay of AdamW and SGD.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD.")
-    gradient_clip_norm: float | None = Field(
+    epochs: by.Gradient[int] = Field(30, gt=0, description="Most passes over `train`.")
+    batch_size: by.Gradient[int] = Field(32, gt=0, description="Examples per step.")
+    learning_rate: by.Gradient[float] = Field(
+        1e-3, gt=0, description="Peak learning rate."
+    )
+    weight_decay: by.WeightDecay[float] = Field(
+        1e-4, ge=0, description="Decay of AdamW and SGD."
+    )
+    momentum: by.Momentum[float] = Field(
+        0.9, ge=0, lt=1, description="Momentum of SGD."
+    )
+    gradient_clip_norm: by.Gradient[float | None] = Field(
         None, gt=0, description="Greatest global norm of gradients; empty: no limit."
     )
-    schedule: Literal["constant", "cosine", "plateau"] = Field(
+    schedule: by.Gradient[Literal["constant", "cosine", "plateau"]] = Field(
         "cosine", description="Schedule of the learning rate."
     )
-    warmup_epochs: float = Field(
+    warmup_epochs: by.Gradient[float] = Field(
         0.0, ge=0, description="Epochs over which the rate rises from zero."
     )
-    plateau_patience: int = Field(
+    plateau_patience: by.Plateau[int] = Field(
         3, gt=0, description="Epochs without progress before the rate falls to a third."
     )
-    early_stopping_patience: int | None = Field(
+    early_stopping_patience: by.Gradient[int | None] = Field(
         None, gt=0, description="Epochs without progress before training stops."
     )
-    restore_best: bool = Field(
+    restore_best: by.Gradient[bool] = Field(
         True, description="Keep the weights of the epoch with the least eval loss."
     )
     label_smoothing: float = Field(
@@ -269,54 +277,54 @@ class TrainingConfig(StrictModel):
         description="Weight of each class in the loss, in the order of the label "
         "map; `balanced`: inverse to its frequency.",
     )
-    balanced_sampling: bool = Field(
+    balanced_sampling: by.Gradient[bool] = Field(
         False, description="Sample all classes equally often in each epoch."
     )
-    ema_momentum: float | None = Field(
+    ema_momentum: by.Gradient[float | None] = Field(
         None, gt=0, lt=1, description="Average the weights with this momentum."
     )
-    feature_power: float = Field(
+    feature_power: by.Stored[float] = Field(
         1.0,
         gt=0,
         le=1,
         description="Raise stored features to this power first, and keep their signs. "
         "The square root, 0.5, helps with few images and many features.",
     )
-    standardize: bool | None = Field(
+    standardize: by.Stored[bool | None] = Field(
         None,
         description="Standardize stored features to mean 0 and variance 1 in the head; "
         "empty: only pooled features.",
     )
-    regularization: tuple[float, ...] = Field(
+    regularization: by.Solver[tuple[float, ...]] = Field(
         (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0),
         description="L2 penalties that `lbfgs` and `ridge` try. They use the one with "
         "the least loss on `eval`.",
     )
-    cross_validation_folds: int | None = Field(
+    cross_validation_folds: by.Solver[int | None] = Field(
         None,
         ge=2,
         le=20,
         description="Choose the penalty by cross-validation with this number of folds "
         "over `train` and `eval`; empty: on `eval` only.",
     )
-    augmentation: AugmentationConfig = Field(
+    augmentation: by.InTheLoop[AugmentationConfig] = Field(
         AugmentationConfig(), description="Random changes of training images."
     )
-    fine_tune: FineTuneConfig = Field(
+    fine_tune: by.FineTune[FineTuneConfig] = Field(
         FineTuneConfig(), description="The second phase of `fine_tune`."
     )
-    mixed_precision: Literal["auto", "bfloat16", "float16", "off"] = Field(
+    mixed_precision: by.InTheLoop[MixedPrecision] = Field(
         "auto",
         description="16-bit arithmetic with the backbone in the loop. `auto` takes the "
         "format that the GPU is fast at, and is off without a GPU. The exported model "
         "is always float32.",
     )
-    devices: Literal["all", "one"] = Field(
+    devices: by.InTheLoop[Literal["all", "one"]] = Field(
         "all",
         description="With the backbone in the loop: split each batch over all GPUs, or "
         "train on one.",
     )
-    checkpoints: str | None = Field(
+    checkpoints: by.Gradient[str | None] = Field(
         None,
         min_length=1,
         description="Folder or URI for a checkpoint after each epoch, from which a "
@@ -337,6 +345,12 @@ class TrainingConfig(StrictModel):
     deterministic: bool = Field(
         False, description="Use deterministic kernels, which are slower on a GPU."
     )
+
+    def unused_keys(self, *, has_linear_head: bool) -> dict[str, str]:
+        """Return each key that is set and not read, with what it needs."""
+        is_solved = has_linear_head and self.optimizer in ("auto", *SOLVERS)
+        modes = by.modes_of(self.strategy, self.optimizer, self.schedule, is_solved)
+        return by.find_unread(self, modes)
 
     @field_validator("regularization")
     @classmethod

@@ -36,7 +36,7 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Replace a value of the config, such as training.epochs=10.",
+        help="Replace a value of the config, such as gate.min_accuracy=0.9.",
     ),
 ]
 
@@ -80,16 +80,21 @@ def load_named_config(
 ) -> PipelineConfig:
     """Read the config of a run here; run and model are named after the data.
 
+    The user is told of keys that have no effect.
+
     Raises:
         UserError: The config is invalid, or it must name the model.
     """
-    return load_config(
+    config = load_config(
         path,
         data=data,
         output=output,
         overrides=overrides,
         fill_in=lambda values: fill_in_names(values, tell),
     )
+    for sentence in config.unused_keys():
+        tell(sentence)
+    return config
 
 
 def find_model_folder(model_dir: Path, model: str | None) -> Path:

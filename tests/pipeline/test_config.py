@@ -18,7 +18,7 @@ CONFIGS = sorted(
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_shipped_config_is_valid_and_says_how_to_run_it(path):
-    load_config(path)
+    assert load_config(path).unused_keys() == []
     head = path.read_text(encoding="utf-8")
     assert head.startswith("#")
     assert f"graft run pipeline/configs/{path.name}" in head
@@ -168,3 +168,16 @@ def test_help_and_checks_import_nothing_heavy(arguments):
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_key_without_effect_is_named() -> None:
+    config = load_config(None, data="x", overrides=["training.epochs=3"])
+    (sentence,) = config.unused_keys()
+    assert "`training.epochs` has no effect here: it needs training by" in sentence
+    layers = "model.head=[{type: dense, units: 4}]"
+    used = load_config(None, data="x", overrides=["training.epochs=3", layers])
+    assert used.unused_keys() == []
+    spatial = load_config(
+        None, data="x", overrides=["training.epochs=3", "model.pooling=none"]
+    )
+    assert spatial.unused_keys() == []
