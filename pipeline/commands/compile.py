@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from graft.pipeline.commands.options import ConfigPath, DataOption, SetOption
+
+if TYPE_CHECKING:
+    from graft.pipeline.kubeflow.compilation.profile import Profile
 
 ProfileOption = Annotated[
     str,
@@ -93,29 +97,42 @@ def compile_(  # noqa: PLR0917 - options of a command
             )
     loaded = load_config(config, data=data, overrides=overrides)
     cluster = load_profile(profile, image=image)
-    from graft.pipeline.kubeflow.compilation import compiler, gpu_quota
+    from graft.pipeline.local.run_log import native_output_hidden
 
     shortage = ""
-    if target == "vertex":
-        text = compiler.compile_for_vertex(loaded, cluster)
-    else:
-        compiled = compiler.compile_pipeline(
-            loaded, cluster, require_fingerprint=require_fingerprint
-        )
-        needed = gpu_quota.gpus_at_once(compiled.pipeline_spec)
-        granted = {
-            resource: gpu_quota.Grant(count)
-            for resource, count in gpu_quota.SHIPPED_QUOTA.items()
-        }
-        if quota is not None:
-            granted = gpu_quota.read_quota(quota, needed, namespace)
-        keys = gpu_quota.keys_of_counts(cluster, compiled.pipeline_spec)
-        shortage = gpu_quota.describe_shortage(needed, granted, keys)
-        text = compiled.to_yaml()
+    with native_output_hidden():
+        from graft.pipeline.kubeflow.compilation import compiler
+
+        if target == "vertex":
+            text = compiler.compile_for_vertex(loaded, cluster)
+        else:
+            compiled = compiler.compile_pipeline(
+                loaded, cluster, require_fingerprint=require_fingerprint
+            )
+            text = compiled.to_yaml()
+    if target == "kubeflow":
+        shortage = _shortage(cluster, compiled.pipeline_spec, quota, namespace)
     _write(path, text)
     typer.echo(f"{path}: {loaded.name}, profile {profile}, {len(text)} bytes")
     if shortage:
         typer.echo(shortage, err=True)
+
+
+def _shortage(
+    profile: Profile, spec: Mapping[str, Any], quota: Path | None, namespace: str
+) -> str:
+    """Return a warning if the steps ask for more GPUs at once than the quota grants."""
+    from graft.pipeline.kubeflow.compilation import gpu_quota
+
+    needed = gpu_quota.gpus_at_once(spec)
+    granted = {
+        resource: gpu_quota.Grant(count)
+        for resource, count in gpu_quota.SHIPPED_QUOTA.items()
+    }
+    if quota is not None:
+        granted = gpu_quota.read_quota(quota, needed, namespace)
+    keys = gpu_quota.keys_of_counts(profile, spec)
+    return gpu_quota.describe_shortage(needed, granted, keys)
 
 
 def _is_same_file(first: Path, second: Path) -> bool:

@@ -193,6 +193,7 @@ def _write_cronjob(
     output: Path,
 ) -> None:
     """Write the manifests of a CronJob for a compiled pipeline."""
+    from graft.contract.errors import UserError
     from graft.pipeline.kubeflow.cluster.cronjob import cronjob_manifests
     from graft.pipeline.kubeflow.compilation.pipeline_file import (
         check_parameters,
@@ -201,6 +202,11 @@ def _write_cronjob(
     )
     from graft.pipeline.kubeflow.compilation.profile_file import load_profile
 
+    if not pipeline.is_file():
+        raise UserError(
+            "`--pipeline` must be the file that `graft compile` wrote, with `--engine "
+            f"cronjob`. Received: {str(pipeline)!r}, which is no file"
+        )
     loaded = load_profile(profile, image=image)
     spec, kubernetes_configs = read_pipeline_file(pipeline)
     computed = {"data_fingerprint": "computed by the job"}

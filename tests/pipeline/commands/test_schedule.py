@@ -19,6 +19,7 @@ IMAGE = "registry.example.org/graft:1.0"
         (("--cron", "0 3 * * *", "--engine", "airflow"), "Received: 'airflow'"),
         (("--cron", "0 3 * * *", "--param", "epochs"), "NAME=VALUE"),
         (("--cron", "0 3 * * *", "--host", "localhost"), "must be a URL"),
+        (("--cron", "0 3 * * *", "--engine", "cronjob"), "'sample', which is no file"),
     ],
 )
 def test_schedule_refuses(error_of, arguments, message):
