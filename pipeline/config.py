@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from graft.components.canary.config import CanaryConfig
 from graft.components.evaluation.config import GateConfig
@@ -25,6 +25,7 @@ from graft.pipeline import strict_yaml
 from graft.pipeline.path_checks import check_characters
 from graft.pipeline.validation_messages import describe_mistakes
 from graft.storage.path_hints import hint_about
+from graft.trainer.backbones.presets import get_preset
 from graft.trainer.config import ModelConfig, TrainingConfig
 
 DEFAULT_OUTPUT = "graft_output"
@@ -120,6 +121,15 @@ class PipelineConfig(StrictModel):
             f"`training.{key}` has no effect here: it needs {needs}."
             for key, needs in unused.items()
         ]
+
+    @field_validator("model")
+    @classmethod
+    def _check_preset(cls, model: ModelConfig) -> ModelConfig:
+        try:
+            get_preset(model.preset)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return model
 
     @property
     def pipeline_folder(self) -> str:
@@ -247,9 +257,9 @@ def _nearby(path: Path) -> str:
     """Suggest a config file with a similar name."""
     folders = [path.parent, Path(__file__).parent / "configs"]
     names = {
-        file.name: file for folder in folders for file in sorted(folder.glob("*.y*ml"))
+        file.stem: file for folder in folders for file in sorted(folder.glob("*.y*ml"))
     }
-    close = difflib.get_close_matches(path.name, names, n=1)
+    close = difflib.get_close_matches(path.stem, names, n=1)
     return f" Did you mean {str(names[close[0]])!r}?" if close else ""
 
 

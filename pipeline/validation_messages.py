@@ -33,24 +33,47 @@ def describe_mistakes(error: ValidationError, model: type[BaseModel]) -> Iterato
                     "words such as yes, no and null as other values, and digits as "
                     'numbers: write the text in quotes, such as "no" or "10".'
                 )
+            case "string_pattern_mismatch":
+                pattern = item["ctx"]["pattern"]
+                yield (
+                    f"`{key}` must match {pattern}. Received: {item['input']!r}"
+                    f"{_description_of(model, location)}"
+                )
             case _:
                 yield f"`{key}`: {item['msg']}. Received: {item['input']!r}"
 
 
+def _description_of(model: type[BaseModel], location: Sequence[int | str]) -> str:
+    """Return what a field says of itself, since a pattern alone explains little."""
+    parent = _parent_in(model, location)
+    field = None if parent is None else parent.model_fields.get(str(location[-1]))
+    return "" if field is None or not field.description else f". {field.description}"
+
+
 def _suggest_key(model: type[BaseModel], location: Sequence[int | str]) -> str:
+    parent = _parent_in(model, location)
+    if parent is None:
+        return ""
+    names = list(parent.model_fields)
+    close = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.5)
+    if close:
+        return f" Did you mean `{close[0]}`?"
+    return f" Keys here: {', '.join(names)}."
+
+
+def _parent_in(
+    model: type[BaseModel], location: Sequence[int | str]
+) -> type[BaseModel] | None:
+    """Return the model with the last key of a location; None if there is none."""
     for part in location[:-1]:
         # An index of a list, or a key of a mapping such as `steps`, is not a field.
         if part not in model.model_fields:
             continue
         nested = _model_in(model.model_fields[str(part)].annotation)
         if nested is None:
-            return ""
+            return None
         model = nested
-    names = list(model.model_fields)
-    close = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.5)
-    if close:
-        return f" Did you mean `{close[0]}`?"
-    return f" Keys here: {', '.join(names)}."
+    return model
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

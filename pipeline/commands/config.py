@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import json
+import os
 
 import typer
 
+from graft.components.ingestion import built_in
 from graft.pipeline.commands.options import (
     ConfigPath,
     DataOption,
@@ -14,6 +17,8 @@ from graft.pipeline.commands.options import (
     load_named_config,
 )
 from graft.pipeline.config import PipelineConfig, dump_config
+from graft.storage.path_hints import hint_about
+from graft.storage.paths import expand_home, is_remote
 
 app = typer.Typer(help="Show a config, check it, or list its keys.")
 
@@ -37,9 +42,17 @@ def check(
     output: OutputOption = None,
     overrides: SetOption = None,
 ) -> None:
-    """Check a config. If it has mistakes, all are listed and the exit status is 1."""
-    load_named_config(config, data, output, overrides)
+    """Check a config. If it has mistakes, all are listed and the exit status is 1.
+
+    Its data may lie on another machine: if they are not here, this is only told.
+    """
+    loaded = load_named_config(config, data, output, overrides)
     typer.echo("The config is fine.")
+    path = loaded.data.path
+    is_local = not is_remote(path) and path not in built_in.NAMES
+    if is_local and not glob.glob(expand_home(path)) and not os.path.exists(path):
+        hint = hint_about(path)
+        typer.echo(f"There is no {path!r} (`data.path`) here. {hint}".rstrip())
 
 
 @app.command()

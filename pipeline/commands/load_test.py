@@ -67,7 +67,10 @@ def load_test(
         raise UserError(str(error)) from error
     except grpc.RpcError as error:
         details = f"{error.code().name}: {error.details()}"
-        raise UserError(f"The first request to {server} failed: {details}") from error
+        first = ", ".join(map(repr, map(str, found.paths[:images_per_request])))
+        raise UserError(
+            f"The first request to {server} failed, with {first}: {details}"
+        ) from error
     sys.stdout.write(result.text() + "\n")
     if json_file is not None:
         json_file.write_text(result.to_json() + "\n", encoding="utf-8")

@@ -37,6 +37,14 @@ def test_the_dumped_config_is_the_same_config(tmp_path):
     assert load_config(path) == config
 
 
+def test_all_mistakes_are_listed_at_once():
+    overrides = ["name=My Photos", "model.preset=x", "gate.x=1", "data.splits={a: 1}"]
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, data="my_photos", overrides=overrides)
+    for key in ("`name`", "`model`", "`gate.x`", "`data.splits.a`"):
+        assert key in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -47,7 +55,11 @@ def test_the_dumped_config_is_the_same_config(tmp_path):
         (["training.epochs=0"], "greater than 0. Received: 0"),
         (["gate.min_accuracy=1.5"], "less than or equal to 1. Received: 1.5"),
         (["model.pooling=mean"], "'avg', 'max' or 'none'. Received: 'mean'"),
-        (["name=My_Pipeline"], "`name`.*Received: 'My_Pipeline'"),
+        (
+            ["name=My_Pipeline"],
+            "`name` must match .*Received: 'My_Pipeline'.*lower-case letters, digits",
+        ),
+        (["model.preset=resnet51"], "`model`: `preset` names no backbone.*resnet50"),
         (["data.splits={train: 50}"], "must add up to 100"),
         (["training.augmentation.zoom=0.1"], "needs strategy `frozen`"),
         (["training.epochs"], "takes key=value. Received: 'training.epochs'"),

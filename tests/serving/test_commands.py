@@ -195,7 +195,10 @@ def test_predict_shows_no_lines_of_libjpeg(photos, publish, tmp_path):
         (("predict", __file__, "--server", "localhost:1"), "UNAVAILABLE"),
         (("serve", "--model-dir", "/nowhere"), "`graft run`"),
         (("serve", "--engine", "binary", "--", "--model_base_path=/m"), "on the PATH"),
-        (("load-test", __file__, "--server", "localhost:1"), "UNAVAILABLE"),
+        (
+            ("load-test", __file__, "--server", "localhost:1"),
+            f"failed, with {__file__!r}: UNAVAILABLE",
+        ),
         (("load-test", __file__, "--rate", "0"), "`rate_per_second` must be positive"),
     ],
     ids=["image", "model", "server", "serve", "binary", "load", "rate"],

@@ -452,7 +452,7 @@ def get_preset(name: str) -> Preset:
     hint = (
         f"did you mean {', '.join(repr(folded[match]) for match in near)}?"
         if near
-        else f"allowed: {', '.join(PRESETS)}, or a model of keras.applications"
+        else f"allowed: {', '.join(PRESETS)}, or a model of keras.applications."
     )
     raise UserError(f"`preset` names no backbone; {hint} Received: preset={name!r}")
 
