@@ -14,6 +14,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from graft.pipeline.interruption import CONTINUES, stop_at_once
+
 _COMMANDS = {
     "run": ("run", "run"),
     "tune": ("tune", "tune"),
@@ -37,6 +39,13 @@ _COMMANDS = {
     "doctor": ("doctor", "doctor"),
 }
 """Command to module and attribute, in the order of the help."""
+_STOPPED_AT_ONCE = {
+    "run": CONTINUES,
+    "tune": CONTINUES,
+    "emulate": CONTINUES,
+    "load-test": "Stopped; nothing is kept of this measurement.",
+}
+"""Long commands that Ctrl-C ends at once, and what becomes of their work."""
 
 
 class _LazyGroup(TyperGroup):
@@ -93,6 +102,9 @@ def main() -> None:
     from graft.pipeline.machine_faults import describe_fault
     from graft.pipeline.temporary_folder import use_own_temporary_folder
 
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command in _STOPPED_AT_ONCE:
+        stop_at_once(_STOPPED_AT_ONCE[command])
     use_own_temporary_folder()
     # TensorFlow would log to standard error while it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -16,7 +16,7 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:
-        sys.stderr.write("graft: interrupted; run the command again to continue.\n")
+        sys.stderr.write("graft: Stopped.\n")
         sys.exit(130)
 
 

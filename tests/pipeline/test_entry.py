@@ -39,7 +39,7 @@ def test_an_interrupt_while_modules_are_imported(module: str) -> None:
     )
     assert done.returncode == 130, done.stderr
     # Within a command, typer ends the program in silence.
-    said = "graft: interrupted; run the command again to continue.\n"
+    said = "graft: Stopped.\n"
     assert done.stderr in ("", said)
 
 
