@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +106,19 @@ class RestListener:
     and tries again at once.
 
     Args:
-        server: Answers on the connections.
+        server: Has the connections that are open.
+        connect: Makes the protocol of a connection.
         limit: Most connections.
     """
 
-    def __init__(self, server: web.Server, limit: int) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        connect: Callable[[], asyncio.Protocol],
+        limit: int,
+    ) -> None:
         self._server = server
+        self._new_protocol = connect
         self._limit = limit
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
@@ -129,7 +137,7 @@ class RestListener:
         """
         # It binds, for a name to each of its addresses. We accept.
         bound = await self._loop.create_server(
-            self._server, host, port, start_serving=False
+            self._new_protocol, host, port, start_serving=False
         )
         self._sockets = [
             socket.socket(fileno=os.dup(s.fileno())) for s in bound.sockets
@@ -185,4 +193,4 @@ class RestListener:
     async def _connect(self, connection: socket.socket) -> None:
         # A client that has gone again is no error.
         with contextlib.suppress(OSError):
-            await self._loop.connect_accepted_socket(self._server, connection)
+            await self._loop.connect_accepted_socket(self._new_protocol, connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import re
 import time
@@ -38,6 +39,11 @@ from graft.serving.embedded.transport.connections import (
 )
 from graft.serving.embedded.transport.core import Core
 from graft.serving.embedded.transport.grpc_server import model_status
+from graft.serving.embedded.transport.http_connection import (
+    HttpConnection,
+    http_server,
+    page,
+)
 from graft.serving.embedded.transport.metrics import CONTENT_TYPE
 from graft.serving.embedded.transport.request_memory import Reservation
 
@@ -47,10 +53,9 @@ _IDLE_SECONDS = 75.0
 """Longest pause between two requests on a connection; a shorter time-out wins."""
 
 _ORIGIN = re.compile("https?://")
-_MAX_HEADER_BYTES = 2**20
-"""Longest line of a header; TensorFlow Serving has no limit."""
 _MAX_VERSION_DIGITS = 19
-_ABSOLUTE_TARGET = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_METHODS = frozenset(("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"))
+"""Those that TensorFlow Serving passes on to its handler."""
 _CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
@@ -66,11 +71,6 @@ _STATUS_PATH = re.compile(
     rf"/v1/models(?:/(?P<model>[^/:]+))?{_CHOICE}(?P<metadata>/metadata)?",
     re.IGNORECASE,
 )
-_MISSING_PAGE = (
-    "<html><head><title>404 Not Found</title></head>"
-    "<body><h1>Not Found</h1></body></html>"
-)
-
 
 Document = contextlib.AbstractContextManager[dict[str, Any]]
 
@@ -95,13 +95,13 @@ class RestApi:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; every failure becomes an HTTP status."""
-        target = _target(request)
+        target = request.raw_path
+        if request.method not in _METHODS:
+            return page(501)
         if re.split("[?#]", target, maxsplit=1)[0] == self._metrics_path:
             return self._metrics(target)
         if not target.lower().startswith("/v1/"):
-            return web.Response(
-                status=404, text=_MISSING_PAGE, content_type="text/html"
-            )
+            return page(404)
         response = await self._handle_api(request, target)
         response.headers.update(self._headers)
         return response
@@ -115,7 +115,7 @@ class RestApi:
             # The client has gone, and gets no reply.
             return web.Response(status=499)
         except rest_body.ExpectationError:
-            return web.Response(status=417)
+            return page(417)
         except Exception as error:
             status, text = _describe(error)
             return _json(status, dump({"error": text}))
@@ -243,16 +243,6 @@ def _describe(error: Exception) -> tuple[int, str]:
     return 500, "internal error; the server's log has more"
 
 
-def _target(request: web.BaseRequest) -> str:
-    """Return the path of a request with its query and fragment.
-
-    A client of a proxy sends the scheme and the host before it.
-    """
-    target = request.raw_path
-    match = _ABSOLUTE_TARGET.match(target)
-    return (target[match.end() :] or "/") if match else target
-
-
 def _preflight(request: web.BaseRequest) -> web.Response:
     """Answer a browser that asks whether it may send a request."""
     has_origin = _ORIGIN.search(request.headers.get("Origin", ""))
@@ -303,34 +293,20 @@ async def start_site(
     """
     api = RestApi(core, options, pool)
 
-    def build_request(
-        message: Any, payload: Any, protocol: Any, writer: Any, task: Any
-    ) -> web.BaseRequest:
-        return web.BaseRequest(
-            message,
-            payload,
-            protocol,
-            writer,
-            task,
-            asyncio.get_running_loop(),
-        )
-
-    server = web.Server(
-        api.handle,
-        request_factory=build_request,
-        access_log=None,
-        logger=http_logger(),
-        # Bodies are decompressed on other threads, and within limits.
-        auto_decompress=False,
-        max_line_size=_MAX_HEADER_BYTES,
-        max_field_size=_MAX_HEADER_BYTES,
-        # It counts from the start of the connection, or the last reply, to the end of
-        # the next header. So it also ends a client that sends one byte at a time.
-        keepalive_timeout=min(_IDLE_SECONDS, options.rest_api_timeout_in_ms / 1000),
-    )
+    server = http_server(api.handle)
     runner = web.ServerRunner(server)
     await runner.setup()
-    listener = RestListener(server, max_connections())
+    listener = RestListener(
+        server,
+        functools.partial(
+            HttpConnection,
+            server,
+            logger=http_logger(),
+            # It also ends a client that sends one byte at a time.
+            keepalive_timeout=min(_IDLE_SECONDS, options.rest_api_timeout_in_ms / 1000),
+        ),
+        max_connections(),
+    )
     try:
         # The binary takes REST by IPv6, too.
         host = None if options.host == "0.0.0.0" else options.host  # noqa: S104
