@@ -11,7 +11,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.python.framework import tensor_util
 
 from graft.serving.embedded.contract.json_columns import Column
-from graft.serving.embedded.contract.json_values import is_base64, show
+from graft.serving.embedded.contract.json_values import Members, is_base64, show
 from graft.serving.embedded.contract.status import StatusError, invalid
 from graft.serving.embedded.contract.tensors import Array, type_text
 
@@ -108,9 +108,7 @@ def _read_rows(document: Mapping[str, Any], infos: Mapping[str, Any]) -> dict[st
             with_name = instance
         for name, value in with_name.items():
             try:
-                if name not in columns:
-                    raise invalid(f"JSON object: does not have named input: {name}")
-                columns[name].add(value)
+                _add_input(columns, name, value, with_name)
             except StatusError as error:
                 key = f" key: {name}" if are_objects else ""
                 raise invalid(
@@ -123,6 +121,18 @@ def _read_rows(document: Mapping[str, Any], infos: Mapping[str, Any]) -> dict[st
                 f"object: {show(instance)} keys must be equal to: {','.join(names)}"
             )
     return {name: column.tensor(len(instances)) for name, column in columns.items()}
+
+
+def _add_input(
+    columns: Mapping[str, Column], name: str, value: Any, instance: Mapping[str, Any]
+) -> None:
+    if name not in columns:
+        raise invalid(f"JSON object: does not have named input: {name}")
+    # TensorFlow Serving adds the values of each, so that the instances after it get
+    # values of others.
+    if isinstance(instance, Members) and name in instance.repeated:
+        raise invalid("The input comes more than once")
+    columns[name].add(value)
 
 
 def _read_columns(value: Any, infos: Mapping[str, Any]) -> dict[str, Any]:

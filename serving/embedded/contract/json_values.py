@@ -6,10 +6,17 @@ import base64
 import json
 import math
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
+from graft.serving.embedded.contract.json_errors import (
+    MAX_CHARACTERS,
+    NumberTooBigError,
+    find_problem,
+    parse_error,
+)
 from graft.serving.embedded.contract.status import StatusError, invalid
 
 BASE64_KEY = "b64"
@@ -29,16 +36,6 @@ _LONE_SURROGATE = re.compile(
 )
 """An escape of the first half of a pair, without the second one."""
 
-_PARSE_ERRORS = (
-    ("Expecting property name", "Missing a name for object member."),
-    ("Expecting ':'", "Missing a colon after a name of object member."),
-    ("Expecting ','", "Missing a comma or } after an object member."),
-    ("Unterminated string", "Missing a closing quotation mark in string."),
-    ("Invalid \\", "Invalid escape character in string."),
-    ("Invalid control", "Invalid encoding in string."),
-)
-"""Messages of Python's parser, and those of TensorFlow Serving's."""
-
 
 def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     """Parse a request's body as RapidJSON does for TensorFlow Serving.
@@ -52,21 +49,35 @@ def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     """
     if not body:
         raise invalid("JSON Parse error: The document is empty")
-    if body.startswith(_BYTE_ORDER_MARK):
-        body = body.removeprefix(_BYTE_ORDER_MARK)
-    text = body.decode("utf-8", "surrogateescape")
+    text, num_skipped = _text_of(body)
     try:
-        document = _decode(text)
-    except json.JSONDecodeError:
-        # Rare, and slow: what RapidJSON reads beyond Python's parser.
-        document = _decode_or_refuse(_CONSTANT.sub(_python_constant, text))
+        document = _decode_any(text)
     except (RecursionError, ValueError) as error:
-        raise _parse_error(error, text) from error
-    if "\\" in text and (match := _LONE_SURROGATE.search(text)):
-        raise _refusal("The surrogate pair in string is invalid.", text, match.start(1))
+        raise parse_error(text, num_skipped, error) from error
+    if "\\" in text and _LONE_SURROGATE.search(text) and _is_wrong(text):
+        pair_error = ValueError("The surrogate pair in string is invalid.")
+        raise parse_error(text, num_skipped, pair_error)
     if not isinstance(document, dict):
         raise invalid(f"JSON Value: {show(document)} Is not object")
     return document
+
+
+def _is_wrong(text: str) -> bool:
+    # It may be in the text after the document.
+    return len(text) > MAX_CHARACTERS or find_problem(text) is not None
+
+
+def number_error(body: bytes | bytearray, error: NumberTooBigError) -> StatusError:
+    """Return the error for a document with a number beyond the largest double."""
+    text, num_skipped = _text_of(body)
+    return parse_error(text, num_skipped, error)
+
+
+def _text_of(body: bytes | bytearray) -> tuple[str, int]:
+    """Return a document's text, and how many bytes come before it."""
+    has_mark = body.startswith(_BYTE_ORDER_MARK)
+    text = body.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+    return text, len(_BYTE_ORDER_MARK) if has_mark else 0
 
 
 class Members(dict[str, Any]):
@@ -78,6 +89,9 @@ class Members(dict[str, Any]):
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(reversed(pairs))
+        counts = Counter(name for name, _ in pairs)
+        self.repeated = {name for name, count in counts.items() if count > 1}
+        """Names that came more than once."""
         self.last = dict(pairs)
         """The same with the last one."""
 
@@ -100,11 +114,12 @@ def _decode(text: str) -> Any:
     return document
 
 
-def _decode_or_refuse(text: str) -> Any:
+def _decode_any(text: str) -> Any:
     try:
         return _decode(text)
-    except (RecursionError, ValueError) as error:
-        raise _parse_error(error, text) from error
+    except json.JSONDecodeError:
+        # Rare, and slow: what RapidJSON reads beyond Python's parser.
+        return _decode(_CONSTANT.sub(_python_constant, text))
 
 
 def _python_constant(match: re.Match[str]) -> str:
@@ -115,44 +130,19 @@ def _python_constant(match: re.Match[str]) -> str:
     return "NaN" if name == "NaN" else f"{sign}Infinity"
 
 
-def _parse_error(error: Exception, text: str) -> StatusError:
-    if not isinstance(error, json.JSONDecodeError):
-        if isinstance(error, RecursionError):
-            return invalid("JSON Parse error: Terminate parsing due to Handler error.")
-        # A number of thousands of digits.
-        return number_too_big()
-    if not text.strip(_WHITE_SPACE):
-        return _refusal("The document is empty.", text, len(text))
-    reason = next(
-        (ours for theirs, ours in _PARSE_ERRORS if error.msg.startswith(theirs)),
-        "Invalid value.",
-    )
-    return _refusal(reason, text, error.pos)
-
-
-def _refusal(reason: str, text: str, position: int) -> StatusError:
-    offset = len(encode(text[:position]))
-    return invalid(f"JSON Parse error: {reason} at offset: {offset}")
-
-
-def number_too_big() -> StatusError:
-    """Return the error about a number beyond the largest double."""
-    return invalid("JSON Parse error: Number too big to be stored in double.")
-
-
 def read_number(value: float) -> float:
     """Return a number of a document as a float.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, if it is beyond the largest double.
+        NumberTooBigError: If it is beyond the largest double.
     """
     try:
         number = float(value)
     except OverflowError:
-        raise number_too_big() from None
+        raise NumberTooBigError from None
     # Python's parser makes an infinity of such a number.
     if math.isinf(number) and not isinstance(value, Constant):
-        raise number_too_big()
+        raise NumberTooBigError
     return number
 
 
@@ -225,6 +215,7 @@ def is_base64(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and len(value) == 1
+        and not isinstance(value, Members)
         and isinstance(value.get(BASE64_KEY), str)
     )
 

@@ -28,6 +28,8 @@ _THREAD_LIMITS = (
     Path("/sys/fs/cgroup/pids/pids.max"),
 )
 """Files of a container with its limit of threads; `pids.current` is beside each."""
+_LOGGED_CHARACTERS = 200
+"""Of what a client sent."""
 _BACKLOG = 128
 _ACCEPTS_AT_ONCE = 64
 _PAUSE_SECONDS = 0.5
@@ -92,7 +94,7 @@ def _without_trace(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
         # aiohttp shows the bytes and marks the wrong one on further lines.
-        what = error.message.partition("\n")[0].rstrip(":")
+        what = error.message.partition("\n")[0].rstrip(":")[:_LOGGED_CHARACTERS]
         record.levelno, record.levelname = logging.WARNING, "WARNING"
         record.msg, record.args = "%s: %s", (record.getMessage(), what)
         record.exc_info = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from aiohttp.http_exceptions import BadStatusLine, InvalidURLError
+from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine
 from aiohttp.http_parser import HttpRequestParserPy, RawRequestMessage
 
 _PATH = r"(?:[\w.~!$&'()*+,;=:@/-]|%[0-9a-fA-F]{2})*"
@@ -91,7 +91,7 @@ class RequestParser(HttpRequestParserPy):
             else:
                 path = path_of(target)
         except ValueError:
-            raise InvalidURLError(target) from None
+            raise BadHttpMessage(f"The target is no URI: {target}") from None
         # The target is checked: aiohttp, whose rules differ, sees another one.
         line = f"{method} {'localhost:80' if is_connect else '/'} {version}"
         message = super().parse_message(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,8 @@ from typing import Any
 
 from aiohttp import HttpVersion11, web
 
-from graft.serving.embedded.contract.json_values import parse_object
+from graft.serving.embedded.contract.json_errors import NumberTooBigError
+from graft.serving.embedded.contract.json_values import number_error, parse_object
 from graft.serving.embedded.transport.compression import (
     GZIP,
     PIECE_BYTES,
@@ -122,11 +124,12 @@ def read_document(
             num_sent + _BYTES_PER_BYTE * len(text) + _BYTES_PER_VALUE * num_values
         )
     body.clear()
-    if len(text) + num_values <= LARGE_BODY_BYTES:
-        yield parse_object(text)
-        return
-    with _reading:
-        yield parse_object(text)
+    is_small = len(text) + num_values <= LARGE_BODY_BYTES
+    try:
+        with contextlib.nullcontext() if is_small else _reading:
+            yield parse_object(text)
+    except NumberTooBigError as error:
+        raise number_error(text, error) from error
 
 
 def _is_compressed(request: web.BaseRequest) -> bool:

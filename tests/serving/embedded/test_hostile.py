@@ -208,16 +208,24 @@ def test_names_do_not_write_into_the_log(server):
         for _ in range(100):
             with pytest.raises(grpc.RpcError, match="absolute path"):
                 stub.HandleReloadConfigRequest(request, timeout=20)
-    for beginning in (b"GET /\x1b[2J HTTP/1.1\r\n\r\n", b"\x1b[2J /\r\n\r\n"):
+    for beginning in (
+        b"GET /\x1b[2J HTTP/1.1\r\n\r\n",
+        b"\x1b[2J /\r\n\r\n",
+        b"GET /" + b"|" * 5000 + b" HTTP/1.1\r\n\r\n",
+    ):
         with open_slowly(server, beginning) as connection:
             assert b" 400 " in connection.recv(1000)
     log = server.log.read_bytes()
     assert b"\\n2026-11-29 00:00:00,000 INFO forged" in log
     assert b"\n2026-11-29 00:00:00,000 INFO forged" not in log
     assert b"\x1b" not in log
-    assert b": Error handling request from 127.0.0.1: Invalid char in url" in log
+    assert (
+        b": Error handling request from 127.0.0.1: The target is no URI: /\\x1b" in log
+    )
     assert b"Traceback" not in log
     assert log.count(b"forged") < 50
+    assert b"|" * 100 in log
+    assert b"|" * 200 not in log
 
 
 @pytest.mark.large

@@ -202,12 +202,40 @@ def test_classify_and_regress(server, colours):
     [
         ("", "JSON Parse error: The document is empty"),
         (" ", "JSON Parse error: The document is empty"),
-        ("nonsense", "JSON Parse error: Invalid value. at offset: 0"),
+        ("nonsense", "JSON Parse error: Invalid value. at offset: 1"),
+        # A difference from the binary, which does not look for what is used.
         ('{"a": 1e400}', "Missing 'inputs' or 'instances' key"),
-        ('{"inputs": 1e400, "signature_name": "line"}', "Number too big to be stored"),
+        (
+            '{"inputs": 1e400, "signature_name": "line"}',
+            "JSON Parse error: Number too big to be stored in double. at offset: 11",
+        ),
+        (
+            '{"signature_name": "line", "instances": [1, -1.8e308]}',
+            "JSON Parse error: Number too big to be stored in double. at offset: 44",
+        ),
+        (
+            '{"signature_name": "line", "instances": [' + "9" * 5000 + "]}",
+            "JSON Parse error: Number too big to be stored in double. at offset: 41",
+        ),
+        ('{"a": 1.}', "JSON Parse error: Miss fraction part in number. at offset: 8"),
+        ('{"a": 1e}', "JSON Parse error: Miss exponent in number. at offset: 8"),
+        (
+            b'\xef\xbb\xbf{"a": "\xc3\xa4", 1}',
+            "JSON Parse error: Missing a name for object member. at offset: 15",
+        ),
+        ('{"a": ' + "[" * 2000 + "]" * 2000 + "}", "The document is nested too deep"),
+        (
+            '{"signature_name": "line", "instances": [{"x": 1, "x": 2}, {"x": 3}]}',
+            "Failed to process element: 0 key: x of 'instances' list. Error: "
+            "INVALID_ARGUMENT: The input comes more than once",
+        ),
+        (
+            '{"signature_name": "echo", "instances": [{"b64": "AA==", "b64": "AA=="}]}',
+            "JSON object: does not have named input: b64",
+        ),
         ('{"a": "\\ud800"}', "The surrogate pair in string is invalid. at offset: 7"),
-        (b'{"a": "\x01"}', "JSON Parse error: Invalid encoding"),
-        ("[" * 100_000, "JSON Parse error"),
+        (b'{"a": "\x01"}', "JSON Parse error: Invalid escape character"),
+        ("[" * 100_000, "JSON Parse error: Invalid value. at offset: 100000"),
         (
             '{"signature_name": "line", "inputs": ' + "[" * 65 + "1" + "]" * 65 + "}",
             "nested deeper than 63 levels",
