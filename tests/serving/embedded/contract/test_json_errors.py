@@ -25,7 +25,7 @@ TOO_BIG = "Number too big to be stored in double."
         ("  ", "The document is empty.", 2),
         ("]", "The document is empty.", 0),
         ("x", VALUE, 0),
-        ("tru", VALUE, 3),
+        ("tr", VALUE, 2),
         ("nul1", VALUE, 3),
         ("-", VALUE, 1),
         ("-x", VALUE, 1),
