@@ -39,6 +39,8 @@ BATCHING_FILE = "batching_params.pbtxt"
 """File of a version with its own batching parameters."""
 DRAIN_SECONDS = 30.0
 """Longest time for requests in flight to end after SIGTERM."""
+_FAILED_STATUS = 255
+"""Exit status of a server that can't start, as of `tensorflow_model_server`."""
 _WARM_UP_NICENESS = 10
 """Of the thread that warms models up while others serve. On Linux a niceness holds for
 one thread."""
@@ -274,5 +276,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asyncio.run(serve(options))
     except StatusError as error:
         sys.stderr.write(f"Failed to start server. Error: {error}\n")
-        return 1
+        return _FAILED_STATUS
     return 0

@@ -64,7 +64,7 @@ def predict(
     feeds = _read_inputs(signature, request.inputs)
     aliases = _choose_outputs(signature, request.output_filter)
     fetches = [signature.outputs[alias].name for alias in aliases]
-    outputs = _run(servable, feeds, fetches, caller)
+    outputs = _run(servable, name, feeds, fetches, caller)
     response = predict_pb2.PredictResponse()
     _fill_spec(response.model_spec, servable, name)
     for alias, output in zip(aliases, outputs, strict=True):
@@ -73,7 +73,11 @@ def predict(
 
 
 def _run(
-    servable: Servable, feeds: dict[str, Array], fetches: list[str], caller: Caller
+    servable: Servable,
+    name: str,
+    feeds: dict[str, Array],
+    fetches: list[str],
+    caller: Caller,
 ) -> list[Array]:
     """Run the graph, and tell who sends images as examples which signature takes them.
 
@@ -89,10 +93,12 @@ def _run(
             or signature_names.IMAGES_SIGNATURE not in servable.signatures
         ):
             raise
+        # Without TensorFlow's text, which quotes all of the bytes.
         raise StatusError(
             error.code,
-            f"{error.message.rstrip()} This signature takes serialized tf.Examples; "
-            f"send the bytes of images to {signature_names.IMAGES_SIGNATURE!r}.",
+            f"Could not parse example input: signature {name!r} takes serialized "
+            "tf.Examples. Send the bytes of images to "
+            f"{signature_names.IMAGES_SIGNATURE!r}.",
         ) from error
 
 

@@ -13,7 +13,12 @@ from google.protobuf import message as protobuf_message
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from graft.serving.embedded.contract.status import failed_precondition, invalid
+from graft.serving.embedded.contract.status import (
+    failed_precondition,
+    invalid,
+    not_found,
+    permission_denied,
+)
 from graft.storage import files
 
 logger = logging.getLogger(__name__)
@@ -67,7 +72,7 @@ def read_config_file(path: Path) -> Any:
     """Return the ModelServerConfig that a text file holds.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, if it can't be read or isn't one.
+        StatusError: As `read_text_proto`.
     """
     config = model_server_config_pb2.ModelServerConfig()
     return read_text_proto(path, config)
@@ -77,10 +82,15 @@ def read_text_proto(path: Path, message: Message) -> Message:
     """Read a text-format file into an empty message, and return the message.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, if it can't be read or isn't one.
+        StatusError: NOT_FOUND or PERMISSION_DENIED, if it can't be opened.
+            INVALID_ARGUMENT, if it isn't one.
     """
     try:
         text_format.Parse(files.read_small_text(str(path)), message)
+    except FileNotFoundError as error:
+        raise not_found(f"{path}; {error.strerror}") from error
+    except PermissionError as error:
+        raise permission_denied(f"{path}; {error.strerror}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise invalid(f"Invalid protobuf file: '{path}': {error}") from error
     except text_format.ParseError as error:

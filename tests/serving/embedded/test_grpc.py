@@ -518,12 +518,15 @@ def test_a_photograph_sent_as_an_example_is_told_its_signature(prediction, colou
         'model_spec { name: "colours" } inputs { key: "examples" value { dtype: '
         "DT_STRING tensor_shape { dim { size: 1 } } } }"
     )
-    request.inputs["examples"].string_val.append(colours["red"])
+    # No bytes of the photograph are in the message, and no names of functions.
+    request.inputs["examples"].string_val.append(colours["red"] * 10_000)
     with pytest.raises(grpc.RpcError) as caught:
         prediction.Predict(request)
     assert caught.value.code() == INVALID
-    assert "Could not parse example input" in caught.value.details()
-    assert "send the bytes of images to 'predict_images'" in caught.value.details()
+    assert caught.value.details() == (
+        "Could not parse example input: signature 'serving_default' takes serialized "
+        "tf.Examples. Send the bytes of images to 'predict_images'."
+    )
 
 
 @pytest.mark.parametrize("service", ["", "ModelService", "PredictionService"])

@@ -102,7 +102,7 @@ def test_it_waits_for_a_first_version(tmp_path, publish, serve):
 def test_a_first_version_that_fails_ends_the_process(base, serve):
     (base / "1" / "saved_model.pb").unlink()
     with serve(base, "--max_num_load_retries=0", wait=False) as server:
-        assert server.process.wait(60) == 1
+        assert server.process.wait(60) == 255
         assert "Failed to start server. Error: NOT_FOUND" in server.log.read_text()
 
 
@@ -118,7 +118,10 @@ PARALLELISM = ("session", "intra_op", "inter_op")
             "--batching_parameters_file without --enable_batching",
         ),
         (("--model_base_path=m",), "to have an absolute path"),
-        (("--model_config_file=/nowhere",), "Invalid protobuf file: '/nowhere'"),
+        (
+            ("--model_config_file=/nowhere",),
+            "Error: NOT_FOUND: /nowhere; No such file or directory\n",
+        ),
         (
             ("--model_base_path=/m", "--port=0", "--rest_api_port=1"),
             "At least one of server_options.grpc_port or",
@@ -144,10 +147,10 @@ def test_wrong_flags_are_an_error(flags, message, capsys, caplog, monkeypatch):
     from graft.serving.embedded import server
 
     monkeypatch.setattr(sys, "setswitchinterval", lambda seconds: None)
-    assert server.main(["--port=8500", *flags]) == 1
-    assert "Failed to start server. Error: INVALID_ARGUMENT" in (
-        output := capsys.readouterr().err
-    )
+    assert server.main(["--port=8500", *flags]) == 255
+    output = capsys.readouterr().err
+    code = "NOT_FOUND" if "NOT_FOUND" in message else "INVALID_ARGUMENT"
+    assert f"Failed to start server. Error: {code}: " in output
     assert message in output + caplog.text
 
 
@@ -253,7 +256,7 @@ def test_warm_up_runs_before_the_port_opens(base, serve):
 def test_one_bad_warm_up_request_fails_the_load(base, serve):
     write_warmup(base / "1", "line", "nothing")
     with serve(base, "--max_num_load_retries=0", wait=False) as server:
-        assert server.process.wait(60) == 1
+        assert server.process.wait(60) == 255
         assert "Warm-up request 2 of" in server.log.read_text()
     with serve(base, "--enable_model_warmup=false") as server:
         assert server.process.poll() is None
