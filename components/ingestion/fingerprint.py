@@ -6,6 +6,7 @@ reads no image, and needs neither TensorFlow nor Beam.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -21,6 +22,8 @@ from graft.components.ingestion.layout import (
 from graft.components.ingestion.manifest_files import ManifestFiles
 from graft.components.ingestion.manifests import read_manifest
 from graft.components.ingestion.split_tables import label_files
+from graft.components.ingestion.unnamed_images import find_unnamed
+from graft.contract.errors import DataError
 from graft.storage import listing
 from graft.storage.left_aside import kind_of_file
 from graft.storage.listing import FileEntry
@@ -37,7 +40,8 @@ def fingerprint(config: DataConfig) -> str:
         64 hexadecimal digits. They depend on:
           - folders and TFRecords: relative name, size and modification time of each
             file, and the content of label tables
-          - a manifest: its lines, and the local files that it names
+          - a manifest: its lines, the local files that it names, and the names of
+            the images beside them, which a warning counts
           - a built-in data set: its name
 
     Raises:
@@ -76,14 +80,19 @@ def _manifest_entries(path: str, layout: str, config: DataConfig) -> list[FileEn
     entries = []
     folder = path.rsplit("/", 1)[0] if "/" in path else "."
     image_files = ManifestFiles(folder, config.image_folder)
+    named = set()
     # The reader of ingestion: its errors stop a run here, before it starts.
     for entry in read_manifest(path, layout, config).entries:
         described = json.dumps((entry.label, entry.role, entry.columns))
         entries.append(FileEntry("", described, 0, 0))
         where = f"{path!r}, line {entry.line}"
         image_path = image_files.path_of(entry.path, where)
+        named.add(image_path)
         if is_remote(image_path):
             entries.append(FileEntry("", entry.path, 0, 0))
         else:
             entries.append(listing.entry_of(os.path.abspath(image_path), entry.path))
+    with contextlib.suppress(OSError, DataError):  # ingestion warns of it
+        for name in find_unnamed(named, folder, config.image_folder):
+            entries.append(FileEntry("", name, 0, 0))
     return entries

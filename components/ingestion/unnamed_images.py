@@ -25,31 +25,48 @@ def warn_of_unnamed(
         image_folder: See `DataConfig.image_folder`. It is searched with its subfolders;
             without it, the folders of the named images are, without subfolders.
     """
-    known = {_normal(path) for path in named}
     try:
-        if image_folder:
-            root = join(folder, image_folder)
-            found = [entry.path for entry in list_image_folder(root).files]
-        else:
-            found = _files_beside(named)
+        unnamed = find_unnamed(named, folder, image_folder)
     except (OSError, DataError) as error:
         return [
             "It is unknown whether there are images that the manifest does not name: "
             f"{error}"
         ]
-    unnamed = sorted(
-        path
-        for path in found
-        if kind_of_file(path.rpartition("/")[2]) is None and _normal(path) not in known
-    )
     if not unnamed:
         return []
-    names = some_of([path.removeprefix(f"{folder}/") for path in unnamed])
+    names = some_of(unnamed)
     number = len(unnamed)
     return [
         f"Left aside: {counted(number, 'file')} beside the images of the manifest that "
         f"{agree(number, 'is', 'are')} named by no line ({names})."
     ]
+
+
+def find_unnamed(
+    named: Collection[str], folder: str, image_folder: str | None
+) -> list[str]:
+    """Return the images that no line of a manifest names, relative to its folder.
+
+    Args:
+        named: As for `warn_of_unnamed`.
+        folder: As for `warn_of_unnamed`.
+        image_folder: As for `warn_of_unnamed`.
+
+    Raises:
+        OSError: A folder can't be listed.
+        DataError: As for `list_image_folder`.
+    """
+    known = {_normal(path) for path in named}
+    if image_folder:
+        root = join(folder, image_folder)
+        found = [entry.path for entry in list_image_folder(root).files]
+    else:
+        found = _files_beside(named)
+    return sorted(
+        path.removeprefix(f"{folder}/")
+        for path in found
+        if kind_of_file(path.rpartition("/")[2]) is None and _normal(path) not in known
+    )
 
 
 def _files_beside(named: Collection[str]) -> list[str]:

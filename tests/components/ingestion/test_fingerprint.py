@@ -72,8 +72,12 @@ def test_a_manifest_counts_with_the_files_it_names(photos: Path):
     found.append(_of(path))
     path.write_text("path,label\ncat/000.png,dog\ndog/000.png,dog\n")
     found.append(_of(path))
-    assert len(set(found)) == 3
-    (photos / "cat" / "001.png").unlink()  # the manifest does not name it
+    # The images that no line names are counted by a warning.
+    (photos / "cat" / "001.png").unlink()
+    found.append(_of(path))
+    assert len(set(found)) == 4
+    os.utime(photos / "cat" / "002.png", ns=(1, 1))
+    (photos / "cat" / "notes.txt").write_text("x")
     assert _of(path) == found[-1]
 
 
