@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,7 +18,6 @@ from graft.storage.paths import expand_home
 
 MOST_BYTES = 256 * 2**20
 """Most bytes of an image file, as ingestion's `max_file_bytes` has it by default."""
-_NO_FILE = "pipes or devices"
 _LOOP = "links back to a folder above"
 
 
@@ -59,12 +59,12 @@ def find_images(arguments: Iterable[str]) -> FoundImages:
         path = Path(expand_home(argument))
         before = len(found.paths)
         skipped: Counter[str] = Counter()
-        if path.is_file():
-            found.paths.append(path)
-        elif path.is_dir():
+        if path.is_dir():
             tree = list_image_folder(str(path), skip_loops=True)
             skipped += kinds_of_ignored(tree) + Counter([_LOOP] * len(tree.loops))
             _take_images((Path(entry.path) for entry in tree.files), found, skipped)
+        elif os.path.lexists(path):
+            found.paths.append(path)
         else:
             matches = map(Path, sorted(glob.glob(str(path), recursive=True)))
             _take_images(
@@ -98,8 +98,6 @@ def _take_images(
 ) -> None:
     for path in paths:
         kind = left_aside.kind_of_file(path.name)
-        if kind is None and path.exists() and not path.is_file():
-            kind = _NO_FILE  # a pipe would wait for ever
         if kind is None:
             found.paths.append(path)
         else:

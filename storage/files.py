@@ -20,6 +20,9 @@ from typing import Any, BinaryIO, cast
 from graft.storage.drivers import SCHEMES, driver_of, errors_of
 from graft.storage.paths import is_remote, join, name_of, parent_of, scheme_of
 
+NOT_REGULAR = "Not a regular file"
+"""The error's text for a pipe, a socket or a device, which are never read."""
+
 _REQUESTS_AT_ONCE = 16
 _SMALL_BYTES = 64 << 20
 """Most bytes of a small file. The largest, an audit log, has about 1 kB per change."""
@@ -188,14 +191,23 @@ def read_small_text(path: str) -> str:
 
 def _open_regular(path: str) -> BinaryIO:
     # Without O_NONBLOCK a pipe would block here until somebody writes.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket
+            raise _not_regular(path) from error
+        raise
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    raise OSError(errno.EINVAL, "Is no regular file", path)
+    raise _not_regular(path)
+
+
+def _not_regular(path: str) -> OSError:
+    return OSError(errno.EINVAL, NOT_REGULAR, path)
 
 
 def make_folder(folder: str) -> None:

@@ -12,6 +12,7 @@ from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.folder_names import is_side_folder, role_of
 from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.layout_answers import FolderLayout, SplitFolders
+from graft.components.ingestion.misnamed_images import warn_of_misnamed
 from graft.components.ingestion.source import Listing, class_name_of, some_of
 from graft.components.ingestion.split_tables import read_split_tables
 from graft.components.ingestion.splitting import TRAIN_ROLE, splits_of_roles
@@ -52,6 +53,7 @@ def list_images(
     else:
         listing = _list_class_folders(tree, root)
     listing.warnings.extend(layout.warnings)
+    listing.warnings.extend(warn_of_misnamed(tree.files))
     listing.ignored.update(kinds_of_ignored(tree))
     return listing
 

@@ -105,7 +105,7 @@ def read_bytes(ref: ImageRef, max_bytes: int) -> bytes:
                     return file.read(ref.size or 0)
             # Opening a pipe would never return.
             if not stat.S_ISREG(os.stat(ref.path).st_mode):
-                raise ValueError("not a regular file")
+                raise ValueError(f"can't be read: {files.NOT_REGULAR}")
             with open(ref.path, "rb", buffering=0) as file:
                 encoded = file.read(max_bytes + 1) or b""
     except FileNotFoundError as error:

@@ -25,7 +25,7 @@ def examine(encoded: bytes, max_pixels: int) -> Examined:
     Args:
         encoded: The bytes of the file.
         max_pixels: Greatest number of pixels. Of an animation, only the first frame
-            is decoded and counts.
+            is decoded. Of a GIF, its canvas counts.
 
     Raises:
         ValueError: The format is refused, or the image may be a decompression bomb. The

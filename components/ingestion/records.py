@@ -63,8 +63,7 @@ def list_images(
     for number, entry in enumerate(entries):
         # Beside files of a split, the others must not become its images.
         allowed = splits[roles[entry.name] or TRAIN_ROLE] if given else SPLITS
-        with files.open_for_reading(entry.path) as file:
-            is_packed = file.read(2) == b"\x1f\x8b"
+        is_packed = _is_packed(entry)
         if is_packed:
             path = os.path.join(work_folder, f"unpacked-{number:05d}.blob")
             with BlobWriter(path) as blob:
@@ -77,6 +76,17 @@ def list_images(
             found = _images_of(entry, allowed, config, labels, listing, is_packed=False)
             listing.refs.extend(ref for ref, _ in found)
     return listing
+
+
+def _is_packed(entry: FileEntry) -> bool:
+    try:
+        with files.open_for_reading(entry.path) as file:
+            return file.read(2) == b"\x1f\x8b"
+    except OSError as error:
+        raise DataError(
+            f"The file {entry.path!r} can't be read: {error.strerror or error}. Give "
+            "this user the right to read it, or move it out of the data."
+        ) from error
 
 
 def _role_of(name: str) -> str | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.image_ref import read_bytes
 from graft.components.ingestion.listing import list_images
 from graft.serving.image_files import MOST_BYTES, find_images, read_image
 from graft.storage import left_aside
@@ -101,23 +103,35 @@ def test_a_link_that_leads_back_is_left_aside(folder: Path) -> None:
     assert "1 links back to a folder above" in after.describe_left_aside()
 
 
-def test_a_pipe_in_a_folder_is_left_aside(folder: Path) -> None:
-    os.mkfifo(folder / "pipe")
-    before = find_images([str(folder)])
-    assert folder / "pipe" not in before.paths
-    (folder / "pipe").unlink()
-    after = find_images([str(folder)])
-    assert before.paths == after.paths
-    assert before.left_aside.total() == after.left_aside.total() + 1
-
-
 @pytest.mark.timeout(20)
-def test_a_pipe_that_is_called_an_image_is_left_aside(folder: Path) -> None:
-    os.mkfifo(folder / "pipe.png")
-    for argument in (str(folder), str(folder / "*")):
+@pytest.mark.parametrize(
+    "name", ["pipe", "pipe.png", "socket.png", "link.png", "dangling.png"]
+)
+def test_what_is_no_file_is_refused_as_ingestion_does(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(tmp_path / "cat" / "a.jpg", JPEG)
+    _write(tmp_path / "dog" / "b.jpg", JPEG)
+    path = tmp_path / "cat" / name
+    if name.startswith("pipe"):
+        os.mkfifo(path)
+    elif name.startswith("socket"):
+        monkeypatch.chdir(path.parent)  # the address of a socket is short
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(name)
+    else:
+        os.mkfifo(tmp_path / "cat" / ".pipe")
+        path.symlink_to(".pipe" if name.startswith("link") else "nowhere")
+    listed = list_images(DataConfig(path=str(tmp_path)), "unused")
+    (ref,) = [ref for ref in listed.refs if ref.path == str(path)]
+    with pytest.raises(ValueError) as of_ingestion:
+        read_bytes(ref, MOST_BYTES)
+    for argument in (str(tmp_path), str(tmp_path / "*/*"), str(path)):
         found = find_images([argument])
-        assert folder / "pipe.png" not in found.paths
-        assert found.left_aside["pipes or devices"] == 1
+        assert path in found.paths
+        with pytest.raises(OSError) as of_predict:
+            read_image(path)
+        assert str(of_predict.value.strerror) in str(of_ingestion.value)
 
 
 def test_nothing_found_says_what_to_give(tmp_path: Path) -> None:

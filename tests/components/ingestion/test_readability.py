@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -85,6 +86,20 @@ def test_the_first_frame_of_an_animation_counts():
     frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:])
     assert _check(buffer.getvalue(), 10_000) == ""
     assert "too many pixels: 100x100" in _check(buffer.getvalue(), 9_999)
+
+
+@pytest.mark.parametrize("canvas", [(300, 200), (10, 20)])
+def test_the_canvas_of_a_gif_counts(canvas: tuple[int, int]):
+    """The canvas is decoded, and holds at least the first frame."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (100, 100)).save(buffer, format="GIF")
+    encoded = bytearray(buffer.getvalue())
+    encoded[6:10] = struct.pack("<HH", *canvas)
+    width, height = (max(side, 100) for side in canvas)
+    assert decode_pixels(bytes(encoded)).shape == (height, width, 3)
+    assert _check(bytes(encoded), width * height) == ""
+    refusal = _check(bytes(encoded), width * height - 1)
+    assert f"too many pixels: {width}x{height}" in refusal
 
 
 def test_a_file_that_must_not_be_read(unprivileged, make_image: Make):
