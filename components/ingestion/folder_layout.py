@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Iterator
 
+from graft.components.ingestion.captions import find_captions
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.folder_counts import Folder, count_folders
 from graft.components.ingestion.folder_names import role_of
@@ -57,7 +58,9 @@ def list_folder(root: str, config: DataConfig) -> tuple[Tree, FolderLayout]:
         return tree, FolderLayout("folders")
     if config.format == "folders" and config.split_folders is None:
         return tree, FolderLayout("folders")
-    folder = count_folders((entry.name for entry in tree.files), tree.folders)
+    captions = find_captions(tree.files) if config.format == "auto" else set()
+    names = (entry.name for entry in tree.files if entry.name not in captions)
+    folder = count_folders(names, tree.folders)
     if config.split_folders is not None:
         return tree, _given_splits(folder, config)
     if config.format == "auto":

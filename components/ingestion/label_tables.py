@@ -24,10 +24,12 @@ from graft.components.ingestion.splitting import TRAIN_ROLE
 TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson")
 """Extensions of files that may be a `Table`."""
 
-_LABEL_COLUMNS = frozenset(("label", *USUAL_COLUMNS["label_column"]))
+_LABEL_COLUMNS = frozenset(
+    name.replace("_", "") for name in ("label", *USUAL_COLUMNS["label_column"])
+)
 _OTHER_COLUMNS = re.compile(
     r"split|set|subset|fold|partition|usage|(img_?|image_?)?(width|height|size)|w|h"
-    r"|bytes|format|[xy]_?(min|max|[12]|center)|bbox\w*|box\w*|left|top|right|bottom"
+    r"|roi\W?\w+|bytes|format|[xy]_?(min|max|[12]|center)|bbox\w*|box\w*|left|top|right|bottom"
     r"|.*\bid|.*_id|index|date|time|age|sex|gender"
 )
 # Of Kaggle: `sample_submission.csv`, `sampleSubmission.csv`.
@@ -188,7 +190,9 @@ class LocatedTable:
         ]
         columns = [self.table.column(name) for name in flags]
         ones = [sum(cell.startswith("1") for cell in row) for row in zip(*columns)]  # noqa: B905
-        return flags if len(flags) >= _FEWEST and set(ones) == {1} else []
+        used = sum(any(cell.startswith("1") for cell in column) for column in columns)
+        is_one_hot = used >= _FEWEST and set(ones) == {1}
+        return flags if is_one_hot else []
 
     @property
     def has_boxes_of_objects(self) -> bool:
@@ -202,7 +206,7 @@ class LocatedTable:
         others = [name for name in self.others if name]
         if len(others) == 1:
             return others[0]
-        known = [name for name in others if name.casefold() in _LABEL_COLUMNS]
+        known = [name for name in others if _is_label_column(name)]
         return known[0] if known else None
 
     def other_labels(self) -> list[str]:
@@ -279,12 +283,16 @@ class LocatedTable:
         distinct = len(set(values))
         if distinct < _FEWEST or distinct == len(values) or name in self.one_hot:
             return False
-        if name.casefold() in _LABEL_COLUMNS or name == _ONE_HOT:
+        if _is_label_column(name) or name == _ONE_HOT:
             return True
         if never_holds_the_class(name) or distinct * 2 > len(values):
             return False
         are_numbers = all(re.fullmatch(r"[-+]?[\d.]+", value) for value in values)
         return not are_numbers or name == self.label_column()
+
+
+def _is_label_column(name: str) -> bool:
+    return plain(name) in _LABEL_COLUMNS
 
 
 def never_holds_the_class(column: str) -> bool:

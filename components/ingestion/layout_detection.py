@@ -60,6 +60,11 @@ from graft.contract.counts import counted
 _TINY_IMAGENET_LABELS = "val_annotations.txt"
 _ROBOFLOW_LABELS = "_classes.csv"
 _FEWEST_CLASSES = 2
+_MEND = (
+    "Move each image into a folder named after its class, or give a manifest with the "
+    "columns path and label."
+)
+_MENDS = ("a manifest", "write a CSV", "into one folder")  # these say what to do
 
 
 def detect_layout(
@@ -92,7 +97,10 @@ def detect_layout(
         answer = doubt
     else:
         answer = with_option_without_masks(root, answer)
-    return explain_unreadable(root, located, answer)
+    answer = explain_unreadable(root, located, answer)
+    if answer.options or any(mend in answer.finding for mend in _MENDS):
+        return answer
+    return Question(f"{answer.finding} {_MEND}")
 
 
 def _layout_of(root: Folder, tables: Sequence[Table]) -> FolderLayout | Question:
@@ -145,8 +153,7 @@ def _ask_about_flat_images(root: Folder, tables: Sequence[Table]) -> Question:
     number = len(root.images)
     return Question(
         f"No class folders: {counted(number, 'file')} directly in the folder, such "
-        f"as {some_of(root.images[:1])}. Move each image into a folder named after its "
-        "class, or give a manifest with the columns path and label.",
+        f"as {some_of(root.images[:1])}. {_MEND}",
         flat_options(root, tables),
     )
 
@@ -196,8 +203,7 @@ def _single_folder(
             return FolderLayout("folders")  # one class, which ingestion refuses
         return Question(
             f"Only one folder, {top.name!r}, holds images ({top.total}), and it has no "
-            "class folders. Move each image into a folder named after its class, or "
-            "give a manifest with the columns path and label.",
+            f"class folders. {_MEND}",
             options,
         )
     if top.images:
@@ -248,6 +254,7 @@ def _splits_by_name(
             f"The folders {some_of(names)} may be splits or classes, because other "
             f"folders lie beside them: {some_of(others)}."
         )
+        roles = _with_rest_as_train(root, roles)
         return _ask_about_splits(root, roles, tables, finding)
     twice = [role for role, n in Counter(roles.values()).items() if n > 1]
     if twice:
@@ -329,11 +336,23 @@ def _are_classes(folder: Folder, train: Folder | None = None) -> bool:
 def _ask_about_splits(
     root: Folder, roles: dict[str, str], tables: Sequence[Table], finding: str
 ) -> Question:
-    return Question(
-        finding,
-        (
-            *options_of_splits(root, roles),
-            *flat_options(root, tables),
-            *read_as_classes(root),
-        ),
-    )
+    options = [*options_of_splits(root, roles), *flat_options(root, tables)]
+    if not (len(roles) == len(root.filled) and len(set(roles.values())) > 1):
+        options += read_as_classes(root)  # never train and test alone
+    return Question(finding, tuple(options))
+
+
+def _with_rest_as_train(root: Folder, roles: dict[str, str]) -> dict[str, str]:
+    """Return roles with train for a folder such as `pets` beside `pets_test`."""
+    if TRAIN_ROLE in roles.values():
+        return roles
+    others = [top for top in root.filled if top.name not in roles]
+    given = {
+        child.name
+        for name in roles
+        for child in root.children[name].filled
+        if not is_box(child.name)
+    }
+    if len(others) == 1 and len({each.name for each in others[0].filled} & given) > 1:
+        return {others[0].name: TRAIN_ROLE, **roles}
+    return roles

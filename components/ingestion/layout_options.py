@@ -13,10 +13,16 @@ from graft.components.ingestion.folder_names import (
     is_annotation,
     is_box,
     is_fold,
+    is_source,
     role_of,
     roles_of,
 )
-from graft.components.ingestion.label_tables import LocatedTable, Table, label_tables
+from graft.components.ingestion.label_tables import (
+    LocatedTable,
+    Table,
+    label_tables,
+    never_holds_the_class,
+)
 from graft.components.ingestion.layout_answers import (
     ROLES,
     FolderLayout,
@@ -139,10 +145,19 @@ def options_of_splits(root: Folder, roles: dict[str, str]) -> Iterator[Option]:
 def flat_options(root: Folder, tables: Sequence[Table]) -> tuple[Option, ...]:
     """Return the options without class folders: label tables and file names."""
     options = list(table_options(root, tables))
-    for folder in root.walk():
-        if folder.images and not is_annotation(folder.name):
+    for folder in _folders_of_no_class(root):
+        if folder.images:
             options.extend(_pattern_options(folder))
     return tuple(options[:4])
+
+
+def _folders_of_no_class(folder: Folder) -> Iterator[Folder]:
+    """Yield the folders whose names can't be classes, because of names or siblings."""
+    yield folder
+    children = [child for child in folder.filled if not is_annotation(child.name)]
+    for child in children:
+        if len(children) == 1 or is_source(child.name):
+            yield from _folders_of_no_class(child)
 
 
 def table_options(root: Folder, tables: Sequence[Table]) -> Iterator[Option]:
@@ -170,6 +185,9 @@ def _table_option(root: Folder, located: LocatedTable, start: str) -> Iterator[O
     if column != "path":
         settings["path_column"] = column
     label, note = _label_column(located)
+    values = table.column(label) if label in table.columns else []
+    if table.is_whole and len(set(values)) == 1 and len(values) > 1:
+        return  # one class: of its folder, or of none
     if label != "label":
         settings["label_column"] = label
     relative = folder.path[len(located.above) + 1 if located.above else 0 :]
@@ -197,8 +215,13 @@ def _label_column(located: LocatedTable) -> tuple[str, str]:
         return plain, ""
     if not located.others:
         return "label", " (the table has no such column)"
-    others = some_of(located.others)
-    return located.others[0], f" (or another one of {others})"
+    others = [
+        name
+        for name in located.others
+        if not never_holds_the_class(name) and len(set(located.table.column(name))) > 1
+    ]
+    others = others or located.others
+    return others[0], f" (or another one of {some_of(others)})"
 
 
 def _pattern_options(folder: Folder) -> Iterator[Option]:

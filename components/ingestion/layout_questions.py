@@ -219,10 +219,7 @@ def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None
         *read_by_parts(root),
     )
     if not options:
-        finding += (
-            " Neither seems to be: move each image into a folder named after its "
-            "class, or give a manifest with the columns path and label."
-        )
+        finding += " But neither of them seems to be."
     return Question(finding, options)
 
 
@@ -265,9 +262,9 @@ def ask_about_origins(
     else:
         return None
     return Question(
-        f"The folders {some_of(names)} seem to be called after {what}, which is no "
-        "class. Move each image into a folder named after its class, or give a "
-        "manifest with the columns path and label.",
+        f"The folders {some_of(names)} seem to be called after {what}, which is "
+        "seldom a class. Move each image into a folder named after its class, or give "
+        "a manifest with the columns path and label.",
         (*flat_options(root, tables), *read_as_classes(root)),
     )
 

@@ -321,7 +321,6 @@ TABLE = Table("train.csv", ("id", "breed"), (("0", "beagle"),))
                         "validation": ["val", "validation"],
                     }
                 },
-                {"format": "folders"},
             ],
         ),
         (
@@ -334,7 +333,6 @@ TABLE = Table("train.csv", ("id", "breed"), (("0", "beagle"),))
                     "label_column": "breed",
                     "image_folder": "train",
                 },
-                {"format": "folders"},
             ],
         ),
         (
@@ -347,7 +345,6 @@ TABLE = Table("train.csv", ("id", "breed"), (("0", "beagle"),))
             [],
             [
                 {"path": "train", "class_pattern": r"(?P<class>.+)\.\d+"},
-                {"format": "folders"},
             ],
         ),
         (

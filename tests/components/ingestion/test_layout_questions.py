@@ -376,7 +376,7 @@ def test_folds_that_hold_no_classes_are_told_what_to_do() -> None:
         _images("fold1/train", "fold1/val", "fold2/train", "fold2/val")
     )
     assert question.options == ()
-    assert "move each image into a folder named after its class" in question.finding
+    assert "Move each image into a folder named after its class" in question.finding
 
 
 def test_folds_of_classes_or_in_splits_are_never_classes() -> None:

@@ -1,0 +1,63 @@
+"""Captions beside images are no boxes, so that nobody is asked about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.listing import list_images
+from graft.contract.errors import DataError
+
+
+def _write(root: Path, texts: list[str]) -> DataConfig:
+    for name in ("cat", "dog"):
+        (root / name).mkdir(parents=True)
+        for number in range(4):
+            (root / name / f"{number}.jpg").write_bytes(b"")
+            text = texts[number % len(texts)]
+            (root / name / f"{number}.TXT").write_text(text)
+    return DataConfig(path=str(root))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["a photo of a cat"],
+        ["1girl, solo, long hair", ""],
+        ["0 1 2 3"],
+        ["7 cats in 4 boxes"],
+        ["caf\u00e9\n0 0.5 0.5 0.1 0.1"],
+    ],
+)
+def test_captions_are_no_question(tmp_path: Path, texts: list[str]) -> None:
+    listing = list_images(_write(tmp_path, texts), "unused")
+    assert {ref.class_name for ref in listing.refs} == {"cat", "dog"}
+    assert listing.ignored == {".txt": 8}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["0 0.5 0.5 0.25 0.25\n"],
+        ["\n\n12 .5 .5 1e-1 0.25\n0 0.5 0.5 0.1 0.1", ""],
+        ["0 0.1 0.1 0.2 0.1 0.2 0.2"],
+        [""],
+        ["a caption", "0 0.5 0.5 0.25 0.25"],
+    ],
+)
+def test_boxes_are_asked_about(tmp_path: Path, texts: list[str]) -> None:
+    with pytest.raises(DataError, match="have files of annotations for their images"):
+        list_images(_write(tmp_path, texts), "unused")
+
+
+def test_captions_of_a_flat_folder_are_no_boxes_either(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    for number in range(3):
+        (tmp_path / "train" / f"{number}.jpg").write_bytes(b"")
+        (tmp_path / "train" / f"{number}.txt").write_text("a caption")
+    with pytest.raises(DataError) as stopped:
+        list_images(DataConfig(path=str(tmp_path)), "unused")
+    assert "YOLO" not in str(stopped.value)
+    assert "give a manifest" in str(stopped.value)
