@@ -28,7 +28,7 @@ def _write(root: Path, texts: list[str]) -> DataConfig:
         ["1girl, solo, long hair", ""],
         ["0 1 2 3"],
         ["7 cats in 4 boxes"],
-        ["caf\u00e9\n0 0.5 0.5 0.1 0.1"],
+        ["\u732b\n0 0.5 0.5 0.1 0.1"],
     ],
 )
 def test_captions_are_no_question(tmp_path: Path, texts: list[str]) -> None:
