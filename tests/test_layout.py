@@ -30,6 +30,7 @@ SCENARIOS = {
     "kubernetes/test_dockerfile.py": "the Dockerfile",
     "kubernetes/test_manifests.py": "the manifests of the pipeline",
     "kubernetes/test_serving_manifests.py": "the manifests of the servers",
+    "pipeline/commands/test_terminal.py": "every command on a terminal",
     "pipeline/environment/test_choose_python.py": "a shell script",
     "pipeline/kubeflow/test_emulated_pipeline.py": "the pipeline in the emulation",
     "pipeline/test_code_of_nodes.py": "the code fingerprint of every node",

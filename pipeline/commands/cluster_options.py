@@ -83,7 +83,11 @@ def connect(
     Secrets come from files, or from GRAFT_KFP_TOKEN and GRAFT_KFP_COOKIE.
     """
     import os
+    import sys
 
+    # A server that does not answer is asked again for some seconds.
+    if sys.stderr.isatty():
+        typer.echo(f"Asking {host} ...", err=True)
     from graft.pipeline.kubeflow.cluster.api import Api, Connection
 
     return Api(

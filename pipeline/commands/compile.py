@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from graft.pipeline.commands.options import ConfigPath, DataOption, SetOption
+from graft.pipeline.commands.waiting import shown_while_waiting
 
 if TYPE_CHECKING:
     from graft.pipeline.kubeflow.compilation.profile import Profile
@@ -97,10 +98,13 @@ def compile_(  # noqa: PLR0917 - options of a command
             )
     loaded = load_config(config, data=data, overrides=overrides)
     cluster = load_profile(profile, image=image)
+    from graft.pipeline.kubeflow.compilation.refusals import check_image
     from graft.pipeline.local.run_log import native_output_hidden
 
+    # Refused before TFX is imported, which takes long.
+    check_image(cluster.image)
     shortage = ""
-    with native_output_hidden():
+    with shown_while_waiting("Compiling"), native_output_hidden():
         from graft.pipeline.kubeflow.compilation import compiler
 
         if target == "vertex":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,14 +57,16 @@ def emulate(
             )
     _, configs = read_pipeline_file(pipeline)
     check_mounts(folders, configs)
+    display = _StepDisplay()
     backend = EmulatedBackend(
         folder.absolute(),
         mounts=folders,
         max_parallel=parallel,
         backoff_scale=1.0,
-        hooks=Hooks(on_event=lambda step, event: typer.echo(f"{step}: {event}")),
+        hooks=Hooks(on_event=display.on_event),
     )
-    results = backend.run(pipeline, parse_parameters(parameters))
+    with display.bar:
+        results = backend.run(pipeline, parse_parameters(parameters))
     table = Table("step", "state", "attempts", "seconds", "MB in", "MB out", "log")
     for name, result in results.items():
         table.add_row(
@@ -79,3 +81,31 @@ def emulate(
     Console().print(table)
     if any(result.state == "FAILED" for result in results.values()):
         raise typer.Exit(1)
+
+
+class _StepDisplay:
+    """Prints each event of a step; on a terminal also what runs, and for how long."""
+
+    def __init__(self) -> None:
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+        )
+        self.bar = Progress(*columns, transient=True)
+        self._tasks: dict[str, Any] = {}
+
+    def on_event(self, step: str, event: str) -> None:
+        """Show what happened to a step."""
+        seconds = ""
+        if step in self._tasks:
+            task = self._tasks.pop(step)
+            elapsed = self.bar.tasks[self.bar.task_ids.index(task)].elapsed
+            seconds = f" after {elapsed or 0:.0f} s"
+            self.bar.remove_task(task)
+        if event.startswith("attempt"):
+            self._tasks[step] = self.bar.add_task(f"{step}, {event}")
+            seconds = ""
+        self.bar.console.print(f"{step}: {event}{seconds}", markup=False)

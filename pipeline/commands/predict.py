@@ -22,6 +22,7 @@ from graft.pipeline.commands.options import (
     choose_model_folder,
     model_of_server,
 )
+from graft.pipeline.commands.waiting import shown_while_waiting
 from graft.serving.image_files import find_images, read_image
 from graft.serving.model_store import (
     DEFAULT_FOLDER,
@@ -139,14 +140,15 @@ def _open_client(server: str, **settings: Any) -> Iterator[Predict]:
 def _open_local_model(model_dir: Path, model: str | None) -> Iterator[Predict]:
     """Load the newest version of a pushed model into this process."""
     version, path = newest_version(choose_model_folder(model_dir, model))
-    from graft.pipeline.local.run_log import (
-        native_output_hidden,
-        only_python_writes_errors,
-    )
-    from graft.serving.local_model import LocalModel
+    with shown_while_waiting("Loading the model"):
+        from graft.pipeline.local.run_log import (
+            native_output_hidden,
+            only_python_writes_errors,
+        )
+        from graft.serving.local_model import LocalModel
 
-    with native_output_hidden():
-        local = LocalModel(version, path)
+        with native_output_hidden():
+            local = LocalModel(version, path)
     with contextlib.closing(local), only_python_writes_errors():
         yield local.predict_each
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from graft.pipeline.commands.waiting import shown_while_waiting
 from graft.trainer.backbones.presets import PRESETS, Preset
 from graft.trainer.backbones.weight_files import find_local_weights
 
@@ -62,6 +63,13 @@ def _weights_location(preset: Preset) -> str:
 
 def _measure_speed(preset: Preset) -> float:
     """Return images per second of the backbone, in batches of 32."""
+    from graft.pipeline.local.run_log import native_output_hidden
+
+    with shown_while_waiting(f"Measuring {preset.name}"), native_output_hidden():
+        return _images_per_second(preset)
+
+
+def _images_per_second(preset: Preset) -> float:
     import numpy as np
     import tensorflow as tf
 

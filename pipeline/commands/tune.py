@@ -22,6 +22,7 @@ from graft.pipeline.commands.options import (
     SetOption,
     load_named_config,
 )
+from graft.pipeline.commands.waiting import shown_while_waiting
 from graft.pipeline.config import PipelineConfig
 from graft.storage import atomic
 from graft.trainer.custom_config import STORED_FEATURES_STRATEGIES
@@ -145,7 +146,8 @@ def _search(
     num_before = len(tuning.finished_trials(study))
     if num_before:
         typer.echo(f"Going on with {num_before} trials of the same search.")
-    current = problem.fit(None)
+    with shown_while_waiting("Training with the config as it is"):
+        current = problem.fit(None)
     typer.echo(f"The config as it is: {_describe(current)}")
     best_values = [min([current.value(problem.metric), *_values(study)])]
 

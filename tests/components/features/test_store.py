@@ -153,6 +153,22 @@ def test_the_summary_counts_and_verifies(store):
     assert summary.num_damaged == 1
     assert summary.num_images in (4, 6)
     assert list(summarise(store.folder + "/nowhere")) == []
+    (quick,) = summarise(store.folder, verify=False)
+    assert quick == summary
+
+
+def test_a_summary_without_verification_reads_the_keys_only(store):
+    store.put(_keys(4), _values(4))
+    (path,) = Path(store.namespace_folder).glob("*.arrow")
+    content = bytearray(path.read_bytes())
+    value = content.find(np.float32(_values(4)[1, 0]).tobytes())
+    content[value] ^= 0xFF
+    path.write_bytes(content)
+    (quick,) = summarise(store.folder, verify=False)
+    assert (quick.num_images, quick.num_damaged) == (4, 0)
+    assert quick.num_bytes == len(content)
+    (summary,) = summarise(store.folder)
+    assert summary.num_damaged == 1
 
 
 @pytest.mark.timeout(60)
