@@ -11,7 +11,9 @@ def main() -> None:
     # TensorFlow's warnings quote what clients sent, byte by byte.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from graft.serving import tensorflow_runtime
+    from graft.serving.embedded import allocation
 
+    allocation.keep_small_blocks()
     tensorflow_runtime.load_lean()
     from graft.serving.embedded import server
 

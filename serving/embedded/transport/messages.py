@@ -127,8 +127,17 @@ def _num_missing_values(request: Any) -> int:
             size = math.prod(dim.size for dim in tensor.tensor_shape.dim)
             # A value takes a byte at least. Larger shapes are refused anyway.
             if size <= MAX_EXPANDED_BYTES:
-                num_missing += max(0, size - tensor.ByteSize())
+                num_missing += max(0, size - _num_values(tensor))
     return num_missing
+
+
+def _num_values(tensor: Any) -> int:
+    # Not `ByteSize`: it writes the whole message to measure it.
+    return sum(
+        len(values)
+        for field, values in tensor.ListFields()
+        if field.name.endswith("_val")
+    )
 
 
 def _unreadable() -> StatusError:

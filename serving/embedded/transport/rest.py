@@ -131,9 +131,8 @@ class RestApi:
     async def _answer(self, request: web.BaseRequest, path: str) -> web.Response:
         with self._core.memory.reserve() as memory:
             try:
-                body = await asyncio.wait_for(
-                    rest_body.receive(request, memory), self._seconds
-                )
+                async with asyncio.timeout(self._seconds):
+                    body = await rest_body.receive(request, memory)
             except TimeoutError:
                 raise deadline_exceeded("The body didn't arrive in time") from None
             is_large = rest_body.is_large(request, body)

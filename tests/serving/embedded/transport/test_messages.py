@@ -91,6 +91,14 @@ def test_values_that_are_left_out_are_counted(size):
     read(message.SerializeToString(), 100_000)
 
 
+def test_values_count_by_their_number_not_by_their_bytes():
+    message = predict_pb2.PredictRequest()
+    message.inputs["x"].tensor_shape.dim.add(size=MIB)
+    message.inputs["x"].string_val.append(bytes(MIB // 2))
+    with pytest.raises(StatusError, match="max_request_memory_bytes"):
+        read(message.SerializeToString(), 63 * MIB)
+
+
 @pytest.mark.parametrize(
     ("data", "factor"),
     [
