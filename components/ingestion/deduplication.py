@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef, printable
@@ -16,6 +16,9 @@ from graft.components.ingestion.source import some_of
 from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.contract.split_names import EVAL_SPLIT, TEST_SPLIT
+
+if TYPE_CHECKING:
+    from graft.components.ingestion.transforms import Quarantined
 
 _MOST_GROUPS_IN_A_MESSAGE = 5
 _MOST_COPIES_IN_A_MESSAGE = 4
@@ -112,6 +115,40 @@ def drop_copies(
         if position not in dropped
     ]
     return kept_refs, groups
+
+
+def quarantine_copies(
+    quarantined: list[Quarantined],
+    groups: list[CopyGroup],
+    refs: Iterable[ImageRef],
+) -> tuple[list[Quarantined], list[CopyGroup]]:
+    """Count the copies of an unusable image as unusable, and not as copies.
+
+    Only one copy is read, so the others are not among the quarantined images.
+
+    Args:
+        quarantined: The images that can't be used.
+        groups: The groups of copies.
+        refs: All images, copies included.
+
+    Returns:
+        The quarantined images with their copies, by name, and the other groups.
+    """
+    reasons = {image.filename: image for image in quarantined}
+    bad = [group for group in groups if not reasons.keys().isdisjoint(group.kept)]
+    if not bad:
+        return quarantined, groups
+    kept_of = {name: group.kept for group in bad for name in group.dropped}
+    copies = []
+    for ref in refs:
+        name = printable(ref.name)
+        if name in kept_of:
+            read = next(reasons[kept] for kept in kept_of[name] if kept in reasons)
+            copies.append(read._replace(filename=name, class_name=ref.class_name))
+    return (
+        sorted([*quarantined, *copies], key=lambda image: image.filename),
+        [group for group in groups if group not in bad],
+    )
 
 
 def _openness(splits: tuple[str, ...]) -> int:

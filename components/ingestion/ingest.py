@@ -27,6 +27,7 @@ from graft.components.ingestion.deduplication import (
     CopyGroup,
     copy_candidates,
     drop_copies,
+    quarantine_copies,
 )
 from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.listing import list_images
@@ -132,8 +133,8 @@ class _Ingestion:
     def run(self) -> Summary:
         config, outputs, work_folder = self._config, self._outputs, self._work_folder
         listing = list_images(config, work_folder)
-        refs = select_classes(listing, config)
-        refs, groups = self._without_copies(refs)
+        usable = select_classes(listing, config)
+        refs, groups = self._without_copies(usable)
         # Shuffle, so that each part of each shard mixes classes.
         refs.sort(key=_shuffle_key)
         logger.info("Reading %d images of %d listed.", len(refs), len(listing.refs))
@@ -157,7 +158,17 @@ class _Ingestion:
         )
         counts = [ShardCounts(*row) for row in _read_json(counts_path)]
         moves = self._fill_empty_splits(refs, tasks, counts, groups)
-        summary = summarise(listing, refs, counts, quarantined, groups, moves=moves)
+        num_bad_read = len(quarantined)
+        quarantined, groups = quarantine_copies(quarantined, groups, usable)
+        summary = summarise(
+            listing,
+            refs,
+            counts,
+            quarantined,
+            groups,
+            moves=moves,
+            num_bad_copies=len(quarantined) - num_bad_read,
+        )
         for warning in summary.warnings:
             logger.warning("%s", warning)
         require_usable(summary, quarantined, config)

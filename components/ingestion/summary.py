@@ -32,7 +32,8 @@ class Summary:
     Attributes:
         layout: "folders", "pre_split", "csv" and so on.
         num_listed: Images in the listing.
-        num_read: Images that were read: the listed ones without dropped copies.
+        num_read: Images that were read: the listed ones without dropped copies. A copy
+            of an unusable image counts as read.
         num_written: Images in the examples.
         num_quarantined: Images that can't be used.
         num_bytes: Size of the written encoded images.
@@ -137,6 +138,7 @@ def summarise(
     groups: list[CopyGroup],
     *,
     moves: Sequence[Move] = (),
+    num_bad_copies: int = 0,
 ) -> Summary:
     """Add up the results of the workers.
 
@@ -147,6 +149,7 @@ def summarise(
         quarantined: The images that can't be used.
         groups: The groups of copies.
         moves: Written images that were moved to a split without their class.
+        num_bad_copies: Copies of unusable images among `quarantined`, beyond `refs`.
     """
     shards = list(shards)
     class_names = sorted({ref.class_name for ref in refs})
@@ -160,7 +163,7 @@ def summarise(
     return Summary(
         layout=listing.layout,
         num_listed=len(listing.refs),
-        num_read=len(refs),
+        num_read=len(refs) + num_bad_copies,
         num_written=images.total(),
         num_quarantined=len(quarantined),
         num_bytes=sum(shard.num_bytes for shard in shards),

@@ -60,6 +60,7 @@ def models(
 
     --promote needs --reason if the version was not judged against the served one. If
     another version is put into production meanwhile, nothing is done: exit status 4.
+    The exit status is 1 if --verify finds damage, or --repair leaves some.
     """
     from graft.components.publishing import store
     from graft.components.publishing.damage import find_store_damage
@@ -74,8 +75,7 @@ def models(
     if log:
         _print_log(folder)
         return
-    if repair:
-        _repair(folder)
+    is_mended = _repair(folder) if repair else True
     damage = find_store_damage(folder) if verify else {}
     _print_versions(folder, damage if verify else None)
     for name, found in damage.items():
@@ -85,6 +85,11 @@ def models(
         raise UserError(
             f"Damaged: {', '.join(damage)}. `graft models --repair` mends what it can. "
             "`graft rollback` works meanwhile: it passes over damaged versions."
+        )
+    if not is_mended:
+        raise UserError(
+            "The repair left damage, as the lines `left:` say. Version in production: "
+            "`graft rollback` puts another in its place."
         )
 
 
@@ -108,8 +113,8 @@ def _print_log(folder: str) -> None:
         typer.echo(entry + (f": {reason}" if reason else ""))
 
 
-def _repair(folder: str) -> None:
-    """Mend the store, and print what was done and what is left."""
+def _repair(folder: str) -> bool:
+    """Mend the store, print what was done, and return whether nothing is left."""
     from graft.components.publishing.damage import repair
 
     result = repair(folder)
@@ -119,6 +124,7 @@ def _repair(folder: str) -> None:
         typer.echo(f"left: {sentence}")
     if not result.done and not result.left:
         typer.echo("Nothing is damaged.")
+    return not result.left
 
 
 def _print_versions(folder: str, damage: dict[str, list[str]] | None) -> None:

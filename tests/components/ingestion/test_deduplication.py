@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.deduplication import copy_candidates, drop_copies
+from graft.components.ingestion.deduplication import (
+    copy_candidates,
+    drop_copies,
+    quarantine_copies,
+)
 from graft.components.ingestion.image_ref import ImageRef
+from graft.components.ingestion.transforms import Quarantined
 from graft.contract.errors import DataError
 
 FREE = ("train", "eval", "test")
@@ -74,3 +81,35 @@ def test_conflicts_are_named():
     assert (
         "; 2 more. Delete the wrong copies, or set `duplicate_label_policy`" in message
     )
+
+
+@given(
+    hashes=st.lists(st.sampled_from("abcd."), min_size=1, max_size=12),
+    labels=st.lists(st.sampled_from("xy"), min_size=12, max_size=12),
+    bad=st.sets(st.sampled_from("abcd.")),
+    policy=st.sampled_from(["drop", "keep"]),
+)
+def test_copies_of_an_unusable_image_are_unusable(
+    hashes: list[str], labels: list[str], bad: set[str], policy: str
+):
+    refs = [_ref(f"{label}/{i}") for i, label in enumerate(labels[: len(hashes)])]
+    config = DataConfig(path="x", duplicate_label_policy=policy)
+    by_position = {p: h for p, h in enumerate(hashes) if h != "."}
+    kept, groups = drop_copies(refs, by_position, config)
+    content_of = dict(zip((ref.name for ref in refs), hashes, strict=True))
+    read = [
+        Quarantined(ref.name, ref.class_name, "cut", 7)
+        for ref in kept
+        if content_of[ref.name] in bad
+    ]
+    quarantined, others = quarantine_copies(read, groups, refs)
+
+    # The policy drops all copies of some images before any of them is read.
+    unread = {name for group in groups if not group.kept for name in group.dropped}
+    names = [ref.name for ref in refs if content_of[ref.name] in bad]
+    assert {image.filename for image in quarantined} == {*names} - unread
+    assert all(image.class_name == image.filename[0] for image in quarantined)
+    assert all(group in groups for group in others)
+    counted = {name for group in others for name in group.dropped}
+    assert counted.isdisjoint(image.filename for image in quarantined)
+    assert len(quarantined) - len(read) + len(kept) + len(counted) == len(refs)

@@ -131,6 +131,18 @@ def test_progress_counts_the_images(run_ingestion: Make, photos: Path):
     assert progress.snapshot()["images"] == Count(80, 80)
 
 
+def test_copies_of_a_bad_image_count_as_bad(run_ingestion: Make, photos: Path):
+    """Five copies of one cut file are five bad files, not one and four copies."""
+    cut = min((photos / "cat").iterdir()).read_bytes()[:60]
+    for number in range(5):
+        (photos / "cat" / f"cut{number}.png").write_bytes(cut)
+    with pytest.raises(DataError, match=r"5 of 85 images can't be used.*5\.9%"):
+        run_ingestion(photos)
+    summary = run_ingestion(photos, max_bad_fraction=0.06).summary
+    assert (summary["num_read"], summary["num_quarantined"]) == (85, 5)
+    assert summary["copies"] == {}
+
+
 def test_bad_images_are_quarantined_with_a_reason(
     run_ingestion: Make, photos: Path, make_image: Make
 ):

@@ -114,3 +114,17 @@ def test_a_store_without_a_sound_version_is_still_shown(
     status, out, _ = graft("models", "--verify")
     assert status == 1
     assert len([line for line in out if "holds no saved_model.pb" in line]) == 3
+
+
+def test_a_repair_that_leaves_damage_fails(folder: Path, graft: Graft) -> None:
+    """A script must not take production for mended."""
+    *_, served_version = list_versions(str(folder))
+    (Path(served_version.path) / "saved_model.pb").write_bytes(b"damaged")
+    status, out, error = graft("models", "--repair")
+    assert status == 1
+    assert any(line.startswith("left: ") for line in out)
+    assert "The repair left damage" in error
+    assert "graft rollback" in error
+    assert graft("models", "--verify")[0] == 1
+    assert graft("rollback", "--reason", "damaged")[0] == 0
+    assert graft("models", "--repair")[0] == 0
