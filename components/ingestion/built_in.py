@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -71,9 +72,11 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
         DataError: There is no such data set, or it can't be downloaded.
     """
     if config.path not in NAMES:
+        close = difflib.get_close_matches(config.path, NAMES, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
         raise DataError(
             f"`data.path` must be one of {', '.join(NAMES)}. "
-            f"Received: path={config.path!r}."
+            f"Received: path={config.path!r}.{hint}"
         )
     library, _, name = config.path.partition(":")
     load: Callable[[str], Iterator[_Part]] = (

@@ -27,7 +27,8 @@ from graft.components.ingestion.splitting import TRAIN_ROLE
 from graft.contract.counts import agree, counted
 from graft.contract.errors import DataError
 from graft.storage import files
-from graft.storage.image_folder import list_image_folder
+from graft.storage.image_folder import kinds_of_ignored, list_image_folder
+from graft.storage.left_aside import describe
 from graft.storage.listing import FileEntry, Tree
 
 _DEEPEST_TABLE = 4
@@ -50,8 +51,10 @@ def list_folder(root: str, config: DataConfig) -> tuple[Tree, FolderLayout]:
     tree = list_image_folder(root, follow_links=config.follow_links)
     _refuse_links_out(tree, config)
     if not tree.files:
+        aside = kinds_of_ignored(tree)
+        found = f"holds only {describe(aside)}" if aside else "is empty"
         raise DataError(
-            f"The folder {config.path!r} is empty. Put one folder per class into it, "
+            f"The folder {config.path!r} {found}. Put one folder per class into it, "
             "each with at least a few images."
         )
     if config.class_pattern is not None and config.split_folders is None:

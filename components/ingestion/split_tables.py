@@ -155,9 +155,12 @@ def _text(root: str, name: str) -> str:
             f"The label table {path!r} is missing. Copy it there, or set `format` to "
             "another layout."
         )
+    content = files.read_bytes(path)
     try:
-        return files.read_bytes(path).decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{path!r} is not UTF-8 text ({error.reason}). Save the file as UTF-8."
+            f"{path!r}, line {line}: not UTF-8 text: the byte "
+            f"0x{content[error.start]:02x}. Save the file as UTF-8."
         ) from error

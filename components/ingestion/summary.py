@@ -77,9 +77,11 @@ def select_classes(listing: Listing, config: DataConfig) -> list[ImageRef]:
     counts = Counter(ref.class_name for ref in listing.refs)
     empty = listing.empty_classes
     if not counts:
+        aside = f" Left aside: {describe(listing.ignored)}." if listing.ignored else ""
+        warned = "".join(f" {note}" for note in listing.warnings)
         raise DataError(
             f"No images were found at {config.path!r}. Put images into one folder per "
-            "class (JPEG, PNG, GIF, BMP or WebP)."
+            f"class (JPEG, PNG, GIF, BMP or WebP).{aside}{warned}"
         )
     if config.class_names is not None:
         wanted = set(config.class_names)

@@ -88,8 +88,8 @@ def test_a_table_that_says_nothing_certain(
 
 def test_a_table_must_be_utf8(tmp_path: Path) -> None:
     config = _roboflow(tmp_path, "")
-    (tmp_path / "train/_classes.csv").write_bytes(b"filename,cat,B\xe4r\n")
-    assert "is not UTF-8 text" in _refused(config)
+    (tmp_path / "train/_classes.csv").write_bytes(b"filename,cat,dog\n\xe4,1,0\n")
+    assert "_classes.csv', line 2: not UTF-8 text: the byte 0xe4" in _refused(config)
 
 
 def test_a_changed_table_changes_the_fingerprint(tmp_path: Path) -> None:

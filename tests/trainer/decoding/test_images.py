@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import resource
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -262,3 +263,27 @@ def test_usual_files_give_the_pixels_of_the_graph(encode, image_format, target):
 def test_decoding_no_image_is_an_invalid_argument():
     with pytest.raises(tf.errors.InvalidArgumentError, match="not an image"):
         _decode(tf.constant(b"words"))
+
+
+def test_a_damaged_jpeg_changes_no_other_image(picture, encode):
+    """libjpeg writes lines about its state after an error, but keeps no state."""
+    random = np.random.default_rng(5)
+    files = [encode(picture, "JPEG", quality=q, progressive=q > 60) for q in (50, 90)]
+    for whole in list(files):
+        files.append(whole[: len(whole) // 2])
+        files.append(whole[: len(whole) // 2] + b"\xff\xd9")
+        for place in random.integers(150, len(whole) - 2, 12):
+            files.append(whole[:place] + b"\x5a" + whole[place + 1 :])
+
+    def answer(encoded: bytes) -> bytes | str:
+        try:
+            return decode_pixels(encoded).tobytes()
+        except ValueError as error:
+            return str(error)
+
+    answers = [answer(encoded) for encoded in files]
+    assert {type(each) for each in answers} == {bytes, str}
+    for index in random.permutation(len(files)):
+        assert answer(files[index]) == answers[index]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(answer, files)) == answers
