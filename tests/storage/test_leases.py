@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from graft.storage import conditional, files, leases
+from graft.storage import atomic, conditional, files, leases
 from graft.storage.drivers import StorageError
 
 
@@ -112,9 +112,12 @@ def test_after_a_long_wait_the_holder_is_named(
 
 @pytest.mark.usefixtures("soon_dead")
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"holder": 3}'])
-def test_a_damaged_lock_locks_nobody_out(s3_folder: str, content: bytes) -> None:
-    path = f"{s3_folder}/lock"
-    conditional.write(path, content, None)
+@pytest.mark.parametrize("kind", ["s3", "gs"])
+def test_a_damaged_lock_locks_nobody_out(
+    request: pytest.FixtureRequest, kind: str, content: bytes
+) -> None:
+    path = f"{request.getfixturevalue(f'{kind}_folder')}/lock"
+    atomic.write_bytes(path, content)
     with leases.held(path):
         pass
     assert files.exists(path)

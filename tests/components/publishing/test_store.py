@@ -264,10 +264,16 @@ def test_an_audit_line_that_a_kill_prevented_is_written_later(
     assert lines[0]["files_hash"] == list_versions(folder)[0].files_hash
 
 
+@pytest.fixture(params=["s3", "gs"])
+def remote(request: pytest.FixtureRequest) -> str:
+    """A store on each kind of object storage."""
+    return f"{request.getfixturevalue(f'{request.param}_folder')}/digits"
+
+
 def test_on_object_storage_the_graph_is_written_last(
-    make_model: MakeModel, s3_folder: str, monkeypatch: pytest.MonkeyPatch
+    make_model: MakeModel, remote: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = f"{s3_folder}/digits"
+    folder = remote
     written: list[str] = []
     upload, pipe = files.upload, conditional.write
 
@@ -296,10 +302,10 @@ def test_on_object_storage_the_graph_is_written_last(
     assert not files.exists(f"{folder}/5")
 
 
-def test_a_store_on_s3_is_kept_as_a_local_one_is(
-    make_model: MakeModel, s3_folder: str
+def test_a_store_on_object_storage_is_kept_as_a_local_one_is(
+    make_model: MakeModel, remote: str
 ) -> None:
-    folder = f"{s3_folder}/digits"
+    folder = remote
     for content in "abcd":
         push(make_model, folder, content, keep_versions=3)
     assert len(numbers(folder)) == 3
