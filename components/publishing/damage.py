@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import Any
 
 from graft.components.publishing import journal
 from graft.components.publishing.audit import (
@@ -16,11 +15,9 @@ from graft.components.publishing.audit import (
     Line,
     append_audit,
     complete_audit,
-    current_time,
     log_damage,
     logged_hashes,
     mark_unreadable,
-    read_audit,
     read_lines,
 )
 from graft.components.publishing.drift import DRIFT_FILE
@@ -33,6 +30,11 @@ from graft.components.publishing.labels import (
     write_labels,
 )
 from graft.components.publishing.last_run import NOTES_FILE
+from graft.components.publishing.manifest_recovery import (
+    has_logged_manifest,
+    line_about,
+    restored_manifest,
+)
 from graft.components.publishing.production import (
     STABLE,
     last_change,
@@ -55,14 +57,12 @@ from graft.components.publishing.versions import (
     UNREADABLE,
     Version,
     find_damage,
-    hash_files,
     is_changed,
     is_version_name,
     list_versions,
     read_manifest,
-    with_hash,
 )
-from graft.storage import copying, files, hashing
+from graft.storage import copying, files
 from graft.storage.paths import join
 
 
@@ -86,16 +86,9 @@ def find_store_damage(model_folder: str) -> dict[str, list[str]]:
 def _damage_of(version: Version, logged: dict[int, str]) -> list[str]:
     """Return what is wrong with a version, its manifest compared with the log, too."""
     found = find_damage(version)
-    if not found and not _has_logged_manifest(version, logged):
+    if not found and not has_logged_manifest(version, logged):
         found = [f"{MANIFEST_NAME} is not what {AUDIT_NAME} says"]
     return found
-
-
-def _has_logged_manifest(version: Version, logged: dict[int, str]) -> bool:
-    manifest = version.manifest
-    return manifest.get(MANIFEST_HASH) == logged.get(
-        version.number, manifest.get(MANIFEST_HASH)
-    )
 
 
 @dataclass
@@ -206,12 +199,12 @@ def _mend_version(
     logged = logged_hashes(model_folder)
     if not _damage_of(version, logged):
         return
-    is_altered = is_changed(version.manifest) or not _has_logged_manifest(
+    is_altered = is_changed(version.manifest) or not has_logged_manifest(
         version, logged
     )
     if version.manifest and not is_altered:
         is_mended = _restore_files(model_folder, version, result)
-    elif version.manifest_damage is None and _line_of(model_folder, version) is None:
+    elif version.manifest_damage is None and line_about(model_folder, version) is None:
         # It may be a version that graft did not publish.
         result.left.append(
             f"version {version.number} has no manifest, and the audit log does not "
@@ -263,45 +256,18 @@ def _donors(model_folder: str, damaged: Version) -> dict[str, str]:
 
 def _restore_manifest(model_folder: str, version: Version, result: Repair) -> bool:
     """Write a manifest again, if the audit log or another version vouches for it."""
-    found = hash_files(version.path)
-    line = _line_of(model_folder, version) or {}
-    known = [
-        other.manifest.get("files")
-        for other in list_versions(model_folder)
-        if other.number != version.number and not is_changed(other.manifest)
-    ]
-    if line.get("files_hash") != hashing.hash_json(found) and found not in known:
+    again = restored_manifest(model_folder, version)
+    if again is None:
         return False
-    rollback = ("from_version", "to_version", "reason", "withdrawn", "passed_over")
-    manifest: dict[str, Any] = {
-        "version": version.number,
-        "files": found,
-        "published_at": line.get("time"),
-        "published_by": line.get("user"),
-        "parent_version": line.get("parent_version"),
-        "restored_at": current_time(),
-    }
-    if line.get("action") == "rollback":
-        manifest["rollback"] = {key: line[key] for key in rollback if key in line}
-    for key in ("forced", "label", "judged_against"):
-        if line.get(key):
-            manifest[key] = line[key]
     path = join(version.path, MANIFEST_NAME)
     if is_there(path):
         set_aside(path, model_folder)
-    manifest = with_hash(manifest)
-    write_text(path, json.dumps(manifest, indent=1, sort_keys=True))
-    result.restored[str(version.number)] = manifest[MANIFEST_HASH]
-    result.done.append(f"version {version.number}: {MANIFEST_NAME} written again")
+    write_text(path, json.dumps(again.manifest, indent=1, sort_keys=True))
+    result.restored[str(version.number)] = again.manifest[MANIFEST_HASH]
+    result.done.append(
+        f"version {version.number}: {MANIFEST_NAME} written again{again.describe()}"
+    )
     return True
-
-
-def _line_of(model_folder: str, version: Version) -> Line | None:
-    for line in read_audit(model_folder):
-        is_of_version = line.get("version") == version.number
-        if is_of_version and line["action"] in ("publish", "rollback"):
-            return line
-    return None
 
 
 def _mend_log(model_folder: str, result: Repair) -> None:

@@ -166,6 +166,9 @@ def _facts_of(
     ]
     if is_served:
         facts.append("served")
+    lost = manifest.get("lost")
+    if isinstance(lost, list) and "metrics" in lost:
+        facts.append("its metrics are lost: its manifest was damaged")
     if rollback := _part(manifest, "rollback"):
         facts.append(f"rolled back to {rollback.get('to_version')}")
     if forced := _part(manifest, "forced"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,8 +13,76 @@ from graft.components.publishing import audit, store
 from graft.components.publishing.damage import find_store_damage, repair
 from graft.components.publishing.labels import read_labels
 from graft.components.publishing.production import read_production, served_version
+from graft.components.publishing.versions import (
+    MANIFEST_NAME,
+    read_manifest,
+    with_hash,
+)
 from graft.contract.errors import UserError
 from graft.pipeline.cli import app
+
+RECORD = {"metrics": {"accuracy": 0.9}, "config": {"name": "m"}}
+
+
+def change_metrics(folder: Path, version: int) -> None:
+    """Edit a manifest by hand."""
+    path = folder / str(version) / MANIFEST_NAME
+    path.write_text(path.read_text().replace("0.9", "0.99"))
+
+
+def test_a_manifest_gets_its_record_from_a_version_with_the_same_files(
+    restored: tuple[Path, int, int],
+) -> None:
+    folder, first, again = restored
+    change_metrics(folder, again)
+    assert str(again) in find_store_damage(str(folder))
+    (done,) = repair(str(folder)).done
+    assert done.endswith(
+        f"{MANIFEST_NAME} written again, with the metrics and the config of version "
+        f"{first}, which has the same files"
+    )
+    manifest = read_manifest(str(folder / str(again)))
+    assert {key: manifest.get(key) for key in RECORD} == RECORD
+    assert manifest["rollback"]["to_version"] == first
+    assert "lost" not in manifest
+    assert find_store_damage(str(folder)) == {}
+
+
+@pytest.mark.parametrize("harm", ["changed", "empty"])
+def test_a_manifest_whose_record_is_lost_says_so(
+    restored: tuple[Path, int, int], harm: str
+) -> None:
+    folder, first, _ = restored
+    middle = first + 1
+    if harm == "changed":
+        change_metrics(folder, middle)
+    else:
+        (folder / str(middle) / MANIFEST_NAME).write_text("")
+    (done,) = repair(str(folder)).done
+    manifest = read_manifest(str(folder / str(middle)))
+    assert "metrics" not in manifest
+    assert {"config", "metrics"} <= set(manifest["lost"])
+    assert f"these fields are lost: {', '.join(manifest['lost'])}" in done
+    assert find_store_damage(str(folder)) == {}
+    shown = CliRunner().invoke(app, ["models", "--model-dir", str(folder)])
+    assert "its metrics are lost" in shown.output
+
+
+@pytest.mark.parametrize("has_new_hash", [False, True])
+def test_a_changed_manifest_gives_no_record_to_another(
+    restored: tuple[Path, int, int], has_new_hash: bool
+) -> None:
+    folder, first, again = restored
+    change_metrics(folder, again)
+    if has_new_hash:  # So that the audit log alone knows that it was changed.
+        path = folder / str(again) / MANIFEST_NAME
+        path.write_text(json.dumps(with_hash(json.loads(path.read_text()))))
+    # It is mended before the changed one.
+    (folder / str(first) / MANIFEST_NAME).write_text("")
+    done = repair(str(folder)).done
+    assert len([each for each in done if "these fields are lost" in each]) == 2
+    for number in (first, again):
+        assert "metrics" not in read_manifest(str(folder / str(number)))
 
 
 @pytest.fixture
@@ -27,7 +96,7 @@ def restored(tmp_path: Path) -> tuple[Path, int, int]:
         (model / "saved_model.pb").write_text(f"graph {content}")
         seen = read_production(str(folder))
         return store.publish(
-            str(model), str(folder), {}, against=seen, keep_versions=9
+            str(model), str(folder), RECORD, against=seen, keep_versions=9
         ).number
 
     first, _ = push("b"), push("c")
