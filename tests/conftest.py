@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import shutil
 import socket
+import subprocess
 import sys
+import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -185,9 +190,65 @@ def gs_server() -> Iterator[str]:
     server.stop()
 
 
+FAKE_GCS_SERVER = "github.com/fsouza/fake-gcs-server@v1.56.1"
+"""Another server of Google Cloud Storage. Its conditions are its own code."""
+
+
+@pytest.fixture(scope="session")
+def other_gs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of `FAKE_GCS_SERVER`, found or built by Go (minutes)."""
+    folder = tmp_path_factory.mktemp("gcs")
+    binary = shutil.which("fake-gcs-server")
+    if binary is None:
+        if shutil.which("go") is None:
+            pytest.skip("neither fake-gcs-server nor Go, which builds it, is here")
+        environment = {**os.environ, "GOBIN": str(folder)}
+        built = subprocess.run(
+            ["go", "install", FAKE_GCS_SERVER],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if built.returncode:
+            pytest.skip(f"fake-gcs-server can't be built: {built.stderr[-300:]}")
+        binary = str(folder / "fake-gcs-server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    arguments = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port)]
+    arguments += ["-backend", "memory", "-external-url", url, "-log-level", "error"]
+    process = subprocess.Popen([binary, *arguments])
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"{url}/storage/v1/b"),
+        ):
+            break
+        time.sleep(0.1)
+    yield url
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture
+def other_gs_folder(
+    other_gs_server: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A folder in a new bucket of `other_gs_server`."""
+    yield from _gs_folder(other_gs_server, monkeypatch)
+
+
 @pytest.fixture
 def gs_folder(gs_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A folder in a new bucket of `gs_server`, which gcsfs reaches without a token."""
+    """A folder in a new bucket of `gs_server`."""
+    yield from _gs_folder(gs_server, monkeypatch)
+
+
+def _gs_folder(gs_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Make a bucket, which gcsfs reaches without a token."""
     import fsspec.config
 
     from graft.storage import drivers

@@ -76,7 +76,7 @@ def find_store_damage(model_folder: str) -> dict[str, list[str]]:
     for name in _no_versions(model_folder):
         damage[name] = [f"holds no {GRAPH_NAME}, so no server loads it"]
     single = {
-        **_damaged_labels(model_folder),
+        **_label_damage(model_folder),
         AUDIT_NAME: log_damage(model_folder),
         **_damaged_notes(model_folder),
     }
@@ -156,12 +156,18 @@ def _damaged_notes(model_folder: str) -> dict[str, str | None]:
     }
 
 
-def _damaged_labels(model_folder: str) -> dict[str, str | None]:
+def find_label_damage(model_folder: str) -> dict[str, str]:
+    """Return what is wrong with the files that hold labels; reads no model."""
+    found = _label_damage(model_folder)
+    return {name: what for name, what in found.items() if what is not None}
+
+
+def _label_damage(model_folder: str) -> dict[str, str | None]:
     """Return what is wrong with the labels and with TensorFlow Serving's config."""
     labels, damage = read_label_file(model_folder)
     gone = _gone(model_folder, labels)
     if damage is None and gone:
-        damage = f"names what is gone: {gone}"
+        damage = f"names what is gone: {gone}{_stand_in(model_folder)}"
     if damage is None and not labels:
         config = join(model_folder, SERVING_CONFIG_NAME)
         if files.exists(config) or last_change(model_folder) is not None:
@@ -170,6 +176,15 @@ def _damaged_labels(model_folder: str) -> dict[str, str | None]:
     if damage and not files.exists(join(model_folder, SERVING_CONFIG_NAME)):
         other = "is missing"
     return {LABELS_NAME: damage, SERVING_CONFIG_NAME: other}
+
+
+def _stand_in(model_folder: str) -> str:
+    """Say what a server without labels serves while the one in production is gone."""
+    versions = list_versions(model_folder)
+    if lost_production(model_folder) is None or not versions:
+        return ""
+    number = versions[-1].number
+    return f"; a server that does not follow labels serves version {number} meanwhile"
 
 
 def _gone(model_folder: str, labels: dict[str, int]) -> str:
@@ -286,7 +301,7 @@ def _mend_log(model_folder: str, result: Repair) -> None:
 def _mend_labels(
     model_folder: str, served: Version | None, lock: StoreLock, result: Repair
 ) -> None:
-    damaged = any(_damaged_labels(model_folder).values())
+    damaged = any(_label_damage(model_folder).values())
     numbers = [version.number for version in list_versions(model_folder)]
     labels = {k: n for k, n in read_labels(model_folder).items() if n in numbers}
     if served is not None and served.number in numbers:
@@ -300,7 +315,7 @@ def _mend_labels(
 
 def _clear_labels(model_folder: str, result: Repair) -> None:
     """Set aside the damaged ones of the two files that hold labels."""
-    for name, what in _damaged_labels(model_folder).items():
+    for name, what in _label_damage(model_folder).items():
         if what and is_there(join(model_folder, name)):
             _set_aside(model_folder, name, result)
 
@@ -329,6 +344,12 @@ def _mend_production(
     _clear_labels(model_folder, result)
     move_labels(lock, model_folder, number, {**labels, STABLE: number}, record)
     result.done.append(f"{LABELS_NAME}: `{STABLE}` is version {number}, since {reason}")
+    if number != max(numbers) and "canary" not in labels:
+        result.left.append(
+            f"a server that does not follow labels serves version {max(numbers)}, the "
+            f"newest: `graft rollback {number} --reason TEXT` gives the files of "
+            f"version {number} the greatest number"
+        )
     if str(lost["version"]) in _no_versions(model_folder):
         _set_aside(model_folder, str(lost["version"]), result)
 

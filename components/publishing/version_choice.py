@@ -70,7 +70,8 @@ def rollback_target(
     Raises:
         UserError: There is no such version, it is served already, or it is damaged.
     """
-    if number == served.number:
+    # Of an older one the files get the greatest number, for servers without labels.
+    if number == served.number == versions[-1].number:
         raise UserError(f"Version {number} is served already.")
     if number is not None:
         for version in versions:

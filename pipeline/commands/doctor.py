@@ -18,6 +18,7 @@ from graft.contract.errors import UserError
 from graft.pipeline.config import DEFAULT_OUTPUT, PIPELINES_FOLDER, RetentionConfig
 from graft.pipeline.diagnostics import installation, machine
 from graft.pipeline.diagnostics.finding import Finding
+from graft.serving.model_store import DEFAULT_FOLDER
 from graft.trainer.backbones.presets import PRESETS
 
 
@@ -72,8 +73,31 @@ def findings() -> Iterator[Finding]:
     yield machine.check_gpu()
     yield machine.check_cpu_engine()
     yield machine.check_model_server()
+    yield from _check_labels(DEFAULT_FOLDER)
     if os.path.isdir(os.path.join(DEFAULT_OUTPUT, PIPELINES_FOLDER)):
         yield _check_old_runs(DEFAULT_OUTPUT)
+
+
+def _check_labels(folder: Path) -> Iterator[Finding]:
+    """Check that the labels of each model in a folder name versions that are there."""
+    if not folder.is_dir():
+        return
+    from graft.components.publishing.damage import find_label_damage
+
+    for path in sorted(child for child in folder.iterdir() if child.is_dir()):
+        try:
+            damage = find_label_damage(str(path))
+        except (UserError, OSError) as error:
+            damage = {"model store": str(error)}
+        yield Finding(
+            name=f"labels of {path.name}",
+            state="note" if damage else "fine",
+            found="; ".join(f"{name} {what}" for name, what in damage.items())
+            or "name versions that are there",
+            remedy=f"`graft models --model {path.name} --repair` mends what it can"
+            if damage
+            else "",
+        )
 
 
 def _check_old_runs(output: str) -> Finding:

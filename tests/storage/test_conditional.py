@@ -10,7 +10,9 @@ from graft.storage import conditional, files
 from graft.storage.drivers import StorageError
 
 
-@pytest.fixture(params=["s3", "gs", "memory"])
+@pytest.fixture(
+    params=["s3", "gs", "memory", pytest.param("other_gs", marks=pytest.mark.large)]
+)
 def folder(request: pytest.FixtureRequest) -> str:
     """A folder of each kind of store that obeys conditions."""
     return str(request.getfixturevalue(f"{request.param}_folder"))

@@ -13,7 +13,10 @@ from graft.storage.drivers import StorageError
 
 
 @pytest.fixture(
-    params=["s3", "gs", "memory", "s3 without conditions", "memory without conditions"]
+    params=[
+        *("s3", "gs", "memory", "s3 without conditions", "memory without conditions"),
+        pytest.param("other_gs", marks=pytest.mark.large),
+    ]
 )
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """A lock on each kind of store, with and without conditions."""

@@ -322,6 +322,7 @@ class Staller:
         "memory",
         pytest.param("s3", marks=pytest.mark.large),
         pytest.param("gs", marks=pytest.mark.large),
+        pytest.param("other_gs", marks=pytest.mark.large),
     ]
 )
 def remote(

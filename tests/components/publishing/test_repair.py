@@ -15,11 +15,13 @@ from graft.components.publishing.labels import read_labels
 from graft.components.publishing.production import read_production, served_version
 from graft.components.publishing.versions import (
     MANIFEST_NAME,
+    list_versions,
     read_manifest,
     with_hash,
 )
 from graft.contract.errors import UserError
 from graft.pipeline.cli import app
+from graft.serving.model_store import find_versions
 
 RECORD = {"metrics": {"accuracy": 0.9}, "config": {"name": "m"}}
 
@@ -122,7 +124,12 @@ def test_a_repair_puts_no_withdrawn_model_into_production(
     assert isinstance(CliRunner().invoke(app, verify).exception, UserError)
     if not others:
         found = find_store_damage(str(folder))["graft_labels.json"]
-        assert found == [f"names what is gone: version {again} (stable)"]
+        # The withdrawn model is the newest one now.
+        newest = first + 1
+        assert found == [
+            f"names what is gone: version {again} (stable); a server that does not "
+            f"follow labels serves version {newest} meanwhile"
+        ]
     result = repair(str(folder))
     labels = read_labels(str(folder))
     if harm == "graph":
@@ -135,6 +142,9 @@ def test_a_repair_puts_no_withdrawn_model_into_production(
         return
     assert labels == {"stable": first}
     assert find_store_damage(str(folder)) == {}
+    # The withdrawn model is the newest: a server without labels would go on with it.
+    (left,) = result.left
+    assert f"serves version {first + 1}, the newest: `graft rollback {first} " in left
     *_, line, last = audit.read_audit(str(folder))
     assert (line["action"], line["version"]) == ("promote", first)
     assert f"version {again} is gone" in line["reason"]
@@ -144,3 +154,10 @@ def test_a_repair_puts_no_withdrawn_model_into_production(
     served = served_version(str(folder))
     assert served is not None
     assert served.number == first
+    seen = read_production(str(folder))
+    again = store.roll_back(str(folder), first, "version 3 is gone", seen=seen).number
+    assert find_versions(folder).keys() == {first, first + 1, again}
+    assert max(find_versions(folder)) == again
+    assert list_versions(str(folder))[-1].files_hash == served.files_hash
+    with pytest.raises(UserError, match="served already"):
+        store.roll_back(str(folder), again, "x", seen=read_production(str(folder)))

@@ -264,7 +264,7 @@ def test_an_audit_line_that_a_kill_prevented_is_written_later(
     assert lines[0]["files_hash"] == list_versions(folder)[0].files_hash
 
 
-@pytest.fixture(params=["s3", "gs"])
+@pytest.fixture(params=["s3", "gs", pytest.param("other_gs", marks=pytest.mark.large)])
 def remote(request: pytest.FixtureRequest) -> str:
     """A store on each kind of object storage."""
     return f"{request.getfixturevalue(f'{request.param}_folder')}/digits"

@@ -1,5 +1,6 @@
 """`graft doctor` finds what is wrong, names the remedy, and does not import TFX."""
 
+import shutil
 import subprocess
 import sys
 
@@ -7,6 +8,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from graft.components.publishing import store
+from graft.components.publishing.production import read_production
+from graft.components.publishing.versions import list_versions
 from graft.pipeline.commands.doctor import doctor
 from graft.pipeline.diagnostics import machine
 from graft.pipeline.environment import host
@@ -84,3 +88,22 @@ def test_old_runs_are_told(run, tmp_path, monkeypatch):
     assert result.exit_code == 0
     assert "2 runs in 'graft_output' could free 3.0 MiB" in result.output
     assert "graft gc" in result.output
+
+
+def test_labels_of_a_version_that_is_gone_are_noted(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "graft_output" / "serving" / "flowers"
+    for content in "ab":
+        model = tmp_path / content
+        model.mkdir()
+        (model / "saved_model.pb").write_text(f"graph {content}")
+        seen = read_production(str(folder))
+        store.publish(str(model), str(folder), {}, against=seen, keep_versions=9)
+    assert "labels of flowers" in run().output
+    assert "--repair" not in run().output
+    first, second = [version.number for version in list_versions(str(folder))]
+    shutil.rmtree(folder / str(second))
+    output = run().output
+    assert f"names what is gone: version {second} (stable)" in output
+    assert f"does not follow labels serves version {first} meanwhile" in output
+    assert "graft models --model flowers --repair" in output
