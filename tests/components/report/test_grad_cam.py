@@ -54,6 +54,21 @@ class Nested(tf.Module):
             signature_names.LABEL_OUTPUT: labels,
         }
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "images")])
+    def predict_in_chunks(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        def step(index: tf.Tensor, found: tf.TensorArray):
+            scores = self.classify(self.pixels_of(images[index : index + 2]))
+            return index + 2, found.write(index // 2, scores)
+
+        size = (tf.size(images) + 1) // 2
+        found = tf.TensorArray(
+            tf.float32, size, element_shape=[None, 3], infer_shape=False
+        )
+        _, found = tf.while_loop(
+            lambda index, _: index < tf.size(images), step, (tf.constant(0), found)
+        )
+        return {signature_names.PROBABILITIES_OUTPUT: found.concat()}
+
 
 def encode(seed: int) -> bytes:
     rng = np.random.default_rng(seed)
@@ -71,10 +86,11 @@ def save(module: tf.Module, folder: Path, signature: tf.types.experimental.Calla
     return str(folder)
 
 
-def test_heat_equals_that_of_the_layers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("signature", ["predict_images", "predict_in_chunks"])
+def test_heat_equals_that_of_the_layers(signature: str, tmp_path: Path) -> None:
     network = Nested()
     images = [encode(seed) for seed in range(5)]
-    explainer = Explainer(save(network, tmp_path, network.predict_images))
+    explainer = Explainer(save(network, tmp_path, getattr(network, signature)))
     heat = explainer.heat(images)
     explainer.close()
 

@@ -31,6 +31,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
+from graft.components.report.grad_cam import Explainer
 from graft.contract import example_keys, signature_names
 from graft.trainer.backbones.backbone import build_backbone
 from graft.trainer.config import ModelConfig
@@ -144,6 +145,13 @@ def test_the_label_map_is_sorted_and_exported_with_the_model(
     path = os.path.join(saved_model, "assets.extra", signature_names.CLASS_NAMES_ASSET)
     with open(path, encoding="utf-8") as file:
         assert file.read().splitlines() == sorted(_NAMES)
+
+
+def test_a_report_can_explain_the_export(saved_model, images):
+    explainer = Explainer(saved_model)
+    heat = explainer.heat(images)
+    explainer.close()
+    assert heat.max(axis=(1, 2)).tolist() == pytest.approx([1.0] * len(images))
 
 
 def test_the_images_differ_enough_to_tell_them_apart(expected):
