@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from graft.components.quality.config import DataQualityConfig
 from graft.components.quality.image_statistics import ImageStatistics, near_copies
@@ -17,6 +18,8 @@ _SEED = 0
 # A smaller tolerance is slower and changes few findings
 # (docs/decisions/0060-measured-choices.md).
 _TOLERANCE = 1e-3
+_LARGE_PROBLEM = 1e8
+"""Number of all features from which several BLAS threads are faster."""
 # The median of fewer distances is not reliable.
 _FEWEST_NEIGHBOURS = 20
 _NEIGHBOUR_CHUNK = 512
@@ -220,12 +223,14 @@ def find_label_errors(
         PCA(size, svd_solver="randomized", random_state=_SEED),
         StandardScaler(),
     )
-    values = axes.fit_transform(values)
     classifier = LogisticRegression(C=0.1, max_iter=300, tol=_TOLERANCE)
     folds = StratifiedKFold(_NUM_FOLDS, shuffle=True, random_state=_SEED)
-    probabilities = cross_val_predict(
-        classifier, values, labels, cv=folds, method="predict_proba"
-    )
+    # For a small problem, BLAS threads spend more time waiting than they save.
+    with threadpool_limits(1 if values.size < _LARGE_PROBLEM else None):
+        values = axes.fit_transform(values)
+        probabilities = cross_val_predict(
+            classifier, values, labels, cv=folds, method="predict_proba"
+        )
     doubtful = find_label_issues(
         labels,
         probabilities,

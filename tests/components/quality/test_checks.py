@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from graft.components.quality import checks
 from graft.components.quality.checks import (
     Example,
     find_feature_copies,
@@ -136,7 +137,11 @@ def test_a_check_that_is_off_finds_nothing() -> None:
     assert not any(find_poor_images([blank], off).values())
 
 
-def test_swapped_labels_are_found_and_right_ones_are_not() -> None:
+@pytest.mark.parametrize("least", [1e8, 0], ids=["one thread", "all threads"])
+def test_swapped_labels_are_found_and_right_ones_are_not(
+    least: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "_LARGE_PROBLEM", least)
     rng = np.random.default_rng(0)
     statistics = measure_image(encode(scene(0)))
     examples, stored = [], {}
