@@ -31,7 +31,8 @@ class TrialResult:
     Attributes:
         checks: The results of all checks.
         engine: The server: `tensorflow_model_server` or `embedded`.
-        start_seconds: Time from the start of its process until the model is available.
+        start_seconds: Time until the model is available. It counts from the moment when
+            the process has started and the model is there.
         latency_ms: Median time of one image.
         memory_mb: Peak memory of the server, in 10^6 bytes.
     """

@@ -3,6 +3,9 @@
 `tensorflow_model_server` is used if it is on the PATH, otherwise the embedded server.
 Both take the same flags. The server listens on a Unix socket in a folder that only this
 user can open, so nobody else can reach it.
+
+Both wait if their folder has no version of the model. So the process can start before
+the model is there (`early_start.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -40,28 +44,41 @@ class ServerError(Exception):
 class ServerProcess:
     """A server of one SavedModel; use it in a `with` statement.
 
+    The statement waits until the model is served. What is missing by then, it does
+    itself: start the process, and give it the model.
+
     Args:
-        model_path: The SavedModel.
+        model_path: The SavedModel; None if `give` will name it.
         start_timeout_seconds: Time to load it.
     """
 
-    def __init__(self, model_path: str, start_timeout_seconds: float) -> None:
-        self._model_path = model_path
+    def __init__(self, model_path: str | None, start_timeout_seconds: float) -> None:
         self._timeout_seconds = start_timeout_seconds
         self._folder = _folder_for_socket()
         self._log_path = Path(self._folder.name) / "server.log"
+        self._base_path = Path(self._folder.name) / MODEL_NAME
+        self._base_path.mkdir()
         self._process: subprocess.Popen[bytes] | None = None
-        self.target = ""
+        # The kernel ends the process with the thread that starts it. A thread of its
+        # own lives as long as this object.
+        self._thread = ThreadPoolExecutor(1, "canary-server")
+        self._served: Future[None] | None = None
+        self.model_path: str | None = None
+        self.target = f"unix:{self._folder.name}/{_SOCKET_NAME}"
         self.engine = "embedded"
         self.start_seconds = 0.0
+        if model_path is not None:
+            self.give(model_path)
 
-    def __enter__(self) -> ServerProcess:
-        base_path = Path(self._folder.name) / MODEL_NAME
-        base_path.mkdir()
+    def give(self, model_path: str) -> None:
+        """Let the process load a model, now or when it starts."""
         # A server expects a version folder whose name is a number.
-        (base_path / "1").symlink_to(os.path.abspath(self._model_path))
-        socket_path = Path(self._folder.name) / _SOCKET_NAME
-        self.target = f"unix:{socket_path}"
+        (self._base_path / "1").symlink_to(os.path.abspath(model_path))
+        self.model_path = model_path
+        self._begin_to_wait()
+
+    def start(self) -> None:
+        """Start the process. Without a model it waits for one."""
         binary = shutil.which(BINARY)
         if binary:
             self.engine = BINARY
@@ -70,21 +87,30 @@ class ServerProcess:
             *start,
             "--port=0",
             "--rest_api_port=0",
-            f"--grpc_socket_path={socket_path}",
+            f"--grpc_socket_path={self._folder.name}/{_SOCKET_NAME}",
             f"--model_name={MODEL_NAME}",
-            f"--model_base_path={base_path}",
+            f"--model_base_path={self._base_path}",
         ]
-        started = time.monotonic()
         with self._log_path.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - the command is built here
-                child_process.command(command), stdout=log, stderr=log
-            )
+            self._process = self._thread.submit(
+                subprocess.Popen, child_process.command(command), stdout=log, stderr=log
+            ).result()
+        self._begin_to_wait()
+
+    def _begin_to_wait(self) -> None:
+        if self._process is not None and self.model_path is not None:
+            self._served = self._thread.submit(self._wait, time.monotonic())
+
+    def __enter__(self) -> ServerProcess:
         try:
-            self._wait()
+            if self._process is None:
+                self.start()
+            if self._served is None:
+                raise ValueError("`give` must name a model first")
+            self._served.result()
         except BaseException:
             self.stop()
             raise
-        self.start_seconds = time.monotonic() - started
         return self
 
     def __exit__(
@@ -95,8 +121,9 @@ class ServerProcess:
     ) -> None:
         self.stop()
 
-    def _wait(self) -> None:
-        deadline = time.monotonic() + self._timeout_seconds
+    def _wait(self, start: float) -> None:
+        """Wait until the model is served, and measure how long it took."""
+        deadline = start + self._timeout_seconds
         with PredictionClient(
             self.target, name=MODEL_NAME, deadline_seconds=5, max_attempts=1
         ) as client:
@@ -105,6 +132,7 @@ class ServerProcess:
                     raise ServerError(f"the server ended at its start:\n{self.log()}")
                 try:
                     if AVAILABLE in client.model_status().values():
+                        self.start_seconds = time.monotonic() - start
                         return
                 except CallError:
                     pass
@@ -145,6 +173,7 @@ class ServerProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        self._thread.shutdown()
         self._folder.cleanup()
 
 

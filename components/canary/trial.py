@@ -13,6 +13,7 @@ import grpc
 import numpy as np
 from PIL import Image
 
+from graft.components.canary import early_start
 from graft.components.canary.config import CanaryConfig
 from graft.components.canary.result import Check, TrialResult
 from graft.components.canary.server_process import (
@@ -56,12 +57,16 @@ def try_model(
 ) -> TrialResult:
     """Serve a SavedModel in a new process and check its answers and limits.
 
+    The process may have been started early; see `early_start`.
+
     Args:
         model_path: The SavedModel.
         expected: Images to send, at least one.
         config: Tolerance and limits.
     """
-    server = ServerProcess(model_path, config.start_timeout_seconds)
+    server = early_start.take(model_path) or ServerProcess(
+        model_path, config.start_timeout_seconds
+    )
     try:
         with server:
             return _run_checks(server, expected, config)

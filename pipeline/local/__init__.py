@@ -1,6 +1,7 @@
 """Run the pipeline on this machine, and read the results of its runs.
 
 runner.py            run the pipeline
+early_canary.py      start the canary's server early
 progress_display.py  live display of a run
 run_log.py           logs to a file
 run_result.py        result of the latest run

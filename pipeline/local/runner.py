@@ -19,11 +19,13 @@ from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
 
+from graft.components.canary.early_start import EarlyServer, offered
 from graft.components.progress import Progress, watched
 from graft.components.publishing.run_view import view_store
 from graft.contract.errors import StoreChangedError, UserError
 from graft.pipeline.beam_settings import keep_beam_local
 from graft.pipeline.config import PipelineConfig
+from graft.pipeline.local.early_canary import EarlyCanary
 from graft.pipeline.local.metadata_store import LocalMetadata
 from graft.pipeline.local.retention import artifacts_in_use
 from graft.pipeline.local.run_marks import mark_run
@@ -57,6 +59,7 @@ class _RunMonitor:
 
     on_event: Callable[[NodeEvent], None] = lambda event: None
     name_run: Callable[[str], None] = lambda run_id: None
+    canary: EarlyCanary | None = None
     run_id: str = ""
     failure: BaseException | None = None
     timings: dict[str, float] = field(default_factory=dict)
@@ -81,7 +84,10 @@ class _MonitoredNode(beam_dag_runner.PipelineNodeAsDoFn):
         monitor: _RunMonitor = self._shared_monitor.acquire(_RunMonitor)
         monitor.run_id = _run_id_of(self._pipeline_node)
         monitor.name_run(monitor.run_id)
-        with watched() as progress:
+        if monitor.canary is not None:
+            monitor.canary.before(self._node_id, monitor.run_id)
+        server = monitor.canary.server if monitor.canary is not None else None
+        with watched() as progress, offered(server):
 
             def tell(state: State) -> float:
                 seconds = time.monotonic() - start
@@ -198,9 +204,12 @@ def _run_once(
     keep_beam_local()
     try:
         with (
+            EarlyServer(config.canary.start_timeout_seconds) as server,
             artifacts_in_use(config.pipeline_folder),
             mark_run(config.pipeline_folder) as monitor.name_run,
         ):
+            if config.canary.enabled:
+                monitor.canary = EarlyCanary(server, config.metadata_path)
             runner.run(pipeline)
     except BaseException as error:
         # Beam wraps what a node raised in errors of its own.
