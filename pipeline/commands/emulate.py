@@ -67,7 +67,9 @@ def emulate(
     )
     with display.bar:
         results = backend.run(pipeline, parse_parameters(parameters))
-    table = Table("step", "state", "attempts", "seconds", "MB in", "MB out", "log")
+    table = Table("step", "state", "attempts", "seconds", "MB in", "MB out")
+    # A path that is cut could not be opened.
+    table.add_column("log", overflow="fold")
     for name, result in results.items():
         table.add_row(
             name,

@@ -106,11 +106,19 @@ def _print_log(folder: str) -> None:
         )
         if "version" in line:
             entry += f" {line['version']}"
-        forced = line.get("forced")
-        reason = line.get("reason") or (
-            forced.get("reason") if isinstance(forced, dict) else None
-        )
-        typer.echo(entry + (f": {reason}" if reason else ""))
+        typer.echo(": ".join(filter(None, (entry, _reason_of(line)))))
+
+
+def _reason_of(line: dict[str, Any]) -> str:
+    """Return why a change was made, and what a blessing or a repair passed over."""
+    forced = line.get("forced")
+    if isinstance(forced, dict):
+        refusals = forced.get("refusals")
+        refused = map(str, refusals) if isinstance(refusals, list) else ()
+        return f"forced: {'; '.join([str(forced.get('reason')), *refused])}"
+    if isinstance(done := line.get("done"), list):
+        return "; ".join(map(str, done))
+    return str(line.get("reason") or "")
 
 
 def _repair(folder: str) -> bool:

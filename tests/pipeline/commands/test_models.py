@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from graft.components.publishing import store
 from graft.components.publishing.production import read_production, served_version
 from graft.components.publishing.versions import list_versions
 from graft.pipeline import cli
+from graft.pipeline.commands.models import _print_log
 
 Graft = Callable[..., tuple[int, list[str], str]]
 
@@ -79,7 +81,7 @@ def test_a_promotion_of_what_was_not_judged_needs_a_reason(
     status, _, _ = graft("models", "--promote", first, "--reason", "it was better")
     assert (status, served(folder)) == (0, first)
     _, out, _ = graft("models", "--log")
-    assert out[-1].endswith(f"promote {first}: it was better")
+    assert out[-1].endswith(f"promote {first}: forced: it was better")
 
 
 def test_damage_is_named_passed_over_and_mended(folder: Path, graft: Graft) -> None:
@@ -103,6 +105,9 @@ def test_damage_is_named_passed_over_and_mended(folder: Path, graft: Graft) -> N
     begin = f"mended: version {second}: graft_manifest.json written again; these fields"
     assert any(line.startswith(f"{begin} are lost: config,") for line in out)
     assert any("its metrics are lost" in line for line in out)
+    _, out, _ = graft("models", "--log")
+    assert "repair: " in out[-1]
+    assert f"version {second}: graft_manifest.json written again" in out[-1]
     status, out, error = graft("models", "--verify")
     assert (status, error) == (0, "")
     assert all("sound" in line for line in out)
@@ -130,3 +135,15 @@ def test_a_repair_that_leaves_damage_fails(folder: Path, graft: Graft) -> None:
     assert graft("models", "--verify")[0] == 1
     assert graft("rollback", "--reason", "damaged")[0] == 0
     assert graft("models", "--repair")[0] == 0
+
+
+def test_the_log_tells_what_force_passed_over(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    forced = {"reason": "demo", "refusals": ["gate: accuracy 0.7 is below 0.9"]}
+    with (folder / "graft_audit.jsonl").open("a") as log:
+        line = {"time": "t", "user": "u", "action": "publish", "version": 7}
+        log.write(json.dumps({**line, "forced": forced}) + "\n")
+    _print_log(str(folder))
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "t  u  publish 7: forced: demo; gate: accuracy 0.7 is below 0.9"
