@@ -46,6 +46,7 @@ SCENARIOS = {
     "serving/embedded/test_hostile_connections.py": "the server under slow connections",
     "serving/embedded/test_process.py": "the server's process",
     "serving/embedded/transport/test_rest_wire.py": "REST, byte by byte",
+    "serving/embedded/test_typed_signatures.py": "REST of every data type and error",
     "serving/embedded/test_versions.py": "versions that come and go",
     "serving/test_commands.py": "the commands for serving",
     "test_docstrings.py": "every source file",

@@ -17,6 +17,7 @@ from graft.serving.embedded.contract.json_errors import (
     find_problem,
     parse_error,
 )
+from graft.serving.embedded.contract.json_nesting import decode_nested
 from graft.serving.embedded.contract.status import StatusError, invalid
 
 BASE64_KEY = "b64"
@@ -117,6 +118,14 @@ def _decode(text: str) -> Any:
 def _decode_any(text: str) -> Any:
     try:
         return _decode(text)
+    except RecursionError:
+        if len(text) > MAX_CHARACTERS:
+            raise
+        try:
+            return decode_nested(text, _DECODER, _first_members)
+        except json.JSONDecodeError:
+            text = _CONSTANT.sub(_python_constant, text)
+            return decode_nested(text, _DECODER, _first_members)
     except json.JSONDecodeError:
         # Rare, and slow: what RapidJSON reads beyond Python's parser.
         return _decode(_CONSTANT.sub(_python_constant, text))

@@ -223,7 +223,11 @@ def test_classify_and_regress(server, colours):
             b'\xef\xbb\xbf{"a": "\xc3\xa4", 1}',
             "JSON Parse error: Missing a name for object member. at offset: 15",
         ),
-        ('{"a": ' + "[" * 2000 + "]" * 2000 + "}", "The document is nested too deep"),
+        (
+            '{"signature_name":' + "[" * 500_000 + "]" * 500_000 + "}",
+            "'signature_name' key must be a string value.",
+        ),
+        ('{"a": ' + "[" * 2**19 + "]" * 2**19 + "}", "The document is nested too deep"),
         (
             '{"signature_name": "line", "instances": [{"x": 1, "x": 2}, {"x": 3}]}',
             "Failed to process element: 0 key: x of 'instances' list. Error: "
