@@ -10,7 +10,7 @@ CONFIG ?= pipeline/configs/digits.yaml
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all test-chaos lint check goldens bench results lock clean
+.PHONY: help setup run test test-all test-chaos lint check goldens reference bench results lock clean
 
 help:  ## List the verbs
 	@echo "make VERB, where VERB is one of:"
@@ -47,6 +47,9 @@ check: setup  ## Check style, types, layers, spelling and locks; edits nothing
 
 goldens: setup  ## Write the golden files of the tests anew
 	@$(BIN)/python -m pytest -m "large or not large" --update-goldens $(TESTS)
+
+reference: setup  ## Write docs/config.md anew, from the config's schema
+	@$(BIN)/graft config reference > docs/config.md
 
 bench: setup  ## Measure, and compare with the TFX example's way (long)
 	@$(BIN)/python tests/benchmarks/pipeline_benchmark.py

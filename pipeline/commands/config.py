@@ -1,4 +1,4 @@
-"""`graft config show|check|schema`: show a config, check it, list its keys."""
+"""`graft config show|check|schema|reference`: a config, its mistakes, its keys."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from graft.pipeline.commands.options import (
     load_named_config,
 )
 from graft.pipeline.config import PipelineConfig, dump_config
+from graft.pipeline.config_reference import render_reference
 from graft.storage.path_hints import hint_about
 from graft.storage.paths import expand_home, is_remote
 
@@ -59,3 +60,9 @@ def check(
 def schema() -> None:
     """Print the config's JSON schema: every key, type and default."""
     typer.echo(json.dumps(PipelineConfig.model_json_schema(), indent=2))
+
+
+@app.command()
+def reference() -> None:
+    """Print a page with every key, its type, default and meaning, as Markdown."""
+    typer.echo(render_reference(), nl=False)
