@@ -71,14 +71,13 @@ def _print_local_runs(output: Path, pipeline: str | None) -> None:
             _number_of(verdict, "accuracy"),
             _number_of(verdict, "balanced_accuracy"),
             gate,
-            damaged
-            or _version_of(run, is_blessed=verdict is not None and verdict.is_blessed),
+            damaged or _version_of(run, verdict, output),
         )
     Console(highlight=False, width=None).print(table)
 
 
-def _version_of(run: Run, *, is_blessed: bool) -> str:
-    """Return the version that a run pushed, or in a word or two why it pushed none."""
+def _version_of(run: Run, verdict: Verdict | None, output: Path) -> str:
+    """Return the version of a run's model, or in a word or two why it has none."""
     from graft.components.publishing.config import TWIN_PROPERTY
 
     pushed = run.properties.get("Pusher.pushed_model", {})
@@ -86,7 +85,28 @@ def _version_of(run: Run, *, is_blessed: bool) -> str:
         return str(pushed["pushed_version"])
     if TWIN_PROPERTY in pushed:
         return f"same as {pushed[TWIN_PROPERTY]}"
-    return run.failure or ("not pushed" if pushed and is_blessed else "")
+    if (blessed := _blessed_version(run, verdict, output)) is not None:
+        return f"{blessed} (blessed)"
+    is_refused = verdict is None or not verdict.is_blessed
+    return run.failure or ("not pushed" if pushed and not is_refused else "")
+
+
+def _blessed_version(run: Run, verdict: Verdict | None, output: Path) -> int | None:
+    """Return the version that `graft bless` published of a run, if it is in the store.
+
+    A run knows what itself pushed. A version that was blessed later has the files that
+    its gate judged.
+    """
+    from graft.components.publishing.config import PushConfig
+    from graft.components.publishing.versions import list_versions
+
+    if verdict is None or not verdict.judged_files or not run.config:
+        return None
+    push = PushConfig.model_validate(run.config["push"]).resolved(str(output))
+    for version in reversed(list_versions(push.model_folder)):
+        if version.manifest.get("files") == verdict.judged_files:
+            return version.number
+    return None
 
 
 def _number_of(verdict: Verdict | None, metric: str) -> str:

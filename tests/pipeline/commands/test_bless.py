@@ -16,6 +16,7 @@ from graft.components.publishing.production import read_production, served_versi
 from graft.components.publishing.versions import hash_files
 from graft.contract.errors import StoreChangedError, UserError
 from graft.pipeline.commands.bless import publish_run
+from graft.pipeline.commands.runs import _version_of
 from graft.pipeline.local.run_history import Run
 
 
@@ -70,6 +71,18 @@ def test_a_blessed_run_is_published(
     version, is_new = publish_run(run, tmp_path / "output", [], "")
     assert is_new
     assert read_production(model_folder).version == version
+
+
+def test_the_runs_table_shows_the_version_of_a_blessed_run(
+    run: Run, tmp_path: Path, model_folder: str
+) -> None:
+    verdict = run.verdict()
+    assert _version_of(run, verdict, tmp_path / "output") == ""
+    version, _ = publish_run(run, tmp_path / "output", ["refused"], "I looked at it")
+    push_another(tmp_path, model_folder)
+    shown = _version_of(run, verdict, tmp_path / "output")
+    assert shown == f"{version} (blessed)"
+    assert _version_of(run, None, tmp_path / "output") == ""
 
 
 @pytest.mark.parametrize("reason", ["", "to be sure"])
