@@ -77,7 +77,6 @@ app = typer.Typer(
     help="Production transfer learning: labelled images in, a gated image classifier "
     "in TensorFlow Serving out.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

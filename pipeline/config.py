@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -179,7 +178,7 @@ def load_config(
     """Read and check a config.
 
     Args:
-        path: YAML file; None stands for an empty one.
+        path: YAML file; a folder of images stands for `data`, None for an empty file.
         data: Replaces `data.path` when given.
         output: Replaces `output` when given.
         overrides: `key=value` with a dotted key; the value is YAML.
@@ -191,6 +190,13 @@ def load_config(
     Raises:
         ConfigError: The config is invalid; the message lists every mistake.
     """
+    if path is not None and os.path.isdir(path):
+        if data is not None:
+            raise ConfigError(
+                f"{str(path)!r} is a folder of images, and `--data` names images, too. "
+                f"Name one of them. Received: --data {data!r}"
+            )
+        path, data = None, str(path)
     values = _read_yaml(Path(path)) if path is not None else {}
     source = str(path) if path is not None else "the command line"
     for override in overrides or ():
@@ -205,7 +211,7 @@ def load_config(
     if "data" not in values:
         raise ConfigError(
             "No data: name a config, or a folder of images with one folder per class "
-            "(graft run --data my_photos)."
+            "(graft run my_photos)."
         )
     if fill_in is not None:
         fill_in(values)
@@ -233,11 +239,6 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         hint = hint_about(str(path))
         raise ConfigError(
             f"No such config: {str(path)!r}.{f' {hint}' if hint else _nearby(path)}"
-        ) from None
-    except IsADirectoryError:
-        raise ConfigError(
-            f"{str(path)!r} is a folder, not a config file. To train on the images in "
-            f"it: `graft run --data {shlex.quote(str(path))}`."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{str(path)!r} can't be read: {error}") from error

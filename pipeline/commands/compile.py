@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graft.pipeline.commands.options import ConfigPath, DataOption, SetOption
+from graft.pipeline.commands.options import (
+    ConfigPath,
+    DataOption,
+    FormerFileOption,
+    SetOption,
+)
 from graft.pipeline.commands.waiting import shown_while_waiting
 
 if TYPE_CHECKING:
@@ -36,10 +41,11 @@ def compile_(  # noqa: PLR0917 - options of a command
     target: Annotated[
         str, typer.Option("--target", help="kubeflow, or vertex for Vertex AI.")
     ] = "kubeflow",
-    output: Annotated[
+    to: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File; pipeline.yaml or pipeline.json."),
+        typer.Option("--to", "-o", help="File; pipeline.yaml or pipeline.json."),
     ] = None,
+    former_to: FormerFileOption = None,
     data: DataOption = None,
     overrides: SetOption = None,
     quota: Annotated[
@@ -81,7 +87,7 @@ def compile_(  # noqa: PLR0917 - options of a command
 
     if target not in ("kubeflow", "vertex"):
         raise UserError(f"`--target` must be kubeflow or vertex. Received: {target!r}")
-    path = output or Path("pipeline.json" if target == "vertex" else "pipeline.yaml")
+    path = to or Path("pipeline.json" if target == "vertex" else "pipeline.yaml")
     from graft.pipeline.config import load_config
     from graft.pipeline.kubeflow.compilation.profile_file import (
         files_of_profile,
@@ -93,7 +99,7 @@ def compile_(  # noqa: PLR0917 - options of a command
     for name, given in inputs:
         if given is not None and _is_same_file(path, Path(given)):
             raise UserError(
-                f"`--output` must be another file than that of {name}. Received: "
+                f"`--to` must be another file than that of {name}. Received: "
                 f"{str(path)!r}"
             )
     loaded = load_config(config, data=data, overrides=overrides)
@@ -157,7 +163,7 @@ def _write(path: Path, text: str) -> None:
             path.write_text(text, encoding="utf-8")
         elif not path.parent.is_dir():
             raise UserError(
-                f"`--output` must lie in a folder that exists. Received: {str(path)!r}"
+                f"`--to` must lie in a folder that exists. Received: {str(path)!r}"
             )
         else:
             # Resolved, so that a link stays a link.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
 
 _OUTPUT_HELP = "Folder for everything that a run makes."
 
-ConfigPath = Annotated[str | None, typer.Argument(help="YAML file.", metavar="CONFIG")]
+ConfigPath = Annotated[
+    str | None,
+    typer.Argument(
+        help="YAML file, or a folder with one folder of images per class.",
+        metavar="CONFIG",
+    ),
+]
 DataOption = Annotated[
     str | None, typer.Option("--data", help="Folder, manifest or name of the images.")
 ]
@@ -64,6 +71,29 @@ IfServedOption = Annotated[
 ModelOption = Annotated[
     str | None,
     typer.Option(help="The model's name; to read, that of the last run if absent."),
+]
+
+
+def renamed(old: str, new: str) -> Callable[[str | None], None]:
+    """Return the callback of a hidden option that got another name.
+
+    Its name has one meaning in all commands, so that it is refused, and not taken for
+    the new one.
+    """
+
+    def refuse(value: str | None) -> None:
+        if value is not None:
+            raise UserError(
+                f"`{old}` names the output folder of a run. Use `{new}` here. "
+                f"Received: {value!r}"
+            )
+
+    return refuse
+
+
+FormerFileOption = Annotated[
+    str | None,
+    typer.Option("--output", hidden=True, callback=renamed("--output", "--to")),
 ]
 
 

@@ -21,6 +21,7 @@ from graft.contract.printable import escaped
 from graft.pipeline.commands.options import (
     choose_model_folder,
     model_of_server,
+    renamed,
 )
 from graft.pipeline.commands.waiting import shown_while_waiting
 from graft.serving.image_files import find_images, read_image
@@ -60,9 +61,13 @@ def predict(
         Path, typer.Option(help="Folder of pushed models, if no server is used.")
     ] = DEFAULT_FOLDER,
     top: Annotated[int, typer.Option(min=1, help="Classes to show per image.")] = 1,
-    output: Annotated[
-        Output, typer.Option(help="Format of the output.")
+    output_format: Annotated[
+        Output, typer.Option("--format", help="Format of the output.")
     ] = Output.TABLE,
+    former_format: Annotated[
+        str | None,
+        typer.Option("--output", hidden=True, callback=renamed("--output", "--format")),
+    ] = None,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Most images in a request.")
     ] = 32,
@@ -106,7 +111,7 @@ def predict(
         with opened as predict_each:
             started = time.perf_counter()
             answers = _Answers(found.paths, predict_each)
-            _write(output, iter(answers), top, raw=raw)
+            _write(output_format, iter(answers), top, raw=raw)
             seconds = time.perf_counter() - started
     except FileNotFoundError as error:
         raise UserError(str(error)) from error

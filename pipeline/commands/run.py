@@ -44,7 +44,7 @@ def run(
 ) -> None:
     """Run the pipeline: ingest, validate, train, evaluate, gate and push.
 
-    Without CONFIG, --data names a folder with one folder of images per class. Results
+    CONFIG may be a folder with one folder of images per class. Results
     of earlier runs are taken from the cache. The exit status is 0 if the model was
     pushed, now or by a run of the same data, config and code; 3 if the gate or the
     canary refused it, or if it was rolled back before; 4 if another version was put

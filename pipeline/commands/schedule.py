@@ -21,6 +21,7 @@ from graft.pipeline.commands.cluster_options import (
     connect,
     parse_parameters,
 )
+from graft.pipeline.commands.options import FormerFileOption
 
 if TYPE_CHECKING:
     from graft.pipeline.kubeflow.cluster.api import Api
@@ -82,7 +83,7 @@ RetriesOption = Annotated[
     ),
 ]
 ManifestOption = Annotated[
-    Path | None, typer.Option("--output", "-o", help="cronjob: the manifest's file.")
+    Path | None, typer.Option("--to", "-o", help="cronjob: the manifest's file.")
 ]
 
 
@@ -106,7 +107,8 @@ def create(  # noqa: PLR0917 - options of a command
     multi_user: MultiUserOption = False,
     drift_report: DriftReportOption = None,
     retries: RetriesOption = 0,
-    output: ManifestOption = None,
+    to: ManifestOption = None,
+    former_to: FormerFileOption = None,
     server_version: ServerVersionOption = None,
 ) -> None:
     """Create a schedule. It starts one run at a time and skips missed times."""
@@ -156,7 +158,7 @@ def create(  # noqa: PLR0917 - options of a command
         profile=profile,
         image=image,
         pipeline=Path(pipeline),
-        output=output or Path(f"{name}-cronjob.yaml"),
+        output=to or Path(f"{name}-cronjob.yaml"),
     )
 
 

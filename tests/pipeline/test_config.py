@@ -91,7 +91,7 @@ def test_every_mistake_is_listed_at_once():
 
 
 def test_no_data_at_all_says_how_to_name_some():
-    with pytest.raises(ConfigError, match="--data my_photos"):
+    with pytest.raises(ConfigError, match="graft run my_photos"):
         load_config(None)
 
 
@@ -100,11 +100,12 @@ def test_a_missing_file_suggests_the_nearest(tmp_path):
         load_config(tmp_path / "digts.yaml")
 
 
-def test_a_folder_of_images_is_no_config(tmp_path):
+def test_a_folder_of_images_stands_for_a_config(tmp_path):
     folder = tmp_path / "my cats"
     folder.mkdir()
-    with pytest.raises(ConfigError, match=r"is a folder.*graft run --data '.*my cats'"):
-        load_config(folder)
+    assert load_config(folder).data.path == str(folder)
+    with pytest.raises(ConfigError, match=r"Name one of them. Received: --data 'x'"):
+        load_config(folder, data="x")
 
 
 @pytest.mark.parametrize(

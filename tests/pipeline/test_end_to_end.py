@@ -135,7 +135,7 @@ def test_the_pushed_model_is_whole_and_its_manifest_says_so(first_run, output):
 def test_the_pushed_model_answers_right(first_run, run_graft, data, output):
     images = [data / "digit 0" / "007.png", data / "digit 4" / "011.png"]
     done = run_graft(
-        "predict", *images, "--model-dir", output / "serving", "--output", "json"
+        "predict", *images, "--model-dir", output / "serving", "--format", "json"
     )
     assert done.returncode == 0, done.stderr
     text = done.stdout

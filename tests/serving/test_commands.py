@@ -120,7 +120,7 @@ def test_file_names_that_are_no_text(photos, publish, tmp_path, colours):
         for raw in ((), ("--raw",)):
             done = graft(
                 *("predict", photos, "--model-dir", tmp_path / "serving"),
-                *("--output", output, *raw),
+                *("--format", output, *raw),
             )
             assert done.returncode == 1, done.stderr
             assert "Traceback" not in done.stderr
@@ -142,7 +142,7 @@ def photos(tmp_path, colours) -> Path:
 def test_predict_by_a_server(server, photos):
     done = graft(
         *("predict", photos, "--server", server.target, "--model", "colours"),
-        *("--output", "json", "--top", "2"),
+        *("--format", "json", "--top", "2"),
     )
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr
@@ -160,7 +160,7 @@ def test_predict_in_this_process_goes_on_past_a_bad_file(photos, publish, tmp_pa
     (photos / "broken.jpg").write_bytes(b"no")
     done = graft(
         *("predict", photos / "*.*g", "--model-dir", tmp_path / "serving"),
-        *("--output", "csv"),
+        *("--format", "csv"),
     )
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert done.returncode == 1

@@ -40,7 +40,7 @@ def test_gpus_beyond_the_quota_are_warned_of(tmp_path):
     app = typer.Typer()
     app.command()(compile_)
     arguments = ["--data", "/mnt/data/photos", "--profile", str(profile)]
-    arguments += ["--output", str(tmp_path / "pipeline.yaml")]
+    arguments += ["--to", str(tmp_path / "pipeline.yaml")]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "2 nvidia.com/gpu at once where the quota grants 1" in result.stderr
@@ -77,8 +77,8 @@ def test_output_that_is_an_input_is_refused(error_of, tmp_path):
     parents = (tmp_path / "base.yaml", tmp_path / "middle.yaml")
     for path in (profile, quota, config, *parents):
         before = path.read_bytes()
-        text = error_of(compile_, str(config), *arguments, "--output", str(path))
-        assert "`--output` must be another file than that of" in text
+        text = error_of(compile_, str(config), *arguments, "--to", str(path))
+        assert "`--to` must be another file than that of" in text
         assert path.read_bytes() == before
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from graft.contract.errors import UserError
+from graft.pipeline.cli import app
 from graft.pipeline.commands.options import (
     choose_model_folder,
     find_model_folder,
@@ -88,3 +90,35 @@ def test_a_store_without_sound_versions_can_be_mended(tmp_path):
 
 def test_without_a_model_here_a_server_is_asked_for_graft(tmp_path):
     assert model_of_server(tmp_path) == "graft"
+
+
+@pytest.mark.parametrize(
+    ("words", "new"),
+    [
+        (("predict", "x.jpg", "--output", "json"), "--format"),
+        (("compile", "--output", "p.yaml"), "--to"),
+        (
+            ("schedule", "create", "n", "--pipeline=p", "--cron=x", "--output", "m"),
+            "--to",
+        ),
+    ],
+    ids=["predict", "compile", "schedule"],
+)
+def test_output_means_a_folder_of_runs_and_nothing_else(words, new):
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, UserError)
+    assert f"Use `{new}` here" in str(done.exception)
+    help_text = CliRunner().invoke(app, [*words[:1], "--help"]).output
+    assert "--output " not in help_text
+
+
+def test_commands_and_options_are_completed(monkeypatch):
+    monkeypatch.setenv("COMP_WORDS", "graft predict --mo")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    environment = {"_GRAFT_COMPLETE": "complete_bash"}
+    done = CliRunner().invoke(app, [], env=environment, prog_name="graft")
+    assert done.output.split() == ["--model", "--model-dir"]
+    monkeypatch.setenv("COMP_WORDS", "graft mo")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    done = CliRunner().invoke(app, [], env=environment, prog_name="graft")
+    assert done.output.split() == ["models"]
