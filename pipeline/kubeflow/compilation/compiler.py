@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from graft.pipeline.kubeflow.container.executor_input import (
     UNMOUNTED_SCHEMES,
     describe_unmounted,
 )
+from graft.storage.paths import is_remote
 
 ENTRYPOINT_COMMAND = ("python", "-m", "graft.pipeline.kubeflow.container.entrypoint")
 NO_FINGERPRINT = "not computed"
@@ -66,14 +68,27 @@ def with_cluster_folders(config: PipelineConfig, profile: Profile) -> PipelineCo
     training = config.training.model_copy(
         update={"checkpoints": config.training.checkpoints or profile.checkpoints}
     )
+    data = config.data.model_copy(
+        update={"path": path_in_pods(config.data.path, profile)}
+    )
     return config.model_copy(
         update={
+            "data": data,
             "push": push,
             "features": features,
             "training": training,
             "output": "/tmp/graft_output",  # noqa: S108
         }
     )
+
+
+def path_in_pods(path: str, profile: Profile) -> str:
+    """Return `data.path` in the pods; a relative one lies in the profile's folder."""
+    is_relative = not is_remote(path) and not path.startswith((*BUILT_IN_DATA, "/"))
+    inner = posixpath.normpath(path)
+    if profile.data_folder is None or not is_relative or inner.startswith((".", "~")):
+        return path
+    return posixpath.join(profile.data_folder, inner)
 
 
 def check_paths(config: PipelineConfig, profile: Profile) -> None:

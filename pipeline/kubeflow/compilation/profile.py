@@ -236,6 +236,13 @@ class Profile(StrictModel):
         "Kubeflow on; empty: as the installation says. The run's record stays.",
     )
     mounts: tuple[PvcMount, ...] = Field((), description="Claims, in every step.")
+    data_folder: str | None = Field(
+        None,
+        pattern="^/",
+        description="Folder in the pods that holds the images, such as /mnt/data. A "
+        "relative `data.path` of a config lies in it. Empty: `data.path` must be a "
+        "path in the pods.",
+    )
     model_store: str = Field(
         "/mnt/models", description="Default of `push.destination` on this cluster."
     )

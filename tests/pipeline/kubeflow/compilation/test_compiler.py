@@ -263,3 +263,23 @@ def test_path_that_no_container_finds_is_refused(overrides, data, message):
 def test_image_is_asked_for_before_anything_heavy():
     with pytest.raises(CompileError, match="--image"):
         compiler.compile_pipeline(config(), load_profile("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("my_photos", "/mnt/data/my_photos"),
+        ("./sets/a/", "/mnt/data/sets/a"),
+        ("/mnt/other/photos", "/mnt/other/photos"),
+        ("gs://bucket/photos", "gs://bucket/photos"),
+        ("sklearn:digits", "sklearn:digits"),
+        ("../photos", "../photos"),
+        ("~/photos", "~/photos"),
+    ],
+)
+def test_a_relative_path_lies_in_the_profiles_folder(path: str, expected: str) -> None:
+    cluster = profile("cpu", data_folder="/mnt/data")
+    assert compiler.path_in_pods(path, cluster) == expected
+    assert compiler.path_in_pods(path, profile("cpu")) == path
+    compiled = compiler.with_cluster_folders(config(data=path), cluster)
+    assert compiled.data.path == expected
