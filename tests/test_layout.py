@@ -41,6 +41,7 @@ SCENARIOS = {
     "serving/client/test_distribution.py": "what the client's distribution holds",
     "serving/client/test_served_model.py": "the client against a server",
     "serving/embedded/batching/test_batching.py": "batching over a real model",
+    "serving/embedded/test_differences.py": "a table of docs/serving.md",
     "serving/embedded/test_grpc.py": "the server's gRPC API",
     "serving/embedded/test_hostile.py": "the server under hostile requests",
     "serving/embedded/test_hostile_connections.py": "the server under slow connections",

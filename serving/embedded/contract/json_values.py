@@ -89,7 +89,9 @@ class Members(dict[str, Any]):
     """
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        super().__init__(reversed(pairs))
+        super().__init__()
+        for name, value in pairs:
+            self.setdefault(name, value)
         counts = Counter(name for name, _ in pairs)
         self.repeated = {name for name, count in counts.items() if count > 1}
         """Names that came more than once."""

@@ -298,7 +298,7 @@ def test_labels_at_the_start_need_their_flag(base, run_server, publish):
     log = base.parent / "server.log"
     flags = (f"--model_config_file={config}", *FAST)
     with run_server(log, *flags, wait=False) as server:
-        assert server.process.wait(60) == 1
+        assert server.process.wait(60) == 255
         assert "Failed to start server. Error: FAILED_PRECONDITION" in log.read_text()
     allow = "--allow_version_labels_for_unavailable_models"
     polled = "--model_config_file_poll_wait_seconds=0.2"
@@ -311,6 +311,22 @@ def test_labels_at_the_start_need_their_flag(base, run_server, publish):
         moved = entry.replace("value: 1", "value: 2")
         config.write_text(f"model_config_list {{ {moved} }}")
         wait_for(lambda: label_of(server, "stable") == (2, 8))
+
+
+def test_a_labelled_version_stays_until_the_label_moves(base, run_server, publish):
+    publish(base, 1)
+    flags = ("--model_name=m", f"--model_base_path={base}", *FAST)
+    with run_server(base.parent / "server.log", *flags) as server:
+        label = 'version_labels {{ key: "stable" value: {} }}'
+        reload(server, config_of(base, label.format(1)))
+        publish(base, 2)
+        wait_for(lambda: ask(server) == (2, 8))
+        wait_for(lambda: set(states(server)) == {1, 2})
+        assert states(server)[1] == ("AVAILABLE", "OK")
+        assert ask(server, label="stable") == (1, 4)
+        reload(server, config_of(base, label.format(2)))
+        assert ask(server, label="stable") == (2, 8)
+        wait_for(lambda: states(server)[1] == ("END", "OK"))
 
 
 def label_of(server, label):

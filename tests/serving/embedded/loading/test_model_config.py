@@ -12,6 +12,13 @@ from graft.serving.embedded.loading.model_config import (
 )
 
 
+def test_request_logging_is_ignored():
+    config = single_model("m", "/m")
+    logging = config.model_config_list.config[0].logging_config
+    logging.sampling_config.sampling_rate = 1.0
+    assert read_models(config) == read_models(single_model("m", "/m"))
+
+
 def test_a_version_is_a_whole_number(tmp_path):
     names = ("1", "00000123", "7", "07", "v2", "3.0", "-4", ".5", "6 ", str(2**63))
     for name in names:

@@ -234,6 +234,14 @@ def test_classify_and_regress(server, colours):
             "INVALID_ARGUMENT: The input comes more than once",
         ),
         (
+            '{"b": 1, "a": 2, "b": 3, "instances": 5}',
+            '{\n    "b": 1,\n    "a": 2,\n    "instances": 5\n} Expecting',
+        ),
+        (
+            '{"a": [1' + " " * 2**20 + "}",
+            "Parse error: Expecting ',' delimiter: line 1",
+        ),
+        (
             '{"signature_name": "echo", "instances": [{"b64": "AA==", "b64": "AA=="}]}',
             "JSON object: does not have named input: b64",
         ),

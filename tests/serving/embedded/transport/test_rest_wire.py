@@ -262,6 +262,36 @@ def test_a_head_request_gets_no_body(client):
     assert client.read()[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([f"X-{number}: x" for number in range(125)], 200),
+        ([f"X-{number}: x" for number in range(126)], 400),
+        (["X: " + "x" * (2**20 - 3)], 200),
+        (["X: " + "x" * (2**20 - 2)], 400),
+    ],
+    ids=["many", "too-many", "long", "too-long"],
+)
+def test_limits_of_headers(client, headers, status):
+    """One more is the length of the body."""
+    assert client.ask(headers=headers)[0] == status
+
+
+def test_a_body_over_its_limit_is_not_waited_for(client):
+    head = f"POST {PATH} HTTP/1.1\r\nContent-Length: {2**28 + 1}\r\n\r\n"
+    client.send(head.encode())
+    status, _, body = client.read()
+    assert (status, body) == (
+        413,
+        b'{"error": "The body is larger than 268435456 bytes"}',
+    )
+
+
+def test_the_server_is_named(client):
+    """A difference from the binary, which sends no such header."""
+    assert "aiohttp" in client.ask()[1]["server"]
+
+
 def test_a_long_target_is_read(client):
     target = f"/v1/models/{'m' * 20_000}"
     status, _, body = client.ask(target, method="GET", headers=[HOST], body=None)
