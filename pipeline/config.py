@@ -21,9 +21,12 @@ from graft.components.validation.config import DataValidationConfig
 from graft.contract.errors import UserError
 from graft.contract.strict_model import StrictModel
 from graft.pipeline import strict_yaml
+from graft.pipeline.beam_runners.arguments import beam_arguments
+from graft.pipeline.beam_runners.config import BeamConfig
 from graft.pipeline.path_checks import check_characters
 from graft.pipeline.validation_messages import describe_mistakes
 from graft.storage.path_hints import hint_about
+from graft.storage.paths import expand_home, is_remote
 from graft.trainer.backbones.presets import get_preset
 from graft.trainer.config import ModelConfig, TrainingConfig
 
@@ -33,6 +36,7 @@ DEFAULT_NAME = "graft"
 """Name of a compiled pipeline and its model without a name."""
 PIPELINES_FOLDER = "pipelines"
 """Folder in the output folder that has a folder per pipeline."""
+_BUILT_IN = ("keras:", "sklearn:")
 METADATA_FILE = "metadata.sqlite"
 """File name of a pipeline's metadata store in the pipeline's folder."""
 
@@ -93,9 +97,9 @@ class PipelineConfig(StrictModel):
     retention: RetentionConfig = Field(
         RetentionConfig(), description="Which local runs keep their files."
     )
+    beam: BeamConfig = Field(BeamConfig(), description="Where Beam jobs run.")
     beam_args: tuple[str, ...] = Field(
-        (),
-        description="Arguments for Apache Beam; empty: its local runner with threads.",
+        (), description="More arguments for Apache Beam, after those of `beam`."
     )
 
     @model_validator(mode="after")
@@ -136,6 +140,30 @@ class PipelineConfig(StrictModel):
         return os.path.join(self.output, PIPELINES_FOLDER, self.name)
 
     @property
+    def all_beam_args(self) -> list[str]:
+        """Arguments for Apache Beam: those of `beam`, then `beam_args`."""
+        return [*beam_arguments(self.beam), *self.beam_args]
+
+    def with_absolute_paths(self) -> PipelineConfig:
+        """Return the config with paths that hold in workers, too.
+
+        A worker has another working directory, and maybe another home.
+        """
+        data = self.data.model_copy(update={"path": _absolute(self.data.path)})
+        model = self.model.model_copy(update={"weights": _absolute(self.model.weights)})
+        features = self.features.model_copy(
+            update={"cache": _absolute(self.features.cache)}
+        )
+        return self.model_copy(
+            update={
+                "output": _absolute(self.output),
+                "data": data,
+                "features": features,
+                "model": model,
+            }
+        )
+
+    @property
     def metadata_path(self) -> str:
         """Path of the SQLite metadata store of local runs."""
         return os.path.join(self.pipeline_folder, METADATA_FILE)
@@ -165,6 +193,13 @@ class PipelineConfig(StrictModel):
         return self.training.checkpoints or os.path.join(
             self.pipeline_folder, "checkpoints"
         )
+
+
+def _absolute(path: str | None) -> str | None:
+    """Return the absolute form of a local path; other values stay as they are."""
+    if path is None or path == "none" or path.startswith(_BUILT_IN) or is_remote(path):
+        return path
+    return os.path.abspath(expand_home(path))
 
 
 def load_config(

@@ -12,6 +12,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact, artifact_utils
 
 from graft.components import progress
+from graft.components.beam_jobs import job
 from graft.components.features.extraction import (
     METRICS_NAMESPACE,
     Extraction,
@@ -67,14 +68,14 @@ def store_features(
     counters = progress.current()
     counters.expect("images", _num_records(shards))
     try:
-        with pipeline:
-            (
+        with job(pipeline, counters, os.path.join(features.uri, "progress")) as running:
+            _ = (
                 pipeline
                 | "Shards" >> beam.Create(shards)
                 | "Spread" >> beam.Reshuffle()
                 | "Extract" >> beam.ParDo(ExtractShard(extraction, counters))
             )
-        _record_counts(pipeline.result, extraction, features)
+        _record_counts(running.result, extraction, features)
     finally:
         release_workers()
     if not cache_dir:

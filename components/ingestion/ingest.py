@@ -9,6 +9,7 @@ import logging
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -16,6 +17,7 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from graft.components import progress
+from graft.components.beam_jobs import Job, job
 from graft.components.ingestion.artifacts import (
     DUPLICATES_FILE,
     QUARANTINE_FILE,
@@ -142,9 +144,9 @@ class _Ingestion:
         tasks = _write_lists(refs, work_folder, "images")
         counts_path = join(work_folder, "counts.json")
         quarantined_path = join(work_folder, "quarantined.json")
-        with self._make_pipeline() as pipeline:
+        with self._job() as running:
             shards = (
-                pipeline
+                running.pipeline
                 | "Shards" >> beam.Create(tasks)
                 | WriteShards(
                     config, self._folders, self._rare_classes(refs), self._progress
@@ -179,6 +181,10 @@ class _Ingestion:
         _write_quarantine(outputs.quarantine, summary, quarantined, groups)
         return summary
 
+    def _job(self) -> AbstractContextManager[Job]:
+        reports = join(self._work_folder, "progress")
+        return job(self._make_pipeline(), self._progress, reports)
+
     def _without_copies(
         self, refs: list[ImageRef]
     ) -> tuple[list[ImageRef], list[CopyGroup]]:
@@ -189,9 +195,9 @@ class _Ingestion:
         self._progress.expect("files compared", len(candidates))
         tasks = _write_lists([refs[c] for c in candidates], work_folder, "copies")
         hashes_path = join(work_folder, "hashes.json")
-        with self._make_pipeline() as pipeline:
-            (
-                pipeline
+        with self._job() as running:
+            _ = (
+                running.pipeline
                 | "Lists" >> beam.Create(tasks)
                 | HashImages(config, self._progress)
                 | "Hashes" >> WriteJson(hashes_path)
@@ -236,8 +242,8 @@ class _Ingestion:
         for move in moves:
             by_shard[bisect.bisect_right(begins, move.position) - 1].append(move)
         work = [MoveTask(n, len(tasks), found) for n, found in by_shard.items()]
-        with self._make_pipeline() as pipeline:
-            _ = pipeline | beam.Create(work) | MoveImages(self._folders)
+        with self._job() as running:
+            _ = running.pipeline | beam.Create(work) | MoveImages(self._folders)
         return moves
 
 

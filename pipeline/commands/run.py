@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from graft.contract.errors import UserError
+from graft.pipeline.beam_runners.readiness import require_ready
 from graft.pipeline.commands.options import (
     ConfigPath,
     DataOption,
@@ -33,11 +34,23 @@ EXIT_REFUSED = 3
 back before."""
 
 
-def run(
+def run(  # noqa: PLR0917 - options of a command
     config: ConfigPath = None,
     data: DataOption = None,
     output: OutputOption = None,
     overrides: SetOption = None,
+    runner: Annotated[
+        str | None,
+        typer.Option("--runner", help="Where Beam jobs run; replaces beam.runner."),
+    ] = None,
+    flink_master: Annotated[
+        str | None,
+        typer.Option(
+            "--flink-master",
+            metavar="HOST:PORT",
+            help="Flink's REST API; replaces beam.flink.master.",
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show all logs on the terminal.")
     ] = False,
@@ -52,7 +65,20 @@ def run(
     """
     from graft.components.ingestion.fingerprint import fingerprint
 
+    overrides = [
+        *(overrides or ()),
+        *([f"beam.runner={runner}"] if runner else ()),
+        *([f"beam.flink.master={flink_master}"] if flink_master else ()),
+    ]
     loaded = load_named_config(config, data, output, overrides)
+    if loaded.beam.runner == "dataflow":
+        raise UserError(
+            "`beam.runner` must be local or flink for `graft run`: Dataflow's workers "
+            "don't see this machine's folders. Received: 'dataflow'. Compile the "
+            "pipeline for Vertex AI: graft compile --target vertex."
+        )
+    if loaded.beam.is_remote:
+        loaded = loaded.with_absolute_paths()
     try:
         check_local_output(loaded.output, loaded.metadata_path)
     except ValueError as error:
@@ -133,6 +159,12 @@ def _run(
             gc.enable()
             try:
                 check_network(config.model, config.training)
+                require_ready(
+                    config.beam,
+                    config.all_beam_args,
+                    config.pipeline_folder,
+                    display.say,
+                )
                 run_id, timings = run_locally(
                     config, data_fingerprint, display.on_event, display.note
                 )

@@ -194,7 +194,7 @@ def _run_once(
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
             config.metadata_path
         ),
-        beam_args=config.beam_args,
+        beam_args=config.all_beam_args,
     )
     # Alive for the whole run: the nodes find this very object.
     shared_monitor = Shared()

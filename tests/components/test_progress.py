@@ -22,7 +22,7 @@ def test_a_copy_in_this_process_counts_for_the_original() -> None:
     assert other.snapshot() == {"images": Count(0, 1)}
 
 
-def test_a_copy_in_another_process_counts_for_nobody() -> None:
+def test_a_copy_in_another_process_has_counters_of_its_own() -> None:
     progress = Progress()
     code = (
         "import pickle, sys; copy = pickle.load(sys.stdin.buffer); "

@@ -32,6 +32,7 @@ USAGE_ERROR = typer.BadParameter.__bases__[0]
 FOREIGN_FLAGS = {
     *("--runner", "--flink_master", "--project", "--no-deps", "--build-arg"),
     *("--component_id", "--config_file"),
+    *("--port", "--extra_package", "--sdk_container_image"),
 }
 """Flags of Beam, pip, Docker and TFX's container entry point."""
 

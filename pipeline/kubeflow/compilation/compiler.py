@@ -44,6 +44,13 @@ def compile_pipeline(
         CompileError: The pipeline or the profile would fail on the cluster.
     """
     refusals.check_image(profile.image)
+    if config.beam.is_remote:
+        raise refusals.CompileError(
+            "`beam.runner` must be local on Kubeflow Pipelines: a step's files lie in "
+            "its own pod, where other workers don't see them. Received: "
+            f"{config.beam.runner!r}. For Dataflow, compile for Vertex AI (--target "
+            "vertex); for Flink, use graft run (docs/flink.md)."
+        )
     config = with_cluster_folders(config, profile)
     check_paths(config, profile)
     job, classes = tfx_compile(config)
@@ -132,7 +139,7 @@ def tfx_compile(config: PipelineConfig) -> tuple[dict[str, Any], ArtifactClasses
     from graft.pipeline.pipeline import create_pipeline
 
     pipeline = create_pipeline(
-        config, data_fingerprint=NO_FINGERPRINT, beam_args=config.beam_args
+        config, data_fingerprint=NO_FINGERPRINT, beam_args=config.all_beam_args
     )
     # TFX requires an image; post-processing sets the real one per step.
     runner_config = runner.KubeflowV2DagRunnerConfig(

@@ -217,6 +217,37 @@ def test_beam_arguments_reach_beam_steps():
     assert "--flink_master=flink:8081" in container["args"]
 
 
+REMOTE = {
+    "flink": ("beam.flink.master=flink:8081", "beam.flink.job_server=flink:8099"),
+    "dataflow": (
+        "beam.dataflow.project=my-project",
+        "beam.dataflow.region=europe-west4",
+        "beam.dataflow.temp_location=gs://bucket/tmp",
+        f"beam.dataflow.image={IMAGE}",
+    ),
+}
+
+
+@pytest.mark.parametrize("runner", REMOTE)
+def test_workers_that_see_no_file_of_a_step_are_refused(runner):
+    with pytest.raises(CompileError, match=rf"`beam\.runner`.*Received: '{runner}'"):
+        compiler.compile_pipeline(
+            config(f"beam.runner={runner}", *REMOTE[runner]), profile("cpu")
+        )
+
+
+def test_dataflow_reaches_the_beam_steps_on_vertex():
+    overrides = ("push.destination=gs://b/m", "beam.runner=dataflow")
+    found = compiler.compile_for_vertex(
+        config(*overrides, *REMOTE["dataflow"], data="gs://bucket/flowers"),
+        profile("gpu-gke"),
+    )
+    executors = json.loads(found)["pipelineSpec"]["deploymentSpec"]["executors"]
+    arguments = executors["BottleneckFeatures_executor"]["container"]["args"]
+    assert "--runner=DataflowRunner" in arguments
+    assert f"--sdk_container_image={IMAGE}" in arguments
+
+
 def test_vertex_gets_its_own_form():
     job = json.loads(
         compiler.compile_for_vertex(

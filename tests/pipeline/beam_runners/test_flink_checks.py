@@ -1,0 +1,149 @@
+"""What a cluster lacks is told before the first job."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graft.pipeline.beam_runners.config import FlinkConfig
+from graft.pipeline.beam_runners.flink_checks import (
+    RunnerError,
+    check_flink,
+    running_tasks,
+)
+
+
+class Rest:
+    """A server that answers as Flink 1.19 does."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {
+            "/v1/overview": {
+                "taskmanagers": 1,
+                "slots-total": 2,
+                "slots-available": 2,
+            },
+            "/v1/jobmanager/config": [{"key": "rest.port", "value": "8081"}],
+            "/v1/taskmanagers": {"taskmanagers": [{"id": "one"}]},
+            "/v1/taskmanagers/one": {
+                "slotsNumber": 2,
+                "memoryConfiguration": {"networkMemory": 512 << 20},
+            },
+        }
+        answers = self.answers
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps(answers[self.path]).encode())
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
+        self.address = f"localhost:{self.server.server_address[1]}"
+
+
+@pytest.fixture
+def rest() -> Iterator[Rest]:
+    found = Rest()
+    thread = threading.Thread(target=found.server.serve_forever)
+    thread.start()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def jar(tmp_path: Path) -> str:
+    path = tmp_path / "job-server.jar"
+    path.touch()
+    return str(path)
+
+
+def unused_address() -> str:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return f"localhost:{found.getsockname()[1]}"
+
+
+def test_good_cluster_passes(rest: Rest, jar: str) -> None:
+    check_flink(FlinkConfig(master=rest.address, job_server_jar=jar, parallelism=2))
+
+
+def test_no_cluster(jar: str) -> None:
+    address = unused_address()
+    config = FlinkConfig(master=address, job_server_jar=jar)
+    with pytest.raises(RunnerError, match=rf"`beam.flink.master`.*{address}"):
+        check_flink(config)
+    assert "`beam.flink.master`" in running_tasks(config)
+
+
+def test_something_else_at_the_address(jar: str) -> None:
+    with socket.create_server(("localhost", 0)) as server:
+        threading.Thread(target=_answer_nonsense, args=(server,)).start()
+        address = f"localhost:{server.getsockname()[1]}"
+        with pytest.raises(RunnerError, match=r"`beam\.flink\.master`"):
+            check_flink(FlinkConfig(master=address, job_server_jar=jar))
+
+
+def _answer_nonsense(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(1000)
+        connection.sendall(b"@@@@\r\n\r\n")
+
+
+def test_no_job_server(rest: Rest) -> None:
+    config = FlinkConfig(master=rest.address, job_server=unused_address())
+    with pytest.raises(RunnerError, match=r"`beam\.flink\.job_server` must be"):
+        check_flink(config)
+
+
+def test_no_jar(rest: Rest) -> None:
+    config = FlinkConfig(master=rest.address, job_server_jar="/absent.jar")
+    with pytest.raises(RunnerError, match=r"job_server_jar.*'/absent.jar'"):
+        check_flink(config)
+
+
+def test_too_few_slots(rest: Rest, jar: str) -> None:
+    config = FlinkConfig(master=rest.address, job_server_jar=jar, parallelism=3)
+    with pytest.raises(RunnerError, match=r"2 slots, 2 of them free. Received: 3"):
+        check_flink(config)
+    # This kind of cluster starts TaskManagers when a job needs them.
+    rest.answers["/v1/jobmanager/config"] = [
+        {"key": "kubernetes.cluster-id", "value": "graft"}
+    ]
+    check_flink(config)
+
+
+def test_too_little_network_memory(rest: Rest, jar: str) -> None:
+    details = rest.answers["/v1/taskmanagers/one"]
+    details["memoryConfiguration"]["networkMemory"] = 128 << 20
+    config = FlinkConfig(master=rest.address, job_server_jar=jar)
+    with pytest.raises(RunnerError, match=r"512m are enough.* Received: 128m .* one"):
+        check_flink(config)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "words"),
+    [({"running": 2}, "waits for a worker"), ({"scheduled": 2}, "runs no task")],
+)
+def test_timeout_says_what_the_cluster_does(
+    rest: Rest, jar: str, tasks: dict[str, int], words: str
+) -> None:
+    job = {"end-time": -1, "start-time": 5, "tasks": tasks}
+    rest.answers["/v1/jobs/overview"] = {"jobs": [job]}
+    config = FlinkConfig(master=rest.address, job_server_jar=jar)
+    assert words in running_tasks(config)
+    job["end-time"] = 7
+    assert running_tasks(config) == "Flink runs no job."

@@ -1,0 +1,26 @@
+"""The checks of a runner before the first step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from graft.pipeline.beam_runners.config import BeamConfig, FlinkConfig
+from graft.pipeline.beam_runners.flink_checks import RunnerError
+from graft.pipeline.beam_runners.readiness import require_ready
+
+
+def test_local_runner_is_ready(tmp_path: Path) -> None:
+    said: list[str] = []
+    require_ready(BeamConfig(), [], str(tmp_path), said.append)
+    assert said == []
+
+
+def test_cluster_is_asked_before_any_job(tmp_path: Path) -> None:
+    flink = FlinkConfig(master="localhost:1", job_server_jar=str(tmp_path / "jar"))
+    config = BeamConfig(runner="flink", flink=flink)
+    said: list[str] = []
+    with pytest.raises(RunnerError, match=r"`beam\.flink\.master`"):
+        require_ready(config, [], str(tmp_path), said.append)
+    assert said == []
