@@ -35,14 +35,23 @@ PipelineOption = Annotated[
     str,
     typer.Option(
         "--pipeline",
-        help="Name of an uploaded pipeline; for a cronjob the compiled file.",
+        help="The compiled file; for a recurring run also a pipeline's name.",
     ),
 ]
 CronOption = Annotated[
-    str, typer.Option("--cron", help='Five fields ("0 3 * * *"), or six with seconds.')
+    str | None,
+    typer.Option(
+        "--cron",
+        help='Five fields ("0 3 * * *"), or six with seconds; or `schedule.cron` of '
+        "the profile.",
+    ),
 ]
 TimezoneOption = Annotated[
-    str, typer.Option("--timezone", help="Such as Europe/Berlin.")
+    str | None,
+    typer.Option(
+        "--timezone",
+        help="Such as Europe/Berlin; or `schedule.timezone` of the profile, or UTC.",
+    ),
 ]
 EngineOption = Annotated[
     str,
@@ -56,7 +65,7 @@ ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="Replace a schedule of the same name.")
 ]
 ProfileOption = Annotated[
-    str, typer.Option("--profile", help="cronjob: the deployment profile.")
+    str, typer.Option("--profile", help="The deployment profile.")
 ]
 ImageOption = Annotated[
     str | None, typer.Option("--image", help="cronjob: image of the job.")
@@ -91,8 +100,8 @@ ManifestOption = Annotated[
 def create(  # noqa: PLR0917 - options of a command
     name: NameArgument,
     pipeline: PipelineOption,
-    cron: CronOption,
-    timezone: TimezoneOption = "UTC",
+    cron: CronOption = None,
+    timezone: TimezoneOption = None,
     engine: EngineOption = "kubeflow",
     host: HostOption = DEFAULT_HOST,
     namespace: NamespaceOption = "",
@@ -119,6 +128,7 @@ def create(  # noqa: PLR0917 - options of a command
     if engine not in ("kubeflow", "cronjob"):
         raise UserError(f"`--engine` must be kubeflow or cronjob. Received: {engine!r}")
     values = parse_parameters(parameters)
+    cron, timezone = _times(cron, timezone, profile)
     if engine == "kubeflow":
         if retries:
             raise UserError(
@@ -127,7 +137,7 @@ def create(  # noqa: PLR0917 - options of a command
         _create_recurring_run(
             RecurringRunSettings(
                 name,
-                pipeline,
+                _name_of(pipeline),
                 cron,
                 timezone=timezone,
                 parameters=values,
@@ -160,6 +170,32 @@ def create(  # noqa: PLR0917 - options of a command
         pipeline=Path(pipeline),
         output=to or Path(f"{name}-cronjob.yaml"),
     )
+
+
+def _times(cron: str | None, timezone: str | None, profile: str) -> tuple[str, str]:
+    """Return cron expression and timezone: an option, or what the profile says."""
+    from graft.contract.errors import UserError
+    from graft.pipeline.kubeflow.compilation.profile_file import load_profile
+
+    # Without need, a profile is not read: it may lack what this command does not use.
+    saved = None if cron and timezone else load_profile(profile).schedule
+    if cron is None and saved is None:
+        raise UserError(
+            "No time to run at. Name it by `--cron`, or by `schedule: {cron: ...}` in "
+            f"the file that `--profile` names. Received: --profile {profile}"
+        )
+    of_profile = "UTC" if saved is None else saved.timezone
+    return cron or (saved.cron if saved else ""), timezone or of_profile
+
+
+def _name_of(pipeline: str) -> str:
+    """Return the name of a pipeline, which may be named by its compiled file."""
+    from graft.pipeline.kubeflow.compilation.pipeline_file import read_pipeline_file
+
+    if not Path(pipeline).is_file():
+        return pipeline
+    spec, _ = read_pipeline_file(Path(pipeline))
+    return str(spec["pipelineInfo"]["name"])
 
 
 def _create_recurring_run(

@@ -185,6 +185,13 @@ class StepSettings(StrictModel):
     )
 
 
+class ScheduleDefaults(StrictModel):
+    """When `graft schedule create` runs a pipeline, unless an option says otherwise."""
+
+    cron: str = Field(description='Five fields, such as "0 3 * * *", or six.')
+    timezone: str = Field("UTC", description="Such as Europe/Berlin.")
+
+
 class Profile(StrictModel):
     """A deployment profile."""
 
@@ -234,6 +241,9 @@ class Profile(StrictModel):
         le=MAX_SECONDS,
         description="Time that an ended run's pods and workflow stay, from 2.17 of "
         "Kubeflow on; empty: as the installation says. The run's record stays.",
+    )
+    schedule: ScheduleDefaults | None = Field(
+        None, description="When schedules run; empty: `--cron` says it."
     )
     mounts: tuple[PvcMount, ...] = Field((), description="Claims, in every step.")
     data_folder: str | None = Field(

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from graft.pipeline.commands.schedule import _name_of, _times
 from graft.pipeline.commands.schedule import app as schedule_app
 
 IMAGE = "registry.example.org/graft:1.0"
@@ -25,6 +26,25 @@ IMAGE = "registry.example.org/graft:1.0"
 def test_schedule_refuses(error_of, arguments, message):
     common = ("create", "nightly", "--pipeline", "sample")
     assert message in error_of(schedule_app, *common, *arguments)
+
+
+def test_times_and_name_come_from_the_profile_and_the_file(
+    tmp_path, error_of, pipeline_file
+):
+    profile = tmp_path / "cluster.yaml"
+    profile.write_text(
+        "extends: cpu\nschedule: {cron: '0 3 * * *', timezone: Asia/Tokyo}\n"
+    )
+    assert _times(None, None, str(profile)) == ("0 3 * * *", "Asia/Tokyo")
+    assert _times("@daily", None, str(profile)) == ("@daily", "Asia/Tokyo")
+    assert _times("@daily", "UTC", str(profile)) == ("@daily", "UTC")
+    assert _times("@daily", None, "cpu") == ("@daily", "UTC")
+    command = ("create", "nightly", "--pipeline", "sample")
+    text = error_of(schedule_app, *command)
+    assert "Name it by `--cron`, or by `schedule: {cron: ...}`" in text
+    name = yaml.safe_load(pipeline_file.read_text())["pipelineInfo"]["name"]
+    assert _name_of(str(pipeline_file)) == name
+    assert _name_of("sample") == "sample"
 
 
 def test_cronjob_manifest_is_written(error_of, tmp_path):
