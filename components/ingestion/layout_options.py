@@ -284,12 +284,15 @@ def _classes_of(root: Folder) -> str:
 
 
 def _unwrapped(folder: Folder) -> Folder:
-    """Descend through folders that hold only one folder, down to the class folders."""
-    while not folder.images and len(folder.filled) == 1:
-        (child,) = folder.filled
-        if child.is_flat and child.name != folder.name:
+    """Descend through folders that hold only one folder, down to the class folders.
+
+    Folders of annotations beside it don't count.
+    """
+    while not folder.images:
+        below = [child for child in folder.filled if not is_annotation(child.name)]
+        if len(below) != 1 or (below[0].is_flat and below[0].name != folder.name):
             break
-        folder = child
+        (folder,) = below
     return folder
 
 

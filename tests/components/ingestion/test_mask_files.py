@@ -73,6 +73,19 @@ def test_the_question_counts_the_masks() -> None:
     assert question.options[1].settings == {"format": "folders"}
 
 
+def test_masks_beside_the_images_of_a_split_are_left_aside() -> None:
+    names = [
+        name
+        for split in ("train", "test")
+        for kind in ("images", "masks")
+        for name in _tree("{}.png", above=f"{split}/{kind}/")
+    ]
+    (option,) = _question(names).options
+    assert option.settings == {
+        "split_folders": {"train": "train/images", "test": "test/images"}
+    }
+
+
 def test_masks_in_splits_are_asked_about() -> None:
     images = [*_tree("{}.png", above="train/"), *_tree("{}.png", above="test/")]
     masks = [*_tree("{}_mask.png", above="train/"), *_tree("{}_seg.png", above="test/")]
