@@ -107,6 +107,10 @@ def main() -> None:
     use_own_temporary_folder()
     # TensorFlow would log to standard error while it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Idle threads of BLAS sleep at once. By default they spin for a while, at the cost
+    # of threads with work. NumPy reads this when it is imported
+    # (docs/decisions/0006-orchestration.md).
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     try:
         app()
     except UserError as error:
