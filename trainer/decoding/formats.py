@@ -17,7 +17,11 @@ FORMAT_NAMES = ("JPEG", "PNG", "GIF", "BMP", "WebP")
 """Names of the formats in messages, in the order of their numbers."""
 
 MAX_PIXELS = 2**29 // 3
-"""Greatest number of pixels: the limit of TensorFlow's JPEG and PNG decoders."""
+"""Greatest number of pixels: the limit of TensorFlow's JPEG decoder.
+
+Its PNG decoder takes three times as many. A small file can hold so many, and they would
+keep a server busy for long.
+"""
 
 MAX_PARTS = 16384
 """Greatest number of segments or chunks to read in one file."""
@@ -42,6 +46,7 @@ REFUSALS = (
     f"a JPEG of more than {MAX_PARTS} segments; save it anew as JPEG or PNG",
     "a PNG of Apple's own kind (CgBI); save it as a standard PNG",
     f"a PNG of more than {MAX_PARTS} chunks; save it anew as PNG",
+    f"a PNG of more than {MAX_PIXELS} pixels; save it smaller",
     "a GIF without a palette; save it as PNG",
     f"a GIF of more than {MAX_PIXELS} pixels; save it smaller",
     f"a GIF of more than {MAX_PARTS} blocks in front of its picture; save it as PNG",
@@ -52,6 +57,7 @@ REFUSALS = (
     f"a BMP of more than {MAX_PIXELS} pixels; save it smaller",
     "an animated WebP; save its first frame as PNG",
     f"a WebP of more than {MAX_PARTS} chunks; save it anew as PNG",
+    f"a WebP of more than {MAX_PIXELS} pixels; save it smaller",
     *(
         f"damaged {name}: incomplete, or not what it was; replace or remove it"
         for name in FORMAT_NAMES
@@ -70,6 +76,7 @@ REFUSALS = (
     JPEG_SEGMENTS,
     PNG_APPLE,
     PNG_CHUNKS,
+    PNG_TOO_LARGE,
     GIF_NO_PALETTE,
     GIF_TOO_LARGE,
     GIF_BLOCKS,
@@ -80,6 +87,7 @@ REFUSALS = (
     BMP_TOO_LARGE,
     WEBP_ANIMATED,
     WEBP_CHUNKS,
+    WEBP_TOO_LARGE,
     *_damaged,
 ) = range(len(REFUSALS))
 DAMAGED = len(REFUSALS) - len(FORMAT_NAMES)

@@ -188,7 +188,7 @@ def _read_common_png(encoded: bytes) -> _CommonHeader | None:
     head = struct.unpack_from(">I4sIIBB", encoded, 8)
     length, kind, width, height, _, colour_type = head
     position, is_opaque = 8, colour_type in _PNG_OPAQUE
-    if kind != b"IHDR" or length != 13:
+    if kind != b"IHDR" or length != 13 or width * height >= formats.MAX_PIXELS:
         return None
     for _ in range(formats.MAX_PARTS - 1):
         length, kind = struct.unpack_from(">I4s", encoded, position)

@@ -23,6 +23,7 @@ _SIGNATURE_BYTES = 8
 _CHUNK_HEAD = 8
 _CHUNK_BYTES = 12
 """Length, type and checksum."""
+_SIZES_POSITION = 16
 _PIXELS_POSITION = 33
 _PLAIN_EXTRA_BYTES = _PIXELS_POSITION + 2 * _CHUNK_BYTES
 """Bytes of a file with three chunks, without those of its pixels."""
@@ -50,11 +51,19 @@ def decode_png(encoded: tf.Tensor) -> tf.Tensor:
     head = tf.io.decode_raw(start, tf.int64, little_endian=False)[0]
     num_bytes = tf.cast(tf.strings.length(encoded) - _PLAIN_EXTRA_BYTES, tf.int64)
     is_plain = tf.equal(head, num_bytes * 2**32 + int.from_bytes(b"IDAT", "big"))
+    sizes = tf.strings.substr(padded, _SIZES_POSITION, 8)
+    width_and_height = tf.io.decode_raw(sizes, tf.int32, little_endian=False)
     return tf.cond(
-        is_plain,
+        is_plain & _is_small(width_and_height),
         lambda: on_white(tf.io.decode_png(encoded)),
         lambda: _decode_any(encoded),
     )
+
+
+def _is_small(width_and_height: tf.Tensor) -> tf.Tensor:
+    """Return whether a picture has few enough pixels to be decoded."""
+    num_pixels = tf.reduce_prod(tf.cast(width_and_height, tf.int64))
+    return num_pixels < formats.MAX_PIXELS
 
 
 @not_inlined
@@ -102,7 +111,13 @@ def png_layout(encoded: tf.Tensor) -> tf.Tensor:
     refusal = tf.where(is_apple, formats.PNG_APPLE, refusal)
     refusal = tf.where(count >= formats.MAX_PARTS, formats.PNG_CHUNKS, refusal)
     has_key_colour = (key_colour > 0) & tf.reduce_any(tf.equal(head[25], [_GREY, _RGB]))
-    width, height = numbers_at(head, [(16, 4), (20, 4)], is_little=False)
+    width, height = numbers_at(
+        head, [(_SIZES_POSITION, 4), (_SIZES_POSITION + 4, 4)], is_little=False
+    )
+    is_small = _is_small(tf.stack([width, height]))
+    refusal = tf.where(
+        is_small | tf.not_equal(refusal, formats.FINE), refusal, formats.PNG_TOO_LARGE
+    )
     has_key_colour = tf.cast(has_key_colour, tf.int32)
     orientation = orientation_of(block)
     return tf.stack([refusal, height, width, orientation, has_key_colour])

@@ -97,6 +97,9 @@ def webp_layout(encoded: tf.Tensor) -> tf.Tensor:
     is_animated = is_kind[0] & has_flag(_ANIMATION_FLAG)
     damaged = formats.DAMAGED + formats.WEBP
     refusal = tf.where(tf.reduce_any(is_kind), exif[0], damaged)
+    is_small = tf.reduce_prod(tf.cast(size, tf.int64)) < formats.MAX_PIXELS
+    is_large = ~is_small & tf.equal(refusal, formats.FINE)
+    refusal = tf.where(is_large, formats.WEBP_TOO_LARGE, refusal)
     refusal = tf.where(is_animated, formats.WEBP_ANIMATED, refusal)
     alpha = tf.cast(has_alpha, tf.int32)
     return tf.stack([refusal, size[0], size[1], exif[1], alpha])

@@ -222,6 +222,25 @@ def test_a_gif_that_says_to_be_huge_is_refused(encode):
         _decode(encoded)
 
 
+@pytest.mark.parametrize("further", [{}, {"exif": b"Exif\0\0MM\0*"}])
+def test_a_png_that_says_to_be_huge_is_not_decoded(picture, encode, further):
+    encoded = bytearray(encode(picture, "PNG", **further))
+    encoded[16:24] = struct.pack(">II", 13_000, 13_000)
+    assert read_header(bytes(encoded)).height == 13_000
+    encoded[16:24] = struct.pack(">II", 20_000, 20_000)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a PNG of more than"):
+        _decode(bytes(encoded))
+    with pytest.raises(ValueError, match="a PNG of more than"):
+        read_header(bytes(encoded))
+
+
+def test_a_webp_that_says_to_be_huge_is_not_decoded(picture, encode):
+    encoded = bytearray(encode(picture, "WEBP"))
+    encoded[26:30] = struct.pack("<HH", 16_383, 16_383)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a WebP of more than"):
+        _decode(bytes(encoded))
+
+
 def test_a_gif_that_ends_in_its_second_frame_is_read(encode):
     encoded = _with_frames(encode, 2)
     assert _decoded(encoded[:-500]).shape == (1000, 1000, 3)
