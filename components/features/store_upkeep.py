@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import time
+import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +28,7 @@ from graft.storage.drivers import StorageError
 from graft.storage.paths import is_remote, join, name_of
 
 _NAMESPACE = re.compile("[0-9a-f]{32}")
+_GRAPH = re.compile(r"openvino-[0-9.-]+\.zip")
 _TORN_AFTER_SECONDS = 3600.0  # a newer partial file may still be written
 
 
@@ -42,7 +45,7 @@ class NamespaceSummary:
         num_images: Number of images in them; -1 if not counted.
         num_bytes: Size of the files.
         num_damaged: Number of files that do not match the hash in their name, with the
-            one that tells the parts.
+            one that tells the parts and the backbone's graphs.
     """
 
     name: str
@@ -88,9 +91,42 @@ def summarise(folder: str, *, verify: bool = True) -> Iterable[NamespaceSummary]
                 continue
             num_bytes += len(content)
             keys.update(keys_of(content))
+        graphs = _damaged_graphs(path) if verify else []
+        if graphs:
+            num_damaged += len(graphs)
+            what = f"{', '.join(graphs)} is damaged: `graft cache prune` removes it, "
+            what += "and the next run builds it again"
+            note = f"{note}; {what}" if note else what
         yield NamespaceSummary(
             name, parts, len(paths), len(keys), num_bytes, num_damaged, note
         )
+
+
+def _damaged_graphs(namespace_folder: str) -> list[str]:
+    """Return the names of the backbone's graphs that no run can read.
+
+    An archive holds a checksum of each file in it. Stores on buckets have no graphs.
+    """
+    damaged: list[str] = []
+    if is_remote(namespace_folder):
+        return damaged
+    for name in files.list_folder(namespace_folder):
+        path = join(namespace_folder, name)
+        if not _GRAPH.fullmatch(name):
+            continue
+        try:
+            # A pipe would never end.
+            is_damaged = not files.is_file(path)
+            if not is_damaged:
+                with zipfile.ZipFile(path) as archive:
+                    is_damaged = archive.testzip() is not None
+        except FileNotFoundError:
+            continue  # a run is replacing it
+        except (OSError, zipfile.BadZipFile, RuntimeError, zlib.error):
+            is_damaged = True
+        if is_damaged:
+            damaged.append(name)
+    return damaged
 
 
 def _content_of(path: str, *, verify: bool) -> bytes | memoryview | None:
@@ -162,6 +198,9 @@ def prune(folder: str, unused_seconds: float) -> list[str]:
         if _read_parts(entry.path)[1]:
             _remove(readme)
             removed.append(readme)
+        for graph in _damaged_graphs(entry.path):
+            _remove(join(entry.path, graph))
+            removed.append(join(entry.path, graph))
         for file in sorted(os.scandir(entry.path), key=lambda file: file.name):
             is_torn = file.name.endswith(PARTIAL_SUFFIX) and (
                 now - file.stat(follow_symlinks=False).st_mtime > _TORN_AFTER_SECONDS

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,34 @@ def test_a_damaged_namespace_is_told_pruned_and_written_again(store, harm):
     assert len(FeatureStore(store.folder, PARTS).open()) == 3
     (summary,) = summarise(store.folder)
     assert (summary.parts, summary.note) == (PARTS, "")
+
+
+@pytest.mark.parametrize("harm", ["cut", "a byte", "empty", "a folder"])
+def test_a_damaged_graph_of_the_backbone_is_told_and_pruned(store, harm):
+    store.put(_keys(3), _values(3))
+    graph = Path(store.namespace_folder) / "openvino-2026.4.0-1-.zip"
+    with zipfile.ZipFile(graph, "w") as archive:
+        archive.writestr("backbone.bin", bytes(range(256)) * 40)
+    content = graph.read_bytes()
+    assert [each.num_damaged for each in summarise(store.folder)] == [0]
+    assert prune(store.folder, 3600) == []
+    if harm == "a folder":
+        graph.unlink()
+        graph.mkdir()
+    else:
+        changed = {
+            "cut": content[:-100],
+            "a byte": content[:500] + bytes([content[500] ^ 1]) + content[501:],
+            "empty": b"",
+        }
+        graph.write_bytes(changed[harm])
+    (summary,) = summarise(store.folder)
+    assert summary.num_damaged == 1
+    assert f"{graph.name} is damaged: `graft cache prune` removes it" in summary.note
+    (quick,) = summarise(store.folder, verify=False)
+    assert quick.num_damaged == 0
+    assert prune(store.folder, 3600) == [str(graph)]
+    assert [each.num_damaged for each in summarise(store.folder)] == [0]
 
 
 def test_a_run_mends_a_folder_in_place_of_the_namespace_file(store):
