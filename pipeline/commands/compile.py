@@ -13,6 +13,7 @@ from graft.pipeline.commands.options import (
     DataOption,
     FormerFileOption,
     SetOption,
+    tell,
 )
 from graft.pipeline.commands.waiting import shown_while_waiting
 
@@ -103,6 +104,11 @@ def compile_(  # noqa: PLR0917 - options of a command
                 f"{str(path)!r}"
             )
     loaded = load_config(config, data=data, overrides=overrides)
+    if "name" not in loaded.model_fields_set:
+        tell(
+            f"The config has no `name`: the pipeline is named `{loaded.name}`. Two "
+            "pipelines of one name share versions and schedules."
+        )
     cluster = load_profile(profile, image=image)
     from graft.pipeline.kubeflow.compilation.refusals import check_image
     from graft.pipeline.local.run_log import native_output_hidden
