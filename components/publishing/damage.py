@@ -97,6 +97,8 @@ class Repair:
 
     done: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What is no damage, and may still need a command."""
     restored: dict[str, str] = field(default_factory=dict)
     """Version to hash of its manifest, of those that were written again."""
 
@@ -223,7 +225,8 @@ def _mend_version(
         # It may be a version that graft did not publish.
         result.left.append(
             f"version {version.number} has no manifest, and the audit log does not "
-            "know it: nothing tells whether its files are sound"
+            "know it: nothing tells whether its files are sound. Rename its folder if "
+            "you did not put it there"
         )
         return
     else:
@@ -233,7 +236,8 @@ def _mend_version(
     if served is not None and version.number == served.number:
         result.left.append(
             f"version {version.number} is in production and can't be mended: "
-            "`graft rollback --reason TEXT` replaces it"
+            "`graft rollback --reason TEXT` puts the sound version before it in its "
+            "place"
         )
     else:
         _set_aside(model_folder, str(version.number), result)
@@ -254,7 +258,10 @@ def _restore_files(model_folder: str, version: Version, result: Repair) -> bool:
     # The graph comes last: it makes the version complete.
     for name in sorted(wrong, key=lambda name: (name == GRAPH_NAME, name)):
         copying.copy_file(donors[promised[name]], join(version.path, name))
-        result.done.append(f"version {version.number}: {name} restored")
+        result.done.append(
+            f"version {version.number}: {name} copied from another version that has "
+            "the same file"
+        )
     return not find_damage(version)
 
 
@@ -294,7 +301,10 @@ def _mend_log(model_folder: str, result: Repair) -> None:
         _set_aside(model_folder, AUDIT_NAME, result)
     elif None in read_lines(model_folder):
         name = os.path.basename(mark_unreadable(model_folder))
-        result.done.append(f"{AUDIT_NAME}: unreadable lines marked; before: {name}")
+        result.done.append(
+            f"{AUDIT_NAME}: unreadable lines kept as text, and skipped from now on; "
+            f"the file as it was is {name}"
+        )
     complete_audit(model_folder)
 
 
@@ -332,8 +342,8 @@ def _mend_production(
     if not same:
         result.left.append(
             f"version {lost['version']} is in production and gone, and no version has "
-            "its files. Choose one: `graft rollback VERSION --reason TEXT` or `graft "
-            "models --promote VERSION --reason TEXT`"
+            "its files. Put another in its place: `graft rollback VERSION --reason "
+            "TEXT`, or `graft models --promote VERSION --reason TEXT`"
         )
         return
     number = same[-1].number
@@ -345,7 +355,7 @@ def _mend_production(
     move_labels(lock, model_folder, number, {**labels, STABLE: number}, record)
     result.done.append(f"{LABELS_NAME}: `{STABLE}` is version {number}, since {reason}")
     if number != max(numbers) and "canary" not in labels:
-        result.left.append(
+        result.notes.append(
             f"a server that does not follow labels serves version {max(numbers)}, the "
             f"newest: `graft rollback {number} --reason TEXT` gives the files of "
             f"version {number} the greatest number"
@@ -356,4 +366,7 @@ def _mend_production(
 
 def _set_aside(model_folder: str, name: str, result: Repair) -> None:
     aside = os.path.basename(set_aside(join(model_folder, name)))
-    result.done.append(f"{name} can't be mended: set aside as {aside}")
+    what = f"version {name}" if is_version_name(name) else name
+    result.done.append(
+        f"{what} can't be mended: renamed to {aside}, which nothing reads or serves"
+    )

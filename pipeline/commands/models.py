@@ -88,8 +88,9 @@ def models(
         )
     if not is_mended:
         raise UserError(
-            "The repair left damage, as the lines `left:` say. Version in production: "
-            "`graft rollback` puts another in its place."
+            "The repair left damage: each line that begins with `left:` says what to "
+            "do. If it is the version in production, `graft rollback --reason TEXT` "
+            "puts another in its place."
         )
 
 
@@ -127,9 +128,11 @@ def _repair(folder: str) -> bool:
 
     result = repair(folder)
     for sentence in result.done:
-        typer.echo(f"mended: {sentence}")
+        typer.echo(f"done: {sentence}")
     for sentence in result.left:
         typer.echo(f"left: {sentence}")
+    for sentence in result.notes:
+        typer.echo(f"note: {sentence}")
     if not result.done and not result.left:
         typer.echo("Nothing is damaged.")
     return not result.left

@@ -498,7 +498,9 @@ def test_a_killed_repair_loses_no_line(
         with pytest.raises(Killed):
             repair(str(folder))
     assert audit.withdrawals(str(folder)) == withdrawn
-    assert any("lines marked" in done for done in repair(str(folder)).done)
+    assert any(
+        "unreadable lines kept as text" in done for done in repair(str(folder)).done
+    )
     first, *others, last = audit.read_audit(str(folder))
     assert first == {"action": "unreadable", "text": "cut sho"}
     assert others == before
@@ -545,7 +547,7 @@ def test_a_damaged_store_on_object_storage_is_rolled_back_and_mended(
     assert back.manifest["rollback"]["passed_over"] == [second]
     # Neither the log nor another version knows the files of the second version.
     result = repair(folder)
-    assert any(f"{second} can't be mended: set aside" in done for done in result.done)
+    assert any(f"{second} can't be mended: renamed to" in done for done in result.done)
     assert find_store_damage(folder) == {}
     assert read_production(folder).version == back.number
 

@@ -348,6 +348,7 @@ def remote(
     return folder, staller
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("operation", ["push", "promote", "rollback"])
 def test_a_process_that_stands_still_at_any_step_harms_nobody(
     remote: tuple[str, Staller], make_model: Callable[[str], str], operation: str

@@ -143,7 +143,8 @@ def test_a_repair_puts_no_withdrawn_model_into_production(
     assert labels == {"stable": first}
     assert find_store_damage(str(folder)) == {}
     # The withdrawn model is the newest: a server without labels would go on with it.
-    (left,) = result.left
+    (left,) = result.notes
+    assert result.left == []
     assert f"serves version {first + 1}, the newest: `graft rollback {first} " in left
     *_, line, last = audit.read_audit(str(folder))
     assert (line["action"], line["version"]) == ("promote", first)

@@ -102,7 +102,7 @@ def test_damage_is_named_passed_over_and_mended(folder: Path, graft: Graft) -> N
     assert out[1] == f"Passed over, since they are damaged: {second}."
     status, out, _ = graft("models", "--repair")
     assert status == 0
-    begin = f"mended: version {second}: graft_manifest.json written again; these fields"
+    begin = f"done: version {second}: graft_manifest.json written again; these fields"
     assert any(line.startswith(f"{begin} are lost: config,") for line in out)
     assert any("its metrics are lost" in line for line in out)
     _, out, _ = graft("models", "--log")
