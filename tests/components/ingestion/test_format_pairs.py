@@ -37,6 +37,13 @@ def test_one_of_two_formats_can_be_chosen() -> None:
     assert every.settings == {"format": "folders"}
 
 
+def test_two_pairs_are_enough() -> None:
+    answer = detect_layout(count_folders(_tree({".jpg": 2, ".png": 2})))
+    assert isinstance(answer, Question)
+    answer = detect_layout(count_folders(_tree({".jpg": 3, ".png": 2})))
+    assert isinstance(answer, Question)
+
+
 def test_pairs_in_splits_are_asked_about() -> None:
     names = [
         *_tree({".jpg": 4, ".png": 4}, above="train/"),
@@ -55,12 +62,21 @@ def test_pairs_in_splits_are_asked_about() -> None:
     [
         _tree({".jpg": 4}),
         _tree({".jpg": 8, ".png": 2}),
+        _tree({".jpg": 6, ".png": 2}),
         _tree({".jpg": 4, ".jpeg": 4}),
         _tree({".jpg": 1, ".png": 1}),
         [*(f"cat/{i}.jpg" for i in range(4)), *(f"dog/{i}.png" for i in range(4))],
         _tree({"": 4, ".png": 4}),
     ],
-    ids=["one format", "few pairs", "JPEG", "one pair", "by class", "no extension"],
+    ids=[
+        "one format",
+        "few pairs",
+        "half",
+        "JPEG",
+        "one pair",
+        "by class",
+        "no extension",
+    ],
 )
 def test_other_names_are_no_pairs(names: list[str]) -> None:
     assert isinstance(detect_layout(count_folders(names)), FolderLayout)
