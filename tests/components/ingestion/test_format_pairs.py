@@ -33,6 +33,7 @@ def test_one_of_two_formats_can_be_chosen() -> None:
         pattern = str(option.settings["class_pattern"])
         read = {name for name in names if re.fullmatch(pattern, name)}
         assert read == {name for name in names if name.endswith(endings)}
+    assert jpeg.meaning.startswith("only .jpg files: ")
     assert jpeg.meaning.endswith("'cat' (6), 'dog' (4); left aside: 8")
     assert every.settings == {"format": "folders"}
 
