@@ -24,7 +24,7 @@ REQUIREMENTS = [
     "grpcio>=1.70",
     "grpcio-health-checking>=1.70",
     "protobuf>=6.31,<7",
-    "aiohttp>=3.10,<4",
+    "aiohttp>=3.14,<4",
     "prometheus-client>=0.21",
     "tensorflow-serving-api>=2.19,<3",
     # The command line and the config.
