@@ -28,6 +28,7 @@ SCENARIOS = {
     "docs/test_pages.py": "the pages of documentation",
     "docs/test_readme.py": "the commands of the README",
     "kubernetes/test_dockerfile.py": "the Dockerfile",
+    "kubernetes/test_flink_manifests.py": "the manifests of Flink",
     "kubernetes/test_manifests.py": "the manifests of the pipeline",
     "kubernetes/test_serving_manifests.py": "the manifests of the servers",
     "pipeline/commands/test_terminal.py": "every command on a terminal",

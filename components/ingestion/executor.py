@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apache_beam.options.pipeline_options import PipelineOptions
 from tfx import types
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
@@ -20,6 +21,8 @@ EXAMPLES_KEY = "examples"
 METADATA_KEY = "metadata"
 SCHEMA_KEY = "schema"
 QUARANTINE_KEY = "quarantine"
+_SHARDS_PER_WORKER = 4
+"""Workers are seldom equally fast; several shards for each keep them all busy."""
 
 
 class ImageExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
@@ -55,7 +58,8 @@ class ImageExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             for key in (EXAMPLES_KEY, METADATA_KEY, SCHEMA_KEY, QUARANTINE_KEY)
         }
         outputs = OutputFolders(**{key: a.uri for key, a in artifacts.items()})
-        ingest(config, outputs, self._make_beam_pipeline)
+        min_shards = _SHARDS_PER_WORKER * self._num_workers()
+        ingest(config, outputs, self._make_beam_pipeline, min_shards)
         for key in (EXAMPLES_KEY, METADATA_KEY):
             artifact = artifacts[key]
             artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
@@ -67,3 +71,9 @@ class ImageExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             examples_utils.set_payload_format(
                 artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
             )
+
+    def _num_workers(self) -> int:
+        """Return the number of a cluster's workers; 0 for the local runner."""
+        options = PipelineOptions(self._beam_pipeline_args).get_all_options()
+        numbers = (options.get("parallelism"), options.get("max_num_workers"))
+        return max(0, *(number or 0 for number in numbers))

@@ -82,6 +82,7 @@ def ingest(
     config: DataConfig,
     outputs: OutputFolders,
     make_pipeline: Callable[[], beam.Pipeline],
+    min_shards: int = 1,
 ) -> Summary:
     """Turn labelled images into checked examples in three splits.
 
@@ -89,6 +90,8 @@ def ingest(
         config: The data.
         outputs: Folders to write. They are emptied first, and if the run fails.
         make_pipeline: Makes a Beam pipeline. It is called up to three times.
+        min_shards: Number of shards that keeps all workers busy. It does not change
+            which images are in a split, nor their order.
 
     Returns:
         The summary, which is also written.
@@ -103,7 +106,8 @@ def ingest(
         _empty_folder(folder)
     try:
         files.make_folder(work_folder)
-        return _Ingestion(config, outputs, work_folder, make_pipeline).run()
+        run = _Ingestion(config, outputs, work_folder, make_pipeline, min_shards)
+        return run.run()
     except Exception as error:
         for folder in outputs:
             _empty_folder(folder)
@@ -124,11 +128,13 @@ class _Ingestion:
         outputs: OutputFolders,
         work_folder: str,
         make_pipeline: Callable[[], beam.Pipeline],
+        min_shards: int,
     ) -> None:
         self._config = config
         self._outputs = outputs
         self._work_folder = work_folder
         self._make_pipeline = make_pipeline
+        self._min_shards = min_shards
         self._progress = progress.current()
         self._folders = ShardFolders(outputs.examples, outputs.metadata, work_folder)
 
@@ -141,7 +147,7 @@ class _Ingestion:
         refs.sort(key=_shuffle_key)
         logger.info("Reading %d images of %d listed.", len(refs), len(listing.refs))
         self._progress.expect("images", len(refs))
-        tasks = _write_lists(refs, work_folder, "images")
+        tasks = _write_lists(refs, work_folder, "images", self._min_shards)
         counts_path = join(work_folder, "counts.json")
         quarantined_path = join(work_folder, "quarantined.json")
         with self._job() as running:
@@ -193,7 +199,8 @@ class _Ingestion:
             return refs, []
         config, work_folder = self._config, self._work_folder
         self._progress.expect("files compared", len(candidates))
-        tasks = _write_lists([refs[c] for c in candidates], work_folder, "copies")
+        found_refs = [refs[candidate] for candidate in candidates]
+        tasks = _write_lists(found_refs, work_folder, "copies", self._min_shards)
         hashes_path = join(work_folder, "hashes.json")
         with self._job() as running:
             _ = (
@@ -252,12 +259,14 @@ def _shuffle_key(ref: ImageRef) -> bytes:
 
 
 def _write_lists(
-    refs: Sequence[ImageRef], work_folder: str, what: str
+    refs: Sequence[ImageRef], work_folder: str, what: str, min_shards: int
 ) -> list[ShardTask]:
     """Write a list as files of about equal length, one per shard."""
     num_bytes = sum(ref.size or 0 for ref in refs)
     total = max(
-        1, math.ceil(num_bytes / _SHARD_BYTES), math.ceil(len(refs) / _SHARD_IMAGES)
+        min_shards,
+        math.ceil(num_bytes / _SHARD_BYTES),
+        math.ceil(len(refs) / _SHARD_IMAGES),
     )
     total = min(total, max(1, len(refs)))
     tasks = []

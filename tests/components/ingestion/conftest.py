@@ -100,12 +100,14 @@ def write_photos() -> Callable[..., Path]:
 def run_ingestion(tmp_path: Path) -> Callable[..., Ingested]:
     """Ingest, in this process, and return what was written."""
 
-    def run(path: object, folder: str = "out", **fields: Any) -> Ingested:
+    def run(
+        path: object, folder: str = "out", min_shards: int = 1, **fields: Any
+    ) -> Ingested:
         config = DataConfig(path=str(path), **fields)
         outputs = OutputFolders(
             *(str(tmp_path / folder / kind) for kind in OutputFolders._fields)
         )
-        ingest(config, outputs, beam.Pipeline)
+        ingest(config, outputs, beam.Pipeline, min_shards)
         return Ingested(outputs)
 
     return run

@@ -52,6 +52,19 @@ def test_every_image_becomes_one_whole_example(run_ingestion: Make, photos: Path
     assert summary["counts"]["train"]["cat"] > summary["counts"]["test"]["cat"] > 0
 
 
+def test_more_shards_hold_the_same_images_in_the_same_order(
+    run_ingestion: Make, photos: Path
+):
+    """The number of a cluster's workers must not change the model."""
+    (photos / "cat" / "copy.png").write_bytes((photos / "cat" / "000.png").read_bytes())
+    few = run_ingestion(photos)
+    many = run_ingestion(photos, "many", min_shards=7)
+    for split in split_names.SPLITS:
+        folder = Path(many.outputs.examples, f"Split-{split}")
+        assert len(list(folder.iterdir())) == 7
+        assert many.examples(split) == few.examples(split)
+
+
 def test_metadata_is_the_examples_without_the_bytes(run_ingestion: Make, photos: Path):
     result = run_ingestion(photos)
     for split in split_names.SPLITS:
