@@ -44,6 +44,7 @@ from graft.pipeline.commands.bless import publish_run
 from graft.pipeline.kubeflow.cluster.run_triggers import read_drift_report
 from graft.pipeline.local.run_history import Run
 from graft.serving import model_store
+from graft.serving.embedded.contract.status import StatusError
 from graft.serving.embedded.loading.model_config import find_versions, read_config_file
 from graft.storage import atomic
 
@@ -182,10 +183,13 @@ def serve_and_look(folder: Path, scratch: Path) -> None:
     read_drift_report(folder / DRIFT_FILE) if (folder / DRIFT_FILE).is_file() else None
     model_store.find_versions(folder)
     find_versions(folder)
+    config = folder / "models.config"
     try:
-        read_config_file(folder / "models.config")
-    except Exception as error:
-        assert "Invalid protobuf file" in str(error)
+        read_config_file(config)
+    except StatusError as error:
+        # A link to nowhere is not found either.
+        said = "Invalid protobuf file" if config.exists() else "No such file"
+        assert said in str(error)
 
 
 def check(sound: Path, scratch: Path, harms: dict[str, str]) -> None:
@@ -226,7 +230,9 @@ def check(sound: Path, scratch: Path, harms: dict[str, str]) -> None:
     unknown = {name.split("/")[0] for name in harms if "manifest" in name}
     if newest not in numbers(folder):
         # No other version has the files of the one in production.
-        assert any("Choose one" in sentence for sentence in result.left), result
+        assert any(
+            "Put another in its place" in sentence for sentence in result.left
+        ), result
         unknown |= {"graft_labels.json", "models.config"}
         is_vouched = False
     assert set(left) <= {str(newest), *(set() if is_vouched else unknown)}, result
