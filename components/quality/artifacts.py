@@ -11,8 +11,9 @@ class DataQualityReport(artifact.Artifact):
 
     * File structure:
        - `{uri}/quality.json`: `num_images`; `dropped`, content hashes; `checks`, each
-         with `name`, `title`, `policy`, `num_findings`, `filenames` and the first
-         `findings` with pictures.
+         with `name`, `title`, `policy`, `num_findings`, `not_searched` (what was left
+         out, to its number), the first 1,000 `filenames` and the first 12 `findings`
+         with pictures.
        - `{uri}/profile.json`: distributions of image properties, in counts; see
          `profile.Profile`.
     """

@@ -32,10 +32,11 @@ class DataQualityConfig(StrictModel):
         "features.",
     )
     max_distance: float = Field(
-        4.0,
+        0.15,
         gt=0,
-        description="Near-copies have a smaller mean difference than this, in grey "
-        "levels of 255, at 32 by 32 pixels.",
+        le=0.5,
+        description="Near-copies are closer than this: 0 for the same picture, 1.41 "
+        "for two that have nothing in common.",
     )
     max_feature_distance: float = Field(
         0.35,

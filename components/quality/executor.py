@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,23 +18,28 @@ from graft.components import progress
 from graft.components.artifact_files import split_files
 from graft.components.pictures import find_images, thumbnail
 from graft.components.quality.artifacts import PROFILE_FILE, RESULT_FILE
-from graft.components.quality.checks import (
-    TITLES,
-    Example,
-    Finding,
+from graft.components.quality.checks import TITLES, find_poor_images
+from graft.components.quality.config import DataQualityConfig
+from graft.components.quality.copy_checks import find_pairs
+from graft.components.quality.feature_checks import (
     find_feature_copies,
     find_label_errors,
-    find_pairs,
-    find_poor_images,
 )
-from graft.components.quality.config import DataQualityConfig
+from graft.components.quality.feature_table import FeatureTable
+from graft.components.quality.findings import Finding, Findings
 from graft.components.quality.image_statistics import measure_image
-from graft.components.quality.profile import Traits, profile_of
+from graft.components.quality.image_table import (
+    Example,
+    ImageTable,
+    ImageTableBuilder,
+)
+from graft.components.quality.profile import Profile, Traits, profile_of
 from graft.contract import example_keys, split_names
 from graft.contract.errors import DataError
 from graft.storage import atomic, copying, tfrecords
 
 MOST_SHOWN = 12
+MOST_NAMED = 1000
 _MOST_IN_MESSAGE = 10
 _IMAGES_AT_ONCE = 32
 _FEATURES_AT_ONCE = 256
@@ -65,79 +70,88 @@ def check_data(
     Raises:
         DataError: A check whose policy is `fail` found something.
     """
-    seen = _read_examples(examples)
-    seen_examples = [example for example, _ in seen]
-    found = find_pairs(seen_examples, config) | find_poor_images(seen_examples, config)
-    found["label_errors"] = []
+    images, profile = _read_examples(examples)
+    found = find_pairs(images, config) | find_poor_images(images, config)
+    found["label_errors"] = Findings(images)
     if config.label_errors != "off" or config.leaks != "off":
-        stored = _read_features(training_examples)
-        found["leaks"] += _new_pairs(
-            find_feature_copies(seen_examples, stored, config), found["leaks"]
+        features = FeatureTable.of(_read_features(training_examples))
+        found["leaks"] = found["leaks"].and_more(
+            find_feature_copies(images, features, config)
         )
     if config.label_errors != "off":
-        found["label_errors"] = list(find_label_errors(seen_examples, stored))
+        found["label_errors"] = find_label_errors(images, features)
     dropped = _dropped(found, config)
     result = {
-        "num_images": len(seen_examples),
+        "num_images": len(images),
         "dropped": sorted(dropped),
         "checks": _describe(found, config, examples),
     }
     atomic.write_text(
         os.path.join(quality.uri, RESULT_FILE), json.dumps(result, indent=1)
     )
-    profile = profile_of(traits for _, traits in seen)
     atomic.write_text(
         os.path.join(quality.uri, PROFILE_FILE), json.dumps(profile, indent=1)
     )
     for name, findings in found.items():
         logger.info("%s: %d", TITLES[name], len(findings))
+        for what, number in findings.not_searched.items():
+            logger.warning("%s: not searched: %d %s", TITLES[name], number, what)
     _fail_if_told(found, config)
     if config.drops:
         _copy_without(training_examples, checked_examples, dropped)
 
 
-def _read_examples(raw: artifact.Artifact) -> list[tuple[Example, Traits]]:
-    """Return the statistics and the profile's properties of every image."""
+def _read_examples(raw: artifact.Artifact) -> tuple[ImageTable, Profile]:
+    """Return the statistics of every image, and the profile of all."""
     counters = progress.current()
+    builder = ImageTableBuilder()
 
     def read(item: tuple[str, bytes]) -> tuple[Example, Traits]:
-        split, record = item
-        found = tf.train.Example.FromString(record).features.feature
-        statistics = measure_image(found[example_keys.IMAGE_KEY].bytes_list.value[0])
+        measured = _measure(*item)
         counters.advance("images")
-        keys = (
-            example_keys.CONTENT_HASH_KEY,
-            example_keys.FILENAME_KEY,
-            example_keys.CLASS_NAME_KEY,
-            example_keys.FORMAT_KEY,
-        )
-        content_hash, filename, class_name, image_format = (
-            found[key].bytes_list.value[0].decode() for key in keys
-        )
-        width, height = (
-            found[key].int64_list.value[0]
-            for key in (example_keys.WIDTH_KEY, example_keys.HEIGHT_KEY)
-        )
-        traits = Traits(
-            class_name,
-            image_format,
-            width,
-            height,
-            statistics.brightness,
-            statistics.contrast,
-            statistics.sharpness,
-        )
-        example = Example(content_hash, filename, class_name, split, statistics)
-        return example, traits
+        return measured
 
-    found: list[tuple[Example, Traits]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # A pool takes all of its input at once, so it gets a few images at a time.
-        for part in _parts(raw):
-            size = sum(len(record) for _, record in part) / len(part)
-            read_all = pool.map if size >= _BYTES_WORTH_A_THREAD else map
-            found += read_all(read, part)
-    return found
+    def measured() -> Iterator[Traits]:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            # A pool takes all of its input at once, so it gets a few images at a time.
+            for part in _parts(raw):
+                size = sum(len(record) for _, record in part) / len(part)
+                read_all = pool.map if size >= _BYTES_WORTH_A_THREAD else map
+                for example, traits in read_all(read, part):
+                    builder.add(example)
+                    yield traits
+
+    profile = profile_of(measured())
+    return builder.build(), profile
+
+
+def _measure(split: str, record: bytes) -> tuple[Example, Traits]:
+    """Return an image's statistics, and its properties for the profile."""
+    found = tf.train.Example.FromString(record).features.feature
+    statistics = measure_image(found[example_keys.IMAGE_KEY].bytes_list.value[0])
+    keys = (
+        example_keys.CONTENT_HASH_KEY,
+        example_keys.FILENAME_KEY,
+        example_keys.CLASS_NAME_KEY,
+        example_keys.FORMAT_KEY,
+    )
+    content_hash, filename, class_name, image_format = (
+        found[key].bytes_list.value[0].decode() for key in keys
+    )
+    width, height = (
+        found[key].int64_list.value[0]
+        for key in (example_keys.WIDTH_KEY, example_keys.HEIGHT_KEY)
+    )
+    traits = Traits(
+        class_name,
+        image_format,
+        width,
+        height,
+        statistics.brightness,
+        statistics.contrast,
+        statistics.sharpness,
+    )
+    return Example(content_hash, filename, class_name, split, statistics), traits
 
 
 def _parts(raw: artifact.Artifact) -> Iterator[list[tuple[str, bytes]]]:
@@ -148,9 +162,10 @@ def _parts(raw: artifact.Artifact) -> Iterator[list[tuple[str, bytes]]]:
             yield [(split, record) for record in batch]
 
 
-def _read_features(training: artifact.Artifact) -> dict[str, np.ndarray]:
-    """Return content hash to features, of all splits; empty for raw examples."""
-    stored: dict[str, np.ndarray] = {}
+def _read_features(
+    training: artifact.Artifact,
+) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Yield content hashes and features, of all splits; nothing for raw examples."""
     files = [
         file
         for split in artifact_utils.decode_split_names(training.split_names)
@@ -161,43 +176,30 @@ def _read_features(training: artifact.Artifact) -> dict[str, np.ndarray]:
         values = parsed[example_keys.FEATURES_KEY].numpy()
         if not values.shape[1]:
             break
-        keys = (key.decode() for key in parsed[example_keys.CONTENT_HASH_KEY].numpy())
-        stored.update(zip(keys, values, strict=True))
-    return stored
+        keys = parsed[example_keys.CONTENT_HASH_KEY].numpy()
+        yield [key.decode() for key in keys], values
 
 
-def _new_pairs(findings: Iterable[Finding], known: Sequence[Finding]) -> list[Finding]:
-    """Return the findings whose pair is not among the known ones."""
-    seen = {_pair_of(each) for each in known}
-    return [each for each in findings if _pair_of(each) not in seen]
-
-
-def _pair_of(finding: Finding) -> tuple[str, str]:
-    other = finding.other
-    return finding.example.content_hash, "" if other is None else other.content_hash
-
-
-def _dropped(found: dict[str, list[Finding]], config: DataQualityConfig) -> set[str]:
+def _dropped(found: dict[str, Findings], config: DataQualityConfig) -> set[str]:
     """Return the content hashes to remove, which are all in `train`."""
     return {
-        finding.example.content_hash
+        findings.table.content_hash(index)
         for name, findings in found.items()
         if config.policy_of(name) == "drop"
-        for finding in findings
-        if finding.example.split == split_names.TRAIN_SPLIT
+        for index in findings.in_train()
     }
 
 
 def _describe(
-    found: dict[str, list[Finding]], config: DataQualityConfig, raw: artifact.Artifact
+    found: dict[str, Findings], config: DataQualityConfig, raw: artifact.Artifact
 ) -> list[dict[str, Any]]:
     """Return the checks for JSON, with thumbnails of the first findings."""
-    shown = [f for findings in found.values() for f in findings[:MOST_SHOWN]]
     wanted = {
-        example.content_hash
-        for finding in shown
-        for example in (finding.example, finding.other)
-        if example is not None
+        findings.table.content_hash(index)
+        for findings in found.values()
+        for finding in findings.first(MOST_SHOWN)
+        for index in (finding.image, finding.other)
+        if index is not None
     }
     files = [
         file
@@ -213,18 +215,14 @@ def _describe(
             "title": title,
             "policy": config.policy_of(name),
             "num_findings": len(found[name]),
-            "filenames": [finding.example.filename for finding in found[name]],
+            "not_searched": dict(found[name].not_searched),
+            "filenames": [
+                found[name].table.filename(index)
+                for index in found[name].images[:MOST_NAMED]
+            ],
             "findings": [
-                {
-                    "filename": finding.example.filename,
-                    "message": finding.message,
-                    "picture": pictures.get(finding.example.content_hash),
-                    "other": None if finding.other is None else finding.other.filename,
-                    "other_picture": None
-                    if finding.other is None
-                    else pictures.get(finding.other.content_hash),
-                }
-                for finding in found[name][:MOST_SHOWN]
+                _describe_one(found[name].table, finding, pictures)
+                for finding in found[name].first(MOST_SHOWN)
             ],
         }
         for name, title in TITLES.items()
@@ -232,15 +230,39 @@ def _describe(
     ]
 
 
-def _fail_if_told(found: dict[str, list[Finding]], config: DataQualityConfig) -> None:
+def _describe_one(
+    images: ImageTable, finding: Finding, pictures: dict[str, str | None]
+) -> dict[str, str | None]:
+    other = finding.other
+    return {
+        "filename": images.filename(finding.image),
+        "message": finding.message,
+        "picture": pictures.get(images.content_hash(finding.image)),
+        "other": None if other is None else images.filename(other),
+        "other_picture": None
+        if other is None
+        else pictures.get(images.content_hash(other)),
+    }
+
+
+def _fail_if_told(found: dict[str, Findings], config: DataQualityConfig) -> None:
     lines = []
     for name, findings in found.items():
-        if config.policy_of(name) != "fail" or not findings:
+        if config.policy_of(name) != "fail":
             continue
-        lines.append(f"`data_quality.{name}`: {TITLES[name]}: {len(findings)}")
-        for finding in findings[:_MOST_IN_MESSAGE]:
-            other = f" and {finding.other.filename!r}" if finding.other else ""
-            lines.append(f"  {finding.example.filename!r}{other}: {finding.message}")
+        if len(findings):
+            lines.append(f"`data_quality.{name}`: {TITLES[name]}: {len(findings)}")
+        for finding in findings.first(_MOST_IN_MESSAGE):
+            filename = findings.table.filename(finding.image)
+            other = ""
+            if finding.other is not None:
+                other = f" and {findings.table.filename(finding.other)!r}"
+            lines.append(f"  {filename!r}{other}: {finding.message}")
+        # A search that left images out can't tell that there are no findings.
+        for what, number in findings.not_searched.items():
+            lines.append(
+                f"`data_quality.{name}`: {TITLES[name]}: not searched: {number} {what}"
+            )
     if lines:
         raise DataError(
             "The data failed checks of `data_quality`:\n"

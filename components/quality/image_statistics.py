@@ -1,33 +1,21 @@
-"""Statistics of an image, to find poor images and near-copies.
-
-ImageHash was considered: it has the difference hash, which is three lines here, but no
-search for pairs and none of the other statistics.
-"""
+"""Statistics of an image, to find poor images and near-copies."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from graft.components.quality.signature import signature_of
 from graft.trainer.decoding.from_bytes import decode_pixels, read_header
 
-_HASH_EDGE = 8
-_SMALL_EDGE = 32
 _SHARP_EDGE = 256
 # With a smaller contrast, colours of about the same grey level may be hidden in it.
 _FLAT_CONTRAST = 8.0
 # Decoding keeps at least one and a half times these pixels, that is `_SHARP_EDGE`.
 _DECODED_SIZE = (171, 171)
 _LEVELS = np.arange(256.0)
-# Two hashes that differ in fewer bits than there are parts share at least one part.
-_NUM_PARTS = 8
-_MOST_BITS = 7
-# Skip larger buckets: every pair in them would be a candidate.
-_MOST_IN_BUCKET = 200
 
 
 @dataclass(frozen=True)
@@ -39,17 +27,14 @@ class ImageStatistics:
     level is not blank.
 
     Attributes:
-        small: float32 (32, 32), grey levels in [0, 255].
-        bits: bool (64,), the difference hash: whether a pixel is brighter than its left
-            neighbour.
+        signature: See `graft.components.quality.signature.SIGNATURE`.
         brightness: Mean grey level.
         contrast: Standard deviation of grey levels.
         sharpness: Variance of the Laplacian.
         edge: Pixels of the shorter edge.
     """
 
-    small: np.ndarray
-    bits: np.ndarray
+    signature: np.ndarray
     brightness: float
     contrast: float
     sharpness: float
@@ -74,13 +59,8 @@ def measure_image(encoded: bytes) -> ImageStatistics:
             _, of_channel = _mean_and_deviation(channel)
             if of_channel > contrast:
                 grey, contrast = channel, of_channel
-    size = (_SMALL_EDGE, _SMALL_EDGE)
-    small = np.asarray(grey.resize(size, Image.Resampling.BILINEAR), np.float32)
-    size = (_HASH_EDGE + 1, _HASH_EDGE)
-    coarse = np.asarray(grey.resize(size, Image.Resampling.BILINEAR), np.float32)
     return ImageStatistics(
-        small=small,
-        bits=(coarse[:, 1:] > coarse[:, :-1]).ravel(),
+        signature=signature_of(grey, picture, min(header.height, header.width)),
         brightness=brightness,
         contrast=contrast,
         sharpness=_sharpness(np.asarray(grey)),
@@ -93,44 +73,6 @@ def _thumbnail(levels: Image.Image) -> Image.Image:
     if max(levels.size) > _SHARP_EDGE:
         levels.thumbnail((_SHARP_EDGE, _SHARP_EDGE))
     return levels
-
-
-def near_copies(
-    images: Sequence[ImageStatistics], max_distance: float, min_contrast: float
-) -> Iterator[tuple[int, int, float]]:
-    """Yield near-copies: the indices of two images, and their distance.
-
-    The hash selects candidate pairs. The mean difference of the small images decides.
-
-    Args:
-        images: Statistics of all images.
-        max_distance: Near-copies have a smaller mean difference of grey levels.
-        min_contrast: Images of a lower contrast are ignored, since they all look alike.
-    """
-    parts: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-    for index, image in enumerate(images):
-        if image.contrast < min_contrast:
-            continue
-        packed = np.packbits(image.bits).reshape(_NUM_PARTS, -1)
-        for part, value in enumerate(packed):
-            parts[part, value.tobytes()].append(index)
-    seen: set[tuple[int, int]] = set()
-    for bucket in parts.values():
-        if len(bucket) < 2 or len(bucket) > _MOST_IN_BUCKET:
-            continue
-        members = np.array(bucket)
-        bits = np.stack([images[index].bits for index in bucket])
-        for row in range(len(members) - 1):
-            bits_apart = (bits[row + 1 :] != bits[row]).sum(axis=1)
-            for other in members[row + 1 :][bits_apart <= _MOST_BITS]:
-                pair = (int(members[row]), int(other))
-                if pair in seen:
-                    continue
-                seen.add(pair)
-                first, second = images[pair[0]].small, images[pair[1]].small
-                distance = float(np.abs(first - second).mean())
-                if distance < max_distance:
-                    yield (*pair, distance)
 
 
 def _mean_and_deviation(grey: Image.Image) -> tuple[float, float]:

@@ -61,6 +61,9 @@ def _describe_anomalies(uri: str | None) -> Iterator[str]:
 
 
 def _describe_quality(quality: dict[str, Any]) -> Iterator[str]:
+    for check in quality.get("checks", []):
+        for what, number in check.get("not_searched", {}).items():
+            yield f"{check['title']}: not searched: {number:,} {what}."
     if dropped := len(quality.get("dropped", [])):
         yield f"Left out of train, as `data_quality` asks: {counted(dropped, 'image')}."
 

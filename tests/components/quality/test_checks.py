@@ -8,16 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from graft.components.quality import checks
-from graft.components.quality.checks import (
-    Example,
-    find_feature_copies,
-    find_label_errors,
-    find_pairs,
-    find_poor_images,
-)
+from graft.components.quality import checks, copy_checks, feature_checks
 from graft.components.quality.config import DataQualityConfig
+from graft.components.quality.feature_table import FeatureTable
+from graft.components.quality.findings import Findings
 from graft.components.quality.image_statistics import measure_image
+from graft.components.quality.image_table import Example, ImageTable
 
 DEFAULTS = DataQualityConfig()
 
@@ -46,6 +42,34 @@ def example(
     return Example(name, f"{name}.png", label, split, measure_image(encoded))
 
 
+def pairs_of(found: Findings) -> list[tuple[str, str | None]]:
+    """Return the names of each finding's images."""
+    return [
+        (
+            found.table.filename(each.image),
+            None if each.other is None else found.table.filename(each.other),
+        )
+        for each in found.first(len(found))
+    ]
+
+
+def find_pairs(
+    examples: list[Example], config: DataQualityConfig = DEFAULTS
+) -> dict[str, Findings]:
+    return copy_checks.find_pairs(ImageTable.of(examples), config)
+
+
+def find_poor_images(
+    examples: list[Example], config: DataQualityConfig = DEFAULTS
+) -> dict[str, Findings]:
+    return checks.find_poor_images(ImageTable.of(examples), config)
+
+
+def table_of(stored: dict[str, np.ndarray]) -> FeatureTable:
+    values = np.array(list(stored.values()), np.float32)
+    return FeatureTable.of([(list(stored), values)] if stored else [])
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -64,10 +88,8 @@ def test_a_changed_copy_in_another_split_is_a_leak(change: object) -> None:
     found = find_pairs(
         [example(encode(scene(0)), "x", "test"), *others, copy], DEFAULTS
     )
-    assert [
-        (f.example.filename, f.other.filename) for f in found["leaks"] if f.other
-    ] == [("copy.png", "x.png")]
-    assert found["label_conflicts"] == []
+    assert pairs_of(found["leaks"]) == [("copy.png", "x.png")]
+    assert not len(found["label_conflicts"])
 
 
 def test_different_pictures_are_no_copies() -> None:
@@ -75,7 +97,7 @@ def test_different_pictures_are_no_copies() -> None:
         example(encode(scene(seed)), str(seed), "test" if seed % 2 else "train")
         for seed in range(60)
     ]
-    assert find_pairs(examples, DEFAULTS)["leaks"] == []
+    assert not len(find_pairs(examples)["leaks"])
 
 
 def test_a_copy_with_another_label_is_a_conflict() -> None:
@@ -83,9 +105,9 @@ def test_a_copy_with_another_label_is_a_conflict() -> None:
     first = example(encoded, "x", label="cat")
     second = example(encode(scene(0), format="JPEG", quality=80), "y", label="dog")
     found = find_pairs([first, second], DEFAULTS)
-    (finding,) = found["label_conflicts"]
+    (finding,) = found["label_conflicts"].first(10)
     assert "cat here, dog there" in finding.message
-    assert found["leaks"] == []
+    assert not len(found["leaks"])
 
 
 def test_poor_images_are_told_apart() -> None:
@@ -98,8 +120,8 @@ def test_poor_images_are_told_apart() -> None:
     }
     examples = [example(encode(each), name) for name, each in pictures.items()]
     found = find_poor_images(examples, DEFAULTS)
-    assert {name: [f.example.filename for f in fs] for name, fs in found.items()} == {
-        name: [f"{name}.png"] for name in ("blank", "dark", "blurred", "tiny")
+    assert {name: pairs_of(each) for name, each in found.items()} == {
+        name: [(f"{name}.png", None)] for name in ("blank", "dark", "blurred", "tiny")
     }
 
 
@@ -119,29 +141,27 @@ def test_colours_of_the_same_grey_level_are_no_blank_image(
     grey = _halves(RED, GREEN, 150).convert("L")
     assert len(grey.getcolors()) == 1
     picture = example(encode(_halves(RED, GREEN, 150), **options), "x")
-    assert not any(find_poor_images([picture], DEFAULTS).values())
+    assert not any(map(len, find_poor_images([picture]).values()))
     blank = example(encode(Image.new("RGB", (300, 200), RED), **options), "blank")
-    assert find_poor_images([blank], DEFAULTS)["blank"]
+    assert len(find_poor_images([blank])["blank"]) == 1
     # Two of them are copies only if they show the same.
     same = example(encode(_halves(RED, GREEN, 150), **options), "y", "test")
     other = example(encode(_halves(RED, GREEN, 60), **options), "z", "test")
-    pairs = find_pairs([picture, same, other], DEFAULTS)["leaks"]
-    assert [(f.example.filename, f.other.filename) for f in pairs if f.other] == [
-        ("x.png", "y.png")
-    ]
+    pairs = find_pairs([picture, same, other])["leaks"]
+    assert pairs_of(pairs) == [("x.png", "y.png")]
 
 
 def test_a_check_that_is_off_finds_nothing() -> None:
     blank = example(encode(Image.new("L", (50, 50))), "blank")
     off = DataQualityConfig(blank="off", dark="off", blurred="off")
-    assert not any(find_poor_images([blank], off).values())
+    assert not any(map(len, find_poor_images([blank], off).values()))
 
 
 @pytest.mark.parametrize("least", [1e8, 0], ids=["one thread", "all threads"])
 def test_swapped_labels_are_found_and_right_ones_are_not(
     least: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "_LARGE_PROBLEM", least)
+    monkeypatch.setattr(feature_checks, "_LARGE_PROBLEM", least)
     rng = np.random.default_rng(0)
     statistics = measure_image(encode(scene(0)))
     examples, stored = [], {}
@@ -151,7 +171,9 @@ def test_swapped_labels_are_found_and_right_ones_are_not(
         stored[str(index)] = np.concatenate([centre, np.zeros(5)]) + rng.normal(size=8)
         given = "dog" if index in (0, 30, 60) else label
         examples.append(Example(str(index), f"{index}.png", given, "train", statistics))
-    found = {f.example.content_hash for f in find_label_errors(examples, stored)}
+    images = ImageTable.of(examples)
+    errors = feature_checks.find_label_errors(images, table_of(stored))
+    found = {images.content_hash(index) for index in errors.images}
     assert {"0", "30", "60"} <= found
     assert len(found) <= 8
     # Held-out splits are not checked here.
@@ -159,7 +181,8 @@ def test_swapped_labels_are_found_and_right_ones_are_not(
         Example(e.content_hash, e.filename, e.class_name, "test", e.statistics)
         for e in examples
     ]
-    assert list(find_label_errors(held_out, stored)) == []
+    table = ImageTable.of(held_out)
+    assert not len(feature_checks.find_label_errors(table, table_of(stored)))
 
 
 def test_copies_are_found_by_their_features_too() -> None:
@@ -172,15 +195,20 @@ def test_copies_are_found_by_their_features_too() -> None:
         stored[str(index)] = np.abs(rng.normal(size=64)).astype(np.float32)
     # 1 is a mirrored copy of 0: nearly the same features, at another scale.
     stored["1"] = 3 * stored["0"] + rng.normal(size=64) * 0.1
-    (finding,) = find_feature_copies(examples, stored, DEFAULTS)
-    assert finding.other is not None
-    assert (finding.example.content_hash, finding.other.content_hash) == ("1", "0")
-    assert "in train and in eval" in finding.message
+    images = ImageTable.of(examples)
+
+    def find(images=images, stored=stored, config=DEFAULTS) -> Findings:
+        return feature_checks.find_feature_copies(images, table_of(stored), config)
+
+    found = find()
+    assert pairs_of(found) == [("1.png", "0.png")]
+    assert "in train and in eval" in found.tell(0)
+    assert not found.not_searched
     for config in (
         DataQualityConfig(leaks="off"),
         DataQualityConfig(max_feature_distance=0),
     ):
-        assert not list(find_feature_copies(examples, stored, config))
+        assert not len(find(config=config))
     few = [each for each in examples if int(each.content_hash) < 40]
-    assert not list(find_feature_copies(few, stored, DEFAULTS))
-    assert not list(find_feature_copies(examples, {}, DEFAULTS))
+    assert not len(find(images=ImageTable.of(few)))
+    assert not len(find(stored={}))

@@ -15,9 +15,11 @@ import tensorflow as tf
 from PIL import Image
 from tfx.types import standard_artifacts
 
+from graft.components.quality import executor
 from graft.components.quality.artifacts import DataQualityReport
 from graft.components.quality.component import DataQuality
 from graft.components.quality.config import DataQualityConfig
+from graft.components.quality.findings import Findings
 from graft.contract import example_keys
 from graft.contract.errors import DataError
 
@@ -163,3 +165,17 @@ def test_fail_names_the_images_and_the_way_out(check: Check) -> None:
     assert "`data_quality.leaks`: " in message
     assert "set these policies to `warn` or `drop`" in message
     assert "blank" not in message
+
+
+def test_fail_never_passes_on_a_search_that_left_images_out(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(images: Any, config: Any) -> dict[str, Findings]:
+        left_out = Findings(images, not_searched={"images that look too much alike": 7})
+        return {"leaks": left_out, "label_conflicts": Findings(images)}
+
+    monkeypatch.setattr(executor, "find_pairs", search)
+    result, _, _ = check(leaks="warn")
+    assert result["checks"][0]["not_searched"] == {"images that look too much alike": 7}
+    with pytest.raises(DataError, match="not searched: 7 images that look too much"):
+        check(leaks="fail")

@@ -145,6 +145,7 @@ def write_quality(folder: Path, **values: Any) -> str:
     ]
     for check, names in zip(checks, ([], ["a\x1b.jpg", "b.jpg"]), strict=True):
         check |= {"num_findings": len(names), "filenames": names}
+    checks[0]["not_searched"] = {"images that look too much alike": 1200}
     folder.mkdir()
     (folder / "quality.json").write_text(json.dumps({"checks": checks} | values))
     return str(folder)
@@ -178,6 +179,8 @@ def test_notes_come_from_the_artifacts_of_the_run(tmp_path: Path) -> None:
         *WARNINGS,
         "Unlike the schema: 1, such as eval: image/class/text: Unexpected string "
         "values. Values that the schema lacks: emu (1%).",
+        "Near-copies in different splits: not searched: 1,200 images that look too "
+        "much alike.",
         "Left out of train, as `data_quality` asks: 2 images.",
     ]
 

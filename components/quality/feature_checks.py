@@ -1,0 +1,181 @@
+"""The checks on stored features: copies of held-out images, and doubtful labels."""
+
+from __future__ import annotations
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from graft.components.quality.config import DataQualityConfig
+from graft.components.quality.feature_table import FeatureTable
+from graft.components.quality.findings import Findings
+from graft.components.quality.image_table import ImageTable
+from graft.contract.split_names import TRAIN_SPLIT
+
+MOST_COMPARED = 2_000_000_000
+"""Pairs of a held-out and a training image whose features are compared."""
+
+MOST_PROBABILITIES = 20_000_000
+"""Images times classes whose labels are checked."""
+
+_NUM_FOLDS = 5
+_NUM_COMPONENTS = 64
+_SEED = 0
+# A smaller tolerance is slower and changes few findings
+# (docs/decisions/0060-measured-choices.md).
+_TOLERANCE = 1e-3
+_LARGE_PROBLEM = 1e8
+"""Number of all features from which several BLAS threads are faster."""
+# The median of fewer distances is not reliable.
+_FEWEST_NEIGHBOURS = 20
+_NEIGHBOUR_CHUNK = 512
+
+
+def find_feature_copies(
+    images: ImageTable, features: FeatureTable, config: DataQualityConfig
+) -> Findings:
+    """Return training images whose features are close to those of a held-out image.
+
+    This also finds mirrored and cropped copies. Typical distances differ between data
+    sets: nearest neighbours of digits are closer than those of photographs. So the
+    distance of a pair is divided by the median distance of a held-out image to its
+    nearest training image.
+
+    Args:
+        images: All images.
+        features: Their features; some images may have none.
+        config: `leaks` and `max_feature_distance`.
+    """
+    rows = images.rows_of(features.content_hashes)
+    is_train = images.is_in(TRAIN_SPLIT)[rows] & (rows >= 0)
+    train = np.flatnonzero(is_train)
+    held_out = np.flatnonzero(~is_train & (rows >= 0))
+    is_off = config.leaks == "off" or not config.max_feature_distance
+    if is_off or not len(train) or len(held_out) < _FEWEST_NEIGHBOURS:
+        return Findings(images)
+    count = max(_FEWEST_NEIGHBOURS, MOST_COMPARED // len(train))
+    asked = _sample(features, held_out, count)
+    nearest, distances = _nearest(features.values, asked, train)
+    usual = float(np.median(distances))
+    keep = np.flatnonzero(distances < config.max_feature_distance * usual)
+    first, second = rows[nearest[keep]], rows[asked[keep]]
+    apart = distances[keep]
+
+    def tell(index: int) -> str:
+        return (
+            f"in {TRAIN_SPLIT} and in {images.split(second[index])}; features are "
+            f"{apart[index]:.4f} apart (cosine), usual is {usual:.4f}"
+        )
+
+    left_out = _counted("held-out images, by features", len(held_out) - len(asked))
+    return Findings(images, first, second, tell, left_out)
+
+
+def find_label_errors(images: ImageTable, features: FeatureTable) -> Findings:
+    """Return training images whose label is probably wrong.
+
+    A logistic regression predicts each fold after a fit on the other folds. Confident
+    learning then separates doubtful labels from hard images.
+
+    Northcutt et al., "Confident Learning: Estimating Uncertainty in Dataset Labels",
+    JAIR 70 (2021).
+
+    Args:
+        images: All images.
+        features: Their features; some images may have none.
+    """
+    from cleanlab.filter import find_label_issues
+
+    rows = images.rows_of(features.content_hashes)
+    train = np.flatnonzero(images.is_in(TRAIN_SPLIT)[rows] & (rows >= 0))
+    num_classes = len(np.unique(images.numbers["class_id"][rows[train]]))
+    if num_classes < 2:
+        return Findings(images)
+    known = _sample(features, train, MOST_PROBABILITIES // num_classes)
+    left_out = _counted("images, for doubtful labels", len(train) - len(known))
+    given = images.numbers["class_id"][rows[known]]
+    # Classes in the order of their names.
+    ids, labels = np.unique(given, return_inverse=True)
+    order = np.argsort([images.class_names[each] for each in ids])
+    ids, labels = ids[order], np.argsort(order)[labels]
+    if np.bincount(labels).min() < _NUM_FOLDS:
+        return Findings(images, not_searched=left_out)
+    probabilities = _out_of_fold(features.values[known], labels)
+    doubtful = find_label_issues(
+        labels,
+        probabilities,
+        return_indices_ranked_by="self_confidence",
+        n_jobs=1,
+    )
+    found = rows[known[doubtful]]
+    likely = probabilities[doubtful].argmax(axis=1)
+    own = probabilities[doubtful, labels[doubtful]]
+    best = probabilities[doubtful, likely]
+
+    def tell(index: int) -> str:
+        other = images.class_names[ids[likely[index]]]
+        return (
+            f"labelled {images.class_name(found[index])}, which has a probability of "
+            f"{own[index]:.2f}; {other} has {best[index]:.2f}"
+        )
+
+    return Findings(images, found, tell=tell, not_searched=left_out)
+
+
+def _out_of_fold(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the probabilities of each image, by a fit without its fold."""
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    # PCA reads no labels, so one fit serves all folds.
+    size = min(_NUM_COMPONENTS, values.shape[1], len(values) // 2)
+    axes = make_pipeline(
+        StandardScaler(),
+        PCA(size, svd_solver="randomized", random_state=_SEED),
+        StandardScaler(),
+    )
+    # For a small problem, BLAS threads spend more time waiting than they save.
+    with threadpool_limits(1 if values.size < _LARGE_PROBLEM else None):
+        probabilities: np.ndarray = cross_val_predict(
+            LogisticRegression(C=0.1, max_iter=300, tol=_TOLERANCE),
+            axes.fit_transform(values),
+            labels,
+            cv=StratifiedKFold(_NUM_FOLDS, shuffle=True, random_state=_SEED),
+            method="predict_proba",
+        )
+    return probabilities
+
+
+def _sample(features: FeatureTable, places: np.ndarray, count: int) -> np.ndarray:
+    """Return at most `count` of the places, chosen by content, in their order."""
+    if len(places) <= count:
+        return places
+    hashes = np.array(features.content_hashes.take(places).to_pylist())
+    chosen: np.ndarray = np.sort(places[np.argsort(hashes)[:count]])
+    return chosen
+
+
+def _counted(what: str, number: int) -> dict[str, int]:
+    return {what: number} if number else {}
+
+
+def _nearest(
+    values: np.ndarray, rows: np.ndarray, others: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's nearest neighbour among others, and its cosine distance."""
+    places, distances = [], []
+    of_others = _unit(values[others])
+    for start in range(0, len(rows), _NEIGHBOUR_CHUNK):
+        similar = _unit(values[rows[start : start + _NEIGHBOUR_CHUNK]]) @ of_others.T
+        place = similar.argmax(axis=1)
+        places.append(others[place])
+        distances.append(1 - similar[np.arange(len(place)), place])
+    return np.concatenate(places), np.concatenate(distances)
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    unit: np.ndarray = values / np.maximum(lengths, 1e-12)
+    return unit
