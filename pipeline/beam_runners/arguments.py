@@ -6,7 +6,6 @@ from graft.pipeline.beam_runners.config import BeamConfig, DataflowConfig, Flink
 
 _NO_LIMIT_SECONDS = 10**7
 """After this time Beam leaves a job server, and takes the job for failed."""
-_RETRY_DELAY_MS = 1000
 
 
 def beam_arguments(config: BeamConfig) -> list[str]:
@@ -42,8 +41,6 @@ def _flink(config: FlinkConfig) -> list[str]:
         # otherwise TFX stages its own source, which each worker would install by pip.
         "--sdk_container_image=graft",
         f"--parallelism={config.parallelism}",
-        f"--number_of_execution_retries={config.retries}",
-        f"--execution_retry_delay={_RETRY_DELAY_MS}",
     ]
 
 

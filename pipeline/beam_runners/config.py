@@ -46,13 +46,6 @@ class FlinkConfig(StrictModel):
     parallelism: int = Field(
         1, ge=1, le=10_000, description="Number of slots, and so of workers, of a job."
     )
-    retries: int = Field(
-        2,
-        ge=0,
-        le=100,
-        description="How often Flink restarts a job after a worker or a TaskManager "
-        "was lost.",
-    )
 
 
 class DataflowConfig(StrictModel):

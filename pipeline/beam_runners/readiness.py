@@ -35,8 +35,7 @@ def require_ready(
     from graft.pipeline.beam_runners.trial import try_runner
 
     try_runner(
-        # Not again and again: what a trial finds is told at once.
-        [*arguments, "--number_of_execution_retries=0"] if is_flink else arguments,
+        arguments,
         folder,
         parallelism=config.flink.parallelism if is_flink else 1,
         timeout_seconds=config.start_timeout_seconds,

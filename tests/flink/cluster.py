@@ -36,7 +36,7 @@ FLINK = (
 JOB_SERVER = "beam-flink-job-server-2.62.0.jar"
 """What `pom.xml` builds."""
 
-_START_SECONDS = 90
+_START_SECONDS = 300
 _OPEN_PACKAGES = (
     *("java.lang", "java.lang.reflect", "java.net", "java.nio", "java.text"),
     *("java.time", "java.util", "java.util.concurrent"),
@@ -164,6 +164,10 @@ class FlinkCluster:
             "taskmanager.memory.network.max": "256m",
             "io.tmp.dirs": str(self.folder / "tmp"),
             "web.upload.dir": str(self.folder / "uploads"),
+            # Otherwise a lost worker fails the job.
+            "restart-strategy.type": "fixed-delay",
+            "restart-strategy.fixed-delay.attempts": "3",
+            "restart-strategy.fixed-delay.delay": "1 s",
             "heartbeat.interval": "1000",
             "heartbeat.timeout": "15000",
             **self._settings,

@@ -107,6 +107,12 @@ def test_flink_is_not_reached_from_elsewhere(documents: dict[str, Any]) -> None:
         assert all(set(peer) == {"podSelector"} for peer in rule["from"])
 
 
+def test_job_survives_a_lost_worker(documents: dict[str, Any]) -> None:
+    """Flink restarts no job by default."""
+    settings = documents["FlinkDeployment"]["spec"]["flinkConfiguration"]
+    assert settings["restart-strategy.type"] == "fixed-delay"
+
+
 def test_network_memory_is_enough(documents: dict[str, Any]) -> None:
     from graft.pipeline.beam_runners import flink_checks
 

@@ -57,7 +57,6 @@ def test_flink_gets_the_job_as_one_file() -> None:
     assert found["environment_type"] == "EXTERNAL"
     assert found["environment_config"] == "localhost:50000"
     assert found["parallelism"] == 3
-    assert found["number_of_execution_retries"] == "2"
 
 
 def test_job_server_is_not_left_during_a_long_job() -> None:
