@@ -7,7 +7,12 @@ import numpy as np
 from graft.components.quality.config import DataQualityConfig
 from graft.components.quality.findings import Findings
 from graft.components.quality.image_table import ImageTable
-from graft.components.quality.near_copies import CopyGroups, find_copies, find_partners
+from graft.components.quality.near_copies import (
+    CopyGroups,
+    Partners,
+    find_copies,
+    find_partners,
+)
 from graft.components.quality.signature import Signatures
 from graft.contract.split_names import TRAIN_SPLIT
 
@@ -34,7 +39,8 @@ def _leaks(images: ImageTable, signatures: Signatures, copies: CopyGroups) -> Fi
     Of a pair it returns the image in `train`, which `drop` removes, or else the first.
     """
     splits = images.numbers["split_id"]
-    first, second, apart = _partners(signatures, copies, splits)
+    partners = find_partners(signatures, copies, splits)
+    first, second, apart = partners.images, partners.others, partners.distances
     is_train = images.is_in(TRAIN_SPLIT)
     keep = is_train[first] | (~is_train[second] & (splits[first] < splits[second]))
     first, second, apart = first[keep], second[keep], apart[keep]
@@ -43,7 +49,7 @@ def _leaks(images: ImageTable, signatures: Signatures, copies: CopyGroups) -> Fi
         splits = images.split(first[index]), images.split(second[index])
         return f"in {splits[0]} and in {splits[1]}; {_in_words(apart[index])}"
 
-    return Findings(images, first, second, tell, _not_compared(copies))
+    return Findings(images, first, second, tell, _not_compared(copies, partners))
 
 
 def _conflicts(
@@ -54,7 +60,8 @@ def _conflicts(
     Of two equally frequent labels, it returns the images of the class that comes first.
     """
     labels = images.numbers["class_id"]
-    first, second, apart = _partners(signatures, copies, labels)
+    partners = find_partners(signatures, copies, labels)
+    first, second, apart = partners.images, partners.others, partners.distances
     # How many images of its group have the label of an image.
     keys = copies.groups.astype(np.int64) * len(images.class_names) + labels
     _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
@@ -74,27 +81,16 @@ def _conflicts(
         labels = images.class_name(first[index]), images.class_name(second[index])
         return f"{labels[0]} here, {labels[1]} there; {_in_words(apart[index])}"
 
-    return Findings(images, first, second, tell, _not_compared(copies))
-
-
-def _partners(
-    signatures: Signatures, copies: CopyGroups, kinds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return all images with a partner, in order; see `find_partners`."""
-    found = list(find_partners(signatures, copies, kinds))
-    if not found:
-        nothing = np.empty(0, np.int64)
-        return nothing, nothing, np.empty(0, np.float32)
-    first, second, apart = (np.concatenate(each) for each in zip(*found, strict=True))
-    order = np.argsort(first, kind="stable")
-    return first[order], second[order], apart[order]
+    return Findings(images, first, second, tell, _not_compared(copies, partners))
 
 
 def _in_words(apart: float) -> str:
     return f"their distance is {apart:.3f}"
 
 
-def _not_compared(copies: CopyGroups) -> dict[str, int]:
-    if not copies.num_not_compared:
-        return {}
-    return {"images that look too much alike": copies.num_not_compared}
+def _not_compared(copies: CopyGroups, partners: Partners) -> dict[str, int]:
+    left_out = {
+        "images that look too much alike": copies.num_not_compared,
+        "images in large groups of near-copies": partners.num_unsure,
+    }
+    return {what: number for what, number in left_out.items() if number}

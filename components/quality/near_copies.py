@@ -35,6 +35,7 @@ _NUM_TRIED = 4
 _MOST_LINKS = 16
 _NUM_LEADERS = 64
 _DENSE = 0.02
+_MOST_DOUBTFUL_PAIRS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -90,20 +91,52 @@ def verified(signatures: Signatures, pairs: Pairs) -> Pairs:
     return first, second
 
 
+@dataclass(frozen=True)
+class Partners:
+    """Images and their nearest near-copies of another kind.
+
+    Attributes:
+        images: int (M,), in order.
+        others: int (M,), the near-copy of each.
+        distances: float32 (M,).
+        num_unsure: Number of images that may have a partner which was not found, since
+            their group is too large to compare each with each.
+    """
+
+    images: np.ndarray
+    others: np.ndarray
+    distances: np.ndarray
+    num_unsure: int = 0
+
+
 def find_partners(
     signatures: Signatures, copies: CopyGroups, kinds: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield each image's nearest near-copy of another kind, some groups at a time.
+) -> Partners:
+    """Return each image's nearest near-copy of another kind, if it has one.
 
     Args:
         signatures: Of all images.
         copies: Their groups.
         kinds: int (N,), such as the split of each image.
-
-    Yields:
-        The images, int (M,); for each the nearest one of another kind, int (M,); their
-        distance, float32 (M,).
     """
+    found = [
+        Partners(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)),
+        *_partners_by_group(signatures, copies, kinds),
+    ]
+    images = np.concatenate([each.images for each in found])
+    order = np.argsort(images, kind="stable")
+    return Partners(
+        images[order],
+        np.concatenate([each.others for each in found])[order],
+        np.concatenate([each.distances for each in found])[order],
+        sum(each.num_unsure for each in found),
+    )
+
+
+def _partners_by_group(
+    signatures: Signatures, copies: CopyGroups, kinds: np.ndarray
+) -> Iterator[Partners]:
+    """Yield the partners, some groups at a time."""
     small: list[np.ndarray] = []
     for members in copies.members():
         if (kinds[members] == kinds[members[0]]).all():
@@ -121,7 +154,7 @@ def find_partners(
 
 def _partners_in_small(
     signatures: Signatures, groups: list[np.ndarray], kinds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> Partners:
     first = np.concatenate([np.repeat(each, len(each)) for each in groups])
     second = np.concatenate([np.tile(each, len(each)) for each in groups])
     keep = kinds[first] != kinds[second]
@@ -132,16 +165,17 @@ def _partners_in_small(
     order = np.lexsort((second, apart, first))
     first, second, apart = first[order], second[order], apart[order]
     nearest = np.append(True, first[1:] != first[:-1]) if len(first) else keep[keep]
-    return first[nearest], second[nearest], apart[nearest]
+    return Partners(first[nearest], second[nearest], apart[nearest])
 
 
 def _partners_in_large(
     signatures: Signatures, members: np.ndarray, kinds: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+) -> Iterator[Partners]:
     """Yield partners among the `MOST_PARTNERS` first members of other kinds."""
     for kind in np.unique(kinds[members]):
         own = members[kinds[members] == kind]
-        others = members[kinds[members] != kind][:MOST_PARTNERS]
+        all_others = members[kinds[members] != kind]
+        others = all_others[:MOST_PARTNERS]
         values = signatures.values(others)
         count = min(_NUM_TRIED, len(others))
         for start in range(0, len(own), _ROWS_AT_ONCE):
@@ -154,7 +188,12 @@ def _partners_in_large(
             each = np.arange(len(rows))
             place = apart.argmin(axis=1)
             keep = apart[each, place] < signatures.max_distance
-            yield rows[keep], tried[each, place][keep], apart[each, place][keep]
+            yield Partners(
+                rows[keep],
+                tried[each, place][keep],
+                apart[each, place][keep],
+                int((~keep).sum()) if count < len(all_others) else 0,
+            )
 
 
 class _Links:
@@ -229,9 +268,10 @@ def _compare_all(signatures: Signatures, images: np.ndarray, links: _Links) -> i
     Returns:
         The number of images that were not compared with all others.
     """
+    num_not_compared = 0
     for _ in range(_NUM_LEADERS):
         if not links.are_several(images):
-            return 0
+            return num_not_compared
         # Images close to one are linked to it, and need no comparison of their own.
         leader, others = images[:1], images[1:]
         apart = np.full(len(others), np.inf, np.float32)
@@ -239,13 +279,23 @@ def _compare_all(signatures: Signatures, images: np.ndarray, links: _Links) -> i
             part = slice(start, start + _PAIRS_AT_ONCE)
             first = np.repeat(leader, len(others[part]))
             apart[part] = signatures.least_distances(first, others[part])
-        near = others[apart < signatures.max_distance]
+        limit = signatures.max_distance
+        near = others[apart < limit]
         links.add(np.repeat(leader, len(near)), near)
-        images = others[apart >= signatures.max_distance / 2]
+        images = others[apart >= limit / 2]
+        # What is farther can't be a near-copy of an image that is left out now.
+        left_out = others[apart < limit / 2]
+        doubtful = others[(apart >= limit) & (apart < limit * 3 / 2)]
+        if len(left_out) * len(doubtful) <= _MOST_DOUBTFUL_PAIRS:
+            links.add(
+                np.repeat(left_out, len(doubtful)), np.tile(doubtful, len(left_out))
+            )
+        else:
+            num_not_compared += len(doubtful)
         is_dense = len(others) - len(images) > _DENSE * len(others)
         if len(images) <= MOST_ALIKE and not is_dense:
             break
-    num_not_compared = max(0, len(images) - MOST_ALIKE)
+    num_not_compared += max(0, len(images) - MOST_ALIKE)
     images = images[:MOST_ALIKE]
     if not links.are_several(images):
         return num_not_compared

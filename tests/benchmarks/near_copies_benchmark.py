@@ -152,10 +152,10 @@ def measure(
         for number, kind in enumerate(KINDS)
     }
     kinds = np.arange(count)
-    pairs: list[tuple[int, int]] = []
-    for first, second, _ in find_partners(signatures, copies, kinds):
-        own = (first < num) & (second < num) & (first < second)
-        pairs += zip(first[own].tolist(), second[own].tolist(), strict=True)
+    partners = find_partners(signatures, copies, kinds)
+    first, second = partners.images, partners.others
+    own = (first < num) & (second < num) & (first < second)
+    pairs = list(zip(first[own].tolist(), second[own].tolist(), strict=True))
     if sheet_path:
         chosen = [pairs[each] for each in rng.permutation(len(pairs))[:100]]
         wanted = {each for pair in chosen for each in pair}
@@ -170,6 +170,7 @@ def measure(
         "recall": recall,
         "other_pairs": len(pairs),
         "not_compared": copies.num_not_compared,
+        "unsure": partners.num_unsure,
         "seconds_to_measure_images": round(seconds_measured, 1),
         "seconds_to_search": round(seconds[0], 1),
         "cpu_seconds_to_search": round(seconds[1], 1),
