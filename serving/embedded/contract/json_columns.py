@@ -17,7 +17,12 @@ from graft.serving.embedded.contract.json_values import (
     type_name,
 )
 from graft.serving.embedded.contract.status import StatusError, invalid, unimplemented
-from graft.serving.embedded.contract.tensors import Array, to_proto, type_text
+from graft.serving.embedded.contract.tensors import (
+    MAX_DIMENSIONS,
+    Array,
+    to_proto,
+    type_text,
+)
 
 _INT_LIMITS = {
     types_pb2.DT_INT32: (-(2**31), 2**31 - 1),
@@ -29,8 +34,6 @@ _INT_LIMITS = {
     types_pb2.DT_UINT64: (0, 2**64 - 1),
 }
 _FLOATS = (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE)
-_MAX_DIMENSIONS = 64
-"""NumPy has no more, with the one of the batch."""
 _WIDE = {
     types_pb2.DT_FLOAT: np.float64,
     types_pb2.DT_DOUBLE: np.float64,
@@ -56,8 +59,8 @@ class Column:
             StatusError: INVALID_ARGUMENT, if its type or shape is wrong.
         """
         shape = _shape_of(value)
-        if len(shape) >= _MAX_DIMENSIONS:
-            raise invalid(f"Lists are nested deeper than {_MAX_DIMENSIONS - 1} levels")
+        if len(shape) > MAX_DIMENSIONS:
+            raise invalid(f"Lists are nested deeper than {MAX_DIMENSIONS} levels")
         size = len(self._values)
         self._fill(value, 0, shape)
         added = len(self._values) - size

@@ -20,6 +20,9 @@ times."""
 MAX_STRINGS = 2**20
 """Most strings in a tensor. Each is an object of Python's, which holds Python's lock
 while it makes them."""
+MAX_DIMENSIONS = 32
+"""Most dimensions of a tensor from a request. TensorFlow's session ends the process at
+a string tensor of more."""
 
 _VALUE_FIELDS = {
     types_pb2.DT_FLOAT: "float_val",
@@ -87,6 +90,11 @@ def to_array(proto: Any, name: str) -> Array:
     shape = [dim.size for dim in proto.tensor_shape.dim]
     if field is None or proto.tensor_shape.unknown_rank or min(shape, default=0) < 0:
         raise _malformed(name)
+    if len(shape) > MAX_DIMENSIONS:
+        raise invalid(
+            f"Input {name} may have up to {MAX_DIMENSIONS} dimensions. Received: "
+            f"{len(shape)}"
+        )
     size = 1
     for length in shape:
         size *= length

@@ -179,6 +179,12 @@ def test_output_filter_chooses(prediction):
             "tensor parsing error: x",
         ),
         (
+            f'{LINE} inputs {{ key: "x" value {{ dtype: DT_FLOAT float_val: 1 '
+            f"tensor_shape {{ {'dim { size: 1 } ' * 33}}} }} }}",
+            INVALID,
+            "Input x may have up to 32 dimensions. Received: 33",
+        ),
+        (
             f'{LINE} inputs {{ key: "x" value {{ dtype: DT_INVALID }} }}',
             INVALID,
             "tensor parsing error: x",
@@ -213,6 +219,7 @@ def test_output_filter_chooses(prediction):
         "malformed-content",
         "negative-shape",
         "trillion-values",
+        "33-dimensions",
         "no-dtype",
         "unknown-output",
         "output-twice",

@@ -250,7 +250,16 @@ def test_classify_and_regress(server, colours):
         ("[" * 100_000, "JSON Parse error: Invalid value. at offset: 100000"),
         (
             '{"signature_name": "line", "inputs": ' + "[" * 65 + "1" + "]" * 65 + "}",
-            "nested deeper than 63 levels",
+            "nested deeper than 32 levels",
+        ),
+        # TensorFlow would end the process.
+        (
+            '{"signature_name": "echo", "instances": ' + "[" * 33 + "]" * 33 + "}",
+            "may have up to 32 dimensions. Received: 33",
+        ),
+        (
+            '{"signature_name": "echo", "inputs": ' + "[" * 33 + "]" * 33 + "}",
+            "nested deeper than 32 levels",
         ),
         ("[1]", "Is not object"),
         (
