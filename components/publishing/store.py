@@ -24,6 +24,7 @@ from graft.components.publishing.labels import read_labels, write_labels
 from graft.components.publishing.production import (
     STABLE,
     check_unchanged,
+    lost_production,
     served_version,
 )
 from graft.components.publishing.store_lock import StoreLock, locked
@@ -164,19 +165,29 @@ def roll_back(
         served = served_version(model_folder)
         if served is None:
             raise UserError(f"There is no version in {model_folder!r} to roll back.")
+        lost = lost_production(model_folder)
         target, passed_over = rollback_target(
-            versions, served, number, withdrawals(model_folder)
+            versions,
+            served,
+            number,
+            withdrawals(model_folder),
+            is_lost=lost is not None,
         )
+        left_number = served.number if lost is None else int(lost["version"])
         # Versions newer than the served one are withdrawn, too.
-        left = [v for v in versions if v.number >= served.number and v.manifest]
+        left = {
+            v.files_hash for v in versions if v.number >= left_number and v.manifest
+        }
+        if lost is not None and lost.get("files_hash"):
+            left.add(str(lost["files_hash"]))
         record = {
             **target.manifest,
-            "parent_version": served.number,
+            "parent_version": left_number,
             "rollback": {
-                "from_version": served.number,
+                "from_version": left_number,
                 "to_version": target.number,
                 "reason": reason,
-                "withdrawn": sorted({v.files_hash for v in left} - {target.files_hash}),
+                "withdrawn": sorted(left - {target.files_hash}),
                 "passed_over": passed_over,
             },
         }

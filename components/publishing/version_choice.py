@@ -57,6 +57,8 @@ def rollback_target(
     served: Version,
     number: int | None,
     withdrawn: dict[str, str],
+    *,
+    is_lost: bool = False,
 ) -> tuple[Version, list[int]]:
     """Return the version to go back to, and the damaged ones that were passed over.
 
@@ -66,12 +68,14 @@ def rollback_target(
         number: The version that the user asked for; None: the newest sound one before
             the served one, with other files, that was not rolled back.
         withdrawn: Files' hash to reason of the models that were rolled back.
+        is_lost: Whether the version in production is gone. Then `served` only takes
+            its place for servers without labels, and may be chosen, too.
 
     Raises:
         UserError: There is no such version, it is served already, or it is damaged.
     """
     # Of an older one the files get the greatest number, for servers without labels.
-    if number == served.number == versions[-1].number:
+    if not is_lost and number == served.number == versions[-1].number:
         raise UserError(f"Version {number} is served already.")
     if number is not None:
         for version in versions:
@@ -84,13 +88,11 @@ def rollback_target(
         )
     passed_over: list[int] = []
     for version in reversed(versions):
-        if version.number >= served.number or (
-            version.manifest
-            and (
-                version.files_hash == served.files_hash
-                or version.files_hash in withdrawn
-            )
-        ):
+        is_before = is_lost or (
+            version.number < served.number
+            and not (version.manifest and version.files_hash == served.files_hash)
+        )
+        if not is_before or (version.manifest and version.files_hash in withdrawn):
             continue
         if not find_damage(version):
             return version, passed_over
@@ -101,7 +103,8 @@ def rollback_target(
         if passed_over
         else ""
     )
+    before = "sound version" if is_lost else f"version before {served.number}, which is"
     raise UserError(
-        f"There is no version before {served.number}, which is served, to restore."
+        f"There is no {before}{'' if is_lost else ' served,'} to restore."
         f"{damaged} `graft models` lists the versions."
     )

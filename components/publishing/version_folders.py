@@ -23,6 +23,7 @@ from graft.components.publishing.versions import (
     is_version_name,
     with_hash,
 )
+from graft.contract.errors import UserError
 from graft.storage import atomic, conditional, files, hashing
 from graft.storage.leases import LeaseLostError
 from graft.storage.paths import is_remote
@@ -34,11 +35,22 @@ _ABANDONED_SECONDS = 24 * 3600
 
 
 def next_number(model_folder: str) -> int:
-    """Return the number of a new version: the time, or greater than all before."""
+    """Return the number of a new version: the time, or greater than all before.
+
+    Raises:
+        UserError: There is no greater number that a server takes.
+    """
     names = files.list_folder(model_folder) if files.exists(model_folder) else []
     taken = [int(name) for name in names if is_version_name(name)]
     taken += [line["version"] for line in read_audit(model_folder) if "version" in line]
-    return max(int(time.time()), max(taken, default=0) + 1)
+    number = max(int(time.time()), max(taken, default=0) + 1)
+    if not is_version_name(str(number)):
+        raise UserError(
+            f"Nothing was changed: {model_folder!r} has the version {number - 1}, and "
+            "servers take no greater number. graft numbers versions by the time. Move "
+            "that folder away."
+        )
+    return number
 
 
 def make_manifest(

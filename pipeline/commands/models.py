@@ -146,9 +146,12 @@ def _print_versions(folder: str, damage: dict[str, list[str]] | None) -> None:
 
     served = served_version(folder)
     labels = read_labels(folder)
-    for version in list_versions(folder):
+    versions = list_versions(folder)
+    for version in versions:
         is_served = served is not None and version.number == served.number
         facts = _facts_of(version, labels, is_served=is_served)
+        if version is versions[-1] and not is_served:
+            facts.append("answers requests without a label")
         if damage is not None:
             sound = "sound"
             if MANIFEST_HASH not in version.manifest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -147,3 +148,47 @@ def test_the_log_tells_what_force_passed_over(
     _print_log(str(folder))
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == "t  u  publish 7: forced: demo; gate: accuracy 0.7 is below 0.9"
+
+
+@pytest.mark.parametrize("is_number_given", [True, False])
+def test_a_rollback_works_when_the_served_version_is_gone(
+    folder: Path, graft: Graft, *, is_number_given: bool
+) -> None:
+    """Also if one version is left, which takes its place for servers without labels."""
+    first, second, third = list_versions(str(folder))
+    for gone in (second, third):
+        shutil.rmtree(gone.path)
+    words = [first.number] if is_number_given else []
+    status, _, error = graft("rollback", *words, "--reason", "it is gone")
+    assert (status, error) == (0, "")
+    _, newest = list_versions(str(folder))
+    assert newest.files_hash == first.files_hash
+    assert served(folder) == newest.number > third.number
+    assert newest.manifest["rollback"]["from_version"] == third.number
+    assert newest.manifest["rollback"]["withdrawn"] == [third.files_hash]
+    assert graft("models", "--verify")[0] == 0
+
+
+def test_a_folder_with_the_greatest_number_stops_a_rollback(
+    folder: Path, graft: Graft
+) -> None:
+    *_, third = list_versions(str(folder))
+    shutil.copytree(third.path, folder / str(2**63 - 1))
+    before = {path.name for path in folder.iterdir()}
+    status, _, error = graft("rollback", "--reason", "it is bad")
+    assert status == 1
+    assert f"has the version {2**63 - 1}" in error
+    assert {path.name for path in folder.iterdir()} == before
+    assert served(folder) == third.number
+
+
+def test_the_list_tells_what_answers_requests_without_a_label(
+    folder: Path, graft: Graft
+) -> None:
+    first, _, third = [version.number for version in list_versions(str(folder))]
+    _, out, _ = graft("models")
+    assert not any("without a label" in line for line in out)
+    graft("models", "--promote", first, "--reason", "it was better")
+    _, out, _ = graft("models")
+    assert "answers requests without a label" in out[-1]
+    assert out[-1].startswith(str(third))
