@@ -77,7 +77,10 @@ def fill_in_names(values: dict[str, Any], tell: Callable[[str], None]) -> None:
         values["name"] = _choose_name(path, output, tell)
     name = values["name"]
     if isinstance(name, str) and "model_name" not in push:
-        destination = push.get("destination") or os.path.join(output, "serving")
+        destination = push.get("destination")
+        if not destination and paths.is_remote(output):
+            return  # A run on this machine refuses such an output.
+        destination = destination or os.path.join(output, "serving")
         push["model_name"] = _choose_model_name(name, str(destination), tell)
 
 

@@ -153,9 +153,8 @@ def measure(
     }
     kinds = np.arange(count)
     partners = find_partners(signatures, copies, kinds)
-    first, second = partners.images, partners.others
-    own = (first < num) & (second < num) & (first < second)
-    pairs = list(zip(first[own].tolist(), second[own].tolist(), strict=True))
+    both = np.stack([partners.images, partners.others], axis=1)
+    pairs = both[(both < num).all(axis=1) & (both[:, 0] < both[:, 1])].tolist()
     if sheet_path:
         chosen = [pairs[each] for each in rng.permutation(len(pairs))[:100]]
         wanted = {each for pair in chosen for each in pair}
