@@ -22,6 +22,8 @@ from graft.pipeline.kubeflow.compilation.kubernetes_values import (
 )
 
 NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+OWN_LABELS = {"app.kubernetes.io/part-of": "graft"}
+"""Labels of every pod: the network policies in kubernetes/base select pods by them."""
 
 
 class Toleration(StrictModel):
@@ -266,10 +268,22 @@ class Profile(StrictModel):
     env: Environment = Field({}, description="Environment of every step; no secrets.")
     secrets: tuple[SecretEnv, ...] = Field((), description="Secrets as environment.")
     labels: Labels = Field(
-        {"app.kubernetes.io/part-of": "graft"}, description="Labels of the pods."
+        OWN_LABELS, description="Labels of the pods, beside graft's own."
     )
     annotations: Annotations = Field({}, description="Annotations of the pods.")
     steps: dict[str, StepSettings] = Field({}, description="By name of the step.")
+
+    @field_validator("labels")
+    @classmethod
+    def _pods_keep_own_labels(cls, labels: dict[str, str]) -> dict[str, str]:
+        """Add graft's labels, without which a network policy selects no pod."""
+        for key, value in OWN_LABELS.items():
+            if labels.get(key, value) != value:
+                raise ValueError(
+                    f"must have {value!r} for {key!r}, by which network policies "
+                    f"select pods, or must leave it out. Received: {labels[key]!r}"
+                )
+        return {**OWN_LABELS, **labels}
 
     @field_validator("mounts")
     @classmethod

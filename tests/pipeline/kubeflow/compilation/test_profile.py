@@ -212,3 +212,12 @@ def test_profiles_that_extend_each_other_are_refused(tmp_path):
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
     with pytest.raises(ProfileError, match="circle"):
         load_profile(str(tmp_path / "a.yaml"))
+
+
+def test_pods_keep_the_label_of_the_network_policies(write_profile):
+    own = {"app.kubernetes.io/part-of": "graft"}
+    text = "extends: gpu-gke\nlabels: {team: vision}\n"
+    assert load_profile(write_profile(text)).labels == {**own, "team": "vision"}
+    text = "labels: {app.kubernetes.io/part-of: vision}\n"
+    with pytest.raises(ProfileError, match=r"must have 'graft'.*Received: 'vision'"):
+        load_profile(write_profile(text))
