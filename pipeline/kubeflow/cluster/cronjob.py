@@ -8,6 +8,7 @@ successful run, or if drift was reported.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -221,8 +222,18 @@ def _arguments(settings: CronJobSettings, profile: Profile) -> list[str]:
     if settings.is_multi_user:
         arguments.append(f"--namespace={settings.namespace}")
     for key, value in sorted(settings.parameters.items()):
-        arguments.append(f"--param={key}={yaml.safe_dump(value).splitlines()[0]}")
+        arguments.append(f"--param={key}={_yaml(value)}")
     return arguments
+
+
+def _yaml(value: object) -> str:
+    """Return a value as YAML on one line; PyYAML folds lines at column 80 otherwise."""
+    text = yaml.safe_dump(value, width=math.inf, default_flow_style=True)
+    text = text.removesuffix("...\n").rstrip("\n")
+    if "\n" in text:
+        # Only double quotes can escape a line break.
+        text = yaml.safe_dump(value, width=math.inf, default_style='"').rstrip("\n")
+    return text
 
 
 def _drift_report(settings: CronJobSettings, profile: Profile) -> list[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from graft.pipeline.commands.cluster_options import parse_parameters
 from graft.pipeline.kubeflow.cluster.cron import CronError
 from graft.pipeline.kubeflow.cluster.cronjob import CronJobSettings, cronjob_manifests
 from graft.pipeline.kubeflow.compilation.profile_file import load_profile
@@ -100,6 +101,15 @@ def test_parameters_are_passed_as_yaml():
     arguments = pod["containers"][0]["args"]
     assert "--param=epochs=3" in arguments
     assert "--param=data_path=/mnt/data/x" in arguments
+
+
+@pytest.mark.parametrize(
+    "value", ["/mnt/data/" + "a folder with spaces/" * 9, "a\nb", "17", list(range(60))]
+)
+def test_long_parameter_reaches_submit_whole(value):
+    pod = pod_of(manifests(parameters={"data_path": value}))
+    (argument,) = [item for item in pod["containers"][0]["args"] if "data_p" in item]
+    assert parse_parameters([argument.removeprefix("--param=")]) == {"data_path": value}
 
 
 def test_bad_settings_are_refused():
