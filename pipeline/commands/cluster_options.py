@@ -82,7 +82,6 @@ def connect(
 
     Secrets come from files, or from GRAFT_KFP_TOKEN and GRAFT_KFP_COOKIE.
     """
-    import os
     import sys
 
     # A server that does not answer is asked again for some seconds.
@@ -94,8 +93,8 @@ def connect(
         Connection(
             host=host,
             namespace=namespace,
-            token=_read_secret(token_file, os.environ.get("GRAFT_KFP_TOKEN", "")),
-            cookies=_read_secret(cookie_file, os.environ.get("GRAFT_KFP_COOKIE", "")),
+            token=_read_secret(token_file, "GRAFT_KFP_TOKEN"),
+            cookies=_read_secret(cookie_file, "GRAFT_KFP_COOKIE"),
         )
     )
 
@@ -128,12 +127,33 @@ def parse_parameters(texts: list[str] | None) -> dict[str, Any]:
     return values
 
 
-def _read_secret(path: Path | None, default: str) -> str:
+def _read_secret(path: Path | None, variable: str) -> str:
+    """Return a secret that an HTTP header can hold; no message contains it."""
+    import os
+
     from graft.contract.errors import UserError
 
     if path is None:
-        return default
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise UserError(f"{str(path)!r} can't be read: {error.strerror}") from error
+        name, text = f"The variable {variable}", os.environ.get(variable, "")
+        if not text:
+            return ""
+    else:
+        name = repr(str(path))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{name} can't be read: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise UserError(
+                f"{name} must hold a token or a cookie as text. Received: bytes that "
+                "are not UTF-8"
+            ) from None
+    text = text.strip()
+    received = "nothing" if not text else ""
+    if not all(" " <= character <= "~" for character in text):
+        received = "a line break or a character beyond ASCII (not shown: it is secret)"
+    if received:
+        raise UserError(
+            f"{name} must hold one line of ASCII characters. Received: {received}"
+        )
+    return text

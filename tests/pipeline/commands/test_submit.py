@@ -221,3 +221,19 @@ def test_parameter_twice_is_refused(stub, pipeline_file):
     result = CliRunner().invoke(app, arguments)
     assert "Received twice: 'epochs'" in str(result.exception)
     assert stub.calls == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"secret\nsecret", "secr\u0119t".encode(), b"\xff", b""]
+)
+@pytest.mark.parametrize("option", ["--token-file", "--cookie-file"])
+def test_bad_secret_file_is_named_and_not_shown(tmp_path, error_of, option, content):
+    from graft.pipeline.commands.schedule import app
+
+    file = tmp_path / "login"
+    file.write_bytes(content)
+    text = error_of(app, "list", option, str(file))
+    assert "login' must hold" in text
+    assert "secr\u0119t" not in text
+    assert "secret\nsecret" not in text
+    assert "secret\\nsecret" not in text
