@@ -98,7 +98,7 @@ def compile_(  # noqa: PLR0917 - options of a command
     inputs = [("the config", config), ("--quota", quota)]
     inputs += [("--profile", file) for file in files_of_profile(profile)]
     for name, given in inputs:
-        if given is not None and _is_same_file(path, Path(given)):
+        if given is not None and is_same_file(path, Path(given)):
             raise UserError(
                 f"`--to` must be another file than that of {name}. Received: "
                 f"{str(path)!r}"
@@ -128,7 +128,7 @@ def compile_(  # noqa: PLR0917 - options of a command
             text = compiled.to_yaml()
     if target == "kubeflow":
         shortage = _shortage(cluster, compiled.pipeline_spec, quota, namespace)
-    _write(path, text)
+    write_output(path, text)
     typer.echo(f"{path}: {loaded.name}, profile {profile}, {len(text)} bytes")
     if shortage:
         typer.echo(shortage, err=True)
@@ -151,15 +151,20 @@ def _shortage(
     return gpu_quota.describe_shortage(needed, granted, keys)
 
 
-def _is_same_file(first: Path, second: Path) -> bool:
+def is_same_file(first: Path, second: Path) -> bool:
+    """Return whether two paths name one file that exists."""
     try:
         return first.samefile(second)
     except OSError:
         return False
 
 
-def _write(path: Path, text: str) -> None:
-    """Write the compiled file; an error leaves an earlier file as it was."""
+def write_output(path: Path, text: str) -> None:
+    """Write a command's file; an error leaves an earlier file as it was.
+
+    Raises:
+        UserError: It can't be written.
+    """
     from graft.contract.errors import UserError
     from graft.storage import atomic
 

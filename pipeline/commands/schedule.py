@@ -96,8 +96,23 @@ ManifestOption = Annotated[
 ]
 
 
+ENGINES = ("kubeflow", "cronjob")
+ENGINE_OF_OPTION = {
+    "token_file": "kubeflow",
+    "cookie_file": "kubeflow",
+    "replace": "kubeflow",
+    "image": "cronjob",
+    "multi_user": "cronjob",
+    "drift_report": "cronjob",
+    "retries": "cronjob",
+    "to": "cronjob",
+}
+"""Options of `create` that only one engine uses."""
+
+
 @app.command()
 def create(  # noqa: PLR0917 - options of a command
+    context: typer.Context,
     name: NameArgument,
     pipeline: PipelineOption,
     cron: CronOption = None,
@@ -125,15 +140,12 @@ def create(  # noqa: PLR0917 - options of a command
     from graft.pipeline.kubeflow.cluster.cronjob import CronJobSettings
     from graft.pipeline.kubeflow.cluster.schedules import RecurringRunSettings
 
-    if engine not in ("kubeflow", "cronjob"):
+    if engine not in ENGINES:
         raise UserError(f"`--engine` must be kubeflow or cronjob. Received: {engine!r}")
+    _refuse_unused_options(context, engine)
     values = parse_parameters(parameters)
     cron, timezone = _times(cron, timezone, profile)
     if engine == "kubeflow":
-        if retries:
-            raise UserError(
-                "`--retries` needs `--engine cronjob`: nobody follows a recurring run."
-            )
         _create_recurring_run(
             RecurringRunSettings(
                 name,
@@ -156,6 +168,7 @@ def create(  # noqa: PLR0917 - options of a command
         namespace=namespace or ("graft" if multi_user else "kubeflow"),
         is_multi_user=multi_user,
         parameters=values,
+        service_account=service_account,
         drift_report=drift_report,
         retries=retries,
         mlflow_experiment=mlflow_experiment,
@@ -170,6 +183,20 @@ def create(  # noqa: PLR0917 - options of a command
         pipeline=Path(pipeline),
         output=to or Path(f"{name}-cronjob.yaml"),
     )
+
+
+def _refuse_unused_options(context: typer.Context, engine: str) -> None:
+    """Refuse options on the command line that the engine does not use."""
+    from graft.contract.errors import UserError
+
+    for option, needed in ENGINE_OF_OPTION.items():
+        source = context.get_parameter_source(option)
+        if needed != engine and source is not None and source.name == "COMMANDLINE":
+            flag = f"--{option.replace('_', '-')}"
+            raise UserError(
+                f"`{flag}` needs `--engine {needed}`. Received: {flag} with "
+                f"--engine {engine}, which does not use it"
+            )
 
 
 def _times(cron: str | None, timezone: str | None, profile: str) -> tuple[str, str]:
@@ -232,14 +259,26 @@ def _write_cronjob(
 ) -> None:
     """Write the manifests of a CronJob for a compiled pipeline."""
     from graft.contract.errors import UserError
+    from graft.pipeline.commands.compile import is_same_file, write_output
     from graft.pipeline.kubeflow.cluster.cronjob import cronjob_manifests
     from graft.pipeline.kubeflow.compilation.pipeline_file import (
         check_parameters,
         check_run_paths,
         read_pipeline_file,
     )
-    from graft.pipeline.kubeflow.compilation.profile_file import load_profile
+    from graft.pipeline.kubeflow.compilation.profile_file import (
+        files_of_profile,
+        load_profile,
+    )
 
+    inputs = [("--pipeline", pipeline)]
+    inputs += [("--profile", file) for file in files_of_profile(profile)]
+    for option, given in inputs:
+        if is_same_file(output, given):
+            raise UserError(
+                f"`--to` must be another file than that of {option}. Received: "
+                f"{str(output)!r}"
+            )
     if not pipeline.is_file():
         raise UserError(
             "`--pipeline` must be the file that `graft compile` wrote, with `--engine "
@@ -251,7 +290,7 @@ def _write_cronjob(
     check_parameters(spec, {**computed, **settings.parameters})
     check_run_paths(settings.parameters, kubernetes_configs)
     text = cronjob_manifests(settings, loaded, pipeline.read_text(encoding="utf-8"))
-    output.write_text(text, encoding="utf-8")
+    write_output(output, text)
     typer.echo(f"{output}: kubectl apply -f {output}")
 
 

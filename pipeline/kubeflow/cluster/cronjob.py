@@ -49,6 +49,7 @@ class CronJobSettings:
         is_multi_user: Whether Kubeflow has several users; the job then gets a token.
         host: URL of Kubeflow's API.
         parameters: Values for the pipeline's parameters.
+        service_account: Account of the runs' pods; None: the compiled file's.
         drift_report: Another file that reports drift, on one of the profile's mounts.
             `drift.json` in the model's folder is always read (`run_triggers.py`).
         retries: Times that a failed run is retried; 0: the job does not follow it.
@@ -63,6 +64,7 @@ class CronJobSettings:
     is_multi_user: bool = False
     host: str = IN_CLUSTER_HOST
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    service_account: str | None = None
     drift_report: str | None = None
     retries: int = 0
     mlflow_experiment: str | None = None
@@ -215,6 +217,8 @@ def _arguments(settings: CronJobSettings, profile: Profile) -> list[str]:
         *_drift_report(settings, profile),
         f"--retries={settings.retries}" if settings.retries else "--no-follow",
     ]
+    if settings.service_account is not None:
+        arguments.append(f"--service-account={settings.service_account}")
     if settings.mlflow_experiment is not None:
         arguments.append(f"--mlflow-experiment={settings.mlflow_experiment}")
     if settings.server_version is not None:

@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from graft.contract.errors import UserError
-from graft.pipeline.commands.compile import _write, compile_
+from graft.pipeline.commands.compile import compile_, write_output
 from graft.pipeline.kubeflow.compilation import gpu_quota
 
 IMAGE = "registry.example.org/graft:1.0"
@@ -92,7 +92,7 @@ def test_output_that_does_not_fit_leaves_the_earlier_file(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
     try:
         with pytest.raises(UserError, match="can't be written"):
-            _write(path, "x" * 100_000)
+            write_output(path, "x" * 100_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert path.read_text() == "earlier"
@@ -103,9 +103,9 @@ def test_output_keeps_a_link_and_may_be_a_device(tmp_path):
     (tmp_path / "real.yaml").write_text("earlier")
     link = tmp_path / "link.yaml"
     link.symlink_to("real.yaml")
-    _write(link, "new")
+    write_output(link, "new")
     assert link.is_symlink()
     assert (tmp_path / "real.yaml").read_text() == "new"
-    _write(Path("/dev/null"), "new")
+    write_output(Path("/dev/null"), "new")
     with pytest.raises(UserError, match="a folder that exists"):
-        _write(tmp_path / "none" / "pipeline.yaml", "new")
+        write_output(tmp_path / "none" / "pipeline.yaml", "new")

@@ -74,12 +74,47 @@ def test_cronjob_manifest_is_written(error_of, tmp_path):
         *("create", "nightly", "--pipeline", str(compiled), "--cron", "0 3 * * *"),
         *("--engine", "cronjob", "--image", IMAGE, "-o", str(output)),
     ]
-    result = CliRunner().invoke(schedule_app, [*arguments, "--param", "epochs=9"])
+    given = [*arguments, "--param", "epochs=9", "--service-account", "of-runs"]
+    result = CliRunner().invoke(schedule_app, given)
     assert result.exit_code == 0, result
+    assert "--service-account=of-runs" in output.read_text()
     kinds = [item["kind"] for item in yaml.safe_load_all(output.read_text())]
     assert kinds == ["ConfigMap", "ServiceAccount", "CronJob"]
     assert "--param=epochs=9" in output.read_text()
     assert "NUMBER_INTEGER" in error_of(schedule_app, *arguments, "--param", "epochs=x")
+    before = compiled.read_text()
+    text = error_of(schedule_app, *arguments, "-o", str(compiled))
+    assert "another file than that of --pipeline" in text
+    assert compiled.read_text() == before
+    profile = tmp_path / "cluster.yaml"
+    profile.write_text("extends: cpu\n")
+    text = error_of(
+        schedule_app, *arguments, "--profile", str(profile), "-o", str(profile)
+    )
+    assert "another file than that of --profile" in text
+    assert profile.read_text() == "extends: cpu\n"
+    text = error_of(schedule_app, *arguments, "-o", str(tmp_path / "none" / "x.yaml"))
+    assert "must lie in a folder that exists" in text
+    assert "can't be written" in error_of(schedule_app, *arguments, "-o", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("engine", "option"),
+    [
+        ("kubeflow", ("--retries", "2")),
+        ("kubeflow", ("--image", IMAGE)),
+        ("kubeflow", ("--multi-user",)),
+        ("kubeflow", ("--drift-report", "/mnt/data/drift.json")),
+        ("kubeflow", ("--to", "job.yaml")),
+        ("cronjob", ("--replace",)),
+        ("cronjob", ("--token-file", "token")),
+        ("cronjob", ("--cookie-file", "cookie")),
+    ],
+)
+def test_option_that_the_engine_does_not_use_is_refused(error_of, engine, option):
+    common = ("create", "nightly", "--pipeline", "sample", "--cron", "@daily")
+    text = error_of(schedule_app, *common, "--engine", engine, *option)
+    assert f"`{option[0]}` needs `--engine" in text
 
 
 def test_schedule_command_says_what_became_of_the_hours(stub, uploaded):
