@@ -23,7 +23,7 @@ _FIELDS = (
     ("hour", 0, 23),
     ("day of month", 1, 31),
     ("month", 1, 12),
-    ("day of week", 0, 7),
+    ("day of week", 0, 6),
 )
 _SHORTHANDS = {
     "@hourly": "0 0 * * * *",

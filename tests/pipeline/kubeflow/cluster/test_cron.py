@@ -74,3 +74,9 @@ def test_hours_in_utc(expression, zone, expected):
 def test_hours_that_utc_does_not_have(expression, zone, message):
     with pytest.raises(CronError, match=message):
         in_utc(expression, zone)
+
+
+@pytest.mark.parametrize("weekday", ["7", "5-7", "0,7"])
+def test_weekday_7_is_refused_as_both_schedulers_refuse_it(weekday):
+    with pytest.raises(CronError, match="from 0 to 6"):
+        five_fields(f"0 3 * * {weekday}")
