@@ -21,7 +21,7 @@ from graft.contract.example_keys import IMAGE_FORMATS
 from graft.contract.signature_names import REFUSAL_MARK
 from graft.trainer.decoding import formats
 from graft.trainer.decoding.images import decode_image, format_index, inspect_image
-from graft.trainer.decoding.jpeg import SCALES
+from graft.trainer.decoding.jpeg import SCALES, read_pixels
 
 _SIGNATURE = [tf.TensorSpec([], tf.string)]
 _PNG_OPAQUE = (0, 2, 3)
@@ -87,7 +87,7 @@ def check_pixels(encoded: bytes, image_format: str) -> None:
     """
     try:
         if image_format == "jpeg":
-            tf.io.decode_jpeg(encoded, channels=3, ratio=8)
+            read_pixels(encoded, 8)
         elif image_format == "png":
             tf.io.decode_png(encoded)
         elif image_format != "bmp":
@@ -145,7 +145,7 @@ def _decode_common(
         height, width = target_size
         room = min(2 * header.height // (3 * height), 2 * header.width // (3 * width))
         scale = max(each for each in SCALES if each <= max(room, 1))
-    jpeg: np.ndarray = tf.io.decode_jpeg(encoded, channels=3, ratio=scale).numpy()
+    jpeg: np.ndarray = read_pixels(encoded, scale).numpy()
     return jpeg
 
 

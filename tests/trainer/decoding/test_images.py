@@ -22,8 +22,8 @@ from graft.trainer.decoding.images import decode_image
 
 _ORIENTATION_TAG = 274
 _MAKER_TAG = 271
-# libjpeg-turbo in TensorFlow and in Pillow differ by a few steps of 8-bit rounding.
-_JPEG_TOLERANCE = 6
+# The same pixels as in Pillow: both use the exact transform of libjpeg.
+_JPEG_TOLERANCE = 0
 
 _decode = tf.function(
     decode_image,
@@ -93,6 +93,17 @@ def test_lossless_formats_become_the_same_rgb(
 def test_jpeg_colour_spaces_become_rgb(picture, encode, mode):
     encoded = encode(picture.convert(mode), "JPEG", quality=95)
     assert np.abs(_decoded(encoded) - _as_shown(encoded)).max() <= _JPEG_TOLERANCE
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("quality", [90, 100])
+def test_fine_textures_of_a_jpeg_are_exact(encode, mode, quality):
+    """An inexact transform changes a noise of black and white by up to 255 steps."""
+    noise = np.random.default_rng(0).integers(0, 2, (64, 64, 3), np.uint8) * 255
+    encoded = encode(Image.fromarray(noise).convert(mode), "JPEG", quality=quality)
+    expected = _as_shown(encoded)
+    np.testing.assert_array_equal(_decoded(encoded), expected)
+    np.testing.assert_array_equal(decode_pixels(encoded), expected)
 
 
 def test_16_bit_png_keeps_its_shades(encode):
