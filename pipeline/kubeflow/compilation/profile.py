@@ -25,6 +25,11 @@ NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 OWN_LABELS = {"app.kubernetes.io/part-of": "graft"}
 """Labels of every pod: the network policies in kubernetes/base select pods by them."""
 
+LAUNCHER_FOLDERS = tuple(
+    "/kfp-launcher /gcs /s3 /minio /.local /.cache /.config".split()
+)
+"""Where Kubeflow mounts volumes of its own into each step."""
+
 
 class Toleration(StrictModel):
     """A taint that a step tolerates; the fields are those of Kubernetes."""
@@ -45,6 +50,22 @@ class NodeRequirement(StrictModel):
         "In", description="How the label is compared."
     )
     values: tuple[str, ...] = Field((), description="Values to compare with.")
+
+    @model_validator(mode="after")
+    def _operator_fits_values(self) -> NodeRequirement:
+        """Refuse what Kubernetes refuses when the pod is created."""
+        needed, fits = "at least one value", bool(self.values)
+        if self.operator in ("Exists", "DoesNotExist"):
+            needed, fits = "no values", not self.values
+        elif self.operator in ("Gt", "Lt"):
+            needed = "one whole number"
+            fits = len(self.values) == 1 and self.values[0].isdecimal()
+        if not fits:
+            raise ValueError(
+                f"`operator: {self.operator}` takes {needed}. Received: "
+                f"{list(self.values)!r}"
+            )
+        return self
 
 
 class NodeAffinity(StrictModel):
@@ -302,6 +323,12 @@ class Profile(StrictModel):
     @model_validator(mode="after")
     def _each_folder_has_one_mount(self) -> Profile:
         """Refuse a mount where a step has a volume of its own."""
+        for mount in self.mounts:
+            if posixpath.normpath(mount.path) in LAUNCHER_FOLDERS:
+                raise ValueError(
+                    f"`mounts` must not have {list(LAUNCHER_FOLDERS)}, where Kubeflow "
+                    f"mounts its own volumes. Received: {mount.path!r}"
+                )
         own = {"/dev/shm": "shared_memory"} if self.shared_memory else {}  # noqa: S108
         for name, settings in self.steps.items():
             if settings.scratch:
@@ -312,6 +339,22 @@ class Profile(StrictModel):
                     f"`mounts` must not have {mount.path} beside `{key}`, which mounts "
                     f"a volume there. Received: {mount.claim!r}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _each_variable_has_one_source(self) -> Profile:
+        """Refuse a variable that several entries set; one would win in silence."""
+        names = [secret.env for secret in self.secrets]
+        names += self.env
+        for settings in self.steps.values():
+            names += set(settings.env) - set(self.env)
+        secret_names = {secret.env for secret in self.secrets}
+        twice = sorted({name for name in secret_names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                "`secrets` must name each variable once, and none of `env`. Received "
+                f"twice: {twice}"
+            )
         return self
 
     @model_validator(mode="after")

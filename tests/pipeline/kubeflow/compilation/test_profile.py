@@ -221,3 +221,34 @@ def test_pods_keep_the_label_of_the_network_policies(write_profile):
     text = "labels: {app.kubernetes.io/part-of: vision}\n"
     with pytest.raises(ProfileError, match=r"must have 'graft'.*Received: 'vision'"):
         load_profile(write_profile(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mounts: [{claim: a, path: /minio}]\n", "Received: '/minio'"),
+        ("mounts: [{claim: a, path: /kfp-launcher}]\n", "Kubeflow mounts"),
+        ("cpu_pool: {affinity: [{requirements: [{key: a}]}]}\n", "at least one"),
+        (
+            "cpu_pool: {affinity: [{requirements: [{key: a, operator: Gt, "
+            "values: [x, y]}]}]}\n",
+            "one whole number",
+        ),
+        (
+            "cpu_pool: {affinity: [{requirements: [{key: a, operator: Exists, "
+            "values: [x]}]}]}\n",
+            "no values",
+        ),
+        (
+            "secrets: [{secret: s, key: k, env: A}, {secret: s, key: l, env: A}]\n",
+            r"Received twice: \['A'\]",
+        ),
+        (
+            "env: {A: b}\nsecrets: [{secret: s, key: k, env: A}]\n",
+            r"Received twice: \['A'\]",
+        ),
+    ],
+)
+def test_what_the_cluster_would_refuse_is_refused(write_profile, text, message):
+    with pytest.raises(ProfileError, match=message):
+        load_profile(write_profile(text))
