@@ -178,11 +178,12 @@ def _require_single_labels(
         labels.setdefault(entry.label, f"{path!r}, line {entry.line}")
     for entry in entries:
         parts = several_labels(entry.label, labels)
-        if parts:
+        if parts and entry.label.strip() not in (config.class_names or ()):
             raise DataError(
                 f"{path!r}, line {entry.line}: an image has one label. Received: "
                 f"{shown(entry.label)}, which joins the labels {some_of(parts)}. "
-                "Choose one of them, or leave the image out."
+                "Choose one of them, or leave the image out. If it is the name of a "
+                "class, list it in `class_names`, with the names of the other classes."
             )
     require_no_tag_sets(labels, config)
 

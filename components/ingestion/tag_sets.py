@@ -17,6 +17,7 @@ from graft.contract.errors import DataError
 SEPARATORS = re.compile(r"\s*[|;,&+]\s*")
 """What stands between the tags of an image."""
 
+_SURE_SEPARATOR = re.compile(r"[|;]")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 # Names of several words share words, too: white shark, white wolf, wolf.
 _FEWEST_LENGTHS = 3
@@ -43,7 +44,11 @@ def require_no_tag_sets(places: Mapping[str, str], config: DataConfig) -> None:
         for label in places
         if not _THOUSANDS.fullmatch(label.strip())
     }
-    examples = _reordered(tags_of.values()) or _combined(tags_of.values(), _is_mixed)
+    examples = (
+        _reordered(tags_of.values())
+        or _combined(tags_of.values(), _is_mixed)
+        or _beside_tags(tags_of)
+    )
     if not examples:
         tags_of = {label: tuple(label.split()) for label in places}
         words = tags_of.values()
@@ -105,6 +110,28 @@ def _combined(sets: Iterable[Tags], are_tags: Callable[[_Sets], bool]) -> list[T
             positions[tag].add(position)
     is_most = 2 * len(found) > len(sets)
     return found if is_most and are_tags(_Sets(sets, positions)) else []
+
+
+def _beside_tags(tags_of: Mapping[str, Tags]) -> list[Tags]:
+    """Return the sets beside single tags, however few they are.
+
+    A name hardly ever has `|` or `;`, so that one known tag suffices. With another
+    separator, each tag must occur again, and one of them in another place.
+    """
+    alone = {tags[0] for tags in tags_of.values() if len(tags) == 1}
+    joined = {label: tags for label, tags in tags_of.items() if len(tags) > 1}
+    found = [
+        tags
+        for label, tags in joined.items()
+        if _SURE_SEPARATOR.search(label) and not alone.isdisjoint(tags)
+    ]
+    if found:
+        return found
+    numbers = Counter(tag for tags in tags_of.values() for tag in set(tags))
+    found = [tags for tags in joined.values() if all(numbers[tag] > 1 for tag in tags)]
+    first, last = {tags[0] for tags in found}, {tags[-1] for tags in found}
+    is_beside = any(not alone.isdisjoint(tags) for tags in found)
+    return found if is_beside and not first.isdisjoint(last) else []
 
 
 def _is_mixed(found: _Sets) -> bool:

@@ -37,6 +37,10 @@ def _check(labels: Sequence[str], class_names: tuple[str, ...] | None = None) ->
         ["cat,dog", "dog,cat", "bird"],
         ["cat & dog", "dog+cat"],
         ["a|b", "a|b|c", "b|c", "d"],
+        ["cat", "bird", "cat|dog", "dog|bird"],
+        ["cat", "bird", "cat, dog", "dog, bird"],
+        ["0|5", "14", "5", "0|14"],
+        ["ok", "scratch", "dent", "ok; dirt"],
         ["clear,primary", "clear,primary,water", "haze,primary,water", "haze,primary"],
         SKIES_AND_GROUNDS,
         ["clear primary", "haze primary", "clear water", "haze water", "primary water"],
@@ -73,6 +77,9 @@ def test_sets_of_tags_are_refused(labels: list[str]) -> None:
         ["shark", "white shark", "great white shark", "great dane", "wolf"],
         ["dog,", "dog", "cat"],
         ["cat|dog", "bird"],
+        ["Apple|scab", "Apple|rust", "Corn|rust", "Corn|healthy"],
+        ["crane", "crane, bird", "hen", "salt & pepper", "mac & cheese"],
+        ["pepper", "pepper, red", "pepper, green", "apple, red", "apple, green"],
     ],
 )
 def test_other_names_are_classes(labels: list[str]) -> None:
@@ -104,3 +111,20 @@ def test_tags_in_records_are_refused(tmp_path: Path) -> None:
             writer.write(example.SerializeToString())
     with pytest.raises(DataError, match=r"a\.tfrecord': the labels seem to be sets"):
         list_images(DataConfig(path=str(path)), str(tmp_path))
+
+
+def test_a_name_that_joins_two_others_is_kept_if_the_config_lists_it(
+    tmp_path: Path,
+) -> None:
+    names = ["dent", "scratch", "scratch & dent"]
+    path = tmp_path / "list.csv"
+    lines = [f"{number}.png,{name}" for number, name in enumerate(names)]
+    path.write_text("\n".join(["path,label", *lines]))
+    with pytest.raises(DataError, match=r"line 4: an image has.*in `class_names`, wi"):
+        list_images(DataConfig(path=str(path)), "unused")
+    config = DataConfig(path=str(path), class_names=tuple(names))
+    found = list_images(config, "unused")
+    assert [ref.class_name for ref in found.refs] == names
+    fewer = DataConfig(path=str(path), class_names=("dent", "scratch"))
+    with pytest.raises(DataError, match="joins the labels"):
+        list_images(fewer, "unused")
