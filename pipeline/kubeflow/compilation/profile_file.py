@@ -80,11 +80,12 @@ def _chain(name: str) -> list[_File]:
     files: list[_File] = []
     while True:
         names = [file.name for file in files]
-        if name in names:
+        path, values = _read(name)
+        # One file may be named in several ways, such as sub/../a.yaml.
+        if path.resolve() in (file.path.resolve() for file in files):
             raise ProfileError(
                 f"Profiles extend each other in a circle: {' -> '.join(names)}"
             )
-        path, values = _read(name)
         parent = values.pop("extends", None)
         files.append(_File(name, path, values))
         if parent is None:

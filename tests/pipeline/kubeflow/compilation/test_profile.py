@@ -252,3 +252,10 @@ def test_pods_keep_the_label_of_the_network_policies(write_profile):
 def test_what_the_cluster_would_refuse_is_refused(write_profile, text, message):
     with pytest.raises(ProfileError, match=message):
         load_profile(write_profile(text))
+
+
+def test_profile_that_extends_itself_by_another_path_is_refused(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "dot.yaml").write_text("extends: sub/../dot.yaml\n")
+    with pytest.raises(ProfileError, match="circle"):
+        load_profile(str(tmp_path / "dot.yaml"))
