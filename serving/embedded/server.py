@@ -22,6 +22,7 @@ from graft.serving.embedded.batching.scheduler import BatchScheduler
 from graft.serving.embedded.contract.servable import Runner
 from graft.serving.embedded.contract.status import StatusError
 from graft.serving.embedded.loading import warmup
+from graft.serving.embedded.loading.config_problems import ConfigProblems
 from graft.serving.embedded.loading.manager import Manager, ManagerOptions
 from graft.serving.embedded.loading.model_config import read_config_file, single_model
 from graft.serving.embedded.loading.saved_model import SavedModel, session_config
@@ -137,18 +138,15 @@ class EmbeddedServer:
         return single_model(options.model_name, options.model_base_path)
 
     async def _poll_config(self, interval_seconds: float) -> None:
-        last = ""
+        problems = ConfigProblems()
         while True:
             await asyncio.sleep(interval_seconds)
-            problem = ""
             try:
                 await self.manager.configure(self._read_config())
             except StatusError as error:
-                problem = str(error)
-            # A label waits for its version to load, for many polls.
-            if problem and problem != last:
-                logger.error("The model config file was not applied: %s", problem)
-            last = problem
+                problems.report(error)
+            else:
+                problems.report(None)
 
     async def _load(self, name: str, number: int, path: Path) -> LoadedServable:
         loop = asyncio.get_running_loop()
