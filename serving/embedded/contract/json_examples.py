@@ -13,6 +13,7 @@ from graft.serving.embedded.contract.json_values import (
     decode_base64,
     encode,
     is_base64,
+    is_utf8,
     read_number,
     show,
     type_name,
@@ -55,6 +56,8 @@ def _read_example(value: Any) -> Any:
     # Of a feature that comes twice the last one counts.
     features = value.last if isinstance(value, Members) else value
     for name, content in features.items():
+        if not is_utf8(name):
+            raise invalid(f"The name of a feature is no UTF-8: {name}")
         feature = example.features.feature[name]
         for each in content if isinstance(content, list) else [content]:
             _add_value(feature, name, each)

@@ -11,7 +11,12 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.python.framework import tensor_util
 
 from graft.serving.embedded.contract.json_columns import Column
-from graft.serving.embedded.contract.json_values import Members, is_base64, show
+from graft.serving.embedded.contract.json_values import (
+    Members,
+    is_base64,
+    is_utf8,
+    show,
+)
 from graft.serving.embedded.contract.status import StatusError, invalid
 from graft.serving.embedded.contract.tensors import Array, type_text
 
@@ -30,7 +35,7 @@ def fill_signature(document: Mapping[str, Any], spec: Any) -> None:
     """Copy the signature's name into a ModelSpec.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, if it isn't text.
+        StatusError: INVALID_ARGUMENT, if it isn't text, or no model can have it.
     """
     name = document.get("signature_name")
     if "signature_name" not in document:
@@ -40,7 +45,14 @@ def fill_signature(document: Mapping[str, Any], spec: Any) -> None:
             f"JSON Value: {show(document)} not formatted correctly. 'signature_name' "
             "key must be a string value."
         )
+    if not is_utf8(name):
+        raise no_signature(name)
     spec.signature_name = name
+
+
+def no_signature(name: str) -> StatusError:
+    """Return the error for the name of a signature that the model lacks."""
+    return invalid(f'Serving signature name: "{name}" not found in signature def')
 
 
 def fill_predict(
@@ -89,6 +101,8 @@ def _read_rows(document: Mapping[str, Any], infos: Mapping[str, Any]) -> dict[st
             "instances is a plain list, but expecting list of objects as multiple "
             "input tensors required as per tensorinfo_map"
         )
+    if not infos:
+        raise invalid("The signature has no input")
     names = sorted(infos)
     are_objects = _is_object(instances[0])
     columns = {name: Column(infos[name].dtype) for name in names}

@@ -165,6 +165,15 @@ def encode(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether a string was sent as UTF-8, as protos need it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def type_name(value: Any) -> str:
     """Return the name of a value's JSON type, as messages give it."""
     if value is None:

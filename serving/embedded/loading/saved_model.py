@@ -142,7 +142,9 @@ class SavedModel:
             try:
                 handle = self._graph.get_tensor_by_name(name)._as_tf_output()
             except (KeyError, ValueError) as error:
-                raise internal(f"the graph has no tensor {name!r}") from error
+                # Such as the operation that initializes a model, which TensorFlow
+                # lists among the signatures.
+                raise invalid(f"The graph has no tensor {name!r}") from error
             self._handles[name] = handle
         return handle
 

@@ -99,6 +99,9 @@ class RequestParser(HttpRequestParserPy):
         )
         if message.version.major > 1:
             raise BadStatusLine(request_line)
+        encodings = message.headers.getall("Transfer-Encoding", ["chunked"])
+        if [each.strip().lower() for each in encodings] != ["chunked"]:
+            raise BadHttpMessage(f"Transfer-Encoding: {', '.join(encodings)}")
         return message._replace(method=method, path=path)
 
 

@@ -186,9 +186,7 @@ class RestApi:
             # Keep the version: a swap before the run would mix two versions.
             request.model_spec.version.value = servable.version
         if signature is None:
-            raise invalid(
-                f'Serving signature name: "{name}" not found in signature def'
-            )
+            raise json_predict.no_signature(name)
         return request, json_predict.fill_predict(document, signature.inputs, request)
 
     def _examples(self, verb: str, match: re.Match[str], document: Document) -> str:

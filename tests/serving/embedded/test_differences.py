@@ -45,6 +45,7 @@ TESTS = {
         "test_numbers_for_doubles_are_the_nearest"
     ],
     "the text and offset of a parse error in JSON over 1 MiB": [REFUSED],
+    "a feature's name that is no UTF-8": [f"{REST}::test_example_errors"],
     "an HTTP method that is unknown": [
         f"{WIRE}::test_other_methods_are_not_implemented"
     ],

@@ -33,7 +33,8 @@ def post(server, body, path=LINE):
         body = body.encode()
     status, kind, reply = call(server, path, body)
     assert kind == "application/json"
-    return status, json.loads(reply)
+    # Bytes that are no UTF-8 come back as they are.
+    return status, json.loads(reply.decode("utf-8", "replace"))
 
 
 def b64(data):
@@ -270,6 +271,26 @@ def test_classify_and_regress(server, colours):
             {"signature_name": "x", "instances": [1]},
             'Serving signature name: "x" not found in signature def',
         ),
+        (
+            b'{"signature_name": "\xff", "instances": [1]}',
+            'Serving signature name: "\ufffd" not found in signature def',
+        ),
+        (
+            b'{"signature_name": "\\udc00", "instances": [1]}',
+            "not found in signature def",
+        ),
+        (
+            b'{"signature_name": "line", "instances": [{"\xff": 1}]}',
+            "does not have named input",
+        ),
+        (
+            b'{"signature_name": "__saved_model_init_op", "instances": [1]}',
+            "The signature has no input",
+        ),
+        (
+            b'{"signature_name": "__saved_model_init_op", "inputs": {}}',
+            "The graph has no tensor",
+        ),
         ({"signature_name": "line"}, "Missing 'inputs' or 'instances' key"),
         (
             {"signature_name": "line", "inputs": [1], "instances": [1]},
@@ -368,6 +389,8 @@ def test_features_as_the_binary_reads_them(server, example, result):
             "Unexpected element type in",
         ),
         ("regress", {"examples": [{"x": None}]}, "unexpected JSON type: Null"),
+        ("classify", b'{"examples": [{"\xff": 1}]}', "a feature is no UTF-8"),
+        ("regress", b'{"examples": [{"\\udc00": 1}]}', "a feature is no UTF-8"),
     ],
 )
 def test_example_errors(server, verb, body, message):

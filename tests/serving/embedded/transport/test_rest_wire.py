@@ -220,6 +220,8 @@ def test_a_malformed_first_line(client, line):
         ["Content-Length: 1", "Content-Length: 2"],
         ["Content-Length: 1", "Transfer-Encoding: chunked"],
         ["Transfer-Encoding: identity"],
+        ["Transfer-Encoding: gzip, chunked"],
+        ["Transfer-Encoding: chunked, chunked"],
         ["Two Words: x"],
         ["Host : x"],
         ["X: \x00"],
