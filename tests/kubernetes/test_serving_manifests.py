@@ -462,6 +462,17 @@ def test_rendered_names_fit_together(rendered, name):
     needs_network = name in ("s3-sync", "gcs")
     (policy,) = by_kind["NetworkPolicy"].values()
     assert bool(policy["spec"]["egress"]) == needs_network
+    # What hands out the identity on the node: port 443 alone does not reach it.
+    addresses = {
+        rule["to"][0]["ipBlock"]["cidr"]
+        for rule in policy["spec"]["egress"]
+        if "to" in rule
+    }
+    identity = {
+        "gcs": {"169.254.169.254/32", "169.254.169.252/32"},
+        "s3-sync": {"169.254.170.23/32"},
+    }
+    assert addresses == identity.get(name, set())
 
 
 @pytest.mark.parametrize("version", VERSIONS)
