@@ -269,8 +269,9 @@ def test_a_waiting_engine_stops_the_reader(pictures, write_shard):
     batches = ImageReader(prepare, batch_size=2).read(shard.images, wanted)
     assert len(next(batches).keys) == 2
     _wait_until_still(decoded)
-    # The batch taken, the batches ahead, one being filled, and one image per thread.
-    assert decoded.numpy() <= 2 * (1 + 2 + 1) + 2 * (os.cpu_count() or 1)
+    # The batch taken, the batches ahead, one being filled, and two batches per thread:
+    # TensorFlow may fuse decoding with batching.
+    assert decoded.numpy() <= 2 * (1 + 2 + 1) + 2 * 2 * (os.cpu_count() or 1)
     rest = sum(len(batch.keys) for batch in batches)
     assert rest == len(pictures) - 2
     assert decoded.numpy() == len(pictures)
