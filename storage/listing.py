@@ -136,6 +136,10 @@ def find_files(pattern: str) -> list[FileEntry]:
         pattern: A path. `*` matches any text without a slash, `?` one character. All
             other characters are literal, brackets too.
 
+    Returns:
+        The files. Their names start below the last folder before a wildcard:
+        `train/a` for the pattern `data/*/a`.
+
     Raises:
         OSError: A folder can't be listed.
     """
@@ -146,13 +150,18 @@ def find_files(pattern: str) -> list[FileEntry]:
     if not is_remote(pattern):
         start = "/" if pattern.startswith("/") and not root else root
         parts = pattern[len(root) :].strip("/").split("/")
-        return [entry_of(path, name_of(path)) for path in sorted(_expand(start, parts))]
+        paths = sorted(_expand(start, parts))
+        return [entry_of(path, _name_below(root, path)) for path in paths]
     expression = _expression(pattern)
     return sorted(
-        entry._replace(name=name_of(entry.path))
+        entry._replace(name=_name_below(root, entry.path))
         for entry in _remote_files(root)
         if expression.fullmatch(entry.path)
     )
+
+
+def _name_below(root: str, path: str) -> str:
+    return path[len(root) :].lstrip("/")
 
 
 def _expression(pattern: str) -> re.Pattern[str]:

@@ -7,6 +7,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.folder_names import is_side_folder, role_of
@@ -74,6 +75,7 @@ def _list_pre_split(
             unlabelled[folder] += 1
         else:
             found.append((entry, folder, below))
+    _refuse_empty_splits(tree, role_of_folder)
     splits = splits_of_roles(
         {role_of_folder[folder] for _, folder, _ in found}, config.validation_becomes
     )
@@ -107,6 +109,25 @@ def _list_pre_split(
         },
     )
     return listing
+
+
+def _refuse_empty_splits(tree: Tree, role_of_folder: Mapping[str, str]) -> None:
+    """Refuse a folder of a split that holds no file: its copy may have been cut short.
+
+    Raises:
+        DataError: There is one, beside folders of other splits. Images of train would
+            silently take its place.
+    """
+    parents = {os.path.dirname(folder) for folder in role_of_folder}
+    for name in tree.folders:
+        is_split = name in role_of_folder or (
+            os.path.dirname(name) in parents and role_of(os.path.basename(name))
+        )
+        if is_split and not any(e.name.startswith(f"{name}/") for e in tree.files):
+            raise DataError(
+                f"The folder {name!r} is named as a split and holds no image. Put its "
+                "images there. Or remove it, and images of train take its place."
+            )
 
 
 def _list_class_folders(tree: Tree, root: str) -> Listing:

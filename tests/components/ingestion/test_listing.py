@@ -455,3 +455,26 @@ def test_the_line_of_a_spreadsheet_tells_the_delimiter(tmp_path: Path, first: st
     path = _manifest(tmp_path, f"{first}\npath;label\na.png;cat, small\n")
     (ref,) = list_images(DataConfig(path=str(path)), "").refs
     assert ref.class_name == "cat, small"
+
+
+@pytest.mark.parametrize(
+    "empty",
+    ["test/cat/", "test/", "validation/", "test/cat/.gitkeep", "seg_test/dog/"],
+)
+def test_a_split_folder_without_images_is_refused(tmp_path: Path, empty: str) -> None:
+    """Otherwise images of train would take its place without a word."""
+    _classes(tmp_path, "train/", 5)
+    place = tmp_path / empty
+    if empty.endswith("/"):
+        place.mkdir(parents=True)
+    else:
+        _touch(tmp_path, empty)
+    with pytest.raises(DataError, match=r"folder '\S*(test|validation)' is named as"):
+        _list(tmp_path)
+
+
+def test_a_folder_of_another_name_may_be_empty_beside_splits(tmp_path: Path) -> None:
+    _classes(tmp_path, "train/", 5)
+    _classes(tmp_path, "test/", 5)
+    (tmp_path / "notes").mkdir()
+    assert _list(tmp_path).layout == "pre_split"

@@ -103,6 +103,25 @@ def test_records_of_integer_labels_and_other_keys(tmp_path: Path, make_image: Ma
     assert len({ref.name for ref in refs}) == 6
 
 
+@pytest.mark.parametrize("pattern", ["", "*/*.tfrecord", "*/a.*", "t*/*", "*/*"])
+def test_folders_give_the_split_of_records_whatever_the_pattern(
+    tmp_path: Path, pattern: str
+):
+    keys = (example_keys.IMAGE_KEY, example_keys.CLASS_NAME_KEY)
+    records = [
+        _example(dict(zip(keys, pair, strict=True))) for pair in [(b"x", b"a")] * 2
+    ]
+    for split in ("train", "val", "test"):
+        _write_records(tmp_path / "data" / split / "a.tfrecord", records)
+    path = f"{tmp_path}/data/{pattern}".rstrip("/")
+    config = DataConfig(path=path, format="tfrecord")
+    listing = list_images(config, str(tmp_path))
+    splits = {ref.name: ref.splits for ref in listing.refs}
+    assert splits["train/a.tfrecord:0"][0] == "train"
+    assert splits["test/a.tfrecord:1"] == ("test",)
+    assert len(splits) == len(listing.refs) == (4 if pattern == "t*/*" else 6)
+
+
 @pytest.mark.parametrize("pattern", ["", "*"])
 def test_files_beside_records_are_left_aside(tmp_path: Path, pattern: str):
     keys = (example_keys.IMAGE_KEY, example_keys.CLASS_NAME_KEY)
