@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
 
 from graft.components.canary import early_start
 from graft.components.canary.config import CanaryConfig
@@ -40,19 +39,6 @@ with EarlyServer(120) as early:
     print(server._process.pid, int(server.is_alive()), flush=True)
     time.sleep(300)
 """
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> str:
-    class Doubles(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
-        def double(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {"y": 2 * x}
-
-    path = str(tmp_path_factory.mktemp("model") / "export")
-    module = Doubles()
-    tf.saved_model.save(module, path, {"serving_default": module.double})
-    return path
 
 
 def test_the_canary_takes_the_server_of_its_model_alone(model: str) -> None:

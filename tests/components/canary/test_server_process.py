@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
 
 from graft.components.canary.server_process import ServerProcess
 
@@ -22,19 +21,6 @@ with ServerProcess(sys.argv[1], 120) as server:
     print(server._process.pid, server._folder.name, flush=True)
     time.sleep(300)
 """
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> str:
-    class Doubles(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
-        def double(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {"y": 2 * x}
-
-    path = str(tmp_path_factory.mktemp("model") / "export")
-    module = Doubles()
-    tf.saved_model.save(module, path, {"serving_default": module.double})
-    return path
 
 
 def listening_tcp_ports(process_id: int) -> set[str]:
