@@ -269,9 +269,10 @@ def test_a_waiting_engine_stops_the_reader(pictures, write_shard):
     batches = ImageReader(prepare, batch_size=2).read(shard.images, wanted)
     assert len(next(batches).keys) == 2
     _wait_until_still(decoded)
-    # The batch taken, the batches ahead, one being filled, and two batches per thread:
-    # TensorFlow may fuse decoding with batching.
-    assert decoded.numpy() <= 2 * (1 + 2 + 1) + 2 * 2 * (os.cpu_count() or 1)
+    # The batch taken, the batches ahead, one being filled, an image per thread: 12 with
+    # two threads. TensorFlow fuses decoding with batching, which then read some more on
+    # a busy machine.
+    assert decoded.numpy() <= len(pictures) // 2
     rest = sum(len(batch.keys) for batch in batches)
     assert rest == len(pictures) - 2
     assert decoded.numpy() == len(pictures)
