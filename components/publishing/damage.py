@@ -25,6 +25,7 @@ from graft.components.publishing.labels import (
     LABELS_NAME,
     SERVING_CONFIG_NAME,
     config_damage,
+    describe_other_folder,
     read_label_file,
     read_labels,
     write_labels,
@@ -137,6 +138,8 @@ def repair(model_folder: str) -> Repair:
             for name in before
             if name not in told and is_sound([name])
         ]
+        if note := describe_other_folder(model_folder):
+            result.notes.append(note)
         if result.done:
             line = {"action": "repair", "done": result.done}
             append_audit(model_folder, line | {"restored": result.restored})

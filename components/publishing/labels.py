@@ -87,6 +87,24 @@ def config_serves(model_folder: str) -> bool | None:
     return os.path.realpath(base_path) == os.path.realpath(model_folder)
 
 
+def describe_other_folder(model_folder: str) -> str | None:
+    """Say which other folder TensorFlow Serving's config names; None if it names none.
+
+    That is no damage. A server may see the store under another path than this process.
+    """
+    text, _ = read_text(join(model_folder, SERVING_CONFIG_NAME))
+    is_damaged = config_damage(model_folder) is not None
+    if text is None or is_damaged or config_serves(model_folder):
+        return None
+    match = _BASE_PATH_LINE.search(text or "")
+    named = f"`base_path: {match[1]}`" if match else "no `base_path`"
+    return (
+        f"{SERVING_CONFIG_NAME} has {named}, and this folder is {model_folder!r}. A "
+        "server serves what the file names. If the store was moved or copied, remove "
+        "the file, and `graft models --repair` writes it for this folder"
+    )
+
+
 def _labels_of_config(model_folder: str) -> dict[str, int]:
     text, _ = read_text(join(model_folder, SERVING_CONFIG_NAME))
     return {name: int(number) for name, number in _LABEL_LINE.findall(text or "")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from graft.components.evaluation.baseline import Production
 from graft.components.publishing.audit import withdrawals
 from graft.components.publishing.versions import Version, find_damage
@@ -84,27 +86,48 @@ def rollback_target(
                 return version, []
         raise UserError(
             f"There is no version {number}. "
-            f"Versions: {', '.join(str(version.number) for version in versions)}."
+            f"Versions: {_join(version.number for version in versions)}."
         )
     passed_over: list[int] = []
+    rolled_back: list[Version] = []
     for version in reversed(versions):
         is_before = is_lost or (
             version.number < served.number
             and not (version.manifest and version.files_hash == served.files_hash)
         )
-        if not is_before or (version.manifest and version.files_hash in withdrawn):
+        if not is_before:
             continue
-        if not find_damage(version):
+        if version.manifest and version.files_hash in withdrawn:
+            rolled_back.append(version)
+        elif not find_damage(version):
             return version, passed_over
-        passed_over.append(version.number)
-    damaged = (
-        f" Damaged: {', '.join(map(str, passed_over))}; `graft models --repair` may "
-        "mend them."
-        if passed_over
-        else ""
-    )
+        else:
+            passed_over.append(version.number)
     before = "sound version" if is_lost else f"version before {served.number}, which is"
     raise UserError(
         f"There is no {before}{'' if is_lost else ' served,'} to restore."
-        f"{damaged} `graft models` lists the versions."
+        f"{_describe_rest(passed_over, rolled_back, withdrawn)} "
+        "`graft models` lists the versions."
     )
+
+
+def _describe_rest(
+    damaged: list[int], rolled_back: list[Version], withdrawn: dict[str, str]
+) -> str:
+    """Say why no earlier version is restored by itself, and how to restore one."""
+    text = ""
+    if damaged:
+        text += f" Damaged: {_join(damaged)}; `graft models --repair` may mend them."
+    sound = [version for version in rolled_back if not find_damage(version)]
+    if sound:
+        newest = sound[0]
+        text += (
+            f" Sound, but rolled back before: {_join(v.number for v in sound)} "
+            f"({newest.number}: {withdrawn[newest.files_hash]!r}). `graft rollback "
+            f"{newest.number} --reason TEXT` restores {newest.number} nonetheless."
+        )
+    return text
+
+
+def _join(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))

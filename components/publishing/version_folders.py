@@ -32,23 +32,26 @@ _PARTIAL = ".partial"
 _REMOVED = ".removed"
 # On object storage a push that did not finish within a day was killed.
 _ABANDONED_SECONDS = 24 * 3600
+# A time in nanoseconds is below it, and each later version finds a number above it.
+_GREATEST_NUMBER = 2**62
 
 
 def next_number(model_folder: str) -> int:
     """Return the number of a new version: the time, or greater than all before.
 
     Raises:
-        UserError: There is no greater number that a server takes.
+        UserError: A folder has so great a number that later versions would find none.
     """
     names = files.list_folder(model_folder) if files.exists(model_folder) else []
     taken = [int(name) for name in names if is_version_name(name)]
     taken += [line["version"] for line in read_audit(model_folder) if "version" in line]
     number = max(int(time.time()), max(taken, default=0) + 1)
-    if not is_version_name(str(number)):
+    if number > _GREATEST_NUMBER:
         raise UserError(
-            f"Nothing was changed: {model_folder!r} has the version {number - 1}, and "
-            "servers take no greater number. graft numbers versions by the time. Move "
-            "that folder away."
+            f"Nothing was changed: {model_folder!r} has the version {number - 1}. "
+            "graft numbers versions by the time in seconds, each greater than all "
+            f"before, and none above {_GREATEST_NUMBER}: servers take no number from "
+            "2^63 on. Move that folder away."
         )
     return number
 

@@ -64,6 +64,7 @@ def models(
     """
     from graft.components.publishing import store
     from graft.components.publishing.damage import find_store_damage
+    from graft.components.publishing.labels import describe_other_folder
 
     # What changes a store must not guess which of several models is meant.
     is_reading = promote is None and not repair
@@ -78,6 +79,8 @@ def models(
     is_mended = _repair(folder) if repair else True
     damage = find_store_damage(folder) if verify else {}
     _print_versions(folder, damage if verify else None)
+    if verify and not repair and (note := describe_other_folder(folder)):
+        typer.echo(f"note: {note}")
     for name, found in damage.items():
         if not name.isdecimal() or "holds no" in found[0]:
             typer.echo(f"{name}  {'; '.join(found)}")

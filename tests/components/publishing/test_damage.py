@@ -187,9 +187,18 @@ def serve_and_look(folder: Path, scratch: Path) -> None:
     try:
         read_config_file(config)
     except StatusError as error:
-        # A link to nowhere is not found either.
-        said = "Invalid protobuf file" if config.exists() else "No such file"
-        assert said in str(error)
+        assert _reason_not_read(config) in str(error)
+
+
+def _reason_not_read(config: Path) -> str:
+    """Return what a server says of a config that it can't read."""
+    try:
+        config.stat()
+    except FileNotFoundError:
+        return "No such file"
+    except OSError:  # A link to itself.
+        pass
+    return "Invalid protobuf file"
 
 
 def check(sound: Path, scratch: Path, harms: dict[str, str]) -> None:

@@ -39,7 +39,9 @@ def graft(
     """Run the command line: exit status, lines of the output, and the error."""
 
     def run(*arguments: object) -> tuple[int, list[str], str]:
-        words = [*map(str, arguments), "--model-dir", str(folder)]
+        words = [*map(str, arguments)]
+        if "--model-dir" not in words:
+            words += ["--model-dir", str(folder)]
         monkeypatch.setattr(sys, "argv", ["graft", *words])
         with pytest.raises(SystemExit) as ended:
             cli.main()
@@ -169,15 +171,81 @@ def test_a_rollback_works_when_the_served_version_is_gone(
     assert graft("models", "--verify")[0] == 0
 
 
-def test_a_folder_with_the_greatest_number_stops_a_rollback(
+def test_a_withdrawn_version_is_named_when_no_other_is_left(
     folder: Path, graft: Graft
 ) -> None:
+    first, second, third = list_versions(str(folder))
+    assert graft("rollback", first.number, "--reason", "c is bad")[0] == 0
+    fourth = list_versions(str(folder))[-1]
+    assert graft("rollback", "--reason", "a is bad")[0] == 0
+    fifth = list_versions(str(folder))[-1]
+    assert fifth.files_hash == second.files_hash
+    status, _, error = graft("rollback", "--reason", "b is bad")
+    assert status == 1
+    named = f"{fourth.number}, {third.number}, {first.number} "
+    assert f"rolled back before: {named}({fourth.number}: 'a is bad')" in error
+    for gone in (fifth, second):
+        shutil.rmtree(gone.path)
+    (Path(fourth.path) / "saved_model.pb").write_text("damaged")
+    status, _, error = graft("rollback", "--reason", "b is gone")
+    assert status == 1
+    assert f"rolled back before: {third.number}, {first.number} " in error
+    command = error.partition("`graft ")[2].partition("`")[0].split()
+    assert command[:2] == ["rollback", str(third.number)]
+    assert graft(*command)[0] == 0
+    assert list_versions(str(folder))[-1].files_hash == third.files_hash
+
+
+@pytest.mark.parametrize("name", ["0", "007", "2000000000", str(2**62 - 1)])
+def test_a_version_without_a_line_in_the_log_is_repaired(
+    folder: Path, graft: Graft, name: str
+) -> None:
     *_, third = list_versions(str(folder))
-    shutil.copytree(third.path, folder / str(2**63 - 1))
+    shutil.copytree(third.path, folder / name)
+    status, out, error = graft("models", "--verify")
+    assert status == 1
+    assert f"has no line for: {int(name)}" in "".join(out)
+    status, out, error = graft("models", "--repair")
+    assert (status, error) == (0, "")
+    assert "Nothing is damaged." not in out
+    assert graft("models", "--verify")[0] == 0
+
+
+def test_a_copy_of_a_store_is_told_which_folder_its_config_names(
+    folder: Path, graft: Graft, tmp_path: Path
+) -> None:
+    status, out, _ = graft("models", "--verify")
+    assert (status, [line for line in out if "base_path" in line]) == (0, [])
+    moved = folder.rename(tmp_path / "store" / "moved")
+    moved.parent.joinpath("m").symlink_to(moved)
+    assert not any("base_path" in line for line in graft("models", "--verify")[1])
+    moved.parent.joinpath("m").unlink()
+    copied = folder.parent / "other" / "m"
+    shutil.copytree(moved, copied)
+    for option in ("--verify", "--repair"):
+        status, out, _ = graft("models", option, "--model-dir", copied)
+        assert status == 0
+        note = next(line for line in out if line.startswith("note: models.config has"))
+        assert f'base_path: "{folder}"' in note
+        assert repr(str(copied)) in note
+    (copied / "models.config").unlink()
+    graft("models", "--repair", "--model-dir", copied)
+    assert f'base_path: "{copied}"' in (copied / "models.config").read_text()
+    status, out, _ = graft("models", "--verify", "--model-dir", copied)
+    assert (status, [line for line in out if "base_path" in line]) == (0, [])
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63 - 2, 2**62])
+def test_a_folder_with_a_great_number_stops_a_rollback(
+    folder: Path, graft: Graft, number: int
+) -> None:
+    """Else later versions would find no greater number that a server takes."""
+    *_, third = list_versions(str(folder))
+    shutil.copytree(third.path, folder / str(number))
     before = {path.name for path in folder.iterdir()}
     status, _, error = graft("rollback", "--reason", "it is bad")
     assert status == 1
-    assert f"has the version {2**63 - 1}" in error
+    assert f"has the version {number}" in error
     assert {path.name for path in folder.iterdir()} == before
     assert served(folder) == third.number
 
