@@ -21,6 +21,9 @@ class BatchingOptions:
     """Sizes that a batch is padded to, ascending; empty: no padding."""
     pad_variable_length_inputs: bool = False
     """Whether rows of different shapes are padded to a common one."""
+    max_execution_batch_size: int | None = None
+    """Most rows in a batch, if larger requests are split over several batches. Then
+    `max_batch_size` limits the rows of a request. None: requests are not split."""
 
     def __post_init__(self) -> None:
         """Refuse what TensorFlow Serving refuses.
@@ -38,6 +41,13 @@ class BatchingOptions:
                 "`batch_timeout_micros` must not be negative. Received: "
                 f"{self.batch_timeout_seconds * 1e6:.0f}"
             )
+        if self.max_execution_batch_size is not None and not (
+            1 <= self.max_execution_batch_size <= self.max_batch_size
+        ):
+            raise ValueError(
+                "`max_execution_batch_size` must be from 1 to max_batch_size, which is "
+                f"{self.max_batch_size}. Received: {self.max_execution_batch_size}"
+            )
         sizes = self.allowed_batch_sizes
         if sizes and sizes[-1] != self.max_batch_size:
             raise ValueError(
@@ -49,6 +59,11 @@ class BatchingOptions:
                 "allowed_batch_sizes entries must be positive and monotonically "
                 f"increasing. Received: {list(sizes)}"
             )
+
+    @property
+    def batch_rows(self) -> int:
+        """Most rows in a batch."""
+        return self.max_execution_batch_size or self.max_batch_size
 
     def padded_size(self, size: int) -> int:
         """Return the allowed size that `size` rows are padded to."""

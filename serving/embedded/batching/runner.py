@@ -67,11 +67,34 @@ class BatchingRunner:
                 f"Task size {size} is larger than maximum input batch size "
                 f"{self.options.max_batch_size}"
             )
+        rows = self.options.batch_rows
+        if size <= rows:
+            return self._submit(feeds, size, fetches, caller).result()
+        answers = [
+            self._submit(
+                {name: array[start : start + rows] for name, array in feeds.items()},
+                min(rows, size - start),
+                fetches,
+                caller,
+            )
+            for start in range(0, size, rows)
+        ]
+        parts = [answer.result() for answer in answers]
+        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+    def _submit(
+        self,
+        feeds: Mapping[str, Array],
+        size: int,
+        fetches: Sequence[str],
+        caller: Caller,
+    ) -> Future[list[Array]]:
+        """Queue rows that fit into one batch, and return their answer to come."""
         task = Task(feeds, size, caller.deadline, Future())
         key = QueueKey(self, tuple(sorted(feeds)), tuple(fetches))
         self._scheduler.add(key, task)
         caller.when_gone(task.answer.cancel)
-        return task.answer.result()
+        return task.answer
 
     def run_batch(self, tasks: Sequence[Task], fetches: tuple[str, ...]) -> None:
         """Answer each task of a batch, with an error if the batch fails."""
@@ -98,17 +121,19 @@ class BatchingRunner:
         size = sum(task.size for task in tasks)
         padded = self.options.padded_size(size)
         feeds = {
-            name: self._merge([task.feeds[name] for task in tasks], padded - size)
+            name: self._merge(name, [task.feeds[name] for task in tasks], padded - size)
             for name in tasks[0].feeds
         }
         outputs = self._model.run(
             feeds, fetches, timeout, on_this_thread=self._on_this_thread
         )
-        for name, output in zip(fetches, outputs, strict=True):
-            if not output.ndim or output.shape[0] != padded:
+        for output in outputs:
+            if not output.ndim:
+                raise failed_precondition("Batched output tensor has 0 dimensions")
+            if output.shape[0] != padded:
                 raise failed_precondition(
-                    f"Batched output tensor {name} has no row per input row: expected "
-                    f"{padded}, got shape {list(output.shape)}"
+                    "Batched output tensor's 0th dimension does not equal the sum of "
+                    "the 0th dimension sizes of the input tensors"
                 )
         answers = []
         start = 0
@@ -117,18 +142,20 @@ class BatchingRunner:
             start += task.size
         return answers
 
-    def _merge(self, arrays: list[Array], num_padding: int) -> Array:
+    def _merge(self, name: str, arrays: list[Array], num_padding: int) -> Array:
         first = arrays[0]
         if any(array.dtype != first.dtype for array in arrays):
             raise failed_precondition(
-                "Tensors with name must have matching types to be batched together"
+                f"Tensors with name '{name}' must have matching types to be batched "
+                "together"
             )
         if any(array.shape[1:] != first.shape[1:] for array in arrays):
             if not self.options.pad_variable_length_inputs:
                 raise failed_precondition(
-                    "Tensors with name must have shapes that are equal but for the "
-                    "first dimension if pad_variable_length_inputs is off. Received: "
-                    + ", ".join(str(list(array.shape)) for array in arrays[:8])
+                    f"Tensors with name '{name}' from different tasks have different "
+                    "shapes and padding is turned off. Set pad_variable_length_inputs "
+                    "to true, or ensure that all tensors with the same name have equal "
+                    "dimensions starting with the first dim."
                 )
             arrays = _pad_inner(arrays)
         if num_padding:
@@ -140,13 +167,12 @@ def _num_rows(feeds: Mapping[str, Array]) -> int:
     sizes = set()
     for array in feeds.values():
         if not array.ndim:
-            raise invalid("Batching input tensors must have at least one dimension")
+            raise invalid(
+                "Batching Run() input tensors must have at least one dimension"
+            )
         sizes.add(array.shape[0])
     if len(sizes) != 1:
-        raise invalid(
-            "Batching input tensors supplied in a given call must have equal "
-            f"0th-dimension size. Received: {sorted(sizes)}"
-        )
+        raise invalid("Batching Run() input tensors must have equal 0th-dimension size")
     return int(sizes.pop())
 
 

@@ -95,7 +95,7 @@ class BatchScheduler:
             if (
                 last is None
                 or last.is_closed
-                or last.size + task.size > options.max_batch_size
+                or last.size + task.size > options.batch_rows
             ):
                 if len(batches) >= options.max_enqueued_batches:
                     raise unavailable(
@@ -110,7 +110,7 @@ class BatchScheduler:
                 self._changed.notify()
             last.tasks.append(task)
             last.size += task.size
-            if last.size >= options.max_batch_size:
+            if last.size >= options.batch_rows:
                 last.is_closed = True
                 self._changed.notify()
 

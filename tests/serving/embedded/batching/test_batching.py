@@ -128,10 +128,13 @@ def test_a_full_queue_refuses(watched, runner):
             floats(*range(9)),
             "Task size 9 is larger than maximum input batch size 8",
         ),
-        ({"line_x:0": np.float32(1)}, "must have at least one dimension"),
+        (
+            {"line_x:0": np.float32(1)},
+            "Batching Run() input tensors must have at least one dimension",
+        ),
         (
             {"a": np.zeros(2), "b": np.zeros(3)},
-            "must have equal 0th-dimension size",
+            "Batching Run() input tensors must have equal 0th-dimension size",
         ),
     ],
     ids=["too-large", "scalar", "unequal"],
@@ -154,6 +157,12 @@ def test_different_inner_shapes_do_not_mix(watched, runner):
         ask(batching, rows(1, 2), fetches), ask(batching, rows(1, 3), fetches)
     )
     assert [each.code.name for each in errors] == ["FAILED_PRECONDITION"] * 2
+    assert errors[0].message == (
+        "Tensors with name 'rows_x:0' from different tasks have different shapes and "
+        "padding is turned off. Set pad_variable_length_inputs to true, or ensure that "
+        "all tensors with the same name have equal dimensions starting with the first "
+        "dim."
+    )
 
 
 def test_different_inner_shapes_are_padded_on_demand(watched, runner):
@@ -224,6 +233,19 @@ def test_an_output_without_rows_is_refused(watched, runner):
         ask(batching, {"whole_x:0": np.ones(2, np.float32)}, names(watched, "whole"))
     )
     assert error.code.name == "FAILED_PRECONDITION"
+    assert error.message == "Batched output tensor has 0 dimensions"
+
+
+def test_a_large_request_is_split_over_batches(watched, runner):
+    batching = runner(max_batch_size=9, max_execution_batch_size=4)
+    fetches = names(watched, "line")
+    answer, refused = gather(
+        ask(batching, floats(*range(9)), fetches),
+        ask(batching, floats(*range(10)), fetches),
+    )
+    assert answer[0].tolist() == [4 * n for n in range(9)]
+    assert watched.sizes == [4, 4, 1]
+    assert refused.message == "Task size 10 is larger than maximum input batch size 9"
 
 
 @pytest.mark.parametrize(
@@ -236,6 +258,10 @@ def test_an_output_without_rows_is_refused(watched, runner):
         ),
         ({"max_batch_size": 8, "allowed_batch_sizes": (9, 8)}, "increasing"),
         ({"batch_timeout_seconds": -1}, "`batch_timeout_micros` must not be negative"),
+        (
+            {"max_batch_size": 8, "max_execution_batch_size": 9},
+            "`max_execution_batch_size` must be from 1 to max_batch_size",
+        ),
     ],
 )
 def test_options_are_checked(options, message):
