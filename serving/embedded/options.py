@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import ipaddress
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from tensorflow.core.protobuf import config_pb2
 
+from graft.serving.embedded import flags
 from graft.serving.embedded.batching.options import BatchingOptions
-from graft.serving.embedded.contract.status import StatusError, invalid
+from graft.serving.embedded.contract.status import invalid
+from graft.serving.embedded.flags import Flag, boolean, integer
 from graft.serving.embedded.loading.model_config import read_text_proto
 from graft.serving.embedded.protos import server_config_pb2
 
@@ -82,6 +83,10 @@ class Options:
         return not self.port or is_loopback(self.host)
 
 
+class VersionRequest(Exception):
+    """The command line asks for the server's version."""
+
+
 def is_loopback(host: str) -> bool:
     """Return whether only this machine reaches a server that listens on a host."""
     if host == "localhost":
@@ -104,18 +109,32 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     Raises:
         StatusError: INVALID_ARGUMENT, if a file is wrong, or flags contradict each
             other.
-        SystemExit: If a flag's value can't be read.
+        UsageError: If a flag's value can't be read, or for `--help`.
+        VersionRequest: For `--version`.
     """
-    flags, unknown = _parser().parse_known_args(list(arguments))
-    if not flags.port and not flags.grpc_socket_path:
+    values, unknown = flags.parse(arguments, _known_flags())
+    given = SimpleNamespace(**values)
+    if given.version:
+        raise VersionRequest
+    _check(given)
+    return _options(given), unknown
+
+
+def _check(given: Any) -> None:
+    """Refuse flags that contradict each other, in TensorFlow Serving's words.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT.
+    """
+    if not given.port and not given.grpc_socket_path:
         raise invalid(
             "At least one of server_options.grpc_port or "
             "server_options.grpc_socket_path must be set."
         )
     if (
-        flags.tensorflow_session_parallelism > 0
-        and flags.tensorflow_intra_op_parallelism > 0
-        and flags.tensorflow_inter_op_parallelism > 0
+        given.tensorflow_session_parallelism > 0
+        and given.tensorflow_intra_op_parallelism > 0
+        and given.tensorflow_inter_op_parallelism > 0
     ):
         raise invalid(
             "Either configure server_options.tensorflow_session_parallelism or "
@@ -123,142 +142,127 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Options, list[str]]:
             "server_options.tensorflow_inter_op_parallelism) separately. You cannot "
             "configure all."
         )
-    if flags.batching_parameters_file and not flags.enable_batching:
+    if given.batching_parameters_file and not given.enable_batching:
         raise invalid(
-            "You supplied --batching_parameters_file without --enable_batching"
+            "server_options.batching_parameters_file is set without setting "
+            "server_options.enable_batching to true."
         )
-    if not flags.model_config_file and not flags.model_base_path:
+    if not given.model_config_file and not given.model_base_path:
         raise invalid(
             "Both server_options.model_base_path and server_options.model_config_file "
             "are empty! Pass --model_base_path or --model_config_file."
         )
-    parallelism = flags.tensorflow_session_parallelism
-    options = Options(
-        port=flags.port,
-        rest_api_port=flags.rest_api_port,
-        grpc_socket_path=flags.grpc_socket_path,
-        model_name=flags.model_name,
-        model_base_path=flags.model_base_path,
-        model_config_file=flags.model_config_file,
-        model_config_file_poll_wait_seconds=flags.model_config_file_poll_wait_seconds,
-        file_system_poll_wait_seconds=flags.file_system_poll_wait_seconds,
-        max_num_load_retries=flags.max_num_load_retries,
-        load_retry_interval_micros=flags.load_retry_interval_micros,
+
+
+def _options(given: Any) -> Options:
+    intra_op = given.tensorflow_intra_op_parallelism
+    inter_op = given.tensorflow_inter_op_parallelism
+    if intra_op <= 0 and inter_op <= 0:
+        intra_op = inter_op = given.tensorflow_session_parallelism
+    return Options(
+        port=given.port,
+        rest_api_port=given.rest_api_port,
+        grpc_socket_path=given.grpc_socket_path,
+        model_name=given.model_name,
+        model_base_path=given.model_base_path,
+        model_config_file=given.model_config_file,
+        model_config_file_poll_wait_seconds=given.model_config_file_poll_wait_seconds,
+        file_system_poll_wait_seconds=given.file_system_poll_wait_seconds,
+        max_num_load_retries=given.max_num_load_retries,
+        load_retry_interval_micros=given.load_retry_interval_micros,
         batching=(
-            read_batching(flags.batching_parameters_file)
-            if flags.enable_batching
+            read_batching(given.batching_parameters_file)
+            if given.enable_batching
             else None
         ),
-        monitoring_path=_read_monitoring(flags.monitoring_config_file),
-        rest_api_timeout_in_ms=flags.rest_api_timeout_in_ms,
-        rest_api_enable_cors_support=flags.rest_api_enable_cors_support,
-        ssl=_read_ssl(flags.ssl_config_file),
-        enable_model_warmup=flags.enable_model_warmup,
-        enable_grpc_healthcheck_service=flags.enable_grpc_healthcheck_service,
+        monitoring_path=_read_monitoring(given.monitoring_config_file),
+        rest_api_timeout_in_ms=given.rest_api_timeout_in_ms,
+        rest_api_enable_cors_support=given.rest_api_enable_cors_support,
+        ssl=_read_ssl(given.ssl_config_file),
+        enable_model_warmup=given.enable_model_warmup,
+        enable_grpc_healthcheck_service=given.enable_grpc_healthcheck_service,
         allow_version_labels_for_unavailable_models=(
-            flags.allow_version_labels_for_unavailable_models
+            given.allow_version_labels_for_unavailable_models
         ),
-        grpc_channel_arguments=_read_channel_arguments(flags.grpc_channel_arguments),
-        grpc_max_threads=flags.grpc_max_threads,
-        rest_api_num_threads=flags.rest_api_num_threads,
-        saved_model_tags=tuple(flags.saved_model_tags.split(",")),
-        intra_op_parallelism=flags.tensorflow_intra_op_parallelism or parallelism,
-        inter_op_parallelism=flags.tensorflow_inter_op_parallelism or parallelism,
-        host=flags.host,
-        grpc_message_timeout_in_ms=flags.grpc_message_timeout_in_ms,
-        max_request_memory_bytes=flags.max_request_memory_bytes,
-        enable_reload_config=flags.enable_reload_config,
-        session_config=_read_session_config(flags.tensorflow_session_config_file),
+        grpc_channel_arguments=_read_channel_arguments(given.grpc_channel_arguments),
+        grpc_max_threads=given.grpc_max_threads,
+        rest_api_num_threads=given.rest_api_num_threads,
+        saved_model_tags=tuple(given.saved_model_tags.split(",")),
+        intra_op_parallelism=intra_op,
+        inter_op_parallelism=inter_op,
+        host=given.host,
+        grpc_message_timeout_in_ms=given.grpc_message_timeout_in_ms,
+        max_request_memory_bytes=given.max_request_memory_bytes,
+        enable_reload_config=given.enable_reload_config,
+        session_config=_read_session_config(given.tensorflow_session_config_file),
         enable_per_model_batching_parameters=(
-            flags.enable_per_model_batching_parameters
+            given.enable_per_model_batching_parameters
         ),
         enable_serialization_as_tensor_content=(
-            flags.enable_serialization_as_tensor_content
+            given.enable_serialization_as_tensor_content
         ),
     )
-    return options, unknown
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m graft.serving.embedded", allow_abbrev=False, description=__doc__
+def _known_flags() -> dict[str, Flag]:
+    """Return the flags by name, in the order of the binary."""
+    num_threads = 4 * (os.cpu_count() or 1)
+    return {
+        "port": Flag(integer, 8500),
+        "grpc_socket_path": Flag(_text, ""),
+        "rest_api_port": Flag(integer, 0),
+        "rest_api_num_threads": Flag(integer, num_threads),
+        "rest_api_timeout_in_ms": Flag(integer, 30_000),
+        "rest_api_enable_cors_support": Flag(boolean, False),
+        "enable_batching": Flag(boolean, False),
+        "allow_version_labels_for_unavailable_models": Flag(boolean, False),
+        "batching_parameters_file": Flag(_path, None),
+        "enable_per_model_batching_parameters": Flag(boolean, False),
+        "model_config_file": Flag(_path, None),
+        "model_config_file_poll_wait_seconds": Flag(float, 0),
+        "model_name": Flag(_text, "default"),
+        "model_base_path": Flag(_path, None),
+        "max_num_load_retries": Flag(integer, 5),
+        "load_retry_interval_micros": Flag(integer, 60_000_000),
+        "file_system_poll_wait_seconds": Flag(float, 1),
+        "tensorflow_session_parallelism": Flag(integer, 0),
+        "tensorflow_session_config_file": Flag(_path, None),
+        "tensorflow_intra_op_parallelism": Flag(integer, 0),
+        "tensorflow_inter_op_parallelism": Flag(integer, 0),
+        "ssl_config_file": Flag(_path, None),
+        "saved_model_tags": Flag(_text, "serve"),
+        "grpc_channel_arguments": Flag(_text, ""),
+        "grpc_max_threads": Flag(integer, num_threads),
+        "enable_model_warmup": Flag(boolean, True),
+        "version": Flag(boolean, False),
+        "monitoring_config_file": Flag(_path, None),
+        "enable_grpc_healthcheck_service": Flag(boolean, False),
+        "enable_serialization_as_tensor_content": Flag(boolean, False),
+        # The binary has none of these.
+        "host": Flag(_text, "0.0.0.0"),  # noqa: S104 - as the binary does
+        "grpc_message_timeout_in_ms": Flag(integer, 30_000),
+        "max_request_memory_bytes": Flag(integer, 0),
+        "enable_reload_config": Flag(boolean, None),
+    }
+
+
+def usage() -> str:
+    """Return the list of flags with their defaults."""
+    return flags.usage(_known_flags())
+
+
+def version() -> str:
+    """Return what `--version` shows: the versions of graft and of TensorFlow."""
+    model_server = importlib.metadata.version("graft-tfx")
+    library = importlib.metadata.version("tensorflow")
+    return (
+        f"TensorFlow ModelServer: graft {model_server}, embedded\n"
+        f"TensorFlow Library: {library}\n"
     )
-    parser.add_argument(
-        "--version", action=_ShowVersion, type=_boolean, nargs="?", const=True
-    )
-
-    def add(name: str, kind: Any, default: Any) -> None:
-        if kind is _boolean:
-            parser.add_argument(
-                f"--{name}", type=kind, default=default, nargs="?", const=True
-            )
-        else:
-            parser.add_argument(f"--{name}", type=kind, default=default)
-
-    num_cores = os.cpu_count() or 1
-    add("port", int, 8500)
-    add("rest_api_port", int, 0)
-    add("grpc_socket_path", str, "")
-    add("model_name", str, "default")
-    add("model_base_path", _path, None)
-    add("model_config_file", _path, None)
-    add("model_config_file_poll_wait_seconds", float, 0)
-    add("file_system_poll_wait_seconds", float, 1)
-    add("max_num_load_retries", int, 5)
-    add("load_retry_interval_micros", int, 60_000_000)
-    add("enable_batching", _boolean, False)
-    add("batching_parameters_file", _path, None)
-    add("monitoring_config_file", _path, None)
-    add("rest_api_timeout_in_ms", int, 30_000)
-    add("rest_api_enable_cors_support", _boolean, False)
-    add("ssl_config_file", _path, None)
-    add("enable_model_warmup", _boolean, True)
-    add("enable_grpc_healthcheck_service", _boolean, False)
-    add("allow_version_labels_for_unavailable_models", _boolean, False)
-    add("grpc_channel_arguments", str, "")
-    add("grpc_max_threads", int, 4 * num_cores)
-    add("rest_api_num_threads", int, 4 * num_cores)
-    add("saved_model_tags", str, "serve")
-    add("tensorflow_session_config_file", _path, None)
-    add("enable_per_model_batching_parameters", _boolean, False)
-    add("enable_serialization_as_tensor_content", _boolean, False)
-    add("tensorflow_session_parallelism", int, 0)
-    add("tensorflow_intra_op_parallelism", int, 0)
-    add("tensorflow_inter_op_parallelism", int, 0)
-    add("host", str, "0.0.0.0")  # noqa: S104 - as the binary does
-    add("grpc_message_timeout_in_ms", int, 30_000)
-    add("max_request_memory_bytes", int, 0)
-    add("enable_reload_config", _boolean, None)
-    return parser
 
 
-class _ShowVersion(argparse.Action):
-    """Prints the versions of graft and TensorFlow, and ends the process."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        if not values:
-            return
-        model_server = importlib.metadata.version("graft-tfx")
-        library = importlib.metadata.version("tensorflow")
-        sys.stdout.write(
-            f"TensorFlow ModelServer: graft {model_server}, embedded\n"
-            f"TensorFlow Library: {library}\n"
-        )
-        parser.exit()
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() in ("true", "1", "t", "yes"):
-        return True
-    if text.lower() in ("false", "0", "f", "no"):
-        return False
-    raise argparse.ArgumentTypeError(f"must be true or false. Received: {text!r}")
+def _text(text: str) -> str:
+    return text
 
 
 def _path(text: str) -> Path | None:
@@ -288,6 +292,11 @@ def read_batching(path: Path | None) -> BatchingOptions:
             num_batch_threads=value("num_batch_threads", os.cpu_count() or 1),
             allowed_batch_sizes=tuple(parameters.allowed_batch_sizes),
             pad_variable_length_inputs=parameters.pad_variable_length_inputs,
+            max_execution_batch_size=(
+                value("max_execution_batch_size", value("max_batch_size", 1000))
+                if parameters.enable_large_batch_splitting.value
+                else None
+            ),
         )
     except ValueError as error:
         raise invalid(f"{path}: {error}") from error
@@ -321,6 +330,3 @@ def _read_channel_arguments(text: str) -> tuple[tuple[str, str | int], ...]:
         is_number = value.lstrip("-").isdigit()
         arguments.append((name, int(value) if is_number else value))
     return tuple(arguments)
-
-
-__all__ = ["Options", "StatusError", "parse_flags"]

@@ -21,13 +21,21 @@ from graft.serving.embedded.batching.runner import BatchingRunner
 from graft.serving.embedded.batching.scheduler import BatchScheduler
 from graft.serving.embedded.contract.servable import Runner
 from graft.serving.embedded.contract.status import StatusError
+from graft.serving.embedded.flags import UsageError
 from graft.serving.embedded.loading import warmup
 from graft.serving.embedded.loading.config_problems import ConfigProblems
 from graft.serving.embedded.loading.manager import Manager, ManagerOptions
 from graft.serving.embedded.loading.model_config import read_config_file, single_model
 from graft.serving.embedded.loading.saved_model import SavedModel, session_config
 from graft.serving.embedded.loading.servable import DirectRunner, LoadedServable
-from graft.serving.embedded.options import Options, parse_flags, read_batching
+from graft.serving.embedded.options import (
+    Options,
+    VersionRequest,
+    parse_flags,
+    read_batching,
+    usage,
+    version,
+)
 from graft.serving.embedded.transport import grpc_server, rest
 from graft.serving.embedded.transport.connections import raise_descriptor_limit
 from graft.serving.embedded.transport.core import Core
@@ -85,7 +93,6 @@ class EmbeddedServer:
             Metrics(),
             options.grpc_max_threads,
             RequestMemory(options.max_request_memory_bytes or default_limit()),
-            as_content=options.enable_serialization_as_tensor_content,
         )
         self._pollers: list[asyncio.Task[None]] = []
         self._grpc: Any = None
@@ -272,6 +279,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for argument in unknown:
             logger.warning("Unknown argument, ignored: %s", argument)
         asyncio.run(serve(options))
+    except VersionRequest:
+        sys.stdout.write(version())
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n{usage()}")
+        return _FAILED_STATUS
     except StatusError as error:
         sys.stderr.write(f"Failed to start server. Error: {error}\n")
         return _FAILED_STATUS

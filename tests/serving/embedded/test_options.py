@@ -63,6 +63,38 @@ def test_what_is_unknown_is_handed_back():
     assert unknown == ["--xla_cpu_jit", "stray"]
 
 
+def test_a_value_follows_an_equals_sign():
+    """Other words are unknown to the binary, too, which reports and ignores them."""
+    words = ["--port", "8501", "-port=1", "--", "--model_name=m"]
+    options, unknown = parse_flags(["--model_base_path=/m", *words])
+    assert (options.port, options.model_name) == (8500, "default")
+    assert unknown == words
+
+
+def test_tests_may_poll_more_often_than_each_second():
+    """A difference from the binary, which takes whole seconds."""
+    flags = ("--model_base_path=/m", "--file_system_poll_wait_seconds=0.5")
+    options, _ = parse_flags([*flags, "--model_config_file_poll_wait_seconds=0.25"])
+    assert options.file_system_poll_wait_seconds == 0.5
+    assert options.model_config_file_poll_wait_seconds == 0.25
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ((), (0, 0)),
+        (("session=3",), (3, 3)),
+        (("session=3", "intra_op=1"), (1, 0)),
+        (("intra_op=1", "inter_op=2"), (1, 2)),
+    ],
+    ids=["none", "session", "intra-wins", "each"],
+)
+def test_parallelism(flags, expected):
+    given = [f"--tensorflow_{flag.replace('=', '_parallelism=')}" for flag in flags]
+    options, _ = parse_flags(["--model_base_path=/m", *given])
+    assert (options.intra_op_parallelism, options.inter_op_parallelism) == expected
+
+
 def test_batching_has_the_defaults_of_the_binary():
     options, _ = parse_flags(["--model_base_path=/m", "--enable_batching"])
     batching = options.batching
@@ -73,6 +105,30 @@ def test_batching_has_the_defaults_of_the_binary():
     assert batching.num_batch_threads == (os.cpu_count() or 1)
     assert batching.allowed_batch_sizes == ()
     assert not batching.pad_variable_length_inputs
+    assert batching.max_execution_batch_size is None
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("", 8),
+        ("enable_large_batch_splitting { value: true }", 8),
+        ("max_execution_batch_size { value: 4 }", 8),
+        (
+            "enable_large_batch_splitting { value: true } "
+            "max_execution_batch_size { value: 4 }",
+            4,
+        ),
+    ],
+    ids=["no-splitting", "same-size", "without-splitting", "splitting"],
+)
+def test_large_batches_may_be_split(tmp_path, text, rows):
+    file = tmp_path / "batching.config"
+    file.write_text(f"max_batch_size {{ value: 8 }} {text}")
+    flags = ("--enable_batching", f"--batching_parameters_file={file}")
+    options, _ = parse_flags(["--model_base_path=/m", *flags])
+    assert options.batching.batch_rows == rows
+    assert options.batching.max_batch_size == 8
 
 
 def test_channel_arguments_are_numbers_or_texts():
