@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from graft.serving.embedded.contract.status import invalid
-from graft.serving.embedded.contract.tensors import Array, enum_name
+from graft.serving.embedded.contract.tensors import Array, enum_name, shape_text
 
 
 def fill_classifications(
@@ -37,7 +37,7 @@ def fill_classifications(
         if array.ndim != 2:
             raise invalid(
                 "Expected Tensor shape: [batch_size num_classes] but got "
-                f"{list(array.shape)}"
+                f"{shape_text(array.shape)}"
             )
         if array.dtype.kind != kind or (kind == "f" and array.dtype.itemsize != 4):
             raise invalid(
@@ -49,15 +49,16 @@ def fill_classifications(
                 f"Got: {array.shape[0]}"
             )
         columns[alias] = array
-    widths = {array.shape[1] for array in columns.values()}
-    if len(widths) != 1:
+    widths = [array.shape[1] for array in columns.values()]
+    if len(set(widths)) != 1:
         raise invalid(
-            f"Tensors class and score should match in dim_size(1). Got {sorted(widths)}"
+            "Tensors class and score should match in dim_size(1). Got "
+            f"{widths[0]} vs. {widths[1]}"
         )
     classes, scores = columns.get("classes"), columns.get("scores")
     for row in range(num_examples):
         classifications = result.classifications.add()
-        for column in range(next(iter(widths))):
+        for column in range(widths[0]):
             entry = classifications.classes.add()
             if classes is not None:
                 entry.label = _text(classes[row, column])
@@ -79,7 +80,7 @@ def fill_regressions(result: Any, output: Array, num_examples: int) -> None:
     if not (output.ndim == 1 or (output.ndim == 2 and output.shape[1] == 1)):
         raise invalid(
             "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] "
-            f"but got {list(output.shape)}"
+            f"but got {shape_text(output.shape)}"
         )
     if output.shape[0] != num_examples:
         raise invalid(

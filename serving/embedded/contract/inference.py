@@ -179,51 +179,13 @@ def regress(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
     return response
 
 
-def check_multi_inference(request: Any) -> None:
-    """Check the model specs of a MultiInferenceRequest, before a model is chosen.
-
-    Raises:
-        StatusError: INVALID_ARGUMENT for no task, or for tasks of different models.
-    """
-    if not request.tasks:
-        raise invalid("Inference request contains no tasks.")
-    names = {task.model_spec.name for task in request.tasks}
-    if "" in names:
-        raise invalid("Found ModelSpec with an empty model name.")
-    if len(names) > 1:
-        raise invalid(
-            "All ModelSpecs in a MultiInferenceRequest must access the same model name."
-        )
-
-
 def multi_inference(servable: Servable, request: Any, caller: Caller = PATIENT) -> Any:
     """Answer a MultiInferenceRequest with one run of the graph.
 
     Raises:
         StatusError: With TensorFlow Serving's code.
     """
-    check_multi_inference(request)
-    seen: set[str] = set()
-    feeds: list[str] = []
-    fetches: list[str] = []
-    for task in request.tasks:
-        name = task.model_spec.signature_name or DEFAULT_SIGNATURE
-        if name in seen:
-            raise invalid(f"Duplicate evaluation of signature: {name}")
-        seen.add(name)
-        signature = servable.signatures.get(name)
-        if signature is None:
-            raise invalid(f"Requested signature not found in model graph: {name}")
-        if task.method_name == CLASSIFY_METHOD:
-            feed, names = _classify_tensors(signature)
-        elif task.method_name == REGRESS_METHOD:
-            feed, names = _regress_tensors(signature)
-        else:
-            raise unimplemented(
-                f"Unsupported signature method_name: {task.method_name}"
-            )
-        feeds.append(feed)
-        fetches.extend(each for each in names if each not in fetches)
+    feeds, fetches = _task_tensors(servable, request.tasks)
     examples = _read_examples(request.input)
     # Each signature of a TF2 model has an input of its own: all take the same examples.
     outputs = servable.runner.run(dict.fromkeys(feeds, examples), fetches, caller)
@@ -244,6 +206,43 @@ def multi_inference(servable: Servable, request: Any, caller: Caller = PATIENT) 
                 result.regression_result, found[names[0]], len(examples)
             )
     return response
+
+
+def _task_tensors(servable: Servable, tasks: Any) -> tuple[list[str], list[str]]:
+    """Return the names of the tensors that tasks feed and fetch.
+
+    Raises:
+        StatusError: For the first task that is wrong, as in TensorFlow Serving.
+    """
+    seen: set[str] = set()
+    feeds: list[str] = []
+    fetches: list[str] = []
+    for task in tasks:
+        if not task.model_spec.name:
+            raise invalid("Found ModelSpec with an empty model name.")
+        if task.model_spec.name != tasks[0].model_spec.name:
+            raise invalid(
+                "All ModelSpecs in a MultiInferenceRequest must access the same model "
+                "name."
+            )
+        name = task.model_spec.signature_name or DEFAULT_SIGNATURE
+        if name in seen:
+            raise invalid(f"Duplicate evaluation of signature: {name}")
+        seen.add(name)
+        signature = servable.signatures.get(name)
+        if signature is None:
+            raise invalid(f"Requested signature not found in model graph: {name}")
+        if task.method_name == CLASSIFY_METHOD:
+            feed, names = _classify_tensors(signature)
+        elif task.method_name == REGRESS_METHOD:
+            feed, names = _regress_tensors(signature)
+        else:
+            raise unimplemented(
+                f"Unsupported signature method_name: {task.method_name}"
+            )
+        feeds.append(feed)
+        fetches.extend(each for each in names if each not in fetches)
+    return feeds, fetches
 
 
 def check_metadata(request: Any) -> None:
@@ -298,16 +297,14 @@ def _classify_tensors(signature: Any) -> tuple[str, list[str]]:
             f"Expected one or two output Tensors, found {len(signature.outputs)}"
         )
     if "inputs" not in signature.inputs:
-        raise failed_precondition(
-            f"No classification inputs found in SignatureDef: {signature}"
-        )
+        raise invalid(f"No classification inputs found in SignatureDef: {signature}")
     names = [
         signature.outputs[alias].name
         for alias in ("classes", "scores")
         if alias in signature.outputs
     ]
     if not names:
-        raise failed_precondition(
+        raise invalid(
             "Expected classification signature outputs to contain at least one of "
             f'"classes" or "scores". Signature was: {signature}'
         )
@@ -320,13 +317,9 @@ def _regress_tensors(signature: Any) -> tuple[str, list[str]]:
     if len(signature.outputs) != 1:
         raise invalid("Expected one output Tensor.")
     if "inputs" not in signature.inputs:
-        raise failed_precondition(
-            f"No regression inputs found in SignatureDef: {signature}"
-        )
+        raise invalid(f"No regression inputs found in SignatureDef: {signature}")
     if "outputs" not in signature.outputs:
-        raise failed_precondition(
-            f"No regression outputs found in SignatureDef: {signature}"
-        )
+        raise invalid(f"No regression outputs found in SignatureDef: {signature}")
     return signature.inputs["inputs"].name, [signature.outputs["outputs"].name]
 
 

@@ -20,6 +20,7 @@ from graft.serving.embedded.contract.status import StatusError, invalid, unimple
 from graft.serving.embedded.contract.tensors import (
     MAX_DIMENSIONS,
     Array,
+    shape_text,
     to_proto,
     type_text,
 )
@@ -70,8 +71,8 @@ class Column:
             raise invalid(f"Expecting tensor size: {self._size} but got: {added}")
         elif self._shape != shape:
             raise invalid(
-                f"Expecting shape {_show_shape(self._shape)} but got: "
-                f"{_show_shape(shape)}"
+                f"Expecting shape {shape_text(self._shape)} but got: "
+                f"{shape_text(shape)}"
             )
 
     def _fill(self, value: Any, level: int, shape: list[int]) -> None:
@@ -148,6 +149,8 @@ def _leaf_reader(dtype: int) -> Callable[[Any], Any]:
         return read_number(value)
 
     def read_nothing(value: Any) -> Any:
+        if isinstance(value, dict):
+            raise refuse(value)
         raise unimplemented(
             f"Conversion of JSON Value: {show(value)} to type: {type_text(dtype)}"
         )
@@ -169,7 +172,3 @@ def _shape_of(value: Any) -> list[int]:
             break
         value = value[0]
     return shape
-
-
-def _show_shape(shape: list[int]) -> str:
-    return "[" + ",".join(map(str, shape)) + "]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -159,6 +160,11 @@ def _to_strings(proto: Any, shape: list[int], size: int, name: str) -> Array:
         return array.reshape(shape)
     except ValueError as error:  # No value at all, and lengths that overflow.
         raise _malformed(name) from error
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """Return a shape as TensorFlow's messages show it, such as `[2,3]`."""
+    return "[" + ",".join(map(str, shape)) + "]"
 
 
 def enum_name(dtype: np.dtype[Any]) -> str:

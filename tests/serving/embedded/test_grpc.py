@@ -348,7 +348,7 @@ def test_context_goes_before_each_example(prediction):
     [
         ("x", INVALID, "No signature was found with the name: x"),
         ("two", INVALID, "Expected one input Tensor."),
-        ("line", PRECONDITION, "No classification inputs found in SignatureDef"),
+        ("line", INVALID, "No classification inputs found in SignatureDef"),
         ("classify", INVALID, "Input is empty."),
     ],
 )
@@ -414,8 +414,29 @@ def test_multi_inference_feeds_each_signature(prediction, colours):
             grpc.StatusCode.UNIMPLEMENTED,
             "Unsupported signature method_name: tensorflow/serving/predict",
         ),
+        ([], INVALID, "ModelSpec has no name specified."),
+        ([("", "regress", "regress")], INVALID, "ModelSpec has no name specified."),
+        (
+            [("m", "regress", "regress"), ("colours", "regress", "regress")],
+            MISSING,
+            "Servable not found for request: Latest(m)",
+        ),
+        (
+            [("colours", "regress", "regress"), ("", "classify", "classify")],
+            INVALID,
+            "Found ModelSpec with an empty model name.",
+        ),
+        (
+            [("colours", "x", "regress"), ("other", "regress", "regress")],
+            INVALID,
+            "Requested signature not found in model graph: x",
+        ),
+        ([("colours", "regress", "regress")], INVALID, "Input is empty."),
     ],
-    ids=["two-models", "twice", "method"],
+    ids=[
+        *("two-models", "twice", "method", "no-task", "no-name", "unknown-model"),
+        *("second-without-name", "unknown-signature-first", "no-example"),
+    ],
 )
 def test_multi_inference_errors(prediction, tasks, code, message):
     with pytest.raises(grpc.RpcError) as caught:
@@ -508,8 +529,27 @@ GOOD = 'config { name: "m" base_path: "/m" model_platform: "tensorflow" }'
             "Illegal setting both ModelServerConfig::model_type (deprecated) and "
             "ModelServerConfig::model_platform, model name is m",
         ),
+        (
+            f"model_config_list {{ {GOOD.replace('tensorflow', 'other')} }}",
+            "Model m requests unsupported platform other",
+        ),
+        (
+            'model_config_list { config { name: "colours" base_path: "/m" '
+            'model_platform: "other" } }',
+            "Illegal to change a model's platform. For model colours platform was "
+            "tensorflow and new platform requested is other",
+        ),
+        (
+            'model_config_list { config { name: "m" base_path: "/m" model_type: OTHER '
+            "} }",
+            "ModelServerConfig::model_type choice 2 not supported.",
+        ),
+        ("custom_model_config { }", "Only ModelConfigList is currently supported"),
     ],
-    ids=["no-list", "twice", "relative", "no-platform", "both"],
+    ids=[
+        *("no-list", "twice", "relative", "no-platform", "both", "platform"),
+        *("change-of-platform", "type", "custom"),
+    ],
 )
 def test_reload_errors_change_nothing(models, prediction, text, message):
     request = parse(model_management_pb2.ReloadConfigRequest, f"config {{ {text} }}")

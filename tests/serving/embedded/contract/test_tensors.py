@@ -111,6 +111,13 @@ def test_no_value_and_a_length_beyond_numpy_is_malformed(field):
         to_array(proto, "x")
 
 
+@pytest.mark.parametrize("name", ["QINT8", "RESOURCE", "VARIANT", "FLOAT8_E5M2"])
+def test_types_that_are_not_read(name):
+    proto = tensor_pb2.TensorProto(dtype=types_pb2.DataType.Value(f"DT_{name}"))
+    with pytest.raises(StatusError, match="tensor parsing error: x"):
+        to_array(proto, "x")
+
+
 def test_strings_come_as_content():
     texts = [b"a", b"", b"x" * 300]
     array = np.array(texts, object)
