@@ -71,6 +71,9 @@ def fill_predict(
     Raises:
         StatusError: INVALID_ARGUMENT, in TensorFlow Serving's words.
     """
+    if not infos:
+        name = request.model_spec.signature_name or "DEFAULT"
+        raise invalid(f"Failed to get input map for signature: {name}")
     has_rows, has_columns = "instances" in document, "inputs" in document
     if has_rows and has_columns:
         raise invalid(
@@ -101,8 +104,6 @@ def _read_rows(document: Mapping[str, Any], infos: Mapping[str, Any]) -> dict[st
             "instances is a plain list, but expecting list of objects as multiple "
             "input tensors required as per tensorinfo_map"
         )
-    if not infos:
-        raise invalid("The signature has no input")
     names = sorted(infos)
     are_objects = _is_object(instances[0])
     columns = {name: Column(infos[name].dtype) for name in names}
@@ -175,19 +176,37 @@ def predict_reply(response: Any, *, is_rows: bool) -> dict[str, Any]:
     """
     if not response.outputs:
         raise invalid("Cannot convert empty tensor map to JSON")
-    for tensor in response.outputs.values():
-        if tensor.dtype not in _WRITTEN_TYPES:
-            raise invalid(
-                f"Failed to write JSON value for tensor type: {type_text(tensor.dtype)}"
-            )
     arrays = {
         name: _plain(name, tensor_util.MakeNdarray(tensor))
         for name, tensor in sorted(response.outputs.items())
     }
+    num_rows = _num_rows(arrays) if is_rows else 0
+    for name, array in arrays.items():
+        kind = response.outputs[name].dtype
+        # A tensor without values has none that can't be written.
+        if array.size and kind not in _WRITTEN_TYPES:
+            raise invalid(
+                f"Failed to write JSON value for tensor type: {type_text(kind)}"
+            )
+    values = {name: _nested(array) for name, array in arrays.items()}
+    if len(values) == 1:
+        return {"predictions" if is_rows else "outputs": next(iter(values.values()))}
     if not is_rows:
-        values = {name: _nested(array) for name, array in arrays.items()}
-        only = next(iter(values.values())) if len(values) == 1 else values
-        return {"outputs": only}
+        return {"outputs": values}
+    return {
+        "predictions": [
+            {name: column[row] for name, column in values.items()}
+            for row in range(num_rows)
+        ]
+    }
+
+
+def _num_rows(arrays: Mapping[str, Array]) -> int:
+    """Return the rows that all outputs have.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if they have none, or different numbers.
+    """
     num_rows = None
     for name, array in arrays.items():
         if not array.ndim:
@@ -197,16 +216,8 @@ def predict_reply(response: Any, *, is_rows: bool) -> dict[str, Any]:
                 f"Tensor name: {name} has inconsistent batch size: {array.shape[0]} "
                 f"expecting: {num_rows}"
             )
-        num_rows = array.shape[0]
-    if len(arrays) == 1:
-        return {"predictions": _nested(next(iter(arrays.values())))}
-    rows = {name: _nested(array) for name, array in arrays.items()}
-    return {
-        "predictions": [
-            {name: column[row] for name, column in rows.items()}
-            for row in range(num_rows or 0)
-        ]
-    }
+        num_rows = int(array.shape[0])
+    return num_rows or 0
 
 
 def _plain(name: str, array: Array) -> Array:
