@@ -104,6 +104,11 @@ def unimplemented(message: str) -> StatusError:
     return StatusError(grpc.StatusCode.UNIMPLEMENTED, message)
 
 
+def unknown(message: str) -> StatusError:
+    """Return an UNKNOWN."""
+    return StatusError(grpc.StatusCode.UNKNOWN, message)
+
+
 def internal(message: str) -> StatusError:
     """Return an INTERNAL."""
     return StatusError(grpc.StatusCode.INTERNAL, message)

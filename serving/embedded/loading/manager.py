@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +27,13 @@ from graft.serving.embedded.contract.status import (
     StatusError,
     internal,
     not_found,
+    unknown,
 )
 from graft.serving.embedded.loading.model_config import (
     ModelConfig,
     check_labels,
     find_versions,
+    is_list,
     read_models,
 )
 from graft.serving.embedded.loading.servable import LoadedServable
@@ -73,6 +75,7 @@ class Manager:
         self._loading = asyncio.Lock()
         self._configuring = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
+        self._has_list = False
         # Guards what requests read: models, versions, labels and states.
         self._lock = threading.RLock()
 
@@ -130,24 +133,30 @@ class Manager:
     # --- Configuring -----------------------------------------------------------------
 
     async def configure(self, config: Any) -> None:
-        """Replace the list of models, and return when each has a version AVAILABLE.
+        """Replace the list of models, and return when each new one is AVAILABLE.
 
         Raises:
-            StatusError: If the config is wrong, and then it has no effect; or if all
-                versions of a model fail to load.
+            StatusError: If the config is wrong, and then it has no effect; or if a new
+                model fails to load.
         """
-        configs = read_models(config)
         async with self._configuring:
+            if not is_list(config, follows_list=self._has_list):
+                logger.info("Taking no action for empty config.")
+                return
+            present = {n for n, model in self._models.items() if not model.is_removed}
+            configs = read_models(config, present)
             check_labels(
                 configs,
                 {name: set(model.available()) for name, model in self._models.items()},
                 {name: model.labels for name, model in self._models.items()},
                 allows_unavailable=self._options.allows_labels_for_unavailable,
             )
+            kind = "model" if self._has_list else "servable"
+            self._has_list = True
             with self._lock:
                 self._replace_models(configs)
             await self.poll()
-            await self._wait_until_available(set(configs))
+            await self._wait_until_available(configs.keys() - present, kind)
 
     def configure_from_thread(self, config: Any, caller: Caller) -> None:
         """Call `configure` from another thread than the event loop's.
@@ -174,29 +183,29 @@ class Manager:
             known.is_removed = False
             known.labels = dict(entry.labels)
 
-    async def _wait_until_available(self, names: set[str]) -> None:
+    async def _wait_until_available(self, names: Collection[str], kind: str) -> None:
+        """Return when each of these models has a version that is AVAILABLE.
+
+        Raises:
+            StatusError: UNKNOWN, as in TensorFlow Serving, if some have failed and the
+                others are AVAILABLE.
+        """
         while True:
             self._changed.clear()
-            waiting = {name for name in names if not self._models[name].available()}
-            if not waiting:
-                return
-            for name in sorted(waiting):
-                model = self._models[name]
-                tried = [
-                    model.versions[n] for n in model.aspired if n in model.versions
-                ]
-                if tried and all(each.state is State.END for each in tried):
-                    reasons = ", ".join(
-                        f"{{name: {name} version: {each.number}}} due to error: "
-                        f"{each.error}"
-                        for each in tried
-                    )
-                    raise StatusError(
-                        _code(tried[0].error),
-                        f"{len(tried)} servable(s) did not become available: "
-                        f"{{{reasons}}}",
-                    )
+            reached = {name: self._models[name].reached() for name in sorted(names)}
+            if None not in reached.values():
+                break
             await self._changed.wait()
+        failed = [
+            f"{{{{name: {name} version: {version.number}}}{_reason(version)}}}, "
+            for name, version in reached.items()
+            if version is not None and version.state is State.END
+        ]
+        if failed:
+            raise unknown(
+                f"{len(failed)} {kind}(s) did not become available: "
+                f"{{{''.join(failed)}}}"
+            )
 
     # --- Polling ---------------------------------------------------------------------
 
@@ -210,38 +219,30 @@ class Manager:
                 logger.exception("Polling failed; the next poll tries again")
 
     async def poll(self) -> None:
-        """Read the models' folders once, and start loading and unloading."""
+        """Read the models' folders once, and start loading and unloading.
+
+        As in TensorFlow Serving, nothing is done while one of the folders is missing.
+        """
+        found_by_model: list[tuple[Model, ModelConfig, dict[int, Path]]] = []
         for model in list(self._models.values()):
             if model.is_removed:
                 continue
-            base_path = model.config.base_path
-            found = await asyncio.to_thread(find_versions, base_path)
+            config = model.config
+            found = await asyncio.to_thread(find_versions, config.base_path)
             if found is None:
                 logger.warning(
                     "FileSystemStoragePathSource encountered a filesystem access "
                     "error: Could not find base path %s for servable %s",
-                    base_path,
-                    model.config.name,
+                    config.base_path,
+                    config.name,
                 )
-                continue
-            if not found:
-                logger.warning(
-                    "No versions of servable %s found under base path %s. Did you "
-                    "forget to name your leaf directory as a number (eg. '/1/')?",
-                    model.config.name,
-                    base_path,
-                )
-            if model.is_removed or model.config.base_path != base_path:
+                return
+            found_by_model.append((model, config, found))
+        for model, config, found in found_by_model:
+            if model.is_removed or model.config is not config:
                 continue  # Another configuration arrived meanwhile.
-            model.aspired = model.config.policy.choose(found)
-            missing = set(model.config.policy.versions) - set(found)
-            if missing:
-                logger.warning(
-                    "Versions %s of servable %s are not under base path %s",
-                    sorted(missing),
-                    model.config.name,
-                    base_path,
-                )
+            _warn_of_missing(config, found)
+            model.aspired = config.policy.choose(found)
             self._reconcile(model)
 
     def _reconcile(self, model: Model) -> None:
@@ -355,5 +356,23 @@ class Manager:
                     version.state = State.END
 
 
-def _code(error: StatusError | None) -> Any:
-    return error.code if error is not None else internal("").code
+def _reason(version: Version) -> str:
+    return f" due to error: {version.error}" if version.error else ""
+
+
+def _warn_of_missing(config: ModelConfig, found: Mapping[int, Path]) -> None:
+    if not found:
+        logger.warning(
+            "No versions of servable %s found under base path %s. Did you forget to "
+            "name your leaf directory as a number (eg. '/1/')?",
+            config.name,
+            config.base_path,
+        )
+    missing = set(config.policy.versions) - set(found)
+    if missing:
+        logger.warning(
+            "Versions %s of servable %s are not under base path %s",
+            sorted(missing),
+            config.name,
+            config.base_path,
+        )

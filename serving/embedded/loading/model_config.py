@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +25,10 @@ logger = logging.getLogger(__name__)
 
 Message = TypeVar("Message", bound=protobuf_message.Message)
 PLATFORM = "tensorflow"
-_VERSION = re.compile(r"[0-9]{1,19}")
+MODEL_LIST = "model_config_list"
+"""The kind of ModelServerConfig that lists models."""
+_VERSION = re.compile(r"[ \t\n\v\f\r]*[+-]?[0-9]+[ \t\n\v\f\r]*")
+_MAX_VERSION = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,23 +103,46 @@ def read_text_proto(path: Path, message: Message) -> Message:
     return message
 
 
-def read_models(config: Any) -> dict[str, ModelConfig]:
-    """Return the models of a ModelServerConfig by name.
+def is_list(config: Any, *, follows_list: bool) -> bool:
+    """Return whether a ModelServerConfig lists models; an empty one does nothing.
+
+    Args:
+        config: The ModelServerConfig.
+        follows_list: Whether a list was configured before.
 
     Raises:
-        StatusError: INVALID_ARGUMENT, if it isn't a list of models, one is listed
-            twice, or lacks a platform or an absolute path.
+        StatusError: FAILED_PRECONDITION, if anything else follows a list.
+            INVALID_ARGUMENT for a custom config.
     """
-    if config.WhichOneof("config") != "model_config_list":
-        raise invalid(
-            "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
-            "ModelConfigList is currently supported"
+    kind = config.WhichOneof("config")
+    if kind == MODEL_LIST:
+        return True
+    if follows_list:
+        raise failed_precondition(
+            "Cannot transition to requested config. It is only legal to transition "
+            "from one ModelConfigList to another."
         )
+    if kind is not None:
+        raise invalid("ModelServer does not yet support custom model config.")
+    return False
+
+
+def read_models(config: Any, existing: Collection[str] = ()) -> dict[str, ModelConfig]:
+    """Return the models of a ModelServerConfig with a list of them, by name.
+
+    Args:
+        config: The ModelServerConfig.
+        existing: Names of the present models.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if a model is listed twice, or lacks a platform
+            or an absolute path.
+    """
     entries = config.model_config_list.config
     _check_names_and_paths(entries)
     models: dict[str, ModelConfig] = {}
     for entry in entries:
-        _check_platform(entry)
+        _check_platform(entry, is_new=entry.name not in existing)
         if not entry.name:
             raise invalid("A model in the config has no name.")
         models[entry.name] = ModelConfig(
@@ -137,6 +163,11 @@ def _check_names_and_paths(entries: Any) -> None:
             )
         names.add(entry.name)
     for entry in entries:
+        if "://" in entry.base_path:
+            raise invalid(
+                f"Model {entry.name}: base_path() must be a folder, not a URI; got "
+                f"{entry.base_path}"
+            )
         if not Path(entry.base_path).is_absolute():
             raise invalid(
                 f"Expected model {entry.name} to have an absolute path or URI; got "
@@ -144,7 +175,7 @@ def _check_names_and_paths(entries: Any) -> None:
             )
 
 
-def _check_platform(entry: Any) -> None:
+def _check_platform(entry: Any, *, is_new: bool) -> None:
     both = (
         "ModelServerConfig::model_type (deprecated) {} "
         f"ModelServerConfig::model_platform, model name is {entry.name}"
@@ -161,8 +192,14 @@ def _check_platform(entry: Any) -> None:
         return
     if not platform:
         raise invalid("Illegal setting neither " + both.format("nor"))
-    if platform != PLATFORM:
-        raise invalid(f"`model_platform` must be {PLATFORM!r}. Received: {platform!r}")
+    if platform == PLATFORM:
+        return
+    if is_new:
+        raise invalid(f"Model {entry.name} requests unsupported platform {platform}")
+    raise invalid(
+        f"Illegal to change a model's platform. For model {entry.name} platform was "
+        f"{PLATFORM} and new platform requested is {platform}"
+    )
 
 
 def _read_policy(entry: Any) -> VersionPolicy:
@@ -215,14 +252,17 @@ def find_versions(base_path: Path) -> dict[int, Path] | None:
     """Return the version folders of a model, or None if its folder is missing.
 
     A version is a child whose whole name is a number. If two names have the same
-    number, such as `7` and `07`, the shorter name counts.
+    number, such as `07` and `7`, the one that sorts last counts.
     """
     try:
-        children = sorted(base_path.iterdir(), key=lambda child: -len(child.name))
+        children = sorted(base_path.iterdir())
     except OSError:
         return None
+    numbered = (
+        (int(child.name), child) for child in children if _VERSION.fullmatch(child.name)
+    )
     return {
-        int(child.name): child
-        for child in children
-        if _VERSION.fullmatch(child.name) and int(child.name) < 2**63
+        number: child
+        for number, child in numbered
+        if -_MAX_VERSION <= number < _MAX_VERSION
     }

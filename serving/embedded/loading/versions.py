@@ -59,6 +59,12 @@ class Model:
             if version.state is State.AVAILABLE
         ]
 
+    def reached(self) -> Version | None:
+        """Return the newest version that is AVAILABLE or failed; None: none yet."""
+        tried = (self.versions.get(number) for number in sorted(self.aspired)[::-1])
+        ended = (State.AVAILABLE, State.END)
+        return next((each for each in tried if each and each.state in ended), None)
+
 
 def find_available(models: Mapping[str, Model], spec: Any) -> Version:
     """Return the version that a ModelSpec names.

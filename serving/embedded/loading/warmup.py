@@ -12,7 +12,12 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from graft.serving.embedded.contract import inference
 from graft.serving.embedded.contract.servable import Servable
-from graft.serving.embedded.contract.status import StatusError, invalid
+from graft.serving.embedded.contract.status import (
+    StatusError,
+    from_number,
+    invalid,
+    unimplemented,
+)
 
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_RECORDS = 1000
@@ -45,8 +50,13 @@ def replay(servable: Servable, path: Path) -> int:
                     f"({MAX_RECORDS}) at {file}"
                 )
             _send(servable, prediction_log_pb2.PredictionLog.FromString(record))
-    except (DecodeError, errors.OpError) as error:
+    except DecodeError as error:
         raise invalid(f"Failed to parse warmup record {count} of {file}") from error
+    except errors.OpError as error:
+        raise from_number(
+            error.error_code,
+            f"{error.message}. Please verify your warmup data is in TFRecord format.",
+        ) from error
     except StatusError as error:
         raise StatusError(
             error.code, f"Warm-up request {count} of {file} failed: {error.message}"
@@ -64,5 +74,6 @@ def _send(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
         inference.regress(servable, log.regress_log.request)
     elif kind == "multi_inference_log":
         inference.multi_inference(servable, log.multi_inference_log.request)
-    else:
-        raise invalid(f"Unsupported log_type for warmup: {kind}")
+    elif kind is not None:
+        number = log.DESCRIPTOR.fields_by_name[kind].number
+        raise unimplemented(f"Unsupported log_type for warmup: {number}")

@@ -225,7 +225,7 @@ def config_of(base, extra="", name="m"):
 
 def reload(server, text, timeout=20):
     request = text_format.Parse(
-        f"config {{ model_config_list {{ {text} }} }}",
+        f'config {{ model_config_list {{ {text} }} }} metric_names: "/tensorflow/x"',
         model_management_pb2.ReloadConfigRequest(),
     )
     with grpc.insecure_channel(server.target) as channel:
@@ -249,7 +249,9 @@ def test_config_file_policies_labels_and_reload(base, run_server, publish):
         ready = {1: ("AVAILABLE", "OK"), 2: ("AVAILABLE", "OK")}
         wait_for(lambda: states(server) == ready)
 
-        assert reload(server, config_of(base, stable)).status.error_code == 0
+        response = reload(server, config_of(base, stable))
+        assert response.status.error_code == 0
+        assert not response.metric
         assert ask(server, label="stable") == (1, 4)
         assert ask(server) == (2, 8)
 
@@ -288,6 +290,69 @@ def test_a_reload_that_waits_for_ever_ends_with_its_caller(base, run_server, pub
         with pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
             reload(server, config_of(nowhere, name="n"), timeout=1)
         assert server.stop() == 0
+
+
+def damage(version):
+    (version / "saved_model.pb").write_bytes(b"no model")
+    return version
+
+
+def test_a_reload_waits_for_new_models_alone(base, run_server, publish):
+    """An old model may be without a version, and a new one may fail to load."""
+    publish(base, 1)
+    empty, broken = base.parent / "empty", base.parent / "broken"
+    empty.mkdir()
+    damage(publish(broken, 3))
+    flags = ("--model_name=m", f"--model_base_path={base}", *FAST)
+    with run_server(
+        base.parent / "server.log", *flags, "--max_num_load_retries=0"
+    ) as server:
+        assert reload(server, config_of(empty)).status.error_code == 0
+        wait_for(lambda: states(server) == {1: ("END", "OK")})
+        with pytest.raises(grpc.RpcError) as caught:
+            reload(server, config_of(empty) + config_of(broken, name="b"))
+        assert caught.value.code() == grpc.StatusCode.UNKNOWN
+        details = caught.value.details()
+        assert details.startswith(
+            "1 model(s) did not become available: {{{name: b version: 3} due to error: "
+        )
+        assert details.endswith("}, }")
+        # Since the list was taken over, the model is not new any more.
+        both = config_of(base) + config_of(broken, name="b")
+        assert reload(server, both).status.error_code == 0
+        wait_for(lambda: states(server)[1] == ("AVAILABLE", "OK"))
+
+
+def test_a_missing_folder_holds_up_all_models(base, run_server, publish):
+    publish(base, 1)
+    nowhere = base.parent / "nowhere"
+    flags = ("--model_name=m", f"--model_base_path={base}", *FAST)
+    with run_server(base.parent / "server.log", *flags) as server:
+        with pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
+            both = config_of(base) + config_of(nowhere, name="n")
+            reload(server, both, timeout=1)
+        publish(base, 2)
+        time.sleep(1)
+        assert ask(server) == (1, 4)
+        nowhere.mkdir()
+        wait_for(lambda: ask(server) == (2, 8))
+
+
+def test_an_empty_config_file_starts_a_server_without_models(base, run_server, publish):
+    publish(base, 1)
+    config = base.parent / "models.config"
+    config.write_text("")
+    flags = (f"--model_config_file={config}", *FAST)
+    polled = "--model_config_file_poll_wait_seconds=0.1"
+    log = base.parent / "server.log"
+    with run_server(log, *flags, polled) as server:
+        assert states(server) == {}
+        config.write_text(f"model_config_list {{ {config_of(base)} }}")
+        wait_for(lambda: states(server) == {1: ("AVAILABLE", "OK")})
+        assert ask(server) == (1, 4)
+        config.write_text("")
+        wait_for(lambda: "Cannot transition to requested config" in log.read_text())
+        assert ask(server) == (1, 4)
 
 
 def test_labels_at_the_start_need_their_flag(base, run_server, publish):
