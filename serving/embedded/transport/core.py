@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,19 +10,18 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
+from tensorflow_serving.apis import inference_pb2
+
 from graft.serving.embedded.contract import inference
 from graft.serving.embedded.contract.servable import Caller, Servable
 from graft.serving.embedded.contract.status import (
     StatusError,
     exhausted,
-    internal,
     invalid,
 )
 from graft.serving.embedded.loading.manager import Manager
 from graft.serving.embedded.transport.metrics import Metrics
 from graft.serving.embedded.transport.request_memory import RequestMemory
-
-logger = logging.getLogger(__name__)
 
 Handler = Callable[[Servable, Any, Caller], Any]
 
@@ -37,7 +35,6 @@ class Core:
         max_calls: Most gRPC calls at the same time; more are refused. REST requests
             wait instead: their limit is the size of their thread pool.
         memory: Counts the memory of the requests of both transports.
-        as_content: Whether replies to gRPC have their values in `tensor_content`.
     """
 
     def __init__(
@@ -46,42 +43,37 @@ class Core:
         metrics: Metrics,
         max_calls: int,
         memory: RequestMemory,
-        *,
-        as_content: bool = False,
     ) -> None:
         self.manager = manager
         self.metrics = metrics
         self.memory = memory
         self._max_calls = max_calls
-        self._as_content = as_content
         self._grpc_calls = threading.Semaphore(max_calls)
 
-    def predict(self, request: Any, entrypoint: str, caller: Caller) -> Any:
-        """Answer a PredictRequest."""
-        spec = _spec(request)
-        as_content = self._as_content and entrypoint == "GRPC"
+    def predict(self, request: Any, caller: Caller, *, as_content: bool = False) -> Any:
+        """Answer a PredictRequest.
+
+        Args:
+            request: The PredictRequest.
+            caller: Who waits for the answer.
+            as_content: Whether the values go into `tensor_content`.
+        """
         handler = functools.partial(inference.predict, as_content=as_content)
-        with self._account(spec.name, "Predict", entrypoint):
-            return self._infer(handler, spec, request, caller)
+        return self._infer(handler, _spec(request), request, caller)
 
-    def classify(self, request: Any, entrypoint: str, caller: Caller) -> Any:
+    def classify(self, request: Any, caller: Caller) -> Any:
         """Answer a ClassificationRequest."""
-        spec = _spec(request)
-        with self._account(spec.name, "Classify", entrypoint):
-            return self._infer(inference.classify, spec, request, caller)
+        return self._infer(inference.classify, _spec(request), request, caller)
 
-    def regress(self, request: Any, entrypoint: str, caller: Caller) -> Any:
+    def regress(self, request: Any, caller: Caller) -> Any:
         """Answer a RegressionRequest."""
-        spec = _spec(request)
-        with self._account(spec.name, "Regress", entrypoint):
-            return self._infer(inference.regress, spec, request, caller)
+        return self._infer(inference.regress, _spec(request), request, caller)
 
-    def multi_inference(self, request: Any, entrypoint: str, caller: Caller) -> Any:
-        """Answer a MultiInferenceRequest."""
-        inference.check_multi_inference(request)
-        spec = request.tasks[0].model_spec
-        with self._account(spec.name, "MultiInference", entrypoint):
-            return self._infer(inference.multi_inference, spec, request, caller)
+    def multi_inference(self, request: Any, caller: Caller) -> Any:
+        """Answer a MultiInferenceRequest, with the version of its first task."""
+        tasks = request.tasks or [inference_pb2.InferenceTask()]
+        spec = tasks[0].model_spec
+        return self._infer(inference.multi_inference, spec, request, caller)
 
     def metadata(self, request: Any) -> Any:
         """Answer a GetModelMetadataRequest."""
@@ -95,40 +87,47 @@ class Core:
             return handler(servable, request, caller)
 
     @contextmanager
-    def _account(self, model_name: str, api: str, entrypoint: str) -> Iterator[None]:
-        is_grpc = entrypoint == "GRPC"
-        if is_grpc and not self._grpc_calls.acquire(blocking=False):
-            self._count(model_name, api, entrypoint, "RESOURCE_EXHAUSTED", 0.0)
-            raise exhausted(
-                f"Too many calls at once; --grpc_max_threads is {self._max_calls}"
-            )
+    def grpc_call(self, model_name: str, api: str) -> Iterator[None]:
+        """Limit, time and count a gRPC call.
+
+        Raises:
+            StatusError: RESOURCE_EXHAUSTED, if too many calls are being answered.
+        """
+        with self.count(model_name, api, "GRPC"):
+            if not self._grpc_calls.acquire(blocking=False):
+                raise exhausted(
+                    f"Too many calls at once; --grpc_max_threads is {self._max_calls}"
+                )
+            try:
+                yield
+            finally:
+                self._grpc_calls.release()
+
+    @contextmanager
+    def count(self, model_name: str, api: str, entrypoint: str) -> Iterator[None]:
+        """Time and count a request.
+
+        Args:
+            model_name: The model that it names.
+            api: `Predict` and so on, as `Metrics.record` has it.
+            entrypoint: `GRPC` or `REST`.
+        """
         started = time.perf_counter()
-        status = "OK"
+        status = "INTERNAL"
         try:
             yield
+            status = "OK"
         except StatusError as error:
             status = error.code.name
             raise
         except CancelledError:
             status = "CANCELLED"
             raise
-        except Exception as error:
-            status = "INTERNAL"
-            logger.exception("%s of model %s failed", api, model_name)
-            raise internal("internal error; the server's log has more") from error
         finally:
-            if is_grpc:
-                self._grpc_calls.release()
-            self._count(
-                model_name, api, entrypoint, status, time.perf_counter() - started
-            )
-
-    def _count(
-        self, model_name: str, api: str, entrypoint: str, status: str, seconds: float
-    ) -> None:
-        # Only configured names: clients could fill the memory with others.
-        if self.manager.is_configured(model_name):
-            self.metrics.record(model_name, api, entrypoint, status, seconds)
+            # Only configured names: clients could fill the memory with others.
+            if self.manager.is_configured(model_name):
+                seconds = time.perf_counter() - started
+                self.metrics.record(model_name, api, entrypoint, status, seconds)
 
 
 def _spec(request: Any) -> Any:

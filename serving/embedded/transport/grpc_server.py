@@ -33,6 +33,7 @@ from graft.serving.embedded.contract.status import (
     invalid,
     permission_denied,
 )
+from graft.serving.embedded.loading.model_config import MODEL_LIST
 from graft.serving.embedded.options import Options
 from graft.serving.embedded.transport.arrivals import Arrivals
 from graft.serving.embedded.transport.connections import free_threads, max_connections
@@ -175,26 +176,35 @@ class PredictionService:
 
     Args:
         core: Answers the requests.
+        as_content: Whether replies have their values in `tensor_content`.
     """
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, *, as_content: bool) -> None:
         self._core = core
+        self._as_content = as_content
 
     def Predict(self, request: Any, context: Any) -> Any:
         """Run any signature."""
-        return self._core.predict(request, "GRPC", _caller(context))
+        with self._core.grpc_call(request.model_spec.name, "Predict"):
+            return self._core.predict(
+                request, _caller(context), as_content=self._as_content
+            )
 
     def Classify(self, request: Any, context: Any) -> Any:
         """Run a signature of examples to classes and scores."""
-        return self._core.classify(request, "GRPC", _caller(context))
+        with self._core.grpc_call(request.model_spec.name, "Classify"):
+            return self._core.classify(request, _caller(context))
 
     def Regress(self, request: Any, context: Any) -> Any:
         """Run a signature of examples to values."""
-        return self._core.regress(request, "GRPC", _caller(context))
+        with self._core.grpc_call(request.model_spec.name, "Regress"):
+            return self._core.regress(request, _caller(context))
 
     def MultiInference(self, request: Any, context: Any) -> Any:
         """Run several signatures on the same examples."""
-        return self._core.multi_inference(request, "GRPC", _caller(context))
+        # Without a name: TensorFlow Serving does not count it.
+        with self._core.grpc_call("", "MultiInference"):
+            return self._core.multi_inference(request, _caller(context))
 
     def GetModelMetadata(self, request: Any, context: Any) -> Any:
         """Return the signatures of a version."""
@@ -236,6 +246,11 @@ class ModelService:
                 raise permission_denied(
                     "HandleReloadConfigRequest is off. Start the server with "
                     "--enable_reload_config, or let it listen on loopback only."
+                )
+            if request.config.WhichOneof("config") != MODEL_LIST:
+                raise invalid(
+                    "ServerModelConfig type not supported by HandleReloadConfigRequest."
+                    " Only ModelConfigList is currently supported"
                 )
             self._core.manager.configure_from_thread(request.config, _caller(context))
         except StatusError as error:
@@ -361,7 +376,9 @@ def build_server(
     handlers = [
         intake.handlers(
             "tensorflow.serving.PredictionService",
-            PredictionService(core),
+            PredictionService(
+                core, as_content=options.enable_serialization_as_tensor_content
+            ),
             PREDICTION_REQUESTS,
         ),
         intake.handlers(

@@ -151,26 +151,30 @@ class RestApi:
     ) -> str:
         method = request.method
         inference_match = _INFER_PATH.fullmatch(path)
-        # The path is case-insensitive, the verb is not.
-        if method == "POST" and inference_match and inference_match["verb"].islower():
+        if method == "POST" and inference_match:
             verb = inference_match["verb"]
-            document = rest_body.read_document(request, body, memory)
-            if verb == "predict":
-                return self._predict(inference_match, document)
-            return self._examples(verb, inference_match, document)
+            with self._core.count(_model_name(inference_match), verb, "REST"):
+                if not verb.islower():
+                    # The path is case-insensitive, the verb is not.
+                    raise invalid(f"Malformed request: {method} {path}")
+                document = rest_body.read_document(request, body, memory)
+                if verb == "predict":
+                    return self._predict(inference_match, document)
+                return self._examples(verb, inference_match, document)
         status_match = _STATUS_PATH.fullmatch(path)
         if method == "GET" and status_match:
             if not status_match["model"]:
                 raise invalid("Missing model name in request.")
-            if status_match["metadata"]:
-                return self._metadata(status_match)
-            return self._status(status_match)
+            with self._core.count(_model_name(status_match), "", "REST"):
+                if status_match["metadata"]:
+                    return self._metadata(status_match)
+                return self._status(status_match)
         raise invalid(f"Malformed request: {method} {path}")
 
     def _predict(self, match: re.Match[str], document: Document) -> str:
         with document as values:
             request, is_rows = self._predict_request(match, values)
-        response = self._core.predict(request, "REST", self._caller())
+        response = self._core.predict(request, self._caller())
         return dump(json_predict.predict_reply(response, is_rows=is_rows))
 
     def _predict_request(
@@ -201,9 +205,9 @@ class RestApi:
             json_predict.fill_signature(values, request.model_spec)
             json_examples.fill_examples(values, request.input)
         if is_classify:
-            response = self._core.classify(request, "REST", self._caller())
+            response = self._core.classify(request, self._caller())
             return dump(json_examples.classify_reply(response))
-        response = self._core.regress(request, "REST", self._caller())
+        response = self._core.regress(request, self._caller())
         return dump(json_examples.regress_reply(response))
 
     def _caller(self) -> Caller:
@@ -232,8 +236,6 @@ def _describe(error: Exception) -> tuple[int, str]:
     """Return the HTTP status and the text for a failure."""
     if isinstance(error, StatusError):
         return error.http_status, error.message
-    if isinstance(error, rest_body.BodyTooLargeError):
-        return 413, str(error)
     if isinstance(error, web.RequestPayloadError):
         return 400, "The body can't be read"
     logger.error("A REST request failed", exc_info=error)
@@ -246,8 +248,12 @@ def _preflight(request: web.BaseRequest) -> web.Response:
     return web.Response(status=200 if has_origin else 400)
 
 
+def _model_name(match: re.Match[str]) -> str:
+    return unquote(match["model"], errors="replace")
+
+
 def _fill_spec(match: re.Match[str], spec: Any) -> None:
-    spec.name = unquote(match["model"], errors="replace")
+    spec.name = _model_name(match)
     if match["version"]:
         digits = match["version"].lstrip("0") or "0"
         if len(digits) > _MAX_VERSION_DIGITS or (number := int(digits)) >= 2**63:

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import grpc
 from aiohttp import HttpVersion11, web
 
 from graft.serving.embedded.contract.json_errors import NumberTooBigError
 from graft.serving.embedded.contract.json_values import number_error, parse_object
+from graft.serving.embedded.contract.status import StatusError
 from graft.serving.embedded.transport.compression import (
     GZIP,
     PIECE_BYTES,
@@ -41,8 +43,20 @@ _reading = threading.Lock()
 with several of them the event loop would seldom get it."""
 
 
-class BodyTooLargeError(Exception):
-    """A body over a limit; its text says which limit."""
+class BodyTooLargeError(StatusError):
+    """A body over a limit.
+
+    Args:
+        message: Which limit.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status for a body that is too large."""
+        return 413
 
 
 class ExpectationError(Exception):

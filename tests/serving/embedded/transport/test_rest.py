@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import math
+import re
 import urllib.error
 import urllib.request
 import zlib
@@ -285,11 +286,15 @@ def test_classify_and_regress(server, colours):
         ),
         (
             b'{"signature_name": "__saved_model_init_op", "instances": [1]}',
-            "The signature has no input",
+            "Failed to get input map for signature: __saved_model_init_op",
         ),
         (
             b'{"signature_name": "__saved_model_init_op", "inputs": {}}',
-            "The graph has no tensor",
+            "Failed to get input map for signature: __saved_model_init_op",
+        ),
+        (
+            {"signature_name": "line", "instances": [{"x\0y": 1}]},
+            "JSON object: does not have named input: x\0y",
         ),
         ({"signature_name": "line"}, "Missing 'inputs' or 'instances' key"),
         (
@@ -391,6 +396,11 @@ def test_features_as_the_binary_reads_them(server, example, result):
         ("regress", {"examples": [{"x": None}]}, "unexpected JSON type: Null"),
         ("classify", b'{"examples": [{"\xff": 1}]}', "a feature is no UTF-8"),
         ("regress", b'{"examples": [{"\\udc00": 1}]}', "a feature is no UTF-8"),
+        (
+            "regress",
+            {"signature_name": "regress", "examples": [{"x\0y": 1.5}]},
+            "is required but could not be found",
+        ),
     ],
 )
 def test_example_errors(server, verb, body, message):
@@ -464,13 +474,34 @@ def test_status_and_metadata(server):
 def test_metrics(server):
     post(server, {"signature_name": "line", "instances": [1]})
     post(server, {"signature_name": "line", "instances": ["a"]})
+    post(server, b"no JSON", "/v1/models/%63olours:predict")
+    call(server, "/v1/models/colours")
     call(server, "/v1/models/stranger:predict", b'{"instances": [1]}')
     status, kind, reply = call(server, "/monitoring/prometheus/metrics")
     text = reply.decode()
     assert (status, kind) == (200, "text/plain")
     assert ':tensorflow:serving:request_count{model_name="colours",status="OK"}' in text
-    assert (
-        ':tensorflow:serving:request_latency_bucket{API="Predict",entrypoint="REST",'
-        'le="10.0",model_name="colours"}' in text
-    )
+    # The verb of a URL is the API, and status requests have none.
+    for api in ("predict", ""):
+        labels = f'API="{api}",entrypoint="REST",le="{{}}",model_name="colours"'
+        for bound in ("10", "58.32", "188.957", "1.47476e+09", "+Inf"):
+            name = ":tensorflow:serving:request_latency_bucket"
+            assert f"{name}{{{labels.format(bound)}}}" in text
     assert "stranger" not in text
+
+
+def test_requests_that_are_refused_are_counted(server):
+    def count():
+        _, _, reply = call(server, "/monitoring/prometheus/metrics")
+        name = (
+            ':tensorflow:serving:request_count{model_name="colours",'
+            'status="INVALID_ARGUMENT"} '
+        )
+        found = re.search(re.escape(name) + "([0-9.]+)", reply.decode())
+        return float(found[1]) if found else 0.0
+
+    before = count()
+    post(server, b"no JSON")
+    post(server, {"signature_name": "line", "instances": ["a"]})
+    call(server, "/v1/models/colours:Predict", b"{}")
+    assert count() == before + 3
