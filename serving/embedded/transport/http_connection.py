@@ -43,7 +43,7 @@ class HttpConnection(RequestHandler):
             to the end of the next header.
     """
 
-    __slots__ = ()
+    __slots__ = ("_has_ended",)
 
     def __init__(
         self, server: web.Server, *, logger: logging.Logger, keepalive_timeout: float
@@ -57,6 +57,7 @@ class HttpConnection(RequestHandler):
             access_log=None,  # type: ignore[arg-type]
             read_bufsize=_READ_BYTES,
         )
+        self._has_ended = False
         # aiohttp has no option for its parser. This replaces what it has just made.
         self._parser = RequestParser(
             self,
@@ -69,6 +70,39 @@ class HttpConnection(RequestHandler):
             auto_decompress=False,
             max_msg_queue_size=self._max_msg_queue_size,
         )
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what has arrived: a client may end its side after its last request.
+
+        Returns:
+            Whether the connection stays open.
+        """
+        is_idle = self._waiter is not None and not self._messages
+        parser = self._parser
+        if is_idle or not isinstance(parser, RequestParser) or parser.is_in_body:
+            return False
+        self._has_ended = True
+        self._end_after_last_reply()
+        return True
+
+    def _end_after_last_reply(self) -> None:
+        if self._has_ended and not self._messages:
+            self.close()
+
+    async def finish_response(
+        self,
+        request: web.BaseRequest,
+        resp: web.StreamResponse,
+        start_time: float | None,
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send a reply; the connection ends after the last one of a client that left.
+
+        Returns:
+            The reply, and whether the client has gone.
+        """
+        sent = await super().finish_response(request, resp, start_time)
+        self._end_after_last_reply()
+        return sent
 
     def handle_error(
         self,

@@ -73,6 +73,11 @@ class RequestParser(HttpRequestParserPy):
     as it was sent: `get` is not `GET`.
     """
 
+    @property
+    def is_in_body(self) -> bool:
+        """Whether a part of the body is still to come."""
+        return self._payload_parser is not None
+
     def parse_message(self, lines: list[bytes]) -> RawRequestMessage:
         """Return the head in these lines, of which the last one is empty.
 

@@ -46,6 +46,10 @@ class Client:
         length = int(headers.get("content-length", 0))
         return status, headers, self._file.read(length)
 
+    def end(self):
+        """Tell the server that nothing more will be sent."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def is_closed(self):
         """Whether the server has ended the connection."""
         return self._file.read(1) == b""
@@ -110,6 +114,36 @@ def test_a_client_that_goes_leaves_no_trace(server):
     with Client(server) as client:
         assert client.ask(headers=[HOST])[0] == 200
     assert "Traceback" not in server.log.read_text()
+
+
+SLOW = b'{"signature_name": "slow", "instances": [300]}'
+
+
+@pytest.mark.parametrize(
+    ("bodies", "last"),
+    [((BODY,), REPLY), ((SLOW,), None), ((SLOW, BODY, BODY), REPLY)],
+    ids=["fast", "slow", "several"],
+)
+def test_a_client_may_end_its_side_after_its_requests(client, bodies, last):
+    for body in bodies:
+        head = f"POST {PATH} HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.send(head.encode() + body)
+    client.end()
+    replies = [client.read() for _ in bodies]
+    assert [status for status, _, _ in replies] == [200] * len(bodies)
+    assert last in (None, replies[-1][2])
+    assert client.is_closed()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", f"POST {PATH} HTTP/1.1\r\nContent-Length: 9\r\n\r\n{{".encode()],
+    ids=["idle", "in-the-body"],
+)
+def test_a_client_that_ends_too_early_gets_no_reply(client, sent):
+    client.send(sent)
+    client.end()
+    assert client.is_closed()
 
 
 def test_http_1_0_expects_nothing(client):
@@ -217,6 +251,7 @@ def test_a_malformed_first_line(client, line):
         ["Content-Length: -1"],
         ["Content-Length: 1x"],
         # Here the binary is not as strict.
+        ["Content-Length: +1"],
         ["Content-Length: 1", "Content-Length: 2"],
         ["Content-Length: 1", "Transfer-Encoding: chunked"],
         ["Transfer-Encoding: identity"],
@@ -233,6 +268,22 @@ def test_malformed_headers(client, lines):
     status, _, body = client.read()
     assert (status, body) == (400, error_page(400, "Bad Request"))
     assert client.is_closed()
+
+
+def test_a_chunk_may_have_an_extension(client):
+    """A difference from the binary, which wants a blank before it."""
+    head = f"POST {PATH} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"%x;a=b\r\n%s\r\n" % (len(BODY), BODY)
+    client.send(head.encode() + chunk + b"0\r\n\r\n")
+    status, _, body = client.read()
+    assert (status, body) == (200, REPLY)
+
+
+def test_the_body_of_a_head_request_is_left_out(client):
+    """A difference from the binary, which reads it as the next request."""
+    client.send(b"HEAD /v1/models/colours HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody")
+    assert client.read_head()[0] == 400
+    assert client.ask("/v1/models/colours", method="GET", body=None)[0] == 200
 
 
 def test_line_ends_need_a_carriage_return(client):
