@@ -32,6 +32,27 @@ TESTS = {
     "a label whose version is no longer among": [
         f"{VERSIONS}::test_a_labelled_version_stays_until_the_label_moves"
     ],
+    "a model without a name, or": [
+        f"{EMBEDDED}/loading/test_model_config.py::test_models_that_nobody_can_ask"
+    ],
+    "a base path that is a URI": [
+        f"{EMBEDDED}/loading/test_model_config.py::test_models_that_nobody_can_ask"
+    ],
+    "fractions of a second": [
+        f"{EMBEDDED}/test_options.py::test_tests_may_poll_more_often_than_each_second"
+    ],
+    "`batching_params.pbtxt` or sizes": [
+        f"{EMBEDDED}/batching/test_batching.py::test_options_are_checked",
+        f"{PROCESS}::test_a_version_has_batching_parameters_of_its_own",
+    ],
+    "why a warm-up request failed": [
+        f"{PROCESS}::test_one_bad_warm_up_request_fails_the_load"
+    ],
+    "`metric_names` of": [f"{VERSIONS}::test_config_file_policies_labels_and_reload"],
+    "metrics": [
+        f"{REST}::test_metrics",
+        f"{REST}::test_requests_that_are_refused_are_counted",
+    ],
     "JSON over 1 MiB that is nested deeper": [REFUSED],
     "a tensor of more than 32 dimensions": [
         REFUSED,
@@ -46,10 +67,24 @@ TESTS = {
     ],
     "the text and offset of a parse error in JSON over 1 MiB": [REFUSED],
     "a feature's name that is no UTF-8": [f"{REST}::test_example_errors"],
+    "a NUL character in the name": [REFUSED, f"{REST}::test_example_errors"],
+    "a label of Classify that is no UTF-8": [
+        f"{EMBEDDED}/contract/test_example_calls.py::"
+        "test_a_label_that_is_no_text_is_replaced"
+    ],
+    "an input of a quantized": [
+        f"{EMBEDDED}/contract/test_tensors.py::test_types_that_are_not_read"
+    ],
+    "the body of a HEAD request": [
+        f"{WIRE}::test_the_body_of_a_head_request_is_left_out"
+    ],
+    "an extension after the size of a chunk": [
+        f"{WIRE}::test_a_chunk_may_have_an_extension"
+    ],
     "an HTTP method that is unknown": [
         f"{WIRE}::test_other_methods_are_not_implemented"
     ],
-    "two `Content-Length`; one beside": [HEADERS],
+    "two `Content-Length`, or one": [HEADERS],
     "line ends without a carriage return": [
         f"{WIRE}::test_line_ends_need_a_carriage_return",
         HEADERS,

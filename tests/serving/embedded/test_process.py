@@ -103,7 +103,12 @@ def test_a_first_version_that_fails_ends_the_process(base, serve):
     (base / "1" / "saved_model.pb").unlink()
     with serve(base, "--max_num_load_retries=0", wait=False) as server:
         assert server.process.wait(60) == 255
-        assert "Failed to start server. Error: NOT_FOUND" in server.log.read_text()
+        log = server.log.read_text()
+        assert (
+            "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become "
+            "available: {{{name: m version: 1} due to error: NOT_FOUND: "
+        ) in log
+        assert "}, }\n" in log
 
 
 PARALLELISM = ("session", "intra_op", "inter_op")
@@ -115,7 +120,7 @@ PARALLELISM = ("session", "intra_op", "inter_op")
         ((), "Pass --model_base_path or --model_config_file"),
         (
             ("--model_base_path=/m", "--batching_parameters_file=/b"),
-            "--batching_parameters_file without --enable_batching",
+            "server_options.batching_parameters_file is set without setting",
         ),
         (("--model_base_path=m",), "to have an absolute path"),
         (
@@ -154,12 +159,30 @@ def test_wrong_flags_are_an_error(flags, message, capsys, caplog, monkeypatch):
     assert message in output + caplog.text
 
 
-def test_the_version_is_told(capsys):
+@pytest.mark.parametrize(
+    ("flag", "problem"),
+    [
+        ("--port=85oo", "Couldn't interpret value 85oo for flag port."),
+        ("--enable_batching=1", "Couldn't interpret value =1 for flag enable_batching"),
+        ("--help", "usage: python -m graft.serving.embedded"),
+    ],
+    ids=["number", "boolean", "help"],
+)
+def test_flags_that_cannot_be_read(flag, problem, capsys, monkeypatch):
     from graft.serving.embedded import server
 
-    with pytest.raises(SystemExit) as ended:
-        server.main(["--version"])
-    assert not ended.value.code
+    monkeypatch.setattr(sys, "setswitchinterval", lambda seconds: None)
+    assert server.main([flag, "--model_base_path=/m"]) == 255
+    output = capsys.readouterr().err
+    assert problem in output
+    assert "\t--rest_api_timeout_in_ms=30000\n" in output
+
+
+def test_the_version_is_told(capsys, monkeypatch):
+    from graft.serving.embedded import server
+
+    monkeypatch.setattr(sys, "setswitchinterval", lambda seconds: None)
+    assert server.main(["--version"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("TensorFlow ModelServer: graft ")
     assert re.fullmatch(r"TensorFlow Library: \d+\.\d+\.\d+", lines[1])
