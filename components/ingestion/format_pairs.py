@@ -14,6 +14,13 @@ from graft.contract.counts import counted
 
 _FEWEST_PAIRS = 2
 _JPEG = ("jpg", "jpeg")
+_READ = frozenset("jpg jpeg jpe jfif png gif bmp dib webp".split())
+# Formats that graft refuses: camera raw files, and those of `trainer.decoding`.
+_REFUSED = frozenset(
+    "cr2 cr3 crw nef nrw arw srf sr2 dng orf rw2 raf pef srw raw rwl 3fr iiq erf kdc "
+    "mrw x3f heic heif hif avif jxl jp2 j2k jpx jxr tif tiff svg psd xcf eps ico tga "
+    "exr hdr pbm pgm ppm dcm nii".split()
+)
 
 
 def ask_about_format_pairs(root: Folder, layout: FolderLayout) -> Question | None:
@@ -37,15 +44,26 @@ def ask_about_format_pairs(root: Folder, layout: FolderLayout) -> Question | Non
     if not files:
         return None
     options: list[Option] = []
-    for found in sorted(formats):
+    refused = sorted(formats & _REFUSED)
+    for found in sorted(formats - _REFUSED, key=lambda each: (each not in _READ, each)):
         extension = "jpe?g" if found in _JPEG else found
         pattern = rf"(?P<class>[^/]+)/(?:[^/]+/)*[^/]+\.(?i:{extension})"
         what = f"only .{found} files"
         options += option_of_pattern(root, layout.split_folders, pattern, what)
-    return Question(
+    finding = (
         f"{counted(len(files), 'file')} of {counted(root.total, 'image')} have the "
-        f"name of another file, in another format: {some_of(files)}. One of two may be "
-        "the mask of the other, or its copy. A mask is no photo of the class.",
+        f"name of another file, in another format: {some_of(files)}."
+    )
+    if refused:
+        endings = some_of(f".{each}" for each in refused)
+        return Question(
+            f"{finding} graft does not read {endings}. Choose the format to read, or "
+            "save the images as JPEG or PNG.",
+            tuple(options),
+        )
+    return Question(
+        f"{finding} One of two may be the mask of the other, or its copy. A mask is "
+        "no photo of the class.",
         (*options, as_option(root, layout)),
     )
 

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from graft.components.ingestion.derived_copies import (
+    ask_about_copies,
+    with_warning_of_copies,
+)
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import (
     is_annotation,
@@ -88,12 +92,13 @@ def detect_layout(
             ask_about_exports(root, answer)
             or ask_about_masks(root, answer)
             or ask_about_format_pairs(root, answer)
+            or ask_about_copies(root, answer)
             or ask_about_corrections(root, answer, located)
             or ask_about_tables(root, answer, located)
             or ask_about_origins(root, answer, tables)
         )
         if doubt is None:
-            return with_warning_of_masks(root, answer)
+            return with_warning_of_copies(root, with_warning_of_masks(root, answer))
         answer = doubt
     else:
         answer = with_option_without_masks(root, answer)

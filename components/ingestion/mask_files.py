@@ -10,9 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from graft.components.ingestion.class_levels import option_of_pattern
+from graft.components.ingestion.copy_names import find_copies
+from graft.components.ingestion.derived_copies import parts_of_copies
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import is_annotation
 from graft.components.ingestion.layout_answers import FolderLayout, Option, Question
+from graft.components.ingestion.name_patterns import NameParts, pattern_without
 from graft.components.ingestion.object_exports import as_option, class_folders
 from graft.components.ingestion.source import some_of
 from graft.contract.counts import counted
@@ -250,21 +253,13 @@ def _extensions_in(tops: Sequence[Folder]) -> set[str]:
 def _option_without(
     root: Folder, layout: FolderLayout, masks: _Masks
 ) -> Iterator[Option]:
-    return option_of_pattern(
-        root, layout.split_folders, _pattern_without(masks), "without the masks"
+    """Yield the option to read the folders without masks and without copies."""
+    masks_only = NameParts(
+        tops=masks.tops,
+        folders=masks.folders,
+        starts=set(map(re.escape, masks.starts)),
+        ends={rf"{re.escape(end)}(?:[-_. ]?\d+)?" for end in masks.ends},
     )
-
-
-def _pattern_without(masks: _Masks) -> str:
-    top = f"(?!(?:{_any_of(masks.tops)})/)" if masks.tops else ""
-    above = f"(?!(?:{_any_of(masks.folders)})/)" if masks.folders else ""
-    file = ""
-    if masks.starts:
-        file += rf"(?!(?:{_any_of(masks.starts)})[^/]*$)"
-    if masks.ends:
-        file += rf"(?![^/]*(?:{_any_of(masks.ends)})(?:[-_. ]?\d+)?\.[^./]+$)"
-    return f"{top}(?P<class>[^/]+)/(?:{above}[^/]+/)*{file}[^/]+"
-
-
-def _any_of(words: Iterable[str]) -> str:
-    return "|".join(map(re.escape, sorted(words)))
+    copies = parts_of_copies(find_copies(class_folders(root, layout)))
+    pattern = pattern_without(masks_only.joined(copies))
+    return option_of_pattern(root, layout.split_folders, pattern, "without the masks")

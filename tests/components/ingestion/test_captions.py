@@ -61,3 +61,42 @@ def test_captions_of_a_flat_folder_are_no_boxes_either(tmp_path: Path) -> None:
         list_images(DataConfig(path=str(tmp_path)), "unused")
     assert "YOLO" not in str(stopped.value)
     assert "give a manifest" in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"url": "http://x"}',
+        '{"Make": "Canon", "geo": {"coordinates": [1, 2]}}',
+        "[1, 2]",
+        '{"caption": "a cat", "label": "cat"}',
+    ],
+)
+@pytest.mark.parametrize("name", ["{}.json", "{}.jpg.json"])
+def test_metadata_are_no_question(tmp_path: Path, text: str, name: str) -> None:
+    config = _write(tmp_path, ["a caption"])
+    for folder in ("cat", "dog"):
+        for number in range(4):
+            (tmp_path / folder / name.format(number)).write_text(text)
+    listing = list_images(config, "unused")
+    assert {ref.class_name for ref in listing.refs} == {"cat", "dog"}
+    assert listing.ignored == {".txt": 8, ".json": 8}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"version": "5.0", "shapes": []}',
+        '{"objects": [{"classTitle": "cat"}]}',
+        '[{"image": "1.jpg", "annotations": [{"label": "cat"}]}]',
+        '{"faces": [{"x1": 3}]}',
+        "no JSON",
+    ],
+)
+def test_objects_are_asked_about(tmp_path: Path, text: str) -> None:
+    config = _write(tmp_path, ["a caption"])
+    for folder in ("cat", "dog"):
+        for number in range(4):
+            (tmp_path / folder / f"{number}.json").write_text(text)
+    with pytest.raises(DataError, match="have files of annotations for their images"):
+        list_images(config, "unused")

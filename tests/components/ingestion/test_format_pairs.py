@@ -81,3 +81,15 @@ def test_pairs_in_splits_are_asked_about() -> None:
 )
 def test_other_names_are_no_pairs(names: list[str]) -> None:
     assert isinstance(detect_layout(count_folders(names)), FolderLayout)
+
+
+@pytest.mark.parametrize("refused", [".CR2", ".heic", ".tif"])
+def test_a_format_that_is_refused_is_no_option(refused: str) -> None:
+    names = _tree({".jpg": 4, refused: 4})
+    question = detect_layout(count_folders(names))
+    assert isinstance(question, Question)
+    assert f"graft does not read '{refused.lower()}'" in question.finding
+    (option,) = question.options
+    pattern = str(option.settings["class_pattern"])
+    read = {name for name in names if re.fullmatch(pattern, name)}
+    assert read == set(_tree({".jpg": 4}))

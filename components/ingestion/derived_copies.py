@@ -1,0 +1,91 @@
+"""Ask about copies among the images of a class, such as `1_thumb.jpg` by `1.jpg`.
+
+A copy of a training image in `test` makes a model look better than it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from graft.components.ingestion.class_levels import option_of_pattern
+from graft.components.ingestion.copy_names import Copies, are_of_originals, find_copies
+from graft.components.ingestion.folder_counts import Folder
+from graft.components.ingestion.layout_answers import FolderLayout, Option, Question
+from graft.components.ingestion.name_patterns import NameParts, pattern_without
+from graft.components.ingestion.object_exports import as_option, class_folders
+from graft.components.ingestion.source import some_of
+from graft.contract.counts import counted
+
+
+def ask_about_copies(root: Folder, layout: FolderLayout) -> Question | None:
+    """Ask about files in class folders that seem to be copies of the images there.
+
+    Args:
+        root: The data set's folder.
+        layout: How its folders would be read.
+    """
+    copies = find_copies(class_folders(root, layout))
+    if copies.files:
+        return Question(
+            f"{counted(len(copies.files), 'file')} of {counted(root.total, 'image')} "
+            "have the name of another image and an addition, and may be made of it, as "
+            "thumbnails, depth maps and augmented copies are: "
+            f"{some_of(copies.files)}. If a copy comes into `test` and its image into "
+            "`train`, the model looks better than it is. graft augments images itself.",
+            (*_options_without(root, layout, copies), as_option(root, layout)),
+        )
+    if copies.alike and not layout.split_folders:
+        return Question(
+            f"{counted(len(copies.alike), 'file')} of {counted(root.total, 'image')} "
+            f"seem to be copies of the same images: {some_of(copies.alike)}. If some "
+            "come into `test` and others into `train`, the model looks better than it "
+            "is. Export the data without augmentation (graft augments images itself), "
+            "or put the copies of one image into one split, and name the splits by "
+            "`split_folders`.",
+            (as_option(root, layout),),
+        )
+    return None
+
+
+def with_warning_of_copies(root: Folder, layout: FolderLayout) -> FolderLayout:
+    """Add a warning to a layout, if a few files may be copies of others."""
+    few = find_copies(class_folders(root, layout)).few
+    if not few:
+        return layout
+    if len(few) > 1:
+        warning = (
+            f"{some_of(few)} may be copies of other images by their names, and are "
+            "read as images of their classes."
+        )
+    else:
+        warning = (
+            f"{some_of(few)} may be a copy of another image by its name, and is read "
+            "as an image of the class."
+        )
+    return dataclasses.replace(layout, warnings=(*layout.warnings, warning))
+
+
+def _options_without(
+    root: Folder, layout: FolderLayout, copies: Copies
+) -> Iterator[Option]:
+    splits = layout.split_folders
+    parts = parts_of_copies(copies)
+    yield from option_of_pattern(
+        root, splits, pattern_without(parts), "without the copies"
+    )
+    originals = {mark.expression for mark in copies.marks if are_of_originals(mark)}
+    if originals:
+        ends = "|".join(sorted(originals))
+        pattern = rf"(?P<class>[^/]+)/(?:[^/]+/)*[^/]*(?i:{ends})\.[^./]+"
+        yield from option_of_pattern(root, splits, pattern, "only the originals")
+
+
+def parts_of_copies(copies: Copies) -> NameParts:
+    """Return the parts of names that mark copies."""
+    return NameParts(
+        tops=copies.tops,
+        folders=copies.folders,
+        starts={mark.expression for mark in copies.marks if not mark.is_at_end},
+        ends={mark.expression for mark in copies.marks if mark.is_at_end},
+    )
