@@ -37,12 +37,13 @@ lint: setup  ## Format and mend what can be mended; edits files
 	$(BIN)/ruff format .
 	$(BIN)/codespell --write-changes
 
-check: setup  ## Check style, types, layers, spelling and locks; edits nothing
+check: setup  ## Check style, types, layers, spelling, links and locks; edits nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+	$(BIN)/python -m pytest -q -p no:xdist tests/docs/test_pages.py -k 'links or index'
 	$(BIN)/python -m graft.pipeline.environment.lock --check
 
 goldens: setup  ## Write the golden files of the tests anew

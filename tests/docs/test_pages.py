@@ -152,6 +152,12 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(name), f"{page}: {target}; {anchors(name)}"
 
 
+def test_the_index_lists_each_page_once():
+    listed = re.findall(r"\]\((\w[\w.-]*\.md)\)", prose("docs/README.md"))
+    pages = [Path(name).name for name in PAGES if re.fullmatch(r"docs/[^/]+", name)]
+    assert sorted(listed) == sorted(set(pages) - {"README.md"})
+
+
 def _exists(pattern: str) -> bool:
     return any(True for _ in ROOT.glob(pattern.rstrip("/")))
 
@@ -285,9 +291,9 @@ def _flags_of_graft() -> set[str]:
 
 @lru_cache
 def _flags() -> set[str]:
-    from graft.serving.embedded.options import _parser
+    from graft.serving.embedded.options import usage
 
-    known = _flags_of_graft() | set(_parser()._option_string_actions)
+    known = _flags_of_graft() | set(re.findall(r"--\w+", usage()))
     for name in ("tests/conftest.py", *_tracked("tests/benchmarks/*.py")):
         known.update(re.findall(r'"(--[\w-]+)"', read(name)))
     known.update(re.findall(r'"(--[\w-]+)"', read("pipeline/environment/lock.py")))
