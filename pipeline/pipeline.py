@@ -190,7 +190,9 @@ def create_pipeline(
         model=trainer.outputs["model"],
         baseline_model=served_model.outputs["model"],
         quality=data_quality.outputs["quality"],
+        features=stored_features,
         gate=config.gate.model_dump_json(),
+        cache_dir=config.feature_cache,
     )
     nodes.append(evaluator)
 

@@ -65,9 +65,12 @@ def _choose_images(
     """Return images of `test`, evenly spread, with the evaluation's predictions."""
     predictions = Predictions.load(os.path.join(evaluation_uri, PREDICTIONS_FILE))
     hashes = predictions.images.content_hashes
-    rows = np.unique(
-        np.linspace(0, len(hashes) - 1, min(count, len(hashes)), dtype=int)
-    )
+    # The server must return what the exported model did, not what its head alone does.
+    asked = np.arange(len(hashes))
+    if predictions.is_asked is not None:
+        asked = np.flatnonzero(predictions.is_asked)
+    places = np.linspace(0, len(asked) - 1, min(count, len(asked)), dtype=int)
+    rows = asked[np.unique(places)]
     encoded = find_images(split_files(examples, TEST_SPLIT), hashes[rows].tolist())
     candidate = predictions.candidate
     return [

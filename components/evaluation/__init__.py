@@ -1,6 +1,8 @@
 """The gate: evaluate a candidate model and decide whether it may be pushed.
 
-inference.py     run models on the `test` split
+answers.py       find the answers of candidate and baseline about `test`
+answer_store.py, answer_ways.py   what is remembered, and how answers were found
+inference.py, exported_model.py   ask models about the images
 predictions.py   the predictions, as a file that is read without TensorFlow
 comparison.py, calibration.py   statistics of the predictions
 absolute_rules.py, baseline_rules.py, largest_class.py   the rules of the gate

@@ -22,8 +22,10 @@ def Evaluator(  # noqa: PLR0917 - TFX reads positional parameters
     evaluation: OutputArtifact[standard_artifacts.ModelEvaluation],
     blessing: OutputArtifact[standard_artifacts.ModelBlessing],
     gate: Parameter[str],
+    cache_dir: Parameter[str] = "",
     baseline_model: InputArtifact[standard_artifacts.Model] = None,
     quality: InputArtifact[DataQualityReport] = None,
+    features: InputArtifact[standard_artifacts.Examples] = None,
 ) -> None:
     """Evaluate the candidate on `test`, compare it with production, and decide.
 
@@ -37,8 +39,11 @@ def Evaluator(  # noqa: PLR0917 - TFX reads positional parameters
         blessing: Receives the file and the custom properties of TFX's Evaluator, which
             Pusher reads, and `verdict.json`.
         gate: A `GateConfig` as JSON.
+        cache_dir: Folder or URI of the store of features, where answers are kept, too;
+            empty for none.
         baseline_model: The model in production, from `ServedModel`; it may be empty.
         quality: From DataQuality, with the profile of the data.
+        features: From BottleneckFeatures, if the head was trained on stored features.
     """
     # Imported here, since TensorFlow is slow to import and wiring does not need it.
     from graft.components.evaluation.executor import evaluate
@@ -48,7 +53,9 @@ def Evaluator(  # noqa: PLR0917 - TFX reads positional parameters
         model=model,
         baseline_model=baseline_model,
         quality=quality,
+        features=features,
         evaluation=evaluation,
         blessing=blessing,
         gate=GateConfig.model_validate_json(gate),
+        cache_dir=cache_dir,
     )

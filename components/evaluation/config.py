@@ -60,6 +60,29 @@ class ComparisonConfig(StrictModel):
     )
 
 
+class AnswersConfig(StrictModel):
+    """How the gate finds a model's answers about the `test` split."""
+
+    sample: int = Field(
+        256,
+        ge=0,
+        description="If the head was trained on stored features, the exported model is "
+        "asked about so many random test images, and its head is applied to the stored "
+        "features of the others. If one answer of the sample differs by more than "
+        "1e-5, it is asked about all. 0: always about all.",
+    )
+    ask_all_below: int = Field(
+        2000,
+        ge=0,
+        description="With fewer test images, the exported model is asked about all.",
+    )
+    remember: bool = Field(
+        True,
+        description="Keep what a model answered in the folder of `features.cache`, and "
+        "don't ask it about the same image again.",
+    )
+
+
 class GateConfig(StrictModel):
     """What a candidate must reach on the `test` split. Otherwise it is not pushed."""
 
@@ -118,6 +141,9 @@ class GateConfig(StrictModel):
         ComparisonConfig(), description="Comparison with the model in production."
     )
 
+    answers: AnswersConfig = Field(
+        AnswersConfig(), description="How answers about the test images are found."
+    )
     write_tfma_metrics: bool = Field(
         False,
         description="Write metrics and plots per slice for the viewers of TensorFlow "

@@ -11,12 +11,20 @@ from tfx.components.evaluator import constants
 from tfx.types import artifact
 
 from graft.components.artifact_files import exported_model, read_json, split_files
+from graft.components.evaluation.answer_store import AnswerStore
+from graft.components.evaluation.answers import (
+    Production,
+    find_answers,
+    remember_candidate,
+    score_features,
+)
 from graft.components.evaluation.baseline import read_baseline, read_production
 from graft.components.evaluation.baseline_rules import Baseline
 from graft.components.evaluation.config import GateConfig
-from graft.components.evaluation.inference import LoadedModel, first_example, predict
+from graft.components.evaluation.exported_model import LoadedModel, read_label_map
+from graft.components.evaluation.inference import first_example
 from graft.components.evaluation.metrics import Measured
-from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
+from graft.components.evaluation.predictions import PREDICTIONS_FILE
 from graft.components.evaluation.rules import judge
 from graft.components.evaluation.signatures import Signatures, read_signatures
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
@@ -24,9 +32,6 @@ from graft.components.quality.artifacts import PROFILE_FILE
 from graft.components.quality.profile import Profile
 from graft.contract.split_names import TEST_SPLIT
 from graft.storage import atomic, files, hashing
-
-_CANDIDATE = "candidate"
-_BASELINE = "baseline"
 
 logger = logging.getLogger(__name__)
 
@@ -37,35 +42,41 @@ def evaluate(
     model: artifact.Artifact,
     baseline_model: artifact.Artifact | None,
     quality: artifact.Artifact | None,
+    features: artifact.Artifact | None,
     evaluation: artifact.Artifact,
     blessing: artifact.Artifact,
     gate: GateConfig,
+    cache_dir: str,
 ) -> None:
     """Decide whether the candidate may be pushed, and write the verdict.
 
-    See `graft.components.evaluation.component.Evaluator` for the artifacts.
+    The arguments are those of `graft.components.evaluation.component.Evaluator`.
     """
     example_files = split_files([examples], TEST_SPLIT)
-    judged_files = hashing.hash_folder(exported_model([model]))
-    candidate = LoadedModel(exported_model([model]))
-    baseline, loaded_baseline = _open_baseline(baseline_model)
-    models = {_CANDIDATE: candidate}
-    if loaded_baseline is not None and gate.comparison.enabled:
-        models[_BASELINE] = loaded_baseline
-    images, answers, failures = predict(example_files, models, gate.slice_keys)
-    if _CANDIDATE in failures:
-        raise failures[_CANDIDATE]
-    if _BASELINE in failures and baseline is not None:
-        failure = _first_line(failures[_BASELINE])
-        baseline = replace(baseline, failure=failure)
-    predictions = Predictions(images, answers[_CANDIDATE], answers.get(_BASELINE))
+    path = exported_model([model])
+    judged_files = hashing.hash_folder(path)
+    candidate = LoadedModel(path)
+    feature_files = [] if features is None else split_files([features], TEST_SPLIT)
+    folder = cache_dir if gate.answers.remember else ""
+    baseline, production = _open_baseline(baseline_model, folder)
+    found = find_answers(
+        example_files,
+        candidate=candidate,
+        scored=score_features(
+            candidate, feature_files, gate.answers, hashing.hash_json(judged_files)
+        ),
+        production=production if gate.comparison.enabled else None,
+        slice_keys=gate.slice_keys,
+    )
+    if found.failure is not None and baseline is not None:
+        baseline = replace(baseline, failure=_first_line(found.failure))
+    predictions = found.predictions
     measured = Measured(
         size_mb=sum(map(files.size_of, files.files_below(candidate.path))) / 1e6,
         latency_ms=candidate.latency_ms(first_example(example_files)),
         signatures=read_signatures(candidate.path),
     )
-    for loaded in models.values():
-        loaded.close()
+    candidate.close()
     predictions.save(os.path.join(evaluation.uri, PREDICTIONS_FILE))
     if gate.write_tfma_metrics:
         # TFMA is slow to import.
@@ -76,7 +87,12 @@ def evaluate(
         judge(predictions, measured, baseline, gate, _profile(quality)),
         judged_against=_production_of(baseline_model),
         judged_files=judged_files,
+        answers={name: ways.to_dict() for name, ways in found.ways.items()},
     )
+    if verdict.is_blessed:
+        # The next run may find it in production.
+        store = AnswerStore(folder, judged_files, len(candidate.class_names))
+        remember_candidate(found, store)
     atomic.write_text(os.path.join(evaluation.uri, VERDICT_FILE), verdict.to_json())
     _bless(model, blessing, verdict)
     for rule in verdict.rules:
@@ -84,26 +100,31 @@ def evaluate(
 
 
 def _open_baseline(
-    found: artifact.Artifact | None,
-) -> tuple[Baseline | None, LoadedModel | None]:
-    """Load the model in production. If that fails, return the reason instead."""
+    found: artifact.Artifact | None, store_folder: str
+) -> tuple[Baseline | None, Production | None]:
+    """Read the model in production. If that fails, return the reason instead."""
     served = None if found is None else read_baseline(found)
     if found is None or served is None:
         return None, None
     signatures: Signatures | None = None
     failure = served.failure
-    loaded = None
+    production = None
     if failure is None:
         try:
             path = exported_model([found])
             signatures = read_signatures(path)
-            loaded = LoadedModel(path)
+            class_names = read_label_map(path).class_names
+            production = Production(
+                class_names,
+                lambda: LoadedModel(path),
+                AnswerStore(store_folder, hashing.hash_folder(path), len(class_names)),
+            )
         except Exception as error:
-            logger.warning("The baseline does not load", exc_info=error)
+            logger.warning("The baseline can't be read", exc_info=error)
             failure = _first_line(error)
     profile = served.manifest.get("data_profile")
     baseline = Baseline(served.version, served.files_hash, signatures, failure, profile)
-    return baseline, loaded
+    return baseline, production
 
 
 def _production_of(found: artifact.Artifact | None) -> dict[str, Any] | None:

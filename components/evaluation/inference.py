@@ -1,134 +1,100 @@
-"""Run exported models on the `test` split, each image once."""
+"""Find the answers of models about the `test` split, each image once."""
 
 from __future__ import annotations
 
-import os
-import statistics
-import time
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.saved_model import loader_impl
 
 from graft.components import progress
 from graft.components.evaluation.config import SIZE_SLICE
+from graft.components.evaluation.exported_model import LoadedModel
 from graft.components.evaluation.predictions import Answers, EvaluatedImages
-from graft.contract import example_keys, signature_names
+from graft.contract import example_keys
 from graft.contract.errors import DataError
-from graft.contract.label_map import LabelMap
-from graft.storage import files, tfrecords
+from graft.storage import tfrecords
 
 _BATCH_SIZE = 32
-_NUM_TIMED_CALLS = 15
 _SIZE_EDGES = (64, 128, 256, 512, 1024, 2048)
 
 
-class LoadedModel:
-    """A SavedModel that runs as in TensorFlow Serving: a graph in a session.
+@dataclass(frozen=True)
+class Respondent:
+    """A model whose answers are wanted.
 
-    `tf.saved_model.load` rebuilds each function of the graph and takes longer
-    (docs/decisions/0060-measured-choices.md).
-
-    Args:
-        path: The SavedModel.
-
-    Raises:
-        Exception: TensorFlow can't load the model.
-        KeyError: The model has no signature `serving_default`.
+    Attributes:
+        class_names: Its label map.
+        load: Loads it; called when it has to be asked for the first time.
+        known: Returns the answers that need not be asked for, float32 (K,), by the
+            SHA-256 of images.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.class_names = read_label_map(path).class_names
-        self._session, meta_graph = open_session(path)
-        signature = meta_graph.signature_def[signature_names.SERVING_SIGNATURE]
-        self._run = self._session.make_callable(
-            signature.outputs[signature_names.PROBABILITIES_OUTPUT].name,
-            [signature.inputs[signature_names.EXAMPLES_INPUT].name],
-        )
-
-    def answer(self, examples: Sequence[bytes]) -> np.ndarray:
-        """Return probabilities, float32 (N, K), for serialized examples."""
-        array: np.ndarray = self._run(list(examples))
-        return array
-
-    def latency_ms(self, example: bytes) -> float:
-        """Return the median time of one example alone, in milliseconds.
-
-        Call `answer` before, because the first call is slower.
-        """
-        seconds = []
-        for _ in range(_NUM_TIMED_CALLS):
-            start = time.perf_counter()
-            self.answer([example])
-            seconds.append(time.perf_counter() - start)
-        return statistics.median(seconds) * 1e3
-
-    def close(self) -> None:
-        """Free the session and its variables."""
-        self._session.close()
+    class_names: tuple[str, ...]
+    load: Callable[[], LoadedModel]
+    known: Callable[[Sequence[bytes]], Mapping[bytes, np.ndarray]] = lambda _: {}
 
 
-def open_session(path: str) -> tuple[tf.compat.v1.Session, Any]:
-    """Load a SavedModel into a session; return the session and the MetaGraphDef."""
-    graph = tf.Graph()
-    session = tf.compat.v1.Session(graph=graph, config=session_config())
-    with graph.as_default():
-        loader = loader_impl.SavedModelLoader(path)
-        return session, loader.load(session, [tf.saved_model.SERVING])
+@dataclass(frozen=True)
+class Answered:
+    """The answers of one model.
 
-
-def session_config() -> tf.compat.v1.ConfigProto:
-    """Return session options without graph rewriting.
-
-    Rewriting takes longer than it saves on the images of one split.
+    Attributes:
+        answers: About all images.
+        is_asked: bool (N,), the images that the model was asked about now.
     """
-    config = tf.compat.v1.ConfigProto()
-    config.graph_options.rewrite_options.disable_meta_optimizer = True
-    return config
+
+    answers: Answers
+    is_asked: np.ndarray
 
 
-def read_label_map(model_path: str) -> LabelMap:
-    """Read the label map beside a SavedModel of `graft.trainer.export`."""
-    path = os.path.join(model_path, "assets.extra", signature_names.CLASS_NAMES_ASSET)
-    return LabelMap.from_text(files.read_text(path))
+@dataclass(frozen=True)
+class Predicted:
+    """What `predict` returns.
+
+    Attributes:
+        images: The images, in the order of the files.
+        keys: SHA-256 of each, 32 bytes.
+        answered: Name to the answers of each model that did not fail.
+        failures: Name to the error of each model that failed.
+    """
+
+    images: EvaluatedImages
+    keys: list[bytes]
+    answered: dict[str, Answered]
+    failures: dict[str, Exception]
 
 
 def predict(
     example_files: Sequence[str],
-    models: Mapping[str, LoadedModel],
+    models: Mapping[str, Respondent],
     slice_keys: Sequence[str] = (),
-) -> tuple[EvaluatedImages, dict[str, Answers], dict[str, Exception]]:
-    """Run all models on all examples. Each example is read once.
+) -> Predicted:
+    """Return the answers of all models about all examples. Each is read once.
 
     Args:
         example_files: TFRecords of raw examples.
         models: Name to model.
         slice_keys: Features to keep for slicing, besides `SIZE_SLICE`.
 
-    Returns:
-        The images; the answers by the model's name; and, for a model that failed, its
-        error instead.
-
     Raises:
         DataError: There is no example.
     """
-    collected: dict[str, list[np.ndarray]] = {name: [] for name in models}
     counters = progress.current()
-    failures: dict[str, Exception] = {}
+    conversations = {name: _Conversation(model) for name, model in models.items()}
     columns: dict[str, list[str]] = {}
+    keys: list[bytes] = []
     for batch in _batches(example_files):
-        for name, model in models.items():
-            if name in failures:
-                continue
-            try:
-                collected[name].append(model.answer(batch))
-            except Exception as error:
-                failures[name] = error
-        for record in batch:
-            for key, value in _describe(record, slice_keys).items():
+        parsed = [tf.train.Example.FromString(each).features.feature for each in batch]
+        of_batch = [_key_of(each) for each in parsed]
+        for conversation in conversations.values():
+            conversation.add(of_batch, batch)
+        keys += of_batch
+        for features in parsed:
+            for key, value in _describe(features, slice_keys).items():
                 columns.setdefault(key, []).append(value)
         counters.advance("images", len(batch))
     if not columns:
@@ -143,12 +109,74 @@ def predict(
         filenames=arrays.pop(example_keys.FILENAME_KEY),
         slices=arrays,
     )
-    answers = {
-        name: Answers(models[name].class_names, np.concatenate(batches))
-        for name, batches in collected.items()
-        if name not in failures
-    }
-    return images, answers, failures
+    ended = {name: each.end() for name, each in conversations.items()}
+    return Predicted(
+        images,
+        keys,
+        {name: each for name, each in ended.items() if each is not None},
+        {
+            name: each.failure
+            for name, each in conversations.items()
+            if each.failure is not None
+        },
+    )
+
+
+class _Conversation:
+    """The questions to one model, in batches, and its answers."""
+
+    def __init__(self, model: Respondent) -> None:
+        self._model = model
+        self._loaded: LoadedModel | None = None
+        self._num_images = 0
+        self._waiting: list[tuple[int, bytes]] = []
+        self._known: list[tuple[int, np.ndarray]] = []
+        self._asked: list[tuple[list[int], np.ndarray]] = []
+        self.failure: Exception | None = None
+
+    def add(self, keys: Sequence[bytes], examples: Sequence[bytes]) -> None:
+        """Look up or ask about some images."""
+        if self.failure is not None:
+            return
+        known = self._model.known(keys)
+        for key, example in zip(keys, examples, strict=True):
+            if key in known:
+                self._known.append((self._num_images, known[key]))
+            else:
+                self._waiting.append((self._num_images, example))
+            self._num_images += 1
+        while len(self._waiting) >= _BATCH_SIZE:
+            self._ask()
+
+    def end(self) -> Answered | None:
+        """Ask what is left; return all answers, or None if the model failed."""
+        while self._waiting:
+            self._ask()
+        if self.failure is not None:
+            return None
+        names = self._model.class_names
+        probabilities = np.empty((self._num_images, len(names)), np.float32)
+        is_asked = np.zeros(self._num_images, np.bool_)
+        for row, answer in self._known:
+            probabilities[row] = answer
+        for rows, answers in self._asked:
+            probabilities[rows] = answers
+            is_asked[rows] = True
+        return Answered(Answers(names, probabilities), is_asked)
+
+    def _ask(self) -> None:
+        now, self._waiting = (
+            self._waiting[:_BATCH_SIZE],
+            self._waiting[_BATCH_SIZE:],
+        )
+        rows, examples = [row for row, _ in now], [example for _, example in now]
+        try:
+            if self._loaded is None:
+                self._loaded = self._model.load()
+            self._asked.append((rows, self._loaded.answer(examples)))
+        except Exception as error:
+            self.failure = error
+            self._waiting = []
 
 
 def _batches(example_files: Sequence[str]) -> Iterator[list[bytes]]:
@@ -157,9 +185,13 @@ def _batches(example_files: Sequence[str]) -> Iterator[list[bytes]]:
         yield list(batch)
 
 
-def _describe(record: bytes, slice_keys: Sequence[str]) -> dict[str, str]:
+def _key_of(found: Any) -> bytes:
+    """Return the SHA-256 of the image. It is computed, so that no other is trusted."""
+    return hashlib.sha256(found[example_keys.IMAGE_KEY].bytes_list.value[0]).digest()
+
+
+def _describe(found: Any, slice_keys: Sequence[str]) -> dict[str, str]:
     """Return an example's class, hash, filename and slice values as text."""
-    found = tf.train.Example.FromString(record).features.feature
     keys = [
         example_keys.CLASS_NAME_KEY,
         example_keys.CONTENT_HASH_KEY,

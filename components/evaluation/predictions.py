@@ -79,11 +79,20 @@ class Answers:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The predictions of the candidate and, if there is one, of the baseline."""
+    """The predictions of the candidate and, if there is one, of the baseline.
+
+    Attributes:
+        images: The images.
+        candidate: Its answers.
+        baseline: Its answers; None without one.
+        is_asked: bool (N,), the images that the exported candidate was asked about;
+            None for all. The head alone answered about the others.
+    """
 
     images: EvaluatedImages
     candidate: Answers
     baseline: Answers | None = None
+    is_asked: np.ndarray | None = None
 
     def save(self, path: str) -> None:
         """Write one .npz file, without pickles."""
@@ -96,6 +105,8 @@ class Predictions:
         }
         for key, values in self.images.slices.items():
             arrays[f"slice:{key}"] = values
+        if self.is_asked is not None:
+            arrays["is_asked"] = self.is_asked
         if self.baseline is not None:
             arrays["baseline_class_names"] = np.asarray(self.baseline.class_names)
             arrays["baseline_probabilities"] = self.baseline.probabilities
@@ -130,4 +141,5 @@ class Predictions:
                 arrays["candidate_probabilities"],
             ),
             baseline=baseline,
+            is_asked=arrays.get("is_asked"),
         )

@@ -65,6 +65,8 @@ class Verdict:
             `graft.components.quality.profile.Shift`, and `is_drifted`.
         data_profile: Statistics of this run's data, in counts.
         baseline_data_profile: The same for the data of the model in production.
+        answers: How the answers of `candidate` and `baseline` were found, as
+            `graft.components.evaluation.answer_ways.AnswerWays.to_dict`.
     """
 
     is_blessed: bool
@@ -80,6 +82,7 @@ class Verdict:
     drift: tuple[dict[str, Any], ...] = ()
     data_profile: dict[str, dict[str, int]] | None = None
     baseline_data_profile: dict[str, dict[str, int]] | None = None
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     format_version: int = field(default=VERDICT_VERSION)
 
     @property

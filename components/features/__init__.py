@@ -3,9 +3,9 @@
 extraction.py        the Beam transform
 image_batches.py     read the images of a shard, decoded, in batches
 feature_records.py   read records of examples, write records of features
-store.py, store_files.py, store_upkeep.py   the store of features: key, files, clean-up
 output_properties.py names of the output artifact's custom properties
 component.py, executor.py, config.py   the TFX component and its config
 
-Backbones and the engines that run them are in `graft.trainer.backbones`.
+The store of features is `graft.components.content_store`. Backbones and the engines
+that run them are in `graft.trainer.backbones`.
 """

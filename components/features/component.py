@@ -29,8 +29,8 @@ def BottleneckFeatures(  # noqa: PLR0917 - TFX reads positional parameters
 ) -> None:
     """Run the frozen backbone over each image once.
 
-    Only DataQuality reads the features of `test`, to find copies of training images.
-    Nothing is trained on them. The gate evaluates the exported model instead.
+    DataQuality reads the features of `test`, to find copies of training images, and the
+    gate, see `graft.components.evaluation.answers`. Nothing is trained on them.
 
     Args:
         examples: Raw examples of ImageExampleGen.

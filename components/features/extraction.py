@@ -17,6 +17,7 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.utils.shared import Shared
 
+from graft.components.content_store.store import ContentStore
 from graft.components.features.feature_records import (
     labels_of,
     read_records,
@@ -28,7 +29,6 @@ from graft.components.features.image_batches import (
     trace_preparation,
 )
 from graft.components.features.output_properties import COMPUTED, DAMAGED, FROM_STORE
-from graft.components.features.store import FeatureStore
 from graft.components.progress import Progress
 from graft.contract.label_map import LabelMap
 from graft.storage.paths import is_remote
@@ -96,7 +96,7 @@ class _Worker:
         self.model = ModelConfig.model_validate_json(extraction.model_json)
         self.spec = PreprocessingSpec.from_json(extraction.preprocessing_json)
         self.extraction = extraction
-        self.store = FeatureStore(extraction.store_folder, self._parts()).open()
+        self.store = ContentStore(extraction.store_folder, self._parts()).open()
         self._engine: FeatureEngine | None = None
         self._reader: ImageReader | None = None
         self._num_damaged_counted = 0

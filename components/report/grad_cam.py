@@ -24,7 +24,7 @@ from tensorflow.python.framework.function_def_to_graph import (
     function_def_to_graph_def,
 )
 
-from graft.components.evaluation.inference import open_session, session_config
+from graft.components.evaluation.exported_model import open_session, session_config
 from graft.components.pictures import THUMBNAIL_PIXELS, as_picture, data_uri
 from graft.contract import signature_names
 

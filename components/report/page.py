@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 import yaml
 
+from graft.components.evaluation.answer_ways import describe_ways
 from graft.components.evaluation.plain_words import in_words
 from graft.components.quality.problems import describe_problems
 from graft.components.report import markdown
@@ -96,6 +97,7 @@ def _common(contents: ReportContents) -> dict[str, Any]:
         "metrics": contents.verdict.metrics,
         "refusals": in_words(contents.verdict, "refuse"),
         "notes": in_words(contents.verdict, "note"),
+        "answer_ways": describe_ways(contents.verdict.answers),
         "problems": describe_problems(contents.ingestion, contents.quality),
         "config_yaml": yaml.safe_dump(
             contents.config, sort_keys=False, allow_unicode=True

@@ -1,4 +1,4 @@
-"""`graft cache stats|verify|prune`: maintain the cache of bottleneck features."""
+"""`graft cache stats|verify|prune`: maintain the store of features and answers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def prune(
     ] = 30,
 ) -> None:
     """Remove damaged files, incomplete files, and files not used for long."""
-    from graft.components.features import store_upkeep
+    from graft.components.content_store import store_upkeep
 
     removed = store_upkeep.prune(_existing(folder), unused_days * 24 * 3600)
     for path in removed:
@@ -63,15 +63,13 @@ def prune(
 
 def _print(folder: Path, *, verify: bool) -> int:
     """Print a line per namespace and return the number of damaged files."""
-    from graft.components.features.store_upkeep import summarise
+    from graft.components.content_store.store_upkeep import describe_parts, summarise
 
     num_damaged = 0
     for summary in summarise(_existing(folder), verify=verify):
         num_damaged += summary.num_damaged
         damaged = f", {summary.num_damaged} DAMAGED" if summary.num_damaged else ""
-        origin = summary.note or (
-            f"{summary.parts.get('preset')}, {summary.parts.get('engine')}"
-        )
+        origin = summary.note or describe_parts(summary.parts)
         typer.echo(
             f"{summary.name}  {origin}: "
             f"{counted(summary.num_images, 'image')}, "

@@ -6,6 +6,7 @@ So a client sends the bytes of an image file and does no preprocessing.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -84,6 +85,7 @@ class ServingModel(tf.Module):
             input_signature=[tf.TensorSpec(_BATCH, tf.string)],
             autograph=False,
         )
+        self.score_features = _feature_scorer(head, backbone.output_shape[1:])
         self._class_names = tf.constant(list(class_names))
         self._unknown_threshold = unknown_threshold
         self._blank = tf.constant(_blank_image(8))
@@ -246,6 +248,28 @@ class ServingModel(tf.Module):
         }
 
 
+def _feature_scorer(
+    head: keras.Model, feature_shape: Sequence[int]
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Return a function from flat features, float32 (N, F), to probabilities."""
+    scorer: Callable[[tf.Tensor], dict[str, tf.Tensor]] = tf.function(
+        lambda features: {
+            signature_names.PROBABILITIES_OUTPUT: probabilities(
+                head(tf.reshape(features, [-1, *feature_shape]), training=False)
+            )
+        },
+        input_signature=[
+            tf.TensorSpec(
+                [None, math.prod(feature_shape)],
+                tf.float32,
+                signature_names.FEATURES_INPUT,
+            )
+        ],
+        autograph=False,
+    )
+    return scorer
+
+
 def _images_of(examples: tf.Tensor) -> tf.Tensor:
     spec = {example_keys.IMAGE_KEY: tf.io.FixedLenFeature([], tf.string)}
     return tf.io.parse_example(examples, spec)[example_keys.IMAGE_KEY]
@@ -294,6 +318,7 @@ def export_model(model: ServingModel, folder: str) -> None:
             signature_names.IMAGES_SIGNATURE: model.predict_images,
             signature_names.EACH_SIGNATURE: model.predict_images_each,
             signature_names.CLASSIFY_SIGNATURE: model.classify,
+            signature_names.FEATURES_SIGNATURE: model.score_features,
         },
     )
     extra = os.path.join(folder, "assets.extra")

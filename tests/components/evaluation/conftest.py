@@ -53,6 +53,12 @@ class Colours(tf.Module):
         spec = {example_keys.IMAGE_KEY: tf.io.FixedLenFeature([], tf.string)}
         return self.answer(tf.io.parse_example(examples, spec)[example_keys.IMAGE_KEY])
 
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, "features")])
+    def score_features(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Take the mean channels of an image, red, green, blue."""
+        maps = tf.nn.relu(tf.linalg.matmul(features, self.kernel[0, 0]))
+        return {signature_names.PROBABILITIES_OUTPUT: tf.nn.softmax(4 * maps)}
+
 
 @pytest.fixture
 def save_model(tmp_path: Path) -> Callable[..., Path]:
@@ -75,6 +81,7 @@ def save_model(tmp_path: Path) -> Callable[..., Path]:
             signatures={
                 signature_names.SERVING_SIGNATURE: module.predict_examples,
                 signature_names.IMAGES_SIGNATURE: module.predict_images,
+                signature_names.FEATURES_SIGNATURE: module.score_features,
             },
         )
         (folder / "assets.extra").mkdir()
@@ -138,3 +145,43 @@ def save_examples(tmp_path: Path) -> Callable[..., Path]:
 def examples_folder(save_examples: Callable[..., Path]) -> Path:
     """Return the folder of such an artifact."""
     return save_examples("examples")
+
+
+def feature_of(record: bytes) -> tuple[str, np.ndarray]:
+    """Return an example's content hash, and its mean red, green and blue."""
+    found = tf.train.Example.FromString(record).features.feature
+    image = found[example_keys.IMAGE_KEY].bytes_list.value[0]
+    pixels = tf.image.resize(tf.io.decode_png(image, 3), [8, 8]) / 255
+    key = found[example_keys.CONTENT_HASH_KEY].bytes_list.value[0].decode()
+    return key, tf.reduce_mean(pixels, [0, 1]).numpy()
+
+
+@pytest.fixture
+def save_features(tmp_path: Path) -> Callable[..., Path]:
+    """Save the features of an Examples artifact's `test` split, in another order.
+
+    `save_features(examples, change)` applies `change` to the features of all images, an
+    array (N, 3).
+    """
+
+    def save(
+        examples: Path, change: Callable[[np.ndarray], np.ndarray] = lambda all: all
+    ) -> Path:
+        (path,) = (examples / "Split-test").iterdir()
+        records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+        keys, values = zip(*map(feature_of, records), strict=True)
+        folder = tmp_path / f"features-{len(list(tmp_path.glob('features-*')))}"
+        (folder / "Split-test").mkdir(parents=True)
+        with tf.io.TFRecordWriter(str(folder / "Split-test" / path.name)) as writer:
+            pairs = list(zip(keys, change(np.stack(values)), strict=True))
+            for key, row in reversed(pairs):
+                example = tf.train.Example()
+                feature = example.features.feature
+                feature[example_keys.CONTENT_HASH_KEY].bytes_list.value.append(
+                    key.encode()
+                )
+                feature[example_keys.FEATURES_KEY].float_list.value.extend(row)
+                writer.write(example.SerializeToString())
+        return folder
+
+    return save

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow_model_analysis as tfma
 from tfx.types import standard_artifacts
@@ -17,7 +19,7 @@ from tfx.utils import json_utils
 from graft.components.canary.component import Canary
 from graft.components.canary.config import CanaryConfig
 from graft.components.evaluation.component import Evaluator
-from graft.components.evaluation.config import GateConfig
+from graft.components.evaluation.config import AnswersConfig, GateConfig
 from graft.components.evaluation.predictions import Predictions
 from graft.components.evaluation.verdict import Verdict
 from graft.components.ingestion.artifacts import ImageQuarantine
@@ -86,6 +88,7 @@ class Flow:
         config: GateConfig,
         baseline: Any = None,
         profile: dict[str, dict[str, int]] | None = None,
+        features: Path | None = None,
     ) -> tuple[Any, Any, Verdict]:
         """Run the gate; return evaluation, blessing and verdict."""
         evaluation = artifact(
@@ -97,6 +100,10 @@ class Flow:
             quality = artifact(DataQualityReport, self.folder / "quality")
             (Path(quality.uri) / "profile.json").write_text(json.dumps(profile))
             optional["quality"] = [quality]
+        if features is not None:
+            stored = artifact(standard_artifacts.Examples, features)
+            stored.split_names = '["test"]'
+            optional["features"] = [stored]
         # As TFX calls it: an optional input that is not wired is absent.
         Evaluator.EXECUTOR_SPEC.executor_class().Do(
             {
@@ -105,7 +112,7 @@ class Flow:
                 **optional,
             },
             {"evaluation": [evaluation], "blessing": [blessing]},
-            {"gate": config.model_dump_json()},
+            {"gate": config.model_dump_json(), "cache_dir": str(self.folder / "cache")},
         )
         text = (Path(evaluation.uri) / "verdict.json").read_text()
         return evaluation, blessing, Verdict.from_json(text)
@@ -218,6 +225,45 @@ class Flow:
         return Path(page).read_text(), Path(card).read_text()
 
 
+def test_a_retrain_asks_about_what_is_new(
+    flow: Flow, save_model: SaveModel, save_features: SaveModel
+) -> None:
+    features = save_features(Path(flow.examples.uri))
+    gate = GateConfig(answers=AnswersConfig(sample=7, ask_all_below=0))
+    model = save_model("good")
+    _, blessing, first = flow.evaluate(model, gate, features=features)
+    assert first.answers["candidate"]["num_asked"] == 7
+    assert first.answers["candidate"]["num_scored"] == 53
+    flow.push(model, blessing)
+    later = save_model("later", order=(2, 1, 1))
+    evaluation, _, incremental = flow.evaluate(later, gate, features=features)
+    assert incremental.answers["candidate"]["num_asked"] == 7
+    assert incremental.answers["baseline"]["num_asked"] == 0
+    assert incremental.answers["baseline"]["num_remembered"] == 60
+    quick = Predictions.load(str(Path(evaluation.uri) / "predictions.npz"))
+    trial = json.loads(
+        (Path(flow.try_out(later, evaluation).uri) / "canary.json").read_text()
+    )
+    assert trial["passed"], trial
+    shutil.rmtree(flow.folder / "cache")
+    evaluation, _, cold = flow.evaluate(later, GateConfig())
+    asked = Predictions.load(str(Path(evaluation.uri) / "predictions.npz"))
+    assert cold.answers["baseline"]["num_asked"] == 60
+    assert not cold.is_blessed
+    assert cold.is_blessed == incremental.is_blessed
+    assert [rule.message for rule in cold.rules if rule.rule == "comparison"] == [
+        rule.message for rule in incremental.rules if rule.rule == "comparison"
+    ]
+    assert cold.metrics["accuracy"] == incremental.metrics["accuracy"]
+    for one, other in (
+        (quick.candidate, asked.candidate),
+        (quick.baseline, asked.baseline),
+    ):
+        np.testing.assert_allclose(
+            one.probabilities, other.probabilities, rtol=0, atol=1e-5
+        )
+
+
 @pytest.fixture
 def flow(tmp_path: Path, examples_folder: Path) -> Flow:
     return Flow(tmp_path / "flow", examples_folder)
@@ -249,6 +295,7 @@ def test_a_good_first_model_gets_to_production_and_is_reported(
     assert version.manifest["environment_sha256"]
 
     page, card = flow.report(model, evaluation, pushed, infra)
+    assert "The candidate was asked about 60 test images" in page
     HTMLParser().feed(page)
     assert "The gate passed this model" in page
     assert f"Pushed as version {version.number}" in page

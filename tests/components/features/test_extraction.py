@@ -21,6 +21,8 @@ import pytest
 import tensorflow as tf
 from apache_beam.testing import test_pipeline
 
+from graft.components.content_store.store import ContentStore
+from graft.components.content_store.store_upkeep import summarise
 from graft.components.features import extraction as extraction_module
 from graft.components.features import image_batches
 from graft.components.features.extraction import (
@@ -32,8 +34,6 @@ from graft.components.features.extraction import (
     release_workers,
 )
 from graft.components.features.image_batches import ImageReader
-from graft.components.features.store import FeatureStore
-from graft.components.features.store_upkeep import summarise
 from graft.components.progress import Count, Progress
 from graft.contract.errors import DataError
 from graft.trainer.backbones.backbone import build_backbone
@@ -359,7 +359,7 @@ def test_a_node_ends_its_reader(
     if is_stopped:
         monkeypatch.setattr(extraction_module, "FILE_BYTES", 1)
         monkeypatch.setattr(
-            FeatureStore, "put", mock.Mock(side_effect=OSError("the disk is full"))
+            ContentStore, "put", mock.Mock(side_effect=OSError("the disk is full"))
         )
         with pytest.raises(OSError, match="the disk is full"):
             list(do_fn.process(write_shard(pictures)))

@@ -44,7 +44,8 @@ def test_columns_become_slices(run_ingestion: Make, photos: Path, kind: str) -> 
     files = [
         str(path) for path in Path(result.outputs.examples, "Split-test").iterdir()
     ]
-    images, _, _ = predict(files, {}, ("column/camera", "column/hour", "column/none"))
+    slice_keys = ("column/camera", "column/hour", "column/none")
+    images = predict(files, {}, slice_keys).images
     assert len(images) == 20
     expected = {}
     for index in range(40, 60):

@@ -167,6 +167,17 @@ def test_predict_images_agrees_with_the_trainer(signatures, images, expected):
     assert labels == [_NAMES[index] for index in expected.argmax(1)]
 
 
+def test_score_features_agrees_on_the_backbones_output(
+    signatures, images, spec, network, expected
+):
+    features = network[0](preprocess_images(tf.constant(images), spec), training=False)
+    flat = tf.reshape(features, [len(images), -1])
+    answer = signatures[signature_names.FEATURES_SIGNATURE](features=flat)
+    assert list(answer) == [signature_names.PROBABILITIES_OUTPUT]
+    found = answer[signature_names.PROBABILITIES_OUTPUT].numpy()
+    np.testing.assert_allclose(found, expected, atol=_TOLERANCE)
+
+
 def test_one_image_at_a_time_agrees_with_a_batch(signatures, images, expected):
     signature = signatures[signature_names.IMAGES_SIGNATURE]
     for image, row in zip(images, expected, strict=True):

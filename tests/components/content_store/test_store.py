@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from graft.components.features.store import FeatureStore, namespace_of
-from graft.components.features.store_upkeep import prune, summarise
+from graft.components.content_store.store import ContentStore, namespace_of
+from graft.components.content_store.store_upkeep import prune, summarise
 from graft.pipeline.cli import app
 from graft.storage import atomic, files
 
@@ -42,14 +42,14 @@ def _values(count: int, start: int = 0) -> np.ndarray:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FeatureStore:
-    return FeatureStore(str(tmp_path), PARTS).open()
+def store(tmp_path: Path) -> ContentStore:
+    return ContentStore(str(tmp_path), PARTS).open()
 
 
 def test_what_was_put_is_there_after_reopening(store):
     store.put(_keys(10), _values(10))
     store.put(_keys(7, start=10), _values(7, start=10))
-    again = FeatureStore(store.folder, PARTS).open()
+    again = ContentStore(store.folder, PARTS).open()
     assert len(again) == 17
     for key, value in zip(_keys(17), _values(17), strict=True):
         np.testing.assert_array_equal(again.read([key])[0], value)
@@ -61,7 +61,7 @@ def test_what_was_put_is_there_after_reopening(store):
 @pytest.mark.parametrize("part", PARTS)
 def test_a_change_of_any_part_is_another_namespace(store, part):
     store.put(_keys(3), _values(3))
-    other = FeatureStore(store.folder, {**PARTS, part: "changed"}).open()
+    other = ContentStore(store.folder, {**PARTS, part: "changed"}).open()
     assert len(other) == 0
 
 
@@ -81,23 +81,23 @@ def test_a_damaged_file_is_reported_and_never_read(store, damage):
     else:
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-    again = FeatureStore(store.folder, PARTS).open()
+    again = ContentStore(store.folder, PARTS).open()
     assert len(again) == 0
     assert again.damaged == [str(path)]
     again.put(_keys(3), _values(3))
-    assert len(FeatureStore(store.folder, PARTS).open()) == 3
+    assert len(ContentStore(store.folder, PARTS).open()) == 3
 
 
 def test_a_torn_write_is_never_seen(store):
     store.put(_keys(3), _values(3))
     (path,) = Path(store.namespace_folder).glob("*.arrow")
     path.with_name(path.name + ".1234.partial").write_bytes(b"half")
-    assert len(FeatureStore(store.folder, PARTS).open()) == 3
+    assert len(ContentStore(store.folder, PARTS).open()) == 3
 
 
 def test_writers_at_the_same_time_lose_nothing(store):
     def write(start: int) -> None:
-        own = FeatureStore(store.folder, PARTS).open()
+        own = ContentStore(store.folder, PARTS).open()
         for offset in range(0, 50, 10):
             own.put(_keys(10, start + offset), _values(10, start + offset))
 
@@ -114,8 +114,8 @@ def test_writers_at_the_same_time_lose_nothing(store):
 def test_a_kill_leaves_whole_files_alone(tmp_path):
     program = (
         "import sys, numpy as np\n"
-        "from graft.components.features.store import FeatureStore\n"
-        f"store = FeatureStore({str(tmp_path)!r}, {PARTS!r}).open()\n"
+        "from graft.components.content_store.store import ContentStore\n"
+        f"store = ContentStore({str(tmp_path)!r}, {PARTS!r}).open()\n"
         "print('ready', flush=True)\n"
         "for i in range(10**6):\n"
         "    keys = [(i * 100 + j).to_bytes(32, 'big') for j in range(100)]\n"
@@ -127,14 +127,14 @@ def test_a_kill_leaves_whole_files_alone(tmp_path):
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    namespace = Path(FeatureStore(str(tmp_path), PARTS).namespace_folder)
+    namespace = Path(ContentStore(str(tmp_path), PARTS).namespace_folder)
     while not any(namespace.glob("*.arrow")):  # the first import of pandas takes long
         time.sleep(0.01)
     time.sleep(0.5)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    store = FeatureStore(str(tmp_path), PARTS).open()
+    store = ContentStore(str(tmp_path), PARTS).open()
     assert store.damaged == []
     assert len(store) >= 100
     for number in range(len(store)):
@@ -208,7 +208,7 @@ def test_a_damaged_namespace_is_told_pruned_and_written_again(store, harm):
     harmed = Path(store.namespace_folder)
     assert prune(store.folder, unused_seconds=0) == []
     assert harmed.is_dir()
-    assert len(FeatureStore(store.folder, PARTS).open()) == 3
+    assert len(ContentStore(store.folder, PARTS).open()) == 3
     (summary,) = summarise(store.folder)
     assert (summary.parts, summary.note) == (PARTS, "")
 
@@ -245,7 +245,7 @@ def test_a_run_mends_a_folder_in_place_of_the_namespace_file(store):
     readme = Path(store.namespace_folder) / "namespace.json"
     readme.unlink()
     (readme / "inside").mkdir(parents=True)
-    FeatureStore(store.folder, PARTS).open()
+    ContentStore(store.folder, PARTS).open()
     assert readme.is_file()
 
 
@@ -256,7 +256,7 @@ def test_prune_removes_what_no_run_needs_and_nothing_else(store):
     for path in (young, old, folder / "c.arrow.damaged"):
         path.write_bytes(b"x")
     os.utime(old, (0, 0))
-    unused = FeatureStore(store.folder, {**PARTS, "engine": "old"}).open()
+    unused = ContentStore(store.folder, {**PARTS, "engine": "old"}).open()
     os.utime(Path(unused.namespace_folder) / "namespace.json", (0, 0))
     removed = prune(store.folder, unused_seconds=3600)
     assert set(removed) == {
@@ -265,7 +265,7 @@ def test_prune_removes_what_no_run_needs_and_nothing_else(store):
         unused.namespace_folder,
     }
     assert young.exists()
-    assert len(FeatureStore(store.folder, PARTS).open()) == 3
+    assert len(ContentStore(store.folder, PARTS).open()) == 3
 
 
 # --- Object storage -------------------------------------------------------------------
@@ -276,34 +276,34 @@ def remote(s3_folder: str) -> str:
 
 
 def test_a_store_behind_a_uri_keeps_what_was_put(remote):
-    store = FeatureStore(remote, PARTS).open()
+    store = ContentStore(remote, PARTS).open()
     store.put(_keys(10), _values(10))
     store.put(_keys(7, start=10), _values(7, start=10))
     np.testing.assert_array_equal(store.read(_keys(17)), _values(17))
-    again = FeatureStore(remote, PARTS).open()
+    again = ContentStore(remote, PARTS).open()
     np.testing.assert_array_equal(again.read(_keys(17)[::-1]), _values(17)[::-1])
-    other = FeatureStore(remote, {**PARTS, "engine": "other"}).open()
+    other = ContentStore(remote, {**PARTS, "engine": "other"}).open()
     assert len(other) == 0
     assert [summary.num_images for summary in summarise(remote)].count(17) == 1
 
 
 def test_a_damaged_object_is_never_read(remote):
-    store = FeatureStore(remote, PARTS).open()
+    store = ContentStore(remote, PARTS).open()
     store.put(_keys(3), _values(3))
     paths = files.files_below(store.namespace_folder)
     (path,) = (path for path in paths if path.endswith(".arrow"))
     content = bytearray(files.read_bytes(path))
     content[len(content) // 2] ^= 1
     atomic.write_bytes(path, bytes(content))
-    again = FeatureStore(remote, PARTS).open()
+    again = ContentStore(remote, PARTS).open()
     assert (len(again), again.damaged) == (0, [path])
     assert files.exists(f"{path}.damaged")
     again.put(_keys(3), _values(3))
-    assert len(FeatureStore(remote, PARTS).open()) == 3
+    assert len(ContentStore(remote, PARTS).open()) == 3
 
 
 def test_an_object_that_another_run_set_aside_is_no_damage(remote, monkeypatch):
-    store = FeatureStore(remote, PARTS).open()
+    store = ContentStore(remote, PARTS).open()
     gone = f"{'0' * 64}.arrow"
     listed = files.list_folder
     monkeypatch.setattr(files, "list_folder", lambda path: [*listed(path), gone])
@@ -312,7 +312,7 @@ def test_an_object_that_another_run_set_aside_is_no_damage(remote, monkeypatch):
 
 
 def test_the_local_copies_of_a_remote_store_go_with_it(remote):
-    store = FeatureStore(remote, PARTS).open()
+    store = ContentStore(remote, PARTS).open()
     store.put(_keys(3), _values(3))
     (path,) = store._paths
     assert Path(path).exists()
@@ -327,7 +327,7 @@ def test_features_of_fifty_thousand_images_are_read_in_seconds(store):
     for start in range(0, 50_000, 1000):
         store.put(_keys(1000, start), values)
     begin = time.process_time()
-    again = FeatureStore(store.folder, PARTS).open()
+    again = ContentStore(store.folder, PARTS).open()
     keys = _keys(50_000)
     for start in range(0, 50_000, 1000):
         again.read(keys[start : start + 1000])

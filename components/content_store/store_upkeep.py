@@ -1,4 +1,4 @@
-"""The work of `graft cache`: summarise, verify and prune a feature store."""
+"""The work of `graft cache`: summarise, verify and prune a content store."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import shutil
 import time
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from graft.components.features.store import keys_of, namespace_of
-from graft.components.features.store_files import (
+from graft.components.content_store import store
+from graft.components.content_store.store import keys_of, namespace_of
+from graft.components.content_store.store_files import (
     DAMAGED_SUFFIX,
     FILE_SUFFIX,
     NAMESPACE_FILE,
@@ -38,10 +39,10 @@ class NamespaceSummary:
 
     Attributes:
         name: The namespace's folder.
-        parts: Everything that decides a feature except the image; empty if that is not
+        parts: Everything that decides a row except the image; empty if that is not
             known.
         note: What is wrong with the file that tells the parts; "" if nothing is.
-        num_files: Number of files of features.
+        num_files: Number of files of rows.
         num_images: Number of images in them; -1 if not counted.
         num_bytes: Size of the files.
         num_damaged: Number of files that do not match the hash in their name, with the
@@ -102,6 +103,17 @@ def summarise(folder: str, *, verify: bool = True) -> Iterable[NamespaceSummary]
         )
 
 
+def describe_parts(parts: Mapping[str, Any]) -> str:
+    """Return what the rows of a namespace are, in a few words."""
+    match parts.get(store.KIND):
+        case store.ANSWERS:
+            return f"answers of model {parts.get('model')!s:.12}, {parts.get('way')}"
+        case store.MEASUREMENTS:
+            return "measurements of images"
+        case _:
+            return f"{parts.get('preset')}, {parts.get('engine')}"
+
+
 def _damaged_graphs(namespace_folder: str) -> list[str]:
     """Return the names of the backbone's graphs that no run can read.
 
@@ -130,7 +142,7 @@ def _damaged_graphs(namespace_folder: str) -> list[str]:
 
 
 def _content_of(path: str, *, verify: bool) -> bytes | memoryview | None:
-    """Return the content of a file of features; None if it is damaged."""
+    """Return the content of a file of rows; None if it is damaged."""
     if verify or is_remote(path):
         return read_verified(path)
     try:
@@ -154,7 +166,7 @@ def _is_there(namespace_folder: str) -> bool:
 
 def _read_parts(namespace_folder: str) -> tuple[dict[str, Any], str]:
     """Return the parts of a namespace, and what is wrong with their file or ""."""
-    again = "the next run that uses these features writes it again"
+    again = "the next run that uses it writes it again"
     if not _is_there(namespace_folder):
         return {}, f"{NAMESPACE_FILE} is missing: {again}"
     try:

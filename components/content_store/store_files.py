@@ -1,4 +1,4 @@
-"""Read the files of a feature store, each verified by the hash in its name."""
+"""Read the files of a content store, each verified by the hash in its name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def read_verified(path: str) -> bytes | None:
-    """Read a file of features and verify its hash.
+    """Read a file of the store and verify its hash.
 
     Returns:
         The content; None if the hash does not match, or if reading fails.

@@ -1,0 +1,9 @@
+"""The store of what was computed of images, so that it is not computed twice.
+
+store.py         rows of numbers by the SHA-256 of an image, in namespaces
+store_files.py   read its files, each verified by the hash in its name
+store_upkeep.py  the work of `graft cache`: summary, verification, clean-up
+
+`features` keeps bottleneck features in it, `quality` what it measured of images, and
+`evaluation` what models answered.
+"""

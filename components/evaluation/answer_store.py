@@ -1,0 +1,112 @@
+"""The store of what models answered, so that no model is asked twice about an image.
+
+It lies beside the features, see `graft.components.content_store`. A namespace is a
+model, by the SHA-256 of its files. The key of an image is its SHA-256, which the gate
+computes from the image's bytes. So a changed model or image is asked about again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from graft.components.content_store import store
+from graft.components.content_store.store import ContentStore
+from graft.storage import files, hashing
+
+Way = Literal["asked", "scored"]
+"""How an answer was found: `asked` of the exported model with the image, or `scored`
+by the model's head on the stored feature, a sample of which was asked, too."""
+
+WAYS: tuple[Way, ...] = ("asked", "scored")
+
+logger = logging.getLogger(__name__)
+
+
+class AnswerStore:
+    """The stored answers of one model.
+
+    A store that can't be read or written is no reason to refuse a model. A warning
+    tells of it, and the model is asked.
+
+    Args:
+        folder: Folder or URI of the store; "" for none.
+        model: Relative path to SHA-256 of each file of the model.
+        num_classes: Number of probabilities of an answer.
+    """
+
+    def __init__(self, folder: str, model: Mapping[str, str], num_classes: int) -> None:
+        self._folder = folder
+        self._model = model
+        self._num_classes = num_classes
+        self._stores: dict[Way, ContentStore] = {}
+        for way in WAYS if folder else ():
+            found = ContentStore(folder, _parts(model, way))
+            # A model that nobody asked yet gets no folder: it may be refused.
+            with _tolerated(folder):
+                if files.exists(found.namespace_folder):
+                    self._stores[way] = found.open()
+
+    def find(
+        self, keys: Sequence[bytes], ways: Sequence[Way] = WAYS
+    ) -> dict[bytes, np.ndarray]:
+        """Return the known answers about some images, float32 (K,) by image.
+
+        Args:
+            keys: SHA-256 of the images, 32 bytes each.
+            ways: The ways that may have found an answer, the preferred one first.
+        """
+        found: dict[bytes, np.ndarray] = {}
+        for way in ways:
+            known = self._stores.get(way)
+            if known is None:
+                continue
+            there = [key for key in keys if key not in found and key in known]
+            if not there:
+                continue
+            rows = known.read(there)
+            if rows.shape[1] == self._num_classes:
+                found |= zip(there, rows, strict=True)
+        return found
+
+    def add(self, way: Way, keys: Sequence[bytes], answers: np.ndarray) -> None:
+        """Keep answers, float32 (len(keys), K), of images that are not kept yet."""
+        if not self._folder:
+            return
+        with _tolerated(self._folder):
+            kept = self._stores.get(way)
+            if kept is None:
+                kept = ContentStore(self._folder, _parts(self._model, way)).open()
+                self._stores[way] = kept
+            new = {key: row for row, key in enumerate(keys) if key not in kept}
+            kept.put(list(new), answers[list(new.values())])
+
+
+def _parts(model: Mapping[str, str], way: Way) -> dict[str, str]:
+    """Return everything that decides an answer except the image."""
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    return {
+        store.KIND: store.ANSWERS,
+        "model": hashing.hash_json(dict(model)),
+        "way": way,
+        "tensorflow": tf.__version__,
+        "device": "gpu" if has_gpu else "cpu",
+    }
+
+
+@contextlib.contextmanager
+def _tolerated(folder: str) -> Iterator[None]:
+    """Turn an error of the store into a warning."""
+    try:
+        yield
+    except OSError as error:
+        logger.warning(
+            "The store of answers in %s can't be used, so the model is asked: %s",
+            folder,
+            error,
+        )
