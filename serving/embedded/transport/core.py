@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
-from tensorflow_serving.apis import inference_pb2
+from tensorflow_serving.apis import get_model_status_pb2, inference_pb2
 
 from graft.serving.embedded.contract import inference
 from graft.serving.embedded.contract.servable import Caller, Servable
@@ -81,6 +81,23 @@ class Core:
         inference.check_metadata(request)
         with self.manager.hold(spec) as servable:
             return inference.metadata(servable, request)
+
+    def model_status(self, request: Any) -> Any:
+        """Answer a GetModelStatusRequest; a version label is ignored.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT without a model, NOT_FOUND for an unknown one.
+        """
+        spec = _spec(request)
+        number = spec.version.value if spec.HasField("version") else None
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for version in self.manager.statuses(spec.name, number):
+            entry = response.model_version_status.add(
+                version=version.number, state=int(version.state)
+            )
+            entry.status.error_code = version.error.number if version.error else 0
+            entry.status.error_message = version.error.message if version.error else ""
+        return response
 
     def _infer(self, handler: Handler, spec: Any, request: Any, caller: Caller) -> Any:
         with self.manager.hold(spec) as servable:

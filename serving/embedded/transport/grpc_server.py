@@ -1,4 +1,4 @@
-"""gRPC: PredictionService, ModelService and health, over one core.
+"""The gRPC server: it takes calls within its limits, and hands on their messages.
 
 Calls run on grpcio's threads, not on the event loop. The reasons and figures are in
 docs/decisions/0011-grpc-on-threads.md.
@@ -8,37 +8,29 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import grpc
 from grpc_health.v1 import health, health_pb2
-from tensorflow_serving.apis import (
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    inference_pb2,
-    model_management_pb2,
-    predict_pb2,
-    regression_pb2,
-)
 
-from graft.serving.embedded.contract.servable import Caller
 from graft.serving.embedded.contract.status import (
     StatusError,
     exhausted,
     internal,
-    invalid,
-    permission_denied,
 )
-from graft.serving.embedded.loading.model_config import MODEL_LIST
 from graft.serving.embedded.options import Options
 from graft.serving.embedded.transport.arrivals import Arrivals
 from graft.serving.embedded.transport.connections import free_threads, max_connections
 from graft.serving.embedded.transport.core import Core
 from graft.serving.embedded.transport.grpc_listening import listen
+from graft.serving.embedded.transport.grpc_services import (
+    MODEL_REQUESTS,
+    PREDICTION_REQUESTS,
+    ModelService,
+    PredictionService,
+)
 from graft.serving.embedded.transport.messages import CHANNEL_ARGUMENTS, MessageReader
 
 logger = logging.getLogger(__name__)
@@ -61,19 +53,6 @@ _LARGEST_MESSAGES = 32
 of the memory of all requests."""
 _SMALLEST_LIMIT = 4 * 2**20
 """gRPC's default for the size of a message."""
-_FOREVER_SECONDS = 1e8
-"""A larger remaining time means no deadline: grpcio gives a large number then."""
-PREDICTION_REQUESTS = {
-    "Predict": predict_pb2.PredictRequest,
-    "Classify": classification_pb2.ClassificationRequest,
-    "Regress": regression_pb2.RegressionRequest,
-    "MultiInference": inference_pb2.MultiInferenceRequest,
-    "GetModelMetadata": get_model_metadata_pb2.GetModelMetadataRequest,
-}
-MODEL_REQUESTS = {
-    "GetModelStatus": get_model_status_pb2.GetModelStatusRequest,
-    "HandleReloadConfigRequest": model_management_pb2.ReloadConfigRequest,
-}
 HEALTH_SERVICES = ("", "ModelService", "PredictionService")
 
 
@@ -169,115 +148,6 @@ class Intake:
         return grpc.stream_unary_rpc_method_handler(
             answer, response_serializer=lambda reply: reply.SerializeToString()
         )
-
-
-class PredictionService:
-    """`tensorflow.serving.PredictionService`, with gRPC's method names.
-
-    Args:
-        core: Answers the requests.
-        as_content: Whether replies have their values in `tensor_content`.
-    """
-
-    def __init__(self, core: Core, *, as_content: bool) -> None:
-        self._core = core
-        self._as_content = as_content
-
-    def Predict(self, request: Any, context: Any) -> Any:
-        """Run any signature."""
-        with self._core.grpc_call(request.model_spec.name, "Predict"):
-            return self._core.predict(
-                request, _caller(context), as_content=self._as_content
-            )
-
-    def Classify(self, request: Any, context: Any) -> Any:
-        """Run a signature of examples to classes and scores."""
-        with self._core.grpc_call(request.model_spec.name, "Classify"):
-            return self._core.classify(request, _caller(context))
-
-    def Regress(self, request: Any, context: Any) -> Any:
-        """Run a signature of examples to values."""
-        with self._core.grpc_call(request.model_spec.name, "Regress"):
-            return self._core.regress(request, _caller(context))
-
-    def MultiInference(self, request: Any, context: Any) -> Any:
-        """Run several signatures on the same examples."""
-        # Without a name: TensorFlow Serving does not count it.
-        with self._core.grpc_call("", "MultiInference"):
-            return self._core.multi_inference(request, _caller(context))
-
-    def GetModelMetadata(self, request: Any, context: Any) -> Any:
-        """Return the signatures of a version."""
-        return self._core.metadata(request)
-
-
-def _caller(context: Any) -> Caller:
-    def when_gone(callback: Callable[[], object]) -> None:
-        if not context.add_callback(callback):
-            callback()
-
-    seconds = context.time_remaining()
-    if seconds is None or seconds > _FOREVER_SECONDS:
-        return Caller(when_gone=when_gone)
-    return Caller(time.monotonic() + seconds, when_gone)
-
-
-class ModelService:
-    """`tensorflow.serving.ModelService`, with gRPC's method names.
-
-    Args:
-        core: Gives the models.
-        allows_reload: Whether clients may replace the list of models.
-    """
-
-    def __init__(self, core: Core, *, allows_reload: bool) -> None:
-        self._core = core
-        self._allows_reload = allows_reload
-
-    def GetModelStatus(self, request: Any, context: Any) -> Any:
-        """Return the states of a model's versions."""
-        return model_status(self._core, request)
-
-    def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:
-        """Replace the list of models."""
-        response = model_management_pb2.ReloadConfigResponse()
-        try:
-            if not self._allows_reload:
-                raise permission_denied(
-                    "HandleReloadConfigRequest is off. Start the server with "
-                    "--enable_reload_config, or let it listen on loopback only."
-                )
-            if request.config.WhichOneof("config") != MODEL_LIST:
-                raise invalid(
-                    "ServerModelConfig type not supported by HandleReloadConfigRequest."
-                    " Only ModelConfigList is currently supported"
-                )
-            self._core.manager.configure_from_thread(request.config, _caller(context))
-        except StatusError as error:
-            logger.error("ReloadConfig failed: %s", error)
-            raise
-        response.status.error_code = 0
-        return response
-
-
-def model_status(core: Core, request: Any) -> Any:
-    """Answer a GetModelStatusRequest; a version label is ignored.
-
-    Raises:
-        StatusError: INVALID_ARGUMENT without a model, NOT_FOUND for an unknown one.
-    """
-    if not request.HasField("model_spec"):
-        raise invalid("Missing ModelSpec")
-    spec = request.model_spec
-    number = spec.version.value if spec.HasField("version") else None
-    response = get_model_status_pb2.GetModelStatusResponse()
-    for version in core.manager.statuses(spec.name, number):
-        entry = response.model_version_status.add(
-            version=version.number, state=int(version.state)
-        )
-        entry.status.error_code = version.error.number if version.error else 0
-        entry.status.error_message = version.error.message if version.error else ""
-    return response
 
 
 def max_open_calls(options: Options) -> int:

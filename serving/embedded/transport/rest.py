@@ -38,7 +38,6 @@ from graft.serving.embedded.transport.connections import (
     max_connections,
 )
 from graft.serving.embedded.transport.core import Core
-from graft.serving.embedded.transport.grpc_server import model_status
 from graft.serving.embedded.transport.http_connection import (
     HttpConnection,
     http_server,
@@ -216,7 +215,7 @@ class RestApi:
     def _status(self, match: re.Match[str]) -> str:
         request = get_model_status_pb2.GetModelStatusRequest()
         _fill_spec(match, request.model_spec)
-        return _proto_text(model_status(self._core, request))
+        return _proto_text(self._core.model_status(request))
 
     def _metadata(self, match: re.Match[str]) -> str:
         request = get_model_metadata_pb2.GetModelMetadataRequest(
