@@ -257,7 +257,7 @@ class Manager:
                     known = Version(number, path)
                     model.versions[number] = known
                     known.task = self._start(self._load_version(model, known))
-                elif known.state is not State.END:
+                elif known.state not in (State.UNLOADING, State.END):
                     known.is_gone = False
             serves_aspired = any(
                 number in model.aspired for number in model.available()
@@ -333,6 +333,8 @@ class Manager:
         version.state = State.END
         logger.info("%s version %d is unloaded", model.config.name, version.number)
         self._notify()
+        # It may have been asked for again meanwhile.
+        self._reconcile(model)
 
     def _start(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(work)

@@ -149,6 +149,34 @@ def test_a_version_stays_until_its_last_request_is_answered(base, serve, publish
         wait_for(lambda: states(server)[1] == ("END", "OK"))
 
 
+def test_a_version_that_is_wanted_again_while_it_ends_comes_back(
+    base, run_server, publish
+):
+    for number in (1, 2):
+        publish(base, number)
+    slow = text_format.Parse(LINE, predict_pb2.PredictRequest())
+    slow.model_spec.signature_name = "slow"
+    slow.model_spec.version.value = 1
+    slow.inputs["x"].float_val[0] = 16000
+    policy = "model_version_policy {{ specific {{ versions: {} }} }}"
+    both, newer = (config_of(base, policy.format(each)) for each in ([1, 2], [2]))
+    flags = ("--model_name=m", f"--model_base_path={base}", *FAST)
+    with (
+        run_server(base.parent / "server.log", *flags) as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        reload(server, both)
+        wait_for(lambda: states(server).get(1) == ("AVAILABLE", "OK"))
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        running = stub.Predict.future(slow, timeout=100)
+        time.sleep(0.2)
+        reload(server, newer)
+        wait_for(lambda: states(server)[1][0] == "UNLOADING")
+        reload(server, both)
+        assert running.result().model_spec.version.value == 1
+        wait_for(lambda: states(server)[1] == ("AVAILABLE", "OK"))
+
+
 @pytest.mark.parametrize(
     ("damage", "code"),
     [
