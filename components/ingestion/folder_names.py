@@ -7,48 +7,10 @@ import unicodedata
 from collections.abc import Collection
 from typing import NamedTuple
 
-from graft.components.ingestion.splitting import (
-    ROLE_OF_NAME,
-    TEST_ROLE,
-    TRAIN_ROLE,
-    VALIDATION_ROLE,
-)
+from graft.components.ingestion.split_words import ROLE_OF_WORD, without_accents
 
 # A word consists of letters: "TrainImages" is two words, "train2017" is one.
 _WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])|[^\W\d_]")
-_ROLE_OF_WORD = {
-    **ROLE_OF_NAME,
-    "trn": TRAIN_ROLE,
-    "trains": TRAIN_ROLE,
-    "trainval": TRAIN_ROLE,
-    "trainset": TRAIN_ROLE,
-    "learn": TRAIN_ROLE,
-    "vali": VALIDATION_ROLE,
-    "vld": VALIDATION_ROLE,
-    "valset": VALIDATION_ROLE,
-    "validate": VALIDATION_ROLE,
-    "evaluation": VALIDATION_ROLE,
-    "devset": VALIDATION_ROLE,
-    "tst": TEST_ROLE,
-    "tests": TEST_ROLE,
-    "testset": TEST_ROLE,
-    "holdout": TEST_ROLE,
-    # French, Spanish, Portuguese, Italian and German, without accents.
-    "entrainement": TRAIN_ROLE,
-    "apprentissage": TRAIN_ROLE,
-    "entrenamiento": TRAIN_ROLE,
-    "treino": TRAIN_ROLE,
-    "treinamento": TRAIN_ROLE,
-    "addestramento": TRAIN_ROLE,
-    "validacion": VALIDATION_ROLE,
-    "validacao": VALIDATION_ROLE,
-    "validazione": VALIDATION_ROLE,
-    "validierung": VALIDATION_ROLE,
-    "prueba": TEST_ROLE,
-    "pruebas": TEST_ROLE,
-    "teste": TEST_ROLE,
-    "testes": TEST_ROLE,
-}
 # Words that may stand beside the name of a split.
 _NEUTRAL_WORDS = frozenset(
     "a all aug augmented balanced big class classes clean cropped crops csv data "
@@ -248,18 +210,13 @@ def _plain(name: str) -> str:
 
 
 def _is_role(word: str) -> bool:
-    return _without_accents(word).casefold() in _ROLE_OF_WORD
-
-
-def _without_accents(text: str) -> str:
-    letters = unicodedata.normalize("NFKD", text)
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return without_accents(word).casefold() in ROLE_OF_WORD
 
 
 def _words(name: str) -> tuple[list[str], list[str]]:
     """Return the roles in a name, and its other words."""
-    plain = _without_accents(name)
+    plain = without_accents(name)
     plain = re.sub(r"(?i)hold[-_ ]?out|held[-_ ]?out", "holdout", plain)
     words = [word.casefold() for word in _WORD.findall(plain)]
-    roles = [_ROLE_OF_WORD[word] for word in words if word in _ROLE_OF_WORD]
-    return roles, [word for word in words if word not in _ROLE_OF_WORD]
+    roles = [ROLE_OF_WORD[word] for word in words if word in ROLE_OF_WORD]
+    return roles, [word for word in words if word not in ROLE_OF_WORD]

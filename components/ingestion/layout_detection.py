@@ -57,6 +57,7 @@ from graft.components.ingestion.object_exports import ask_about_exports
 from graft.components.ingestion.similar_classes import skeleton_of
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.split_class_names import ask_about_splits_in_names
+from graft.components.ingestion.split_guesses import options_of_guessed_splits
 from graft.components.ingestion.splitting import TRAIN_ROLE, VALIDATION_ROLE
 from graft.components.ingestion.unreadable_labels import explain_unreadable
 from graft.contract.counts import counted
@@ -247,6 +248,12 @@ def _splits_by_name(
     root: Folder, tops: list[Folder], tables: Sequence[Table]
 ) -> FolderLayout | Question | None:
     """Detect the layout if the folders have names of splits."""
+    if all(top.is_flat for top in tops):  # `trainA`, `trainB`, `testA`, `testB`
+        question = ask_about_splits_in_names(root, tops)
+        if question and any(
+            "class_pattern" in each.settings for each in question.options
+        ):
+            return question
     roles = roles_of([top.name for top in tops])
     if len(set(roles.values())) < min(2, len(tops)) and not (
         len(roles) == len(tops) and TRAIN_ROLE in roles.values()
@@ -341,7 +348,11 @@ def _are_classes(folder: Folder, train: Folder | None = None) -> bool:
 def _ask_about_splits(
     root: Folder, roles: dict[str, str], tables: Sequence[Table], finding: str
 ) -> Question:
-    options = [*options_of_splits(root, roles), *flat_options(root, tables)]
+    options = [
+        *options_of_guessed_splits(root),
+        *options_of_splits(root, roles),
+        *flat_options(root, tables),
+    ]
     if not (len(roles) == len(root.filled) and len(set(roles.values())) > 1):
         options += read_as_classes(root)  # never train and test alone
     return Question(finding, tuple(options))

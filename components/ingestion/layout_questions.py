@@ -46,6 +46,10 @@ from graft.components.ingestion.layout_options import (
 )
 from graft.components.ingestion.object_exports import as_option
 from graft.components.ingestion.source import some_of
+from graft.components.ingestion.split_guesses import (
+    hint_about_splits,
+    options_of_guessed_splits,
+)
 from graft.components.ingestion.splitting import TRAIN_ROLE
 from graft.contract.counts import agree
 
@@ -189,8 +193,9 @@ def ask_about_role_among_classes(root: Folder, tops: list[Folder]) -> Question |
             return Question(
                 f"The folder {top.name!r} may be a split or a class. It holds the "
                 f"folders {some_of(sorted(below))}, and other folders lie beside it: "
-                f"{some_of(sorted(beside))}.",
+                f"{some_of(sorted(beside))}.{hint_about_splits(root)}",
                 (
+                    *options_of_guessed_splits(root),
                     *options_of_splits(root, {top.name: roles[top.name]}),
                     *read_as_classes(root),
                 ),
@@ -212,8 +217,10 @@ def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None
     finding = (
         f"The folders {some_of(sorted(top.name for top in tops))} hold folders of the "
         f"same names, {some_of(sorted(shared))}. Either level may be the classes."
+        f"{hint_about_splits(root)}"
     )
     options = (
+        *options_of_guessed_splits(root),
         *read_parts_with_splits(root),
         *read_as_classes(root),
         *read_by_parts(root),

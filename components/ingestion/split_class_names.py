@@ -7,7 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from graft.components.ingestion.folder_counts import Folder
-from graft.components.ingestion.folder_names import SplitAndClass, split_and_class_of
+from graft.components.ingestion.folder_names import (
+    SplitAndClass,
+    is_annotation,
+    is_box,
+    split_and_class_of,
+)
 from graft.components.ingestion.layout_answers import Option, Question, describe_classes
 from graft.components.ingestion.layout_options import read_as_classes
 from graft.components.ingestion.source import some_of
@@ -80,6 +85,8 @@ def _read_names(tops: Sequence[Folder], parts: Parts) -> Iterator[Option]:
         if match is None or (match["split"], match["class"]) != expected:
             return
         classes[match["class"]] += top.total
+    if any(is_box(name) or is_annotation(name) for name in classes):
+        return  # `train_images`, `train_masks`
     if len(classes) >= _FEWEST_CLASSES:
         yield Option(
             {"class_pattern": pattern},
