@@ -38,6 +38,12 @@ _VECTOR = re.compile(r"[01](?:\s*[,;]\s*|\s+)[01](?:(?:\s*[,;]\s*|\s+)[01])*")
 _PRINTED = re.compile(
     r"""[\[({]\s*b?(['"]).*\1\s*,?\s*[\])}]|b(['"]).*\2|=".*\"""", re.DOTALL
 )
+# As `np.str_('cat')`, `tensor(0)` and `Timestamp('2024-01-01')`.
+_CALL = re.compile(
+    r"(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*\(.*\)|(?:tensor|array|int|float|str|bool)\d*_?\(.*\)"
+    r"|[A-Za-z_]\w*\((['\"]).*\1\)",
+    re.DOTALL,
+)
 _FRACTION = re.compile(r"[+-]?(?=\d|\.\d)\d*\.\d*[1-9]\d*(?:[eE][+-]?\d+)?")
 # The decimal comma; 1,000 is a name.
 _COMMA_FRACTION = re.compile(r"[+-]?(?![1-9]\d{0,2}(?:,\d{3})+$)\d*,\d*[1-9]\d*")
@@ -176,7 +182,7 @@ def _require_one_name(text: str) -> None:
         )
     if _LIST.fullmatch(stripped) or _VECTOR.fullmatch(stripped):
         raise ValueError(f"is a list of several values. {ONE_LABEL}")
-    if _PRINTED.fullmatch(stripped):
+    if _PRINTED.fullmatch(stripped) or _CALL.fullmatch(stripped):
         raise ValueError(
             "is a value as a program prints it. Write the name itself, without "
             "brackets and quotes"

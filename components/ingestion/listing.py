@@ -22,7 +22,10 @@ from graft.components.ingestion.layout import (
 )
 from graft.components.ingestion.similar_classes import unite_similar_classes
 from graft.components.ingestion.source import Listing
-from graft.components.ingestion.tag_sets import require_no_tag_sets
+from graft.components.ingestion.tag_sets import (
+    require_no_tag_sets,
+    warn_of_joined_labels,
+)
 from graft.storage.paths import expand_home
 
 
@@ -44,7 +47,9 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
     unite_similar_classes(found, config)
     if found.layout in ("csv", "jsonl", "tfrecord"):
         # A folder is named by a person, and a program names no folder "None".
-        found.warnings += warn_of_missing(Counter(ref.class_name for ref in found.refs))
+        counts = Counter(ref.class_name for ref in found.refs)
+        found.warnings += warn_of_missing(counts)
+        found.warnings += warn_of_joined_labels(counts, config)
     return found
 
 

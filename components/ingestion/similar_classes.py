@@ -10,7 +10,7 @@ import html
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -31,6 +31,11 @@ _COPY_MARK = re.compile(
     r"|^(copy|kopie|copie|copia|cópia)( \(\d{1,3}\))? (of|von|de|di) ",
     re.IGNORECASE,
 )
+# Between two words, one of which ends or begins with a letter.
+_SEPARATOR = re.compile(
+    r"(?<=[^\W\d_])[\s_.\-]+(?=[^\W_])|(?<=\d)[\s_.\-]+(?=[^\W\d_])"
+)
+_ACCENT = re.compile("([A-Za-z])[\u0300-\u036f]+")
 _HTML_ENTITY = re.compile(r"&#?\w+;")
 # Small Cyrillic and Greek letters that look like a Latin one in every typeface.
 _LOOK_ALIKES = str.maketrans(
@@ -77,6 +82,21 @@ def _in_latin(name: str) -> str:
     return latin if is_latin else name
 
 
+def _without_separators(name: str) -> str:
+    """Return a name without what stands between its words; `1-2` and `A+` stay."""
+    return _SEPARATOR.sub("", name)
+
+
+def _without_end_mark(name: str) -> str:
+    return name.rstrip(".,;:!?") or name
+
+
+def _without_accents(name: str) -> str:
+    """Return a name without the accents of its Latin letters."""
+    parts = unicodedata.normalize("NFD", name)
+    return unicodedata.normalize("NFC", _ACCENT.sub(r"\1", parts))
+
+
 def _without_number_format(name: str) -> str:
     if not _NUMBER.fullmatch(name):
         return name
@@ -119,7 +139,12 @@ _STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("case", _folded),
     ("look-alike letters", _with_latin_letters),
     ("the form of a number", _without_number_format),
+    ("accents", _without_accents),
+    ("separators", _without_separators),
+    ("a mark at the end", _without_end_mark),
 )
+# They change more than the other steps, so that a difference is named by those first.
+_WIDE_STEPS = ("separators", "accents", "a mark at the end")
 # Of the two names of a pair, only one is damaged so.
 _REPAIRS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("HTML entities", _without_entities),
@@ -210,19 +235,19 @@ def _ordered(
     )
 
 
-def skeleton_of(name: str, without: str = "") -> str:
+def skeleton_of(name: str, without: Collection[str] = ()) -> str:
     """Return the skeleton of a name. Confusable names have the same one.
 
     Args:
         name: A class name.
-        without: A step to leave out.
+        without: Steps to leave out.
     """
     before = None
     # A step can create new work for an earlier step.
     while name != before:
         before = name
         for what, step in _STEPS:
-            if what != without:
+            if what not in without:
                 name = step(name)
     return name
 
@@ -280,16 +305,19 @@ def _difference(first: str, other: str) -> str:
     for what, step in _STEPS:
         if step(first) == step(other):
             return what
+    plain = skeleton_of(first, _WIDE_STEPS), skeleton_of(other, _WIDE_STEPS)
     for what, repair in (*_REPAIRS, ("the mark of a copy", _without_copy_mark)):
-        skeletons = {skeleton_of(repair(each)) for each in (first, other)}
-        if len(skeletons) == 1 and skeleton_of(first) != skeleton_of(other):
+        skeletons = {skeleton_of(repair(each), _WIDE_STEPS) for each in (first, other)}
+        if len(skeletons) == 1 and plain[0] != plain[1]:
             return what
-    needed = [
-        what
-        for what, _ in _STEPS
-        if skeleton_of(first, what) != skeleton_of(other, what)
-    ]
-    return ", ".join(needed) or "forms of Unicode"
+    left: list[str] = []
+    needed = []
+    for what, _ in reversed(_STEPS):
+        if skeleton_of(first, [*left, what]) == skeleton_of(other, [*left, what]):
+            left.append(what)
+        else:
+            needed.append(what)
+    return ", ".join(reversed(needed)) or "forms of Unicode"
 
 
 def _escaped(name: str) -> str:

@@ -17,6 +17,9 @@ from graft.contract.errors import DataError
 SEPARATORS = re.compile(r"\s*[|;,&+]\s*")
 """What stands between the tags of an image."""
 
+_WEAK_SEPARATORS = re.compile(r"\s+and\s+|[\s/_:~-]+", re.IGNORECASE)
+_NUMBERS = re.compile(r"\d+(?:\s+\d+)+")
+_THOUSANDS_APART = re.compile(r"\d{1,3}(?:\s\d{3})+")
 _SURE_SEPARATOR = re.compile(r"[|;]")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 # Names of several words share words, too: white shark, white wolf, wolf.
@@ -55,8 +58,12 @@ def require_no_tag_sets(places: Mapping[str, str], config: DataConfig) -> None:
         examples = (
             _reordered(words)
             or _made_of_labels(words)
+            or _numbers_beside_one(tags_of)
             or _combined(words, _are_tags_rather_than_words)
         )
+    if not examples:
+        tags_of = {label: _parts_of(label) for label in places}
+        examples = _made_of_labels(tags_of.values())
     if not examples:
         return
     found = [label for label, tags in tags_of.items() if tags in examples]
@@ -68,6 +75,29 @@ def require_no_tag_sets(places: Mapping[str, str], config: DataConfig) -> None:
         "one tag of each image, or train a model for one tag (it has it, or not). If "
         "they are the names of classes, list them in `class_names`."
     )
+
+
+def warn_of_joined_labels(counts: Mapping[str, int], config: DataConfig) -> list[str]:
+    """Return a warning about a label that may join two others, as `cat_dog` does.
+
+    Args:
+        counts: Label to its number of images.
+        config: With `class_names`, the user says that the labels are names.
+    """
+    if config.class_names:
+        return []
+    alone = set(counts)
+    found = [
+        label
+        for label in counts
+        if len(tags := _parts_of(label)) > 1 and alone.issuperset(tags)
+    ]
+    if not found:
+        return []
+    return [
+        f"Labels that may join others: {some_of(found, counts)}. An image has one "
+        "label: if these images have several, choose one, or leave them out."
+    ]
 
 
 Tags = tuple[str, ...]
@@ -87,6 +117,24 @@ def _reordered(sets: Iterable[Tags]) -> list[Tags]:
         if len(tags) > 1:
             by_content[frozenset(tags)].append(tags)
     return [each for same in by_content.values() if len({*same}) > 1 for each in same]
+
+
+def _parts_of(label: str) -> Tags:
+    """Return the parts of a label that may be labels; `1-2` and `cat_2` have none."""
+    parts = tuple(filter(None, _WEAK_SEPARATORS.split(label.strip())))
+    return (label.strip(),) if any(map(str.isdigit, parts)) else parts
+
+
+def _numbers_beside_one(tags_of: Mapping[str, Tags]) -> list[Tags]:
+    """Return the labels of several numbers, as `25 0` beside `25`."""
+    alone = {tags[0] for tags in tags_of.values() if len(tags) == 1}
+    found = [
+        tags
+        for label, tags in tags_of.items()
+        if _NUMBERS.fullmatch(label.strip())
+        and not _THOUSANDS_APART.fullmatch(label.strip())
+    ]
+    return found if any(not alone.isdisjoint(tags) for tags in found) else []
 
 
 def _made_of_labels(sets: Iterable[Tags]) -> list[Tags]:

@@ -46,6 +46,10 @@ def _check(labels: Sequence[str], class_names: tuple[str, ...] | None = None) ->
         ["clear primary", "haze primary", "clear water", "haze water", "primary water"],
         ["clear primary", "primary clear", "haze"],
         ["cat", "dog", "bird", "cat dog", "bird cat"],
+        ["cat", "dog", "bird", "cat_dog", "bird_cat"],
+        ["cat", "dog", "bird", "cat/dog", "bird-cat"],
+        ["cat", "dog", "bird", "cat and dog", "bird and dog"],
+        ["25 0", "0", "25", "7 1 2 0"],
         [
             f"{sky}{end}"
             for sky in ("clear", "haze")
@@ -76,6 +80,9 @@ def test_sets_of_tags_are_refused(labels: list[str]) -> None:
         ["Apple Red 1", "Apple Red 2", "Pepper Red", "Pepper Green", "Apple Green"],
         ["shark", "white shark", "great white shark", "great dane", "wolf"],
         ["dog,", "dog", "cat"],
+        ["1", "2", "3", "1-2", "2-3", "1/2"],
+        ["1", "10", "10 000", "1 000 000"],
+        ["cat", "dog", "cat_dog", "cat_2", "2"],
         ["cat|dog", "bird"],
         ["Apple|scab", "Apple|rust", "Corn|rust", "Corn|healthy"],
         ["crane", "crane, bird", "hen", "salt & pepper", "mac & cheese"],
@@ -128,3 +135,18 @@ def test_a_name_that_joins_two_others_is_kept_if_the_config_lists_it(
     fewer = DataConfig(path=str(path), class_names=("dent", "scratch"))
     with pytest.raises(DataError, match="joins the labels"):
         list_images(fewer, "unused")
+
+
+@pytest.mark.parametrize(
+    "joined",
+    ["cat dog", "cat_dog", "cat/dog", "cat-dog", "cat:dog", "cat~dog", "cat and dog"],
+)
+def test_one_label_that_may_join_two_is_told(tmp_path: Path, joined: str) -> None:
+    path = tmp_path / "list.csv"
+    labels = ["cat", "dog", joined]
+    rows = [f"{number}.png,{label}" for number, label in enumerate(labels)]
+    path.write_text("\n".join(["path,label", *rows]))
+    (warning,) = list_images(DataConfig(path=str(path)), "unused").warnings
+    assert warning.startswith(f"Labels that may join others: {joined!r} (1). An image")
+    config = DataConfig(path=str(path), class_names=tuple(labels))
+    assert not list_images(config, "unused").warnings
