@@ -155,8 +155,8 @@ class DataConfig(BaseModel):
     similar_class_names: Literal["warn", "merge", "fail"] = Field(
         "warn",
         description="Action for classes whose names differ only in case, white space, "
-        "invisible characters, forms of Unicode or look-alike letters: warn, merge "
-        "them into the most frequent one, or stop.",
+        "separators, accents, invisible characters, forms of Unicode or look-alike "
+        "letters: warn, merge them into the most frequent one, or stop.",
     )
     min_images_per_class: int = Field(
         3, ge=1, description="A class with fewer usable images stops the run."

@@ -207,7 +207,9 @@ class LocatedTable:
         if len(others) == 1:
             return others[0]
         known = [name for name in others if _is_label_column(name)]
-        return known[0] if known else None
+        # Of skin lesions, the column `diagnosis` may say "unknown" only.
+        several = [n for n in known if len(set(self.table.column(n))) > 1]
+        return next(iter(several or known), None)
 
     def other_labels(self) -> list[str]:
         """Return the columns that group the images otherwise than their folders.

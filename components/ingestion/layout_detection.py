@@ -54,12 +54,16 @@ from graft.components.ingestion.mask_files import (
     with_warning_of_masks,
 )
 from graft.components.ingestion.object_exports import ask_about_exports
+from graft.components.ingestion.record_folders import ask_about_records
 from graft.components.ingestion.similar_classes import skeleton_of
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.split_class_names import ask_about_splits_in_names
 from graft.components.ingestion.split_guesses import options_of_guessed_splits
 from graft.components.ingestion.splitting import TRAIN_ROLE, VALIDATION_ROLE
-from graft.components.ingestion.unreadable_labels import explain_unreadable
+from graft.components.ingestion.unreadable_labels import (
+    documents_of,
+    explain_unreadable,
+)
 from graft.contract.counts import counted
 
 _TINY_IMAGENET_LABELS = "val_annotations.txt"
@@ -84,6 +88,9 @@ def detect_layout(
     Returns:
         The layout, if exactly one is possible; a question otherwise.
     """
+    records = ask_about_records(root)
+    if records is not None:
+        return records
     answer = _layout_of(root, tables)
     located = label_tables(root, tables)
     if isinstance(answer, FolderLayout):
@@ -205,7 +212,9 @@ def _single_folder(
     options = flat_options(root, tables)
     is_one_class = not options and not _has_table(root)
     if top.is_flat:
-        if is_one_class and role_of(top.name) is None and not is_box(top.name):
+        is_alone = not documents_of(root)
+        is_class = role_of(top.name) is None and not is_box(top.name)
+        if is_one_class and is_class and is_alone:
             return FolderLayout("folders")  # one class, which ingestion refuses
         return Question(
             f"Only one folder, {top.name!r}, holds images ({top.total}), and it has no "

@@ -221,6 +221,8 @@ def _label_column(located: LocatedTable) -> tuple[str, str]:
         if not never_holds_the_class(name) and len(set(located.table.column(name))) > 1
     ]
     others = others or located.others
+    if len(others) == 1:
+        return others[0], ""
     return others[0], f" (or another one of {some_of(others)})"
 
 

@@ -6,7 +6,8 @@ import difflib
 import functools
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.folder_names import role_of
@@ -16,6 +17,13 @@ from graft.contract.errors import DataError
 
 _role_of = functools.lru_cache(1024)(role_of)
 _BOX_COLUMNS = re.compile(r"x_?min|x1|bbox\w*|box(es)?|x_?center|roi\.x1|region_\w+")
+_ONES = ("1", "1.0", "true", "yes")
+_FLAGS = (*_ONES, "0", "0.0", "-1", "-1.0", "false", "no")
+_FOLD = re.compile(
+    r"(k|cv)?[_ ]?folds?|fold[_ ]?(id|no|number)|partition|subset|kfold", re.IGNORECASE
+)
+_NUMBERED_LABEL = re.compile(r"(label|class|tag|category)[_ ]?\d", re.IGNORECASE)
+_SEPARATORS = re.compile(r"[,;|:\s]+")
 _FLAG = re.compile(r"is[_ ]?(train|training|val|valid|validation|test)", re.IGNORECASE)
 
 USUAL_COLUMNS = {
@@ -36,15 +44,36 @@ def is_box_column(name: str) -> bool:
     return bool(_BOX_COLUMNS.fullmatch(name.casefold()))
 
 
-def one_hot_columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the columns that are one class each, of which one holds a 1 in a row."""
+class Flags(NamedTuple):
+    """Columns of 0 and 1.
+
+    Attributes:
+        names: Their names.
+        are_one_hot: Whether each row has one 1, so that a column is a class.
+    """
+
+    names: list[str]
+    are_one_hot: bool
+
+
+def flag_columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Flags:
+    """Return the columns that hold 0 and 1, also as `1.0` or `True`; two or more."""
     flags = [
         position
         for position in range(len(names))
-        if rows and all(row[position : position + 1] in (["0"], ["1"]) for row in rows)
+        if rows
+        and all(
+            "".join(row[position : position + 1]).strip().casefold() in _FLAGS
+            for row in rows
+        )
     ]
-    ones = {sum(row[position] == "1" for position in flags) for row in rows}
-    return [names[i] for i in flags] if len(flags) > 1 and ones == {1} else []
+    if len(flags) < 2:
+        return Flags([], are_one_hot=False)
+    ones = {
+        sum(row[position].strip().casefold() in _ONES for position in flags)
+        for row in rows
+    }
+    return Flags([names[position] for position in flags], are_one_hot=ones == {1})
 
 
 def require_columns(
@@ -52,7 +81,7 @@ def require_columns(
     where: str,
     config: DataConfig,
     hint: str = "",
-    one_hot: Sequence[str] = (),
+    flags: Flags | None = None,
 ) -> None:
     """Refuse a manifest without the columns of the images' paths and labels.
 
@@ -61,7 +90,7 @@ def require_columns(
         where: The manifest and the line, for a message.
         config: Names the columns.
         hint: A note on the columns, for a message.
-        one_hot: Columns that are one class each.
+        flags: Columns of 0 and 1.
 
     Raises:
         DataError: One is missing.
@@ -84,17 +113,46 @@ def require_columns(
     ]
     if not hints and len(usual) == len(missing):
         hints = [f" Perhaps {' '.join(usual)}."]
-    if one_hot:
-        hints = [
-            f" The columns {some_of(one_hot)} are one class each (one-hot): add a "
-            "column with the name of the column that holds the 1."
-        ]
+    hints = _hints_about_values(found, missing, flags) or hints
     raise DataError(
         f"{where} lacks {agree(len(missing), 'the column', 'the columns')} "
         f"{some_of(missing.values())}. "
         f"Received: columns {[*found]!r}{hint}.{''.join(hints)} Add them, or name "
         "yours by `path_column` and `label_column`."
     )
+
+
+def _hints_about_values(
+    found: Sequence[str], missing: Mapping[str, str], flags: Flags | None
+) -> list[str]:
+    """Return what to do with columns that can't be the missing one as they stand."""
+    if flags and flags.names and "label_column" in missing:
+        if flags.are_one_hot:
+            return [
+                f" The columns {some_of(flags.names)} are one class each (one-hot): "
+                "add a column with the name of the column that holds the 1."
+            ]
+        return [
+            f" The columns {some_of(flags.names)} are one label each, and an image has "
+            "several or none (multi-hot). graft learns one class per image: add a "
+            "column with one class, or name one of these columns, whose classes are 0 "
+            "and 1."
+        ]
+    labels = [name for name in found if _NUMBERED_LABEL.fullmatch(name)]
+    if len(labels) > 1 and "label_column" in missing:
+        return [
+            f" The columns {some_of(labels)} give an image several labels, and graft "
+            "learns one: choose one by `label_column`."
+        ]
+    for name in found:
+        if [each for each in _SEPARATORS.split(name) if each][1:] and set(
+            _SEPARATORS.split(" ".join(found))
+        ) >= set(missing.values()):
+            return [
+                f" {name!r} seems to be several columns: write one delimiter between "
+                "all cells, ',', ';', '|' or a tab."
+            ]
+    return []
 
 
 def require_split_column(found: Sequence[str], where: str, config: DataConfig) -> None:
@@ -162,7 +220,11 @@ class SplitLikeColumns:
     def warnings(self, config: DataConfig) -> list[str]:
         """Return a warning for each of these columns."""
         found = [name for name, roles in self._roles.items() if len(roles) > 1]
-        flags = [name for name in self._others if _FLAG.fullmatch(name)]
+        flags = [
+            name
+            for name in self._others
+            if _FLAG.fullmatch(name) or _FOLD.fullmatch(name)
+        ]
         return [
             *(
                 f"The column {name!r} holds names of splits, and is not read as the "

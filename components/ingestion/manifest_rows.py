@@ -19,7 +19,7 @@ from typing import IO, Any, NamedTuple
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.labels import shown
 from graft.components.ingestion.manifest_columns import (
-    one_hot_columns,
+    flag_columns,
     require_columns,
     require_distinct,
 )
@@ -77,6 +77,16 @@ def read_rows(path: str, layout: str, config: DataConfig) -> Iterator[Row]:
         ) from error
 
 
+# How files begin that are called `.csv` and are something else.
+_OTHER_FILES = {
+    "PK\x03\x04": "an Excel or OpenDocument spreadsheet, or an archive",
+    "\udcd0\udccf\x11": "an old Excel spreadsheet",
+    "PAR1": "a Parquet file",
+    "\x1f\udc8b": "a gzip archive",
+    "\udc80\x04\udc95": "a pickle",
+}
+
+
 class _Lines:
     """The lines of a text file with their line ends: LF, CR LF or CR.
 
@@ -105,6 +115,12 @@ class _Lines:
         where = f"{self._path!r}, line {self.number}"
         if line.startswith(_UTF_16_MARKS):
             raise DataError(f"{where}: the file is UTF-16. Save it as UTF-8.")
+        for mark, what in _OTHER_FILES.items():
+            if self.number == 1 and line.startswith(mark):
+                raise DataError(
+                    f"{self._path!r} is no text, but {what}. Save the table as CSV "
+                    "(UTF-8)."
+                )
         if "\0" in line:
             raise DataError(
                 f"{where} contains a NUL byte. The file is UTF-16, or not a text file. "
@@ -198,7 +214,7 @@ def _csv_header(lines: _Lines, path: str, config: DataConfig) -> tuple[list[str]
         )
     hint = f" (delimiter {delimiter!r})" if delimiter != "," else ""
     rows = csv.reader(itertools.islice(lines, _SAMPLED_LINES), delimiter=delimiter)
-    require_columns(names, where, config, hint, one_hot_columns(names, list(rows)))
+    require_columns(names, where, config, hint, flag_columns(names, list(rows)))
     raise AssertionError("one of the columns is missing")
 
 

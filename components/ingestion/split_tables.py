@@ -18,6 +18,7 @@ Labelled = dict[str, tuple[str, str]]
 """Relative file name to label and role (train, validation, test)."""
 
 _TINY_TABLE = "val/val_annotations.txt"
+_UNLABELED = "unlabeled"
 _ROBOFLOW_TABLE = "_classes.csv"
 
 
@@ -119,7 +120,7 @@ def _roboflow_table(root: str, name: str) -> _Table:
                 f"two classes, each once. Received: {header!r}."
             )
         for row in rows:
-            if row:
+            if row and not _is_unlabeled(row, header):
                 label = _one_class(row, header, f"{where}, line {rows.line_num}")
                 table.add(row[0].strip(), label, rows.line_num)
     except csv.Error as error:
@@ -128,6 +129,14 @@ def _roboflow_table(root: str, name: str) -> _Table:
             "double quote in its line."
         ) from error
     return table
+
+
+def _is_unlabeled(row: list[str], header: list[str]) -> bool:
+    """Tell whether the only 1 is in Roboflow's column for images without a label."""
+    cells = zip(header, row, strict=False)  # another check counts them
+    return [name.casefold() for name, cell in cells if cell.strip() == "1"] == [
+        _UNLABELED
+    ]
 
 
 def _one_class(row: list[str], header: list[str], where: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 
 from graft.components.ingestion.folder_counts import Folder
@@ -10,7 +12,17 @@ from graft.components.ingestion.label_tables import LocatedTable
 from graft.components.ingestion.layout_answers import Option, Question
 from graft.components.ingestion.object_exports import name_export
 from graft.components.ingestion.source import some_of
+from graft.contract.counts import agree
 
+_DOCUMENTS = frozenset(
+    ".json .txt .csv .tsv .jsonl .xml .xls .xlsx .ods .mat .npy .npz .h5 .hdf5 .pkl "
+    ".pickle .parquet .feather .arrow .yaml .yml .db .sqlite .dat".split()
+)
+_NO_LABELS = re.compile(
+    r"readme|licen[sc]e|copying|changelog|requirements|citation|(sample|example)?[-_ ]?"
+    r"submission",
+    re.IGNORECASE,
+)
 _MEND = (
     "The data seem to be for the detection or segmentation of objects. To learn one "
     "class for each image, export them for classification, with a folder per class; or "
@@ -32,6 +44,8 @@ def explain_unreadable(
         tables: Its tables of labels.
         question: What is unclear about it.
     """
+    if not question.options:
+        question = _with_documents(root, question)
     objects = _labels_of_objects(root, tables)
     one_hot = [
         f"The columns {some_of(each.one_hot)} of {each.table.name!r} are one class "
@@ -58,6 +72,29 @@ def explain_unreadable(
     if objects and not options:
         notes.append(_MEND)
     return Question(" ".join(notes), options)
+
+
+def _with_documents(root: Folder, question: Question) -> Question:
+    """Name the files beside the images that may hold the labels."""
+    found = documents_of(root)
+    if not found:
+        return question
+    number = len(found)
+    return Question(
+        f"{question.finding} {some_of(found)} {agree(number, 'lies', 'lie')} beside "
+        f"the images: if {agree(number, 'it holds', 'they hold')} one label for each "
+        "image, write it into a CSV with the columns path and label."
+    )
+
+
+def documents_of(root: Folder) -> list[str]:
+    """Return the files in a folder that may hold labels, and that graft can't read."""
+    return sorted(
+        name
+        for name in root.others
+        if os.path.splitext(name.lower())[1] in _DOCUMENTS
+        and not _NO_LABELS.match(name)
+    )
 
 
 def _labels_of_objects(root: Folder, tables: Sequence[LocatedTable]) -> str | None:

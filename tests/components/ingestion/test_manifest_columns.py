@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.manifest_columns import one_hot_columns
+from graft.components.ingestion.manifest_columns import flag_columns
 from graft.components.ingestion.manifests import Manifest, read_manifest
 from graft.contract.errors import DataError
 
@@ -66,8 +66,8 @@ def test_usual_names_are_told_for_json(tmp_path: Path) -> None:
 def test_which_columns_are_one_class_each(
     names: str, rows: list[str], expected: str
 ) -> None:
-    found = one_hot_columns(names.split(), [row.split() for row in rows])
-    assert found == expected.split()
+    found = flag_columns(names.split(), [row.split() for row in rows])
+    assert (found.names if found.are_one_hot else []) == expected.split()
 
 
 def test_one_hot_columns_are_told(tmp_path: Path) -> None:
@@ -152,3 +152,41 @@ def test_a_config_means_the_same_in_a_component(
     missing = sent.model_copy(update={"split_column": "other"})
     with pytest.raises(DataError, match="lacks the column 'other'"):
         read_manifest(str(path), "csv", missing)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,cat,dog\n1,1.0,0.0\n2,0.0,1.0", "'cat', 'dog' are one class each (one-"),
+        ("path,cat,dog\n1,True,False\n2,False,True", "are one class each (one-hot)"),
+        ("path,cat,dog\n1,1,1\n2,0,1", "'cat', 'dog' are one label each, and an im"),
+        ("path,cat,dog\n1,1,-1\n2,-1,-1", "several or none (multi-hot)"),
+        (
+            "path,label1,label2\n1,a,b",
+            "'label1', 'label2' give an image several labels",
+        ),
+        ("path,label;split\n1,a;train", "'label;split' seems to be several columns"),
+        ("path label\n1 a", "'path label' seems to be several columns: write one"),
+        ("path:label\n1:a", "'path:label' seems to be several columns: write one"),
+    ],
+)
+def test_columns_that_are_no_labels_are_explained(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(text)
+    with pytest.raises(DataError) as caught:
+        read_manifest(str(path), "csv", DataConfig(path=str(path)))
+    assert message in str(caught.value)
+    assert "Did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["fold", "kfold", "partition", "is_test", "Fold_ID"])
+def test_a_column_of_folds_is_told(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"path,label,{name}\n1.png,cat,0\n2.png,dog,1\n")
+    found = read_manifest(str(path), "csv", DataConfig(path=str(path)))
+    assert found.warnings == [
+        f"The column {name!r} may say the split, and is not read: write train, val or "
+        "test into a column 'split'."
+    ]

@@ -267,3 +267,22 @@ def test_further_columns_may_differ_in_case_alone(tmp_path: Path) -> None:
 def test_a_manifest_that_can_not_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"can't be read: Is a directory\. Give this"):
         list(read_rows(str(tmp_path), "csv", DataConfig(path="x")))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"PK\x03\x04\x14\x00\x06\x00", "an Excel or OpenDocument spreadsheet"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel spreadsheet"),
+        (b"PAR1\x15\x00", "a Parquet file"),
+        (b"\x1f\x8b\x08\x00", "a gzip archive"),
+        (b"\x80\x04\x95\x00\x00", "a pickle"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(
+    tmp_path: Path, content: bytes, what: str
+) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"is no text, but {what}.*Save the table as"):
+        list(read_rows(str(path), "csv", DataConfig(path=str(path))))

@@ -112,7 +112,7 @@ def test_marks_of_copies_need_an_original(tmp_path: Path) -> None:
 
 
 def test_signs_and_numbers_stand_for_themselves(tmp_path: Path) -> None:
-    labels = ["A", "A+", "A-", "1-2", "12", "C", "C#", "а", "й", "и", "20 1", "201"]
+    labels = ["A", "A+", "A-", "1-2", "12", "C", "C#", "й", "и", "20 1", "201"]
     assert not _list(tmp_path, dict.fromkeys(labels, 2)).warnings
 
 

@@ -99,3 +99,18 @@ def test_a_changed_table_changes_the_fingerprint(tmp_path: Path) -> None:
     table = tmp_path / "train/_classes.csv"
     table.write_text("filename,cat,dog\n1.jpg,0,1\n2.jpg,1,0\n3.jpg,1,0\n")
     assert fingerprint(config) != before
+
+
+def test_images_in_the_column_unlabeled_have_no_label(tmp_path: Path) -> None:
+    rows = ["filename, Unlabeled, cat, dog", "0.jpg, 1, 0, 0", "1.jpg, 0, 1, 0"]
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        for number in range(3):
+            (tmp_path / split / f"{number}.jpg").touch()
+        text = "\n".join([*rows, "2.jpg, 0, 0, 1"])
+        (tmp_path / split / "_classes.csv").write_text(text)
+    found = list_images(DataConfig(path=str(tmp_path)), "unused")
+    assert {ref.class_name for ref in found.refs} == {"cat", "dog"}
+    assert found.warnings == [
+        "Left aside: 2 images without a label in 'test', 'train'."
+    ]

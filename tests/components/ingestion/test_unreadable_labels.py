@@ -131,3 +131,24 @@ def test_a_line_that_stands_twice_is_no_box() -> None:
     table = Table("t.csv", ("id", "label"), (("0", "a"), ("0", "a"), ("1", "b")))
     (option,) = _question([*_images("images"), "t.csv"], table).options
     assert option.settings["path"] == "t.csv"
+
+
+@pytest.mark.parametrize(
+    "name", ["result.json", "list_attr.txt", "train.txt", "labels.xlsx", "a.parquet"]
+)
+@pytest.mark.parametrize("folder", ["images", "img_align_celeba", "train"])
+def test_a_file_that_may_hold_the_labels_is_named(name: str, folder: str) -> None:
+    images = [f"{folder}/{number}.jpg" for number in range(4)]
+    question = detect_layout(count_folders([*images, name, "README.txt"]))
+    assert isinstance(question, Question)
+    assert f"{name!r} lies beside the images: if it holds one label" in question.finding
+    assert "README" not in question.finding
+
+
+def test_a_column_of_one_value_is_not_the_label() -> None:
+    rows = tuple((f"{i}", "nevus", str(i % 2)) for i in range(6))
+    table = Table("train.csv", ("image_name", "diagnosis", "target"), rows)
+    names = [*(f"train/{i}.jpg" for i in range(6)), "test/7.jpg", "train.csv"]
+    question = detect_layout(count_folders(names), [table])
+    assert isinstance(question, Question)
+    assert question.options[0].settings["label_column"] == "target"
