@@ -231,7 +231,7 @@ def check_labels(
         models: The new models.
         available: Versions that are AVAILABLE, by model.
         existing: The present labels, by model.
-        allows_unavailable: Whether a new label may name such a version.
+        allows_unavailable: Whether a label may name such a version, unless it moves.
 
     Raises:
         StatusError: FAILED_PRECONDITION, naming version and model.
@@ -240,7 +240,8 @@ def check_labels(
         for label, version in sorted(model.labels.items()):
             if version in available.get(model.name, set()):
                 continue
-            if allows_unavailable and label not in existing.get(model.name, {}):
+            present = existing.get(model.name, {}).get(label, version)
+            if allows_unavailable and present == version:
                 continue
             raise failed_precondition(
                 f"Request to assign label to version {version} of model {model.name}, "

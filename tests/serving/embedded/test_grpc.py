@@ -460,6 +460,35 @@ def test_metadata(prediction):
     assert response.model_spec.version.value == 1
 
 
+@pytest.mark.parametrize("is_empty", [False, True], ids=["no-spec", "no-name"])
+@pytest.mark.parametrize(
+    ("method", "request_type"),
+    [
+        ("Classify", classification_pb2.ClassificationRequest),
+        ("Regress", regression_pb2.RegressionRequest),
+        ("GetModelMetadata", get_model_metadata_pb2.GetModelMetadataRequest),
+        ("GetModelStatus", get_model_status_pb2.GetModelStatusRequest),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_requests_without_a_model(prediction, models, method, request_type, is_empty):
+    request = request_type()
+    if method == "GetModelMetadata":
+        request.metadata_field.append("signature_def")
+    if is_empty:
+        request.model_spec.SetInParent()
+    service = models if method == "GetModelStatus" else prediction
+    with pytest.raises(grpc.RpcError) as caught:
+        getattr(service, method)(request)
+    found = caught.value.code(), caught.value.details()
+    if not is_empty:
+        assert found == (INVALID, "Missing ModelSpec")
+    elif method == "GetModelStatus":
+        assert found == (MISSING, "Could not find any versions of model ")
+    else:
+        assert found == (INVALID, "ModelSpec has no name specified.")
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("tensorflow_serving")
@@ -10,6 +13,8 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from graft.serving.embedded.contract.status import StatusError
 from graft.serving.embedded.loading.model_config import (
+    ModelConfig,
+    check_labels,
     find_versions,
     is_list,
     read_models,
@@ -80,6 +85,31 @@ def test_a_version_is_a_whole_number(tmp_path):
 def test_a_base_path_that_is_not_there_differs_from_an_empty_one(tmp_path):
     assert find_versions(tmp_path) == {}
     assert find_versions(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize(
+    ("label", "version", "allows", "is_refused"),
+    [
+        ("new", 1, False, False),
+        ("new", 9, False, True),
+        ("new", 9, True, False),
+        ("stable", 9, True, True),
+        ("canary", 7, True, False),
+        ("canary", 7, False, True),
+        ("canary", 1, False, False),
+    ],
+)
+def test_labels_of_versions_that_do_not_answer(label, version, allows, is_refused):
+    """Version 1 answers. `canary` names version 7, which does not answer yet."""
+    config = ModelConfig("m", Path("/m"), labels={label: version})
+    refusal = pytest.raises(StatusError, match="not currently available for inference")
+    with refusal if is_refused else contextlib.nullcontext():
+        check_labels(
+            {"m": config},
+            {"m": {1}},
+            {"m": {"stable": 1, "canary": 7}},
+            allows_unavailable=allows,
+        )
 
 
 @pytest.mark.parametrize(
