@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import tensorflow as tf
 from PIL import Image
@@ -58,19 +58,40 @@ def data_uri(picture: Image.Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
+def find_thumbnails(
+    example_files: Sequence[str], content_hashes: Collection[str]
+) -> dict[str, str]:
+    """Return content hash to thumbnail, for images of the given hashes.
+
+    Unlike `find_images`, it keeps no encoded image in memory.
+    """
+    found = {}
+    for key, encoded in _images_of(example_files, content_hashes):
+        picture = thumbnail(encoded)
+        if picture is not None:
+            found[key] = picture
+    return found
+
+
 def find_images(
     example_files: Sequence[str], content_hashes: Collection[str]
 ) -> dict[str, bytes]:
     """Return content hash to encoded image, for the given hashes."""
+    return dict(_images_of(example_files, content_hashes))
+
+
+def _images_of(
+    example_files: Sequence[str], content_hashes: Collection[str]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield content hash and encoded image, each once."""
     wanted = {each.encode() for each in content_hashes}
-    found: dict[str, bytes] = {}
     if not wanted:
-        return found
+        return
     for record in tfrecords.dataset(example_files).as_numpy_iterator():
         example = tf.train.Example.FromString(record).features.feature
         key = example[example_keys.CONTENT_HASH_KEY].bytes_list.value[0]
         if key in wanted:
-            found[key.decode()] = example[example_keys.IMAGE_KEY].bytes_list.value[0]
-            if len(found) == len(wanted):
-                break
-    return found
+            wanted.remove(key)
+            yield key.decode(), example[example_keys.IMAGE_KEY].bytes_list.value[0]
+            if not wanted:
+                return

@@ -111,6 +111,10 @@ class PipelineConfig(StrictModel):
             "features.cache": self.features.cache,
             "training.checkpoints": self.training.checkpoints,
             "push.destination": self.push.destination,
+            **{
+                f"data.label_fixes[{index}]": path
+                for index, path in enumerate(self.data.label_fixes)
+            },
         }
         model_folders = ("output", "training.checkpoints", "push.destination")
         check_characters(paths, model_folders)
@@ -144,12 +148,24 @@ class PipelineConfig(StrictModel):
         """Arguments for Apache Beam: those of `beam`, then `beam_args`."""
         return [*beam_arguments(self.beam), *self.beam_args]
 
+    def with_label_fixes(self, paths: Sequence[str]) -> PipelineConfig:
+        """Return the config with more files of label fixes."""
+        fixes = (*self.data.label_fixes, *paths)
+        return self.model_copy(
+            update={"data": self.data.model_copy(update={"label_fixes": fixes})}
+        )
+
     def with_absolute_paths(self) -> PipelineConfig:
         """Return the config with paths that hold in workers, too.
 
         A worker has another working directory, and maybe another home.
         """
-        data = self.data.model_copy(update={"path": _absolute(self.data.path)})
+        data = self.data.model_copy(
+            update={
+                "path": _absolute(self.data.path),
+                "label_fixes": tuple(map(_absolute, self.data.label_fixes)),
+            }
+        )
         model = self.model.model_copy(update={"weights": _absolute(self.model.weights)})
         features = self.features.model_copy(
             update={"cache": _absolute(self.features.cache)}

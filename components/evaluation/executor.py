@@ -28,6 +28,7 @@ from graft.components.evaluation.predictions import PREDICTIONS_FILE
 from graft.components.evaluation.rules import judge
 from graft.components.evaluation.signatures import Signatures, read_signatures
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
+from graft.components.ingestion.applied_fixes import read_applied_fixes
 from graft.components.quality.artifacts import PROFILE_FILE
 from graft.components.quality.profile import Profile
 from graft.contract.split_names import TEST_SPLIT
@@ -83,11 +84,13 @@ def evaluate(
         from graft.components.evaluation.tfma_metrics import write_tfma_metrics
 
         write_tfma_metrics(predictions, gate.slice_keys, evaluation.uri)
+    fixes = read_applied_fixes(examples.uri)
     verdict = replace(
         judge(predictions, measured, baseline, gate, _profile(quality)),
         judged_against=_production_of(baseline_model),
         judged_files=judged_files,
         answers={name: ways.to_dict() for name, ways in found.ways.items()},
+        label_fixes=None if fixes is None else fixes.totals(),
     )
     if verdict.is_blessed:
         # The next run may find it in production.

@@ -64,6 +64,8 @@ class Verdict:
         drift: Change of each property of the data since the model in production:
             `graft.components.quality.profile.Shift`, and `is_drifted`.
         data_profile: Statistics of this run's data, in counts.
+        label_fixes: The label fixes that this run's data hold:
+            `graft.components.ingestion.applied_fixes.AppliedFixes.totals`, or None.
         baseline_data_profile: The same for the data of the model in production.
         answers: How the answers of `candidate` and `baseline` were found, as
             `graft.components.evaluation.answer_ways.AnswerWays.to_dict`.
@@ -81,6 +83,7 @@ class Verdict:
     judged_files: dict[str, str] | None = None
     drift: tuple[dict[str, Any], ...] = ()
     data_profile: dict[str, dict[str, int]] | None = None
+    label_fixes: dict[str, Any] | None = None
     baseline_data_profile: dict[str, dict[str, int]] | None = None
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     format_version: int = field(default=VERDICT_VERSION)

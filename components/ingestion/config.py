@@ -152,6 +152,12 @@ class DataConfig(BaseModel):
         None,
         description="Use only these classes; by default, all.",
     )
+    label_fixes: FolderPaths = Field(
+        (),
+        description="Files with a person's decisions on single images, such as `graft "
+        "report --labels` writes: relabel, drop, add or confirm them. One file or "
+        "several. `graft run --labels` adds to them.",
+    )
     similar_class_names: Literal["warn", "merge", "fail"] = Field(
         "warn",
         description="Action for classes whose names differ only in case, white space, "

@@ -12,6 +12,7 @@ import json
 import os
 
 from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.fix_rows import FixFile, read_fix_files
 from graft.components.ingestion.folder_layout import list_folder
 from graft.components.ingestion.layout import (
     detect_format,
@@ -43,10 +44,21 @@ def fingerprint(config: DataConfig) -> str:
           - a manifest: its lines, the local files that it names, and the names of
             the images beside them, which a warning counts
           - a built-in data set: its name
+          - the content of label fixes, and the images that they add
 
     Raises:
-        DataError: The data don't exist, or their layout is unclear.
+        DataError: The data don't exist, their layout is unclear, or a label fix is
+            wrong.
     """
+    fixes = [_describe_fixes(each) for each in read_fix_files(config.label_fixes)]
+    found = _fingerprint_of_data(config)
+    if not fixes:
+        return found
+    return hashlib.sha256(json.dumps([found, *fixes]).encode()).hexdigest()
+
+
+def _fingerprint_of_data(config: DataConfig) -> str:
+    """Return the fingerprint without label fixes."""
     digest = hashlib.sha256()
     path = expand_home(config.path)
     layout = detect_format(config)
@@ -74,6 +86,11 @@ def fingerprint(config: DataConfig) -> str:
         line = json.dumps((entry.name, entry.size, entry.modified))
         digest.update(line.encode() + b"\n")
     return digest.hexdigest()
+
+
+def _describe_fixes(fix_file: FixFile) -> list[object]:
+    added = [fix.file_of_added()[1:] for fix in fix_file.fixes if fix.kind == "add"]
+    return [fix_file.sha256, *added]
 
 
 def _manifest_entries(path: str, layout: str, config: DataConfig) -> list[FileEntry]:

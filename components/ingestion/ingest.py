@@ -18,6 +18,7 @@ from google.protobuf import text_format
 
 from graft.components import progress
 from graft.components.beam_jobs import Job, job
+from graft.components.ingestion.applied_fixes import FIXES_FILE
 from graft.components.ingestion.artifacts import (
     DUPLICATES_FILE,
     QUARANTINE_FILE,
@@ -31,11 +32,14 @@ from graft.components.ingestion.deduplication import (
     drop_copies,
     quarantine_copies,
 )
+from graft.components.ingestion.fix_rows import read_fix_files
 from graft.components.ingestion.image_ref import ImageRef
+from graft.components.ingestion.label_fixes import apply_fixes
 from graft.components.ingestion.listing import list_images
 from graft.components.ingestion.moving import Move, MoveImages, MoveTask, plan_moves
 from graft.components.ingestion.rare_classes import largest_rare_class
 from graft.components.ingestion.shards import ShardFolders
+from graft.components.ingestion.source import Listing
 from graft.components.ingestion.summary import (
     Summary,
     require_usable,
@@ -89,7 +93,7 @@ def ingest(
     Args:
         config: The data.
         outputs: Folders to write. They are emptied first, and if the run fails.
-        make_pipeline: Makes a Beam pipeline. It is called up to three times.
+        make_pipeline: Makes a Beam pipeline, one per step.
         min_shards: Number of shards that keeps all workers busy. It does not change
             which images are in a split, nor their order.
 
@@ -141,6 +145,7 @@ class _Ingestion:
     def run(self) -> Summary:
         config, outputs, work_folder = self._config, self._outputs, self._work_folder
         listing = list_images(config, work_folder)
+        self._fix_labels(listing)
         usable = select_classes(listing, config)
         refs, groups = self._without_copies(usable)
         # Shuffle, so that each part of each shard mixes classes.
@@ -191,16 +196,30 @@ class _Ingestion:
         reports = join(self._work_folder, "progress")
         return job(self._make_pipeline(), self._progress, reports)
 
+    def _fix_labels(self, listing: Listing) -> None:
+        """Apply label fixes. Copies are found later, under the labels of the fixes."""
+        fix_files = read_fix_files(self._config.label_fixes)
+        if not fix_files:
+            return
+        applied = apply_fixes(listing, fix_files, self._config, self._hash_images)
+        path = join(self._outputs.examples, FIXES_FILE)
+        atomic.write_text(path, applied.to_json())
+
     def _without_copies(
         self, refs: list[ImageRef]
     ) -> tuple[list[ImageRef], list[CopyGroup]]:
         candidates = copy_candidates(refs)
         if not candidates:
             return refs, []
+        found = self._hash_images([refs[candidate] for candidate in candidates])
+        hashes = {candidates[position]: found[position] for position in found}
+        return drop_copies(refs, hashes, self._config)
+
+    def _hash_images(self, refs: list[ImageRef]) -> dict[int, str]:
+        """Return the content hashes of images by position, without unreadable ones."""
         config, work_folder = self._config, self._work_folder
-        self._progress.expect("files compared", len(candidates))
-        found_refs = [refs[candidate] for candidate in candidates]
-        tasks = _write_lists(found_refs, work_folder, "copies", self._min_shards)
+        self._progress.expect("files compared", len(refs))
+        tasks = _write_lists(refs, work_folder, "hashed", self._min_shards)
         hashes_path = join(work_folder, "hashes.json")
         with self._job() as running:
             _ = (
@@ -209,13 +228,12 @@ class _Ingestion:
                 | HashImages(config, self._progress)
                 | "Hashes" >> WriteJson(hashes_path)
             )
-        hashes = {
-            candidates[position]: content_hash
+        return {
+            position: content_hash
             for found in _read_json(hashes_path)
             for position, content_hash in found
             if content_hash is not None
         }
-        return drop_copies(refs, hashes, config)
 
     def _rare_classes(self, refs: list[ImageRef]) -> frozenset[str]:
         """Return the classes that hashing may leave without images in a split."""

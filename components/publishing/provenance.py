@@ -36,6 +36,7 @@ def record_of(verdict: Verdict) -> dict[str, Any]:
     return {
         "metrics": verdict.metrics,
         "data_profile": verdict.data_profile,
+        **({"label_fixes": verdict.label_fixes} if verdict.label_fixes else {}),
         "verdict": {
             "is_blessed": verdict.is_blessed,
             "rules": [

@@ -4,6 +4,7 @@ from tfx.types import artifact
 
 RESULT_FILE = "quality.json"
 PROFILE_FILE = "profile.json"
+DOUBTFUL_FILE = "doubtful_labels.jsonl"
 
 
 class DataQualityReport(artifact.Artifact):
@@ -14,6 +15,10 @@ class DataQualityReport(artifact.Artifact):
          with `name`, `title`, `policy`, `num_findings`, `not_searched` (what was left
          out, to its number), the first 1,000 `filenames` and the first 12 `findings`
          with pictures.
+       - `{uri}/doubtful_labels.jsonl`: one line per image that `label_errors` found,
+         most doubtful first: `content_hash`, `filename`, `label`, `suggestion` (the
+         class that cross-validation finds likeliest) and `confidence` (its
+         probability). Absent if the check is off.
        - `{uri}/profile.json`: distributions of image properties, in counts; see
          `profile.Profile`.
     """

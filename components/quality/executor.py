@@ -16,8 +16,13 @@ from tfx.types import artifact, artifact_utils
 
 from graft.components import progress
 from graft.components.artifact_files import split_files
+from graft.components.ingestion.applied_fixes import read_applied_fixes
 from graft.components.pictures import find_images, thumbnail
-from graft.components.quality.artifacts import PROFILE_FILE, RESULT_FILE
+from graft.components.quality.artifacts import (
+    DOUBTFUL_FILE,
+    PROFILE_FILE,
+    RESULT_FILE,
+)
 from graft.components.quality.checks import TITLES, find_poor_images
 from graft.components.quality.config import DataQualityConfig
 from graft.components.quality.copy_checks import find_pairs
@@ -79,7 +84,10 @@ def check_data(
             find_feature_copies(images, features, config)
         )
     if config.label_errors != "off":
-        found["label_errors"] = find_label_errors(images, features)
+        fixes = read_applied_fixes(examples.uri)
+        confirmed = fixes.confirmed_hashes if fixes else ()
+        found["label_errors"] = find_label_errors(images, features, confirmed)
+        _write_doubtful(found["label_errors"], quality)
     dropped = _dropped(found, config)
     result = {
         "num_images": len(images),
@@ -99,6 +107,25 @@ def check_data(
     _fail_if_told(found, config)
     if config.drops:
         _copy_without(training_examples, checked_examples, dropped)
+
+
+def _write_doubtful(findings: Findings, quality: artifact.Artifact) -> None:
+    """Write all images whose label is doubtful, for `graft report --labels`."""
+    table = findings.table
+    lines = [
+        json.dumps(
+            {
+                "content_hash": table.content_hash(image),
+                "filename": table.filename(image),
+                "label": table.class_name(image),
+                **findings.facts(index),
+            }
+        )
+        for index, image in enumerate(findings.images)
+    ]
+    atomic.write_text(
+        os.path.join(quality.uri, DOUBTFUL_FILE), "".join(f"{line}\n" for line in lines)
+    )
 
 
 def _read_examples(raw: artifact.Artifact) -> tuple[ImageTable, Profile]:

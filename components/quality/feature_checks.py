@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from graft.components.quality.config import DataQualityConfig
@@ -70,7 +75,9 @@ def find_feature_copies(
     return Findings(images, first, second, tell, left_out)
 
 
-def find_label_errors(images: ImageTable, features: FeatureTable) -> Findings:
+def find_label_errors(
+    images: ImageTable, features: FeatureTable, confirmed: Collection[str] = ()
+) -> Findings:
     """Return training images whose label is probably wrong.
 
     A logistic regression predicts each fold after a fit on the other folds. Confident
@@ -82,6 +89,8 @@ def find_label_errors(images: ImageTable, features: FeatureTable) -> Findings:
     Args:
         images: All images.
         features: Their features; some images may have none.
+        confirmed: Content hashes of images whose label a person gave or confirmed.
+            They are learned from, and never found.
     """
     from cleanlab.filter import find_label_issues
 
@@ -106,6 +115,10 @@ def find_label_errors(images: ImageTable, features: FeatureTable) -> Findings:
         return_indices_ranked_by="self_confidence",
         n_jobs=1,
     )
+    sure = pa.array(sorted(confirmed), pa.string())
+    hashes = features.content_hashes.take(pa.array(known[doubtful]))
+    is_sure = pc.is_in(hashes, value_set=sure).to_numpy(zero_copy_only=False)
+    doubtful = doubtful[~is_sure]
     found = rows[known[doubtful]]
     likely = probabilities[doubtful].argmax(axis=1)
     own = probabilities[doubtful, labels[doubtful]]
@@ -118,7 +131,13 @@ def find_label_errors(images: ImageTable, features: FeatureTable) -> Findings:
             f"{own[index]:.2f}; {other} has {best[index]:.2f}"
         )
 
-    return Findings(images, found, tell=tell, not_searched=left_out)
+    def facts(index: int) -> dict[str, Any]:
+        return {
+            "suggestion": images.class_names[ids[likely[index]]],
+            "confidence": float(best[index]),
+        }
+
+    return Findings(images, found, tell=tell, not_searched=left_out, facts=facts)
 
 
 def _out_of_fold(values: np.ndarray, labels: np.ndarray) -> np.ndarray:

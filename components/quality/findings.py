@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,10 @@ def _nothing() -> np.ndarray:
 
 def _no_words(index: int) -> str:
     raise IndexError(index)
+
+
+def _no_facts(index: int) -> dict[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Findings:
         tell: Returns the message of the finding at an index.
         not_searched: What was left out, such as "images without features", to its
             number. A check whose policy is `fail` then fails.
+        facts: Returns the values in the message of a finding, by name.
     """
 
     table: ImageTable
@@ -52,6 +58,7 @@ class Findings:
     others: np.ndarray = field(default_factory=_nothing)
     tell: Callable[[int], str] = _no_words
     not_searched: Mapping[str, int] = field(default_factory=dict)
+    facts: Callable[[int], dict[str, Any]] = _no_facts
 
     def __len__(self) -> int:
         """Number of findings."""

@@ -14,6 +14,7 @@ from graft.components.evaluation.calibration import ReliabilityBin, reliability
 from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.evaluation.verdict import load_verdict as _load_verdict
+from graft.components.ingestion.applied_fixes import AppliedFixes
 from graft.components.ingestion.artifacts import QUARANTINE_FILE
 from graft.components.pictures import find_images, thumbnail
 from graft.components.publishing.last_run import LAST_RUN_FILE, LastRun
@@ -145,6 +146,7 @@ class ReportContents:
         moved: Change of each property of the data since the last run, as
             `Verdict.drift`.
         timings: Node name to its duration in seconds.
+        label_fixes: The label fixes that the data hold; None without fixes.
     """
 
     verdict: Verdict
@@ -168,6 +170,7 @@ class ReportContents:
     last_run: LastRun | None = None
     moved: tuple[dict[str, Any], ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
+    label_fixes: AppliedFixes | None = None
 
 
 def load_verdict(evaluation_uri: str) -> Verdict:

@@ -19,6 +19,7 @@ from graft.components.features.output_properties import (
     ENGINE,
     FROM_STORE,
 )
+from graft.components.ingestion.applied_fixes import read_applied_fixes
 from graft.components.ingestion.artifacts import SUMMARY_FILE
 from graft.components.publishing.config import REASON_PROPERTY
 from graft.components.publishing.provenance import describe_environment
@@ -87,6 +88,7 @@ def gather(
         history=read.load_history(inputs.model_run.uri),
         quality=read.load_json(_uri(inputs.quality), QUALITY_FILE) or None,
         features=_features(inputs.features),
+        label_fixes=read_applied_fixes(inputs.examples.uri),
         config=config,
         provenance={
             "written_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -37,7 +37,7 @@ def render_page(contents: ReportContents) -> str:
     if len(contents.class_names) <= MOST_CLASSES_IN_MATRIX:
         matrix = confusion_matrix(contents.class_names, contents.confusion)
     page = (
-        _environment()
+        page_environment()
         .get_template("report.html.jinja")
         .render(
             **_common(contents),
@@ -57,7 +57,7 @@ def render_card(contents: ReportContents) -> str:
 
     Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
     """
-    environment = _environment()
+    environment = page_environment()
     environment.finalize = markdown.escape_text
     environment.filters["code"] = markdown.code
     template = environment.get_template("model_card.md.jinja")
@@ -105,7 +105,8 @@ def _common(contents: ReportContents) -> dict[str, Any]:
     }
 
 
-def _environment() -> jinja2.Environment:
+def page_environment() -> jinja2.Environment:
+    """Return the environment of all templates, which escapes texts of others."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=jinja2.select_autoescape(["html.jinja"]),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from graft.contract.counts import counted
 from graft.contract.errors import DamagedFileError, UserError
 from graft.pipeline.commands.options import (
     DEFAULT_OUTPUT_FOLDER,
@@ -16,7 +19,16 @@ from graft.pipeline.commands.options import (
     PipelineOption,
     RunArgument,
 )
-from graft.pipeline.local.run_history import find_run
+from graft.pipeline.commands.waiting import shown_while_waiting
+from graft.pipeline.local.run_history import Run, find_run
+from graft.pipeline.local.run_log import native_output_hidden
+from graft.storage import atomic
+
+_SHEET_ARTIFACTS = (
+    "ImageExampleGen.examples",
+    "DataQuality.quality",
+    "Evaluator.evaluation",
+)
 
 
 def report(
@@ -31,11 +43,24 @@ def report(
         str | None,
         typer.Option(help="Section to open the page at, such as data or mistakes."),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            metavar="FILE.csv",
+            help="Write the doubtful labels and the mistakes to this file, to decide "
+            "on, and a page with their pictures beside it. graft run --labels applies "
+            "the decisions.",
+        ),
+    ] = None,
 ) -> None:
     """Print the path of a run's report, with its timings filled in; --open shows it."""
     from graft.components.report.timings import with_timings
 
     chosen = find_run(output, pipeline, run)
+    if labels is not None:
+        write_label_sheet(chosen, labels)
+        return
     path = Path(chosen.artifacts.get("Report.report", ""))
     if not path.is_file() and chosen.is_removed:
         raise UserError(
@@ -71,3 +96,61 @@ def _require_section(section: str, page: str) -> None:
         raise UserError(
             f"`--section` must be one of {', '.join(sections)}. Received: {section!r}."
         )
+
+
+def write_label_sheet(run: Run, path: Path) -> None:
+    """Write a run's labels to look at: a CSV file, and a page beside it.
+
+    Args:
+        run: The run.
+        path: The CSV file, which does not exist yet.
+
+    Raises:
+        UserError: A file exists already, or the run's files are gone.
+    """
+    page = path.with_suffix(".html")
+    if path.suffix.lower() != ".csv":
+        raise UserError(
+            f"`--labels` must name a file that ends in .csv. Received: {str(path)!r}"
+        )
+    for file in (path, page):
+        if file.exists():
+            raise UserError(
+                f"{str(file)!r} exists, and may hold decisions. Name another file; "
+                "`graft run` takes several: --labels A.csv --labels B.csv."
+            )
+    if not path.parent.is_dir():
+        raise UserError(
+            f"`--labels` must lie in a folder that exists. Received: {str(path)!r}"
+        )
+    uris = [run.artifacts.get(key, "") for key in _SHEET_ARTIFACTS]
+    if not all(map(os.path.isdir, uris)):
+        raise UserError(
+            f"Run {run.number} lacks files that this needs: it did not reach the gate, "
+            "or they were removed (`retention.keep_runs`, `graft gc`)."
+        )
+    with shown_while_waiting("Collecting labels and pictures"), native_output_hidden():
+        from graft.components.report import label_sheet
+
+        sheet = label_sheet.gather_rows(*uris)
+        page_text = label_sheet.to_page(sheet, path.name)
+        # The page first: if the CSV exists, both do.
+        atomic.write_text(str(page), page_text)
+        atomic.write_text(str(path), label_sheet.to_csv(sheet.rows))
+    doubtful, mistakes = map(sheet.count, (label_sheet.DOUBTFUL, label_sheet.MISTAKE))
+    typer.echo(
+        f"{path}: {counted(doubtful, 'doubtful label')} of train, "
+        f"{counted(mistakes, 'mistake')} on test"
+    )
+    typer.echo(f"{page}: their pictures, with the same numbers")
+    if not sheet.has_doubtful:
+        typer.echo(
+            "The run did not check its labels: see `data_quality.label_errors`.",
+            err=True,
+        )
+    if sheet.num_confirmed:
+        typer.echo(f"Left out, decided on before: {sheet.num_confirmed:,}")
+    typer.echo(
+        "Write keep, accept, relabel or drop into the column `action`, then: "
+        f"graft run ... --labels {shlex.quote(str(path))}"
+    )

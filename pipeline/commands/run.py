@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from graft.components.ingestion.config import DataConfig
 from graft.contract.errors import UserError
 from graft.pipeline.beam_runners.readiness import require_ready
 from graft.pipeline.commands.options import (
@@ -19,9 +21,10 @@ from graft.pipeline.commands.options import (
     OutputOption,
     SetOption,
     load_named_config,
+    tell,
 )
 from graft.pipeline.config import PipelineConfig
-from graft.pipeline.local.last_run import remember_run
+from graft.pipeline.local.last_run import last_run_of, remember_run
 from graft.pipeline.local.metadata_check import require_intact
 from graft.pipeline.local.run_names import data_key
 from graft.pipeline.machine_faults import describe_fault
@@ -51,6 +54,15 @@ def run(  # noqa: PLR0917 - options of a command
             help="Flink's REST API; replaces beam.flink.master.",
         ),
     ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--labels",
+            metavar="FILE",
+            help="Label fixes to apply, after those of data.label_fixes; "
+            "graft report --labels writes such a file.",
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show all logs on the terminal.")
     ] = False,
@@ -71,6 +83,8 @@ def run(  # noqa: PLR0917 - options of a command
         *([f"beam.flink.master={flink_master}"] if flink_master else ()),
     ]
     loaded = load_named_config(config, data, output, overrides)
+    if labels:
+        loaded = loaded.with_label_fixes(labels)
     if loaded.beam.runner == "dataflow":
         raise UserError(
             "`beam.runner` must be local or flink for `graft run`: Dataflow's workers "
@@ -96,14 +110,34 @@ def run(  # noqa: PLR0917 - options of a command
     _make_folder(folder, Path(loaded.output))
     require_intact(loaded.metadata_path)
     log_path = _new_log(folder / "logs")
+    tell_of_lost_fixes(folder, loaded.data)
     remember_run(
         str(folder),
         model=loaded.push.model_name,
         data=data_key(loaded.data.path),
+        label_fixes=loaded.data.label_fixes,
     )
     is_refused = _run(loaded, data_fingerprint, log_path, verbose=verbose)
     if is_refused:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def tell_of_lost_fixes(folder: Path, data: DataConfig) -> None:
+    """Tell the user of label fixes that the pipeline's last run had and this one lacks.
+
+    Without them, the labels are the wrong ones again.
+    """
+    before = last_run_of(folder)
+    if before.data != data_key(data.path):
+        return
+    now = {data_key(path) for path in data.label_fixes}
+    lost = [path for path in before.label_fixes if data_key(path) not in now]
+    if lost:
+        options = " ".join(f"--labels {shlex.quote(path)}" for path in lost)
+        tell(
+            f"The last run applied label fixes that this one leaves out. To keep them: "
+            f"{options}"
+        )
 
 
 def _new_log(folder: Path) -> Path:

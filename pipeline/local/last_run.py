@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,24 +27,29 @@ class LastRun:
         started: When it began, in Unix seconds.
         model: Name of its model; "" if it is unknown.
         data: Its `data.path`, absolute if it is local; "" if it is unknown.
+        label_fixes: Its `data.label_fixes`, as written.
     """
 
     pipeline: str
     started: float
     model: str = ""
     data: str = ""
+    label_fixes: tuple[str, ...] = ()
 
 
-def remember_run(pipeline_folder: str, *, model: str, data: str) -> None:
+def remember_run(
+    pipeline_folder: str, *, model: str, data: str, label_fixes: Sequence[str] = ()
+) -> None:
     """Write that a run of a pipeline begins now.
 
     Args:
         pipeline_folder: Folder of the pipeline, which exists.
         model: Name of its model.
         data: See `LastRun.data`.
+        label_fixes: Files of label fixes.
     """
     name = os.path.basename(pipeline_folder.rstrip("/"))
-    run = LastRun(name, time.time(), model, data)
+    run = LastRun(name, time.time(), model, data, tuple(label_fixes))
     text = json.dumps(asdict(run), indent=1)
     atomic.write_text(os.path.join(pipeline_folder, _FILE), text)
 
@@ -68,6 +74,7 @@ def last_run_of(pipeline_folder: Path) -> LastRun:
             float(values["started"]),
             str(values["model"]),
             str(values["data"]),
+            tuple(map(str, values.get("label_fixes", ()))),
         )
     except (OSError, ValueError, TypeError, KeyError):
         logs = (path.stat().st_mtime for path in pipeline_folder.glob("logs/*.log"))

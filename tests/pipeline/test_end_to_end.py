@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -14,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+
+from graft.components.ingestion.fix_rows import COLUMNS
 
 RANDOM_LABELS_SEED = 3
 BAD_IMAGE = "digit 0/not an image.jpg"
@@ -205,6 +208,36 @@ def test_a_new_image_is_noticed(first_run, run_graft, data, output, small):
         new.unlink()
     assert done.returncode == 0, done.stdout + done.stderr
     assert _states(output)["ImageExampleGen"][-1] == "COMPLETE"
+
+
+@pytest.mark.large
+def test_corrected_labels_come_back_and_only_the_head_is_trained_again(
+    first_run, run_graft, data, output, small, tmp_path
+):
+    """A whole second run. Large: single steps are tested with their modules."""
+    sheet = tmp_path / "fixes.csv"
+    done = run_graft("report", "--output", output, "--labels", sheet)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with sheet.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    one = {"path": "digit 0/000.png", "label": "digit 0", "new_label": "digit 1"}
+    rows.append(dict.fromkeys(rows[0] if rows else COLUMNS, "") | one)
+    with sheet.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+    done = run_graft(
+        *("run", "--data", data, "--output", output, *small),
+        *("--labels", sheet, "--set", "gate.comparison.enabled=false"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Label fixes of 'fixes.csv': 1 relabelled" in done.stdout
+    log = Path(re.search(r"Log +(.*\.log)", done.stdout).group(1)).read_text()
+    assert "Features of 180 images came from the store, 0 were computed" in log
+    manifest = json.loads((_versions(output)[-1] / "graft_manifest.json").read_text())
+    fixes = manifest["label_fixes"]
+    assert fixes["changes"] == [{"before": "digit 0", "after": "digit 1", "count": 1}]
+    assert fixes["files"][0]["sha256"] == hashlib.sha256(sheet.read_bytes()).hexdigest()
 
 
 def test_too_many_bad_images_stop_the_next_run_and_are_named(

@@ -76,7 +76,12 @@ def with_cluster_folders(config: PipelineConfig, profile: Profile) -> PipelineCo
         update={"checkpoints": config.training.checkpoints or profile.checkpoints}
     )
     data = config.data.model_copy(
-        update={"path": path_in_pods(config.data.path, profile)}
+        update={
+            "path": path_in_pods(config.data.path, profile),
+            "label_fixes": tuple(
+                path_in_pods(path, profile) for path in config.data.label_fixes
+            ),
+        }
     )
     return config.model_copy(
         update={
@@ -90,7 +95,12 @@ def with_cluster_folders(config: PipelineConfig, profile: Profile) -> PipelineCo
 
 
 def path_in_pods(path: str, profile: Profile) -> str:
-    """Return `data.path` in the pods; a relative one lies in the profile's folder."""
+    """Return a path of data in the pods; a relative one lies in the profile's folder.
+
+    Args:
+        path: `data.path`, or one of `data.label_fixes`.
+        profile: Names the folder.
+    """
     is_relative = not is_remote(path) and not path.startswith((*BUILT_IN_DATA, "/"))
     inner = posixpath.normpath(path)
     if profile.data_folder is None or not is_relative or inner.startswith((".", "~")):
@@ -106,6 +116,7 @@ def check_paths(config: PipelineConfig, profile: Profile) -> None:
     """
     paths = {
         "data.path": config.data.path,
+        **_label_fixes(config),
         "push.destination": config.push_destination,
         "features.cache": config.feature_cache,
         "training.checkpoints": config.checkpoint_folder,
@@ -123,6 +134,12 @@ def check_paths(config: PipelineConfig, profile: Profile) -> None:
                 f"gs://, for the containers to find it.{_hint(key, folders)} Received: "
                 f"{path!r}"
             )
+
+
+def _label_fixes(config: PipelineConfig) -> dict[str, str]:
+    """Return the files of label fixes by their keys."""
+    files = enumerate(config.data.label_fixes)
+    return {f"data.label_fixes[{index}]": path for index, path in files}
 
 
 def tfx_compile(config: PipelineConfig) -> tuple[dict[str, Any], ArtifactClasses]:
@@ -186,6 +203,7 @@ def compile_for_vertex(config: PipelineConfig, profile: Profile) -> str:
     )
     for key, path in (
         ("data.path", config.data.path),
+        *_label_fixes(config).items(),
         ("push.destination", config.push.destination or ""),
     ):
         if not path.startswith(("gs://", *BUILT_IN_DATA)):

@@ -22,6 +22,7 @@ from graft.components.evaluation.component import Evaluator
 from graft.components.evaluation.config import AnswersConfig, GateConfig
 from graft.components.evaluation.predictions import Predictions
 from graft.components.evaluation.verdict import Verdict
+from graft.components.ingestion.applied_fixes import FIXES_FILE, AppliedFixes
 from graft.components.ingestion.artifacts import ImageQuarantine
 from graft.components.publishing import executor as publishing
 from graft.components.publishing import store
@@ -305,6 +306,37 @@ def test_a_good_first_model_gets_to_production_and_is_reported(
     assert "The next run will be compared with these." in page
     assert "the first run that this model store knows of" in page
     assert "| Accuracy | 1.0000 |" in card
+
+
+def test_label_fixes_are_told_in_manifest_report_and_card(
+    tmp_path: Path, examples_folder: Path, save_model: SaveModel
+) -> None:
+    fixed = shutil.copytree(examples_folder, tmp_path / "fixed examples")
+    applied = AppliedFixes(
+        files=[{"path": "f.csv", "sha256": "ab" * 32, "rows": 5, "undecided": 2}],
+        counts={"relabelled": 2, "dropped": 1, "added": 0, "confirmed": 0},
+        by={"Anna": 3},
+        splits={"train": 2, "test": 1},
+        changes=[{"before": "red", "after": "blue", "count": 2}],
+        fixes=[{"content_hash": "cd" * 32, "action": "relabelled"}],
+    )
+    (fixed / FIXES_FILE).write_text(applied.to_json())
+    flow = Flow(tmp_path / "flow", fixed)
+    model = save_model("good")
+    evaluation, blessing, _ = flow.evaluate(model, GateConfig())
+    pushed = flow.push(model, blessing)
+    (version,) = list_versions(str(flow.store / "colours"))
+    told = version.manifest["label_fixes"]
+    assert told == applied.totals()
+    assert told["files"][0]["sha256"] == "ab" * 32
+    assert "fixes" not in told  # single images stay with the run
+    page, card = flow.report(model, evaluation, pushed)
+    sentence = "2 relabelled, 1 dropped; 1 of them in test. 2 rows without a decision."
+    assert sentence in page
+    assert sentence in card
+    assert "ab" * 32 in page
+    assert "by Anna" in page
+    assert "red is blue" in page
 
 
 def test_metrics_for_tfma_are_written_on_demand(

@@ -176,6 +176,15 @@ def test_swapped_labels_are_found_and_right_ones_are_not(
     found = {images.content_hash(index) for index in errors.images}
     assert {"0", "30", "60"} <= found
     assert len(found) <= 8
+    facts = errors.facts(list(errors.images).index(0))
+    assert facts["suggestion"] == "cat"
+    assert 0.5 < facts["confidence"] <= 1
+    # What a person confirmed is no longer asked for, and the others still are.
+    sure = feature_checks.find_label_errors(images, table_of(stored), {"0", "60"})
+    left = {images.content_hash(index) for index in sure.images}
+    assert left == found - {"0", "60"}
+    assert sure.facts(list(sure.images).index(30))["suggestion"] == "cat"
+    assert "cat has 0." in sure.tell(list(sure.images).index(30))
     # Held-out splits are not checked here.
     held_out = [
         Example(e.content_hash, e.filename, e.class_name, "test", e.statistics)

@@ -15,8 +15,9 @@ import tensorflow as tf
 from PIL import Image
 from tfx.types import standard_artifacts
 
+from graft.components.ingestion.applied_fixes import FIXES_FILE, AppliedFixes
 from graft.components.quality import executor
-from graft.components.quality.artifacts import DataQualityReport
+from graft.components.quality.artifacts import DOUBTFUL_FILE, DataQualityReport
 from graft.components.quality.component import DataQuality
 from graft.components.quality.config import DataQualityConfig
 from graft.components.quality.findings import Findings
@@ -155,6 +156,41 @@ def test_drop_leaves_images_out_of_train_alone(check: Check) -> None:
         for name in ("copy of test.png", "blank.png")
     ]
     assert result["dropped"] == sorted(hashes)
+
+
+def test_doubtful_labels_are_listed_without_those_that_a_person_gave(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixes = [
+        {"content_hash": "aa", "action": "confirmed"},
+        {"content_hash": "bb", "action": "relabelled"},
+        {"content_hash": "cc", "action": "dropped"},
+        {"content_hash": None, "action": "added"},
+    ]
+    applied = AppliedFixes([], {}, {}, {}, [], fixes)
+    (tmp_path / "examples" / FIXES_FILE).write_text(applied.to_json())
+    seen = []
+
+    def find(images: Any, features: Any, confirmed: Any) -> Findings:
+        seen.append(set(confirmed))
+        return Findings(
+            images,
+            np.array([0]),
+            tell=lambda index: "doubtful",
+            facts=lambda index: {"suggestion": "dog", "confidence": 0.75},
+        )
+
+    monkeypatch.setattr(executor, "find_label_errors", find)
+    check()
+    assert seen == [{"aa", "bb"}]
+    (line,) = (tmp_path / "quality" / DOUBTFUL_FILE).read_text().splitlines()
+    assert json.loads(line) == {
+        "content_hash": hashlib.sha256(SPLITS["train"]["sound.png"]).hexdigest(),
+        "filename": "sound.png",
+        "label": "cat",
+        "suggestion": "dog",
+        "confidence": 0.75,
+    }
 
 
 def test_fail_names_the_images_and_the_way_out(check: Check) -> None:

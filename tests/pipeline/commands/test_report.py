@@ -10,6 +10,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from graft.components.report import label_sheet
 from graft.contract.errors import UserError
 from graft.pipeline.cli import app
 from graft.pipeline.commands import report
@@ -71,3 +72,59 @@ def test_a_damaged_page_is_named(opened: list[str], tmp_path: Path) -> None:
     assert isinstance(done.exception, UserError)
     assert "a page.html' is damaged" in str(done.exception)
     assert opened == []
+
+
+@pytest.fixture
+def run_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run whose files exist, as `graft report --labels` finds it."""
+    artifacts = {}
+    for key in report._SHEET_ARTIFACTS:
+        (tmp_path / key).mkdir()
+        artifacts[key] = str(tmp_path / key)
+    started = datetime(2026, 11, 29, tzinfo=UTC)
+    run = Run(7, "id", started, 1.0, "complete", {}, artifacts, {})
+    monkeypatch.setattr(report, "find_run", lambda *_: run)
+    row = label_sheet.Row("a.png", "cat", "dog", 0.9, label_sheet.DOUBTFUL, "0" * 64)
+    sheet = label_sheet.Sheet((row,), 2, True, artifacts["ImageExampleGen.examples"])
+    monkeypatch.setattr(label_sheet, "gather_rows", lambda *uris: sheet)
+    return run
+
+
+def test_labels_are_written_with_a_page_beside_them(run_of: Run, tmp_path: Path):
+    path = tmp_path / "my fixes.csv"
+    done = _report("--labels", str(path))
+    assert done.exit_code == 0, done.output
+    assert "1 doubtful label of train, 0 mistakes on test" in done.output
+    assert "Left out, decided on before: 2" in done.output
+    assert f"graft run ... --labels '{path}'" in done.output
+    assert "a.png,cat,dog,0.900,doubtful label,,,," in path.read_text(encoding="utf-8")
+    assert "my fixes.csv" in path.with_suffix(".html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["fixes.csv", "fixes.html"])
+def test_decisions_are_never_overwritten(run_of: Run, tmp_path: Path, name: str):
+    (tmp_path / name).write_text("mine")
+    done = _report("--labels", str(tmp_path / "fixes.csv"))
+    assert isinstance(done.exception, UserError)
+    assert "may hold decisions" in str(done.exception)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fixes.txt", "must name a file that ends in .csv"),
+        ("none/fixes.csv", "must lie in a folder that exists"),
+    ],
+)
+def test_a_file_that_can_not_be_written_is_refused(
+    run_of: Run, tmp_path: Path, name: str, message: str
+):
+    done = _report("--labels", str(tmp_path / name))
+    assert message in str(done.exception)
+
+
+def test_a_run_whose_files_are_gone_is_refused(run_of: Run, tmp_path: Path):
+    (tmp_path / "DataQuality.quality").rmdir()
+    done = _report("--labels", str(tmp_path / "fixes.csv"))
+    assert "Run 7 lacks files that this needs" in str(done.exception)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from graft.pipeline.commands.run import _failure, _new_log
+from graft.pipeline.commands.run import _failure, _new_log, tell_of_lost_fixes
+from graft.pipeline.config import load_config
+from graft.pipeline.local.last_run import remember_run
+from graft.pipeline.local.run_names import data_key
 
 LOG = Path("run.log")
 
@@ -38,3 +42,39 @@ def test_two_runs_of_one_second_have_a_log_each(
     monkeypatch.setattr("time.strftime", lambda form: "20261130-010203")
     names = [_new_log(tmp_path / "logs").name for _ in range(3)]
     assert names == [f"20261130-010203{end}.log" for end in ("", "-2", "-3")]
+
+
+def test_files_of_the_command_line_follow_those_of_the_config() -> None:
+    config = load_config(None, data="photos", overrides=["data.label_fixes=a.csv"])
+    fixed = config.with_label_fixes(["b.csv", "c.csv"])
+    assert fixed.data.label_fixes == ("a.csv", "b.csv", "c.csv")
+    assert config.with_absolute_paths().data.label_fixes == (os.path.abspath("a.csv"),)
+
+
+@pytest.mark.parametrize(
+    ("data", "fixes", "told"),
+    [
+        ("photos", (), "To keep them: --labels a.csv --labels 'b c.csv'"),
+        ("photos", ("./a.csv",), "To keep them: --labels 'b c.csv'"),
+        ("photos", ("b c.csv", "a.csv", "d.csv"), ""),
+        ("others", (), ""),
+    ],
+)
+def test_label_fixes_are_not_lost_in_silence(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    data: str,
+    fixes: tuple[str, ...],
+    told: str,
+) -> None:
+    remember_run(
+        str(tmp_path),
+        model="m",
+        data=data_key("photos"),
+        label_fixes=["a.csv", "b c.csv"],
+    )
+    config = load_config(None, data=data).with_label_fixes(fixes)
+    tell_of_lost_fixes(tmp_path, config.data)
+    error = capsys.readouterr().err
+    assert told in error
+    assert bool(error) == bool(told)

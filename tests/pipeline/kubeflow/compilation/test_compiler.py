@@ -314,3 +314,15 @@ def test_a_relative_path_lies_in_the_profiles_folder(path: str, expected: str) -
     assert compiler.path_in_pods(path, profile("cpu")) == path
     compiled = compiler.with_cluster_folders(config(data=path), cluster)
     assert compiled.data.path == expected
+
+
+def test_label_fixes_lie_in_the_mounts_like_the_data():
+    cluster = profile("cpu", data_folder="/mnt/data")
+    relative = config("data.label_fixes=fixes.csv", data="flowers")
+    found = compiler.with_cluster_folders(relative, cluster).data
+    assert found.label_fixes == ("/mnt/data/fixes.csv",)
+    outside = config("data.label_fixes=[/mnt/data/a.csv, /home/me/b.csv]")
+    with pytest.raises(CompileError, match=r"`data.label_fixes\[1\]` must lie in"):
+        compiler.check_paths(
+            compiler.with_cluster_folders(outside, profile("cpu")), profile("cpu")
+        )
