@@ -165,7 +165,8 @@ class RestApi:
             if not status_match["model"]:
                 raise invalid("Missing model name in request.")
             with self._core.count(_model_name(status_match), "", "REST"):
-                if status_match["metadata"]:
+                # In another case it is a request for the status in the binary.
+                if status_match["metadata"] == "/metadata":
                     return self._metadata(status_match)
                 return self._status(status_match)
         raise invalid(f"Malformed request: {method} {path}")

@@ -462,6 +462,8 @@ def test_status_and_metadata(server):
             }
         ]
     }
+    for path in ("/V1/Models/colours", "/v1/models/colours/Metadata"):
+        assert call(server, path)[2] == reply
     status, _, reply = call(server, "/v1/models/colours/versions/1/metadata")
     document = json.loads(reply)
     assert status == 200
