@@ -104,6 +104,11 @@ def unimplemented(message: str) -> StatusError:
     return StatusError(grpc.StatusCode.UNIMPLEMENTED, message)
 
 
+def cancelled(message: str) -> StatusError:
+    """Return a CANCELLED."""
+    return StatusError(grpc.StatusCode.CANCELLED, message)
+
+
 def unknown(message: str) -> StatusError:
     """Return an UNKNOWN."""
     return StatusError(grpc.StatusCode.UNKNOWN, message)

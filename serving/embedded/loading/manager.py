@@ -25,6 +25,7 @@ from typing import Any
 from graft.serving.embedded.contract.servable import Caller, Servable
 from graft.serving.embedded.contract.status import (
     StatusError,
+    cancelled,
     internal,
     not_found,
     unknown,
@@ -313,6 +314,7 @@ class Manager:
             logger.info("%s version %d is available", name, version.number)
         except asyncio.CancelledError:
             version.state = State.END
+            version.error = version.error or cancelled("Loading of servable cancelled")
             if version.servable is not None:
                 version.servable.close()
                 version.servable = None

@@ -45,6 +45,9 @@ TESTS = {
         f"{EMBEDDED}/batching/test_batching.py::test_options_are_checked",
         f"{PROCESS}::test_a_version_has_batching_parameters_of_its_own",
     ],
+    "a version whose load failed and is tried again": [
+        f"{VERSIONS}::test_a_copy_in_progress_is_tried_again"
+    ],
     "why a warm-up request failed": [
         f"{PROCESS}::test_one_bad_warm_up_request_fails_the_load"
     ],
