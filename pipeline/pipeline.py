@@ -29,7 +29,7 @@ from graft.components.publishing.served_model import (
     SERVED_NOW,
     ServedModel,
 )
-from graft.components.quality.component import DataQuality
+from graft.components.quality.component import MEASURING_CODE, DataQuality
 from graft.components.report.component import Report
 from graft.components.validation.anomaly_check import AnomalyCheck
 from graft.components.validation.curated_schema import CuratedSchema, schema_fingerprint
@@ -149,8 +149,11 @@ def create_pipeline(
 
     data_quality = DataQuality(
         examples=example_gen.outputs["examples"],
+        metadata=example_gen.outputs["metadata"],
         training_examples=training_examples,
         config=config.data_quality.model_dump_json(),
+        cache_dir=config.feature_cache,
+        measuring_code=fingerprints.of(MEASURING_CODE),
     )
     nodes.append(data_quality)
     if config.data_quality.drops:

@@ -14,14 +14,20 @@ from tfx.types import standard_artifacts
 from graft.components.quality.artifacts import DataQualityReport
 from graft.components.quality.config import DataQualityConfig
 
+MEASURING_CODE = "graft.components.quality.image_statistics.measure_image"
+"""The function that measures an image."""
+
 
 @component
-def DataQuality(
+def DataQuality(  # noqa: PLR0917 - TFX reads positional parameters
     examples: InputArtifact[standard_artifacts.Examples],
     training_examples: InputArtifact[standard_artifacts.Examples],
     quality: OutputArtifact[DataQualityReport],
     checked_examples: OutputArtifact[standard_artifacts.Examples],
     config: Parameter[str],
+    cache_dir: Parameter[str] = "",
+    measuring_code: Parameter[str] = "",
+    metadata: InputArtifact[standard_artifacts.Examples] = None,
 ) -> None:
     """Find leaks, copies, poor images and doubtful labels before training.
 
@@ -32,6 +38,11 @@ def DataQuality(
         checked_examples: Receives the training examples. `train` lacks what a policy
             `drop` removed. Empty if no policy is `drop`.
         config: A `DataQualityConfig` as JSON.
+        cache_dir: Folder or URI of the store of features, where measurements of images
+            are kept, too; empty for none.
+        measuring_code: A hash of the code behind `MEASURING_CODE`.
+        metadata: The examples without the images. With it, images are read only if
+            they have to be measured.
 
     Raises:
         DataError: A check whose policy is `fail` found something.
@@ -40,9 +51,13 @@ def DataQuality(
     from graft.components.quality.executor import check_data
 
     check_data(
-        examples,
-        training_examples,
-        quality,
-        checked_examples,
-        DataQualityConfig.model_validate_json(config),
+        examples=examples,
+        metadata=metadata,
+        training_examples=training_examples,
+        quality=quality,
+        checked_examples=checked_examples,
+        config=DataQualityConfig.model_validate_json(config),
+        # Without a hash of the code nobody could tell who measured.
+        cache_dir=cache_dir if measuring_code else "",
+        measuring_code=measuring_code,
     )

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -32,12 +31,12 @@ from graft.components.quality.feature_checks import (
 )
 from graft.components.quality.feature_table import FeatureTable
 from graft.components.quality.findings import Finding, Findings
-from graft.components.quality.image_statistics import measure_image
 from graft.components.quality.image_table import (
     Example,
     ImageTable,
     ImageTableBuilder,
 )
+from graft.components.quality.measurements import MeasuredImage, Measurements
 from graft.components.quality.profile import Profile, Traits, profile_of
 from graft.contract import example_keys, split_names
 from graft.contract.errors import DataError
@@ -46,11 +45,7 @@ from graft.storage import atomic, copying, tfrecords
 MOST_SHOWN = 12
 MOST_NAMED = 1000
 _MOST_IN_MESSAGE = 10
-_IMAGES_AT_ONCE = 32
 _FEATURES_AT_ONCE = 256
-# One thread reads smaller files, because two would wait for Python's lock
-# (docs/decisions/0060-measured-choices.md).
-_BYTES_WORTH_A_THREAD = 8 << 10
 _FEATURES = {
     example_keys.CONTENT_HASH_KEY: tf.io.FixedLenFeature([], tf.string),
     example_keys.FEATURES_KEY: tf.io.FixedLenSequenceFeature(
@@ -62,20 +57,25 @@ logger = logging.getLogger(__name__)
 
 
 def check_data(
+    *,
     examples: artifact.Artifact,
+    metadata: artifact.Artifact | None,
     training_examples: artifact.Artifact,
     quality: artifact.Artifact,
     checked_examples: artifact.Artifact,
     config: DataQualityConfig,
+    cache_dir: str,
+    measuring_code: str,
 ) -> None:
     """Run the checks, write the findings, and apply the policies.
 
-    See `graft.components.quality.component.DataQuality` for the artifacts.
+    The arguments are those of `graft.components.quality.component.DataQuality`.
 
     Raises:
         DataError: A check whose policy is `fail` found something.
     """
-    images, profile = _read_examples(examples)
+    with Measurements(cache_dir, measuring_code) as measurements:
+        images, profile = _read_examples(examples, metadata, measurements)
     found = find_pairs(images, config) | find_poor_images(images, config)
     found["label_errors"] = Findings(images)
     if config.label_errors != "off" or config.leaks != "off":
@@ -128,65 +128,50 @@ def _write_doubtful(findings: Findings, quality: artifact.Artifact) -> None:
     )
 
 
-def _read_examples(raw: artifact.Artifact) -> tuple[ImageTable, Profile]:
+def _read_examples(
+    raw: artifact.Artifact,
+    metadata: artifact.Artifact | None,
+    measurements: Measurements,
+) -> tuple[ImageTable, Profile]:
     """Return the statistics of every image, and the profile of all."""
     counters = progress.current()
     builder = ImageTableBuilder()
 
-    def read(item: tuple[str, bytes]) -> tuple[Example, Traits]:
-        measured = _measure(*item)
-        counters.advance("images")
-        return measured
+    def traits() -> Iterator[Traits]:
+        for split in artifact_utils.decode_split_names(raw.split_names):
+            images = split_files([raw], split)
+            records = images if metadata is None else split_files([metadata], split)
+            for shard in zip(records, images, strict=True):
+                for image in measurements.of_shard(*shard):
+                    builder.add(_example_of(image, split))
+                    counters.advance("images")
+                    yield _traits_of(image)
 
-    def measured() -> Iterator[Traits]:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            # A pool takes all of its input at once, so it gets a few images at a time.
-            for part in _parts(raw):
-                size = sum(len(record) for _, record in part) / len(part)
-                read_all = pool.map if size >= _BYTES_WORTH_A_THREAD else map
-                for example, traits in read_all(read, part):
-                    builder.add(example)
-                    yield traits
-
-    profile = profile_of(measured())
+    profile = profile_of(traits())
+    logger.info(
+        "%d images were measured, and %d had been measured before",
+        measurements.num_measured,
+        measurements.num_remembered,
+    )
     return builder.build(), profile
 
 
-def _measure(split: str, record: bytes) -> tuple[Example, Traits]:
-    """Return an image's statistics, and its properties for the profile."""
-    found = tf.train.Example.FromString(record).features.feature
-    statistics = measure_image(found[example_keys.IMAGE_KEY].bytes_list.value[0])
-    keys = (
-        example_keys.CONTENT_HASH_KEY,
-        example_keys.FILENAME_KEY,
-        example_keys.CLASS_NAME_KEY,
-        example_keys.FORMAT_KEY,
+def _example_of(image: MeasuredImage, split: str) -> Example:
+    return Example(
+        image.content_hash, image.filename, image.class_name, split, image.statistics
     )
-    content_hash, filename, class_name, image_format = (
-        found[key].bytes_list.value[0].decode() for key in keys
-    )
-    width, height = (
-        found[key].int64_list.value[0]
-        for key in (example_keys.WIDTH_KEY, example_keys.HEIGHT_KEY)
-    )
-    traits = Traits(
-        class_name,
-        image_format,
-        width,
-        height,
-        statistics.brightness,
-        statistics.contrast,
-        statistics.sharpness,
-    )
-    return Example(content_hash, filename, class_name, split, statistics), traits
 
 
-def _parts(raw: artifact.Artifact) -> Iterator[list[tuple[str, bytes]]]:
-    """Yield batches of (split, record)."""
-    for split in artifact_utils.decode_split_names(raw.split_names):
-        batches = tfrecords.dataset(split_files([raw], split)).batch(_IMAGES_AT_ONCE)
-        for batch in batches.as_numpy_iterator():
-            yield [(split, record) for record in batch]
+def _traits_of(image: MeasuredImage) -> Traits:
+    return Traits(
+        image.class_name,
+        image.format,
+        image.width,
+        image.height,
+        image.statistics.brightness,
+        image.statistics.contrast,
+        image.statistics.sharpness,
+    )
 
 
 def _read_features(

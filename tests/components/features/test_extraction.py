@@ -153,7 +153,7 @@ def test_a_damaged_file_is_computed_anew_and_reported(
     }
     lost = OpenVinoEngine.batch_size
     assert counts == {FROM_STORE: len(pictures) - lost, COMPUTED: lost, DAMAGED: 1}
-    assert f"{victim} is damaged; its features are computed again" in caplog.text
+    assert f"{victim} is damaged; its content is computed again" in caplog.text
     assert Path(f"{victim}.damaged").exists()
     _same(extract(extraction, shard), expected)
 

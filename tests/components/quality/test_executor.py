@@ -16,7 +16,7 @@ from PIL import Image
 from tfx.types import standard_artifacts
 
 from graft.components.ingestion.applied_fixes import FIXES_FILE, AppliedFixes
-from graft.components.quality import executor
+from graft.components.quality import executor, measurements
 from graft.components.quality.artifacts import DOUBTFUL_FILE, DataQualityReport
 from graft.components.quality.component import DataQuality
 from graft.components.quality.config import DataQualityConfig
@@ -86,7 +86,9 @@ def check(tmp_path: Path) -> Check:
             for name, encoded in images.items():
                 writer.write(to_record(name, encoded))
 
-    def run(**policies: str) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    def run(
+        store: Path | None = None, **policies: str
+    ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         quality = made(DataQualityReport, "quality")
         checked = made(standard_artifacts.Examples, "checked")
         DataQuality.test_call(
@@ -95,6 +97,8 @@ def check(tmp_path: Path) -> Check:
             quality=quality,
             checked_examples=checked,
             config=DataQualityConfig(**policies).model_dump_json(),
+            cache_dir="" if store is None else str(store),
+            measuring_code="the code",
         )
         result, profile = (
             json.loads((Path(quality.uri) / name).read_text())
@@ -126,6 +130,21 @@ FOUND = {
     "leaks": ["copy of test.png"],
     "blank": ["blank.png", "blank held out.png"],
 }
+
+
+def test_a_run_that_remembers_finds_what_a_cold_run_finds(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold = check()
+    first = check(tmp_path / "store")
+
+    def fail(_: bytes) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(measurements, "measure_image", fail)
+    again = check(tmp_path / "store")
+    assert findings(again[0]) == FOUND
+    assert cold == first == again
 
 
 def test_warnings_change_nothing(check: Check) -> None:
