@@ -605,6 +605,17 @@ def test_a_photograph_sent_as_an_example_is_told_its_signature(prediction, colou
     )
 
 
+@pytest.mark.parametrize(
+    "method",
+    ["ProfilerService/Profile", "serving.SessionService/SessionRun", "serving.X/Y"],
+)
+def test_other_services_are_not_implemented(channel, method):
+    """The profiler's is a difference from the binary."""
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(f"/tensorflow.{method}")(b"")
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
 @pytest.mark.parametrize("service", ["", "ModelService", "PredictionService"])
 def test_health(channel, service):
     stub = health_pb2_grpc.HealthStub(channel)
