@@ -28,6 +28,7 @@ from graft.serving.embedded.contract.status import (
     cancelled,
     internal,
     not_found,
+    unavailable,
     unknown,
 )
 from graft.serving.embedded.loading.model_config import (
@@ -90,7 +91,11 @@ class Manager:
 
         Raises:
             StatusError: INVALID_ARGUMENT or NOT_FOUND, in TensorFlow Serving's words.
+                UNAVAILABLE for a label before any model is configured.
         """
+        label = spec.version_label
+        if label and spec.name and not self._has_list:
+            raise unavailable(f"Model labels does not init yet.{label}")
         with self._lock:
             version = find_available(self._models, spec)
             version.num_requests += 1

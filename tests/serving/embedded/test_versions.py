@@ -375,6 +375,8 @@ def test_an_empty_config_file_starts_a_server_without_models(base, run_server, p
     log = base.parent / "server.log"
     with run_server(log, *flags, polled) as server:
         assert states(server) == {}
+        with pytest.raises(grpc.RpcError, match=r"labels does not init yet\.stable"):
+            ask(server, label="stable")
         config.write_text(f"model_config_list {{ {config_of(base)} }}")
         wait_for(lambda: states(server) == {1: ("AVAILABLE", "OK")})
         assert ask(server) == (1, 4)
