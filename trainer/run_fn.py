@@ -36,6 +36,7 @@ from graft.trainer.loops.input_fn import files_digest, image_stream, load_featur
 from graft.trainer.loops.training import Fitted, fit_end_to_end, fit_head
 from graft.trainer.loops.training_loop import OnEpoch, fingerprint_of
 from graft.trainer.preprocessing.transform_graph import read_label_map
+from graft.trainer.training_facts import FACTS_FILE
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -70,6 +71,8 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     history_path = os.path.join(fn_args.model_run_dir, HISTORY_FILE)
     atomic.write_text(history_path, json.dumps(fitted.history))
+    facts_path = os.path.join(os.path.dirname(fn_args.serving_model_dir), FACTS_FILE)
+    atomic.write_text(facts_path, fitted.facts.to_json())
     threshold = None
     if training.unknown_share is not None:
         scores = _eval_probabilities(
@@ -215,4 +218,4 @@ def _fit_in_the_loop(
     head = build_head(model, plain.output_shape[1:], len(label_map))
     plain.set_weights(backbone.get_weights())
     head.set_weights(fitted.head.get_weights())
-    return plain, Fitted(head, fitted.history, fitted.seconds)
+    return plain, Fitted(head, fitted.history, fitted.seconds, fitted.facts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from dataclasses import asdict
 from typing import Any
 
 from tfx.components.pusher import executor as pusher_executor
@@ -28,6 +29,7 @@ from graft.components.publishing.store import publish
 from graft.components.publishing.versions import Version
 from graft.contract.errors import RolledBackError, StoreChangedError
 from graft.storage import atomic, files
+from graft.trainer.training_facts import TrainingFacts
 
 PUSH_KEY = "push"
 """Key of `custom_config` that holds a `PushConfig` as JSON, with a destination."""
@@ -126,6 +128,7 @@ class Executor(pusher_executor.Executor):
                 self._refuse(pushed, f"the {judge} refused the model")
                 return False
         against, judged_files = judgement_of(verdict)
+        model = artifact_utils.get_single_instance(input_dict["model"])
         try:
             version = publish(
                 self.GetModelPath(input_dict),
@@ -133,6 +136,7 @@ class Executor(pusher_executor.Executor):
                 {
                     **record,
                     **describe_environment(),
+                    "training": asdict(TrainingFacts.read(model.uri)),
                     **({} if verdict is None else record_of(verdict)),
                 },
                 against=against,

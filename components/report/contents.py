@@ -22,6 +22,7 @@ from graft.components.quality.profile import values_of
 from graft.contract.label_map import NO_LABEL, LabelMap
 from graft.storage import files
 from graft.trainer.custom_config import HISTORY_FILE
+from graft.trainer.training_facts import TrainingFacts
 
 MOST_MISTAKES = 24
 MOST_QUARANTINED = 24
@@ -147,6 +148,7 @@ class ReportContents:
             `Verdict.drift`.
         timings: Node name to its duration in seconds.
         label_fixes: The label fixes that the data hold; None without fixes.
+        training: What the Trainer chose by itself.
     """
 
     verdict: Verdict
@@ -171,6 +173,7 @@ class ReportContents:
     moved: tuple[dict[str, Any], ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
     label_fixes: AppliedFixes | None = None
+    training: TrainingFacts = field(default_factory=TrainingFacts)
 
 
 def load_verdict(evaluation_uri: str) -> Verdict:

@@ -29,6 +29,7 @@ from graft.components.report import contents as read
 from graft.components.report.grad_cam import Explainer, overlay
 from graft.components.validation.anomalies import describe_anomalies
 from graft.contract.split_names import TEST_SPLIT
+from graft.trainer.training_facts import TrainingFacts
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ def gather(
         quality=read.load_json(_uri(inputs.quality), QUALITY_FILE) or None,
         features=_features(inputs.features),
         label_fixes=read_applied_fixes(inputs.examples.uri),
+        training=TrainingFacts.read(inputs.model.uri),
         config=config,
         provenance={
             "written_at": datetime.now(UTC).isoformat(timespec="seconds"),

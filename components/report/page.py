@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ from graft.contract.printable import escaped
 
 TEMPLATES = Path(__file__).parent / "templates"
 _PENALTY = "penalty"
+_MOST_CLASSES = 40
+"""Tables of more classes are folded."""
+_CLASSES_SHOWN = 30
+"""Classes of a folded table that are shown, and names in the model card."""
 _FEWEST_POINTS = 2
 
 
@@ -47,6 +52,7 @@ def render_page(contents: ReportContents) -> str:
             share_bar=share_bar,
             share_pair=share_pair,
             timings=timings_table(contents.timings),
+            **_counted_classes(contents),
         )
     )
     return escaped(page, keep="\n\t")
@@ -90,11 +96,58 @@ def curves(history: Mapping[str, list[float]]) -> list[str]:
     return charts
 
 
+@dataclass(frozen=True)
+class FoldedClasses:
+    """The rows of the table of classes.
+
+    Attributes:
+        shown: All rows in their order or, of many, the worst.
+        folded: The other rows, worst first.
+    """
+
+    shown: tuple[dict[str, Any], ...]
+    folded: tuple[dict[str, Any], ...] = ()
+
+
+def fold_classes(classes: Sequence[dict[str, Any]]) -> FoldedClasses:
+    """Show the classes of the least recall of many; those without images are last."""
+    if len(classes) <= _MOST_CLASSES:
+        return FoldedClasses(tuple(classes))
+    rows = sorted(classes, key=_badness)
+    return FoldedClasses(tuple(rows[:_CLASSES_SHOWN]), tuple(rows[_CLASSES_SHOWN:]))
+
+
+def _badness(row: Mapping[str, Any]) -> tuple[bool, float, float]:
+    recall, precision = row["recall"], row["precision"]
+    return (recall is None, recall or 0.0, precision or 0.0)
+
+
+def _counted_classes(contents: ReportContents) -> dict[str, Any]:
+    """Return the names of the table of counts, and whether it is folded."""
+    counts = contents.ingestion.get("counts", {}).get("train", {})
+    if len(counts) <= _MOST_CLASSES:
+        return {"counted_classes": list(counts), "folds_counts": False}
+    return {
+        "counted_classes": sorted(counts, key=counts.__getitem__),
+        "folds_counts": True,
+    }
+
+
+def _class_list(names: Sequence[str]) -> str:
+    """Return the names of the classes, or the first of many, for the model card."""
+    if len(names) <= _MOST_CLASSES:
+        return ", ".join(names)
+    rest = len(names) - _CLASSES_SHOWN
+    return f"{', '.join(names[:_CLASSES_SHOWN])} and {rest} more"
+
+
 def _common(contents: ReportContents) -> dict[str, Any]:
     return {
         "c": contents,
         "verdict": contents.verdict,
         "metrics": contents.verdict.metrics,
+        "classes": fold_classes(contents.verdict.classes),
+        "class_list": _class_list(contents.class_names),
         "refusals": in_words(contents.verdict, "refuse"),
         "notes": in_words(contents.verdict, "note"),
         "answer_ways": describe_ways(contents.verdict.answers),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -135,6 +136,7 @@ def publish_run(
     from graft.components.publishing.provenance import describe_environment, record_of
     from graft.components.publishing.store import publish
     from graft.components.publishing.versions import compare_files, hash_files
+    from graft.trainer.training_facts import TrainingFacts
 
     push = PushConfig.model_validate(run.config["push"]).resolved(str(output))
     seen = seen_production(push.model_folder, if_served)
@@ -145,6 +147,7 @@ def publish_run(
         "config": run.config,
         "pipeline": run.config["name"],
         **describe_environment(),
+        "training": asdict(TrainingFacts.read(run.artifacts["Trainer.model"])),
         **({} if verdict is None else record_of(verdict)),
     }
     if reason:

@@ -133,6 +133,8 @@ def test_the_pushed_model_is_whole_and_its_manifest_says_so(first_run, output):
     }
     assert "saved_model.pb" in files
     assert manifest["files"] == files
+    assert manifest["training"]["solver"] == "lbfgs"
+    assert manifest["training"]["penalty"] > 0
 
 
 def test_the_pushed_model_answers_right(first_run, run_graft, data, output):

@@ -2,7 +2,11 @@
 
 head.py              build a head from its config
 objective.py         loss, probabilities and metrics
+solution.py          what a solver of linear heads returns
 linear.py            logistic regression for a path of penalties
+many_classes.py      the same path where a step takes long
+prepared.py          standardised features and their principal axes
+softmax_regression.py  objective of logistic regression
 lbfgs.py             the solver of logistic regression
 ridge.py             ridge classification in closed form
 cross_validation.py  choose the penalty by cross-validation

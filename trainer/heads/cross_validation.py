@@ -6,26 +6,33 @@ held out once. `test` is never used.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from graft.trainer.heads.linear import LinearSolution
+from graft.trainer.heads.solution import LinearSolution
 
 Arrays = tuple[np.ndarray, np.ndarray]
-Fit = Callable[[Arrays, Arrays], LinearSolution]
+Fit = Callable[[Arrays, Arrays, Sequence[float]], LinearSolution]
 """Fits to the first data and scores every penalty on the second."""
 
 
 def choose_penalty(
-    fit: Fit, train: Arrays, evaluation: Arrays, *, num_folds: int, seed: int
+    fit: Fit,
+    train: Arrays,
+    evaluation: Arrays,
+    *,
+    penalties: Sequence[float],
+    num_folds: int,
+    seed: int,
 ) -> tuple[float, list[dict[str, float]]]:
     """Return the penalty with the least mean log-loss over the folds.
 
     Args:
-        fit: Fits a linear head for all penalties.
+        fit: Fits a linear head for some penalties.
         train: Features, float32 (N, F), and labels, int64 (N,).
         evaluation: Features and labels to join to `train`.
+        penalties: Penalties to try.
         num_folds: Number of folds. The size of the largest class limits it.
         seed: Seed of the split into folds.
 
@@ -45,14 +52,19 @@ def choose_penalty(
     tried: dict[float, list[dict[str, float]]] = {}
     for rest, held_out in folds.split(features, labels):
         solution = fit(
-            (features[rest], labels[rest]), (features[held_out], labels[held_out])
+            (features[rest], labels[rest]),
+            (features[held_out], labels[held_out]),
+            penalties,
         )
         for row in solution.path:
             tried.setdefault(row["penalty"], []).append(row)
-    # A fold stops its path when the loss gets worse, so a skipped penalty isn't best.
+        # A fold ends its path when the loss gets worse, and leaves out what is far from
+        # its best penalty. Only what all folds try can be compared.
+        penalties = [row["penalty"] for row in solution.path]
     path = [
         {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-        for rows in tried.values()
+        | {"penalty": penalty}
+        for penalty, rows in tried.items()
         if len(rows) == num_folds
     ]
     best = min(path, key=lambda row: row["eval_loss"])

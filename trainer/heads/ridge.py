@@ -17,7 +17,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from graft.trainer.heads.linear import LinearSolution
+from graft.trainer.heads.solution import LinearSolution
 
 _LARGE_PROBLEM = 1e11
 """Multiplications in the decomposition from which several BLAS threads are faster."""

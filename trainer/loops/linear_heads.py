@@ -9,15 +9,13 @@ import keras
 from graft.trainer.config import ModelConfig, TrainingConfig
 from graft.trainer.heads.cross_validation import choose_penalty
 from graft.trainer.heads.head import build_head, signed_power
-from graft.trainer.heads.linear import (
-    LinearSolution,
-    Prepared,
-    fit_logistic_regression,
-    prepare,
-)
+from graft.trainer.heads.linear import fit_logistic_regression
+from graft.trainer.heads.prepared import Prepared, prepare
 from graft.trainer.heads.ridge import fit_ridge
+from graft.trainer.heads.solution import LinearSolution
 from graft.trainer.loops.array_epochs import Arrays
 from graft.trainer.loops.training_loop import History
+from graft.trainer.training_facts import TrainingFacts
 
 
 def fit_linear_head(
@@ -29,7 +27,7 @@ def fit_linear_head(
     num_classes: int,
     class_weights: Sequence[float] | None,
     prepared: Prepared | None,
-) -> tuple[keras.Model, History]:
+) -> tuple[keras.Model, History, TrainingFacts]:
     """Fit a linear head and choose its penalty on `eval` or by cross-validation.
 
     Args:
@@ -42,7 +40,7 @@ def fit_linear_head(
         prepared: Result of `prepare_linear` for the same data.
 
     Returns:
-        The head, and the metrics of each tried penalty.
+        The head, the metrics of each tried penalty, and what was chosen.
     """
     power = training.feature_power
     head = build_head(model, train[0].shape[1:], num_classes, feature_power=power)
@@ -52,9 +50,10 @@ def fit_linear_head(
     path = None
     if training.cross_validation_folds and len(penalties) > 1:
         penalty, path = choose_penalty(
-            lambda one, other: fit(one, other, penalties),
+            fit,
             train,
             evaluation,
+            penalties=penalties,
             num_folds=training.cross_validation_folds,
             seed=training.seed,
         )
@@ -68,7 +67,31 @@ def fit_linear_head(
         kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
     head.get_layer("logits").set_weights([kernel, bias])
     rows = path or solution.path
-    return head, {key: [row[key] for row in rows] for key in rows[0]}
+    facts = TrainingFacts(
+        "ridge" if training.optimizer == "ridge" else "lbfgs",
+        solution.penalty,
+        "memory",
+        notes=edge_notes(training.regularization, solution.penalty),
+    )
+    return head, {key: [row[key] for row in rows] for key in rows[0]}, facts
+
+
+def edge_notes(penalties: Sequence[float], chosen: float) -> tuple[str, ...]:
+    """Return a sentence if the best penalty is the first or the last one tried.
+
+    Args:
+        penalties: All that the config names.
+        chosen: The best one.
+    """
+    if len(set(penalties)) == 1 or min(penalties) < chosen < max(penalties):
+        return ()
+    which, other, factor = ("weakest", "weaker", 0.1)
+    if chosen == max(penalties):
+        which, other, factor = ("strongest", "stronger", 10)
+    return (
+        f"the best L2 penalty, {chosen:g}, is the {which} of `training.regularization`"
+        f": a {other} one may be better. Add for instance {chosen * factor:g}",
+    )
 
 
 def prepare_linear(

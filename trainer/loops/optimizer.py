@@ -155,3 +155,8 @@ def build_optimizer(
             optimizer = AdamWByPart(weight_decay=training.weight_decay, **shared)
     optimizer.rate_factors = dict(rate_factors or {})
     return optimizer
+
+
+def gradient_optimizer(training: TrainingConfig) -> str:
+    """Return the name of the optimizer that trains by gradient steps."""
+    return "adamw" if training.optimizer == "auto" else training.optimizer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -21,12 +21,12 @@ from graft.trainer.config import (
     TrainingConfig,
 )
 from graft.trainer.heads.head import build_head, signed_power
-from graft.trainer.heads.linear import Prepared
 from graft.trainer.heads.objective import (
     Objective,
     build_objective,
     resolve_class_weights,
 )
+from graft.trainer.heads.prepared import Prepared
 from graft.trainer.loops.array_epochs import ArrayEpochs, Arrays
 from graft.trainer.loops.augmentation import build_augmentation
 from graft.trainer.loops.checkpoint import Checkpoint
@@ -35,7 +35,7 @@ from graft.trainer.loops.early_checks import check_solver
 from graft.trainer.loops.fine_tuning import rate_factors, unfreeze
 from graft.trainer.loops.image_epochs import ImageEpochs, ImageStream
 from graft.trainer.loops.linear_heads import fit_linear_head
-from graft.trainer.loops.optimizer import build_optimizer
+from graft.trainer.loops.optimizer import build_optimizer, gradient_optimizer
 from graft.trainer.loops.training_loop import (
     History,
     OnEpoch,
@@ -43,6 +43,7 @@ from graft.trainer.loops.training_loop import (
     fingerprint_of,
     run_phase,
 )
+from graft.trainer.training_facts import TrainingFacts
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,8 @@ class Fitted:
     """Metric name to its value per epoch, or per penalty for `lbfgs` and `ridge`."""
     seconds: float
     """Duration of training in seconds."""
+    facts: TrainingFacts = field(default_factory=TrainingFacts)
+    """What the training chose by itself."""
 
 
 def fit_head(
@@ -113,7 +116,7 @@ def fit_head(
     is_linear = not model.head and len(shape) == 1
     check_solver(model, training, is_pooled=len(shape) == 1)
     if is_linear and training.optimizer in ("auto", *SOLVERS):
-        head, history = fit_linear_head(
+        head, history, facts = fit_linear_head(
             train,
             evaluation,
             model=model,
@@ -125,6 +128,7 @@ def fit_head(
         if on_epoch:
             on_epoch("head", history)
     else:
+        facts = TrainingFacts(gradient_optimizer(training), reading="memory")
         head, history = _fit_by_epochs(
             train,
             evaluation,
@@ -135,7 +139,9 @@ def fit_head(
             checkpoint_dir=checkpoint_dir,
             on_epoch=on_epoch,
         )
-    return Fitted(head, history, time.monotonic() - started)
+    for note in facts.notes:
+        logger.info("%s.", note[0].upper() + note[1:])
+    return Fitted(head, history, time.monotonic() - started, facts)
 
 
 def _fit_by_epochs(
@@ -258,7 +264,8 @@ def fit_end_to_end(
         )
         second = run("fine_tune", spec.epochs)
         history = {key: history[key] + second[key] for key in history}
-    return Fitted(head, history, time.monotonic() - started)
+    facts = TrainingFacts(gradient_optimizer(training))
+    return Fitted(head, history, time.monotonic() - started, facts)
 
 
 def count_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -23,8 +23,8 @@ import optuna
 
 from graft.contract.errors import TrainingError
 from graft.trainer.config import ModelConfig, TrainingConfig
-from graft.trainer.heads.linear import Prepared
 from graft.trainer.heads.objective import probabilities
+from graft.trainer.heads.prepared import Prepared
 from graft.trainer.loops.array_epochs import Arrays
 from graft.trainer.loops.linear_heads import prepare_linear
 from graft.trainer.loops.training import fit_head

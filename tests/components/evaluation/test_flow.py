@@ -37,6 +37,7 @@ from graft.components.quality.config import DataQualityConfig
 from graft.components.report.artifacts import ModelCard, RunReport
 from graft.components.report.component import Report
 from graft.contract.errors import UserError
+from graft.trainer.training_facts import FACTS_FILE, TrainingFacts
 
 SaveModel = Callable[..., Path]
 
@@ -283,6 +284,8 @@ def test_a_good_first_model_gets_to_production_and_is_reported(
     assert verdict.metrics["accuracy"] == 1.0
     assert (Path(blessing.uri) / "BLESSED").exists()
     assert sorted(os.listdir(evaluation.uri)) == ["predictions.npz", "verdict.json"]
+    facts = TrainingFacts("lbfgs", 0.5, "memory", ("the penalty is at the edge",))
+    (model / FACTS_FILE).write_text(facts.to_json())
     infra = flow.try_out(model, evaluation)
     trial = json.loads((Path(infra.uri) / "canary.json").read_text())
     assert trial["passed"], trial
@@ -294,6 +297,8 @@ def test_a_good_first_model_gets_to_production_and_is_reported(
     assert version.manifest["metrics"]["accuracy"] == 1.0
     assert version.manifest["verdict"]["is_blessed"]
     assert version.manifest["environment_sha256"]
+    assert version.manifest["training"]["penalty"] == 0.5
+    assert version.manifest["training"]["notes"] == ["the penalty is at the edge"]
 
     page, card = flow.report(model, evaluation, pushed, infra)
     assert "The candidate was asked about 60 test images" in page
@@ -303,6 +308,7 @@ def test_a_good_first_model_gets_to_production_and_is_reported(
     assert "every test image is right" in page
     assert "It served as it should: 11 of 11 checks passed" in page
     assert "32 to 64" in page
+    assert "The penalty is at the edge." in page
     assert "The next run will be compared with these." in page
     assert "the first run that this model store knows of" in page
     assert "| Accuracy | 1.0000 |" in card

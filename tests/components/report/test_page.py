@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,62 +12,135 @@ import pytest
 from graft.components.evaluation.verdict import RuleResult, Verdict
 from graft.components.report.contents import ReportContents
 from graft.components.report.page import render_card, render_page
+from graft.trainer.training_facts import TrainingFacts
 
 HOSTILE = "gpj\u202eexe \x1b[31mred\u2066\u200f"
+
+
+METRICS = {
+    "accuracy": 0.9,
+    "balanced_accuracy": 0.9,
+    "log_loss": 0.1,
+    "calibration_error": 0.1,
+    "num_test_images": 10,
+    "size_mb": 1.0,
+    "latency_ms": 1.0,
+}
+
+
+def _class(name: str, recall: float | None = 1.0) -> dict[str, Any]:
+    return {
+        "name": name,
+        "num_images": 0 if recall is None else 5,
+        "num_predicted": 5,
+        "precision": 1.0,
+        "recall": recall,
+        "f1": recall,
+        "baseline_recall": None,
+    }
+
+
+def _contents(
+    text: str,
+    classes: Sequence[dict[str, Any]],
+    ingestion: Mapping[str, Any] | None = None,
+    training: TrainingFacts | None = None,
+) -> ReportContents:
+    rule = RuleResult("min_accuracy", text, 0.9, 0.7, "pass", text)
+    names = tuple(each["name"] for each in classes)
+    return ReportContents(
+        verdict=Verdict(
+            True,
+            (rule,),
+            METRICS,
+            classes=tuple(classes),
+            largest_class={"name": text, "share": 0.5, "standing": "better"},
+        ),
+        canary=None,
+        published={"path": None, "version": None, "reason": text},
+        class_names=names,
+        confusion=np.zeros((len(names), len(names)), np.int64),
+        confusions=(),
+        bins=(),
+        mistakes=(),
+        num_mistakes=0,
+        ingestion=dict(ingestion or {}),
+        quarantined=(),
+        anomalies=(text,),
+        history={},
+        training=training or TrainingFacts(),
+        config={
+            "name": text,
+            "data": {"path": text},
+            "model": {"preset": text},
+            "push": {"model_name": text},
+            "training": {"strategy": "none"},
+        },
+        provenance={"data_fingerprint": text, "written_at": text},
+    )
 
 
 @pytest.mark.parametrize("render", [render_page, render_card])
 def test_no_control_character_of_a_name_is_left(
     render: Callable[[ReportContents], str],
 ) -> None:
-    metrics = {
-        "accuracy": 0.9,
-        "balanced_accuracy": 0.9,
-        "log_loss": 0.1,
-        "calibration_error": 0.1,
-        "num_test_images": 10,
-        "size_mb": 1.0,
-        "latency_ms": 1.0,
-    }
-    rule = RuleResult("min_accuracy", HOSTILE, 0.9, 0.7, "pass", HOSTILE)
-    classes = {
-        "name": HOSTILE,
-        "num_images": 5,
-        "num_predicted": 5,
-        "precision": 1.0,
-        "recall": 1.0,
-        "f1": 1.0,
-        "baseline_recall": None,
-    }
-    contents = ReportContents(
-        verdict=Verdict(
-            True,
-            (rule,),
-            metrics,
-            classes=(classes,),
-            largest_class={"name": HOSTILE, "share": 0.5, "standing": "better"},
-        ),
-        canary=None,
-        published={"path": None, "version": None, "reason": HOSTILE},
-        class_names=(HOSTILE, "dog"),
-        confusion=np.array([[5, 0], [0, 5]]),
-        confusions=(),
-        bins=(),
-        mistakes=(),
-        num_mistakes=0,
-        ingestion={},
-        quarantined=(),
-        anomalies=(HOSTILE,),
-        history={},
-        config={
-            "name": HOSTILE,
-            "data": {"path": HOSTILE},
-            "model": {"preset": HOSTILE},
-            "push": {"model_name": HOSTILE},
-            "training": {"strategy": "none"},
-        },
-        provenance={"data_fingerprint": HOSTILE, "written_at": HOSTILE},
-    )
-    text = render(contents)
+    text = render(_contents(HOSTILE, [_class(HOSTILE), _class("dog")]))
     assert "gpj\\u202eexe" in text
     assert not {*"\u202e\x1b\u2066\u200f"} & {*text}
+
+
+def _many_classes() -> ReportContents:
+    """1,000 classes. Class 500 is the worst, then 501, and so on; 7 has no images."""
+    classes = [
+        _class(f"class {index:03d}", ((index - 500) % 1000 + 1) / 1000)
+        for index in range(1000)
+    ]
+    classes[7] = _class("class 007", None)
+    counts = {each["name"]: 999 - index for index, each in enumerate(classes)}
+    return _contents(
+        "many",
+        classes,
+        {"splits": {"train": 499500}, "counts": {"train": counts}, "warnings": ()},
+    )
+
+
+def test_page_of_many_classes_shows_the_worst_and_folds_the_others() -> None:
+    page = render_page(_many_classes())
+    for section, first, last in (
+        ("classes", "class 500", "class 007"),
+        ("data", "class 999", "class 000"),
+    ):
+        text = page[page.index(f'<section id="{section}">') :]
+        shown, _, folded = text[: text.index("</section>")].partition("<details>")
+        names = re.findall(r"class \d{3}", shown + folded)
+        assert (names[0], names[-1]) == (first, last)
+        assert sorted(names) == [f"class {index:03d}" for index in range(1000)]
+        assert len(re.findall(r"class \d{3}", shown)) <= 30
+        assert "class" in folded
+    assert len(page) < 1_000_000
+
+
+def test_card_of_many_classes_names_some() -> None:
+    card = render_card(_many_classes())
+    assert "class 029 and 970 more." in card
+    rows = re.findall(r"^\| (class \d+) ", card, re.MULTILINE)
+    assert rows == [f"class {index:03d}" for index in range(500, 530)]
+    assert "The report has the other 970 classes." in card
+
+
+@pytest.mark.parametrize("render", [render_page, render_card])
+def test_tables_of_few_classes_keep_their_order(
+    render: Callable[[ReportContents], str],
+) -> None:
+    text = render(_contents("few", [_class("b", 0.9), _class("a", 0.5)]))
+    assert "The report has" not in text
+    assert 0 < text.index("90.0 %") < text.index("50.0 %")
+
+
+@pytest.mark.parametrize("render", [render_page, render_card])
+def test_notes_of_training_are_told(render: Callable[[ReportContents], str]) -> None:
+    note = "the weakest penalty is the best"
+    facts = TrainingFacts("lbfgs", 0.1, notes=(note,))
+    assert "The weakest penalty is the best." in render(
+        _contents("x", [_class("a")], training=facts)
+    )

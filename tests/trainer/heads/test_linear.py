@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from graft.trainer.heads.linear import fit_logistic_regression, prepare
+from graft.trainer.heads.linear import fit_logistic_regression
+from graft.trainer.heads.prepared import prepare
 
 
 def _blobs(num_examples: int, width: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

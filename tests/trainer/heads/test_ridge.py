@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
@@ -64,14 +66,15 @@ def test_every_class_is_in_every_fold_and_the_seed_decides_which() -> None:
     def held_out(seed: int, num_folds: int = 5) -> list[np.ndarray]:
         parts: list[np.ndarray] = []
 
-        def fit(one: tuple, other: tuple) -> object:
+        def fit(one: tuple, other: tuple, penalties: Sequence[float]) -> object:
             parts.append(other)
-            return fit_ridge(one, other, penalties=[0.1], num_classes=3)
+            return fit_ridge(one, other, penalties=penalties, num_classes=3)
 
         choose_penalty(
             fit,
             (x[::2], labels[::2]),
             (x[1::2], labels[1::2]),
+            penalties=[0.1],
             num_folds=num_folds,
             seed=seed,
         )
@@ -92,15 +95,35 @@ def test_cross_validation_sees_every_image_once_and_chooses_the_least_loss() -> 
     penalties = [1e-3, 0.1, 3.0]
     held_out = []
 
-    def fit(one: tuple, other: tuple) -> object:
+    def fit(one: tuple, other: tuple, penalties: Sequence[float]) -> object:
         assert len(one[1]) + len(other[1]) == 90
         held_out.append(other[0])
         return fit_ridge(one, other, penalties=penalties, num_classes=3)
 
-    penalty, path = choose_penalty(fit, train, evaluation, num_folds=4, seed=0)
+    penalty, path = choose_penalty(
+        fit, train, evaluation, penalties=penalties, num_folds=4, seed=0
+    )
     assert len(held_out) == 4
     seen = np.concatenate(held_out)
     everything = np.concatenate([train[0], evaluation[0]])
     np.testing.assert_array_equal(np.sort(seen, axis=0), np.sort(everything, axis=0))
     assert sorted(row["penalty"] for row in path) == penalties
     assert penalty == min(path, key=lambda row: row["eval_loss"])["penalty"]
+
+
+def test_folds_compare_only_what_each_of_them_tries() -> None:
+    """The first fold tries two penalties of three, so the others try no more."""
+    train, evaluation = _blobs(60, 8, 1), _blobs(30, 8, 2)
+    asked = []
+
+    def fit(one: tuple, other: tuple, penalties: Sequence[float]) -> object:
+        asked.append(sorted(penalties))
+        some = sorted(penalties)[:2]
+        return fit_ridge(one, other, penalties=some, num_classes=3)
+
+    penalty, path = choose_penalty(
+        fit, train, evaluation, penalties=[1e-3, 0.1, 3.0], num_folds=3, seed=0
+    )
+    assert asked == [[1e-3, 0.1, 3.0], [1e-3, 0.1], [1e-3, 0.1]]
+    assert sorted(row["penalty"] for row in path) == [1e-3, 0.1]
+    assert penalty in {1e-3, 0.1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import keras
@@ -53,6 +54,45 @@ def test_linear_head_by_cross_validation(
     scores = np.asarray(probabilities(fitted.head(test[0])))
     assert np.mean(scores.argmax(1) == test[1]) > 0.95
     assert len(fitted.history["penalty"]) > 1
+
+
+@pytest.mark.parametrize("optimizer", ["ridge", "lbfgs"])
+@pytest.mark.parametrize(
+    ("penalties", "note"),
+    [
+        ((100.0, 300.0), "100, is the weakest of `training.regularization`"),
+        ((1e-6, 3.0), "3, is the strongest of `training.regularization`"),
+        ((0.01,), None),
+        ((1e-6, 3.0, 1e6), None),
+    ],
+    ids=["weakest", "strongest", "one", "inside"],
+)
+def test_best_penalty_at_the_edge_is_told(
+    caplog: pytest.LogCaptureFixture,
+    optimizer: str,
+    penalties: tuple[float, ...],
+    note: str | None,
+) -> None:
+    # Noisy labels, so that a weak penalty fits the noise.
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(150, 40)).astype(np.float32)
+    y = (x[:, :8].sum(1) + rng.normal(size=150) > 0).astype(np.int64)
+    with caplog.at_level(logging.INFO):
+        fitted = fit_head(
+            (x[:20], y[:20]),
+            (x[20:], y[20:]),
+            model=ModelConfig(),
+            training=TrainingConfig(optimizer=optimizer, regularization=penalties),
+            num_classes=2,
+        )
+    assert fitted.facts.solver == optimizer
+    assert fitted.facts.penalty in penalties
+    if note is None:
+        assert fitted.facts.notes == ()
+        return
+    (text,) = fitted.facts.notes
+    assert note in text
+    assert note in caplog.text
 
 
 @pytest.mark.parametrize("head", [(), _MLP], ids=["linear", "mlp"])
