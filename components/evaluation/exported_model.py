@@ -14,6 +14,7 @@ from tensorflow.python.saved_model import loader_impl
 
 from graft.contract import signature_names
 from graft.contract.label_map import LabelMap
+from graft.serving.graph_rewriting import rewrite_functions_once
 from graft.storage import files
 
 _NUM_TIMED_CALLS = 15
@@ -95,7 +96,10 @@ def open_session(path: str) -> tuple[tf.compat.v1.Session, Any]:
     session = tf.compat.v1.Session(graph=graph, config=session_config())
     with graph.as_default():
         loader = loader_impl.SavedModelLoader(path)
-        return session, loader.load(session, [tf.saved_model.SERVING])
+        tags = [tf.saved_model.SERVING]
+        # `load` uses this very object.
+        rewrite_functions_once(loader.get_meta_graph_def_from_tags(tags).graph_def)
+        return session, loader.load(session, tags)
 
 
 def session_config() -> tf.compat.v1.ConfigProto:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import gc
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -34,6 +35,12 @@ from graft.pipeline.pipeline import create_pipeline
 logger = logging.getLogger(__name__)
 
 State = Literal["started", "finished", "cached", "failed"]
+
+_LONG_SECONDS = 1
+"""A node that took longer may have made much garbage."""
+
+_YOUNG_COLLECTIONS = 1000
+"""Number of collections of younger objects before one of all objects."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,8 @@ class _MonitoredNode(beam_dag_runner.PipelineNodeAsDoFn):
                 monitor.failure = error
                 tell("failed")
                 raise
-            _give_memory_back()
+            if time.monotonic() - start > _LONG_SECONDS:
+                _give_memory_back()
             monitor.timings[self._node_id] = tell(self._end_state())
 
     def _end_state(self) -> State:
@@ -127,6 +135,22 @@ def _run_id_of(node: Any) -> str:
         for context in node.contexts.contexts
         if context.type.name == constants.PIPELINE_RUN_CONTEXT_TYPE_NAME
     )
+
+
+@contextlib.contextmanager
+def _all_objects_rarely_collected() -> Iterator[None]:
+    """Let Python look for garbage among all objects only after the nodes.
+
+    `_give_memory_back` does that. Otherwise each graph that TensorFlow builds causes
+    several such collections, which visit all modules and find little. Young objects
+    are collected as often as before.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(*before[:2], _YOUNG_COLLECTIONS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _give_memory_back() -> None:
@@ -204,6 +228,7 @@ def _run_once(
     keep_beam_local()
     try:
         with (
+            _all_objects_rarely_collected(),
             EarlyServer(config.canary.start_timeout_seconds) as server,
             artifacts_in_use(config.pipeline_folder),
             mark_run(config.pipeline_folder) as monitor.name_run,

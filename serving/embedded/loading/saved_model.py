@@ -7,7 +7,6 @@ leaves both to the graph.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from tensorflow.core.protobuf import config_pb2, rewriter_config_pb2
+from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session as tf_session
 from tensorflow.python.client import session
 from tensorflow.python.framework import errors, ops
@@ -30,6 +29,7 @@ from graft.serving.embedded.contract.status import (
     not_found,
 )
 from graft.serving.embedded.contract.tensors import Array
+from graft.serving.graph_rewriting import rewrite_functions_once
 from graft.storage import files, hashing
 
 MANIFEST = "graft_manifest.json"
@@ -67,7 +67,7 @@ class SavedModel:
                 loader = loader_impl.SavedModelLoader(str(path))
                 found = loader.get_meta_graph_def_from_tags(list(tags))
                 _refuse_missing_variables(path, found)
-                _rewrite_functions_once(found.graph_def)
+                rewrite_functions_once(found.graph_def)
                 meta_graph = loader.load(self._session, list(tags))
             # `run` needs this, and does not do it itself. The graph is final now.
             self._session._extend_graph()
@@ -185,25 +185,6 @@ def session_config(
     config.intra_op_parallelism_threads = intra_op_threads
     config.inter_op_parallelism_threads = inter_op_threads
     return config
-
-
-def _rewrite_functions_once(graph: Any) -> None:
-    """Let Grappler go over each function of a GraphDef once, in place.
-
-    A function is rewritten as its calls say, whatever the session's config, when it is
-    first called. One pass fuses convolutions with what follows them, which saves time
-    on each image. The second pass and the optimizer on MLIR delay the first call and
-    save nothing after it (docs/decisions/0060-measured-choices.md).
-    """
-    functions = [function.node_def for function in graph.library.function]
-    for node in itertools.chain(graph.node, *functions):
-        if node.op not in ("PartitionedCall", "StatefulPartitionedCall"):
-            continue
-        config = config_pb2.ConfigProto.FromString(node.attr["config_proto"].s)
-        rewrites = config.graph_options.rewrite_options
-        rewrites.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
-        rewrites.disable_tfg_optimizer = True
-        node.attr["config_proto"].s = config.SerializeToString()
 
 
 def _refuse_missing_variables(path: Path, meta_graph: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import re
 import shutil
 import subprocess
@@ -14,6 +16,7 @@ import pytest
 from graft.components.publishing import audit
 from graft.components.publishing import store as store_folder
 from graft.components.publishing.production import read_production, served_version
+from graft.pipeline.local import runner
 
 # `graft run` as it is, and somebody who pushes while it works: a copy of the model with
 # another file in it, right after the gate has judged, so many times.
@@ -203,3 +206,23 @@ def test_of_two_runs_on_an_empty_store_one_is_judged_against_the_other(
         against = [line["judged_against"]["version"] for line in others]
         is_pushed = statuses["asks again"] == 0
         assert against == ([first["version"]] if is_pushed else [])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_all_objects_are_collected_after_nodes_alone(fails: bool) -> None:
+    before = gc.get_threshold()
+    with (
+        pytest.raises(ValueError) if fails else contextlib.nullcontext(),
+        runner._all_objects_rarely_collected(),
+    ):
+        counts = [each["collections"] for each in gc.get_stats()]
+        keep = [[] for _ in range(200_000)]
+        younger, all_objects = (
+            after["collections"] - count
+            for after, count in zip(gc.get_stats()[1:], counts[1:], strict=True)
+        )
+        assert younger > 20, len(keep)
+        assert all_objects == 0
+        if fails:
+            raise ValueError
+    assert gc.get_threshold() == before
