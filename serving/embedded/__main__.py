@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -10,6 +11,8 @@ def main() -> None:
     """Serve until SIGTERM."""
     # TensorFlow's warnings quote what clients sent, byte by byte.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Imports create many objects and no garbage. `server` exempts these objects.
+    gc.disable()
     from graft.serving import tensorflow_runtime
     from graft.serving.embedded import allocation
 
@@ -17,6 +20,7 @@ def main() -> None:
     tensorflow_runtime.load_lean()
     from graft.serving.embedded import server
 
+    gc.enable()
     status = server.main()
     sys.stdout.flush()
     sys.stderr.flush()
