@@ -57,6 +57,7 @@ bench: setup  ## Measure, and compare with the TFX example's way (long)
 	@$(BIN)/python tests/benchmarks/features_benchmark.py
 	@$(BIN)/python tests/benchmarks/refit_benchmark.py
 	@$(BIN)/python tests/benchmarks/many_classes_benchmark.py
+	@$(BIN)/python tests/benchmarks/incremental_benchmark.py
 	@$(BIN)/python tests/benchmarks/serving_benchmark.py
 
 results: setup  ## Measure the README's table of results on real photographs (long)

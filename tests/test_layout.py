@@ -37,6 +37,7 @@ SCENARIOS = {
     "pipeline/kubeflow/test_emulated_pipeline.py": "the pipeline in the emulation",
     "pipeline/test_code_of_nodes.py": "the code fingerprint of every node",
     "pipeline/test_end_to_end.py": "`graft run` as a user starts it",
+    "pipeline/test_incremental_run.py": "a retrain against a cold run",
     "pipeline/test_killed_training.py": "`graft run` under SIGKILL",
     "serving/test_chaos.py": "kills, damage and hostile requests, all on one store",
     "serving/client/test_bare_environments.py": "the client with its oldest libraries",

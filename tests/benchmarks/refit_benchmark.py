@@ -74,16 +74,27 @@ def run(data: Path, output: Path) -> dict[str, float]:
         check=False,
     )
     seconds = time.monotonic() - start
-    accuracy = _ACCURACY.search(finished.stdout)
+    accuracy = read_accuracy(finished.stdout)
     if finished.returncode != 0 or accuracy is None:
         sys.exit(f"graft run failed:\n{finished.stdout}")
-    nodes = {node: float(took) for node, took in _NODE.findall(finished.stdout)}
-    say(f"accuracy {accuracy[1]}, {seconds:.1f} s")
+    nodes = read_nodes(finished.stdout)
+    say(f"accuracy {accuracy}, {seconds:.1f} s")
     return {
         **nodes,
         "orchestration": seconds - sum(nodes.values()),
         "all": seconds,
     }
+
+
+def read_nodes(output: str) -> dict[str, float]:
+    """Return the seconds of each node from what `graft run` printed."""
+    return {node: float(took) for node, took in _NODE.findall(output)}
+
+
+def read_accuracy(output: str) -> str | None:
+    """Return the accuracy on `test` from what `graft run` printed."""
+    found = _ACCURACY.search(output)
+    return None if found is None else found[1]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from graft.components.evaluation.answer_store import AnswerStore
 from graft.components.evaluation.answer_ways import describe_ways
@@ -21,6 +22,7 @@ from graft.components.evaluation.answers import (
 )
 from graft.components.evaluation.config import AnswersConfig
 from graft.components.evaluation.exported_model import LoadedModel
+from graft.contract import example_keys
 from graft.storage import hashing
 
 NUM_IMAGES = 60
@@ -200,6 +202,31 @@ def test_production_is_asked_once_about_an_image(
     gate.examples = save_examples("brighter", brightness=20)
     _, _, loaded = gate.find(model, production=other)
     assert [each.num_asked for each in loaded] == [NUM_IMAGES]
+
+
+def test_the_hash_of_an_image_is_computed_and_not_believed(
+    gate: Gate, save_model: Save, save_examples: Save
+) -> None:
+    model, other = save_model("good"), save_model("other", order=(2, 0, 1))
+    gate.find(model, production=other)
+    (path,) = (save_examples("brighter", brightness=20) / "Split-test").iterdir()
+    (known,) = files_of(gate.examples)
+    pairs = zip(*map(records_of, (str(path), known)), strict=True)
+    with tf.io.TFRecordWriter(known) as writer:
+        for brighter, before in pairs:
+            example = tf.train.Example.FromString(brighter)
+            feature = example.features.feature
+            claimed = tf.train.Example.FromString(before).features.feature
+            feature[example_keys.CONTENT_HASH_KEY].CopyFrom(
+                claimed[example_keys.CONTENT_HASH_KEY]
+            )
+            writer.write(example.SerializeToString())
+    _, _, loaded = gate.find(model, production=other)
+    assert [each.num_asked for each in loaded] == [NUM_IMAGES]
+
+
+def records_of(path: str) -> list[bytes]:
+    return list(tf.data.TFRecordDataset(path).as_numpy_iterator())
 
 
 def test_a_candidate_is_remembered_when_it_is_in_production(

@@ -237,8 +237,12 @@ def test_a_retrain_asks_about_what_is_new(
     assert first.answers["candidate"]["num_asked"] == 7
     assert first.answers["candidate"]["num_scored"] == 53
     flow.push(model, blessing)
+    kept = sorted((flow.folder / "cache").rglob("*.arrow"))
+    assert len(kept) == 2
     later = save_model("later", order=(2, 1, 1))
     evaluation, _, incremental = flow.evaluate(later, gate, features=features)
+    # A refused model leaves no answers.
+    assert sorted((flow.folder / "cache").rglob("*.arrow")) == kept
     assert incremental.answers["candidate"]["num_asked"] == 7
     assert incremental.answers["baseline"]["num_asked"] == 0
     assert incremental.answers["baseline"]["num_remembered"] == 60

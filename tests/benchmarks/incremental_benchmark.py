@@ -1,0 +1,131 @@
+"""Measure what a retrain with a few new images costs, as a share of the cold run.
+
+    python tests/benchmarks/incremental_benchmark.py [--images 5000] [--new 50]
+        [--python PYTHON] [--set KEY=VALUE ...]
+
+The first `graft run` has `--images` images of CIFAR-10, at 64 pixels. The second has
+`--new` more, and finds a model in production. Processor time and bytes written are
+those of the command and of all its child processes, so other programs on the machine
+change them little; wall times are printed for a quiet machine. `--python` runs another
+checkout's environment, to compare two versions. With so few test images the gate asks
+about all; `--set gate.answers.ask_all_below=0` lets it take a sample.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from features_benchmark import read_cifar, say
+from refit_benchmark import read_accuracy, read_nodes
+
+_SETTINGS = ("model.image_size=64", "gate.min_accuracy=0.3")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run took.
+
+    Attributes:
+        cpu_seconds: Of all its processes.
+        written_mib: Written to disks by all its processes.
+        seconds: Wall time.
+        nodes: Wall time of each node.
+        accuracy: On the `test` split.
+    """
+
+    cpu_seconds: float
+    written_mib: float
+    seconds: float
+    nodes: dict[str, float]
+    accuracy: str
+
+
+def main() -> None:
+    """Run the pipeline twice, and print what both runs took."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--new", type=int, default=50)
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--set", action="append", default=[])
+    arguments = parser.parse_args()
+    images = read_cifar(arguments.images + arguments.new)
+    known, new = images[: arguments.images], images[arguments.images :]
+    with tempfile.TemporaryDirectory(prefix="graft-bench-") as folder:
+        data, output = Path(folder, "data"), Path(folder, "output")
+        costs = []
+        for part, start in ((known, 0), (new, len(known))):
+            write_images(data, part, start)
+            command = [
+                *(arguments.python, "-m", "graft.pipeline.cli", "run"),
+                *("--data", str(data), "--output", str(output)),
+            ]
+            for setting in (*_SETTINGS, *arguments.set):
+                command += ["--set", setting]
+            costs.append(run(command))
+    first, retrain = costs
+    say(
+        f"{len(known)} images, then {len(new)} more; accuracy {first.accuracy}, then "
+        f"{retrain.accuracy}"
+    )
+    say(f"  {'':20}{'cold run':>12}{'retrain':>12}{'share':>8}")
+    for name, unit in (("cpu_seconds", "s"), ("written_mib", "MiB"), ("seconds", "s")):
+        one, other = getattr(first, name), getattr(retrain, name)
+        say(f"  {name:20}{one:10.1f} {unit:3}{other:10.1f} {unit:3}{other / one:6.0%}")
+    for node, seconds in first.nodes.items():
+        say(f"  {node:20}{seconds:10.1f} s  {retrain.nodes[node]:10.1f} s")
+
+
+def write_images(folder: Path, images: Sequence[tuple[str, bytes]], start: int) -> None:
+    """Write images to the folders of their classes."""
+    for index, (name, encoded) in enumerate(images, start):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name / f"{index:06d}.jpg").write_bytes(encoded)
+
+
+def run(command: list[str]) -> Cost:
+    """Run `graft run` and return what it took."""
+    cpu, written, start = cpu_seconds(), bytes_written(), time.monotonic()
+    finished = subprocess.run(
+        command,
+        cwd=tempfile.gettempdir(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    accuracy = read_accuracy(finished.stdout)
+    if finished.returncode != 0 or accuracy is None:
+        sys.exit(f"graft run failed:\n{finished.stdout}")
+    return Cost(
+        cpu_seconds() - cpu,
+        (bytes_written() - written) / 2**20,
+        time.monotonic() - start,
+        read_nodes(finished.stdout),
+        accuracy,
+    )
+
+
+def cpu_seconds() -> float:
+    """Return the processor time of ended child processes and their children."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def bytes_written() -> int:
+    """Return the bytes that this process and its ended children wrote to disks."""
+    lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
+    return int(dict(line.split(": ") for line in lines)["write_bytes"])
+
+
+if __name__ == "__main__":
+    main()
