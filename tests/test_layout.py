@@ -25,6 +25,7 @@ SCENARIOS = {
     "components/publishing/test_interleaved.py": "changes of a store in any order",
     "components/publishing/test_kill.py": "publishing under SIGKILL",
     "components/publishing/test_repair.py": "a version in production that is gone",
+    "components/report/test_browser.py": "the pages in a browser",
     "docs/test_data_page.py": "a question that docs/data.md shows",
     "docs/test_pages.py": "the pages of documentation",
     "docs/test_readme.py": "the commands of the README",

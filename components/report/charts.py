@@ -7,19 +7,21 @@ follow the reader's light or dark scheme.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 
 from graft.components.evaluation.calibration import ReliabilityBin
+from graft.components.report.feature_map import FeatureMap
 from graft.contract.counts import counted
 
 _WIDTH, _HEIGHT = 480, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 42
 _CELL = 34
 _MOST_TICKS = 6
+_PICTURE = 56
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ def line_chart(
     x_label: str,
     y_label: str,
     is_log_x: bool = False,
+    chosen: float | None = None,
 ) -> str:
     """Draw a line chart.
 
@@ -51,6 +54,7 @@ def line_chart(
         x_label: Name of the x axis.
         y_label: Name of the y axis.
         is_log_x: Use a logarithmic x axis.
+        chosen: Point of the x axis to mark, or None.
     """
     places = [math.log10(each) for each in x] if is_log_x else list(x)
     known = [
@@ -72,6 +76,11 @@ def line_chart(
         return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
 
     parts = [_grid_line(to_y(tick), f"{tick:g}") for tick in ticks]
+    parts += [
+        _mark(to_x(place), f"chosen: {value:g}")
+        for place, value in zip(places, x, strict=True)
+        if chosen is not None and math.isclose(value, chosen, rel_tol=1e-6)
+    ]
     step = max(1, math.ceil(len(x) / _MOST_TICKS))
     parts += [
         _text(to_x(place), _HEIGHT - _BOTTOM + 16, f"{value:g}", "middle")
@@ -95,6 +104,59 @@ def line_chart(
         for index, line in enumerate(series)
     )
     return f'{_svg(parts, f"{y_label} over {x_label}")}<p class="legend">{names}</p>'
+
+
+def _mark(x: float, text: str) -> str:
+    """Draw a vertical line with its name, which stays within the chart."""
+    is_right = x > _WIDTH / 2
+    return (
+        f'<line class="ideal" x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" '
+        f'y2="{_HEIGHT - _BOTTOM}"/>'
+        + _text(
+            x + (-5 if is_right else 5), _TOP + 12, text, "end" if is_right else "start"
+        )
+    )
+
+
+def scatter(feature_map: FeatureMap, pictures: Mapping[str, str]) -> str:
+    """Draw the map of the test images.
+
+    Args:
+        feature_map: The places of the images.
+        pictures: Content hash to the picture to show in place of a dot.
+    """
+    width, height, edge = 960, 620, _PICTURE // 2 + 4
+    dots, images = [], []
+    for point in feature_map.points:
+        x = edge + point.x * (width - 2 * edge)
+        y = height - edge - point.y * (height - 2 * edge)
+        kind = "other" if point.colour is None else f"s{point.colour}"
+        wrong = "" if point.is_right else " wrong"
+        title = escape(f"{point.class_name}: {point.filename}")
+        picture = pictures.get(point.content_hash) if point.has_picture else None
+        if picture is None:
+            dots.append(
+                f'<circle class="dot {kind}{wrong}" cx="{x:.1f}" cy="{y:.1f}" r="5">'
+                f"<title>{title}</title></circle>"
+            )
+            continue
+        place = f'x="{x - _PICTURE / 2:.1f}" y="{y - _PICTURE / 2:.1f}"'
+        size = f'width="{_PICTURE}" height="{_PICTURE}"'
+        images.append(
+            f'<image {place} {size} href="{picture}" '
+            'preserveAspectRatio="xMidYMid slice"/>'
+            f'<rect class="frame {kind}{wrong}" {place} {size}>'
+            f"<title>{title}</title></rect>"
+        )
+    names = "".join(
+        f'<span class="key s{index}">{escape(name)}</span>'
+        for index, name in enumerate(feature_map.class_names)
+    )
+    return (
+        '<svg class="map" role="img" aria-label="map of the test images" '
+        f'viewBox="0 0 {width} {height}">{"".join(dots + images)}</svg>'
+        f'<p class="legend">{names}</p>'
+    )
 
 
 def reliability_diagram(bins: Sequence[ReliabilityBin]) -> str:
@@ -158,7 +220,8 @@ def confusion_matrix(names: Sequence[str], counts: np.ndarray) -> str:
             count = int(counts[row, column])
             kind = "right" if row == column else "wrong"
             share = float(shares[row, column])
-            opacity = 0.0 if not count else 0.15 + 0.85 * share
+            # With more colour, the number could not be read in one of the schemes.
+            opacity = 0.0 if not count else 0.1 + 0.35 * share
             cell_x = left + column * _CELL
             title = f"{name} called {other}: {count}"
             parts.append(
@@ -167,9 +230,8 @@ def confusion_matrix(names: Sequence[str], counts: np.ndarray) -> str:
                 f"<title>{escape(title)}</title></rect>"
             )
             if count:
-                tone = "strong" if opacity > 0.55 else "weak"
                 parts.append(
-                    f'<text class="{tone}" text-anchor="middle" '
+                    f'<text class="in-cell" text-anchor="middle" '
                     f'x="{cell_x + _CELL / 2 - 1:.0f}" y="{y + _CELL / 2 + 3:.0f}">'
                     f"{count}</text>"
                 )

@@ -19,6 +19,9 @@ from graft.components.ingestion.artifacts import QUARANTINE_FILE
 from graft.components.pictures import find_images, thumbnail
 from graft.components.publishing.last_run import LAST_RUN_FILE, LastRun
 from graft.components.quality.profile import values_of
+from graft.components.report.confidence import Confidence
+from graft.components.report.feature_map import FeatureMap
+from graft.components.report.gallery import Group
 from graft.contract.label_map import NO_LABEL, LabelMap
 from graft.storage import files
 from graft.trainer.custom_config import HISTORY_FILE
@@ -149,6 +152,11 @@ class ReportContents:
         timings: Node name to its duration in seconds.
         label_fixes: The label fixes that the data hold; None without fixes.
         training: What the Trainer chose by itself.
+        confidence: What the probabilities are worth; None without test images.
+        samples: Some test images of each class.
+        confused: Some test images of each pair of `confusions`.
+        feature_map: A map of the test images; None without stored features.
+        pictures: Content hash to the picture of an image of the last three.
     """
 
     verdict: Verdict
@@ -174,6 +182,11 @@ class ReportContents:
     timings: dict[str, float] = field(default_factory=dict)
     label_fixes: AppliedFixes | None = None
     training: TrainingFacts = field(default_factory=TrainingFacts)
+    confidence: Confidence | None = None
+    samples: tuple[Group, ...] = ()
+    confused: tuple[Group, ...] = ()
+    feature_map: FeatureMap | None = None
+    pictures: dict[str, str] = field(default_factory=dict)
 
 
 def load_verdict(evaluation_uri: str) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from tfx.types import artifact
 from graft.components.artifact_files import exported_model, split_files
 from graft.components.canary.result import RESULT_FILE as CANARY_FILE
 from graft.components.evaluation.config import GateConfig
+from graft.components.evaluation.predictions import Predictions
 from graft.components.features.output_properties import (
     COMPUTED,
     DAMAGED,
@@ -21,11 +23,19 @@ from graft.components.features.output_properties import (
 )
 from graft.components.ingestion.applied_fixes import read_applied_fixes
 from graft.components.ingestion.artifacts import SUMMARY_FILE
+from graft.components.pictures import find_thumbnails
 from graft.components.publishing.config import REASON_PROPERTY
 from graft.components.publishing.provenance import describe_environment
 from graft.components.quality.artifacts import RESULT_FILE as QUALITY_FILE
 from graft.components.quality.profile import drift
 from graft.components.report import contents as read
+from graft.components.report.confidence import judge_confidence
+from graft.components.report.feature_map import (
+    FeatureMap,
+    map_features,
+    read_features,
+)
+from graft.components.report.gallery import Group, class_samples, confused_samples
 from graft.components.report.grad_cam import Explainer, overlay
 from graft.components.validation.anomalies import describe_anomalies
 from graft.contract.split_names import TEST_SPLIT
@@ -63,6 +73,15 @@ def gather(
     mistakes = _with_heat(mistakes, encoded, inputs.model)
     quarantine = inputs.quarantine.uri
     verdict = read.load_verdict(evaluation)
+    confusions = read.most_confused(names, counts)
+    samples = class_samples(
+        predictions, {each["name"]: each["recall"] for each in verdict.classes}
+    )
+    confused = confused_samples(
+        predictions, [(each.true_name, each.answer) for each in confusions]
+    )
+    feature_map = _feature_map(inputs.features, predictions)
+    shown = _shown_images(samples, confused, feature_map)
     last_run = read.load_last_run(inputs.pushed_model.uri)
     return read.ReportContents(
         verdict=verdict,
@@ -79,7 +98,7 @@ def gather(
         published=_published(inputs.pushed_model),
         class_names=names,
         confusion=counts,
-        confusions=read.most_confused(names, counts),
+        confusions=confusions,
         bins=read.reliability_bins(predictions),
         mistakes=mistakes,
         num_mistakes=num_mistakes,
@@ -91,6 +110,11 @@ def gather(
         features=_features(inputs.features),
         label_fixes=read_applied_fixes(inputs.examples.uri),
         training=TrainingFacts.read(inputs.model.uri),
+        confidence=judge_confidence(predictions) if len(predictions.images) else None,
+        samples=samples,
+        confused=confused,
+        feature_map=feature_map,
+        pictures=find_thumbnails(files, shown),
         config=config,
         provenance={
             "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -124,6 +148,26 @@ def _with_heat(
     return tuple(
         replace(each, heat=pictures.get(each.content_hash)) for each in mistakes
     )
+
+
+def _feature_map(
+    features: artifact.Artifact | None, predictions: Predictions
+) -> FeatureMap | None:
+    """Return the map of the test images, if their features were stored."""
+    if features is None:
+        return None
+    hashes, values = read_features(split_files([features], TEST_SPLIT))
+    return map_features(hashes, values, predictions)
+
+
+def _shown_images(
+    samples: Sequence[Group], confused: Sequence[Group], found: FeatureMap | None
+) -> set[str]:
+    """Return the content hashes of all images whose picture the page shows."""
+    groups = (*samples, *confused)
+    shown = {sample.content_hash for group in groups for sample in group.samples}
+    points = () if found is None else found.points
+    return shown | {point.content_hash for point in points if point.has_picture}
 
 
 def _uri(found: artifact.Artifact | None) -> str | None:

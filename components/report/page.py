@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import jinja2
 import yaml
+from markupsafe import Markup, escape
 
 from graft.components.evaluation.answer_ways import describe_ways
 from graft.components.evaluation.plain_words import in_words
@@ -19,9 +21,11 @@ from graft.components.report.charts import (
     confusion_matrix,
     line_chart,
     reliability_diagram,
+    scatter,
     share_bar,
     share_pair,
 )
+from graft.components.report.confidence import Confidence
 from graft.components.report.contents import MOST_CLASSES_IN_MATRIX, ReportContents
 from graft.components.report.timings import timings_table
 from graft.contract.counts import counted
@@ -48,7 +52,11 @@ def render_page(contents: ReportContents) -> str:
             **_common(contents),
             matrix=matrix,
             reliability=reliability_diagram(contents.bins),
-            curves=curves(contents.history),
+            curves=curves(contents.history, contents.training.penalty),
+            precision_recall=_precision_recall(contents.confidence),
+            feature_map=contents.feature_map
+            and scatter(contents.feature_map, contents.pictures),
+            steps=next_steps(contents),
             share_bar=share_bar,
             share_pair=share_pair,
             timings=timings_table(contents.timings),
@@ -70,8 +78,15 @@ def render_card(contents: ReportContents) -> str:
     return escaped(template.render(**_common(contents)), keep="\n\t")
 
 
-def curves(history: Mapping[str, list[float]]) -> list[str]:
-    """Draw loss and accuracy of `train` and `eval`, per epoch or penalty."""
+def curves(
+    history: Mapping[str, list[float]], penalty: float | None = None
+) -> list[str]:
+    """Draw loss and accuracy of `train` and `eval`, per epoch or penalty.
+
+    Args:
+        history: Metric name to values.
+        penalty: The chosen penalty, which is marked.
+    """
     is_path = _PENALTY in history
     charts = []
     for metric in ("loss", "accuracy"):
@@ -91,6 +106,7 @@ def curves(history: Mapping[str, list[float]]) -> list[str]:
                 x_label="L2 penalty" if is_path else "epoch",
                 y_label=metric,
                 is_log_x=is_path,
+                chosen=penalty if is_path else None,
             )
         )
     return charts
@@ -141,6 +157,42 @@ def _class_list(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_CLASSES_SHOWN])} and {rest} more"
 
 
+def next_steps(contents: ReportContents) -> list[tuple[str, str]]:
+    """Return what to do after reading the first screen, each with its command."""
+    steps = []
+    if contents.published["path"]:
+        model = str(contents.config["push"]["model_name"])
+        steps += [
+            ("Ask it about an image", f"graft predict IMAGE --model {model}"),
+            ("Serve it", "graft serve"),
+        ]
+    elif not contents.verdict.is_blessed:
+        steps.append(("Publish it anyway", "graft bless --force --reason WHY"))
+    checks = (contents.quality or {}).get("checks", [])
+    doubtful = any(
+        check["name"] == "label_errors" and check["num_findings"] for check in checks
+    )
+    if doubtful or contents.num_mistakes:
+        steps.append(
+            (
+                "Look at the labels that may be wrong, and correct them",
+                "graft report --labels fixes.csv",
+            )
+        )
+    return steps
+
+
+def _precision_recall(confidence: Confidence | None) -> str:
+    if confidence is None or not confidence.curves:
+        return ""
+    return line_chart(
+        confidence.curves[0].recalls,
+        [Series(each.class_name, each.precisions) for each in confidence.curves],
+        x_label="recall",
+        y_label="precision",
+    )
+
+
 def _common(contents: ReportContents) -> dict[str, Any]:
     return {
         "c": contents,
@@ -169,8 +221,14 @@ def page_environment() -> jinja2.Environment:
     )
     environment.filters["percent"] = _percent
     environment.filters["counted"] = counted
+    environment.filters["breakable"] = _breakable
     environment.filters["thousands"] = lambda number: f"{int(number):,}"
     return environment
+
+
+def _breakable(text: object) -> Markup:
+    """Let a path or a name break after its separators, and not within a word."""
+    return Markup(re.sub(r"([/_.,:])(?=\w)", r"\1<wbr>", str(escape(text))))  # noqa: S704
 
 
 def _percent(share: float | None, digits: int = 1) -> str:

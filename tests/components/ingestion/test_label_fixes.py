@@ -122,6 +122,11 @@ def test_a_content_hash_names_all_copies_wherever_they_lie(fix: Fixed, photos: P
     assert labels["cat/003.png"] == "owl"
     assert not {"cat/copy.png", "dog/copy.png"} & labels.keys()
     assert applied.fixes[0]["copies"] == 3
+    # Found by its path, and the copies by their size.
+    row = f"cat/003.png,{wanted},owl"
+    labels, by_both = fix(row, header="path,content_hash,new_label")
+    assert by_both.fixes[0]["copies"] == 3
+    assert labels["cat/003.png"] == "owl"
     _, by_both = fix(f"moved/x.png,{wanted},owl", header="path,content_hash,new_label")
     assert by_both.fixes[0]["filename"] == applied.fixes[0]["filename"]
 

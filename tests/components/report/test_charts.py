@@ -13,8 +13,10 @@ from graft.components.report.charts import (
     confusion_matrix,
     line_chart,
     reliability_diagram,
+    scatter,
     share_bar,
 )
+from graft.components.report.feature_map import FeatureMap, Point
 
 
 def parse(text: str) -> ElementTree.Element:
@@ -97,3 +99,47 @@ def test_reliability_bars_are_as_tall_as_the_accuracy() -> None:
 def test_a_share_is_a_part_of_the_track() -> None:
     (_, bar) = parse(share_bar(0.25)).findall(".//rect")
     assert bar.attrib["width"] == "25.0"
+
+
+def test_the_chosen_point_is_marked_where_it_lies() -> None:
+    def draw(chosen: float | None) -> ElementTree.Element:
+        lines = [Series("eval", [1.0, 2.0, 3.0])]
+        x = [0.01, 0.1, 1.0]
+        names = {"x_label": "L2 penalty", "y_label": "loss"}
+        return parse(line_chart(x, lines, **names, is_log_x=True, chosen=chosen))
+
+    chart = draw(0.1)
+    (mark,) = chart.findall(".//line[@class='ideal']")
+    assert float(mark.attrib["x1"]) == pytest.approx(points(chart, 0)[1][0], abs=0.1)
+    assert "chosen: 0.1" in [each.text for each in chart.iter("text")]
+    for other in (None, 0.2):
+        assert not draw(other).findall(".//line[@class='ideal']")
+
+
+def test_the_map_shows_each_image_once_as_dot_or_picture() -> None:
+    def point(x: float, y: float, name: str, **fields: object) -> Point:
+        values = {"colour": 0, "is_right": True, "has_picture": False, **fields}
+        return Point(
+            x, y, class_name="a", filename=f"<{name}>", content_hash=name, **values
+        )
+
+    found = FeatureMap(
+        (
+            point(0, 0, "dot"),
+            point(1, 1, "picture", has_picture=True, is_right=False),
+            point(0.5, 0.5, "lost", has_picture=True, colour=None),
+        ),
+        ("a & b",),
+        0.5,
+        3,
+    )
+    chart = parse(scatter(found, {"picture": "data:x"}))
+    dots = [each.attrib for each in chart.iter("circle")]
+    assert [dot["class"] for dot in dots] == ["dot s0", "dot other"]
+    (image,) = chart.iter("image")
+    assert image.attrib["href"] == "data:x"
+    (frame,) = chart.iter("rect")
+    assert frame.attrib["class"] == "frame s0 wrong"
+    assert float(dots[0]["cy"]) > float(image.attrib["y"])  # SVG counts downwards
+    assert "a: <lost>" in [each.text for each in chart.iter("title")]
+    assert "a & b" in [each.text for each in chart.iter("span")]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from graft.components.evaluation.verdict import RuleResult, Verdict
-from graft.components.report.contents import ReportContents
-from graft.components.report.page import render_card, render_page
+from graft.components.report.contents import Distribution, ReportContents
+from graft.components.report.page import next_steps, render_card, render_page
 from graft.trainer.training_facts import TrainingFacts
 
 HOSTILE = "gpj\u202eexe \x1b[31mred\u2066\u200f"
@@ -144,3 +145,83 @@ def test_notes_of_training_are_told(render: Callable[[ReportContents], str]) -> 
     assert "The weakest penalty is the best." in render(
         _contents("x", [_class("a")], training=facts)
     )
+
+
+def test_the_first_screen_tells_accuracy_with_its_interval_and_what_to_do(
+    make_contents: Callable[..., ReportContents],
+) -> None:
+    page = render_page(make_contents(4))
+    first = page[: page.index('<section id="rules"')]
+    low, high = make_contents(4).confidence.interval
+    assert f"{100 * low:.1f} to {100 * high:.1f}" in first
+    assert "graft predict IMAGE --model photos" in first
+    assert "graft report --labels fixes.csv" in first
+    assert "graft bless" not in first
+
+
+def test_a_refused_model_may_be_published_anyway(
+    make_contents: Callable[..., ReportContents],
+) -> None:
+    contents = make_contents(4)
+    refused = replace(
+        contents,
+        verdict=replace(contents.verdict, is_blessed=False),
+        published={"path": None, "version": None, "reason": "the gate refused it"},
+        num_mistakes=0,
+        quality=None,
+    )
+    assert [command for _, command in next_steps(refused)] == [
+        "graft bless --force --reason WHY"
+    ]
+    blessed = replace(refused, verdict=contents.verdict)
+    assert next_steps(blessed) == []
+
+
+@pytest.mark.parametrize("is_drifted", [True, False])
+def test_distributions_are_folded_unless_one_drifted(
+    make_contents: Callable[..., ReportContents], is_drifted: bool
+) -> None:
+    rows = (("red", 0.2, 0.9), ("blue", 0.8, 0.1))
+    found = (Distribution("class", rows, 0, is_drifted, 0.4),)
+    page = render_page(make_contents(4, distributions=found))
+    fold = re.search(r"<details (\w*) ?>\s*<summary>What the images look like", page)
+    assert fold is not None
+    assert fold[1] == ("open" if is_drifted else "")
+
+
+def test_every_threshold_and_picture_is_on_the_page(
+    make_contents: Callable[..., ReportContents],
+) -> None:
+    contents = make_contents(4)
+    page = render_page(contents)
+    for row in contents.confidence.thresholds[1:]:
+        assert f"{row.threshold:g} or more" in page
+        assert f"({row.num_answered:,})" in page
+    assert contents.pictures
+    assert all(picture in page for picture in contents.pictures.values())
+    # Both partners of a near-copy are named.
+    assert "a.jpg" in page
+    assert "and photos of the summer in the mountains/" in page.replace("<wbr>", "")
+
+
+def test_a_page_without_features_or_test_images_is_whole(
+    make_contents: Callable[..., ReportContents],
+) -> None:
+    page = render_page(
+        make_contents(
+            4, feature_map=None, confidence=None, samples=(), confused=(), features=None
+        )
+    )
+    assert "Map of the test images" not in page
+    assert "Answer only above" not in page
+    assert "Test images of each class" not in page
+
+
+def test_the_chosen_penalty_is_marked(
+    make_contents: Callable[..., ReportContents],
+) -> None:
+    facts = TrainingFacts("lbfgs", 0.01)
+    assert ">chosen: 0.01</text>" in render_page(make_contents(4, training=facts))
+    epochs = {"loss": [0.5, 0.4], "val_loss": [0.6, 0.5]}
+    page = render_page(make_contents(4, training=facts, history=epochs))
+    assert "chosen:" not in page
