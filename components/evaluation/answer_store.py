@@ -52,6 +52,11 @@ class AnswerStore:
                 if files.exists(found.namespace_folder):
                     self._stores[way] = found.open()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a store at all."""
+        return bool(self._folder)
+
     def find(
         self, keys: Sequence[bytes], ways: Sequence[Way] = WAYS
     ) -> dict[bytes, np.ndarray]:
@@ -69,9 +74,11 @@ class AnswerStore:
             there = [key for key in keys if key not in found and key in known]
             if not there:
                 continue
-            rows = known.read(there)
-            if rows.shape[1] == self._num_classes:
-                found |= zip(there, rows, strict=True)
+            # Somebody may prune the store meanwhile.
+            with _tolerated(self._folder):
+                rows = known.read(there)
+                if rows.shape[1] == self._num_classes:
+                    found |= zip(there, rows, strict=True)
         return found
 
     def add(self, way: Way, keys: Sequence[bytes], answers: np.ndarray) -> None:

@@ -19,7 +19,7 @@ class AnswerWays:
         num_scored: Images that its head answered about, from their stored features.
         greatest_difference: Between the two ways, on the images that the exported model
             was asked about; None if nothing was scored.
-        reason: Why nothing was scored; None if something was, or for production.
+        reason: Why nothing was scored, or remembered; None if something could be.
     """
 
     num_asked: int

@@ -26,6 +26,10 @@ from graft.storage import tfrecords
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
+NO_STORE = (
+    "nothing is remembered: there is no store of features, or `gate.answers.remember` "
+    "is false"
+)
 TOLERANCE = 1e-5
 """Greatest difference of a probability between a feature's way and the image's."""
 
@@ -205,7 +209,11 @@ def find_answers(
             [keys[row] for row in rows],
             baseline.answers.probabilities[rows],
         )
-        ways[BASELINE] = AnswerWays(len(rows), num_remembered=len(keys) - len(rows))
+        ways[BASELINE] = AnswerWays(
+            len(rows),
+            num_remembered=len(keys) - len(rows),
+            reason=None if production.store.is_there else NO_STORE,
+        )
     for line in describe_ways({name: way.to_dict() for name, way in ways.items()}):
         logger.info("%s", line)
     return Found(

@@ -139,7 +139,9 @@ class Measurements:
         rows = {key: self._waiting[key] for key in keys if key in self._waiting}
         if self._store is not None:
             stored = [key for key in dict.fromkeys(keys) if key in self._store]
-            rows |= zip(stored, self._store.read(stored), strict=True)
+            # Somebody may prune the store meanwhile.
+            with self._tolerated():
+                rows |= zip(stored, self._store.read(stored), strict=True)
         missing = {key for key in keys if key not in rows}
         num_missing = sum(key in missing for key in keys)
         self.num_measured += num_missing

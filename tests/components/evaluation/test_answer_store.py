@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,13 @@ def test_an_answer_is_kept_once(folder: str) -> None:
     before = len(list(Path(folder).rglob("*.arrow")))
     AnswerStore(folder, MODEL, 2).add("asked", KEYS[:2], VALUES[:2])
     assert len(list(Path(folder).rglob("*.arrow"))) == before
+
+
+def test_a_store_that_is_pruned_meanwhile_is_told_and_stops_nothing(
+    folder: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = AnswerStore(folder, MODEL, 2)
+    shutil.rmtree(folder)
+    with caplog.at_level(logging.WARNING):
+        assert store.find(KEYS) == {}
+    assert "can't be used, so the model is asked" in caplog.text

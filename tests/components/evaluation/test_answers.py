@@ -204,6 +204,20 @@ def test_production_is_asked_once_about_an_image(
     assert [each.num_asked for each in loaded] == [NUM_IMAGES]
 
 
+def test_without_a_store_production_is_asked_and_it_is_told(
+    gate: Gate, save_model: Save
+) -> None:
+    gate.store = ""
+    model = save_model("good")
+    for _ in range(2):
+        found, _, loaded = gate.find(model, production=model)
+        assert [each.num_asked for each in loaded] == [NUM_IMAGES]
+        (_, line) = describe_ways(
+            {name: way.to_dict() for name, way in found.ways.items()}
+        )
+        assert "nothing is remembered: there is no store of features" in line
+
+
 def test_the_hash_of_an_image_is_computed_and_not_believed(
     gate: Gate, save_model: Save, save_examples: Save
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,15 @@ def test_what_was_measured_before_an_error_is_kept(
         list(measurements.of_shard(*write(1, 2)))
         raise RuntimeError("stopped")
     assert run(store, write(1, 2, 3))[1] == 1
+
+
+def test_a_store_that_is_pruned_meanwhile_is_told_and_stops_nothing(
+    write: Write, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, shard = tmp_path / "store", write(1, 2)
+    cold, _ = run(str(store), shard)
+    with caplog.at_level(logging.WARNING), Measurements(str(store), "c") as again:
+        shutil.rmtree(store)
+        same(list(again.of_shard(*shard)), cold)
+    assert again.num_measured == 2
+    assert "can't be kept" in caplog.text
