@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from graft.components.ingestion.folder_counts import Folder
@@ -113,6 +113,7 @@ def find_copies(classes: Iterable[Folder]) -> Copies:
     copies = Copies([], set(), set(), set(), [], [])
     classes = [*classes]
     copies.tops.update(top.name for top in _tops_of_copies(classes))
+    pools = _images_of_split_classes(classes)
     pairs: dict[Mark, list[_Pair]] = defaultdict(list)
     totals: dict[Mark, int] = defaultdict(int)
     for top in classes:
@@ -124,7 +125,7 @@ def find_copies(classes: Iterable[Folder]) -> Copies:
                 copies.folders.add(folder.name)
                 copies.files.extend(_paths_in(folder))
             elif folder.images:
-                found, alike = _pairs_in(folder, top.name)
+                found, alike = _pairs_in(folder, top.name, pools)
                 for mark, of_mark in found.items():
                     pairs[mark] += of_mark
                     totals[mark] += len(folder.images)
@@ -145,6 +146,12 @@ def find_copies(classes: Iterable[Folder]) -> Copies:
 def are_of_originals(mark: Mark) -> bool:
     """Tell whether a mark says that the files with it are the originals."""
     return mark.is_at_end and not _ORIGINAL_WORDS.isdisjoint(mark.words)
+
+
+def is_named_after_copies(name: str) -> bool:
+    """Tell whether a folder's name says that its images are copies, or originals."""
+    words = set(re.findall(r"[^\W\d_]+", name.casefold()))
+    return not (_COPY_WORDS | _ORIGINAL_WORDS).isdisjoint(words)
 
 
 def _is_systematic(mark: Mark, pairs: list[_Pair], total: int) -> bool:
@@ -172,8 +179,27 @@ def _may_be_series(mark: Mark, pairs: list[_Pair], total: int) -> bool:
     return mark.is_of_series and len(images) >= fewest
 
 
+def _images_of_split_classes(classes: list[Folder]) -> dict[str, set[str]]:
+    """Return the names of images of the classes that are in several splits."""
+    splits: dict[str, list[Folder]] = defaultdict(list)
+    for top in classes:
+        splits[top.name].append(top)
+    return {
+        name: {
+            stem
+            for top in tops
+            for folder in top.walk()
+            for image in folder.images
+            # Each split may count from 1.
+            if not (stem := os.path.splitext(image)[0]).isdigit()
+        }
+        for name, tops in splits.items()
+        if len(tops) > 1
+    }
+
+
 def _pairs_in(
-    folder: Folder, class_name: str
+    folder: Folder, class_name: str, pools: Mapping[str, set[str]]
 ) -> tuple[dict[Mark, list[_Pair]], list[str]]:
     """Return the copies in a folder by their mark, and those without an original."""
     stems = {os.path.splitext(name)[0] for name in folder.images}
@@ -187,7 +213,10 @@ def _pairs_in(
         stem = os.path.splitext(name)[0]
         path = f"{folder.path}/{name}"
         for mark, image in _parts_of(stem, class_name):
-            if image in images or (image in originals and mark.has_known_word):
+            if image in images or (
+                mark.has_known_word
+                and (image in originals or image in pools.get(class_name, ()))
+            ):
                 found[mark].append(_Pair(path, f"{folder.path}/{image}"))
             elif mark.has_known_word and mark.is_at_end:
                 orphans[image, mark.expression].append(path)

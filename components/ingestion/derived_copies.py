@@ -48,6 +48,23 @@ def ask_about_copies(root: Folder, layout: FolderLayout) -> Question | None:
     return None
 
 
+def with_option_without_copies(root: Folder, question: Question) -> Question:
+    """Add the option without copies to a question whether the top folders are classes.
+
+    Args:
+        root: The data set's folder.
+        question: What is unclear about it.
+    """
+    layout = FolderLayout("folders")
+    if all(option.settings != {"format": "folders"} for option in question.options):
+        return question
+    copies = find_copies(class_folders(root, layout))
+    if not copies.files:
+        return question
+    without = tuple(_options_without(root, layout, copies))
+    return Question(question.finding, (*without, *question.options))
+
+
 def with_warning_of_copies(root: Folder, layout: FolderLayout) -> FolderLayout:
     """Add a warning to a layout, if a few files may be copies of others."""
     few = find_copies(class_folders(root, layout)).few

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from graft.components.ingestion.derived_copies import (
     ask_about_copies,
+    with_option_without_copies,
     with_warning_of_copies,
 )
 from graft.components.ingestion.folder_counts import Folder
@@ -109,6 +110,7 @@ def detect_layout(
             return with_warning_of_copies(root, with_warning_of_masks(root, answer))
         answer = doubt
     else:
+        answer = with_option_without_copies(root, answer)
         answer = with_option_without_masks(root, answer)
     answer = explain_unreadable(root, located, answer)
     if answer.options or any(mend in answer.finding for mend in _MENDS):

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
+from graft.components.ingestion.copy_names import is_named_after_copies
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import (
     is_fold,
@@ -20,7 +21,7 @@ from graft.components.ingestion.folder_names import (
 from graft.components.ingestion.layout_answers import ROLES, Option
 from graft.components.ingestion.layout_options import options_of_splits
 from graft.components.ingestion.similar_classes import skeleton_of
-from graft.components.ingestion.split_words import role_of_misspelt
+from graft.components.ingestion.split_words import guessed_role_of
 from graft.components.ingestion.splitting import (
     TEST_ROLE,
     TRAIN_ROLE,
@@ -39,7 +40,7 @@ def guessed_roles(root: Folder) -> dict[str, str]:
     known = roles_of([top.name for top in root.filled])
     roles = {}
     for top in root.filled:
-        found = known.get(top.name) or _role_of_misspelt_name(top.name)
+        found = known.get(top.name) or _guessed_role(top.name)
         if found:
             roles[top.name] = found
     unknown = [top for top in root.filled if top.name not in roles]
@@ -62,8 +63,8 @@ def options_of_guessed_splits(root: Folder) -> Iterator[Option]:
 def hint_about_splits(root: Folder) -> str:
     """Say how to name top folders as splits, if not all their names tell which.
 
-    It is an example, and no option: the folders may be swapped. It is empty where they
-    can't be splits, as parts of a set.
+    The user fills in the rest. It is empty where they can't be splits, as parts of a
+    set.
     """
     tops = root.filled
     below = {child.name for top in tops for child in top.filled}
@@ -72,22 +73,19 @@ def hint_about_splits(root: Folder) -> str:
         or not _have_common_classes(tops)
         or any(is_fold(top.name) or is_origin(top.name) for top in tops)
         or all(map(role_of, below))
+        or any(map(is_named_after_copies, (*below, *(top.name for top in tops))))
     ):
         return ""
     roles = guessed_roles(root)
     splits = {role: name for name, role in roles.items()}
-    left = sorted(
-        (top for top in tops if top.name not in roles), key=lambda top: -top.total
-    )
-    # The largest is mostly `train`.
-    for role in (TRAIN_ROLE, TEST_ROLE, VALIDATION_ROLE):
-        if left and role not in splits:
-            splits[role] = left.pop(0).name
-    if left or len(splits) < len(tops) or len(roles) == len(tops):
+    if len(splits) < len(roles) or len(roles) == len(tops):
         return ""
+    # A guess of the rest would be wrong as often as right.
+    for role in (TRAIN_ROLE, TEST_ROLE, VALIDATION_ROLE)[: len(tops)]:
+        splits.setdefault(role, "...")
     names = {role: splits[role] for role in ROLES if role in splits}
     setting = shlex.quote(f"data.split_folders={json.dumps(names, ensure_ascii=False)}")
-    return f" If they are splits, name each of them, such as `--set {setting}`."
+    return f" If they are splits, name each of them: `--set {setting}`."
 
 
 def _have_common_classes(folders: Sequence[Folder]) -> bool:
@@ -99,7 +97,7 @@ def _have_common_classes(folders: Sequence[Folder]) -> bool:
     return len(common) >= _FEWEST_CLASSES
 
 
-def _role_of_misspelt_name(name: str) -> str | None:
+def _guessed_role(name: str) -> str | None:
     words = re.findall(r"[^\W\d_]+", name)
-    roles = {role for word in words if (role := role_of_misspelt(word))}
+    roles = {role for word in words if (role := guessed_role_of(word))}
     return roles.pop() if len(roles) == 1 and len(words) == 1 else None

@@ -24,19 +24,21 @@ _WORDS = {
         # French, Spanish, Portuguese, Italian, Dutch, Swedish, Polish, Turkish, Russian
         "entrainement apprentissage entrenamiento treino treinamento addestramento "
         "traningsdata traning trening treningowy treningowe uczenie egitim "
+        "trenink latih pelatihan навчання תרגול אימון تدريب آموزش "
         "обучение обучающая обучающий тренировка тренировочная "
         "训练 训练集 訓練 訓練集 学習 学習用 훈련 학습 훈련용 학습용"
     ),
     VALIDATION_ROLE: (
         "vali vld valset validate evaluation devset "
         "validacion validacao validazione validierung validatie validering walidacja "
-        "walidacyjny dogrulama валидация валидационная проверка проверочная "
+        "walidacyjny dogrulama validasi تحقق "
+        " валидация валидационная проверка проверочная "
         "验证 验证集 驗證 驗證集 検証 検証用 검증 검증용"
     ),
     TEST_ROLE: (
         "tst tests testset holdout "
         "prueba pruebas teste testes prufung pruefung testowy testowe тест тестовая "
-        "тестовый тестирование "
+        "тестовый тестирование uji pengujian בדיקה اختبار آزمون "
         "测试 测试集 測試 測試集 テスト テスト用 테스트 테스트용 시험"
     ),
 }
@@ -52,17 +54,22 @@ ROLE_OF_WORD = {
 """Words in small letters and without accents, and their roles."""
 
 
-def role_of_misspelt(word: str) -> str | None:
-    """Return the role of a word that differs by one letter from that of a split.
+def guessed_role_of(word: str) -> str | None:
+    """Return the role of a word that begins as that of a split, or differs by a letter.
 
-    Two letters in the other order count as one difference. It is a guess: `text` is
-    `test` then.
+    Two letters in the other order count as one difference. It is a guess: `text` and
+    `testament` are `test` then.
     """
     plain = without_accents(word).casefold()
     roles = {
         role
         for known, role in ROLE_OF_WORD.items()
         if len(known) >= _SHORTEST_MISSPELT and _differ_by_one(plain, known)
+    } or {
+        role
+        for known, role in ROLE_OF_WORD.items()
+        if (len(known) >= _SHORTEST_MISSPELT or not known.isascii())
+        and plain.startswith(known)
     }
     return roles.pop() if len(roles) == 1 else None
 

@@ -88,6 +88,21 @@ def test_copies_in_splits_are_left_aside() -> None:
     assert option.meaning.endswith("left aside: 12")
 
 
+def test_copies_of_images_in_another_split_are_asked_about() -> None:
+    names = [*_tree("a{}.jpg", above="train/"), *_tree("a{}_aug.jpg", above="test/")]
+    assert _question(names).finding.startswith("12 files of 24 images have the name of")
+    other = [*_tree("a{}.jpg", above="train/"), *_tree("a{}_new.jpg", above="test/")]
+    assert isinstance(detect_layout(count_folders(other)), FolderLayout)
+
+
+def test_copies_in_folders_of_all_classes_can_be_left_aside() -> None:
+    images, copies = _tree("original/{}.jpg"), _tree("augmented/{}_1.jpg")
+    question = _question([*images, *copies])
+    assert "hold folders of the same names" in question.finding
+    assert "splits" not in question.finding
+    assert _read(question, 0, [*images, *copies]) == set(images)
+
+
 def test_the_originals_can_be_chosen() -> None:
     small, originals = _tree("{}.jpg"), _tree("{}_orig.jpg")
     question = _question([*small, *originals])

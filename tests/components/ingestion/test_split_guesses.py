@@ -47,6 +47,14 @@ def test_splits_in_other_languages_are_read(train: str, test: str) -> None:
         ),
         (["trian", "tes"], {"train": "trian", "test": "tes"}),
         (
+            ["Trainingsdaten", "Testdaten"],
+            {"train": "Trainingsdaten", "test": "Testdaten"},
+        ),
+        (
+            ["\u8bad\u7ec3\u6570\u636e", "\u6d4b\u8bd5\u6570\u636e"],
+            {"train": "\u8bad\u7ec3\u6570\u636e", "test": "\u6d4b\u8bd5\u6570\u636e"},
+        ),
+        (
             ["trainn", "validd", "x"],
             {"train": "trainn", "validation": "validd", "test": "x"},
         ),
@@ -66,22 +74,23 @@ def test_the_right_splits_are_the_first_option(
 @pytest.mark.parametrize(
     ("tops", "setting"),
     [
-        (["A", "B"], '{"train": "A", "test": "B"}'),
-        (["train", "A", "B"], '{"train": "train", "validation": "B", "test": "A"}'),
-        (["A", "test"], '{"train": "A", "test": "test"}'),
+        (["A", "B"], '{"train": "...", "test": "..."}'),
+        (["train", "A", "B"], '{"train": "train", "validation": "...", "test": "..."}'),
+        (["A", "test"], '{"train": "...", "test": "test"}'),
         (["A", "B", "C", "D"], None),
         (["part1", "part2"], None),
+        (["original", "resized"], None),
         (["Training", "Tset"], None),
     ],
 )
-def test_what_no_name_tells_is_shown_as_an_example(
+def test_what_no_name_tells_is_to_be_filled_in(
     tops: list[str], setting: str | None
 ) -> None:
     question = _detect(tops)
     assert isinstance(question, Question)
-    example = f"such as `--set 'data.split_folders={setting}'`."
+    example = f"name each of them: `--set 'data.split_folders={setting}'`."
     assert (example in question.finding) is (setting is not None)
-    assert ("such as `--set" in question.finding) is (setting is not None)
+    assert ("name each of them" in question.finding) is (setting is not None)
 
 
 def test_folders_without_common_classes_are_no_splits() -> None:
