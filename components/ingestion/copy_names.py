@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections import defaultdict
@@ -40,6 +41,7 @@ _CUT = re.compile(
 _ORIGINAL = re.compile(
     rf"(?P<image>.+?)[-_. ]+(?:{'|'.join(sorted(_ORIGINAL_WORDS))})", re.IGNORECASE
 )
+_NUMBER = re.compile(r"\d+")
 _COUNTER = re.compile(r"\D*\d+")
 # Roboflow writes each copy of `1.jpg` as `1_jpg.rf.` and a hash.
 _ROBOFLOW = re.compile(r"(?P<image>.+)_[a-z]{3,4}\.rf\.[0-9a-f]{16,}", re.IGNORECASE)
@@ -50,6 +52,7 @@ _SHARE_OF_OTHER_WORD = 0.25
 _SHARE_OF_FOLDER = 0.5
 _MOST_OF_OTHER_WORD = 3
 _FEWEST_OF_SERIES = 5
+_MOST_KEPT = 4096
 _SHARE_OF_SERIES = 0.9
 
 
@@ -67,14 +70,19 @@ class Mark(NamedTuple):
     is_of_series: bool = False
 
     @property
-    def words(self) -> set[str]:
+    def words(self) -> frozenset[str]:
         """The words in it, in small letters."""
-        return set(re.findall(r"[^\W\d_]+", self.expression.replace(r"\d", "")))
+        return _words_of(self.expression)
 
     @property
     def has_known_word(self) -> bool:
         """Whether a word says that the image is a copy."""
         return not _COPY_WORDS.isdisjoint(self.words)
+
+
+@functools.lru_cache(_MOST_KEPT)
+def _words_of(expression: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[^\W\d_]+", expression.replace(r"\d", "")))
 
 
 class _Pair(NamedTuple):
@@ -246,15 +254,22 @@ def _parts_of(stem: str, class_name: str) -> Iterator[tuple[Mark, str]]:
 
 
 def _mark_of(text: str, *, is_at_end: bool, is_apart: bool) -> Mark | None:
+    """Return the mark of a text beside an image's name, as `_mark_of_any_number`."""
+    # Names differ mostly by numbers, so that few marks are kept.
+    plain = _NUMBER.sub("0", text.casefold())
+    return _mark_of_any_number(plain, is_at_end, is_apart)
+
+
+@functools.lru_cache(_MOST_KEPT)
+def _mark_of_any_number(text: str, is_at_end: bool, is_apart: bool) -> Mark | None:
     """Return the mark of a text beside an image's name; None for a number or a split.
 
     Args:
-        text: The text.
+        text: The text in small letters; 0 stands for any number.
         is_at_end: Whether the text follows the image's name.
         is_apart: Whether a separator stands between the two.
     """
-    parts = re.split(r"\d+", text.casefold())
-    mark = Mark(r"\d+".join(map(re.escape, parts)), is_at_end)
+    mark = Mark(r"\d+".join(map(re.escape, text.split("0"))), is_at_end)
     if not (is_apart or mark.has_known_word):
         return None
     if not mark.words and "(" not in text:  # such as `1_1.jpg` beside `1.jpg`
