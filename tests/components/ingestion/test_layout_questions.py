@@ -443,3 +443,32 @@ def test_one_hot_columns_may_group_otherwise_than_the_folders() -> None:
         "groups them by the columns 'rust', 'scab' in another way" in question.finding
     )
     assert "add a column label with the name of the column" in question.finding
+
+
+def _found(names: list[str]) -> FolderLayout | Question:
+    return detect_layout(count_folders([f"{n}/{i}.jpg" for n in names for i in (1, 2)]))
+
+
+def test_of_two_other_folders_neither_is_taken_for_train() -> None:
+    tops = ("pets", "wild", "pets_val", "pets_test")
+    answer = _found([f"{top}/{name}" for top in tops for name in ("cat", "dog")])
+    assert isinstance(answer, Question)
+    assert not any("split_folders" in option.settings for option in answer.options)
+
+
+def test_a_split_without_a_class_of_train_is_no_option() -> None:
+    answer = _found(["train/cat", "train/dog", "test/x", "test/y"])
+    assert isinstance(answer, Question)
+    assert {"split_folders": {"train": "train"}} in [o.settings for o in answer.options]
+    assert not any("test" in str(option.settings) for option in answer.options)
+
+
+def test_a_few_common_folders_are_not_the_same_folders() -> None:
+    answer = _found([*(f"a/{name}" for name in "xyuvw"), "b/x", "b/y"])
+    assert isinstance(answer, Question)
+    assert "of the same names" not in answer.finding
+
+
+def test_folders_beside_images_of_a_deeper_folder_are_no_classes() -> None:
+    answer = _found(["cat/a", "cat/a/u", "cat/a/v", "dog/a"])
+    assert isinstance(answer, FolderLayout)
