@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from graft.components.features.extraction import (
 )
 from graft.components.features.image_batches import ImageReader
 from graft.contract import example_keys
+from graft.storage.paths import is_remote
 from graft.trainer.config import ModelConfig
 from graft.trainer.preprocessing.spec import PreprocessingSpec
 
@@ -119,11 +121,22 @@ def write_shard(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Shard
 
 
 @pytest.fixture
-def make_extraction(tmp_path: Path) -> Iterator[Callable[..., Extraction]]:
-    """Make an `Extraction`; all fields have defaults, also the store."""
+def make_extraction(
+    tmp_path: Path, stored_once: str
+) -> Iterator[Callable[..., Extraction]]:
+    """Make an `Extraction`; all fields have defaults, also the store.
 
-    def make(**changes: object) -> Extraction:
-        return describe(**{"store": str(tmp_path / "store"), **changes})
+    A new store on disk has no features, but OpenVINO's graph of the default backbone:
+    building it takes seconds. `make_extraction(has_graph=False)` leaves it out.
+    """
+
+    def make(*, has_graph: bool = True, **changes: object) -> Extraction:
+        extraction = describe(**{"store": str(tmp_path / "store"), **changes})
+        store = Path(extraction.store_folder)
+        if has_graph and not is_remote(extraction.store_folder) and not store.exists():
+            without_features = shutil.ignore_patterns("*.arrow")
+            shutil.copytree(stored_once, store, ignore=without_features)
+        return extraction
 
     release_workers()
     yield make

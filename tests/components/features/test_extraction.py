@@ -204,7 +204,7 @@ def test_a_kill_in_the_middle_loses_the_unfinished_file_alone(
 def test_two_runs_at_once_on_one_store_both_end_well(
     pictures, write_shard, make_extraction, extract, tmp_path
 ):
-    extraction = make_extraction()
+    extraction = make_extraction(has_graph=False)
     shards = [write_shard(pictures), write_shard(pictures[::-1])]
     processes = [_start(tmp_path, extraction, shard, files=None) for shard in shards]
     for process in processes:
@@ -240,7 +240,7 @@ def test_a_process_loads_the_backbone_once_and_only_for_what_is_new(
         return build_backbone(model)
 
     monkeypatch.setattr(extraction_module, "build_backbone", counted)
-    extraction = make_extraction()
+    extraction = make_extraction(has_graph=False)
     shards = [write_shard(pictures[start::4]) for start in range(4)]
     for expected_loads in (1, 1):
         progress = Progress()
