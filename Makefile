@@ -5,6 +5,10 @@ BIN := $(VENV)/bin
 CHOOSE := sh pipeline/environment/choose_python.sh
 CONFIG ?= pipeline/configs/digits.yaml
 
+# The tests of a file run one after the other, since they share fixtures. The files run in
+# the order of the collection (tests/conftest.py), not those with the most tests first.
+ON_ALL_CORES := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 # Each verb and many tests start processes that import TensorFlow and TFX. Without cached
 # bytecode, each of them would compile these packages again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -24,7 +28,7 @@ run: setup  ## Run the whole pipeline on handwritten digits (CONFIG=... for anot
 	@$(BIN)/graft run $(CONFIG)
 
 test: setup  ## Run the tests (TESTS=path for some)
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest $(or $(TESTS),$(ON_ALL_CORES))
 
 test-all: setup  ## Run the tests, those that take minutes too
 	@$(BIN)/python -m pytest -m "large or not large" $(TESTS)

@@ -77,6 +77,8 @@ DEVELOPMENT = [
     "pre-commit-hooks>=5",
     "pytest>=8.3",
     "pytest-timeout>=2.3",
+    # `make test` uses every core.
+    "pytest-xdist>=3.6",
     "ruff>=0.9",
     "types-PyYAML",
 ]
