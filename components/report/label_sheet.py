@@ -75,12 +75,14 @@ class Sheet:
         num_confirmed: Images left out, since a person has decided on them.
         has_doubtful: Whether the run's labels were checked.
         examples_uri: The run's examples.
+        class_names: The classes of the model.
     """
 
     rows: tuple[Row, ...]
     num_confirmed: int
     has_doubtful: bool
     examples_uri: str
+    class_names: tuple[str, ...] = ()
 
     def count(self, why: str) -> int:
         """Return the number of rows of a kind."""
@@ -100,9 +102,16 @@ def gather_rows(examples_uri: str, quality_uri: str, evaluation_uri: str) -> She
     doubtful_path = join(quality_uri, DOUBTFUL_FILE)
     has_doubtful = files.exists(doubtful_path)
     rows = _doubtful_rows(doubtful_path) if has_doubtful else []
-    rows += _mistakes(Predictions.load(join(evaluation_uri, PREDICTIONS_FILE)))
+    predictions = Predictions.load(join(evaluation_uri, PREDICTIONS_FILE))
+    rows += _mistakes(predictions)
     kept = tuple(row for row in rows if row.content_hash not in confirmed)
-    return Sheet(kept, len(rows) - len(kept), has_doubtful, examples_uri)
+    return Sheet(
+        kept,
+        len(rows) - len(kept),
+        has_doubtful,
+        examples_uri,
+        predictions.candidate.class_names,
+    )
 
 
 def _doubtful_rows(path: str) -> list[Row]:
@@ -142,25 +151,32 @@ def _mistakes(predictions: Predictions) -> list[Row]:
 def to_csv(rows: Sequence[Row]) -> str:
     """Return the rows as CSV, with the mark by which spreadsheets see UTF-8."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="")
-    writer.writeheader()
-    for number, row in enumerate(rows, 1):
-        writer.writerow(
-            {
-                NUMBER: number,
-                PATH: protected(row.path),
-                LABEL: protected(row.label),
-                SUGGESTION: protected(row.suggestion),
-                CONFIDENCE: f"{row.confidence:.3f}",
-                WHY: row.why,
-                CONTENT_HASH: row.content_hash,
-            }
-        )
+    writer = csv.writer(text)
+    writer.writerows([COLUMNS, *_cells(rows)])
     return "\ufeff" + text.getvalue()
+
+
+def _cells(rows: Sequence[Row]) -> list[list[str]]:
+    """Return the cells of each row, in the order of `COLUMNS`."""
+    found = []
+    for number, row in enumerate(rows, 1):
+        cells = {
+            NUMBER: str(number),
+            PATH: protected(row.path),
+            LABEL: protected(row.label),
+            SUGGESTION: protected(row.suggestion),
+            CONFIDENCE: f"{row.confidence:.3f}",
+            WHY: row.why,
+            CONTENT_HASH: row.content_hash,
+        }
+        found.append([cells.get(column, "") for column in COLUMNS])
+    return found
 
 
 def to_page(sheet: Sheet, csv_name: str) -> str:
     """Return the page with the pictures of the rows, in their order.
+
+    Decisions can be noted in it and saved as a CSV file.
 
     Args:
         sheet: The rows.
@@ -172,6 +188,13 @@ def to_page(sheet: Sheet, csv_name: str) -> str:
         rows=[(row, pictures.get(row.content_hash)) for row in sheet.rows],
         num_pictures=len(pictures),
         csv_name=csv_name,
+        class_names=sheet.class_names,
+        sheet={
+            "name": csv_name,
+            "columns": COLUMNS,
+            "rows": _cells(sheet.rows),
+            "class_names": sheet.class_names,
+        },
     )
     return escaped(page, keep="\n\t")
 

@@ -151,6 +151,7 @@ def write_label_sheet(run: Run, path: Path) -> None:
     if sheet.num_confirmed:
         typer.echo(f"Left out, decided on before: {sheet.num_confirmed:,}")
     typer.echo(
-        "Write keep, accept, relabel or drop into the column `action`, then: "
+        "Decide in the page and save the file; or write keep, accept, relabel or drop "
+        "into the column `action`. Then: "
         f"graft run ... --labels {shlex.quote(str(path))}"
     )
