@@ -21,7 +21,7 @@ from graft.contract.example_keys import IMAGE_FORMATS
 from graft.contract.signature_names import REFUSAL_MARK
 from graft.trainer.decoding import formats
 from graft.trainer.decoding.images import decode_image, format_index, inspect_image
-from graft.trainer.decoding.jpeg import SCALES, read_pixels
+from graft.trainer.decoding.jpeg import PIXELS_PER_BYTE, SCALES, read_pixels
 
 _SIGNATURE = [tf.TensorSpec([], tf.string)]
 _PNG_OPAQUE = (0, 2, 3)
@@ -171,6 +171,8 @@ def _read_common_jpeg(encoded: bytes) -> _CommonHeader | None:
             frame = struct.unpack_from(">BHHB", encoded, position + 4)
             depth, height, width, channels = frame
             if depth != 8 or channels not in (1, 3):
+                return None
+            if height * width > PIXELS_PER_BYTE * len(encoded):
                 return None
         elif marker == _SCAN_MARKER:
             return (

@@ -41,8 +41,16 @@ _SIMPLE_FRAMES = (b"\xff\xc0\x00\x11\x08", b"\xff\xc2\x00\x11\x08")
 
 _ADOBE_SEGMENT = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 
+PIXELS_PER_BYTE = 512
+"""Greatest number of pixels for each byte of a whole file.
+
+A block of 8 x 8 pixels needs one bit at least, its code of the mean: ITU-T T.81,
+section G.1.2.1. A header that promises more is not that of the file.
+"""
+
 # Bytes of a segment's header with its kind and, in a frame, the size.
 _WINDOW = 10
+_DAMAGED = formats.DAMAGED + formats.JPEG
 _SEGMENT, _APP1, _FRAME, _APP14, _NO_LENGTH, _FILL, _END = range(7)
 
 
@@ -93,10 +101,12 @@ def decode_jpeg(
         lambda: _prepare(encoded),
     )
 
+    size = tf.image.extract_jpeg_shape(encoded)[:2]
+    too_large = tf.where(_fits(encoded, size), formats.FINE, _DAMAGED)
+    encoded = not_refused(encoded, too_large)
     if target_size is None:
         pixels = read_pixels(encoded, 1)
     else:
-        size = tf.image.extract_jpeg_shape(encoded)[:2]
         target = tf.where(orientation >= 5, target_size[::-1], target_size)
         room = tf.reduce_min(2 * size // (3 * target))
         choice = tf.reduce_sum(tf.cast(room >= SCALES[1:], tf.int32))
@@ -105,6 +115,13 @@ def decode_jpeg(
             [lambda scale=scale: read_pixels(encoded, scale) for scale in SCALES],
         )
     return upright(pixels, orientation)
+
+
+def _fits(encoded: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Return whether a file has enough bytes for its size, int32 (2,)."""
+    num_pixels = tf.reduce_prod(tf.cast(size, tf.int64))
+    num_bytes = tf.cast(tf.strings.length(encoded), tf.int64)
+    return num_pixels <= PIXELS_PER_BYTE * num_bytes
 
 
 def read_pixels(encoded: tf.Tensor | bytes, scale: int) -> tf.Tensor:
@@ -139,16 +156,15 @@ def jpeg_layout(encoded: tf.Tensor) -> tf.Tensor:
     window = _window_at(padded, frame)
     num_channels = window[9]
     refusal = _refusal(window, num_channels)
-    missing = tf.where(
-        count >= formats.MAX_PARTS,
-        formats.JPEG_SEGMENTS,
-        formats.DAMAGED + formats.JPEG,
-    )
+    missing = tf.where(count >= formats.MAX_PARTS, formats.JPEG_SEGMENTS, _DAMAGED)
+    size = 256 * window[5:9:2] + window[6:10:2]
+    is_fine = tf.equal(refusal, formats.FINE)
+    refusal = tf.where(is_fine & ~_fits(encoded, size), _DAMAGED, refusal)
     return tf.stack(
         [
             tf.where(frame > 0, refusal, missing),
-            256 * window[5] + window[6],
-            256 * window[7] + window[8],
+            size[0],
+            size[1],
             orientation_of(_exif_at(padded, exif)),
             tf.cast(tf.equal(num_channels, 4) & tf.equal(adobe, 0), tf.int32),
         ]

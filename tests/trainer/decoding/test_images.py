@@ -227,6 +227,25 @@ def test_the_other_frames_of_a_gif_take_no_memory(encode):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("is_progressive", [False, True])
+def test_a_blank_jpeg_has_bytes_enough_for_its_size(encode, mode, is_progressive):
+    """No encoder needs fewer bytes for a pixel than for a blank picture."""
+    for colour in ("white", "black"):
+        image = Image.new(mode, (4096, 4096), colour)
+        encoded = encode(
+            image,
+            "JPEG",
+            optimize=True,
+            quality=1,
+            subsampling=2,
+            progressive=is_progressive,
+        )
+        assert read_header(encoded) == ImageHeader("jpeg", 4096, 4096)
+        assert np.ptp(decode_pixels(encoded, (64, 64))) == 0
+        assert np.ptp(_decoded(encoded)) == 0
+
+
 def test_a_gif_that_says_to_be_huge_is_refused(encode):
     encoded = tf.constant(_with_frames(encode, 1, size=(60_000, 60_000)))
     with pytest.raises(tf.errors.InvalidArgumentError, match="a GIF of more than"):

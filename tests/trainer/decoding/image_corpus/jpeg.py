@@ -154,5 +154,11 @@ def _refused(plain: bytes) -> Iterator[Case]:
     yield Case("JPEG, 2 channels", two, refusal="channels")
     yield Case("JPEG, cut", plain[: len(plain) * 2 // 3], refusal="damaged JPEG")
     yield Case("JPEG, head only", plain[:30], refusal="damaged JPEG")
+    for size in (2_000, 13_000, 65_500):
+        sized = plain[: frame + 5] + 2 * size.to_bytes(2, "big") + plain[frame + 9 :]
+        yield Case(f"JPEG, says to be {size} wide", sized, refusal="damaged JPEG")
+        with_exif = insert(sized, 2, _segment(0xE1, b"Exif\0\0"))
+        name = f"JPEG with EXIF, says to be {size} wide"
+        yield Case(name, with_exif, refusal="damaged JPEG")
     crowd = insert(plain, 2, _segment(0xEB, b"") * 20_000)
     yield Case("JPEG, 20,000 segments", crowd, refusal="segments")
