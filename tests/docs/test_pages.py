@@ -32,9 +32,9 @@ USAGE_ERROR = typer.BadParameter.__bases__[0]
 FOREIGN_FLAGS = {
     *("--runner", "--flink_master", "--project", "--no-deps", "--build-arg"),
     *("--component_id", "--config_file"),
-    *("--port", "--extra_package", "--sdk_container_image"),
+    *("--port", "--extra_package", "--sdk_container_image", "--enable_profiler"),
 }
-"""Flags of Beam, pip, Docker and TFX's container entry point."""
+"""Flags of Beam, pip, Docker, TFX's container entry point and TensorFlow Serving."""
 
 
 def _tracked(pattern: str) -> list[str]:
