@@ -18,6 +18,7 @@ earlier runs left. Production is the model of the first run.
 from __future__ import annotations
 
 import argparse
+import importlib
 import resource
 import subprocess
 import sys
@@ -94,6 +95,42 @@ def main() -> None:
 
 def measure_steps(output: Path) -> None:
     """Print the processor time of two steps, without and with what is remembered."""
+    # Imports take seconds, so they come before what is timed.
+    for module in ("evaluation.answers", "quality.measurements"):
+        importlib.import_module(f"graft.components.{module}")
+    store = str(output / "steps")
+    number, anew = timed(lambda: measure_images(output, store))
+    _, remembered = timed(lambda: measure_images(output, store))
+    say(
+        f"DataQuality measures {number} images: {anew:.1f} s, "
+        f"remembered: {remembered:.1f} s"
+    )
+    number, anew = timed(lambda: answer_images(output, store, is_sampled=False))
+    _, remembered = timed(lambda: answer_images(output, store, is_sampled=True))
+    say(
+        f"The gate asks two models about {number} images: {anew:.1f} s, "
+        f"sampled and remembered: {remembered:.1f} s"
+    )
+
+
+def measure_images(output: Path, store: str) -> int:
+    """Measure all images as DataQuality does; return their number."""
+    from graft.components.quality.measurements import Measurements
+
+    shards = zip(
+        files_of(output, "ImageExampleGen", "metadata", "*"),
+        files_of(output, "ImageExampleGen", "examples", "*"),
+        strict=True,
+    )
+    with Measurements(store, "code") as measurements:
+        return sum(len(list(measurements.of_shard(*shard))) for shard in shards)
+
+
+def answer_images(output: Path, store: str, *, is_sampled: bool) -> int:
+    """Find the answers of two models as the gate does; return the number of images.
+
+    They are those of `train`, since the test split is small.
+    """
     from graft.components.evaluation.answer_store import AnswerStore
     from graft.components.evaluation.answers import (
         Production,
@@ -102,64 +139,37 @@ def measure_steps(output: Path) -> None:
     )
     from graft.components.evaluation.config import AnswersConfig
     from graft.components.evaluation.exported_model import LoadedModel
-    from graft.components.quality.measurements import Measurements
     from graft.storage import hashing
 
-    examples, metadata = (
-        latest(output, "ImageExampleGen", key) for key in ("examples", "metadata")
-    )
-    shards = list(
-        zip(
-            *(sorted(each.glob("Split-*/*")) for each in (metadata, examples)),
-            strict=True,
-        )
-    )
-    store = str(output / "steps")
-
-    def measure_images(folder: str) -> int:
-        with Measurements(folder, "code") as measurements:
-            return sum(
-                len(list(measurements.of_shard(*map(str, shard)))) for shard in shards
-            )
-
-    number, cold = timed(lambda: measure_images(store))
-    _, warm = timed(lambda: measure_images(store))
-    say(f"DataQuality measures {number} images: {cold:.1f} s, remembered: {warm:.1f} s")
-
-    model = str(latest(output, "Trainer", "model") / "Format-Serving")
     served = str(min(output.glob("serving/*/[0-9]*"), key=lambda each: each.name))
-    features = [
-        str(each)
-        for each in sorted(
-            latest(output, "BottleneckFeatures", "features").glob("Split-train/*")
-        )
-    ]
-    images = [str(each) for each in sorted(examples.glob("Split-train/*"))]
-
-    def answer(config: AnswersConfig) -> int:
-        candidate = LoadedModel(model)
-        names = candidate.class_names
-        production = Production(
+    candidate = LoadedModel(
+        str(latest(output, "Trainer", "model") / "Format-Serving"),
+    )
+    names = candidate.class_names
+    found = find_answers(
+        files_of(output, "ImageExampleGen", "examples", "train"),
+        candidate=candidate,
+        scored=score_features(
+            candidate,
+            files_of(output, "BottleneckFeatures", "features", "train"),
+            AnswersConfig(ask_all_below=0) if is_sampled else AnswersConfig(sample=0),
+            "seed",
+        ),
+        production=Production(
             names,
             lambda: LoadedModel(served),
             AnswerStore(store, hashing.hash_folder(served), len(names)),
-        )
-        found = find_answers(
-            images,
-            candidate=candidate,
-            scored=score_features(candidate, features, config, "seed"),
-            production=production,
-            slice_keys=(),
-        )
-        return len(found.keys)
-
-    # As many images as there are, since the test split is small.
-    number, cold = timed(lambda: answer(AnswersConfig(sample=0)))
-    _, warm = timed(lambda: answer(AnswersConfig()))
-    say(
-        f"The gate asks two models about {number} images: {cold:.1f} s, "
-        f"sampled and remembered: {warm:.1f} s"
+        ),
+        slice_keys=(),
     )
+    candidate.close()
+    return len(found.keys)
+
+
+def files_of(output: Path, node: str, key: str, split: str) -> list[str]:
+    """Return the files of a node's latest artifact."""
+    folder = latest(output, node, key)
+    return [str(each) for each in sorted(folder.glob(f"Split-{split}/*"))]
 
 
 def latest(output: Path, node: str, key: str) -> Path:
