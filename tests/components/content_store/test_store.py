@@ -58,6 +58,38 @@ def test_what_was_put_is_there_after_reopening(store):
         again.read(_keys(1, start=99))
 
 
+ROW = np.dtype([("grey", np.float64), ("waves", np.int8, (3,)), ("edge", np.uint16)])
+
+
+def test_rows_of_a_structured_type_come_back_unchanged(tmp_path):
+    rows = np.zeros(5, ROW)
+    rows["grey"] = np.arange(5) / 3
+    rows["waves"] = np.arange(15).reshape(5, 3) - 7
+    rows["edge"] = 65_535
+    store = ContentStore(str(tmp_path), {"kind": "measurements"}, ROW).open()
+    store.put(_keys(3), rows[:3])
+    store.put(_keys(2, start=3), rows[3:])
+    again = ContentStore(str(tmp_path), {"kind": "measurements"}, ROW).open()
+    found = again.read(_keys(5)[::-1])
+    assert found.dtype == ROW
+    np.testing.assert_array_equal(found, rows[::-1])
+    assert again.read([]).dtype == ROW
+
+
+def test_the_command_tells_what_each_part_of_the_store_is(store):
+    store.put(_keys(3), _values(3))
+    for parts in (
+        {"kind": "answers", "model": "ab" * 32, "way": "asked"},
+        {"kind": "measurements", "code": "c"},
+    ):
+        ContentStore(store.folder, parts).open().put(_keys(2), _values(2))
+    done = CliRunner().invoke(app, ["cache", "stats", store.folder])
+    assert done.exit_code == 0, done.output
+    assert "efficientnet_lite0, tensorflow-float32: 3 images" in done.output
+    assert "answers of model abababababab, asked: 2 images" in done.output
+    assert "measurements of images: 2 images" in done.output
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_a_change_of_any_part_is_another_namespace(store, part):
     store.put(_keys(3), _values(3))
