@@ -11,7 +11,7 @@ import pytest
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.fingerprint import fingerprint
 from graft.components.ingestion.listing import list_images
-from graft.components.ingestion.source import Listing
+from graft.components.ingestion.source import Listing, some_of
 from graft.components.ingestion.summary import select_classes
 from graft.contract.errors import DataError
 
@@ -318,3 +318,23 @@ def test_a_pattern_that_matches_nothing_says_what_it_must_match(tmp_path: Path) 
         _list(tmp_path, class_pattern="x/(?P<class>.+)")
     with pytest.raises(DataError, match="name of an image, without its extension"):
         _list(tmp_path, class_pattern="(?P<class>x)")
+
+
+def test_images_directly_in_a_split_have_no_class(tmp_path: Path) -> None:
+    names = ["train/cat/1.jpg", "train/dog/1.jpg", "train/1.jpg", "test/cat/1.jpg"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    config = DataConfig(path=str(tmp_path), format="pre_split")
+    found = list_images(config, "unused")
+    assert {ref.class_name for ref in found.refs} == {"cat", "dog"}
+    assert found.warnings == [
+        "Left aside: 1 image directly in 'train', where no class folder says the label."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "end"), [(1, "'0'"), (5, "'4'"), (6, "'4' and 1 more")]
+)
+def test_a_message_names_five(number: int, end: str) -> None:
+    assert some_of(map(str, range(number))).endswith(end)
