@@ -338,3 +338,15 @@ def test_images_directly_in_a_split_have_no_class(tmp_path: Path) -> None:
 )
 def test_a_message_names_five(number: int, end: str) -> None:
     assert some_of(map(str, range(number))).endswith(end)
+
+
+def test_an_empty_folder_of_a_class_is_no_empty_split(tmp_path: Path) -> None:
+    for name in ("train/cat/1.jpg", "train/dog/1.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    (tmp_path / "train/cat/test").mkdir()
+    config = DataConfig(path=str(tmp_path))
+    assert len(list_images(config, "unused").refs) == 2
+    (tmp_path / "test").mkdir()
+    with pytest.raises(DataError, match="The folder 'test' is named as a split and ho"):
+        list_images(config, "unused")
