@@ -81,8 +81,9 @@ def hint_about_splits(root: Folder) -> str:
     if len(splits) < len(roles) or len(roles) == len(tops):
         return ""
     # A guess of the rest would be wrong as often as right.
-    for role in (TRAIN_ROLE, TEST_ROLE, VALIDATION_ROLE)[: len(tops)]:
-        splits.setdefault(role, "...")
+    for role in (TRAIN_ROLE, TEST_ROLE, VALIDATION_ROLE):
+        if len(splits) < len(tops):
+            splits.setdefault(role, "...")
     names = {role: splits[role] for role in ROLES if role in splits}
     setting = shlex.quote(f"data.split_folders={json.dumps(names, ensure_ascii=False)}")
     return f" If they are splits, name each of them: `--set {setting}`."

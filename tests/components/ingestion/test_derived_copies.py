@@ -148,6 +148,20 @@ def test_a_few_copies_are_told() -> None:
     )
 
 
+def test_copies_of_less_than_a_tenth_are_told() -> None:
+    names = [*_tree("{}.jpg", number=30), *(f"cat/{i}_edited.jpg" for i in range(3))]
+    layout = detect_layout(count_folders(names))
+    assert isinstance(layout, FolderLayout)
+    assert "3_edited" not in layout.warnings[0]
+    assert "'cat/2_edited.jpg' may be copies of other images" in layout.warnings[0]
+
+
+def test_a_class_with_another_ones_name_and_no_word_of_copies_is_a_class() -> None:
+    tops = ("apple", "apple_rotten", "pear", "pear_rotten")
+    names = [f"{top}/{i}.jpg" for top in tops for i in range(6)]
+    assert isinstance(detect_layout(count_folders(names)), FolderLayout)
+
+
 @pytest.mark.parametrize("copy", ["t_{}.jpg", "{}_0.jpg", "{}-2.jpg"])
 def test_what_may_be_two_series_is_told(copy: str) -> None:
     layout = detect_layout(count_folders(_tree("{}.jpg", copy)))

@@ -116,6 +116,10 @@ def test_signs_and_numbers_stand_for_themselves(tmp_path: Path) -> None:
     assert not _list(tmp_path, dict.fromkeys(labels, 2)).warnings
 
 
+def test_names_of_marks_alone_stand_for_themselves(tmp_path: Path) -> None:
+    assert not _list(tmp_path, {"!": 2, ":": 2}).warnings
+
+
 def test_words_of_other_scripts_stand_for_themselves(tmp_path: Path) -> None:
     # Each has a letter that looks like no Latin one.
     labels = {"αλφα": 2, "alpha": 2, "да": 2, "дa": 2, "гав": 2, "rab": 2, "ΩΣ": 2}

@@ -77,6 +77,7 @@ def test_the_right_splits_are_the_first_option(
         (["A", "B"], '{"train": "...", "test": "..."}'),
         (["train", "A", "B"], '{"train": "train", "validation": "...", "test": "..."}'),
         (["A", "test"], '{"train": "...", "test": "test"}'),
+        (["Vaild", "x"], '{"train": "...", "validation": "Vaild"}'),
         (["A", "B", "C", "D"], None),
         (["part1", "part2"], None),
         (["original", "resized"], None),
