@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -32,8 +32,10 @@ from graft.trainer.heads.objective import probabilities
 from graft.trainer.loops.checkpoint import checkpoint_folder, remove_checkpoints
 from graft.trainer.loops.devices import training_devices
 from graft.trainer.loops.event_files import EventFiles
-from graft.trainer.loops.input_fn import files_digest, image_stream, load_features
-from graft.trainer.loops.training import Fitted, fit_end_to_end, fit_head
+from graft.trainer.loops.feature_source import FeatureSource
+from graft.trainer.loops.input_fn import files_digest, image_stream
+from graft.trainer.loops.streamed_heads import fit_stored_features
+from graft.trainer.loops.training import Fitted, fit_end_to_end
 from graft.trainer.loops.training_loop import OnEpoch, fingerprint_of
 from graft.trainer.preprocessing.transform_graph import read_label_map
 from graft.trainer.training_facts import FACTS_FILE
@@ -75,7 +77,7 @@ def run_fn(fn_args: FnArgs) -> None:
     atomic.write_text(facts_path, fitted.facts.to_json())
     threshold = None
     if training.unknown_share is not None:
-        scores = _eval_probabilities(
+        scores = _greatest_probabilities(
             fn_args,
             training=training,
             transform=transform,
@@ -115,9 +117,9 @@ def _fit(
         events = EventFiles(os.path.join(fn_args.model_run_dir, TENSORBOARD_FOLDER))
     if training.strategy in STORED_FEATURES_STRATEGIES:
         backbone = build_backbone(model)
-        fitted = fit_head(
-            train=load_features(fn_args.train_files),
-            evaluation=load_features(fn_args.eval_files),
+        fitted = fit_stored_features(
+            FeatureSource.of(fn_args.train_files),
+            FeatureSource.of(fn_args.eval_files),
             model=model,
             training=training,
             num_classes=len(label_map),
@@ -140,7 +142,7 @@ def _fit(
     return backbone, fitted
 
 
-def _eval_probabilities(
+def _greatest_probabilities(
     fn_args: FnArgs,
     *,
     training: TrainingConfig,
@@ -149,11 +151,13 @@ def _eval_probabilities(
     head: keras.Model,
     label_map: LabelMap,
 ) -> np.ndarray:
-    """Return the fitted network's probabilities on `eval`, float32 (N, K)."""
+    """Return the fitted network's greatest probabilities on `eval`, float32 (N, 1)."""
     if training.strategy in STORED_FEATURES_STRATEGIES:
-        stored, _ = load_features(fn_args.eval_files)
-        stored = stored.reshape(-1, *backbone.output_shape[1:])
-        batches = tf.data.Dataset.from_tensor_slices(stored).batch(training.batch_size)
+        source = FeatureSource.of(fn_args.eval_files)
+        batches: Iterable[Any] = (
+            tf.constant(features.reshape(-1, *backbone.output_shape[1:]))
+            for features, _ in source.batches(training.batch_size)
+        )
         network = head
     else:
         stream = image_stream(fn_args.eval_files, transform, label_map)
@@ -164,7 +168,8 @@ def _eval_probabilities(
 
     @tf.function(autograph=False, reduce_retracing=True)
     def predict(batch: tf.Tensor) -> tf.Tensor:
-        return probabilities(network(batch, training=False))
+        scores = probabilities(network(batch, training=False))
+        return tf.reduce_max(scores, axis=1, keepdims=True)
 
     return np.concatenate([predict(batch).numpy() for batch in batches])
 

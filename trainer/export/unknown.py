@@ -20,7 +20,8 @@ def calibrate_threshold(
     """Return the threshold below which a share of `eval` is labelled unknown.
 
     Args:
-        probabilities: Probabilities of the images of `eval`, float32 (N, K), N >= 1.
+        probabilities: Probabilities of the images of `eval`, float32 (N, K), N >= 1, or
+            the greatest of each, (N, 1).
         share: Share of the images to label unknown, in (0, 1).
         class_names: Class names of the model.
 

@@ -7,6 +7,7 @@ linear.py            logistic regression for a path of penalties
 many_classes.py      the same path where a step takes long
 prepared.py          standardised features and their principal axes
 softmax_regression.py  objective of logistic regression
+minibatch.py         logistic regression of a stream, for all penalties at once
 lbfgs.py             the solver of logistic regression
 ridge.py             ridge classification in closed form
 cross_validation.py  choose the penalty by cross-validation

@@ -2,6 +2,8 @@
 
 training.py        train a head on features, or a network on images
 linear_heads.py    fit a linear head on features without epochs
+streamed_heads.py  fit a linear head on features that don't fit in memory
+feature_source.py  stored features, in memory or as a stream
 training_loop.py   epochs, schedules, early stopping
 array_epochs.py    run an epoch on features
 image_epochs.py    run an epoch on images

@@ -35,6 +35,7 @@ def check_network(model: ModelConfig, training: TrainingConfig) -> None:
     preset = get_preset(model.preset)
     image_size_of(model)
     check_solver(model, training, is_pooled=model.pooling != "none")
+    check_reading(model, training, is_pooled=model.pooling != "none")
     is_fine_tuned = training.strategy == "fine_tune"
     if not (model.weights or model.cut or model.head or is_fine_tuned):
         find_weights(preset, model)
@@ -68,3 +69,38 @@ def check_solver(
             "`head` empty and `pooling` 'avg' or 'max'. "
             f"Received: head={model.head!r}, pooling={model.pooling!r}"
         )
+
+
+def check_reading(
+    model: ModelConfig, training: TrainingConfig, *, is_pooled: bool
+) -> None:
+    """Check that features to be streamed have a head that can be fitted from a stream.
+
+    Args:
+        model: `head` is read.
+        training: `feature_reading` and `optimizer` are read.
+        is_pooled: Whether features are vectors, not maps.
+
+    Raises:
+        UserError: `feature_reading` is `stream`, and the head needs all features.
+    """
+    obstacle = stream_obstacle(model, training, is_pooled=is_pooled)
+    if training.feature_reading == "stream" and obstacle:
+        raise UserError(
+            "`training.feature_reading` 'stream' fits a linear head on pooled features "
+            "with optimizer `auto` or `lbfgs`: choose 'memory' or 'auto', or change "
+            f"the head. Received: {obstacle}"
+        )
+
+
+def stream_obstacle(
+    model: ModelConfig, training: TrainingConfig, *, is_pooled: bool
+) -> str | None:
+    """Return why a head can't be fitted from a stream; None if it can."""
+    if model.head:
+        return f"head={model.head!r}"
+    if not is_pooled:
+        return f"pooling={model.pooling!r}"
+    if training.optimizer not in ("auto", "lbfgs"):
+        return f"optimizer={training.optimizer!r}"
+    return None

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
 
 from graft.contract import example_keys
-from graft.contract.errors import DataError
 from graft.contract.label_map import NO_LABEL, LabelMap
-from graft.storage import hashing, listing, tfrecords
+from graft.storage import hashing, tfrecords
+from graft.trainer.loops.feature_source import Arrays, FeatureSource, list_shards
 from graft.trainer.loops.image_epochs import ImageStream
 
 Transform = Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
-
-_PARSE_BATCH = 512
-
-
-def list_shards(patterns: Sequence[str]) -> list[str]:
-    """Return the files that match the patterns, sorted."""
-    return sorted(
-        entry.path for pattern in patterns for entry in listing.find_files(pattern)
-    )
 
 
 def load_features(patterns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -37,27 +30,7 @@ def load_features(patterns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         DataError: There are no records.
     """
-    spec = {
-        example_keys.FEATURES_KEY: tf.io.FixedLenSequenceFeature(
-            [], tf.float32, allow_missing=True
-        ),
-        example_keys.LABEL_KEY: tf.io.FixedLenFeature([], tf.int64),
-    }
-    dataset = (
-        tfrecords.dataset(list_shards(patterns))
-        .batch(_PARSE_BATCH)
-        .map(lambda serialized: tf.io.parse_example(serialized, spec))
-    )
-    batches = list(dataset.as_numpy_iterator())
-    if not batches:
-        raise DataError(
-            "A split has no images, but `train` and `eval` both need some. "
-            "Add images, or change `data.splits`."
-        )
-    return (
-        np.concatenate([batch[example_keys.FEATURES_KEY] for batch in batches]),
-        np.concatenate([batch[example_keys.LABEL_KEY] for batch in batches]),
-    )
+    return cast("Arrays", FeatureSource.of(patterns).load_within(math.inf))
 
 
 def image_stream(

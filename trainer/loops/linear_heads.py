@@ -43,7 +43,6 @@ def fit_linear_head(
         The head, the metrics of each tried penalty, and what was chosen.
     """
     power = training.feature_power
-    head = build_head(model, train[0].shape[1:], num_classes, feature_power=power)
     train, evaluation = ((signed_power(x, power), y) for x, y in (train, evaluation))
     fit = _solver(training, num_classes, class_weights)
     penalties: Sequence[float] = training.regularization
@@ -61,11 +60,7 @@ def fit_linear_head(
     # `prepared` is for all of `train`, so the folds can't use it.
     fit = _solver(training, num_classes, class_weights, prepared)
     solution = fit(train, evaluation, penalties)
-    kernel, bias = solution.kernel, solution.bias
-    if model.output == "sigmoid":
-        # The logit of class 1 is the difference of two logits.
-        kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
-    head.get_layer("logits").set_weights([kernel, bias])
+    head = head_of(solution, model, training, num_classes)
     rows = path or solution.path
     facts = TrainingFacts(
         "ridge" if training.optimizer == "ridge" else "lbfgs",
@@ -74,6 +69,31 @@ def fit_linear_head(
         notes=edge_notes(training.regularization, solution.penalty),
     )
     return head, {key: [row[key] for row in rows] for key in rows[0]}, facts
+
+
+def head_of(
+    solution: LinearSolution,
+    model: ModelConfig,
+    training: TrainingConfig,
+    num_classes: int,
+) -> keras.Model:
+    """Build a head that has the weights of a solution.
+
+    Args:
+        solution: The weights for features after `feature_power`.
+        model: `output` is read.
+        training: `feature_power` is read.
+        num_classes: Number of classes, K.
+    """
+    kernel, bias = solution.kernel, solution.bias
+    head = build_head(
+        model, kernel.shape[:1], num_classes, feature_power=training.feature_power
+    )
+    if model.output == "sigmoid":
+        # The logit of class 1 is the difference of two logits.
+        kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
+    head.get_layer("logits").set_weights([kernel, bias])
+    return head
 
 
 def edge_notes(penalties: Sequence[float], chosen: float) -> tuple[str, ...]:

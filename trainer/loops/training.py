@@ -100,13 +100,13 @@ def fit_head(
         TrainingError: The features or the loss are not finite.
     """
     started = time.monotonic()
-    _set_seed(training)
+    set_seed(training)
     shape = tuple(feature_shape or train[0].shape[1:])
     train, evaluation = (
         (x.reshape(len(x), *shape), np.asarray(y, np.int64))
         for x, y in (train, evaluation)
     )
-    weights = _check_labels(
+    weights = check_labels(
         count_labels(train[1], num_classes),
         count_labels(evaluation[1], num_classes),
         training,
@@ -228,9 +228,9 @@ def fit_end_to_end(
         TrainingError: The loss is not finite.
     """
     started = time.monotonic()
-    _set_seed(training)
+    set_seed(training)
     counts = train.count_labels(num_classes)
-    weights = _check_labels(counts, evaluation.count_labels(num_classes), training)
+    weights = check_labels(counts, evaluation.count_labels(num_classes), training)
     num_examples = int(counts.sum())
     head = build_head(model, backbone.output_shape[1:], num_classes)
     network = _join_network(backbone, head, model, training)
@@ -274,7 +274,7 @@ def count_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
     return np.bincount(known, minlength=num_classes + 1)
 
 
-def _check_labels(
+def check_labels(
     train: np.ndarray, evaluation: np.ndarray, training: TrainingConfig
 ) -> tuple[float, ...] | None:
     """Check the counts of each class, int64 (K + 1,), and return class weights."""
@@ -303,7 +303,8 @@ def _check_finite(split: str, features: np.ndarray) -> None:
         )
 
 
-def _set_seed(training: TrainingConfig) -> None:
+def set_seed(training: TrainingConfig) -> None:
+    """Seed all random numbers of a training."""
     keras.utils.set_random_seed(training.seed)
     if training.deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,268 @@
+"""Stored features are loaded where they fit, and streamed in bounded memory else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from graft.contract import example_keys
+from graft.contract.errors import DataError, TrainingError, UserError
+from graft.trainer.config import ModelConfig, TrainingConfig
+from graft.trainer.heads import minibatch
+from graft.trainer.loops import streamed_heads
+from graft.trainer.loops.feature_source import FeatureSource
+from graft.trainer.loops.input_fn import load_features
+from graft.trainer.loops.streamed_heads import fit_stored_features
+from graft.trainer.loops.training import Fitted, fit_head
+
+_WIDTH = 12
+_ROWS = {"train": 6000, "eval": 300}
+
+
+def write_shards(
+    folder: Path, features: np.ndarray, labels: np.ndarray, num_shards: int = 3
+) -> FeatureSource:
+    """Write shards as BottleneckFeatures does."""
+    folder.mkdir(parents=True)
+    for index in range(num_shards):
+        with tf.io.TFRecordWriter(str(folder / f"data-{index}")) as writer:
+            for values, label in zip(
+                features[index::num_shards], labels[index::num_shards], strict=True
+            ):
+                example = tf.train.Example()
+                feature = example.features.feature
+                feature[example_keys.FEATURES_KEY].float_list.value.extend(values)
+                feature[example_keys.LABEL_KEY].int64_list.value.append(int(label))
+                writer.write(example.SerializeToString())
+    return FeatureSource.of([str(folder / "*")])
+
+
+def _blobs(num_classes: int, split: str) -> tuple[np.ndarray, np.ndarray]:
+    centres = np.random.default_rng(9).normal(size=(num_classes, _WIDTH)) * 0.6
+    rng = np.random.default_rng(len(split))
+    labels = rng.integers(0, num_classes, _ROWS[split])
+    noise = rng.normal(size=(len(labels), _WIDTH))
+    return (centres[labels] + noise).astype(np.float32), labels
+
+
+Sources = dict[str, FeatureSource]
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
+    """Features of three classes."""
+    folder = tmp_path_factory.mktemp("features")
+    return {split: write_shards(folder / split, *_blobs(3, split)) for split in _ROWS}
+
+
+@pytest.fixture(autouse=True)
+def few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the tests short: fewer steps, which are larger."""
+    monkeypatch.setattr(minibatch, "_EXAMPLES", 60_000)
+    monkeypatch.setattr(minibatch, "_RATE", 0.4)
+
+
+def _fit(
+    sources: Sources, num_classes: int = 3, model: Any = None, **training: Any
+) -> Fitted:
+    return fit_stored_features(
+        sources["train"],
+        sources["eval"],
+        model=model or ModelConfig(),
+        training=TrainingConfig(**training),
+        num_classes=num_classes,
+        feature_shape=(_WIDTH,),
+    )
+
+
+def _weights(fitted: Fitted) -> list[np.ndarray]:
+    weights: list[np.ndarray] = fitted.head.get_weights()
+    return weights
+
+
+@pytest.mark.parametrize("reading", ["auto", "memory"])
+def test_features_that_fit_give_the_head_of_the_exact_solver(
+    sources: Sources, reading: str
+) -> None:
+    fitted = _fit(sources, feature_reading=reading)
+    arrays = [load_features(sources[split].patterns) for split in ("train", "eval")]
+    expected = fit_head(
+        *arrays, model=ModelConfig(), training=TrainingConfig(), num_classes=3
+    )
+    for one, other in zip(_weights(fitted), _weights(expected), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert fitted.facts.reading == "memory"
+    assert fitted.facts.solver == "lbfgs"
+
+
+def test_large_features_are_streamed_and_that_is_told(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 4 * _WIDTH * sum(_ROWS.values())
+    monkeypatch.setattr(streamed_heads, "MOST_BYTES_IN_MEMORY", size)
+    assert _fit(sources).facts.reading == "memory"
+    monkeypatch.setattr(streamed_heads, "MOST_BYTES_IN_MEMORY", size - 1)
+    fitted = _fit(sources, cross_validation_folds=3)
+    assert (fitted.facts.solver, fitted.facts.reading) == ("minibatch", "stream")
+    told = " ".join(fitted.facts.notes)
+    assert "they take more than" in told
+    assert "no cross-validation" in told
+    assert len(fitted.history["eval_loss"]) == 9
+    # A head that needs all features gets them.
+    assert _fit(sources, optimizer="ridge").facts.reading == "memory"
+
+
+@pytest.mark.parametrize(
+    ("output", "num_classes", "power"),
+    [("softmax", 3, 1.0), ("softmax", 3, 0.5), ("sigmoid", 2, 1.0)],
+)
+def test_stream_and_memory_agree(
+    tmp_path: Path, output: str, num_classes: int, power: float
+) -> None:
+    data = {split: _blobs(num_classes, split) for split in _ROWS}
+    sources = {split: write_shards(tmp_path / split, *data[split]) for split in _ROWS}
+    logits = [
+        _fit(
+            sources,
+            num_classes,
+            ModelConfig(output=output),
+            feature_reading=reading,
+            feature_power=power,
+            regularization=(0.01, 0.1, 1.0),
+        ).head.predict(data["eval"][0], verbose=0)
+        for reading in ("stream", "memory")
+    ]
+    np.testing.assert_allclose(logits[0], logits[1], atol=0.25)
+
+
+def test_stream_of_a_head_with_layers_is_refused(sources: Sources) -> None:
+    head = ModelConfig(head=[{"type": "dense", "units": 4}])
+    with pytest.raises(UserError, match="DenseLayer"):
+        _fit(sources, model=head, feature_reading="stream")
+    with pytest.raises(UserError, match="optimizer='ridge'"):
+        _fit(sources, optimizer="ridge", feature_reading="stream")
+
+
+@pytest.mark.parametrize(
+    ("split", "change", "error", "message"),
+    [
+        ("train", "nan", TrainingError, "of `train` are not finite"),
+        ("eval", "nan", TrainingError, "of `eval` are not finite"),
+        ("train", "unknown", DataError, "every class needs images"),
+        ("eval", "unknown", DataError, "1 image of `eval` in classes that"),
+        ("train", "missing", DataError, "none of the classes"),
+        ("eval", "empty", DataError, "A split has no images"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused(
+    tmp_path: Path,
+    split: str,
+    change: str,
+    error: type[Exception],
+    message: str,
+) -> None:
+    data = {name: _blobs(3, name) for name in _ROWS}
+    features, labels = data[split]
+    match change:
+        case "nan":
+            features[7, 2] = np.nan
+        case "unknown":
+            labels[7] = -1
+        case "missing":
+            labels[labels == 1] = 0
+        case _:
+            features, labels = features[:0], labels[:0]
+    data[split] = features, labels
+    sources = {name: write_shards(tmp_path / name, *data[name]) for name in _ROWS}
+    with pytest.raises(error, match=message):
+        _fit(sources, feature_reading="stream")
+
+
+def test_each_epoch_sees_every_example_once_in_an_order_of_its_own(
+    sources: Sources,
+) -> None:
+    def order(*shuffle: int) -> np.ndarray:
+        return np.concatenate(
+            [x[:, 0] for x, _ in sources["train"].batches(50, shuffle)]
+        )
+
+    one, again, other = order(1, 0), order(1, 0), order(1, 1)
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+    stored = np.concatenate([x[:, 0] for x, _ in sources["train"].batches(50)])
+    assert not np.array_equal(one, stored)
+    np.testing.assert_array_equal(np.sort(one), np.sort(stored))
+
+
+_PEAK = """
+import sys
+from graft.trainer.config import ModelConfig, TrainingConfig
+from graft.trainer.heads import minibatch
+from graft.trainer.loops import feature_source
+from graft.trainer.loops.feature_source import FeatureSource
+from graft.trainer.loops.streamed_heads import fit_stored_features
+folder, width, buffer, reading = sys.argv[1], *map(int, sys.argv[2:4]), sys.argv[4]
+feature_source._BUFFER_BYTES = buffer
+minibatch._EXAMPLES = 1
+minibatch._FEWEST_EPOCHS = 2
+# `ru_maxrss` would begin with the memory of the process that started this one.
+def kib(name):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+before = kib("VmRSS")
+fit_stored_features(
+    FeatureSource.of([folder + "/train/*"]),
+    FeatureSource.of([folder + "/eval/*"]),
+    model=ModelConfig(),
+    training=TrainingConfig(feature_reading=reading),
+    num_classes=3,
+    feature_shape=(width,),
+)
+print(kib("VmHWM") - before)
+"""
+
+
+def _growth_mib(
+    folder: Path, num_rows: int, width: int, buffer: int, reading: str = "stream"
+) -> float:
+    """Return by how much the training of so many rows raises a process's memory."""
+    if not folder.exists():
+        rng = np.random.default_rng(0)
+        for split, number in (("train", num_rows), ("eval", num_rows // 10)):
+            features = rng.random((number, width), np.float32)
+            write_shards(folder / split, features, rng.integers(0, 3, number))
+    done = subprocess.run(
+        [sys.executable, "-c", _PEAK, str(folder), str(width), str(buffer), reading],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1]) / 1024
+
+
+def test_memory_of_a_stream_is_bounded(tmp_path: Path) -> None:
+    """Five times the rows, 103 MiB of features more."""
+    small, large = (
+        _growth_mib(tmp_path / str(rows), rows, 1024, 4 * 2**20)
+        for rows in (6000, 30000)
+    )
+    assert large - small < 40, (small, large)
+    in_memory = _growth_mib(tmp_path / "30000", 30000, 1024, 4 * 2**20, "memory")
+    assert in_memory > large + 103, (small, large, in_memory)
+
+
+@pytest.mark.large
+def test_memory_of_a_large_stream_is_bounded(tmp_path: Path) -> None:
+    small, large = (
+        _growth_mib(tmp_path / str(rows), rows, 3584, 64 * 2**20)
+        for rows in (10_000, 100_000)
+    )
+    # 1.4 GB of features more.
+    assert large - small < 150, (small, large)
