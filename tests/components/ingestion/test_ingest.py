@@ -410,7 +410,8 @@ def test_one_image_under_two_labels_stays_in_one_split(
     root = write_photos(tmp_path / "both", number=4)
     for path in (root / "cat").iterdir():
         shutil.copy(path, root / "dog" / f"copy of {path.name}")
-    splits = run_ingestion(root, duplicate_label_policy="keep").splits_by_name()
+    found = run_ingestion(root, format="folders", duplicate_label_policy="keep")
+    splits = found.splits_by_name()
     for path in (root / "cat").iterdir():
         assert splits[f"cat/{path.name}"] == splits[f"dog/copy of {path.name}"]
 
