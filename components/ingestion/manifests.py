@@ -25,6 +25,7 @@ from graft.components.ingestion.manifest_columns import (
 )
 from graft.components.ingestion.manifest_files import ManifestFiles
 from graft.components.ingestion.manifest_rows import Row, read_rows
+from graft.components.ingestion.path_splits import describe, roles_of_paths
 from graft.components.ingestion.source import Listing, class_name_of, some_of
 from graft.components.ingestion.splitting import (
     ROLE_OF_NAME,
@@ -117,7 +118,17 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
         f"{counted(number, 'value')}."
         for position, number in sorted(nameless.items())
     ]
-    return Manifest(entries, [*warnings, *split_like.warnings(config)])
+    warnings += split_like.warnings(config)
+    roles = None
+    if config.split_column not in columns:
+        roles = roles_of_paths([entry.path for entry in entries])
+    if roles is not None:
+        entries = [
+            entry._replace(role=role)
+            for entry, role in zip(entries, roles, strict=True)
+        ]
+        warnings.append(describe(roles, config.split_column))
+    return Manifest(entries, warnings)
 
 
 def list_images(path: str, layout: str, config: DataConfig) -> Listing:

@@ -1,0 +1,97 @@
+"""A manifest without a split column whose paths name the splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.manifests import list_images
+from graft.components.ingestion.path_splits import roles_of_paths
+
+NO_SPLITS = st.sampled_from(["cat", "dog", "img", "a", "2024", "trainer", "contest"])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train/{}.jpg", "val/{}.jpg", "test/{}.jpg"),
+        (
+            "a/cat/Training/{}.jpg",
+            "a/dog/Validation/{}.jpg",
+            "a/x/test/{}.jpg",
+        ),
+        ("train\\a\\{}.jpg", "valid\\a\\b\\{}.jpg", "test\\{}.jpg"),
+        ("images/train_{}_aligned.jpg", "images/val_{}.jpg", "images/test_{}.jpg"),
+        ("all/a/b/train/{}.jpg", "all/val/{}.jpg", "all/a/test/{}.jpg"),
+    ],
+)
+def test_paths_that_name_the_splits_give_them(names):
+    paths = [name.format(number) for number in range(3) for name in names]
+    assert roles_of_paths(paths) == ["train", "validation", "test"] * 3
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        [],
+        ["train/1.jpg", "train/2.jpg"],
+        ["train/1.jpg", "plane/2.jpg"],
+        ["test/1.jpg", "val/2.jpg"],
+        ["train/1.jpg", "test/2.jpg", "cat/3.jpg"],
+        ["trainer_1.jpg", "contest_2.jpg"],
+        ["1.jpg", "2.jpg"],
+    ],
+)
+def test_other_paths_say_nothing(paths):
+    assert roles_of_paths(paths) is None
+
+
+@given(st.lists(st.tuples(NO_SPLITS, NO_SPLITS), min_size=1))
+def test_ordinary_paths_say_nothing(words):
+    paths = [f"{first}/{second}_{n}.jpg" for n, (first, second) in enumerate(words)]
+    assert roles_of_paths(paths) is None
+
+
+def write(folder: Path, header: str, lines: list[str]) -> str:
+    path = folder / "labels.csv"
+    path.write_text("\n".join([header, *lines]) + "\n")
+    return str(path)
+
+
+def splits_of(path: str) -> dict[str, set[tuple[str, ...]]]:
+    found = list_images(path, "csv", DataConfig(path=path))
+    by_folder: dict[str, set[tuple[str, ...]]] = {}
+    for ref in found.refs:
+        by_folder.setdefault(ref.name.split("/")[0], set()).add(ref.splits)
+    return by_folder
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> list[str]:
+    names = [f"{split}/{n}.jpg" for split in ("train", "test") for n in range(4)]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return [f"{name},{'cat' if n % 2 else 'dog'}" for n, name in enumerate(names)]
+
+
+def test_the_splits_of_a_manifest_s_paths_hold_and_are_told(tmp_path, lines):
+    path = write(tmp_path, "path,label", lines)
+    assert splits_of(path) == {"train": {("train", "eval")}, "test": {("test",)}}
+    found = list_images(path, "csv", DataConfig(path=path))
+    assert any("name the splits: 4 train, 4 test" in each for each in found.warnings)
+
+
+def test_a_split_column_counts_more_than_the_paths(tmp_path, lines):
+    path = write(tmp_path, "path,label,split", [f"{line}," for line in lines])
+    every = {("train", "eval", "test")}
+    assert splits_of(path) == {"train": every, "test": every}
+    given_splits = [
+        f"{line},{'test' if line.startswith('train') else 'train'}" for line in lines
+    ]
+    path = write(tmp_path, "path,label,split", given_splits)
+    assert splits_of(path) == {"train": {("test",)}, "test": {("train", "eval")}}
