@@ -1,4 +1,8 @@
-"""Config of model and training, one frozen pydantic model per concern."""
+"""Config of model and training, one frozen pydantic model per concern.
+
+It is longer than other modules, since each key has its description, which
+docs/config.md repeats.
+"""
 
 from __future__ import annotations
 

@@ -46,6 +46,8 @@ def fit_stored_features(
 ) -> Fitted:
     """Train a head by `fit_head`, or by `fit_streamed_head` if the features are large.
 
+    It takes the arguments of `fit_head`.
+
     Args:
         train: Features to train on.
         evaluation: Features of `eval`.

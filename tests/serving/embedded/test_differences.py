@@ -127,7 +127,7 @@ TESTS = {
         f"{PROCESS}::test_a_reload_by_grpc_is_off_beyond_loopback"
     ],
     "the gRPC service of TensorFlow's profiler": [
-        f"{EMBEDDED}/test_grpc.py::test_other_services_are_not_implemented"
+        f"{EMBEDDED}/test_grpc_models.py::test_other_services_are_not_implemented"
     ],
     "flags for XLA": [f"{PROCESS}::test_unknown_flags_are_reported"],
     "`ServerModelConfig` with request logging": [
