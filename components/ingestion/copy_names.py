@@ -29,6 +29,10 @@ _CHANGES = (
     "copy copies kopie copie copia duplicate dup bak"
 )
 _COPY_WORDS = frozenset(f"{_SIZES} {_MAPS} {_CHANGES}".split())
+# Words of copies that names of classes have, too: `cooper_mini`, `car_mirror`.
+_WORDS_OF_CLASSES = frozenset(
+    "small mini tiny mirror skeleton depth noise noisy thermal processed edges".split()
+)
 _IMAGE_WORDS = frozenset("image images img imgs photo photos pic pics picture".split())
 _ORIGINAL_WORDS = frozenset("original originals orig rgb color colour full raw".split())
 
@@ -303,6 +307,9 @@ def _tops_of_copies(classes: list[Folder]) -> Iterator[Folder]:
                 stems = {
                     os.path.splitext(p)[0] for f in original.walk() for p in f.images
                 }
+                if mark.words & _COPY_WORDS <= _WORDS_OF_CLASSES:
+                    # Each class may count its images from 1.
+                    stems = {stem for stem in stems if not _COUNTER.fullmatch(stem)}
                 if _are_named_after(top, stems):
                     yield top
                     break

@@ -162,6 +162,27 @@ def test_a_class_with_another_ones_name_and_no_word_of_copies_is_a_class() -> No
     assert isinstance(detect_layout(count_folders(names)), FolderLayout)
 
 
+@pytest.mark.parametrize("word", ["mini", "small", "Tiny", "mirror", "thermal"])
+@pytest.mark.parametrize(
+    "image", ["{}.jpg", "{:04}.jpg", "IMG_{}.jpg", "img-{:03}.png"]
+)
+def test_two_classes_that_count_from_1_are_classes(word: str, image: str) -> None:
+    names = [
+        f"{name}/{image.format(number)}"
+        for name in ("cooper", f"cooper_{word}", "beetle")
+        for number in range(9)
+    ]
+    assert isinstance(detect_layout(count_folders(names)), FolderLayout)
+    named = [
+        f"{name}/{animal}_{number:08x}_a.jpg"
+        for name in ("cooper", f"cooper_{word}", "beetle")
+        for number, animal in enumerate(("red", "blue", "grey", "green"))
+    ]
+    assert (
+        "copies" in _question(named).finding or "made of it" in _question(named).finding
+    )
+
+
 @pytest.mark.parametrize("copy", ["t_{}.jpg", "{}_0.jpg", "{}-2.jpg"])
 def test_what_may_be_two_series_is_told(copy: str) -> None:
     layout = detect_layout(count_folders(_tree("{}.jpg", copy)))
