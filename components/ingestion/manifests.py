@@ -119,16 +119,24 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
         for position, number in sorted(nameless.items())
     ]
     warnings += split_like.warnings(config)
-    roles = None
     if config.split_column not in columns:
-        roles = roles_of_paths([entry.path for entry in entries])
-    if roles is not None:
-        entries = [
-            entry._replace(role=role)
-            for entry, role in zip(entries, roles, strict=True)
-        ]
-        warnings.append(describe(roles, config.split_column))
+        entries = _with_splits_of_paths(entries, config, warnings)
     return Manifest(entries, warnings)
+
+
+def _with_splits_of_paths(
+    entries: list[ManifestEntry], config: DataConfig, warnings: list[str]
+) -> list[ManifestEntry]:
+    """Return the entries with the splits that all paths name; add what to know."""
+    paths = [entry.path for entry in entries]
+    roles = roles_of_paths(paths, [entry.label for entry in entries])
+    if any(roles):
+        warnings.append(describe(roles, paths, config.split_column))
+    if None in roles:
+        return entries
+    return [
+        entry._replace(role=role) for entry, role in zip(entries, roles, strict=True)
+    ]
 
 
 def list_images(path: str, layout: str, config: DataConfig) -> Listing:

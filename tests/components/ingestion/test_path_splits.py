@@ -31,7 +31,8 @@ NO_SPLITS = st.sampled_from(["cat", "dog", "img", "a", "2024", "trainer", "conte
 )
 def test_paths_that_name_the_splits_give_them(names):
     paths = [name.format(number) for number in range(3) for name in names]
-    assert roles_of_paths(paths) == ["train", "validation", "test"] * 3
+    found = roles_of_paths(paths, ["cat"] * len(paths))
+    assert found == ["train", "validation", "test"] * 3
 
 
 @pytest.mark.parametrize(
@@ -41,19 +42,24 @@ def test_paths_that_name_the_splits_give_them(names):
         ["train/1.jpg", "train/2.jpg"],
         ["train/1.jpg", "plane/2.jpg"],
         ["test/1.jpg", "val/2.jpg"],
-        ["train/1.jpg", "test/2.jpg", "cat/3.jpg"],
         ["trainer_1.jpg", "contest_2.jpg"],
         ["1.jpg", "2.jpg"],
     ],
 )
 def test_other_paths_say_nothing(paths):
-    assert roles_of_paths(paths) is None
+    assert not any(roles_of_paths(paths, ["cat"] * len(paths)))
 
 
 @given(st.lists(st.tuples(NO_SPLITS, NO_SPLITS), min_size=1))
 def test_ordinary_paths_say_nothing(words):
     paths = [f"{first}/{second}_{n}.jpg" for n, (first, second) in enumerate(words)]
-    assert roles_of_paths(paths) is None
+    assert not any(roles_of_paths(paths, ["cat"] * len(paths)))
+
+
+def test_words_of_the_labels_are_no_splits():
+    paths = ["i/test_rig_1.png", "i/train_wagon_1.png", "i/Train_wagon_2.png"]
+    assert not any(roles_of_paths(paths, ["test rig", "train wagon", "train wagon"]))
+    assert all(roles_of_paths(paths, ["rig", "wagon", "wagon"]))
 
 
 def write(folder: Path, header: str, lines: list[str]) -> str:
@@ -95,3 +101,15 @@ def test_a_split_column_counts_more_than_the_paths(tmp_path, lines):
     ]
     path = write(tmp_path, "path,label,split", given_splits)
     assert splits_of(path) == {"train": {("test",)}, "test": {("train", "eval")}}
+
+
+def test_splits_of_some_paths_are_told_and_do_not_hold(tmp_path, lines):
+    (tmp_path / "new.jpg").touch()
+    path = write(tmp_path, "path,label", [*lines, "new.jpg,cat"])
+    every = {("train", "eval", "test")}
+    assert splits_of(path) == {"train": every, "test": every, "new.jpg": every}
+    found = list_images(path, "csv", DataConfig(path=path))
+    (warning,) = [each for each in found.warnings if "name a split" in each]
+    assert "8 of 9 paths name a split: 4 train, 4 test" in warning
+    assert "'new.jpg'" in warning
+    assert "column 'split'" in warning
