@@ -25,6 +25,7 @@ def minimise(
     precondition: Callable[[np.ndarray], np.ndarray],
     progress: float,
     max_steps: int,
+    steps: Steps | None = None,
 ) -> np.ndarray:
     """Minimise a convex function.
 
@@ -35,13 +36,15 @@ def minimise(
         progress: The search ends when a step decreases the value by a smaller share of
             the value, or of 1 if the value is below 1.
         max_steps: Greatest number of steps.
+        steps: The last steps of an earlier search with the same objective and the same
+            preconditioner, which goes on here. Steps of this search are added.
 
     Returns:
         The last point, which has the least value of all points.
     """
     point = start
     value, gradient = objective(point)
-    steps: deque[_Step] = deque(maxlen=_HISTORY_SIZE)
+    steps = new_steps() if steps is None else steps
     for _ in range(max_steps):
         direction = -_multiply_by_inverse_curvature(gradient, steps, precondition)
         slope = _dot(gradient, direction)
@@ -55,7 +58,7 @@ def minimise(
         else:
             # Any further decrease is below the rounding error.
             return point
-        step = _Step(candidate - point, new_gradient - gradient, precondition)
+        step = Step(candidate - point, new_gradient - gradient, precondition)
         if step.curvature > 0:
             steps.append(step)
         gained = value - new_value
@@ -65,7 +68,7 @@ def minimise(
     return point
 
 
-class _Step:
+class Step:
     """A step and the change of the gradient over it."""
 
     def __init__(
@@ -81,9 +84,17 @@ class _Step:
         """Equals `curvature` if the preconditioner is the exact inverse curvature."""
 
 
+Steps = deque[Step]
+
+
+def new_steps() -> Steps:
+    """Return an empty memory of steps."""
+    return deque(maxlen=_HISTORY_SIZE)
+
+
 def _multiply_by_inverse_curvature(
     gradient: np.ndarray,
-    steps: deque[_Step],
+    steps: Steps,
     precondition: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """Multiply a gradient by the inverse curvature (two-loop recursion)."""

@@ -19,7 +19,12 @@ import numpy as np
 import tensorflow as tf
 
 from graft.trainer.heads.prepared import Prepared, prepare, principal_axes
-from graft.trainer.heads.softmax_regression import Labels, Problem, log_softmax
+from graft.trainer.heads.softmax_regression import (
+    Labels,
+    Problem,
+    Search,
+    log_softmax,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +32,9 @@ _LARGE_PROBLEM = 1e10
 """Multiplications for the logits of `train` from which this way is faster."""
 _NUM_AXES = 256
 """Principal axes of the first, rough path."""
-_ROUGH, _EXACT = 1e-5, 1e-6
+_ROUGH, _EXACT = 1e-5, 1e-7
 """Relative progress of a step at which a fit ends: on the path, and for the chosen
-penalty. Smaller values take twice the steps and give the same accuracy."""
+penalty. docs/decisions/0074-many-classes.md has the accuracy of others."""
 _PATIENCE = 2
 """Penalties without progress on `eval` before the rough path ends."""
 
@@ -65,33 +70,33 @@ def fit_large_path(
     solutions: dict[int, np.ndarray] = {}
     rows: dict[int, dict[str, float]] = {}
 
-    def solve(index: int, neighbour: int | None) -> float:
+    def solve(index: int, neighbour: int | None) -> tuple[float, Search]:
         start = rough.start(index, neighbour, solutions)
-        solutions[index] = problem.solve(ordered[index], start, _ROUGH)
+        search = Search(problem, ordered[index], start)
+        solutions[index] = search.run(_ROUGH)
         rows[index] = problem.row(ordered[index], solutions[index])
-        return rows[index].get("eval_loss", 0.0)
+        return rows[index].get("eval_loss", 0.0), search
 
     first = best = max(rough.best - 1, 0)
-    least = solve(first, None)
+    least, search = solve(first, None)
     for index in range(first + 1, len(ordered)):
-        loss = solve(index, index - 1)
+        loss, next_search = solve(index, index - 1)
         if loss >= least:
             break
-        best, least = index, loss
+        best, least, search = index, loss, next_search
     # The rough path was wrong: stronger penalties are better.
     while best == first and first > 0:
         first -= 1
-        loss = solve(first, first + 1)
+        loss, next_search = solve(first, first + 1)
         if loss < least:
-            best, least = first, loss
+            best, least, search = first, loss, next_search
     logger.info(
         "%d penalties were compared on %d principal axes, %d of them on all features",
         len(rough.rows),
         len(data.variances),
         len(rows),
     )
-    solution = problem.solve(ordered[best], solutions[best], _EXACT)
-    return solution, ordered[best], [rows[index] for index in sorted(rows)]
+    return search.run(_EXACT), ordered[best], [rows[index] for index in sorted(rows)]
 
 
 def fit_penalty(

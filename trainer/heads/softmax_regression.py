@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graft.trainer.heads.lbfgs import minimise
+from graft.trainer.heads.lbfgs import minimise, new_steps
 from graft.trainer.heads.prepared import Prepared
 
 _MAX_STEPS = 200
@@ -77,33 +77,8 @@ class Problem:
         return np.zeros((self.data.train.shape[1] + 1, self._targets.shape[1]), "f4")
 
     def solve(self, penalty: float, start: np.ndarray, progress: float) -> np.ndarray:
-        """Minimise by L-BFGS from `start`.
-
-        The preconditioner approximates the curvature along a principal axis by the
-        variance along it, times the mean curvature of an example's loss, plus the
-        penalty: Frangella, Tropp and Udell, "Randomized Nystroem Preconditioning", SIAM
-        Journal on Matrix Analysis and Applications 2023.
-        """
-        axes = self.data.axes
-        curvature = self._mean_curvature(start)
-        elsewhere = np.float32(1 / (self.data.other_variance * curvature + penalty))
-        along = 1 / (self.data.variances * np.float32(curvature) + np.float32(penalty))
-        surplus = (along - elsewhere)[:, None]
-
-        def precondition(gradient: np.ndarray) -> np.ndarray:
-            kernel = gradient[:-1]
-            result = np.empty_like(gradient)
-            result[:-1] = elsewhere * kernel + axes @ (surplus * (axes.T @ kernel))
-            result[-1] = gradient[-1] / np.float32(curvature)
-            return result
-
-        return minimise(
-            lambda solution: self.loss_and_gradient(solution, penalty),
-            start,
-            precondition=precondition,
-            progress=progress,
-            max_steps=_MAX_STEPS,
-        )
+        """Minimise by L-BFGS from `start`."""
+        return Search(self, penalty, start).run(progress)
 
     def row(self, penalty: float, solution: np.ndarray) -> dict[str, float]:
         """Return the scores of a solution: a row of `LinearSolution.path`."""
@@ -136,7 +111,7 @@ class Problem:
         gradient[-1] = residual.sum(0)
         return loss, gradient
 
-    def _mean_curvature(self, solution: np.ndarray) -> float:
+    def mean_curvature(self, solution: np.ndarray) -> float:
         """Return the loss's mean curvature over examples and directions of logits.
 
         The curvature of the cross-entropy is diag(p) - p p'. Its trace over K - 1
@@ -146,6 +121,52 @@ class Problem:
         squares = np.exp(2 * log_p).sum(1)
         trace = 1 - float(squares.mean())
         return float(max(trace / (solution.shape[1] - 1), self.least_curvature))
+
+
+class Search:
+    """A search for the solution of a penalty, which can go on after it ended.
+
+    The preconditioner approximates the curvature along a principal axis by the variance
+    along it, times the mean curvature of an example's loss, plus the penalty:
+    Frangella, Tropp and Udell, "Randomized Nystroem Preconditioning", SIAM Journal on
+    Matrix Analysis and Applications 2023.
+
+    Args:
+        problem: The problem.
+        penalty: L2 penalty.
+        start: First solution, float32 (F + 1, K).
+    """
+
+    def __init__(self, problem: Problem, penalty: float, start: np.ndarray) -> None:
+        self.penalty = penalty
+        self.solution = start
+        self._problem = problem
+        self._steps = new_steps()
+        data = problem.data
+        self._curvature = curvature = problem.mean_curvature(start)
+        self._elsewhere = np.float32(1 / (data.other_variance * curvature + penalty))
+        along = 1 / (data.variances * np.float32(curvature) + np.float32(penalty))
+        self._surplus = (along - self._elsewhere)[:, None]
+
+    def run(self, progress: float) -> np.ndarray:
+        """Search until a step gains less than `progress`; return the solution."""
+        self.solution = minimise(
+            lambda each: self._problem.loss_and_gradient(each, self.penalty),
+            self.solution,
+            precondition=self._precondition,
+            progress=progress,
+            max_steps=_MAX_STEPS,
+            steps=self._steps,
+        )
+        return self.solution
+
+    def _precondition(self, gradient: np.ndarray) -> np.ndarray:
+        axes, kernel = self._problem.data.axes, gradient[:-1]
+        result = np.empty_like(gradient)
+        result[:-1] = self._elsewhere * kernel
+        result[:-1] += axes @ (self._surplus * (axes.T @ kernel))
+        result[-1] = gradient[-1] / np.float32(self._curvature)
+        return result
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -107,6 +107,7 @@ def test_stronger_penalties_are_tried_if_the_rough_path_was_wrong(
     penalties = [10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 1e-2]
     expected = _fit(penalties)
     monkeypatch.setattr(many_classes, "_RoughPath", Wrong)
+    monkeypatch.setattr(many_classes, "_PATIENCE", len(penalties))
     found = _fit(penalties)
     assert found.penalty == expected.penalty
     rows = [row["penalty"] for row in found.path]
