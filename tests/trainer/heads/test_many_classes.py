@@ -104,7 +104,7 @@ def test_stronger_penalties_are_tried_if_the_rough_path_was_wrong(
             super().__init__(*arguments)
             self.best = len(self.rows) - 1
 
-    penalties = [10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 1e-2]
+    penalties = [10.0, 3.0, 1.0, 0.3, 0.1, 1e-2, 1e-3, 1e-4, 1e-5]
     expected = _fit(penalties)
     monkeypatch.setattr(many_classes, "_RoughPath", Wrong)
     monkeypatch.setattr(many_classes, "_PATIENCE", len(penalties))
