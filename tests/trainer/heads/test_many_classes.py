@@ -17,7 +17,7 @@ def _blobs(num_examples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     centres = np.random.default_rng(3).normal(size=(_CLASSES, _WIDTH)) * 0.5
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(num_examples) % _CLASSES)
-    noise = rng.normal(size=(num_examples, _WIDTH)) * np.geomspace(0.5, 2, _WIDTH)
+    noise = rng.normal(size=(num_examples, _WIDTH)) * np.geomspace(1, 4, _WIDTH)
     return (centres[labels] + noise).astype(np.float32), labels
 
 
@@ -106,6 +106,7 @@ def test_stronger_penalties_are_tried_if_the_rough_path_was_wrong(
 
     penalties = [10.0, 3.0, 1.0, 0.3, 0.1, 1e-2, 1e-3, 1e-4, 1e-5]
     expected = _fit(penalties)
+    assert expected.penalty > penalties[-3]
     monkeypatch.setattr(many_classes, "_RoughPath", Wrong)
     monkeypatch.setattr(many_classes, "_PATIENCE", len(penalties))
     found = _fit(penalties)
