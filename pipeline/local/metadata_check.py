@@ -30,14 +30,25 @@ def require_intact(path: str | os.PathLike[str]) -> None:
         return
     problem = _find_problem(file)
     if problem:
-        move = shlex.join(["mv", str(file), f"{file}.damaged"])
-        raise UserError(
-            f"The record of earlier runs, {str(file)!r}, is damaged: {problem}. Put "
-            f"back a copy of it, or move it away: {move}\n"
-            "Without it, `graft runs`, `graft diff` and earlier reports know no run "
-            "before, and the next run computes each step again. Models in production, "
-            "their history and the features in the cache stay."
-        )
+        raise damage_error(file, problem)
+
+
+def damage_error(path: str | os.PathLike[str], problem: str) -> UserError:
+    """Return the error for a damaged store.
+
+    Args:
+        path: The SQLite file.
+        problem: What is wrong with it.
+    """
+    name = os.fspath(path)
+    move = shlex.join(["mv", name, f"{name}.damaged"])
+    return UserError(
+        f"The record of earlier runs, {name!r}, is damaged: {problem}. Put "
+        f"back a copy of it, or move it away: {move}\n"
+        "Without it, `graft runs`, `graft diff` and earlier reports know no run "
+        "before, and the next run computes each step again. Models in production, "
+        "their history and the features in the cache stay."
+    )
 
 
 def _find_problem(file: Path) -> str:
@@ -48,7 +59,7 @@ def _find_problem(file: Path) -> str:
     try:
         connection = sqlite3.connect(uri, uri=True)
         try:
-            (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            (answer,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
         finally:
             connection.close()
     except sqlite3.OperationalError:
@@ -56,4 +67,6 @@ def _find_problem(file: Path) -> str:
         return ""
     except sqlite3.DatabaseError as error:
         return str(error)
+    except UnicodeDecodeError:
+        return "its schema is no text"
     return "" if answer == "ok" else str(answer).splitlines()[0]

@@ -9,7 +9,7 @@ from ml_metadata import errors
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from graft.pipeline.local.metadata_check import require_intact
+from graft.pipeline.local.metadata_check import damage_error, require_intact
 
 _FINISHED = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 _FAILED = mlmd.Execution.FAILED
@@ -33,7 +33,12 @@ class LocalMetadata:
         require_intact(path)
         connection = mlmd.ConnectionConfig()
         connection.sqlite.filename_uri = os.fspath(path)
-        self._store = MetadataStore(connection)
+        try:
+            self._store = MetadataStore(connection)
+        except RuntimeError as error:
+            # SQLite finds the file in order, but tables or columns are not there.
+            reason = str(error).partition(" Errors: ")[2] or str(error)
+            raise damage_error(path, reason.strip().splitlines()[0][:200]) from error
 
     def pipeline_runs(self) -> list[mlmd.Context]:
         """Return a context per pipeline run, oldest first."""

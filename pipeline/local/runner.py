@@ -7,6 +7,7 @@ import ctypes
 import functools
 import gc
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -194,6 +195,8 @@ def run_locally(
             used.
         Exception: What else a node raised.
     """
+    if os.path.exists(config.metadata_path):
+        LocalMetadata(config.metadata_path)  # Else TFX meets a damaged one.
     for retries_left in range(config.push.retry_gate, -1, -1):
         try:
             return _run_once(config, data_fingerprint, on_event)

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -43,10 +43,12 @@ def test_an_intact_or_missing_store_is_fine(intact: Path, tmp_path: Path) -> Non
 
 
 @given(
-    start=st.floats(0, 1),
-    content=st.binary(min_size=1, max_size=20_000),
+    start=st.floats(0, 1) | st.floats(0.4, 0.5),
+    content=st.binary(min_size=1, max_size=3) | st.binary(min_size=1, max_size=20_000),
     cut=st.booleans(),
 )
+@example(start=0.42578125, content=b"\x80", cut=False)
+@example(start=0.421875, content=b"\x01", cut=False)
 @settings(
     max_examples=60,
     deadline=None,
