@@ -3,7 +3,7 @@
 All penalties are trained at once, side by side, so that a pass over the features serves
 all of them. The objective is that of `linear.py`. Adam minimises it (Kingma and Ba,
 "Adam: A Method for Stochastic Optimization", ICLR 2015), with a rate that falls to zero
-along a cosine. docs/decisions/0075-mini-batches.md has the figures.
+along a cosine. docs/decisions/0076-mini-batches.md has the figures.
 
 Memory doesn't depend on the number of examples. It is a few batches and about seven
 times the kernels of all penalties.
