@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import tensorflow as tf
 
 from graft.components.evaluation.answer_store import AnswerStore, Way
 from graft.components.evaluation.answer_ways import AnswerWays, describe_ways
@@ -21,8 +20,7 @@ from graft.components.evaluation.config import AnswersConfig
 from graft.components.evaluation.exported_model import LoadedModel
 from graft.components.evaluation.inference import Answered, Respondent, predict
 from graft.components.evaluation.predictions import EvaluatedImages, Predictions
-from graft.contract import example_keys
-from graft.storage import tfrecords
+from graft.components.features.stored_features import read_features
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
@@ -32,14 +30,6 @@ NO_STORE = (
 )
 TOLERANCE = 1e-5
 """Greatest difference of a probability between a feature's way and the image's."""
-
-_FEATURES_AT_ONCE = 256
-_FEATURES = {
-    example_keys.CONTENT_HASH_KEY: tf.io.FixedLenFeature([], tf.string),
-    example_keys.FEATURES_KEY: tf.io.FixedLenSequenceFeature(
-        [], tf.float32, allow_missing=True
-    ),
-}
 
 logger = logging.getLogger(__name__)
 
@@ -94,15 +84,12 @@ def score_features(
     keys: list[bytes] = []
     parts: list[np.ndarray] = []
     score: Callable[[np.ndarray], np.ndarray] | None = None
-    for batch in tfrecords.dataset(feature_files).batch(_FEATURES_AT_ONCE):
-        parsed = tf.io.parse_example(batch, _FEATURES)
-        features = parsed[example_keys.FEATURES_KEY].numpy()
+    for hashes, features in read_features(feature_files):
         score = score or model.feature_scorer(features.shape[1])
         if score is None:
             return ScoredAnswers(reason="its head takes no stored features")
         parts.append(score(features))
-        hashes = parsed[example_keys.CONTENT_HASH_KEY].numpy()
-        keys += [bytes.fromhex(each.decode()) for each in hashes]
+        keys += map(bytes.fromhex, hashes)
     if not keys:
         return ScoredAnswers(reason="there are no stored features")
     if len(keys) < config.ask_all_below:

@@ -15,6 +15,7 @@ from tfx.types import artifact, artifact_utils
 
 from graft.components import progress
 from graft.components.artifact_files import split_files
+from graft.components.features.stored_features import read_features
 from graft.components.ingestion.applied_fixes import read_applied_fixes
 from graft.components.pictures import find_images, thumbnail
 from graft.components.quality.artifacts import (
@@ -45,13 +46,6 @@ from graft.storage import atomic, copying, tfrecords
 MOST_SHOWN = 12
 MOST_NAMED = 1000
 _MOST_IN_MESSAGE = 10
-_FEATURES_AT_ONCE = 256
-_FEATURES = {
-    example_keys.CONTENT_HASH_KEY: tf.io.FixedLenFeature([], tf.string),
-    example_keys.FEATURES_KEY: tf.io.FixedLenSequenceFeature(
-        [], tf.float32, allow_missing=True
-    ),
-}
 
 logger = logging.getLogger(__name__)
 
@@ -177,19 +171,13 @@ def _traits_of(image: MeasuredImage) -> Traits:
 def _read_features(
     training: artifact.Artifact,
 ) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Yield content hashes and features, of all splits; nothing for raw examples."""
+    """Return `read_features` of all splits."""
     files = [
         file
         for split in artifact_utils.decode_split_names(training.split_names)
         for file in split_files([training], split)
     ]
-    for batch in tfrecords.dataset(files).batch(_FEATURES_AT_ONCE):
-        parsed = tf.io.parse_example(batch, _FEATURES)
-        values = parsed[example_keys.FEATURES_KEY].numpy()
-        if not values.shape[1]:
-            break
-        keys = parsed[example_keys.CONTENT_HASH_KEY].numpy()
-        yield [key.decode() for key in keys], values
+    return read_features(files)
 
 
 def _dropped(found: dict[str, Findings], config: DataQualityConfig) -> set[str]:

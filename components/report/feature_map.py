@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 
 from graft.components.evaluation.predictions import Predictions
-from graft.contract import example_keys
-from graft.storage import tfrecords
+from graft.components.features import stored_features
 
 MOST_POINTS = 1_000
 MOST_COLOURS = 4
@@ -24,13 +22,6 @@ PICTURE_CELLS = (7, 5)
 """Columns and rows of the grid, of which each cell shows one picture at most."""
 
 _FEWEST_POINTS = 3
-_BATCH = 256
-_FEATURES = {
-    example_keys.CONTENT_HASH_KEY: tf.io.FixedLenFeature([], tf.string),
-    example_keys.FEATURES_KEY: tf.io.FixedLenSequenceFeature(
-        [], tf.float32, allow_missing=True
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -82,11 +73,9 @@ def read_features(files: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """
     hashes: list[str] = []
     parts: list[np.ndarray] = []
-    for batch in tfrecords.dataset(files).take(MOST_POINTS).batch(_BATCH):
-        parsed = tf.io.parse_example(batch, _FEATURES)
-        keys = parsed[example_keys.CONTENT_HASH_KEY].numpy()
-        hashes += [key.decode() for key in keys]
-        parts.append(parsed[example_keys.FEATURES_KEY].numpy())
+    for names, values in stored_features.read_features(files, MOST_POINTS):
+        hashes += names
+        parts.append(values)
     return hashes, np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
 
