@@ -77,8 +77,11 @@ class AnswerStore:
             # Somebody may prune the store meanwhile.
             with _tolerated(self._folder):
                 rows = known.read(there)
-                if rows.shape[1] == self._num_classes:
-                    found |= zip(there, rows, strict=True)
+                if rows.shape[1] != self._num_classes:
+                    continue
+                # The model is asked again for what is no number.
+                for place in np.flatnonzero(np.isfinite(rows).all(axis=1)):
+                    found[there[place]] = rows[place]
         return found
 
     def add(self, way: Way, keys: Sequence[bytes], answers: np.ndarray) -> None:

@@ -58,11 +58,26 @@ class ScoredAnswers:
             if key in self.rows and key not in self.sample
         }
 
-    def greatest_difference(self, keys: Sequence[bytes], answers: np.ndarray) -> float:
-        """Return the greatest difference to answers about images, float32 (N, K)."""
-        known = [row for row, key in enumerate(keys) if key in self.rows]
+    def greatest_difference(
+        self, keys: Sequence[bytes], answers: np.ndarray, is_asked: np.ndarray
+    ) -> float | None:
+        """Return the greatest difference to the exported model's answers.
+
+        Args:
+            keys: The images.
+            answers: Probabilities, float32 (N, K).
+            is_asked: Whether the exported model gave them, bool (N,).
+
+        Returns:
+            None if no image that it was asked about has a stored feature.
+        """
+        known = [
+            row for row, key in enumerate(keys) if is_asked[row] and key in self.rows
+        ]
+        if not known:
+            return None
         own = self.values[[self.rows[keys[row]] for row in known]]
-        return float(np.abs(own - answers[known]).max(initial=0.0))
+        return float(np.abs(own - answers[known]).max())
 
 
 def score_features(
@@ -240,10 +255,14 @@ def _way_of(keys: list[bytes], answered: Answered, scored: ScoredAnswers) -> Ans
     num_asked = int(answered.is_asked.sum())
     if scored.reason is not None:
         return AnswerWays(num_asked, reason=scored.reason)
-    difference = scored.greatest_difference(keys, answered.answers.probabilities)
+    difference = scored.greatest_difference(
+        keys, answered.answers.probabilities, answered.is_asked
+    )
     reason = None
+    if difference is None:
+        reason = "no image of the sample has a stored feature"
     # Written so that a difference that is no number fails, too.
-    if not difference <= TOLERANCE:
+    elif not difference <= TOLERANCE:
         reason = (
             f"its head's answers from stored features differ by up to {difference:.2g}"
             f", more than {TOLERANCE:g}"

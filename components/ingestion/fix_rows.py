@@ -191,10 +191,11 @@ def _rows(text: str, path: str) -> Iterator[tuple[int, dict[str, str]]]:
             f"{path!r} is empty. Write a header, such as 'path,new_label', and a line "
             "for each image; or write the file with `graft report --labels`."
         )
-    names, delimiter = _header(header, delimiters, repr(path))
-    rows = csv.reader(lines, delimiter=delimiter, strict=True)
-    ended = skipped
+    ended = skipped - 1
     try:
+        names, delimiter = _header(header, delimiters, repr(path))
+        ended = skipped
+        rows = csv.reader(lines, delimiter=delimiter, strict=True)
         for cells in rows:
             number, ended = ended + 1, skipped + rows.line_num
             if not any(cell.strip() for cell in cells):

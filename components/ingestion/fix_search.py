@@ -82,10 +82,13 @@ class ImageSearch:
             if name in paths:
                 found[name].append(position)
         # As spreadsheets, Windows and macOS may have changed it.
-        loose = {self._plain(path): path for path in paths if path not in found}
+        loose: dict[str, list[str]] = defaultdict(list)
+        for path in paths:
+            if path not in found:
+                loose[self._plain(path)].append(path)
         if loose:
             for position, name in enumerate(names):
-                if path := loose.get(_plain_name(name)):
+                for path in loose.get(_plain_name(name), ()):
                     found[path].append(position)
         return dict(found)
 

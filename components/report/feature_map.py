@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from graft.components.evaluation.predictions import Predictions
-from graft.components.features import stored_features
 
 MOST_POINTS = 1_000
 MOST_COLOURS = 4
@@ -71,6 +70,9 @@ def read_features(files: Sequence[str]) -> tuple[list[str], np.ndarray]:
 
     Shards hold images in random order.
     """
+    # `graft report` shows a page at once, and needs no TensorFlow for it.
+    from graft.components.features import stored_features
+
     hashes: list[str] = []
     parts: list[np.ndarray] = []
     for names, values in stored_features.read_features(files, MOST_POINTS):

@@ -150,6 +150,9 @@ def write_label_sheet(run: Run, path: Path) -> None:
         )
     if sheet.num_confirmed:
         typer.echo(f"Left out, decided on before: {sheet.num_confirmed:,}")
+    if not sheet.rows:
+        typer.echo("There is nothing to decide.")
+        return
     typer.echo(
         "Decide in the page and save the file; or write keep, accept, relabel or drop "
         "into the column `action`. Then: "

@@ -111,19 +111,21 @@ def run(  # noqa: PLR0917 - options of a command
     require_intact(loaded.metadata_path)
     log_path = _new_log(folder / "logs")
     tell_of_lost_fixes(folder, loaded.data)
-    remember_run(
-        str(folder),
-        model=loaded.push.model_name,
-        data=data_key(loaded.data.path),
-        label_fixes=loaded.data.label_fixes,
-    )
+    data = data_key(loaded.data.path)
+    before = last_run_of(folder)
+    applied = before.label_fixes if before.data == data else ()
+    model = loaded.push.model_name
+    remember_run(str(folder), model=model, data=data, label_fixes=applied)
     is_refused = _run(loaded, data_fingerprint, log_path, verbose=verbose)
+    # Not before: a run that fails has applied nothing.
+    fixes = loaded.data.label_fixes
+    remember_run(str(folder), model=model, data=data, label_fixes=fixes)
     if is_refused:
         raise typer.Exit(EXIT_REFUSED)
 
 
 def tell_of_lost_fixes(folder: Path, data: DataConfig) -> None:
-    """Tell the user of label fixes that the pipeline's last run had and this one lacks.
+    """Tell of label fixes that the last run that ended applied, and this one lacks.
 
     Without them, the labels are the wrong ones again.
     """

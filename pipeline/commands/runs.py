@@ -86,17 +86,17 @@ def _version_of(run: Run, verdict: Verdict | None, output: Path) -> str:
     if TWIN_PROPERTY in pushed:
         return f"same as {pushed[TWIN_PROPERTY]}"
     if (blessed := _blessed_version(run, verdict, output)) is not None:
-        return f"{blessed} (blessed)"
+        return blessed
     is_refused = verdict is None or not verdict.is_blessed
     return run.failure or ("not pushed" if pushed and not is_refused else "")
 
 
-def _blessed_version(run: Run, verdict: Verdict | None, output: Path) -> int | None:
-    """Return the version that `graft bless` published of a run, if it is in the store.
+def _blessed_version(run: Run, verdict: Verdict | None, output: Path) -> str | None:
+    """Return the version with the model of a run that pushed none, if there is one.
 
-    A run knows what itself pushed. A version that was blessed later has the files that
-    its gate judged.
+    `graft bless` published it later, or it was rolled back before the run.
     """
+    from graft.components.publishing.audit import withdrawals
     from graft.components.publishing.config import PushConfig
     from graft.components.publishing.versions import list_versions
 
@@ -105,7 +105,9 @@ def _blessed_version(run: Run, verdict: Verdict | None, output: Path) -> int | N
     push = PushConfig.model_validate(run.config["push"]).resolved(str(output))
     for version in reversed(list_versions(push.model_folder)):
         if version.manifest.get("files") == verdict.judged_files:
-            return version.number
+            is_withdrawn = version.files_hash in withdrawals(push.model_folder)
+            how = "rolled back" if is_withdrawn else "blessed"
+            return f"{version.number} ({how})"
     return None
 
 

@@ -27,7 +27,8 @@ class LastRun:
         started: When it began, in Unix seconds.
         model: Name of its model; "" if it is unknown.
         data: Its `data.path`, absolute if it is local; "" if it is unknown.
-        label_fixes: Its `data.label_fixes`, as written.
+        label_fixes: `data.label_fixes`, as written, of the last run that came to its
+            end.
     """
 
     pipeline: str
@@ -46,7 +47,7 @@ def remember_run(
         pipeline_folder: Folder of the pipeline, which exists.
         model: Name of its model.
         data: See `LastRun.data`.
-        label_fixes: Files of label fixes.
+        label_fixes: Files of label fixes, see `LastRun.label_fixes`.
     """
     name = os.path.basename(pipeline_folder.rstrip("/"))
     run = LastRun(name, time.time(), model, data, tuple(label_fixes))

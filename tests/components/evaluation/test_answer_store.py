@@ -73,6 +73,15 @@ def test_a_damaged_file_is_no_answer_and_told(
     assert f"{path} is damaged" in caplog.text
 
 
+def test_what_is_no_number_is_no_answer(folder: str) -> None:
+    values = np.array([[np.nan, 0.5], [np.inf, 0.5], [0.25, 0.75]], np.float32)
+    other = {**MODEL, "saved_model.pb": "4" * 64}
+    AnswerStore(folder, other, 2).add("asked", KEYS[:3], values)
+    found = AnswerStore(folder, other, 2).find(KEYS)
+    assert list(found) == KEYS[2:3]
+    np.testing.assert_array_equal(found[KEYS[2]], values[2])
+
+
 def test_without_a_store_nothing_is_kept() -> None:
     store = AnswerStore("", MODEL, 2)
     store.add("asked", KEYS, VALUES)

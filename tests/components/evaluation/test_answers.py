@@ -16,6 +16,7 @@ from graft.components.evaluation.answer_ways import describe_ways
 from graft.components.evaluation.answers import (
     Found,
     Production,
+    ScoredAnswers,
     find_answers,
     remember_candidate,
     score_features,
@@ -301,3 +302,13 @@ def test_production_that_fails_is_told_and_nothing_is_kept(
     assert found.baseline is None
     assert str(found.failure) == "no such model"
     assert not Path(gate.store).exists()
+
+
+def test_a_sample_without_stored_features_proves_nothing() -> None:
+    """The features may be those of another model or of other images."""
+    keys = [bytes([number]) * 32 for number in range(4)]
+    values = np.full((4, 2), 0.5, np.float32)
+    scored = ScoredAnswers({keys[0]: 0}, values[:1], frozenset(keys[1:]))
+    is_asked = np.array([False, True, True, True])
+    assert scored.greatest_difference(keys, values, is_asked) is None
+    assert scored.greatest_difference(keys, values, ~is_asked) == 0

@@ -100,6 +100,7 @@ def test_a_row_says_what_to_do(tmp_path: Path, cells: str, kind, new_label):
         (TEXT.encode("utf-16")[:-1], "not UTF-8 text|UTF-16"),
         (b"PK\x03\x04rest", "is a spreadsheet or an archive, not CSV"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF", "or not a text file"),
+        ("path,new_label," + "x" * 200_000 + "\na,b,c\n", "line 1: not valid CSV"),
     ],
 )
 def test_an_unclear_file_stops(tmp_path: Path, content: str | bytes, message: str):

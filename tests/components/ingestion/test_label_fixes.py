@@ -168,6 +168,8 @@ def test_only_files_that_a_fix_may_mean_are_hashed(
         (["cat/000.png,new class,1.5"], "`new_label` is a number with a fraction"),
         (["cat/000.png,,dog", "cat/000.png,,owl"], "line 3 and .*line 2 contradict"),
         (["cat/000.png,keep,", "cat\\000.png,drop,"], "contradict each other"),
+        (["cat\\000.png,keep,", "./cat/000.png,,owl"], "contradict each other"),
+        (["./cat/000.png,drop,", "cat//000.png,,dog"], "contradict each other"),
         (["none.png,drop,"], "names no image of the data"),
         (["none.png,add,cat"], "must name the image to add"),
     ],
@@ -183,6 +185,13 @@ def test_rows_that_agree_count_once(fix: Fixed, photos: Path):
     lines = ("cat/000.png,,dog", f",{wanted},dog")
     _, applied = fix(*lines, header=header)
     assert applied.counts["relabelled"] == 1
+
+
+def test_spellings_of_one_path_that_agree_are_all_found(fix: Fixed):
+    labels, applied = fix("cat\\000.png,,dog", "./cat/000.png,,dog")
+    assert labels["cat/000.png"] == "dog"
+    assert applied.counts["relabelled"] == 1
+    assert applied.counts["not_in_data"] == 0
 
 
 def test_path_and_hash_of_two_images_stop(fix: Fixed, photos: Path):

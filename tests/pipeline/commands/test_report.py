@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -128,3 +130,9 @@ def test_a_run_whose_files_are_gone_is_refused(run_of: Run, tmp_path: Path):
     (tmp_path / "DataQuality.quality").rmdir()
     done = _report("--labels", str(tmp_path / "fixes.csv"))
     assert "Run 7 lacks files that this needs" in str(done.exception)
+
+
+def test_a_report_is_found_without_tensorflow() -> None:
+    code = "import graft.components.report.timings, sys; "
+    code += "assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

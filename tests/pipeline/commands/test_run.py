@@ -7,7 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
+from graft.contract.errors import UserError
+from graft.pipeline.cli import app
+from graft.pipeline.commands import run as run_command
 from graft.pipeline.commands.run import _failure, _new_log, tell_of_lost_fixes
 from graft.pipeline.config import load_config
 from graft.pipeline.local.last_run import remember_run
@@ -78,3 +83,31 @@ def test_label_fixes_are_not_lost_in_silence(
     error = capsys.readouterr().err
     assert told in error
     assert bool(error) == bool(told)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_only_a_run_that_ends_has_applied_its_fixes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    ends: bool,
+) -> None:
+    photos = tmp_path / "photos"
+    for name in ("cat", "dog"):
+        (photos / name).mkdir(parents=True)
+        Image.new("RGB", (9, 9), "red").save(photos / name / "000.png")
+    fixes = tmp_path / "fixes.csv"
+    fixes.write_text("path,new_label\ncat/000.png,dog\n")
+
+    def run_nothing(*_: object, **__: object) -> bool:
+        if not ends:
+            raise UserError("it failed")
+        return False
+
+    monkeypatch.setattr(run_command, "_run", run_nothing)
+    words = ["run", str(photos), "--output", str(tmp_path / "out")]
+    for labels in (["--labels", str(fixes)], []):
+        result = CliRunner().invoke(app, [*words, *labels])
+        assert (result.exception is None) == ends, result.exception
+    told = "The last run applied label fixes" in result.stderr
+    assert told == ends
