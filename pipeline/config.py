@@ -150,10 +150,12 @@ class PipelineConfig(StrictModel):
 
     def with_label_fixes(self, paths: Sequence[str]) -> PipelineConfig:
         """Return the config with more files of label fixes."""
-        fixes = (*self.data.label_fixes, *paths)
-        return self.model_copy(
-            update={"data": self.data.model_copy(update={"label_fixes": fixes})}
-        )
+        return self.with_fix_files((*self.data.label_fixes, *paths))
+
+    def with_fix_files(self, paths: Sequence[str]) -> PipelineConfig:
+        """Return the config with these files of label fixes, in place of its own."""
+        data = self.data.model_copy(update={"label_fixes": tuple(paths)})
+        return self.model_copy(update={"data": data})
 
     def with_absolute_paths(self) -> PipelineConfig:
         """Return the config with paths that hold in workers, too.

@@ -6,7 +6,8 @@ folders.py, manifests.py, records.py, built_in.py   one module per kind of sourc
 manifest_rows.py              read and check the lines of a manifest
 labels.py, record_labels.py   read one label, or refuse it
 similar_classes.py            classes with confusable names
-fix_rows.py, fix_search.py    read label fixes, and find their images
+fix_rows.py, fix_files.py     read label fixes, and check them without the images
+fix_search.py                 find the images of label fixes
 label_fixes.py, applied_fixes.py   apply them, and record what was done
 readability.py                check that an image can be decoded
 deduplication.py              copies of an image, and contradictory labels

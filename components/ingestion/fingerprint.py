@@ -12,6 +12,7 @@ import json
 import os
 
 from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.fix_files import require_no_conflicts
 from graft.components.ingestion.fix_rows import FixFile, read_fix_files
 from graft.components.ingestion.folder_layout import list_folder
 from graft.components.ingestion.layout import (
@@ -44,13 +45,16 @@ def fingerprint(config: DataConfig) -> str:
           - a manifest: its lines, the local files that it names, and the names of
             the images beside them, which a warning counts
           - a built-in data set: its name
-          - the content of label fixes, and the images that they add
+          - the decisions of label fixes, and the images that they add
 
     Raises:
         DataError: The data don't exist, their layout is unclear, or a label fix is
             wrong.
     """
-    fixes = [_describe_fixes(each) for each in read_fix_files(config.label_fixes)]
+    fix_files = read_fix_files(config.label_fixes)
+    require_no_conflicts(fix_files)
+    # In any order: decisions that disagree are refused.
+    fixes = sorted({_describe_fixes(each) for each in fix_files if each.fixes})
     found = _fingerprint_of_data(config)
     if not fixes:
         return found
@@ -88,9 +92,11 @@ def _fingerprint_of_data(config: DataConfig) -> str:
     return digest.hexdigest()
 
 
-def _describe_fixes(fix_file: FixFile) -> list[object]:
+def _describe_fixes(fix_file: FixFile) -> str:
+    # Not the bytes: another program may save the same decisions in another form.
+    rows = [fix._replace(where="", file="") for fix in fix_file.fixes]
     added = [fix.file_of_added()[1:] for fix in fix_file.fixes if fix.kind == "add"]
-    return [fix_file.sha256, *added]
+    return json.dumps([fix_file.num_undecided, *rows, *added])
 
 
 def _manifest_entries(path: str, layout: str, config: DataConfig) -> list[FileEntry]:

@@ -55,6 +55,7 @@ class ImageSearch:
         own = {i: next(added) for i, fix in enumerate(fixes) if fix.kind == "add"}
         paths = {fix.path for fix in fixes if fix.path and fix.kind != "add"}
         by_path = self._by_path(paths, first_added)
+        by_path |= self._added_by_path(paths - by_path.keys(), first_added)
         self._hash({p for places in by_path.values() for p in places} | {*own.values()})
         by_hash = self._by_hash(
             {fix.content_hash for fix in fixes if fix.content_hash is not None}
@@ -91,6 +92,18 @@ class ImageSearch:
                 for path in loose.get(_plain_name(name), ()):
                     found[path].append(position)
         return dict(found)
+
+    def _added_by_path(
+        self, paths: Collection[str], first_added: int
+    ) -> dict[str, list[int]]:
+        """Return the positions of added images; the data's own were looked for."""
+        names: dict[str, set[int]] = defaultdict(set)
+        for position in range(first_added, len(self._refs)):
+            ref = self._refs[position]
+            for name in (printable(ref.name), ref.path):
+                names[_plain_name(name)].add(position)
+        found = {path: names[_plain_name(path.strip())] for path in paths if names}
+        return {path: sorted(places) for path, places in found.items() if places}
 
     def _plain(self, path: str) -> str:
         root = _plain_name(os.path.abspath(expand_home(self._config.path)))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from graft.components.ingestion.applied_fixes import DONE, AppliedFixes
 from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.fix_files import conflict
 from graft.components.ingestion.fix_rows import Fix, FixFile
 from graft.components.ingestion.fix_search import HashImages, ImageSearch
 from graft.components.ingestion.image_ref import ImageRef, printable
@@ -64,6 +65,9 @@ def apply_fixes(
     applied = _describe(fix_files, fixes, found, outcomes, listing.refs, search, config)
     listing.refs[:] = _with_outcomes(listing.refs, outcomes)
     left = {ref.class_name for ref in listing.refs}
+    if listing.empty_classes:
+        listing.empty_classes[:] = [n for n in listing.empty_classes if n not in left]
+        listing.empty_notes *= bool(listing.empty_classes)
     for name in sorted(listed.keys() - left):
         listing.empty_classes.append(name)
         listing.empty_notes.append(
@@ -188,19 +192,11 @@ def _decide(
     for position in positions:
         earlier = outcomes.setdefault(position, _Outcome(after, fix))
         if earlier.class_name != after:
-            raise DataError(
-                f"{fix.where} and {earlier.fix.where} contradict each other: "
-                f"{printable(refs[position].name)!r} {_told(after)}, and "
-                f"{_told(earlier.class_name)}. Delete one of the rows."
-            )
+            raise conflict(fix, earlier.fix, repr(printable(refs[position].name)))
 
 
 def _seen(fix: Fix) -> str:
     return class_name_of(fix.label or "", fix.where)
-
-
-def _told(class_name: str | None) -> str:
-    return "is to be dropped" if class_name is None else f"is a {class_name!r}"
 
 
 def _with_outcomes(

@@ -13,6 +13,8 @@ from typing import Annotated
 import typer
 
 from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.fix_files import choose_fix_files
+from graft.contract.counts import counted
 from graft.contract.errors import UserError
 from graft.pipeline.beam_runners.readiness import require_ready
 from graft.pipeline.commands.options import (
@@ -91,6 +93,8 @@ def run(  # noqa: PLR0917 - options of a command
             "don't see this machine's folders. Received: 'dataflow'. Compile the "
             "pipeline for Vertex AI: graft compile --target vertex."
         )
+    named = loaded.data
+    loaded = with_decisions(loaded)
     if loaded.beam.is_remote:
         loaded = loaded.with_absolute_paths()
     try:
@@ -110,18 +114,37 @@ def run(  # noqa: PLR0917 - options of a command
     _make_folder(folder, Path(loaded.output))
     require_intact(loaded.metadata_path)
     log_path = _new_log(folder / "logs")
-    tell_of_lost_fixes(folder, loaded.data)
+    tell_of_lost_fixes(folder, named)
     data = data_key(loaded.data.path)
     before = last_run_of(folder)
     applied = before.label_fixes if before.data == data else ()
     model = loaded.push.model_name
     remember_run(str(folder), model=model, data=data, label_fixes=applied)
-    is_refused = _run(loaded, data_fingerprint, log_path, verbose=verbose)
+    refusal = _run(loaded, data_fingerprint, log_path, verbose=verbose)
     # Not before: a run that fails has applied nothing.
     fixes = loaded.data.label_fixes
-    remember_run(str(folder), model=model, data=data, label_fixes=fixes)
-    if is_refused:
+    remember_run(
+        str(folder), model=model, data=data, label_fixes=fixes, refusal=refusal
+    )
+    if refusal:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def with_decisions(config: PipelineConfig) -> PipelineConfig:
+    """Return the config with the label fixes that decide something, in a fixed order.
+
+    The user is told of the other files.
+
+    Raises:
+        DataError: A file can't be read, or a row is not clear.
+    """
+    chosen = choose_fix_files(config.data.label_fixes)
+    for path, num_rows in chosen.undecided.items():
+        tell(
+            f"{path!r} changes nothing: none of its {counted(num_rows, 'row')} has a "
+            "decision."
+        )
+    return config.with_fix_files(chosen.paths)
 
 
 def tell_of_lost_fixes(folder: Path, data: DataConfig) -> None:
@@ -176,7 +199,12 @@ def _make_folder(folder: Path, output: Path) -> None:
 
 def _run(
     config: PipelineConfig, data_fingerprint: str, log_path: Path, *, verbose: bool
-) -> bool:
+) -> str:
+    """Run the pipeline and print the result.
+
+    Returns:
+        Why the model was refused; "" if it was not.
+    """
     from graft.pipeline.local.progress_display import ProgressDisplay
     from graft.pipeline.local.run_log import logs_to_file
 
@@ -220,7 +248,7 @@ def _run(
     print_summary(config, result, seconds=time.monotonic() - start, log_path=log_path)
     if removed:
         typer.echo(removed)
-    return result.is_refused
+    return result.refusal
 
 
 def _remove_old_runs(config: PipelineConfig) -> str | None:

@@ -29,6 +29,7 @@ class LastRun:
         data: Its `data.path`, absolute if it is local; "" if it is unknown.
         label_fixes: `data.label_fixes`, as written, of the last run that came to its
             end.
+        refusal: Why its model was refused; "" if it was not, or it has not ended.
     """
 
     pipeline: str
@@ -36,21 +37,28 @@ class LastRun:
     model: str = ""
     data: str = ""
     label_fixes: tuple[str, ...] = ()
+    refusal: str = ""
 
 
 def remember_run(
-    pipeline_folder: str, *, model: str, data: str, label_fixes: Sequence[str] = ()
+    pipeline_folder: str,
+    *,
+    model: str,
+    data: str,
+    label_fixes: Sequence[str] = (),
+    refusal: str = "",
 ) -> None:
-    """Write that a run of a pipeline begins now.
+    """Write that a run of a pipeline begins, or ends, now.
 
     Args:
         pipeline_folder: Folder of the pipeline, which exists.
         model: Name of its model.
         data: See `LastRun.data`.
         label_fixes: Files of label fixes, see `LastRun.label_fixes`.
+        refusal: See `LastRun.refusal`.
     """
     name = os.path.basename(pipeline_folder.rstrip("/"))
-    run = LastRun(name, time.time(), model, data, tuple(label_fixes))
+    run = LastRun(name, time.time(), model, data, tuple(label_fixes), refusal)
     text = json.dumps(asdict(run), indent=1)
     atomic.write_text(os.path.join(pipeline_folder, _FILE), text)
 
@@ -76,6 +84,7 @@ def last_run_of(pipeline_folder: Path) -> LastRun:
             str(values["model"]),
             str(values["data"]),
             tuple(map(str, values.get("label_fixes", ()))),
+            str(values.get("refusal", "")),
         )
     except (OSError, ValueError, TypeError, KeyError):
         logs = (path.stat().st_mtime for path in pipeline_folder.glob("logs/*.log"))

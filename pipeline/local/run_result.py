@@ -70,6 +70,13 @@ class RunResult:
     report_path: str | None
     sample_path: str | None
 
+    @property
+    def refusal(self) -> str:
+        """Why the model was refused; "" if it was not."""
+        if not self.is_refused:
+            return ""
+        return "; ".join(self.reasons) or self.not_pushed_reason or "refused"
+
 
 def read_result(config: PipelineConfig, run_id: str) -> RunResult:
     """Read the result of a run. Others may run in the same folder at the same time.

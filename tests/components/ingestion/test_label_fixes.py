@@ -170,11 +170,20 @@ def test_only_files_that_a_fix_may_mean_are_hashed(
         (["cat/000.png,keep,", "cat\\000.png,drop,"], "contradict each other"),
         (["cat\\000.png,keep,", "./cat/000.png,,owl"], "contradict each other"),
         (["./cat/000.png,drop,", "cat//000.png,,dog"], "contradict each other"),
+        (["new.png,add,dog", "new.png,,cat"], "contradict each other"),
+        (["new.png,add,dog", "cat/000.png,keep,", "./new.png,drop,"], "contradict"),
         (["none.png,drop,"], "names no image of the data"),
         (["none.png,add,cat"], "must name the image to add"),
     ],
 )
-def test_a_fix_that_may_be_a_mistake_stops(fix: Fixed, lines: list[str], message: str):
+def test_a_fix_that_may_be_a_mistake_stops(
+    fix: Fixed,
+    tmp_path: Path,
+    make_image: Callable[..., bytes],
+    lines: list[str],
+    message: str,
+):
+    (tmp_path / "new.png").write_bytes(make_image(999))
     with pytest.raises(DataError, match=message):
         fix(*lines)
 
@@ -192,6 +201,26 @@ def test_spellings_of_one_path_that_agree_are_all_found(fix: Fixed):
     assert labels["cat/000.png"] == "dog"
     assert applied.counts["relabelled"] == 1
     assert applied.counts["not_in_data"] == 0
+
+
+def test_a_row_about_an_added_image_is_found(
+    fix: Fixed, tmp_path: Path, make_image: Callable[..., bytes]
+):
+    (tmp_path / "new.png").write_bytes(make_image(999))
+    labels, applied = fix("new.png,add,dog", "new.png,,dog", ".\\new.png,keep,")
+    assert labels["new.png"] == "dog"
+    assert applied.counts["added"] == 1
+    assert applied.counts["not_in_data"] == 0
+
+
+def test_an_empty_class_folder_may_be_filled_by_fixes(fix: Fixed, photos: Path):
+    (photos / "lynx").mkdir()
+    rows = [f"cat/{number:03d}.png,,lynx" for number in range(5)]
+    labels, _ = fix(*rows)
+    assert list(labels.values()).count("lynx") == 5
+    (photos / "newt").mkdir()
+    with pytest.raises(DataError, match=r"newt. .0"):
+        fix(*rows)
 
 
 def test_path_and_hash_of_two_images_stop(fix: Fixed, photos: Path):
@@ -340,3 +369,28 @@ def test_a_run_without_fixes_has_no_record(
     result = run_ingestion(photos)
     assert read_applied_fixes(result.outputs.examples) is None
     assert not Path(result.outputs.examples, FIXES_FILE).exists()
+
+
+def test_the_fingerprint_is_that_of_the_decisions(photos: Path, tmp_path: Path):
+    """Neither order, nor a file without decisions, nor its form make other data."""
+    path, blank = tmp_path / "fixes.csv", tmp_path / "blank.csv"
+    blank.write_text("path,action,new_label\ncat/000.png,,\n")
+
+    def found(*files: Path) -> str:
+        return fingerprint(
+            DataConfig(path=str(photos), label_fixes=tuple(map(str, files)))
+        )
+
+    assert found() == found(blank)
+    other = tmp_path / "other.csv"
+    other.write_text("path,new_label\ncat/001.png,dog\n")
+    fingerprints = []
+    for content in (
+        "path,action,new_label\ncat/000.png,,dog\n",
+        "\ufeffpath;note;action;new_label\r\ncat/000.png;x;relabel;dog\r\n",
+        "path,action,new_label\ncat/000.png,,owl\n",
+    ):
+        path.write_text(content, encoding="utf-8", newline="")
+        fingerprints.append(found(path, other))
+        assert found(other, blank, path) == fingerprints[-1]
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]

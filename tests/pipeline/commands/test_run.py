@@ -13,9 +13,14 @@ from typer.testing import CliRunner
 from graft.contract.errors import UserError
 from graft.pipeline.cli import app
 from graft.pipeline.commands import run as run_command
-from graft.pipeline.commands.run import _failure, _new_log, tell_of_lost_fixes
+from graft.pipeline.commands.run import (
+    _failure,
+    _new_log,
+    tell_of_lost_fixes,
+    with_decisions,
+)
 from graft.pipeline.config import load_config
-from graft.pipeline.local.last_run import remember_run
+from graft.pipeline.local.last_run import last_run_of, remember_run
 from graft.pipeline.local.run_names import data_key
 
 LOG = Path("run.log")
@@ -85,6 +90,19 @@ def test_label_fixes_are_not_lost_in_silence(
     assert bool(error) == bool(told)
 
 
+def test_files_without_decisions_are_told_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, label in (("b.csv", "dog"), ("a.csv", "cat"), ("open.csv", "")):
+        (tmp_path / name).write_text(f"path,new_label\n{name}.png,{label}\n")
+    names = [str(tmp_path / name) for name in ("b.csv", "open.csv", "a.csv")]
+    config = load_config(None, data="photos").with_label_fixes(names)
+    fixes = with_decisions(config).data.label_fixes
+    assert fixes == (str(tmp_path / "a.csv"), str(tmp_path / "b.csv"))
+    told = capsys.readouterr().err
+    assert "open.csv' changes nothing: none of its 1 row has a decision" in told
+
+
 @pytest.mark.parametrize("ends", [True, False])
 def test_only_a_run_that_ends_has_applied_its_fixes(
     tmp_path: Path,
@@ -99,10 +117,10 @@ def test_only_a_run_that_ends_has_applied_its_fixes(
     fixes = tmp_path / "fixes.csv"
     fixes.write_text("path,new_label\ncat/000.png,dog\n")
 
-    def run_nothing(*_: object, **__: object) -> bool:
+    def run_nothing(*_: object, **__: object) -> str:
         if not ends:
             raise UserError("it failed")
-        return False
+        return ""
 
     monkeypatch.setattr(run_command, "_run", run_nothing)
     words = ["run", str(photos), "--output", str(tmp_path / "out")]
@@ -111,3 +129,17 @@ def test_only_a_run_that_ends_has_applied_its_fixes(
         assert (result.exception is None) == ends, result.exception
     told = "The last run applied label fixes" in result.stderr
     assert told == ends
+
+
+def test_a_refusal_is_remembered_until_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (9, 9), "red").save(tmp_path / "photos" / name / "000.png")
+    folder = tmp_path / "out" / "pipelines" / "photos"
+    words = ["run", str(tmp_path / "photos"), "--output", str(tmp_path / "out")]
+    for refusal in ("it is bad", ""):
+        monkeypatch.setattr(run_command, "_run", lambda *_, why=refusal, **__: why)
+        assert CliRunner().invoke(app, words).exit_code == (3 if refusal else 0)
+        assert last_run_of(folder).refusal == refusal
