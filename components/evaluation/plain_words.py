@@ -52,7 +52,7 @@ def _of_comparison(comparison: dict[str, Any]) -> str:
     )
     return (
         f"{changed}{doubt}. Add test images (about "
-        f"{_rounded(comparison['num_images_needed'])} would settle it)"
+        f"{_rounded(comparison['num_images_needed'])} in all would settle it)"
     )
 
 
@@ -71,7 +71,7 @@ def _of_largest_class(found: dict[str, Any]) -> str | None:
     if found["standing"] == "unproven":
         factor = _images_needed(int(found["num_gained"]), int(found["num_lost"]))
         needed = "" if factor is None else _rounded(factor * num_images)
-        about = f" (about {needed} would settle it)" if needed else ""
+        about = f" (about {needed} in all would settle it)" if needed else ""
         return f"{scores}; that lead could be chance. Add test images{about}"
     if found["standing"] == "not_above":
         return f"{scores}. Check the labels, or add images of the other classes"

@@ -99,8 +99,7 @@ def publish(
         reason = withdrawals(model_folder).get(hashing.hash_json(hashes))
         if reason is not None and forced is None:
             raise RolledBackError(
-                f"This very model was rolled back: {reason!r}. It is not pushed "
-                "again. `graft bless --force --reason TEXT` pushes it nonetheless."
+                f"This very model was rolled back: {reason!r}. It is not pushed again."
             )
         now = check_unchanged(
             model_folder,

@@ -12,7 +12,7 @@ import typer
 
 from graft.components.canary.result import RESULT_FILE
 from graft.components.evaluation.plain_words import in_words
-from graft.contract.errors import DamagedFileError, UserError
+from graft.contract.errors import DamagedFileError, RolledBackError, UserError
 from graft.pipeline.commands.options import (
     DEFAULT_OUTPUT_FOLDER,
     IfServedOption,
@@ -26,6 +26,8 @@ from graft.pipeline.local.last_run import last_runs
 from graft.pipeline.local.retention import artifacts_in_use
 from graft.pipeline.local.run_history import Run, find_run
 from graft.storage import files
+
+_FORCE = "`graft bless --force --reason TEXT`"
 
 
 def bless(
@@ -69,7 +71,7 @@ def bless(
             reasons += tuple(each for each in refusals if each.startswith("canary: "))
             raise UserError(
                 f"Run {chosen.number} was refused: {'; '.join(reasons)}. To publish "
-                "it nonetheless: `graft bless --force --reason TEXT`."
+                f"it nonetheless: {_FORCE}."
             )
         version, is_new = publish_run(
             chosen, output, refusals, reason if force else "", if_served=if_served
@@ -157,13 +159,16 @@ def publish_run(
             "reason": reason,
             "refusals": [*refusals, *(f"gate: {each}" for each in unjudged)],
         }
-    version = publish(
-        model_path,
-        push.model_folder,
-        record,
-        against=against,
-        keep_versions=push.keep_versions,
-        label=push.label,
-        judged_files=judged_files,
-    )
+    try:
+        version = publish(
+            model_path,
+            push.model_folder,
+            record,
+            against=against,
+            keep_versions=push.keep_versions,
+            label=push.label,
+            judged_files=judged_files,
+        )
+    except RolledBackError as error:
+        raise UserError(f"{error} To publish it nonetheless: {_FORCE}.") from error
     return version.number, version.number != seen.version

@@ -14,6 +14,7 @@ from graft.pipeline.commands.options import (
     PipelineOption,
 )
 from graft.pipeline.config import RetentionConfig
+from graft.pipeline.terminal_text import local_time
 
 if TYPE_CHECKING:
     from graft.pipeline.local.retention import Removal
@@ -69,7 +70,7 @@ def _print(name: str, removal: Removal, *, dry_run: bool) -> None:
         verb = "would remove" if dry_run else "removed"
         typer.echo(f"{name}: {verb} {removal.describe()}")
     for run, num_bytes in removal.runs:
-        started = run.started.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        started = local_time(run.started)
         size = f"{num_bytes / 2**20:,.1f} MiB"
         typer.echo(f"  run {run.number}, {started}, {run.state}: {size}")
     if removal.num_unknown:

@@ -16,6 +16,7 @@ from graft.pipeline.commands.options import (
     find_model_folder,
     seen_production,
 )
+from graft.pipeline.terminal_text import local_time
 from graft.serving.model_store import DEFAULT_FOLDER
 
 if TYPE_CHECKING:
@@ -106,7 +107,10 @@ def _print_log(folder: str) -> None:
             typer.echo(f"line {number} is unreadable")
             continue
         entry = "  ".join(
-            str(line.get(key, "unknown")) for key in ("time", "user", "action")
+            [
+                local_time(line.get("time", "unknown")),
+                *(str(line.get(key, "unknown")) for key in ("user", "action")),
+            ]
         )
         if "version" in line:
             entry += f" {line['version']}"
@@ -143,6 +147,7 @@ def _repair(folder: str) -> bool:
 
 def _print_versions(folder: str, damage: dict[str, list[str]] | None) -> None:
     """Print a line per version; with `damage` also whether it is sound."""
+    from graft.components.publishing.audit import withdrawals
     from graft.components.publishing.labels import read_labels
     from graft.components.publishing.production import served_version
     from graft.components.publishing.versions import MANIFEST_HASH, list_versions
@@ -150,9 +155,13 @@ def _print_versions(folder: str, damage: dict[str, list[str]] | None) -> None:
     served = served_version(folder)
     labels = read_labels(folder)
     versions = list_versions(folder)
+    withdrawn = withdrawals(folder)
     for version in versions:
         is_served = served is not None and version.number == served.number
         facts = _facts_of(version, labels, is_served=is_served)
+        reason = withdrawn.get(version.files_hash)
+        if reason is not None:
+            facts.append(f"withdrawn by a rollback: {reason}")
         if version is versions[-1] and not is_served:
             facts.append("answers requests without a label")
         if damage is not None:
@@ -171,7 +180,7 @@ def _facts_of(
     metrics = _part(manifest, "metrics")
     facts = [
         str(version.number),
-        str(manifest.get("published_at", "no manifest"))
+        local_time(manifest.get("published_at", "no manifest"))
         if version.manifest_damage is None
         else f"its manifest {version.manifest_damage}",
         *(

@@ -13,6 +13,7 @@ from graft.contract.printable import escaped
 from graft.pipeline.config import DEFAULT_OUTPUT, PipelineConfig, load_config
 from graft.pipeline.local.last_run import LastRun, last_runs
 from graft.pipeline.local.run_names import fill_in_names
+from graft.pipeline.terminal_text import shell_command
 from graft.serving.errors import ModelNotFoundError
 from graft.serving.model_store import (
     DEFAULT_NAME,
@@ -147,7 +148,13 @@ def find_model_folder(model_dir: Path, model: str | None) -> Path:
         stores = [each for each in candidates if _is_store(each)]
         if len(stores) == 1:
             return stores[0]
-        raise UserError(str(error)) from error
+        last = _last_run_of_store(model_dir)
+        if last is None or models_in(model_dir) or model not in (None, last.model):
+            raise UserError(str(error)) from error
+        raise UserError(
+            f"No model has been pushed to {model_dir} yet: "
+            f"{_without_model(last, model_dir)}."
+        ) from error
 
 
 def choose_model_folder(model_dir: Path, model: str | None) -> Path:
@@ -174,7 +181,7 @@ def choose_model_folder(model_dir: Path, model: str | None) -> Path:
                     "(--model)"
                 )
             return model_dir / last.model
-        missing = f"the last run, `{last.pipeline}`, has pushed no model yet"
+        missing = _without_model(last, model_dir)
         if len(names) > 1:
             raise UserError(f"`--model` must be one of {', '.join(names)}: {missing}.")
         tell(f"model `{names[0]}`; {missing}")
@@ -183,6 +190,24 @@ def choose_model_folder(model_dir: Path, model: str | None) -> Path:
         others = ", ".join(name for name in names if name != model)
         tell(f"model `{model}`, the one pushed last. Others: {others} (--model)")
     return find_model_folder(model_dir, model)
+
+
+def _without_model(last: LastRun, model_dir: Path) -> str:
+    """Return why a run has no model here, and what to do, without a full stop."""
+    if not last.refusal:
+        return f"the last run, `{last.pipeline}`, has pushed no model yet"
+    options = []
+    if model_dir.parent != DEFAULT_OUTPUT_FOLDER:
+        options += ["--output", str(model_dir.parent)]
+    if len(last_runs(model_dir.parent)) > 1:
+        options += ["--pipeline", last.pipeline]
+    bless = ["graft", "bless", "--force", "--reason", "WHY", *options]
+    report = ["graft", "report", "--open", *options]
+    return (
+        f"the model of the last run, `{last.pipeline}`, was refused: "
+        f"{last.refusal.rstrip('.')}. Look at it: `{shell_command(report)}`. Publish "
+        f"it nonetheless: `{shell_command(bless)}`"
+    )
 
 
 def _last_run_of_store(model_dir: Path) -> LastRun | None:

@@ -20,6 +20,7 @@ from graft.pipeline.commands.options import (
     OutputFolderOption,
     PipelineOption,
 )
+from graft.pipeline.terminal_text import local_time
 
 if TYPE_CHECKING:
     from graft.components.evaluation.verdict import Verdict
@@ -65,7 +66,7 @@ def _print_local_runs(output: Path, pipeline: str | None) -> None:
         gate = "" if verdict is None else "passed" if verdict.is_blessed else "refused"
         table.add_row(
             str(run.number),
-            run.started.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            local_time(run.started),
             f"{run.seconds:.0f}",
             "removed" if run.is_removed else run.state,
             _number_of(verdict, "accuracy"),

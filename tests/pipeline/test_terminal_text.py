@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from graft.contract.printable import escaped
-from graft.pipeline.terminal_text import shell_command
+from graft.pipeline.terminal_text import local_time, shell_command
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,29 @@ def test_a_shell_gets_the_very_bytes(name: bytes) -> None:
     assert command == escaped(command)
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=True)
     assert done.stdout == name
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [
+        ("2026-11-30T12:02:05+00:00", "2026-11-30 14:02:05"),
+        ("2026-11-30T12:02:05", "2026-11-30 14:02:05"),
+        (datetime(2026, 11, 30, 12, 2, 5, 999, tzinfo=UTC), "2026-11-30 14:02:05"),
+        (
+            datetime(2026, 11, 30, 7, 2, 5, tzinfo=timezone(timedelta(hours=-5))),
+            "2026-11-30 14:02:05",
+        ),
+        ("no manifest", "no manifest"),
+        (None, "None"),
+    ],
+)
+def test_times_are_local(
+    monkeypatch: pytest.MonkeyPatch, moment: object, shown: str
+) -> None:
+    monkeypatch.setenv("TZ", "XYZ-2")
+    time.tzset()
+    try:
+        assert local_time(moment) == shown
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -494,6 +494,8 @@ def test_a_model_that_was_rolled_back_is_blessed_but_not_pushed(
     pushed = flow.push(second, blessing)
     reason = pushed.get_string_custom_property("not_pushed_reason")
     assert "rolled back: 'too slow'" in reason
+    # The last screen has a row with the command.
+    assert "graft bless" not in reason
 
 
 def test_a_canary_notices_other_answers_and_a_model_that_does_not_load(

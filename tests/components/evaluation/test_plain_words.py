@@ -37,7 +37,8 @@ def _compared(lost: int, gained: int, num_images: int, outcome: Outcome) -> str:
 def test_a_loss_that_may_be_chance_says_how_many_images_settle_it() -> None:
     assert _compared(2, 0, 35, "refuse") == (
         "2 of 35 test images got worse than with the model in production, none got "
-        "better; that could be chance. Add test images (about 1,100 would settle it)"
+        "better; that could be chance. Add test images (about 1,100 in all would "
+        "settle it)"
     )
 
 
@@ -86,6 +87,7 @@ def test_a_lead_that_may_be_chance_says_how_many_images_settle_it() -> None:
     outcome, sentence = _against_largest(10, 4)
     assert outcome == "refuse"
     assert "that lead could be chance. Add test images (about " in sentence
+    assert " in all would settle it)" in sentence
     number = int(sentence.partition("about ")[2].partition(" ")[0])
     # The same lead on so many images is proof; on half of them it is not.
     for factor, is_proof in ((number // 20 + 1, True), (number // 40, False)):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import shutil
 import sys
+import time
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -72,6 +76,36 @@ def test_a_rollback_stops_unless_the_version_that_was_seen_is_served(
     status, out, _ = graft("rollback", "--reason", "bad", "--if-served", str(third))
     assert status == 0
     assert f"takes the place of {third}." in out[0]
+
+
+def test_a_withdrawn_version_is_marked_with_the_reason(
+    folder: Path, graft: Graft
+) -> None:
+    third = served(folder)
+    status, _, _ = graft("rollback", "--reason", "owls became cats")
+    assert status == 0
+    _, out, _ = graft("models")
+    marked = [
+        line for line in out if "withdrawn by a rollback: owls became cats" in line
+    ]
+    assert [line.split()[0] for line in marked] == [str(third)]
+
+
+def test_versions_and_log_have_local_times_as_runs_have(
+    graft: Graft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "XYZ-11:30")
+    time.tzset()
+    try:
+        shown = [graft("models")[1], graft("models", "--log")[1]]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    now = datetime.now(timezone(timedelta(hours=11, minutes=30))).replace(tzinfo=None)
+    for line in itertools.chain(*shown):
+        (text,) = re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", line)
+        age = now - datetime.fromisoformat(text)
+        assert timedelta(0) <= age + timedelta(seconds=1) < timedelta(hours=1)
 
 
 def test_a_promotion_of_what_was_not_judged_needs_a_reason(

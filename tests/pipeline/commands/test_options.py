@@ -25,11 +25,11 @@ def _push(output: Path, name: str, version: int) -> Path:
     return folder.parent
 
 
-def _run(output: Path, name: str) -> None:
+def _run(output: Path, name: str, refusal: str = "") -> None:
     folder = output / "pipelines" / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / METADATA_FILE).touch()
-    remember_run(str(folder), model=name, data=name)
+    remember_run(str(folder), model=name, data=name, refusal=refusal)
 
 
 def test_the_only_model_is_taken_without_a_word(tmp_path, capsys):
@@ -61,6 +61,35 @@ def test_a_last_run_without_a_model_is_never_silently_another_one(tmp_path, caps
     assert "model `pets`; the last run, `refused`, has pushed no model" in told
     _push(tmp_path, "xmas", 10)
     with pytest.raises(UserError, match="must be one of pets, xmas: the last run"):
+        choose_model_folder(tmp_path / "serving", None)
+
+
+def test_without_a_model_the_refused_run_is_named_with_its_reason(tmp_path):
+    _run(tmp_path, "pets", "accuracy 0.4 is below the floor of 0.5")
+    store = tmp_path / "serving"
+    said = [
+        "No model has been pushed to",
+        "the last run, `pets`, was refused: accuracy 0.4 is below the floor of 0.5.",
+        f"`graft report --open --output {tmp_path}`",
+        f"`graft bless --force --reason WHY --output {tmp_path}`",
+    ]
+    for words in (["predict", __file__], ["models"], ["serve"]):
+        done = CliRunner().invoke(app, [*words, "--model-dir", str(store)])
+        assert isinstance(done.exception, UserError), done.exception
+        for text in said:
+            assert text in str(done.exception)
+    _run(tmp_path, "xmas", "it is bad")
+    with pytest.raises(UserError, match=r"`xmas`, was refused: .*--pipeline xmas"):
+        choose_model_folder(store, None)
+    with pytest.raises(UserError, match="`graft run` trains one"):
+        choose_model_folder(store, "pets")
+    _push(tmp_path, "pets", 1)
+    assert choose_model_folder(store, None).name == "pets"
+
+
+def test_a_run_without_a_refusal_has_no_reason(tmp_path):
+    _run(tmp_path, "pets")
+    with pytest.raises(UserError, match="`pets`, has pushed no model yet"):
         choose_model_folder(tmp_path / "serving", None)
 
 
