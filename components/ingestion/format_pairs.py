@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Iterable
 
 from graft.components.ingestion.class_levels import option_of_pattern
 from graft.components.ingestion.folder_counts import Folder
@@ -32,15 +33,7 @@ def ask_about_format_pairs(root: Folder, layout: FolderLayout) -> Question | Non
         root: The data set's folder.
         layout: How its folders would be read.
     """
-    files: list[str] = []
-    formats: set[str] = set()
-    for top in class_folders(root, layout):
-        for folder in top.walk():
-            pairs = _pairs_in(folder)
-            names = [name for pair in pairs for name in pair.values()]
-            if len(pairs) >= _FEWEST_PAIRS and len(names) * 2 > len(folder.images):
-                files += (f"{folder.path}/{name}" for name in names)
-                formats.update(found for pair in pairs for found in pair)
+    files, formats = _find_pairs(class_folders(root, layout))
     if not files:
         return None
     options: list[Option] = []
@@ -66,6 +59,25 @@ def ask_about_format_pairs(root: Folder, layout: FolderLayout) -> Question | Non
         "no photo of the class.",
         (*options, as_option(root, layout)),
     )
+
+
+def find_format_pairs(classes: Iterable[Folder]) -> list[str]:
+    """Return the images of class folders that most exist in two formats."""
+    return _find_pairs(classes)[0]
+
+
+def _find_pairs(classes: Iterable[Folder]) -> tuple[list[str], set[str]]:
+    """Return the paths of images of one name in two formats, and the formats."""
+    files: list[str] = []
+    formats: set[str] = set()
+    for top in classes:
+        for folder in top.walk():
+            pairs = _pairs_in(folder)
+            names = [name for pair in pairs for name in pair.values()]
+            if len(pairs) >= _FEWEST_PAIRS and len(names) * 2 > len(folder.images):
+                files += (f"{folder.path}/{name}" for name in names)
+                formats.update(found for pair in pairs for found in pair)
+    return files, formats
 
 
 def _pairs_in(folder: Folder) -> list[dict[str, str]]:

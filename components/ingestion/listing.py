@@ -11,6 +11,7 @@ from graft.components.ingestion import (
     records,
 )
 from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.doubtful_names import warn_of_doubtful_names
 from graft.components.ingestion.folder_layout import list_folder
 from graft.components.ingestion.labels import warn_of_missing
 from graft.components.ingestion.layout import (
@@ -28,6 +29,17 @@ from graft.components.ingestion.tag_sets import (
 )
 from graft.storage.paths import expand_home
 
+# How to leave an image out, for layouts whose labels are not in class folders. For
+# class folders, the detection of the layout asks.
+_MENDS = {
+    "csv": "remove their lines from the manifest",
+    "jsonl": "remove their lines from the manifest",
+    "class_pattern": "let `class_pattern` match the other files only",
+    "tiny_imagenet": "remove them",
+    "roboflow": "remove them",
+    "tfrecord": "write the records without them",
+}
+
 
 def list_images(config: DataConfig, work_folder: str) -> Listing:
     """List the images in one pass over the data set's names.
@@ -44,6 +56,8 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
         DataError: The data don't exist, contradict `config`, or hold a bad label.
     """
     found = _list(config, work_folder)
+    if found.layout in _MENDS:
+        found.warnings += warn_of_doubtful_names(found.refs, _MENDS[found.layout])
     unite_similar_classes(found, config)
     if found.layout in ("csv", "jsonl", "tfrecord"):
         # A folder is named by a person, and a program names no folder "None".

@@ -52,9 +52,10 @@ _PARTS_OF_MASK_WORDS = (
     "matte",
 )
 _FEWEST_MASKS = 2
+_CLASS_FOLDERS = FolderLayout("folders")
 
 
-class _Masks(NamedTuple):
+class Masks(NamedTuple):
     """Files that seem to be masks, and what their names have in common.
 
     Attributes:
@@ -79,7 +80,7 @@ def ask_about_masks(root: Folder, layout: FolderLayout) -> Question | None:
         root: The data set's folder.
         layout: How its folders would be read.
     """
-    masks = _masks_of(root, layout)
+    masks = find_masks(root, layout)
     if len(masks.files) < _FEWEST_MASKS:
         return None
     return Question(
@@ -98,10 +99,10 @@ def with_option_without_masks(root: Folder, question: Question) -> Question:
         root: The data set's folder.
         question: What is unclear about it.
     """
-    layout = FolderLayout("folders")
+    layout = _CLASS_FOLDERS
     if all(option.settings != {"format": "folders"} for option in question.options):
         return question
-    masks = _masks_of(root, layout)
+    masks = find_masks(root, layout)
     if len(masks.files) < _FEWEST_MASKS:
         return question
     without = tuple(_option_without(root, layout, masks))
@@ -112,7 +113,7 @@ def with_warning_of_masks(root: Folder, layout: FolderLayout) -> FolderLayout:
     """Add a warning to a layout, if a file or a class folder may be of masks."""
     classes = class_folders(root, layout)
     found = [
-        *_masks_of(root, layout).files,
+        *find_masks(root, layout).files,
         *(top.path for tops in _siblings(classes) for top in _named_masks(tops)),
     ]
     if not found:
@@ -124,8 +125,14 @@ def with_warning_of_masks(root: Folder, layout: FolderLayout) -> FolderLayout:
     return dataclasses.replace(layout, warnings=(*layout.warnings, warning))
 
 
-def _masks_of(root: Folder, layout: FolderLayout) -> _Masks:
-    masks = _Masks([], set(), set(), set(), set())
+def find_masks(root: Folder, layout: FolderLayout = _CLASS_FOLDERS) -> Masks:
+    """Find masks in the class folders of a layout.
+
+    Args:
+        root: The data set's folder.
+        layout: Which of its folders are classes; by default, its top folders.
+    """
+    masks = Masks([], set(), set(), set(), set())
     for tops in _siblings(class_folders(root, layout)):
         of_others = _masks_of_folders(tops)
         for top in tops:
@@ -186,7 +193,7 @@ def _are_of_others(top: Folder, others: Sequence[Folder]) -> bool:
     )
 
 
-def _add_masks_in(top: Folder, masks: _Masks) -> None:
+def _add_masks_in(top: Folder, masks: Masks) -> None:
     for folder in top.walk():
         parts = folder.path[len(top.path) :].split("/")[1:]
         annotations = {part for part in parts if is_annotation(part)}
@@ -251,7 +258,7 @@ def _extensions_in(tops: Sequence[Folder]) -> set[str]:
 
 
 def _option_without(
-    root: Folder, layout: FolderLayout, masks: _Masks
+    root: Folder, layout: FolderLayout, masks: Masks
 ) -> Iterator[Option]:
     """Yield the option to read the folders without masks and without copies."""
     masks_only = NameParts(
