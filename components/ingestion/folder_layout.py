@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from graft.components.ingestion.captions import find_captions
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.folder_counts import Folder, count_folders
-from graft.components.ingestion.folder_names import role_of
+from graft.components.ingestion.folder_names import role_of, roles_of
 from graft.components.ingestion.image_ref import printable
 from graft.components.ingestion.label_tables import TABLE_EXTENSIONS, Table
 from graft.components.ingestion.layout_answers import (
@@ -136,10 +136,9 @@ def _given_format(folder: Folder, config: DataConfig) -> FolderLayout:
             )
         return FolderLayout("tiny_imagenet")
     folders_of: dict[str, list[str]] = {}
-    for name in top:
-        role = role_of(name)
-        if role is not None and folder.children[name].total:
-            folders_of.setdefault(role, []).append(name)
+    known = [name for name in top if role_of(name) and folder.children[name].total]
+    for name, role in roles_of(known).items():
+        folders_of.setdefault(role, []).append(name)
     train = folders_of.get(TRAIN_ROLE, [])
     if not any(
         config.format == "roboflow" or folder.children[name].filled for name in train

@@ -7,7 +7,11 @@ import unicodedata
 from collections.abc import Collection
 from typing import NamedTuple
 
-from graft.components.ingestion.split_words import ROLE_OF_WORD, without_accents
+from graft.components.ingestion.split_words import (
+    ROLE_OF_WORD,
+    with_evaluation_as_test,
+    without_accents,
+)
 
 # A word consists of letters: "TrainImages" is two words, "train2017" is one.
 _WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])|[^\W\d_]")
@@ -59,6 +63,15 @@ _SOURCE = re.compile(
     re.IGNORECASE,
 )
 
+# How or where images of any class are taken.
+_CONDITIONS = frozenset(
+    "day night dawn dusk morning evening noon sunny cloudy rainy foggy snowy rain fog "
+    "snow summer winter spring autumn fall indoor indoors outdoor outdoors inside "
+    "outside front back rear side left right top bottom above below near far close "
+    "closeup bright dark light studio field lab home street web google bing flickr "
+    "instagram phone mobile iphone android camera webcam canon nikon sony drone".split()
+)
+
 _FOLD = re.compile(
     r"(k?[-_. ]?fold|cv|split|part|batch|chunk|shard|run)[-_. ]?\d+", re.IGNORECASE
 )
@@ -82,11 +95,19 @@ def role_of_any_word(name: str) -> str | None:
     return roles[0] if len(roles) == 1 else None
 
 
-def roles_of(names: list[str]) -> dict[str, str]:
+def roles_of(names: Collection[str]) -> dict[str, str]:
     """Return the role by folder name. Folders without a role are left out.
 
-    A word in all names counts as neutral: `pets_train` beside `pets_test`.
+    A word in all names counts as neutral: `pets_train` beside `pets_test`. Beside
+    `validation`, `evaluation` is the test set.
     """
+    roles = roles_of_words(names)
+    words = {name: _all_words(name) for name in roles}
+    return with_evaluation_as_test(roles, words)
+
+
+def roles_of_words(names: Collection[str]) -> dict[str, str]:
+    """Return the role by folder name as `roles_of`, each by its own words only."""
     words = {name: _words(name) for name in names}
     with_role = [others for roles, others in words.values() if len(roles) == 1]
     shared = set.intersection(*map(set, with_role)) if len(with_role) > 1 else set()
@@ -155,6 +176,11 @@ def is_source(name: str) -> bool:
     )
 
 
+def is_condition(name: str) -> bool:
+    """Tell whether a folder is called after how its images are taken, as `night` is."""
+    return _plain(name) in _CONDITIONS
+
+
 def is_origin(name: str) -> bool:
     """Tell whether a folder is called after a date, a camera or a numbered part."""
     return bool(_SOURCE.fullmatch(name))
@@ -215,8 +241,12 @@ def _is_role(word: str) -> bool:
 
 def _words(name: str) -> tuple[list[str], list[str]]:
     """Return the roles in a name, and its other words."""
-    plain = without_accents(name)
-    plain = re.sub(r"(?i)hold[-_ ]?out|held[-_ ]?out", "holdout", plain)
-    words = [word.casefold() for word in _WORD.findall(plain)]
+    words = _all_words(name)
     roles = [ROLE_OF_WORD[word] for word in words if word in ROLE_OF_WORD]
     return roles, [word for word in words if word not in ROLE_OF_WORD]
+
+
+def _all_words(name: str) -> list[str]:
+    plain = without_accents(name)
+    plain = re.sub(r"(?i)hold[-_ ]?out|held[-_ ]?out", "holdout", plain)
+    return [word.casefold() for word in _WORD.findall(plain)]

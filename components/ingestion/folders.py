@@ -10,7 +10,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.folder_names import is_side_folder, role_of
+from graft.components.ingestion.folder_names import (
+    is_side_folder,
+    role_of,
+    roles_of,
+)
 from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.layout_answers import FolderLayout, SplitFolders
 from graft.components.ingestion.misnamed_images import warn_of_misnamed
@@ -168,6 +172,7 @@ def _list_by_pattern(
     role_of_folder = _roles_by_folder(split_folders)
     data_set = os.path.basename(os.path.abspath(root)) or root
     found: list[tuple[FileEntry, str, str | None]] = []
+    text_of_split: dict[str, str] = {}  # to the first image that has it
     left: list[str] = []
     for entry in _possible_images(tree, listing):
         text = entry.name
@@ -181,13 +186,8 @@ def _list_by_pattern(
         where = f"{entry.name!r} by `class_pattern`"
         role = role_of_folder[folder] if folder is not None else None
         if "split" in expression.groupindex and match["split"]:
-            role = role_of(match["split"])
-            if role is None:
-                raise DataError(
-                    f"The group `split` of `class_pattern` must match a split's name, "
-                    f"such as train, val or test. Received: {match['split']!r} of "
-                    f"{entry.name!r}."
-                )
+            role = match["split"]
+            text_of_split.setdefault(role, entry.name)
         found.append((entry, listing.class_of(match["class"], where), role))
     if not found:
         raise DataError(
@@ -202,13 +202,34 @@ def _list_by_pattern(
             f"Left aside: {counted(len(left), 'file')} that `class_pattern` does not "
             f"match, or outside of the split folders ({some_of(left)})."
         )
-    roles = {role for _, _, role in found if role}
+    role_of_text = _roles_of_texts(text_of_split)
+    roles = {role_of_text.get(role, role) for _, _, role in found if role}
     splits = splits_of_roles(roles | {TRAIN_ROLE}, config.validation_becomes)
     for entry, class_name, role in found:
         # Beside `cat_test`, an image of `cat` must not become a test image.
-        allowed = splits[role or TRAIN_ROLE] if roles else SPLITS
+        given = role_of_text.get(role, role) if role else TRAIN_ROLE
+        allowed = splits[given] if roles else SPLITS
         listing.refs.append(_ref(entry, class_name, data_set, allowed))
     return listing
+
+
+def _roles_of_texts(first_of: Mapping[str, str]) -> dict[str, str]:
+    """Return the roles by the texts of the group `split`.
+
+    Args:
+        first_of: The name of an image by text.
+
+    Raises:
+        DataError: A text is no name of a split.
+    """
+    roles = roles_of(first_of)
+    for text, name in first_of.items():
+        if text not in roles:
+            raise DataError(
+                "The group `split` of `class_pattern` must match a split's name, such "
+                f"as train, val or test. Received: {text!r} of {name!r}."
+            )
+    return roles
 
 
 def _list_labelled_splits(

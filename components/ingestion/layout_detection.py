@@ -20,6 +20,7 @@ from graft.components.ingestion.folder_names import (
     is_box,
     role_of,
     roles_of,
+    roles_of_words,
 )
 from graft.components.ingestion.format_pairs import ask_about_format_pairs
 from graft.components.ingestion.label_corrections import ask_about_corrections
@@ -284,7 +285,7 @@ def _splits_by_name(
         same = sorted(name for name, role in roles.items() if role in twice)
         finding = f"The folders {some_of(same)} are the same split."
         return _ask_about_splits(root, roles, tables, finding)
-    doubt = _doubt_about_splits(root, roles)
+    doubt = _doubt_about_splits(root, roles) or _doubt_about_evaluation(roles)
     if doubt:
         return _ask_about_splits(root, roles, tables, doubt)
     split_folders = {role: (name,) for name, role in roles.items()}
@@ -342,6 +343,19 @@ def _doubt_about_splits(  # noqa: PLR0911
     return None
 
 
+def _doubt_about_evaluation(roles: dict[str, str]) -> str | None:
+    """Return why a folder such as `evaluation` may be the test set, or None."""
+    alone = roles_of_words([*roles])
+    names = [name for name, role in roles.items() if alone.get(name, role) != role]
+    if not names:
+        return None
+    beside = [name for name, role in roles.items() if role == VALIDATION_ROLE]
+    return (
+        f"The folder {some_of(sorted(names))} may be the test set, or a second "
+        f"validation set beside {some_of(sorted(beside))}."
+    )
+
+
 def _are_classes(folder: Folder, train: Folder | None = None) -> bool:
     """Tell whether the subfolders of a split folder can be classes."""
     names = [child.name for child in folder.filled]
@@ -362,6 +376,7 @@ def _ask_about_splits(
     options = [
         *options_of_guessed_splits(root),
         *options_of_splits(root, roles),
+        *options_of_splits(root, roles_of_words([*roles])),
         *flat_options(root, tables),
     ]
     if not (len(roles) == len(root.filled) and len(set(roles.values())) > 1):

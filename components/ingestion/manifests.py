@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from graft.components.ingestion.config import DataConfig
@@ -27,6 +27,7 @@ from graft.components.ingestion.manifest_files import ManifestFiles
 from graft.components.ingestion.manifest_rows import Row, read_rows
 from graft.components.ingestion.path_splits import describe, roles_of_paths
 from graft.components.ingestion.source import Listing, class_name_of, some_of
+from graft.components.ingestion.split_words import with_evaluation_as_test
 from graft.components.ingestion.splitting import (
     ROLE_OF_NAME,
     TEST_ROLE,
@@ -93,10 +94,14 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
     nameless: Counter[int] = Counter()
     columns: dict[str, None] = {}
     split_like = SplitLikeColumns()
+    split_words: dict[str, int] = {}
     for row in read_rows(path, layout, config):
         where = f"{path!r}, line {row.line}"
         entry = _entry_of(row, where, layout, config)
         entries.append(entry)
+        if entry.role:
+            word = str(row.values[config.split_column]).strip().lower()
+            split_words.setdefault(word, row.line)
         nameless.update(row.nameless)
         columns |= dict.fromkeys(row.values)
         split_like.add(entry.columns)
@@ -112,6 +117,7 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
     if not entries:
         raise DataError(f"The manifest {path!r} names no images. Add lines to it.")
     require_split_column([*columns], repr(path), config)
+    _require_one_validation(split_words, path, config)
     _require_single_labels(entries, path, config)
     warnings = [
         f"Column {position} of {path!r} has no name in the header. Left aside: its "
@@ -205,6 +211,22 @@ def _require_single_labels(
                 "class, list it in `class_names`, with the names of the other classes."
             )
     require_no_tag_sets(labels, config)
+
+
+def _require_one_validation(
+    line_of: Mapping[str, int], path: str, config: DataConfig
+) -> None:
+    """Refuse `eval` beside `val`: one of the two means the test set."""
+    roles = {word: ROLE_OF_NAME[word] for word in line_of}
+    known = with_evaluation_as_test(roles, {word: [word] for word in roles})
+    for word, role in known.items():
+        if roles[word] != role:
+            others = [name for name, r in known.items() if r == VALIDATION_ROLE]
+            raise DataError(
+                f"{path!r}, line {line_of[word]}: `{config.split_column}` may mean the "
+                f"test set, or another validation set. Received: {word!r}, beside "
+                f"{some_of(sorted(others))}. Write 'test' or {others[0]!r} for it."
+            )
 
 
 def _entry_of(row: Row, where: str, layout: str, config: DataConfig) -> ManifestEntry:

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from graft.components.ingestion.folder_names import role_of
+from graft.components.ingestion.folder_names import role_of, roles_of
 from graft.components.ingestion.splitting import TRAIN_ROLE
 
 _FIRST_WORD = re.compile(r"[^\W\d_]+")
@@ -30,8 +30,8 @@ def roles_of_paths(paths: Sequence[str], labels: Sequence[str]) -> list[str | No
     parts = [re.split(r"[/\\]", path) for path in paths]
     best: list[str | None] = [None] * len(paths)
     for names in _places(parts):
-        role_of_name = {name: role_of(name) for name in set(names)}
-        roles = [role_of_name[name] for name in names]
+        role_of_name = roles_of([name for name in set(names) if role_of(name)])
+        roles = [role_of_name.get(name) for name in names]
         found = set(roles) - {None}
         if (
             TRAIN_ROLE in found

@@ -7,7 +7,7 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, cast
 
 import google_crc32c
@@ -18,6 +18,7 @@ from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.record_labels import RecordLabels
 from graft.components.ingestion.source import Listing
+from graft.components.ingestion.split_words import with_evaluation_as_test
 from graft.components.ingestion.splitting import (
     ROLE_OF_NAME,
     TRAIN_ROLE,
@@ -56,7 +57,7 @@ def list_images(
             single name or index.
     """
     listing = Listing("tfrecord")
-    roles = {entry.name: _role_of(entry.name) for entry in entries}
+    roles = _roles_of([entry.name for entry in entries])
     given = {role for role in roles.values() if role}
     splits = splits_of_roles(given | {TRAIN_ROLE}, config.validation_becomes)
     labels = RecordLabels(config.tfrecord_label_key)
@@ -89,12 +90,22 @@ def _is_packed(entry: FileEntry) -> bool:
         ) from error
 
 
-def _role_of(name: str) -> str | None:
-    """Return the role in the last part of a path that has one, as in Split-train/x."""
+def _roles_of(names: Sequence[str]) -> dict[str, str | None]:
+    """Return the role of each file by the word in its path."""
+    word_of = {name: _split_word_of(name) for name in names}
+    words = {word for word in word_of.values() if word}
+    roles = with_evaluation_as_test(
+        {word: ROLE_OF_NAME[word] for word in words}, {word: [word] for word in words}
+    )
+    return {name: roles[word] if word else None for name, word in word_of.items()}
+
+
+def _split_word_of(name: str) -> str | None:
+    """Return the word of a split in the last part that has one: Split-train/x."""
     for part in reversed(name.split("/")):
         for word in _WORD.findall(part):
             if word.lower() in ROLE_OF_NAME:
-                return ROLE_OF_NAME[word.lower()]
+                return str(word.lower())
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection, Mapping
 
 from graft.components.ingestion.splitting import (
     ROLE_OF_NAME,
@@ -43,7 +44,17 @@ _WORDS = {
     ),
 }
 
+_EVALUATION_WORDS = frozenset(
+    without_accents(word).casefold()
+    for word in (
+        "eval evaluation evaluate evaluación avaliação valutazione auswertung "
+        "evaluatie utvärdering evaluering ewaluacja ocena değerlendirme evaluasi "
+        "оценка 评估 評估 評価 평가 평가용"
+    ).split()
+)
+
 ROLE_OF_WORD = {
+    **dict.fromkeys(_EVALUATION_WORDS, VALIDATION_ROLE),
     **ROLE_OF_NAME,
     **{
         without_accents(word).casefold(): role
@@ -52,6 +63,25 @@ ROLE_OF_WORD = {
     },
 }
 """Words in small letters and without accents, and their roles."""
+
+
+def with_evaluation_as_test(
+    role_of_name: Mapping[str, str], words: Mapping[str, Collection[str]]
+) -> dict[str, str]:
+    """Return roles in which `evaluation` beside `validation` is the test set.
+
+    Alone, `evaluation` is another word for `validation`.
+
+    Args:
+        role_of_name: Name to role.
+        words: Name to its words, as `ROLE_OF_WORD` spells them.
+    """
+    validation = [n for n, role in role_of_name.items() if role == VALIDATION_ROLE]
+    evaluation = [n for n in validation if not _EVALUATION_WORDS.isdisjoint(words[n])]
+    has_test = TEST_ROLE in role_of_name.values()
+    if has_test or not 0 < len(evaluation) < len(validation):
+        return dict(role_of_name)
+    return {**role_of_name, **dict.fromkeys(evaluation, TEST_ROLE)}
 
 
 def guessed_role_of(word: str) -> str | None:

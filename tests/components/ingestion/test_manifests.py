@@ -258,3 +258,14 @@ def test_boxes_in_json_lines_are_refused(tmp_path: Path) -> None:
 def test_other_columns_may_differ(tmp_path: Path) -> None:
     content = "path,label,who\na.png,cat,ann\na.png,cat,bob\n"
     assert _labels(tmp_path, "csv", content) == ["cat", "cat"]
+
+
+@pytest.mark.parametrize("words", [("val", "eval"), ("dev", "Eval")])
+def test_eval_beside_another_validation_set_stops(
+    tmp_path: Path, words: tuple[str, str]
+) -> None:
+    lines = [f"{i}.jpg,cat,{split}" for i, split in enumerate(("train", *words))]
+    (tmp_path / "l.csv").write_text("\n".join(["path,label,split", *lines]))
+    with pytest.raises(DataError, match="line 4: `split` may mean the test set") as e:
+        read_manifest(str(tmp_path / "l.csv"), "csv", DataConfig(path="x"))
+    assert f"Write 'test' or {words[0]!r} for it" in str(e.value)

@@ -36,6 +36,20 @@ def test_paths_that_name_the_splits_give_them(names):
 
 
 @pytest.mark.parametrize(
+    "names",
+    [
+        ("training/{}.jpg", "validation/{}.jpg", "evaluation/{}.jpg"),
+        ("train_{}.jpg", "dev_{}.jpg", "eval_{}.jpg"),
+        ("a/Train/{}.jpg", "a/Val/{}.jpg", "a/Eval/{}.jpg"),
+    ],
+)
+def test_evaluation_beside_validation_is_the_test_set(names):
+    paths = [name.format(number) for number in range(3) for name in names]
+    found = roles_of_paths(paths, ["cat"] * len(paths))
+    assert found == ["train", "validation", "test"] * 3
+
+
+@pytest.mark.parametrize(
     "paths",
     [
         [],

@@ -88,6 +88,17 @@ def test_records_beside_those_of_a_split_are_no_part_of_it(tmp_path: Path):
     assert {ref.splits for ref in alone.refs} == {("train", "eval", "test")}
 
 
+def test_eval_records_beside_those_of_dev_are_the_test_set(tmp_path: Path):
+    keys = (example_keys.IMAGE_KEY, example_keys.CLASS_NAME_KEY)
+    records = [_example(dict(zip(keys, (b"an image", b"cat"), strict=True)))]
+    for name in ("train", "dev", "eval"):
+        _write_records(tmp_path / "data" / f"{name}-0.tfrecord", records)
+    found = list_images(DataConfig(path=str(tmp_path / "data")), str(tmp_path))
+    splits = {Path(ref.path).name: ref.splits for ref in found.refs}
+    assert splits["dev-0.tfrecord"] == ("eval",)
+    assert splits["eval-0.tfrecord"] == ("test",)
+
+
 def test_records_of_integer_labels_and_other_keys(tmp_path: Path, make_image: Make):
     records = [_example({"image": make_image(n), "label": n % 2}) for n in range(4)]
     _write_records(tmp_path / "data" / "train-00000.tfrecord", records)
