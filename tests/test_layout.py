@@ -18,6 +18,7 @@ SCENARIOS = {
     "components/evaluation/test_rollback_served.py": "rollback under a server",
     "components/features/test_never_stale.py": "every part of a feature's key",
     "components/features/test_parity.py": "features of both engines",
+    "components/ingestion/test_asked_layouts.py": "questions about trees of all kinds",
     "components/ingestion/test_columns.py": "further columns of a manifest",
     "components/ingestion/test_label_parsing.py": "labels of every kind of data set",
     "components/ingestion/test_sources.py": "every kind of data set",

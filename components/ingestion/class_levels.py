@@ -14,6 +14,7 @@ from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import (
     is_annotation,
     is_box,
+    is_condition,
     is_fold,
     is_source,
     role_of,
@@ -33,8 +34,9 @@ _WHOLE_PATH = "(?P<class>.+)/[^/]+"
 def folders_that_may_be_classes(tops: Sequence[Folder]) -> list[str]:
     """Return folders within class folders that may be the classes themselves.
 
-    They are, where a class folder holds no image directly and two or more folders that
-    no other class has. Names of sources, such as dates, count as none.
+    They are, where a class folder holds no image directly and two or more folders.
+    Names of sources, such as dates, count as none, and neither do conditions, such as
+    `day`, that several folders hold.
     They also are where a folder has the name of another class, as in `cat/dog`, and
     where all class folders hold the same folders and no image.
 
@@ -63,7 +65,8 @@ def folders_that_may_be_classes(tops: Sequence[Folder]) -> list[str]:
             own = [
                 child.path
                 for child in folder.filled
-                if number[child.name] == 1 and not is_source(child.name)
+                if not is_source(child.name)
+                and (number[child.name] == 1 or not is_condition(child.name))
             ]
             if not folder.images and len(own) >= _FEWEST_CLASSES:
                 return sorted(own)

@@ -66,12 +66,19 @@ def read_by_parts(root: Folder) -> Iterator[Option]:
     if not all(is_fold(top.name) for top in root.filled):
         classes = _classes_of(root)
         meaning = f"the inner folders {some_of(sorted(below))} are splits; {classes}"
-        yield Option({"class_pattern": _SPLIT_BELOW_CLASS}, meaning)
+        pattern = _SPLIT_BELOW_CLASS
+        if any(top.images for top in root.filled):
+            splits = "|".join(map(re.escape, sorted(below)))
+            pattern = f"(?P<class>[^/]+)/(?:(?P<split>{splits})/.+|[^/]+)"
+            meaning += "; images without a split: train"
+        yield Option({"class_pattern": pattern}, meaning)
 
 
 def read_parts_with_splits(root: Folder) -> Iterator[Option]:
     """Yield the options to read `fold_0/train/cat`: one part, or all of them."""
     if not all(role_of(split.name) for top in root.filled for split in top.filled):
+        return
+    if any(top.images for top in root.filled):
         return
     inner = [split for top in root.filled for split in top.filled]
     classes = {child.name for split in inner for child in split.filled}

@@ -18,6 +18,7 @@ from graft.components.ingestion.folder_names import (
     is_left_over,
     is_origin,
     is_part,
+    is_source,
     role_of,
     roles_of,
     stem_of_part,
@@ -204,18 +205,26 @@ def ask_about_role_among_classes(root: Folder, tops: list[Folder]) -> Question |
 
 
 def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None:
-    """Ask about folders that hold subfolders of the same names."""
-    if any(top.images for top in tops):
-        return None
-    number = Counter(child.name for top in tops for child in top.filled)
+    """Ask about folders that hold subfolders of the same names.
+
+    Other folders may lie beside them, such as `bird` beside `kitchen/cat` and
+    `garden/cat`.
+    """
+    branches = [top for top in tops if top.filled and not top.images]
+    number = Counter(child.name for top in branches for child in top.filled)
     shared = {name for name, times in number.items() if times > 1}
-    if len(shared) < _FEWEST_CLASSES or any(
-        sum(child.name in shared for child in top.filled) * 2 < len(top.filled)
-        for top in tops
-    ):
+    if len(branches) < len(tops):
+        # Beside plain classes, these are sources of the images of a class.
+        shared = {name for name in shared if role_of(name) or not is_source(name)}
+    alike = [
+        top
+        for top in branches
+        if sum(child.name in shared for child in top.filled) * 2 >= len(top.filled)
+    ]
+    if len(shared) < _FEWEST_CLASSES or len(alike) < _FEWEST_CLASSES:
         return None
     finding = (
-        f"The folders {some_of(sorted(top.name for top in tops))} hold folders of the "
+        f"The folders {some_of(sorted(top.name for top in alike))} hold folders of the "
         f"same names, {some_of(sorted(shared))}. Either level may be the classes."
         f"{hint_about_splits(root)}"
     )

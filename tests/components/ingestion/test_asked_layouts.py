@@ -1,0 +1,173 @@
+"""Trees with more than one meaning are asked about, and each option reads the tree."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.listing import list_images
+from graft.contract.errors import DataError
+from graft.pipeline.config import load_config
+
+Counts = dict[str, int]
+
+# Of a tree: its files ("#" are the numbers 1 to 6), and what options read: the number
+# of images by class, or by class and split.
+LEVELS = {
+    "sources beside a class": (
+        "{kitchen,garden}/{cat,dog}/#.jpg bird/#.jpg",
+        "kitchen 12 garden 12 bird 6",
+        "cat 12 dog 12 bird 6",
+    ),
+    "sources beside a class, in splits": (
+        "{train,test}/{kitchen,garden}/{cat,dog}/#.jpg {train,test}/bird/#.jpg",
+        "kitchen 24 garden 24 bird 12",
+        "cat 24 dog 24 bird 12",
+    ),
+    "sessions beside a class": (
+        "{session1,session2}/{cat,dog}/#.jpg bird/#.jpg",
+        "session1 12 session2 12 bird 6",
+        "cat 12 dog 12 bird 6",
+    ),
+    "dates beside two classes": (
+        "2024-01-0{1,2}/{cat,dog}/#.jpg {bird,fish}/#.jpg",
+        "2024-01-01 12 2024-01-02 12 bird 6 fish 6",
+        "cat 12 dog 12 bird 6 fish 6",
+    ),
+    "places, a class with a source": (
+        "{kitchen,garden}/{cat,dog}/#.jpg bird/#.jpg bird/web/#.jpg",
+        "kitchen 12 garden 12 bird 12",
+        "cat 12 dog 12 bird 6 web 6",
+    ),
+    "places that share one class": (
+        "kitchen/{cat,dog}/#.jpg garden/{cat,hen}/#.jpg",
+        "kitchen 12 garden 12",
+        "cat 12 dog 6 hen 6",
+    ),
+    "places, one of them with other classes": (
+        "{kitchen,garden}/{cat,dog}/#.jpg shed/hen/#.jpg bird/#.jpg",
+        "kitchen 12 garden 12 shed 6 bird 6",
+        "cat 12 dog 12 hen 6 bird 6",
+    ),
+    "Küche und Garten": (
+        "{Küche,Garten}/{Katze,Hund}/#.jpg Vogel/#.jpg",
+        "Küche 12 Garten 12 Vogel 6",
+        "Katze 12 Hund 12 Vogel 6",
+    ),
+    "splits in classes beside a class": (
+        "{cat,dog}/{train,test}/#.jpg bird/#.jpg",
+        "cat 12 dog 12 bird 6",
+        "cat train 6 cat test 6 dog train 6 dog test 6 bird train 6",
+    ),
+}  # fmt: skip
+
+
+def _expanded(files: str) -> Iterator[str]:
+    for pattern in re.findall(r"(?:\{[^}]*\}|\S)+", files):
+        parts = re.split(r"(\{[^}]*\})", pattern.replace("#", "{1,2,3,4,5,6}"))
+        choices = [
+            part[1:-1].split(",") if part.startswith("{") else [part] for part in parts
+        ]
+        yield from map("".join, itertools.product(*choices))
+
+
+@pytest.fixture
+def make_tree(tmp_path: Path) -> Callable[[str], Path]:
+    """Write the files of a pattern. "~" stands for a blank in a name."""
+
+    def make(files: str) -> Path:
+        for name in _expanded(files):
+            path = tmp_path / name.replace("~", " ")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name)
+        return tmp_path
+
+    return make
+
+
+def _counts(config: DataConfig, with_splits: bool = False) -> Counts:
+    counts: Counter[str] = Counter()
+    for ref in list_images(config, "unused").refs:
+        name = ref.class_name.replace(" ", "~")
+        # What is left to the hash belongs to train.
+        counts[f"{name} {ref.splits[0]}" if with_splits else name] += 1
+    return dict(counts)
+
+
+def _wanted(text: str) -> Counts:
+    found = re.findall(r"(\S+(?: (?:train|eval|test))?) (\d+)", text)
+    return {name: int(number) for name, number in found}
+
+
+def _options(root: Path) -> list[tuple[str, DataConfig]]:
+    """Return the configs that the message for a tree prints."""
+    with pytest.raises(DataError) as stopped:
+        list_images(load_config(None, data=str(root)).data, "unused")
+    configs = []
+    for line in re.findall(r"^  \d\. (.*)$", str(stopped.value), re.MULTILINE):
+        words = list(itertools.pairwise(shlex.split(line)))
+        data = dict(words).get("--data", str(root))
+        overrides = [after for word, after in words if word == "--set"]
+        configs.append((line, load_config(None, data=data, overrides=overrides).data))
+    assert configs, str(stopped.value)
+    return configs
+
+
+def _require_options(root: Path, *wanted: str) -> None:
+    """Require that all options read the tree, and some of them what is wanted."""
+    configs = [config for _, config in _options(root)]
+    read = [
+        {str(is_split): _counts(config, is_split) for is_split in (False, True)}
+        for config in configs
+    ]
+    for text in wanted:
+        counts = _wanted(text)
+        is_split = str(any(" " in name for name in counts))
+        assert counts in [each[is_split] for each in read], read
+
+
+@pytest.mark.parametrize(("files", "tops", "lowest"), LEVELS.values(), ids=LEVELS)
+def test_two_levels_that_may_be_the_classes(
+    make_tree: Callable[[str], Path], files: str, tops: str, lowest: str
+) -> None:
+    _require_options(make_tree(files), tops, lowest)
+
+
+EVALUATIONS = [
+    ("training", "validation", "evaluation"),
+    ("train", "val", "eval"),
+    ("train", "dev", "eval"),
+    ("Training_Set", "Valid_Set", "Eval_Set"),
+    ("pets_train", "pets_val", "pets_eval"),
+    ("entraînement", "validation", "évaluation"),
+    ("treino", "validação", "avaliação"),
+    ("训练集", "验证集", "评估"),
+]
+
+
+@pytest.mark.parametrize("names", EVALUATIONS, ids=" ".join)
+def test_evaluation_beside_validation_is_the_test_set(
+    make_tree: Callable[[str], Path], names: tuple[str, ...]
+) -> None:
+    root = make_tree(f"{{{','.join(names)}}}/{{cat,dog}}/#.jpg")
+    (line, first), *_ = _options(root)
+    assert _counts(first, with_splits=True) == {
+        f"{name} {split}": 6
+        for name in ("cat", "dog")
+        for split in ("train", "eval", "test")
+    }, line
+
+
+def test_evaluation_without_validation_is_the_validation_set(
+    make_tree: Callable[[str], Path],
+) -> None:
+    root = make_tree("{train,evaluation,test}/{cat,dog}/#.jpg")
+    counts = _counts(DataConfig(path=str(root)), with_splits=True)
+    assert counts["cat eval"] == counts["cat test"] == 6
