@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from graft.pipeline.commands.cluster_options import ParameterOption, parse_parameters
 
 
-def emulate(
+def emulate(  # noqa: PLR0917 - options of a command
     pipeline: Annotated[Path, typer.Argument(help="What `graft compile` wrote.")],
     folder: Annotated[
         Path, typer.Option("--folder", help="Folder for buckets, metadata and logs.")
@@ -21,6 +22,13 @@ def emulate(
             "--mount",
             metavar="PATH=FOLDER",
             help="Local folder in place of a mount, such as /mnt/data=photos.",
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            help="Deployment profile; its `emulated_mounts` stand for --mount.",
         ),
     ] = None,
     parameters: ParameterOption = None,
@@ -37,7 +45,6 @@ def emulate(
     from rich.console import Console
     from rich.table import Table
 
-    from graft.contract.errors import UserError
     from graft.pipeline.kubeflow.compilation.pipeline_file import (
         check_mounts,
         read_pipeline_file,
@@ -45,16 +52,7 @@ def emulate(
     from graft.pipeline.kubeflow.emulation.backend import EmulatedBackend
     from graft.pipeline.kubeflow.emulation.pipeline_run import Hooks
 
-    folders = {}
-    for text in mounts or ():
-        path, equals, local = text.partition("=")
-        if not equals or not path.startswith("/"):
-            raise UserError(f"`--mount` takes PATH=FOLDER. Received: {text!r}")
-        folders[path] = Path(local).absolute()
-        if not folders[path].is_dir():
-            raise UserError(
-                f"`--mount` takes a folder that exists. Received: {local!r} for {path}"
-            )
+    folders = _folders_of(mounts or (), profile)
     _, configs = read_pipeline_file(pipeline)
     check_mounts(folders, configs)
     display = _StepDisplay()
@@ -83,6 +81,34 @@ def emulate(
     Console().print(table)
     if any(result.state == "FAILED" for result in results.values()):
         raise typer.Exit(1)
+
+
+def _folders_of(mounts: Sequence[str], profile: str | None) -> dict[str, Path]:
+    """Return the local folder of each mount: an option, or what the profile says.
+
+    Raises:
+        UserError: An option has another form, or a folder does not exist.
+    """
+    from graft.contract.errors import UserError
+    from graft.pipeline.kubeflow.compilation.profile_file import load_profile
+    from graft.storage.paths import expand_home
+
+    kept = {} if profile is None else load_profile(profile).emulated_mounts
+    given = dict.fromkeys(kept, "`emulated_mounts`")
+    local = dict(kept)
+    for text in mounts:
+        path, equals, folder = text.partition("=")
+        if not equals or not path.startswith("/"):
+            raise UserError(f"`--mount` takes PATH=FOLDER. Received: {text!r}")
+        local[path], given[path] = folder, "`--mount`"
+    folders = {path: Path(expand_home(text)).absolute() for path, text in local.items()}
+    for path, found in folders.items():
+        if not found.is_dir():
+            raise UserError(
+                f"{given[path]} takes a folder that exists. Received: {local[path]!r} "
+                f"for {path}"
+            )
+    return folders
 
 
 class _StepDisplay:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from graft.pipeline.kubeflow.cluster.api import Api
     from graft.pipeline.kubeflow.cluster.cronjob import CronJobSettings
     from graft.pipeline.kubeflow.cluster.schedules import RecurringRunSettings
+    from graft.pipeline.kubeflow.compilation.schedule_defaults import ScheduleDefaults
 
 app = typer.Typer(help="Run a pipeline at set times.", no_args_is_help=True)
 
@@ -54,24 +55,31 @@ TimezoneOption = Annotated[
     ),
 ]
 EngineOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--engine",
-        help="kubeflow: create a recurring run. cronjob: write the manifest of "
-        "a job that submits only if data, code or config changed.",
+        help="kubeflow (the default): create a recurring run. cronjob: write the "
+        "manifest of a job that submits only if data, code or config changed.",
     ),
 ]
 ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="Replace a schedule of the same name.")
 ]
 ProfileOption = Annotated[
-    str, typer.Option("--profile", help="The deployment profile.")
+    str,
+    typer.Option(
+        "--profile",
+        help="The deployment profile; its `schedule` may hold the values of --cron, "
+        "--timezone, --engine, --namespace, --multi-user, --drift-report, --retries "
+        "and --mlflow-experiment.",
+    ),
 ]
 ImageOption = Annotated[
     str | None, typer.Option("--image", help="cronjob: image of the job.")
 ]
 MultiUserOption = Annotated[
-    bool, typer.Option("--multi-user", help="cronjob: Kubeflow has several users.")
+    bool | None,
+    typer.Option("--multi-user", help="cronjob: Kubeflow has several users."),
 ]
 DriftReportOption = Annotated[
     str | None,
@@ -82,7 +90,7 @@ DriftReportOption = Annotated[
     ),
 ]
 RetriesOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--retries",
         min=0,
@@ -117,7 +125,7 @@ def create(  # noqa: PLR0917 - options of a command
     pipeline: PipelineOption,
     cron: CronOption = None,
     timezone: TimezoneOption = None,
-    engine: EngineOption = "kubeflow",
+    engine: EngineOption = None,
     host: HostOption = DEFAULT_HOST,
     namespace: NamespaceOption = "",
     token_file: TokenFileOption = None,
@@ -128,9 +136,9 @@ def create(  # noqa: PLR0917 - options of a command
     replace: ReplaceOption = False,
     profile: ProfileOption = "cpu",
     image: ImageOption = None,
-    multi_user: MultiUserOption = False,
+    multi_user: MultiUserOption = None,
     drift_report: DriftReportOption = None,
-    retries: RetriesOption = 0,
+    retries: RetriesOption = None,
     to: ManifestOption = None,
     former_to: FormerFileOption = None,
     server_version: ServerVersionOption = None,
@@ -140,38 +148,50 @@ def create(  # noqa: PLR0917 - options of a command
     from graft.pipeline.kubeflow.cluster.cronjob import CronJobSettings
     from graft.pipeline.kubeflow.cluster.schedules import RecurringRunSettings
 
-    if engine not in ENGINES:
+    if engine not in (None, *ENGINES):
         raise UserError(f"`--engine` must be kubeflow or cronjob. Received: {engine!r}")
-    _refuse_unused_options(context, engine)
+    chosen = with_profile(
+        {
+            "cron": cron,
+            "timezone": timezone,
+            "engine": engine,
+            "namespace": namespace or None,
+            "multi_user": multi_user,
+            "drift_report": drift_report,
+            "retries": retries,
+            "mlflow_experiment": mlflow_experiment,
+        },
+        profile,
+    )
+    _refuse_unused_options(context, chosen.engine)
     values = parse_parameters(parameters)
-    cron, timezone = _times(cron, timezone, profile)
-    if engine == "kubeflow":
+    if chosen.engine == "kubeflow":
         _create_recurring_run(
             RecurringRunSettings(
                 name,
                 _name_of(pipeline),
-                cron,
-                timezone=timezone,
+                chosen.cron,
+                timezone=chosen.timezone,
                 parameters=values,
                 service_account=service_account,
-                mlflow_experiment=mlflow_experiment,
+                mlflow_experiment=chosen.mlflow_experiment,
             ),
-            connect=lambda: connect(host, namespace, token_file, cookie_file),
+            connect=lambda: connect(host, chosen.namespace, token_file, cookie_file),
             replace=replace,
             server_version=server_version,
         )
         return
     settings = CronJobSettings(
         name=name,
-        cron=cron,
-        timezone=timezone,
-        namespace=namespace or ("graft" if multi_user else "kubeflow"),
-        is_multi_user=multi_user,
+        cron=chosen.cron,
+        timezone=chosen.timezone,
+        namespace=chosen.namespace or ("graft" if chosen.multi_user else "kubeflow"),
+        is_multi_user=chosen.multi_user,
         parameters=values,
         service_account=service_account,
-        drift_report=drift_report,
-        retries=retries,
-        mlflow_experiment=mlflow_experiment,
+        drift_report=chosen.drift_report,
+        retries=chosen.retries,
+        mlflow_experiment=chosen.mlflow_experiment,
         server_version=server_version,
         # The default is a port-forward, which a pod can't reach.
         **({} if host == DEFAULT_HOST else {"host": host}),
@@ -199,20 +219,30 @@ def _refuse_unused_options(context: typer.Context, engine: str) -> None:
             )
 
 
-def _times(cron: str | None, timezone: str | None, profile: str) -> tuple[str, str]:
-    """Return cron expression and timezone: an option, or what the profile says."""
+def with_profile(options: Mapping[str, Any], profile: str) -> ScheduleDefaults:
+    """Return the settings of a schedule: options, then what the profile says.
+
+    Args:
+        options: Values by key of `schedule` in a profile; None: no such option.
+        profile: Name or file of the profile.
+
+    Raises:
+        UserError: Neither says when to run, or the profile is invalid.
+    """
     from graft.contract.errors import UserError
     from graft.pipeline.kubeflow.compilation.profile_file import load_profile
+    from graft.pipeline.kubeflow.compilation.schedule_defaults import ScheduleDefaults
 
-    # Without need, a profile is not read: it may lack what this command does not use.
-    saved = None if cron and timezone else load_profile(profile).schedule
-    if cron is None and saved is None:
+    saved = load_profile(profile).schedule
+    given = {key: value for key, value in options.items() if value is not None}
+    if saved is None and "cron" not in given:
         raise UserError(
             "No time to run at. Name it by `--cron`, or by `schedule: {cron: ...}` in "
             f"the file that `--profile` names. Received: --profile {profile}"
         )
-    of_profile = "UTC" if saved is None else saved.timezone
-    return cron or (saved.cron if saved else ""), timezone or of_profile
+    # Not validated: an option for another engine is refused by its own name.
+    defaults = ScheduleDefaults(cron="@daily") if saved is None else saved
+    return defaults.model_copy(update=given)
 
 
 def _name_of(pipeline: str) -> str:

@@ -332,8 +332,9 @@ def check_mounts(given: Collection[str], configs: Mapping[str, Any]) -> None:
     for path in given:
         if configs and not any(lies_in(path, folder) for folder in folders):
             raise PipelineFileError(
-                f"`--mount` must name one of the mounts {folders} of the compiled "
-                f"file, or a folder in one. Received: {path!r}"
+                f"`--mount` and `emulated_mounts` must name one of the mounts "
+                f"{folders} of the compiled file, or a folder in one. Received: "
+                f"{path!r}"
             )
 
 

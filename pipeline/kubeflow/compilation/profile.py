@@ -20,6 +20,7 @@ from graft.pipeline.kubeflow.compilation.kubernetes_values import (
     cores,
     num_bytes,
 )
+from graft.pipeline.kubeflow.compilation.schedule_defaults import ScheduleDefaults
 
 NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 OWN_LABELS = {"app.kubernetes.io/part-of": "graft"}
@@ -208,13 +209,6 @@ class StepSettings(StrictModel):
     )
 
 
-class ScheduleDefaults(StrictModel):
-    """When `graft schedule create` runs a pipeline, unless an option says otherwise."""
-
-    cron: str = Field(description='Five fields, such as "0 3 * * *", or six.')
-    timezone: str = Field("UTC", description="Such as Europe/Berlin.")
-
-
 class Profile(StrictModel):
     """A deployment profile."""
 
@@ -269,6 +263,12 @@ class Profile(StrictModel):
         None, description="When schedules run; empty: `--cron` says it."
     )
     mounts: tuple[PvcMount, ...] = Field((), description="Claims, in every step.")
+    emulated_mounts: dict[str, str] = Field(
+        {},
+        description="Path of a mount, or of a folder in one, to the folder of this "
+        "machine that `graft emulate` uses in its place. A relative folder starts from "
+        "the working directory.",
+    )
     data_folder: str | None = Field(
         None,
         pattern="^/",

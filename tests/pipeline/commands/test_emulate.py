@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from graft.pipeline.commands.emulate import emulate
+from graft.pipeline.commands.emulate import _folders_of, emulate
 from graft.pipeline.kubeflow.compilation.pipeline_file import (
     check_mounts,
     read_pipeline_file,
@@ -40,3 +40,21 @@ def test_mount_that_the_file_lacks_is_refused(error_of, tmp_path, pipeline_file)
     assert "one of the mounts ['/mnt/data']" in text
     assert "Received: '/mnt/photos'" in text
     assert not cluster.exists()
+
+
+def test_a_profile_keeps_the_mounts(error_of, tmp_path, monkeypatch, pipeline_file):
+    monkeypatch.chdir(tmp_path)
+    profile = tmp_path / "cluster.yaml"
+    kept = {"/mnt/data": ".", "/mnt/cache": "cache"}
+    profile.write_text(yaml.safe_dump({"extends": "cpu", "emulated_mounts": kept}))
+    assert (
+        "`emulated_mounts` takes a folder that exists. Received: 'cache'"
+        in error_of(emulate, str(pipeline_file), "--profile", str(profile))
+    )
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "photos").mkdir()
+    folders = _folders_of(["/mnt/data=photos"], str(profile))
+    assert folders == {
+        "/mnt/data": tmp_path / "photos",
+        "/mnt/cache": tmp_path / "cache",
+    }

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from graft.pipeline.commands.schedule import _name_of, _times
+from graft.pipeline.commands.schedule import _name_of, with_profile
 from graft.pipeline.commands.schedule import app as schedule_app
 
 IMAGE = "registry.example.org/graft:1.0"
@@ -35,16 +35,73 @@ def test_times_and_name_come_from_the_profile_and_the_file(
     profile.write_text(
         "extends: cpu\nschedule: {cron: '0 3 * * *', timezone: Asia/Tokyo}\n"
     )
-    assert _times(None, None, str(profile)) == ("0 3 * * *", "Asia/Tokyo")
-    assert _times("@daily", None, str(profile)) == ("@daily", "Asia/Tokyo")
-    assert _times("@daily", "UTC", str(profile)) == ("@daily", "UTC")
-    assert _times("@daily", None, "cpu") == ("@daily", "UTC")
+
+    def times(cron, timezone, profile):
+        chosen = with_profile({"cron": cron, "timezone": timezone}, str(profile))
+        return chosen.cron, chosen.timezone
+
+    assert times(None, None, profile) == ("0 3 * * *", "Asia/Tokyo")
+    assert times("@daily", None, profile) == ("@daily", "Asia/Tokyo")
+    assert times("@daily", "UTC", profile) == ("@daily", "UTC")
+    assert times("@daily", None, "cpu") == ("@daily", "UTC")
     command = ("create", "nightly", "--pipeline", "sample")
     text = error_of(schedule_app, *command)
     assert "Name it by `--cron`, or by `schedule: {cron: ...}`" in text
     name = yaml.safe_load(pipeline_file.read_text())["pipelineInfo"]["name"]
     assert _name_of(str(pipeline_file)) == name
     assert _name_of("sample") == "sample"
+
+
+KEPT = {
+    "cron": "0 3 * * *",
+    "engine": "cronjob",
+    "namespace": "ours",
+    "multi_user": True,
+    "drift_report": "/mnt/data/drift.json",
+    "retries": 2,
+}
+
+
+def test_a_profile_keeps_the_flags_of_a_schedule(
+    tmp_path, monkeypatch, pipeline_file, error_of
+):
+    """The manifest is the same with flags, and without them and with the profile."""
+    monkeypatch.chdir(tmp_path)
+    spec = yaml.safe_load(pipeline_file.read_text())
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    parameters["data_fingerprint"] = {"parameterType": "STRING"}
+    pipeline_file.write_text(yaml.safe_dump(spec))
+    profile = tmp_path / "cluster.yaml"
+    common = ["create", "nightly", "--pipeline", str(pipeline_file)]
+    flags = [
+        *("--cron", "0 3 * * *", "--engine", "cronjob", "--namespace", "ours"),
+        *("--multi-user", "--drift-report", "/mnt/data/drift.json", "--retries", "2"),
+    ]
+    written = []
+    for schedule, words in ((None, flags), (KEPT, [])):
+        values = {"extends": "cpu", "image": IMAGE}
+        values |= {"schedule": schedule} if schedule else {}
+        profile.write_text(yaml.safe_dump(values))
+        command = [*common, "--profile", str(profile), *words]
+        result = CliRunner().invoke(schedule_app, command)
+        assert result.exit_code == 0, result
+        written.append((tmp_path / "nightly-cronjob.yaml").read_text())
+        (tmp_path / "nightly-cronjob.yaml").unlink()
+    assert written[0] == written[1]
+    assert "/mnt/data/drift.json" in written[0]
+    # An option replaces what the profile keeps.
+    words = ["--profile", str(profile), "--engine", "kubeflow", "--retries", "3"]
+    assert "`--retries` needs `--engine cronjob`" in error_of(
+        schedule_app, *common, *words
+    )
+
+
+def test_a_profile_with_flags_of_the_other_engine_is_refused(tmp_path, error_of):
+    profile = tmp_path / "cluster.yaml"
+    values = {"extends": "cpu", "schedule": {"cron": "@daily", "retries": 2}}
+    profile.write_text(yaml.safe_dump(values))
+    words = ("create", "nightly", "--pipeline", "sample", "--profile", str(profile))
+    assert "`retries` needs `engine: cronjob`" in error_of(schedule_app, *words)
 
 
 def test_cronjob_manifest_is_written(error_of, tmp_path):
