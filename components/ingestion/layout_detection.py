@@ -36,6 +36,7 @@ from graft.components.ingestion.layout_answers import (
 )
 from graft.components.ingestion.layout_options import (
     flat_options,
+    options_beside_classes,
     options_of_splits,
     read_as_classes,
     read_below,
@@ -375,6 +376,7 @@ def _ask_about_splits(
 ) -> Question:
     options = [
         *options_of_guessed_splits(root),
+        *options_beside_classes(root, roles),
         *options_of_splits(root, roles),
         *options_of_splits(root, roles_of_words([*roles])),
         *flat_options(root, tables),

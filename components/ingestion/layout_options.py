@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from graft.components.ingestion.class_levels import option_of_pattern, options_of_levels
+from graft.components.ingestion.file_name_options import file_name_options
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import (
     is_annotation,
     is_box,
     is_fold,
-    is_source,
     role_of,
     roles_of,
 )
@@ -35,13 +34,6 @@ from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import TRAIN_ROLE
 from graft.contract.counts import counted
 
-_FILE_NAME_PATTERNS = (
-    r"(?P<class>.+)_\d+",
-    r"(?P<class>.+)-\d+",
-    r"(?P<class>.+)\.\d+",
-    r"(?P<class>.+?) ?\(\d+\)",
-    r"(?P<class>\D*[^\W\d_])\d+",
-)
 _CLASS_BELOW_SPLIT = r"[^/]+/(?P<split>[^/]+)/(?P<class>[^/]+)/.+"
 _SPLIT_BELOW_CLASS = r"(?P<class>[^/]+)/(?P<split>[^/]+)/.+"
 _FEWEST_CLASSES = 2
@@ -113,6 +105,34 @@ def read_below(folder: Folder, answer: FolderLayout | Question) -> Iterator[Opti
         yield Option({"path": path, **_without_path(option)}, option.meaning)
 
 
+def options_beside_classes(root: Folder, roles: Mapping[str, str]) -> Iterator[Option]:
+    """Yield the option to read `test/cat` beside `cat`, whose images are for training.
+
+    Args:
+        root: The folder that holds them.
+        roles: The role (validation, test) by the name of a top folder.
+    """
+    classes = {top.name for top in root.filled if top.name not in roles}
+    inner = {n: {child.name for child in root.children[n].filled} for n in roles}
+    if (
+        not roles
+        or TRAIN_ROLE in roles.values()
+        or roles_of(list(roles)) != dict(roles)
+        or len(classes) < _FEWEST_CLASSES
+        or any(len(names & classes) * 2 < len(names) for names in inner.values())
+        or any(root.children[name].is_flat for name in roles)
+    ):
+        return
+    splits = "|".join(map(re.escape, sorted(roles)))
+    yield from option_of_pattern(
+        root,
+        {},
+        f"(?:(?P<split>{splits})/|(?!(?:{splits})/))(?P<class>[^/]+)/.+",
+        f"{some_of(sorted(roles))} as {' and '.join(sorted(set(roles.values())))}, and "
+        "the folders beside it for training",
+    )
+
+
 def options_of_splits(root: Folder, roles: dict[str, str]) -> Iterator[Option]:
     """Yield the option to read some top folders as splits.
 
@@ -151,20 +171,7 @@ def options_of_splits(root: Folder, roles: dict[str, str]) -> Iterator[Option]:
 
 def flat_options(root: Folder, tables: Sequence[Table]) -> tuple[Option, ...]:
     """Return the options without class folders: label tables and file names."""
-    options = list(table_options(root, tables))
-    for folder in _folders_of_no_class(root):
-        if folder.images:
-            options.extend(_pattern_options(folder))
-    return tuple(options[:4])
-
-
-def _folders_of_no_class(folder: Folder) -> Iterator[Folder]:
-    """Yield the folders whose names can't be classes, because of names or siblings."""
-    yield folder
-    children = [child for child in folder.filled if not is_annotation(child.name)]
-    for child in children:
-        if len(children) == 1 or is_source(child.name):
-            yield from _folders_of_no_class(child)
+    return (*table_options(root, tables), *file_name_options(root))[:4]
 
 
 def table_options(root: Folder, tables: Sequence[Table]) -> Iterator[Option]:
@@ -231,39 +238,6 @@ def _label_column(located: LocatedTable) -> tuple[str, str]:
     if len(others) == 1:
         return others[0], ""
     return others[0], f" (or another one of {some_of(others)})"
-
-
-def _pattern_options(folder: Folder) -> Iterator[Option]:
-    """Yield the option to read the class from the file names of a folder."""
-    below = [name for each in folder.walk() for name in each.images]
-    for pattern in _FILE_NAME_PATTERNS:
-        found = _classes_by_name(pattern, folder.images)
-        if (
-            found.total() >= 0.95 * len(folder.images)
-            and len(found) >= _FEWEST_CLASSES
-            and found.total() >= 2 * len(found)
-        ):
-            settings: dict[str, object] = {"class_pattern": pattern}
-            if folder.path:
-                settings = {"path": folder.path, **settings}
-            where = f" in {folder.path}" if folder.path else ""
-            # The pattern reads folders in this folder, too.
-            classes = _classes_by_name(pattern, below)
-            meaning = (
-                f"the class is part of the file name{where}: "
-                f"{describe_classes(classes)}"
-            )
-            left = len(below) - classes.total()
-            yield Option(
-                settings, f"{meaning}; left aside: {left}" if left else meaning
-            )
-            return
-
-
-def _classes_by_name(pattern: str, names: Sequence[str]) -> Counter[str]:
-    expression = re.compile(pattern)
-    matches = (expression.fullmatch(os.path.splitext(name)[0]) for name in names)
-    return Counter(match["class"] for match in matches if match)
 
 
 def meaning_of(root: Folder, layout: FolderLayout) -> str:

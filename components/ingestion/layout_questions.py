@@ -38,6 +38,7 @@ from graft.components.ingestion.layout_answers import (
 )
 from graft.components.ingestion.layout_options import (
     flat_options,
+    options_beside_classes,
     options_of_each_folder,
     options_of_splits,
     read_as_classes,
@@ -197,6 +198,7 @@ def ask_about_role_among_classes(root: Folder, tops: list[Folder]) -> Question |
                 f"{some_of(sorted(beside))}.{hint_about_splits(root)}",
                 (
                     *options_of_guessed_splits(root),
+                    *options_beside_classes(root, {top.name: roles[top.name]}),
                     *options_of_splits(root, {top.name: roles[top.name]}),
                     *read_as_classes(root),
                 ),

@@ -171,3 +171,91 @@ def test_evaluation_without_validation_is_the_validation_set(
     root = make_tree("{train,evaluation,test}/{cat,dog}/#.jpg")
     counts = _counts(DataConfig(path=str(root)), with_splits=True)
     assert counts["cat eval"] == counts["cat test"] == 6
+
+
+# Of a tree: its files, and what the first option reads.
+FIRST = {
+    "some images moved to test": (
+        "{cat,dog}/#.jpg test/{cat,dog}/#.jpg",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
+    "some images moved to test_data": (
+        "{cat,dog,hen}/#.jpg test_data/{cat,dog}/#.jpg",
+        "cat train 6 cat test 6 dog train 6 dog test 6 hen train 6",
+    ),
+    "validation beside classes": (
+        "{cat,dog}/#.jpg validation/{cat,dog}/#.jpg",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
+    "validation and test beside classes": (
+        "{cat,dog}/#.jpg {validation,test}/{cat,dog}/#.jpg",
+        "cat train 6 cat eval 6 cat test 6 dog train 6 dog eval 6 dog test 6",
+    ),
+    "validation and evaluation beside classes": (
+        "{cat,dog}/#.jpg {validation,evaluation}/{cat,dog}/#.jpg",
+        "cat train 6 cat eval 6 cat test 6 dog train 6 dog eval 6 dog test 6",
+    ),
+    "Prüfung neben Klassen": (
+        "{Katze,Hund}/#.jpg Prüfung/{Katze,Hund}/#.jpg",
+        "Katze train 6 Katze test 6 Hund train 6 Hund test 6",
+    ),
+    "a split with sources beside classes": (
+        "{cat,dog}/web/#.jpg test/{cat,dog}/web/#.jpg",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
+    "split, class, number": (
+        "{train,test,val}_{cat,dog}_#.jpg",
+        "cat train 6 cat eval 6 cat test 6 dog train 6 dog eval 6 dog test 6",
+    ),
+    "split-class-number": (
+        "{Train,Test}-{cat,dog}-#.jpg",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
+    "class, split, number": (
+        "{cat,great_dane}_{train,test}_#.jpg",
+        "cat train 6 cat test 6 great_dane train 6 great_dane test 6",
+    ),
+    "class, number, split": (
+        "{cat,dog}_#_{train,test}.jpg",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
+    "split, class, number in a folder": (
+        "images/{train,valid}_{cat,dog}.#.png",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
+    "chat, partie, numéro": (
+        "{chat,chien}_{entraînement,test}_#.jpg",
+        "chat train 6 chat test 6 chien train 6 chien test 6",
+    ),
+    "classes in the names of split folders": (
+        "{train,test}/{cat,dog}_#.jpg",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
+    "classes in the names, a folder deeper": (
+        "{train,val,test}/images/{cat,dog}.#.jpg",
+        "cat train 6 cat eval 6 cat test 6 dog train 6 dog eval 6 dog test 6",
+    ),
+    "classes in the names of split folders in a folder": (
+        "pets/{seg_train,seg_test}/{cat,dog}#.jpg",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
+    "Food-11, flat": (
+        "{training,validation,evaluation}/{0,1}_#.jpg",
+        "0 train 6 0 eval 6 0 test 6 1 train 6 1 eval 6 1 test 6",
+    ),
+    "classes in the names, test without labels": (
+        "{train,val}/{cat,dog}_#.jpg test/#.jpg",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "wanted"), FIRST.values(), ids=FIRST)
+def test_the_first_option_is_the_likely_one(
+    make_tree: Callable[[str], Path], files: str, wanted: str
+) -> None:
+    root = make_tree(files)
+    (line, config), *_ = _options(root)
+    is_split = any(" " in name for name in _wanted(wanted))
+    assert _counts(config, is_split) == _wanted(wanted), line
+    _require_options(root)

@@ -31,8 +31,11 @@ from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.pipeline.config import load_config
 
-_TOPS = "train test val valid part_a part_b animals things cat images masks a b x"
-_INNER = "cat dog cup pen owl images train test seg_train 2021 session1 a b"
+_TOPS = (
+    "train test val valid evaluation part_a part_b animals things cat dog images masks "
+    "resized raw logs all data a b x"
+)
+_INNER = "cat dog cup pen owl images train test seg_train logs thumbs 2021 session1 a b"
 _FOLDERS = st.one_of(
     st.tuples(st.sampled_from(_TOPS.split())),
     *(
@@ -49,6 +52,7 @@ _FILES = st.sampled_from(
         ["Bär {}.webp"],
         ["cat_{}.jpg", "dog_{}.png"],
         ["a1.{}.jpg", "b.{}.jpg"],
+        ["train_cat_{}.jpg", "test_cat_{}.jpg", "train_dog_{}.jpg", "test_dog_{}.jpg"],
     ]
 )
 _IMAGES = st.builds(
