@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import difflib
 import io
 import json
@@ -23,6 +24,7 @@ from graft.components.ingestion.layout_answers import (
 from graft.components.ingestion.layout_detection import detect_layout
 from graft.components.ingestion.manifest_rows import DELIMITER_LINE, DELIMITERS
 from graft.components.ingestion.source import some_of
+from graft.components.ingestion.split_lists import SplitLists
 from graft.components.ingestion.splitting import TRAIN_ROLE
 from graft.contract.counts import agree, counted
 from graft.contract.errors import DataError
@@ -57,18 +59,32 @@ def list_folder(root: str, config: DataConfig) -> tuple[Tree, FolderLayout]:
             f"The folder {config.path!r} {found}. Put one folder per class into it, "
             "each with at least a few images."
         )
-    if config.class_pattern is not None and config.split_folders is None:
-        return tree, FolderLayout("folders")
-    if config.format == "folders" and config.split_folders is None:
-        return tree, FolderLayout("folders")
     captions = find_captions(tree.files) if config.format == "auto" else set()
     names = (entry.name for entry in tree.files if entry.name not in captions)
     folder = count_folders(names, tree.folders)
+    lists = SplitLists(tree.files, folder)
+    layout = _layout_of(folder, tree, config, lists)
+    if layout.format in ("folders", "pre_split") and not _names_splits(config):
+        warnings = (*layout.warnings, *lists.warnings(layout.split_folders))
+        layout = dataclasses.replace(layout, warnings=warnings)
+    return tree, layout
+
+
+def _layout_of(
+    folder: Folder, tree: Tree, config: DataConfig, lists: SplitLists
+) -> FolderLayout:
     if config.split_folders is not None:
-        return tree, _given_splits(folder, config)
+        return _given_splits(folder, config)
+    if config.class_pattern is not None or config.format == "folders":
+        return FolderLayout("folders")
     if config.format == "auto":
-        return tree, _detect(folder, tree, config)
-    return tree, _given_format(folder, config)
+        return _detect(folder, tree, config, lists)
+    return _given_format(folder, config)
+
+
+def _names_splits(config: DataConfig) -> bool:
+    """Tell whether `class_pattern` says the splits."""
+    return "(?P<split>" in (config.class_pattern or "")
 
 
 def _refuse_links_out(tree: Tree, config: DataConfig) -> None:
@@ -88,11 +104,15 @@ def _refuse_links_out(tree: Tree, config: DataConfig) -> None:
         )
 
 
-def _detect(folder: Folder, tree: Tree, config: DataConfig) -> FolderLayout:
+def _detect(
+    folder: Folder, tree: Tree, config: DataConfig, lists: SplitLists
+) -> FolderLayout:
     if not folder.total:
         return FolderLayout("folders")
     answer = detect_layout(folder, list(_read_tables(tree)))
     if isinstance(answer, Question):
+        if note := lists.note():
+            answer = Question(f"{answer.finding} {note}", answer.options)
         raise DataError(f"{config.path!r}: {text_of(answer, config.path)}")
     return answer
 

@@ -28,7 +28,9 @@ _LABEL_COLUMNS = frozenset(
     name.replace("_", "") for name in ("label", *USUAL_COLUMNS["label_column"])
 )
 _OTHER_COLUMNS = re.compile(
-    r"split|set|subset|fold|partition|usage|(img_?|image_?)?(width|height|size)|w|h"
+    r"split|set|subset|(k|cv)?[-_ ]?folds?|partition|usage"
+    r"|is[-_ ]?(train|training|val|valid|validation|test|testing|holdout)"
+    r"|(img_?|image_?)?(width|height|size)|w|h"
     r"|roi\W?\w+|bytes|format|[xy]_?(min|max|[12]|center)|bbox\w*|box\w*|left|top|right|bottom"
     r"|.*\bid|.*_id|index|date|time|age|sex|gender"
 )
