@@ -79,7 +79,8 @@ def test_calls_without_a_message_deny_nobody_for_long(serve_colours, colours):
         still_serves(server, colours)
         time.sleep(begin + 7.5 - time.monotonic())
         assert len(codes()) == 600
-        assert set(codes()) == {"CANCELLED", "RESOURCE_EXHAUSTED"}
+        # None is refused if the first ones end before the last ones begin.
+        assert {"CANCELLED"} <= set(codes()) <= {"CANCELLED", "RESOURCE_EXHAUSTED"}
         honest.predict([colours["red"]])
 
 
