@@ -50,8 +50,10 @@ DRAIN_SECONDS = 30.0
 """Longest time for requests in flight to end after SIGTERM."""
 _FAILED_STATUS = 255
 """Exit status of a server that can't start, as of `tensorflow_model_server`."""
+_WARM_UP_THREADS = 2
+"""Each warms up one signature at a time: graft's models have requests for two."""
 _WARM_UP_NICENESS = 10
-"""Of the thread that warms models up while others serve. On Linux a niceness holds for
+"""Of the threads that warm models up while others serve. On Linux a niceness holds for
 one thread."""
 _SWITCH_SECONDS = 0.001
 """How long a thread may keep Python's lock while another waits for it. Loading a graph
@@ -72,7 +74,7 @@ class EmbeddedServer:
         self._grpc_pool = ThreadPoolExecutor(self._open_calls, "grpc")
         self._rest_pool = ThreadPoolExecutor(options.rest_api_num_threads, "rest")
         self._load_pool = ThreadPoolExecutor(1, "load")
-        self._warm_up_pool = ThreadPoolExecutor(1, "warm-up")
+        self._warm_up_pool = ThreadPoolExecutor(_WARM_UP_THREADS, "warm-up")
         self._batches = (
             BatchScheduler(options.batching.num_batch_threads)
             if options.batching
@@ -163,26 +165,49 @@ class EmbeddedServer:
             options.inter_op_parallelism,
             options.session_config,
         )
-        if self._grpc is not None or self._rest is not None:
-            await loop.run_in_executor(self._warm_up_pool, _yield_to_requests)
         model = await loop.run_in_executor(
             self._load_pool, SavedModel, path, options.saved_model_tags, config
         )
-        # The warm-up thread also computes: TensorFlow prepares a graph in its first
+        # The warm-up threads also compute: TensorFlow prepares a graph in its first
         # run, which would occupy the threads that all models share.
         runner = DirectRunner(model, on_this_thread=True)
         servable = LoadedServable(name, number, model, runner)
         try:
             if options.enable_model_warmup:
-                count = await loop.run_in_executor(
-                    self._warm_up_pool, warmup.replay, servable, path
-                )
+                count = await self._warm_up(servable, path)
                 logger.info("%d warm-up requests for %s %d", count, name, number)
         except BaseException:
             servable.close()
             raise
         servable.runner = self._runner(model, path)
         return servable
+
+    async def _warm_up(self, servable: LoadedServable, path: Path) -> int:
+        """Replay the warm-up requests of a version, and return their number.
+
+        Raises:
+            StatusError: If a record is damaged, or a request fails.
+        """
+        loop = asyncio.get_running_loop()
+        is_serving = self._grpc is not None or self._rest is not None
+
+        def send(requests: warmup.Requests) -> None:
+            if is_serving:
+                _yield_to_requests()
+            warmup.send(servable, path, requests)
+
+        groups = await loop.run_in_executor(
+            self._warm_up_pool, warmup.groups_of_requests, path
+        )
+        jobs = [
+            loop.run_in_executor(self._warm_up_pool, send, group) for group in groups
+        ]
+        # None may run on when the version is closed because another one failed.
+        results = await asyncio.gather(*jobs, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return sum(len(group) for group in groups)
 
     def _runner(self, model: SavedModel, path: Path) -> Runner:
         parameters = self._batching_of(path)

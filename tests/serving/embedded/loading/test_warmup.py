@@ -9,7 +9,11 @@ from tensorflow.python.lib.io import tf_record
 from tensorflow_serving.apis import prediction_log_pb2
 
 from graft.serving.embedded.contract.status import StatusError
-from graft.serving.embedded.loading.warmup import WARMUP_FILE, replay
+from graft.serving.embedded.loading.warmup import (
+    WARMUP_FILE,
+    groups_of_requests,
+    send,
+)
 
 NOTHING = prediction_log_pb2.PredictionLog().SerializeToString()
 SESSION = prediction_log_pb2.PredictionLog(
@@ -33,12 +37,25 @@ def write(tmp_path):
 
 
 def test_a_version_needs_no_warm_up(tmp_path, write):
-    assert replay(None, tmp_path) == 0
-    assert replay(None, write([])) == 0
+    assert groups_of_requests(tmp_path) == []
+    assert groups_of_requests(write([])) == []
 
 
 def test_a_record_without_a_request_is_passed_over(write):
-    assert replay(None, write([NOTHING] * 1000)) == 1000
+    version = write([NOTHING] * 1000)
+    (group,) = groups_of_requests(version)
+    assert len(group) == 1000
+    send(None, version, group)
+
+
+def test_requests_of_a_signature_stay_together_in_their_order(write):
+    names = ["a", "b", "a", "", "b"]
+    logs = [prediction_log_pb2.PredictionLog() for _ in names]
+    for log, name in zip(logs, names, strict=True):
+        log.predict_log.request.model_spec.signature_name = name
+    logs[3].classify_log.request.model_spec.signature_name = "a"
+    groups = groups_of_requests(write([log.SerializeToString() for log in logs]))
+    assert [[number for number, _ in group] for group in groups] == [[1, 3, 4], [2, 5]]
 
 
 @pytest.mark.parametrize(
@@ -54,9 +71,10 @@ def test_a_record_without_a_request_is_passed_over(write):
     ],
     ids=["too-many", "no-log", "other-request"],
 )
-def test_records_that_are_refused(write, records, code, message):
+def test_records_that_are_refused(write, tmp_path, records, code, message):
     with pytest.raises(StatusError) as caught:
-        replay(None, write(records))
+        for group in groups_of_requests(write(records)):
+            send(None, tmp_path, group)
     assert caught.value.code.name == code
     assert message in caught.value.message
 
@@ -65,7 +83,7 @@ def test_a_file_of_another_format_is_data_loss(write):
     version = write([])
     (version / WARMUP_FILE).write_bytes(b"no records, but a text of many bytes")
     with pytest.raises(StatusError) as caught:
-        replay(None, version)
+        groups_of_requests(version)
     assert caught.value.code.name == "DATA_LOSS"
     assert caught.value.message.endswith(
         ". Please verify your warmup data is in TFRecord format."
