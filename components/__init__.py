@@ -11,9 +11,10 @@ A package may import those above it in this list, which `make check` enforces:
     canary        serve a candidate before it is pushed
     report        one page per run, and the model card
 
-`transform` is the preprocessing_fn of TFX's Transform. `content_store` keeps what was
-computed of images. All packages share `artifact_files`, `pictures` and `progress`.
+`transform` is the preprocessing_fn of TFX's Transform. All packages share
+`artifact_files`, `pictures` and `progress`.
 
 `graft.pipeline.pipeline` connects the components. Models and training are in
-`graft.trainer`, the reading and writing of files in `graft.storage`.
+`graft.trainer`, the reading and writing of files in `graft.storage`, with the store of
+what was computed of images.
 """

@@ -10,11 +10,12 @@ leases.py      a lock on object storage, with an end
 copying.py     copy and rename files and folders
 hashing.py     SHA-256 of bytes, files and JSON values
 tfrecords.py   read and write TFRecords, compressed if the name ends in `.gz`
+content_store/ the store of what was computed of images
 
 Local paths use Python's own functions. URIs (`gs://`, `s3://`) use fsspec. Names are
 literal: only `listing.find_files` expands `*` and `?`, and nothing expands brackets.
 
 This package imports no TensorFlow, TFX or Beam; only `tfrecords` imports TensorFlow, at
-its first call. It knows nothing of the contents of files, such as model versions,
-stored features or artifacts.
+its first call. Only `content_store` knows what its files contain: numbers by image. The
+others know nothing of model versions, features or artifacts.
 """

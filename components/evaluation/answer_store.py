@@ -1,6 +1,6 @@
 """The store of what models answered, so that no model is asked twice about an image.
 
-It lies beside the features, see `graft.components.content_store`. A namespace is a
+It lies beside the features, see `graft.storage.content_store`. A namespace is a
 model, by the SHA-256 of its files. The key of an image is its SHA-256, which the gate
 computes from the image's bytes. So a changed model or image is asked about again.
 """
@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from graft.components.content_store import store
-from graft.components.content_store.store import ContentStore
 from graft.storage import files, hashing
+from graft.storage.content_store import store
+from graft.storage.content_store.store import ContentStore
 
 Way = Literal["asked", "scored"]
 """How an answer was found: `asked` of the exported model with the image, or `scored`
@@ -46,7 +46,7 @@ class AnswerStore:
         self._num_classes = num_classes
         self._stores: dict[Way, ContentStore] = {}
         for way in WAYS if folder else ():
-            found = ContentStore(folder, _parts(model, way))
+            found = ContentStore(folder, _parts(model, way), width=num_classes)
             # A model that nobody asked yet gets no folder: it may be refused.
             with _tolerated(folder):
                 if files.exists(found.namespace_folder):
@@ -76,12 +76,7 @@ class AnswerStore:
                 continue
             # Somebody may prune the store meanwhile.
             with _tolerated(self._folder):
-                rows = known.read(there)
-                if rows.shape[1] != self._num_classes:
-                    continue
-                # The model is asked again for what is no number.
-                for place in np.flatnonzero(np.isfinite(rows).all(axis=1)):
-                    found[there[place]] = rows[place]
+                found |= zip(there, known.read(there), strict=True)
         return found
 
     def add(self, way: Way, keys: Sequence[bytes], answers: np.ndarray) -> None:
@@ -91,7 +86,8 @@ class AnswerStore:
         with _tolerated(self._folder):
             kept = self._stores.get(way)
             if kept is None:
-                kept = ContentStore(self._folder, _parts(self._model, way)).open()
+                parts = _parts(self._model, way)
+                kept = ContentStore(self._folder, parts, width=self._num_classes).open()
                 self._stores[way] = kept
             new = {key: row for row, key in enumerate(keys) if key not in kept}
             kept.put(list(new), answers[list(new.values())])

@@ -7,6 +7,6 @@ stored_features.py   read records of features
 output_properties.py names of the output artifact's custom properties
 component.py, executor.py, config.py   the TFX component and its config
 
-The store of features is `graft.components.content_store`. Backbones and the engines
+The store of features is `graft.storage.content_store`. Backbones and the engines
 that run them are in `graft.trainer.backbones`.
 """

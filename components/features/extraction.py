@@ -17,7 +17,6 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.utils.shared import Shared
 
-from graft.components.content_store.store import ContentStore
 from graft.components.features.feature_records import (
     labels_of,
     read_records,
@@ -31,6 +30,7 @@ from graft.components.features.image_batches import (
 from graft.components.features.output_properties import COMPUTED, DAMAGED, FROM_STORE
 from graft.components.progress import Progress
 from graft.contract.label_map import LabelMap
+from graft.storage.content_store.store import ContentStore
 from graft.storage.paths import is_remote
 from graft.trainer.backbones.backbone import backbone_fingerprint, build_backbone
 from graft.trainer.backbones.feature_engine import (

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import tensorflow as tf
 
-from graft.contract import example_keys
-from graft.storage import tfrecords
+from graft.trainer.loops.feature_reader import read_batches
 
 _ROWS_AT_ONCE = 256
-_FIELDS = {
-    example_keys.CONTENT_HASH_KEY: tf.io.FixedLenFeature([], tf.string),
-    example_keys.FEATURES_KEY: tf.io.FixedLenSequenceFeature(
-        [], tf.float32, allow_missing=True
-    ),
-}
 
 
 def read_features(
@@ -30,11 +22,11 @@ def read_features(
 
     Yields:
         Nothing for records without features, as raw examples are.
+
+    Raises:
+        DataError: Records have different numbers of features.
     """
-    for batch in tfrecords.dataset(files).take(most).batch(_ROWS_AT_ONCE):
-        parsed = tf.io.parse_example(batch, _FIELDS)
-        values = parsed[example_keys.FEATURES_KEY].numpy()
-        if not values.shape[1]:
+    for batch in read_batches(files, _ROWS_AT_ONCE, most=most):
+        if not batch.values.shape[1]:
             return
-        keys = parsed[example_keys.CONTENT_HASH_KEY].numpy()
-        yield [key.decode() for key in keys], values
+        yield [key.decode() for key in batch.content_hashes], batch.values

@@ -1,7 +1,7 @@
 """What DataQuality measures of each image, kept from run to run.
 
 A measurement depends on the image's bytes and on the code that measures. It lies beside
-the features, see `graft.components.content_store`: the namespace is a hash of the code,
+the features, see `graft.storage.content_store`: the namespace is a hash of the code,
 and the key is the SHA-256 of the image. So a run measures only what is new.
 """
 
@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from graft.components.content_store import store
-from graft.components.content_store.store import ContentStore
 from graft.components.quality.image_statistics import ImageStatistics, measure_image
 from graft.components.quality.signature import SIGNATURE
 from graft.contract import example_keys
 from graft.storage import tfrecords
+from graft.storage.content_store import store
+from graft.storage.content_store.store import ContentStore
 
 MEASUREMENT = np.dtype(
     [

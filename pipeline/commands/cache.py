@@ -53,7 +53,7 @@ def prune(
     ] = 30,
 ) -> None:
     """Remove damaged files, incomplete files, and files not used for long."""
-    from graft.components.content_store import store_upkeep
+    from graft.storage.content_store import store_upkeep
 
     removed = store_upkeep.prune(_existing(folder), unused_days * 24 * 3600)
     for path in removed:
@@ -63,7 +63,7 @@ def prune(
 
 def _print(folder: Path, *, verify: bool) -> int:
     """Print a line per namespace and return the number of damaged files."""
-    from graft.components.content_store.store_upkeep import describe_parts, summarise
+    from graft.storage.content_store.store_upkeep import describe_parts, summarise
 
     num_damaged = 0
     for summary in summarise(_existing(folder), verify=verify):

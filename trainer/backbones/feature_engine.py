@@ -189,6 +189,8 @@ def _read_cached_graph(core: Any, folder: str | None) -> Any:
             zipfile.ZipFile(_cache_path(folder)) as archive,  # checks the CRC
             tempfile.TemporaryDirectory(prefix="graft-openvino-") as unpacked,
         ):
+            if archive.comment != _owner_of(folder):
+                raise OSError("it is of another folder, so maybe of another backbone")
             archive.extractall(unpacked, _GRAPH_FILES)
             return core.read_model(os.path.join(unpacked, _GRAPH_FILES[0]))
     except (OSError, KeyError, zipfile.BadZipFile, RuntimeError, zlib.error) as error:
@@ -208,8 +210,14 @@ def _write_cached_graph(model: Any, folder: str | None) -> None:
     ):
         ov.serialize(model, *(os.path.join(unpacked, name) for name in _GRAPH_FILES))
         with zipfile.ZipFile(unfinished, "w") as archive:
+            archive.comment = _owner_of(folder)
             for name in _GRAPH_FILES:
                 archive.write(os.path.join(unpacked, name), name)
+
+
+def _owner_of(folder: str) -> bytes:
+    """Return the name of a backbone's folder, which is a hash of what it is."""
+    return os.path.basename(os.path.normpath(folder)).encode()
 
 
 def resolve_engine(engine: EngineName) -> EngineName:

@@ -12,22 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from graft.contract import example_keys
 from graft.contract.errors import DataError
-from graft.storage import listing, tfrecords
+from graft.storage import listing
+from graft.trainer.loops.feature_reader import Mix, read_batches
 
 Arrays = tuple[np.ndarray, np.ndarray]
 """Features, float32 (N, F), and labels, int64 (N,)."""
 
 _PARSE_BATCH = 512
 _BUFFER_BYTES = 64 * 2**20
-"""Size of the buffer that shuffles a stream."""
-_SPEC = {
-    example_keys.FEATURES_KEY: tf.io.FixedLenSequenceFeature(
-        [], tf.float32, allow_missing=True
-    ),
-    example_keys.LABEL_KEY: tf.io.FixedLenFeature([], tf.int64),
-}
+"""Size of the features whose records are in the buffer that shuffles a stream."""
 
 
 def list_shards(patterns: Sequence[str]) -> list[str]:
@@ -43,9 +37,11 @@ class FeatureSource:
 
     Attributes:
         patterns: File patterns of TFRecord shards.
+        width: Number of features of an image; None if any number will do.
     """
 
     patterns: tuple[str, ...]
+    width: int | None = None
 
     @classmethod
     def of(cls, patterns: Sequence[str]) -> FeatureSource:
@@ -62,7 +58,7 @@ class FeatureSource:
             Features and labels; None if the features take more bytes.
 
         Raises:
-            DataError: There are no records.
+            DataError: There are no records, or they have no features.
         """
         parts: list[Arrays] = []
         size = 0
@@ -88,22 +84,29 @@ class FeatureSource:
             batch_size: Examples per batch; the last batch may have fewer.
             shuffle: Numbers that decide the order, for instance seed and epoch. None
                 keeps the order of the shards.
+
+        Raises:
+            DataError: Records have no features, or not all the same number.
         """
         shards = list_shards(self.patterns)
-        if shuffle is None:
-            records = tfrecords.dataset(shards)
-        else:
+        mix: Mix | None = None
+        if shuffle is not None:
             rng = np.random.default_rng(list(shuffle))
-            records = tfrecords.dataset(
-                [shards[i] for i in rng.permutation(len(shards))]
-            )
-            first = next(iter(records.take(1)), None)
-            size = 1 if first is None else len(first.numpy())
-            records = records.shuffle(
-                max(_BUFFER_BYTES // size, batch_size), seed=int(rng.integers(2**31))
-            )
-        parsed = records.batch(batch_size).map(
-            lambda serialized: tf.io.parse_example(serialized, _SPEC)
-        )
-        for batch in parsed.prefetch(1).as_numpy_iterator():
-            yield batch[example_keys.FEATURES_KEY], batch[example_keys.LABEL_KEY]
+            shards = [shards[i] for i in rng.permutation(len(shards))]
+            seed = int(rng.integers(2**31))
+
+            def mix(records: tf.data.Dataset, size: int) -> tf.data.Dataset:
+                most = max(_BUFFER_BYTES // max(size, 1), batch_size)
+                return records.shuffle(most, seed=seed)
+
+        for batch in read_batches(shards, batch_size, mix=mix):
+            width = batch.values.shape[1]
+            if self.width not in (None, width) or not width:
+                expected = "some" if self.width is None else self.width
+                raise DataError(
+                    "The records of features do not fit the backbone. Received: "
+                    f"{width} numbers a record in {self.patterns}, where {expected} "
+                    "are expected. Move their folder away and run `graft run` again: "
+                    "BottleneckFeatures runs anew."
+                )
+            yield batch.values, batch.labels

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -63,6 +65,9 @@ def fit_stored_features(
     """
     is_pooled = len(feature_shape) == 1
     check_reading(model, training, is_pooled=is_pooled)
+    if None not in feature_shape:
+        width = math.prod(size or 0 for size in feature_shape)
+        train, evaluation = (replace(each, width=width) for each in (train, evaluation))
     reading = training.feature_reading
     loaded = None
     if reading != "stream":

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from graft.contract.counts import counted
 from graft.contract.errors import DataError, TrainingError
+from graft.contract.label_map import NO_LABEL
 from graft.trainer.backbones.presets import get_preset
 from graft.trainer.config import (
     SOLVERS,
@@ -269,7 +270,19 @@ def fit_end_to_end(
 
 
 def count_labels(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Count the examples per class, int64 (K + 1,); the last count is of no class."""
+    """Count the examples per class, int64 (K + 1,); the last count is of no class.
+
+    Raises:
+        DataError: A label is outside of the label map.
+    """
+    outside = (labels < NO_LABEL) | (labels >= num_classes)
+    if outside.any():
+        raise DataError(
+            f"labels of records must be in [0, {num_classes}), or {NO_LABEL} for no "
+            f"class. Received: {labels[outside][0]}, in {outside.sum()} of "
+            f"{len(labels)} records. Were they written with another label map? Move "
+            "their folder away and run `graft run` again: the node runs anew."
+        )
     known = np.where(labels < 0, num_classes, labels)
     return np.bincount(known, minlength=num_classes + 1)
 
@@ -278,6 +291,10 @@ def check_labels(
     train: np.ndarray, evaluation: np.ndarray, training: TrainingConfig
 ) -> tuple[float, ...] | None:
     """Check the counts of each class, int64 (K + 1,), and return class weights."""
+    if len(train) < 3:
+        raise DataError(
+            f"a classifier needs 2 classes or more. Received: {len(train) - 1}"
+        )
     if not train.sum() or not evaluation.sum():
         raise DataError(
             "`train` and `eval` need images. Received: "

@@ -21,8 +21,6 @@ import pytest
 import tensorflow as tf
 from apache_beam.testing import test_pipeline
 
-from graft.components.content_store.store import ContentStore
-from graft.components.content_store.store_upkeep import summarise
 from graft.components.features import extraction as extraction_module
 from graft.components.features import image_batches
 from graft.components.features.extraction import (
@@ -36,6 +34,8 @@ from graft.components.features.extraction import (
 from graft.components.features.image_batches import ImageReader
 from graft.components.progress import Count, Progress
 from graft.contract.errors import DataError
+from graft.storage.content_store.store import ContentStore
+from graft.storage.content_store.store_upkeep import summarise
 from graft.trainer.backbones.backbone import build_backbone
 from graft.trainer.backbones.feature_engine import OpenVinoEngine
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,6 +100,23 @@ def test_cached_graph_is_read_and_a_damaged_one_rebuilt(
         np.testing.assert_array_equal(values, again)
     assert len(built) == 2
     assert f"Rebuilding {kept}" in caplog.text
+
+
+def test_a_graph_of_another_folder_is_not_used(tmp_path, backbone):
+    def engine_in(folder: Path) -> int:
+        folder.mkdir(exist_ok=True)
+        built = []
+        build_engine(
+            lambda: built.append(1) or backbone, "openvino", cache_folder=str(folder)
+        )
+        return len(built)
+
+    one, other = tmp_path / "one", tmp_path / "other"
+    assert [engine_in(one), engine_in(one)] == [1, 0]
+    other.mkdir()
+    (graph,) = one.iterdir()
+    shutil.copy(graph, other)
+    assert [engine_in(other), engine_in(other)] == [1, 0]
 
 
 def test_auto_is_resolved_and_an_unknown_engine_is_named():

@@ -266,3 +266,35 @@ def test_memory_of_a_large_stream_is_bounded(tmp_path: Path) -> None:
     )
     # 1.4 GB of features more.
     assert large - small < 150, (small, large)
+
+
+@pytest.mark.parametrize("reading", ["memory", "stream"])
+@pytest.mark.parametrize(
+    ("labels", "num_classes", "message"),
+    [
+        ([0, 1, 2], 2, r"must be in \[0, 2\).*Received: 2, in 20 of 60"),
+        ([0, 1, 7], 2, r"must be in \[0, 2\).*Received: 7, in 20 of 60"),
+        ([0, 1, -2], 2, r"must be in \[0, 2\).*Received: -2, in 20 of 60"),
+        ([0], 1, "2 classes or more. Received: 1"),
+    ],
+    ids=["next", "far", "negative", "one class"],
+)
+def test_labels_that_cannot_be_trained_on_are_refused(
+    tmp_path: Path, reading: str, labels: list[int], num_classes: int, message: str
+) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, _WIDTH))
+    all_labels = np.resize(labels, 60)
+    sources = {each: write_shards(tmp_path / each, rows, all_labels) for each in _ROWS}
+    with pytest.raises(DataError, match=message):
+        _fit(sources, num_classes, feature_reading=reading)
+
+
+@pytest.mark.parametrize("reading", ["memory", "stream"])
+@pytest.mark.parametrize("width", [0, 5])
+def test_features_of_another_backbone_are_refused(
+    tmp_path: Path, reading: str, width: int
+) -> None:
+    rows, labels = np.ones((60, width)), np.resize([0, 1], 60)
+    sources = {each: write_shards(tmp_path / each, rows, labels) for each in _ROWS}
+    with pytest.raises(DataError, match=f"Received: {width} numbers a record"):
+        _fit(sources, 2, feature_reading=reading)

@@ -15,16 +15,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from graft.components.content_store import store
-from graft.components.content_store.store import keys_of, namespace_of
-from graft.components.content_store.store_files import (
+from graft.storage import files
+from graft.storage.atomic import PARTIAL_SUFFIX
+from graft.storage.content_store import store
+from graft.storage.content_store.rows_file import RowsFileError, keys_of
+from graft.storage.content_store.store import namespace_of
+from graft.storage.content_store.store_files import (
     DAMAGED_SUFFIX,
     FILE_SUFFIX,
     NAMESPACE_FILE,
     read_verified,
 )
-from graft.storage import files
-from graft.storage.atomic import PARTIAL_SUFFIX
 from graft.storage.drivers import StorageError
 from graft.storage.paths import is_remote, join, name_of
 
@@ -87,11 +88,12 @@ def summarise(folder: str, *, verify: bool = True) -> Iterable[NamespaceSummary]
                 content = _content_of(entry, verify=verify)
             except FileNotFoundError:
                 continue  # a run has renamed it as damaged
-            if content is None:
+            found = None if content is None else _keys_of(content, name, parts)
+            if content is None or found is None:
                 num_damaged += 1
                 continue
             num_bytes += len(content)
-            keys.update(keys_of(content))
+            keys.update(found)
         graphs = _damaged_graphs(path) if verify else []
         if graphs:
             num_damaged += len(graphs)
@@ -105,6 +107,12 @@ def summarise(folder: str, *, verify: bool = True) -> Iterable[NamespaceSummary]
 
 def describe_parts(parts: Mapping[str, Any]) -> str:
     """Return what the rows of a namespace are, in a few words."""
+    if not parts.get(store.FORMAT):
+        return f"{_describe(parts)}, of an earlier graft, which this one does not read"
+    return _describe(parts)
+
+
+def _describe(parts: Mapping[str, Any]) -> str:
     match parts.get(store.KIND):
         case store.ANSWERS:
             return f"answers of model {parts.get('model')!s:.12}, {parts.get('way')}"
@@ -147,13 +155,23 @@ def _content_of(path: str, *, verify: bool) -> bytes | memoryview | None:
         return read_verified(path)
     try:
         # Only the pages that are used are read from the disk.
-        content = memoryview(pa.memory_map(path).read_buffer())
-        keys_of(content)
+        return memoryview(pa.memory_map(path).read_buffer())
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException):
         return None
-    return content
+
+
+def _keys_of(
+    content: bytes | memoryview, name: str, parts: Mapping[str, Any]
+) -> list[bytes] | None:
+    """Return the keys of a file; None if it is none of this namespace's."""
+    try:
+        namespace, keys = keys_of(content)
+    except RowsFileError:
+        return None
+    tells_none = namespace is None and not parts.get(store.FORMAT)
+    return keys if tells_none or namespace == name else None
 
 
 def _is_namespace(name: str) -> bool:

@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from graft.components.content_store.store import ContentStore, namespace_of
-from graft.components.content_store.store_upkeep import prune, summarise
 from graft.pipeline.cli import app
 from graft.storage import atomic, files
+from graft.storage.content_store.store import ContentStore, namespace_of
+from graft.storage.content_store.store_upkeep import prune, summarise
 
 PARTS = {
     "preprocessing": "p",
@@ -146,7 +146,7 @@ def test_writers_at_the_same_time_lose_nothing(store):
 def test_a_kill_leaves_whole_files_alone(tmp_path):
     program = (
         "import sys, numpy as np\n"
-        "from graft.components.content_store.store import ContentStore\n"
+        "from graft.storage.content_store.store import ContentStore\n"
         f"store = ContentStore({str(tmp_path)!r}, {PARTS!r}).open()\n"
         "print('ready', flush=True)\n"
         "for i in range(10**6):\n"
@@ -181,7 +181,7 @@ def test_the_summary_counts_and_verifies(store):
     damaged = sorted(Path(store.namespace_folder).glob("*.arrow"))[0]
     damaged.write_bytes(b"x")
     (summary,) = summarise(store.folder)
-    assert summary.parts == PARTS
+    assert summary.parts == {**PARTS, "format": 2}
     assert summary.num_files == 3
     assert summary.num_damaged == 1
     assert summary.num_images in (4, 6)
@@ -242,7 +242,7 @@ def test_a_damaged_namespace_is_told_pruned_and_written_again(store, harm):
     assert harmed.is_dir()
     assert len(ContentStore(store.folder, PARTS).open()) == 3
     (summary,) = summarise(store.folder)
-    assert (summary.parts, summary.note) == (PARTS, "")
+    assert (summary.parts, summary.note) == ({**PARTS, "format": 2}, "")
 
 
 @pytest.mark.parametrize("harm", ["cut", "a byte", "empty", "a folder"])

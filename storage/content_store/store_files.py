@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
+
 from graft.storage import copying, files, hashing
+from graft.storage.content_store.rows_file import Rows, RowsFileError, read_rows
 from graft.storage.drivers import StorageError
 from graft.storage.paths import name_of
 
@@ -34,6 +37,35 @@ def read_verified(path: str) -> bytes | None:
         return None
     expected = name_of(path).removesuffix(FILE_SUFFIX)
     return content if hashing.hash_bytes(content) == expected else None
+
+
+def read_file_of_rows(
+    path: str, namespace: str, row_type: np.dtype | None = None
+) -> tuple[bytes, Rows | None]:
+    """Read a file of a namespace, and verify its hash, its format and its namespace.
+
+    Args:
+        path: The file.
+        namespace: Name of the namespace that its rows must be of.
+        row_type: Structured type of a row; None for a row of float32 numbers.
+
+    Returns:
+        The content and the rows in it; None for rows if the file is damaged, which a
+        warning tells.
+
+    Raises:
+        FileNotFoundError: The file no longer exists.
+        StorageError: The object store can't be reached. The file may be sound.
+    """
+    content = read_verified(path)
+    if content is None:
+        logger.warning("%s is damaged; its content is computed again", path)
+        return b"", None
+    try:
+        return content, read_rows(content, namespace, row_type)
+    except RowsFileError as error:
+        logger.warning("%s is not used: %s; its content is computed again", path, error)
+        return b"", None
 
 
 def rename_damaged(path: str) -> None:

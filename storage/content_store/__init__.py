@@ -1,6 +1,7 @@
 """The store of what was computed of images, so that it is not computed twice.
 
 store.py         rows of numbers by the SHA-256 of an image, in namespaces
+rows_file.py     the format of one of its files
 store_files.py   read its files, each verified by the hash in its name
 store_upkeep.py  the work of `graft cache`: summary, verification, clean-up
 

@@ -10,8 +10,9 @@ feature this is preprocessing, weights, cut, pooling, engine and precision. The 
 an image is its SHA-256, so a relabelled or moved file is not computed again.
 
 Files are Arrow IPC (https://arrow.apache.org/docs/format). They are written atomically,
-so several runs may write at once. A file whose content does not match the hash in its
-name is not used, and its rows are computed again.
+so several runs may write at once. A file is not used, and its rows are computed again,
+if its content does not match the hash in its name, is no file of rows, or is of another
+namespace. Neither is a row used that holds a NaN or an infinity.
 
 The folder may be a URI (`gs://...`, `s3://...`). The store then copies its files to a
 temporary folder while it is open. Only an index is in memory. Rows are read from the
@@ -33,13 +34,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from graft.components.content_store.store_files import (
+from graft.contract.errors import DataError
+from graft.storage import atomic, files, hashing
+from graft.storage.content_store.rows_file import (
+    Rows,
+    encode_rows,
+    view_rows,
+)
+from graft.storage.content_store.store_files import (
     FILE_SUFFIX,
     NAMESPACE_FILE,
-    read_verified,
+    read_file_of_rows,
     rename_damaged,
 )
-from graft.storage import atomic, files, hashing
 from graft.storage.paths import is_remote, join
 
 KIND = "kind"
@@ -49,7 +56,10 @@ ANSWERS = "answers"
 MEASUREMENTS = "measurements"
 """Kind of the rows that hold what DataQuality measured."""
 
-_KEY, _ROW = "key", "feature"
+FORMAT = "format"
+"""Part of a namespace that tells how its files are written."""
+_FORMAT = 2
+"""Files of format 1, which had no such part, don't tell their namespace."""
 
 logger = logging.getLogger(__name__)
 
@@ -65,24 +75,36 @@ class ContentStore:
 
     Attributes:
         folder: Folder or URI of the store with all namespaces.
-        parts: Everything that decides a row except the image.
+        parts: Everything that decides a row except the image; `FORMAT` is added.
         row_type: Structured type of a row; None for a row of float32 numbers.
-        damaged: Damaged files found since `open`.
+        width: Numbers of a row, if they are known without a file.
+        damaged: Files found since `open` that are damaged, or not of this namespace.
     """
 
     folder: str
     parts: Mapping[str, Any]
     row_type: np.dtype | None = None
+    width: int | None = None
     damaged: list[str] = field(default_factory=list)
     _paths: list[str] = field(default_factory=list)
     _rows: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
     _mirror: str | None = None
+    _width: int | None = None
+
+    def __post_init__(self) -> None:
+        """Add the format to the parts."""
+        self.parts = {**self.parts, FORMAT: _FORMAT}
+
+    @property
+    def namespace(self) -> str:
+        """Name of the namespace."""
+        return namespace_of(self.parts)
 
     @property
     def namespace_folder(self) -> str:
         """Folder or URI of this namespace."""
-        return join(self.folder, namespace_of(self.parts))
+        return join(self.folder, self.namespace)
 
     def open(self) -> ContentStore:
         """Create the namespace if it does not exist, and build its index."""
@@ -106,16 +128,29 @@ class ContentStore:
                 continue
             path = join(self.namespace_folder, name)
             try:
-                content = read_verified(path)
+                content, rows = read_file_of_rows(path, self.namespace, self.row_type)
             except FileNotFoundError:
                 continue  # another run has renamed it as damaged
             self._seen.add(name)
-            if content is None:
+            if rows is None or not self._has_width(rows):
                 self.damaged.append(path)
-                logger.warning("%s is damaged; its content is computed again", path)
                 rename_damaged(path)
                 continue
-            self._add(name, content)
+            self._add(name, content, rows, self._usable(path, rows))
+
+    def _has_width(self, rows: Rows) -> bool:
+        return self.width in (None, rows.numbers.shape[1]) or self.row_type is not None
+
+    def _usable(self, path: str, rows: Rows) -> np.ndarray:
+        usable = rows.usable(self.row_type)
+        if not usable.all():
+            logger.warning(
+                "%d of %d rows of %s are not finite; they are computed again",
+                len(usable) - usable.sum(),
+                len(usable),
+                path,
+            )
+        return usable
 
     def __len__(self) -> int:
         """Number of images that have a row in the store."""
@@ -142,7 +177,7 @@ class ContentStore:
         for file, pairs in rows_of.items():
             # Unmapped after each read: mapped pages count as memory of the process.
             with pa.memory_map(self._paths[file]) as mapped:
-                stored = _rows_in(mapped)
+                stored = view_rows(mapped)
                 if values is None:
                     values = np.empty((len(keys), stored.shape[1]), stored.dtype)
                 positions, rows = np.asarray(pairs).T
@@ -166,43 +201,35 @@ class ContentStore:
         numbers: np.ndarray = np.ascontiguousarray(values, self.row_type or np.float32)
         if self.row_type is not None:
             numbers = numbers.view(np.uint8).reshape(len(keys), -1)
-        flat = pa.array(numbers.ravel())
-        table = pa.table(
-            {
-                _KEY: pa.array(list(keys), pa.binary(32)),
-                _ROW: pa.FixedSizeListArray.from_arrays(flat, numbers.shape[1]),
-            }
-        )
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-        content = memoryview(sink.getvalue())
+        self._check_width(numbers.shape[1], "the new rows")
+        content = encode_rows(self.namespace, keys, numbers)
         name = hashing.hash_bytes(content) + FILE_SUFFIX
         atomic.write_bytes(join(self.namespace_folder, name), content)
         self._seen.add(name)
-        self._add(name, content)
+        self._add(name, content, Rows(list(keys), numbers), np.ones(len(keys), bool))
 
-    def _add(self, name: str, content: bytes | memoryview) -> None:
+    def _add(
+        self, name: str, content: bytes | memoryview, rows: Rows, usable: np.ndarray
+    ) -> None:
         """Add a verified file to the index, and copy it to the local disk if needed."""
+        self._check_width(rows.numbers.shape[1], name)
         folder = self.namespace_folder
         if self._mirror is not None:
             folder = self._mirror
             atomic.write_bytes(os.path.join(folder, name), content)
         index = len(self._paths)
         self._paths.append(os.path.join(folder, name))
-        for row, key in enumerate(keys_of(content)):
-            self._rows.setdefault(key, (index, row))
+        for row, key in enumerate(rows.keys):
+            if usable[row]:
+                self._rows.setdefault(key, (index, row))
 
-
-def keys_of(content: bytes | memoryview) -> list[bytes]:
-    """Return the keys of a file's rows, in order."""
-    table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
-    keys: list[bytes] = table.column(_KEY).to_pylist()
-    return keys
-
-
-def _rows_in(source: pa.NativeFile) -> np.ndarray:
-    """View the rows of an open file, (rows, numbers of a row)."""
-    column = pa.ipc.open_file(source).read_all().column(_ROW).chunk(0)
-    values: np.ndarray = column.flatten().to_numpy(zero_copy_only=True)
-    return values.reshape(len(column), -1)
+    def _check_width(self, width: int, name: str) -> None:
+        if self._width is None:
+            self._width = width
+        if self._width != width:
+            raise DataError(
+                f"All files of {self.namespace_folder!r} must have rows of the same "
+                f"length. Received: {width} numbers in {name}, {self._width} in "
+                f"{[os.path.basename(path) for path in self._paths[:1]]}. Remove the "
+                "wrong file: its rows are computed again."
+            )
