@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from graft.components.ingestion.copy_marks import (
+    COPY_WORDS,
+    COUNTER,
+    CUT,
+    ORIGINAL_WORDS,
+    WORDS_OF_CLASSES,
+    Mark,
+    inner_name_of,
+    parts_of,
+)
 from graft.components.ingestion.folder_counts import Folder
-from graft.components.ingestion.folder_names import role_of_any_word
 
-_SIZES = (
-    "thumb thumbs thumbnail thumbnails tn small mini tiny lowres highres hires preview "
-    "previews resized resize scaled rescaled downscaled upscaled compressed optimized"
-)
-_MAPS = (
-    "depth disparity gradcam heatmap heatmaps saliency overlay overlays edges canny "
-    "grayscale greyscale binarized thresholded clahe equalized filtered denoised "
-    "preprocessed processed edited annotated visualization keypoints skeleton "
-    "landmarks infrared thermal reconstructed"
-)
-_CHANGES = (
-    "aug augs augm augmented augment augmentation augmentations flip flipped hflip "
-    "vflip fliplr flipud mirror mirrored rot rotate rotated rotation shifted zoomed "
-    "brightness contrast blur blurred noise noisy jitter sheared sharpened cropped "
-    "copy copies kopie copie copia duplicate dup bak"
-)
-_COPY_WORDS = frozenset(f"{_SIZES} {_MAPS} {_CHANGES}".split())
-# Words of copies that names of classes have, too: `cooper_mini`, `car_mirror`.
-_WORDS_OF_CLASSES = frozenset(
-    "small mini tiny mirror skeleton depth noise noisy thermal processed edges".split()
-)
-_IMAGE_WORDS = frozenset("image images img imgs photo photos pic pics picture".split())
-_ORIGINAL_WORDS = frozenset("original originals orig rgb color colour full raw".split())
-
-_SEPARATORS = "-_. @(~+"
-# Where the name of an image may end, and the word of a copy begin, or the reverse.
-_CUT = re.compile(
-    rf"[{re.escape(_SEPARATORS)}]+|(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)"
-    r"|(?<=[a-z])(?=[A-Z])"
-)
 _ORIGINAL = re.compile(
-    rf"(?P<image>.+?)[-_. ]+(?:{'|'.join(sorted(_ORIGINAL_WORDS))})", re.IGNORECASE
+    rf"(?P<image>.+?)[-_. ]+(?:{'|'.join(sorted(ORIGINAL_WORDS))})", re.IGNORECASE
 )
-_NUMBER = re.compile(r"\d+")
-_COUNTER = re.compile(r"\D*\d+")
-# Roboflow writes each copy of `1.jpg` as `1_jpg.rf.` and a hash.
-_ROBOFLOW = re.compile(r"(?P<image>.+)_[a-z]{3,4}\.rf\.[0-9a-f]{16,}", re.IGNORECASE)
 _FEWEST_OF_KNOWN_WORD = 2
 _FEWEST_OF_OTHER_WORD = 3
 _SHARE_OF_KNOWN_WORD = 0.1
@@ -56,37 +30,7 @@ _SHARE_OF_OTHER_WORD = 0.25
 _SHARE_OF_FOLDER = 0.5
 _MOST_OF_OTHER_WORD = 3
 _FEWEST_OF_SERIES = 5
-_MOST_KEPT = 4096
 _SHARE_OF_SERIES = 0.9
-
-
-class Mark(NamedTuple):
-    """What the names of copies have beside the names of their images.
-
-    Attributes:
-        expression: A regular expression. Any number matches any other.
-        is_at_end: Whether it follows the image's name, or stands before it.
-        is_of_series: Whether it may also tell two series of names apart.
-    """
-
-    expression: str
-    is_at_end: bool
-    is_of_series: bool = False
-
-    @property
-    def words(self) -> frozenset[str]:
-        """The words in it, in small letters."""
-        return _words_of(self.expression)
-
-    @property
-    def has_known_word(self) -> bool:
-        """Whether a word says that the image is a copy."""
-        return not _COPY_WORDS.isdisjoint(self.words)
-
-
-@functools.lru_cache(_MOST_KEPT)
-def _words_of(expression: str) -> frozenset[str]:
-    return frozenset(re.findall(r"[^\W\d_]+", expression.replace(r"\d", "")))
 
 
 class _Pair(NamedTuple):
@@ -105,7 +49,6 @@ class Copies(NamedTuple):
         folders: Names of folders of copies in class folders.
         tops: Names of class folders of copies.
         few: Paths of files that may be copies, but are too few to ask about.
-        alike: Paths of copies of the same image, which itself is missing.
     """
 
     files: list[str]
@@ -113,7 +56,6 @@ class Copies(NamedTuple):
     folders: set[str]
     tops: set[str]
     few: list[str]
-    alike: list[str]
 
 
 def find_copies(classes: Iterable[Folder]) -> Copies:
@@ -122,7 +64,7 @@ def find_copies(classes: Iterable[Folder]) -> Copies:
     Args:
         classes: The class folders.
     """
-    copies = Copies([], set(), set(), set(), [], [])
+    copies = Copies([], set(), set(), set(), [])
     classes = [*classes]
     copies.tops.update(top.name for top in _tops_of_copies(classes))
     pools = _images_of_split_classes(classes)
@@ -137,18 +79,16 @@ def find_copies(classes: Iterable[Folder]) -> Copies:
                 copies.folders.add(folder.name)
                 copies.files.extend(_paths_in(folder))
             elif folder.images:
-                found, alike = _pairs_in(folder, top.name, pools)
-                for mark, of_mark in found.items():
+                for mark, of_mark in _pairs_in(folder, top, pools).items():
                     pairs[mark] += of_mark
                     totals[mark] += len(folder.images)
-                copies.alike.extend(alike)
     files: dict[str, None] = {}
     few: dict[str, None] = {}
     for mark, of_mark in pairs.items():
         if _is_systematic(mark, of_mark, totals[mark]):
             copies.marks.add(mark)
             files |= dict.fromkeys(pair.file for pair in of_mark)
-        elif mark.has_known_word or _may_be_series(mark, of_mark, totals[mark]):
+        elif mark.is_known or _may_be_series(mark, of_mark, totals[mark]):
             few |= dict.fromkeys(pair.file for pair in of_mark)
     copies.files.extend(files)
     copies.few.extend(few)
@@ -157,13 +97,13 @@ def find_copies(classes: Iterable[Folder]) -> Copies:
 
 def are_of_originals(mark: Mark) -> bool:
     """Tell whether a mark says that the files with it are the originals."""
-    return mark.is_at_end and not _ORIGINAL_WORDS.isdisjoint(mark.words)
+    return mark.is_at_end and not ORIGINAL_WORDS.isdisjoint(mark.words)
 
 
 def is_named_after_copies(name: str) -> bool:
     """Tell whether a folder's name says that its images are copies, or originals."""
     words = set(re.findall(r"[^\W\d_]+", name.casefold()))
-    return not (_COPY_WORDS | _ORIGINAL_WORDS).isdisjoint(words)
+    return not (COPY_WORDS | ORIGINAL_WORDS).isdisjoint(words)
 
 
 def _is_systematic(mark: Mark, pairs: list[_Pair], total: int) -> bool:
@@ -171,9 +111,9 @@ def _is_systematic(mark: Mark, pairs: list[_Pair], total: int) -> bool:
     if mark.is_of_series:
         return False
     images = len({pair.image for pair in pairs})
-    if not mark.has_known_word and len(pairs) > _MOST_OF_OTHER_WORD * images:
+    if not mark.is_known and len(pairs) > _MOST_OF_OTHER_WORD * images:
         return False  # a series: `cat (1)` to `cat (9)` beside `cat`
-    if mark.has_known_word:
+    if mark.is_known:
         share, fewest = _SHARE_OF_KNOWN_WORD, _FEWEST_OF_KNOWN_WORD
     else:
         share, fewest = _SHARE_OF_OTHER_WORD, _FEWEST_OF_OTHER_WORD
@@ -211,81 +151,40 @@ def _images_of_split_classes(classes: list[Folder]) -> dict[str, set[str]]:
 
 
 def _pairs_in(
-    folder: Folder, class_name: str, pools: Mapping[str, set[str]]
-) -> tuple[dict[Mark, list[_Pair]], list[str]]:
-    """Return the copies in a folder by their mark, and those without an original."""
+    folder: Folder, top: Folder, pools: Mapping[str, set[str]]
+) -> dict[Mark, list[_Pair]]:
+    """Return the copies in a folder of a class by their mark."""
     stems = {os.path.splitext(name)[0] for name in folder.images}
     images = stems.union(folder.images)
     originals = {
         match["image"] for stem in stems if (match := _ORIGINAL.fullmatch(stem))
     }
     found: dict[Mark, list[_Pair]] = defaultdict(list)
-    orphans: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name in folder.images:
         stem = os.path.splitext(name)[0]
         path = f"{folder.path}/{name}"
-        for mark, image in _parts_of(stem, class_name):
+        for mark, image in parts_of(stem, top.name):
             if image in images or (
-                mark.has_known_word
-                and (image in originals or image in pools.get(class_name, ()))
+                (mark.is_known and image in originals)
+                or (
+                    (mark.is_known or mark.is_of_series)
+                    and image in pools.get(top.name, ())
+                )
             ):
                 found[mark].append(_Pair(path, f"{folder.path}/{image}"))
-            elif mark.has_known_word and mark.is_at_end:
-                orphans[image, mark.expression].append(path)
-        if match := _ROBOFLOW.fullmatch(stem):
-            orphans[match["image"], "rf"].append(path)
-    alike = [path for paths in orphans.values() if len(paths) > 1 for path in paths]
-    is_most = len(alike) >= _SHARE_OF_OTHER_WORD * len(folder.images)
-    return found, alike if is_most else []
-
-
-def _parts_of(stem: str, class_name: str) -> Iterator[tuple[Mark, str]]:
-    """Yield the ways to see a name as that of a copy: its mark, and its image."""
-    for cut in _CUT.finditer(stem):
-        image, end = stem[: cut.start()], stem[cut.start() :]
-        mark = _mark_of(end, is_at_end=True, is_apart=bool(cut[0]))
-        # Of `cat.jpg`, `cat_1.jpg` is the next, and of `1.jpg` often a copy.
-        if image and mark and (not mark.is_of_series or _COUNTER.fullmatch(image)):
-            yield mark, image
-        start, image = stem[: cut.end()], stem[cut.end() :]
-        if image and start.strip(_SEPARATORS).casefold() != class_name.casefold():
-            mark = _mark_of(start, is_at_end=False, is_apart=bool(cut[0]))
-            if mark and _COUNTER.fullmatch(image) and not mark.has_known_word:
-                # As of `web_1.jpg` beside `1.jpg`.
-                mark = mark._replace(is_of_series=True)
-            if mark:
-                yield mark, image
-
-
-def _mark_of(text: str, *, is_at_end: bool, is_apart: bool) -> Mark | None:
-    """Return the mark of a text beside an image's name, as `_mark_of_any_number`."""
-    # Names differ mostly by numbers, so that few marks are kept.
-    plain = _NUMBER.sub("0", text.casefold())
-    return _mark_of_any_number(plain, is_at_end, is_apart)
-
-
-@functools.lru_cache(_MOST_KEPT)
-def _mark_of_any_number(text: str, is_at_end: bool, is_apart: bool) -> Mark | None:
-    """Return the mark of a text beside an image's name; None for a number or a split.
-
-    Args:
-        text: The text in small letters; 0 stands for any number.
-        is_at_end: Whether the text follows the image's name.
-        is_apart: Whether a separator stands between the two.
-    """
-    mark = Mark(r"\d+".join(map(re.escape, text.split("0"))), is_at_end)
-    if not (is_apart or mark.has_known_word):
-        return None
-    if not mark.words and "(" not in text:  # such as `1_1.jpg` beside `1.jpg`
-        return mark._replace(is_of_series=True) if is_at_end else None
-    means_images = bool(mark.words) and mark.words <= _IMAGE_WORDS
-    return None if means_images or role_of_any_word(text) else mark
+        if inner := inner_name_of(stem):
+            for each in top.walk():
+                named = next((i for i in inner.images if i in each.names), None)
+                if named is not None:
+                    found[inner.mark].append(_Pair(path, f"{each.path}/{named}"))
+                    break
+    return found
 
 
 def _is_folder_of_copies(top: Folder, folder: Folder) -> bool:
     """Tell whether a folder such as `cat/thumbs` holds copies of the class's images."""
     words = set(re.findall(r"[^\W\d_]+", folder.name.casefold()))
-    if not folder.total or _COPY_WORDS.isdisjoint(words):
+    if not folder.total or COPY_WORDS.isdisjoint(words):
         return False
     others = {
         os.path.splitext(name)[0]
@@ -301,15 +200,15 @@ def _tops_of_copies(classes: list[Folder]) -> Iterator[Folder]:
     by_path = {top.path: top for top in classes}
     for top in classes:
         above, slash, name = top.path.rpartition("/")
-        for mark, base in _parts_of(name, ""):
+        for mark, base in parts_of(name, ""):
             original = by_path.get(f"{above}{slash}{base}")
-            if mark.has_known_word and original:
+            if mark.is_known and original:
                 stems = {
                     os.path.splitext(p)[0] for f in original.walk() for p in f.images
                 }
-                if mark.words & _COPY_WORDS <= _WORDS_OF_CLASSES:
+                if mark.words & COPY_WORDS <= WORDS_OF_CLASSES:
                     # Each class may count its images from 1.
-                    stems = {stem for stem in stems if not _COUNTER.fullmatch(stem)}
+                    stems = {stem for stem in stems if not COUNTER.fullmatch(stem)}
                 if _are_named_after(top, stems):
                     yield top
                     break
@@ -324,7 +223,7 @@ def _are_named_after(folder: Folder, stems: set[str]) -> bool:
         name in stems
         or any(
             name[: cut.start()] in stems or name[cut.end() :] in stems
-            for cut in _CUT.finditer(name)
+            for cut in CUT.finditer(name)
         )
         for name in names
     )

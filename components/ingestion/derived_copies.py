@@ -6,9 +6,11 @@ A copy of a training image in `test` makes a model look better than it is.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 
 from graft.components.ingestion.class_levels import option_of_pattern
+from graft.components.ingestion.copies_without_image import Siblings, find_siblings
 from graft.components.ingestion.copy_names import Copies, are_of_originals, find_copies
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.layout_answers import FolderLayout, Option, Question
@@ -16,6 +18,8 @@ from graft.components.ingestion.name_patterns import NameParts, pattern_without
 from graft.components.ingestion.object_exports import as_option, class_folders
 from graft.components.ingestion.source import some_of
 from graft.contract.counts import counted
+
+_MOST_VARIANTS = 4  # more options are no help
 
 
 def ask_about_copies(root: Folder, layout: FolderLayout) -> Question | None:
@@ -35,17 +39,37 @@ def ask_about_copies(root: Folder, layout: FolderLayout) -> Question | None:
             "`train`, the model looks better than it is. graft augments images itself.",
             (*_options_without(root, layout, copies), as_option(root, layout)),
         )
-    if copies.alike and not layout.split_folders:
+    siblings = find_siblings(class_folders(root, layout))
+    if siblings.files and not layout.split_folders:
         return Question(
-            f"{counted(len(copies.alike), 'file')} of {counted(root.total, 'image')} "
-            f"seem to be copies of the same images: {some_of(copies.alike)}. If some "
+            f"{counted(len(siblings.files), 'file')} of {counted(root.total, 'image')} "
+            f"seem to be copies of the same images: {some_of(siblings.files)}. If some "
             "come into `test` and others into `train`, the model looks better than it "
             "is. Export the data without augmentation (graft augments images itself), "
             "or put the copies of one image into one split, and name the splits by "
             "`split_folders`.",
-            (as_option(root, layout),),
+            (
+                *_options_of_variants(root, layout, siblings),
+                as_option(root, layout),
+            ),
         )
     return None
+
+
+def _options_of_variants(
+    root: Folder, layout: FolderLayout, siblings: Siblings
+) -> Iterator[Option]:
+    """Yield the options to read one copy of each image."""
+    for text, mark in siblings.variants[:_MOST_VARIANTS]:
+        part = f"(?i:{re.escape(text)})"
+        name = rf"[^/]+{part}\.[^./]+" if mark.is_at_end else f"{part}[^/]+"
+        place = "end with" if mark.is_at_end else "begin with"
+        yield from option_of_pattern(
+            root,
+            layout.split_folders,
+            f"(?P<class>[^/]+)/(?:[^/]+/)*{name}",
+            f"only files whose names {place} {text!r}",
+        )
 
 
 def with_option_without_copies(root: Folder, question: Question) -> Question:
@@ -67,20 +91,26 @@ def with_option_without_copies(root: Folder, question: Question) -> Question:
 
 def with_warning_of_copies(root: Folder, layout: FolderLayout) -> FolderLayout:
     """Add a warning to a layout, if a few files may be copies of others."""
-    few = find_copies(class_folders(root, layout)).few
-    if not few:
-        return layout
+    classes = class_folders(root, layout)
+    few, alike = find_copies(classes).few, find_siblings(classes).few
+    warnings = []
     if len(few) > 1:
-        warning = (
+        warnings.append(
             f"{some_of(few)} may be copies of other images by their names, and are "
             "read as images of their classes."
         )
-    else:
-        warning = (
+    elif few:
+        warnings.append(
             f"{some_of(few)} may be a copy of another image by its name, and is read "
             "as an image of the class."
         )
-    return dataclasses.replace(layout, warnings=(*layout.warnings, warning))
+    if alike:
+        warnings.append(
+            f"{some_of(alike)} may show the same things by their names: nearly every "
+            "image has the same few variants. If so, put all of one thing into one "
+            "split, and name the splits by `split_folders`."
+        )
+    return dataclasses.replace(layout, warnings=(*layout.warnings, *warnings))
 
 
 def _options_without(

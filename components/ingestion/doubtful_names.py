@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
+from graft.components.ingestion.copies_without_image import find_siblings
 from graft.components.ingestion.copy_names import find_copies
 from graft.components.ingestion.folder_counts import Folder, count_folders
 from graft.components.ingestion.format_pairs import find_format_pairs
@@ -32,8 +33,9 @@ def warn_of_doubtful_names(refs: Sequence[ImageRef], mend: str) -> list[str]:
     classes = root.filled
     masks = _names_of(find_masks(root).files)
     copies = find_copies(classes)
+    siblings = find_siblings(classes)
     made = _names_of([*copies.files, *copies.few])
-    alike = _names_of(copies.alike)
+    alike = _names_of([*siblings.files, *siblings.few])
     pairs = _names_of(find_format_pairs(classes))
     found = (
         (masks, f"may be masks of other images by {{}}. If so, {mend}"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from graft.storage.left_aside import kind_of_file
 
@@ -35,6 +36,11 @@ class Folder:
     def filled(self) -> list[Folder]:
         """The subfolders that hold images at any depth."""
         return [child for child in self.children.values() if child.total]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of the images directly in the folder, to look them up."""
+        return frozenset(self.images)
 
     @property
     def is_flat(self) -> bool:
