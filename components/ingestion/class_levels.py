@@ -127,7 +127,7 @@ def option_of_pattern(
         root: The data set's folder.
         split_folders: Folders that are splits; empty where there are none.
         pattern: A `class_pattern` of paths below the data set's folder or a split.
-        meaning: What it reads, without counts.
+        meaning: What it reads, without counts; it may be empty.
     """
     names, start = _names_below(root, split_folders)
     classes = _read(start + pattern, names)
@@ -139,7 +139,8 @@ def option_of_pattern(
     left = root.total - classes.total()
     yield Option(
         settings,
-        f"{meaning}: {describe_classes(classes)}"
+        (f"{meaning}: " if meaning else "")
+        + describe_classes(classes)
         + (f"; left aside: {left}" if left else ""),
     )
 

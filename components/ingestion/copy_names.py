@@ -19,6 +19,7 @@ from graft.components.ingestion.copy_marks import (
     parts_of,
 )
 from graft.components.ingestion.folder_counts import Folder
+from graft.components.ingestion.folder_names import words_of
 
 _ORIGINAL = re.compile(
     rf"(?P<image>.+?)[-_. ]+(?:{'|'.join(sorted(ORIGINAL_WORDS))})", re.IGNORECASE
@@ -102,8 +103,13 @@ def are_of_originals(mark: Mark) -> bool:
 
 def is_named_after_copies(name: str) -> bool:
     """Tell whether a folder's name says that its images are copies, or originals."""
-    words = set(re.findall(r"[^\W\d_]+", name.casefold()))
-    return not (COPY_WORDS | ORIGINAL_WORDS).isdisjoint(words)
+    return not (COPY_WORDS | ORIGINAL_WORDS).isdisjoint(words_of(name))
+
+
+def is_of_originals(name: str) -> bool:
+    """Tell whether a folder's name says that its images are originals."""
+    words = words_of(name)
+    return bool(words & ORIGINAL_WORDS) and not words & COPY_WORDS
 
 
 def _is_systematic(mark: Mark, pairs: list[_Pair], total: int) -> bool:

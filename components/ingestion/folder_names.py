@@ -95,6 +95,11 @@ def role_of_any_word(name: str) -> str | None:
     return roles[0] if len(roles) == 1 else None
 
 
+def words_of(name: str) -> frozenset[str]:
+    """Return the words of a name: `augmented` and `dataset` of `AugmentedDataset`."""
+    return frozenset(_all_words(name))
+
+
 def roles_of(names: Collection[str]) -> dict[str, str]:
     """Return the role by folder name. Folders without a role are left out.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from graft.components.ingestion.data_sets_below import with_data_sets_below
 from graft.components.ingestion.derived_copies import (
     ask_about_copies,
     with_option_without_copies,
@@ -36,7 +37,6 @@ from graft.components.ingestion.layout_options import (
     read_below,
 )
 from graft.components.ingestion.layout_questions import (
-    ask_about_boxes,
     ask_about_levels,
     ask_about_origins,
     ask_about_parts,
@@ -60,6 +60,10 @@ from graft.components.ingestion.split_detection import (
     splits_by_name,
 )
 from graft.components.ingestion.splitting import TRAIN_ROLE
+from graft.components.ingestion.stray_folders import (
+    ask_about_stray_folders,
+    warn_of_stray_names,
+)
 from graft.components.ingestion.unreadable_labels import (
     documents_of,
     explain_unreadable,
@@ -109,6 +113,9 @@ def detect_layout(
             return with_warning_of_copies(root, with_warning_of_masks(root, answer))
         answer = doubt
     else:
+        answer = with_data_sets_below(
+            root, answer, lambda folder: _answer_below(folder, tables)
+        )
         answer = with_option_without_copies(root, answer)
         answer = with_option_without_masks(root, answer)
     answer = explain_unreadable(root, located, answer)
@@ -130,10 +137,11 @@ def _layout_of(root: Folder, tables: Sequence[Table]) -> FolderLayout | Question
         or ask_about_role_among_classes(root, tops)
         or ask_about_same_children(root, tops)
         or ask_about_parts(root, tops, tables)
-        or ask_about_boxes(root, tops, tables)
+        or ask_about_stray_folders(root, [tops], {})
         or ask_about_levels(root, tops, {})
     )
-    return found or FolderLayout("folders", warnings=warn_of_doubtful_classes(tops))
+    warnings = (*warn_of_doubtful_classes(tops), *warn_of_stray_names(tops))
+    return found or FolderLayout("folders", warnings=warnings)
 
 
 def _known_layout(root: Folder) -> FolderLayout | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -13,9 +12,7 @@ from graft.components.ingestion.class_levels import (
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import (
     are_shards,
-    is_box,
     is_fold,
-    is_left_over,
     is_origin,
     is_part,
     is_source,
@@ -31,10 +28,8 @@ from graft.components.ingestion.label_tables import (
 )
 from graft.components.ingestion.layout_answers import (
     FolderLayout,
-    Option,
     Question,
     SplitFolders,
-    describe_classes,
 )
 from graft.components.ingestion.layout_options import (
     flat_options,
@@ -94,37 +89,6 @@ def ask_about_parts(
     # The folders are no classes, if a table names the images of all of them.
     is_named = bool(label_tables(root, tables)) and not whole
     return Question(finding, (*whole, *(() if is_named else read_as_classes(root))))
-
-
-def ask_about_boxes(
-    root: Folder, tops: list[Folder], tables: Sequence[Table]
-) -> Question | None:
-    """Ask about folders beside classes whose names are no classes, such as `images`."""
-    doubtful = [top for top in tops if is_box(top.name) or is_left_over(top.name)]
-    classes = [top for top in tops if top not in doubtful]
-    if not doubtful:
-        return None
-    without: list[Option] = []
-    if len(classes) >= _FEWEST_CLASSES:
-        names = "|".join(re.escape(top.name) for top in doubtful)
-        counts = Counter({top.name: top.total for top in classes})
-        left = root.total - counts.total()
-        without.append(
-            Option(
-                {"class_pattern": f"(?!(?:{names})/)(?P<class>[^/]+)/.+"},
-                f"{describe_classes(counts)}; left aside: {left}",
-            )
-        )
-    number = len(doubtful)
-    beside = some_of(sorted(top.name for top in classes))
-    return Question(
-        f"{agree(number, 'The folder', 'The folders')} "
-        f"{some_of(sorted(top.name for top in doubtful))} "
-        f"{agree(number, 'has a name', 'have names')} that "
-        f"{agree(number, 'says', 'say')} no class"
-        + (f", and other folders lie beside: {beside}." if beside else "."),
-        (*without, *read_as_classes(root), *table_options(root, tables)),
-    )
 
 
 def ask_about_tables(

@@ -30,6 +30,7 @@ from graft.components.ingestion.source import some_of
 from graft.components.ingestion.split_class_names import ask_about_splits_in_names
 from graft.components.ingestion.split_guesses import options_of_guessed_splits
 from graft.components.ingestion.splitting import TRAIN_ROLE, VALIDATION_ROLE
+from graft.components.ingestion.stray_folders import ask_about_stray_folders
 from graft.contract.counts import counted
 
 _FEWEST_CLASSES = 2
@@ -76,7 +77,12 @@ def as_splits(
     root: Folder, train: Folder, split_folders: SplitFolders
 ) -> FolderLayout | Question:
     """Return the layout of split folders, if it is plain which folders are classes."""
-    question = ask_about_levels(root, train.filled, split_folders)
+    paths = [path for paths in split_folders.values() for path in paths]
+    splits = [folder for path in paths if (folder := root.child_at(path))]
+    siblings = [folder.filled for folder in splits if not folder.is_flat]
+    question = ask_about_stray_folders(
+        root, siblings, split_folders
+    ) or ask_about_levels(root, train.filled, split_folders)
     return question or FolderLayout("pre_split", split_folders)
 
 

@@ -259,3 +259,122 @@ def test_the_first_option_is_the_likely_one(
     is_split = any(" " in name for name in _wanted(wanted))
     assert _counts(config, is_split) == _wanted(wanted), line
     _require_options(root)
+
+
+STRAYS = [
+    "logs/{loss,acc,conf}.png", "docs/{ui,flow,db}.png", "notebooks/{a,b,c}.png",
+    "checkpoints/#.png", "plots/#.jpg", "figures/{fig_a,fig_b}.png", "gradcam/#.jpg",
+    "misclassified/#.jpg", "cache/{ab12,cd34}.jpg", "thumbs/{1,2,3}.jpg",
+    "previews/{1,2,3}.jpg", "duplicates/{1,2,3}.jpg", "cropped/#.jpg",
+    "wandb/run-1/files/media/images/{a,b,c}.png", "runs/exp1/#.jpg",
+    "lightning_logs/v0/#.png", "venv/lib/x/images/{china,flower,x}.jpg",
+    "mlruns/0/abc/artifacts/{roc,pr}.png", "confusion_matrix/{a,b}.png",
+    "screenshots/{1,2,3}.png", "assets/{logo,icon}.png", "New~Folder/#.jpg",
+    "untitled~folder~2/#.jpg", "Neuer~Ordner~(2)/#.jpg", "新建文件夹/#.jpg",
+    "Ergebnisse/#.png", "resultados/#.jpg", "Bilder/#.jpg", "raw/{x,y}/#.jpg",
+    "data/{DSC_1,DSC_2}.jpg", "tmp/#.jpg", "aug/#.jpg", "node_modules/a/{b,c}.png",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("above", ["", "{train,test}/"])
+@pytest.mark.parametrize("stray", STRAYS)
+def test_folders_of_programs_beside_classes(
+    make_tree: Callable[[str], Path], stray: str, above: str
+) -> None:
+    root = make_tree(f"{above}{{cat,dog}}/#.jpg {above}{stray}")
+    number = 12 if above else 6
+    (line, config), *_ = _options(root)
+    assert _counts(config) == {"cat": number, "dog": number}, line
+    _require_options(root)
+
+
+REPEATED = [
+    "cat/a#.jpg dog/b#.jpg {above}all/a#.jpg {above}all/b#.jpg",
+    "cat/a#.jpg dog/b#.jpg {above}all_images/{a,b}#.png",
+    "{cat,dog}/#.jpg {above}everything/{cat,dog}_#.jpg",
+    "{cat,dog}/#.jpg {above}mixed/{cat,dog}-#.jpg",
+    "cat/a#.jpg dog/b#.jpg {above}falsch/{a1,b1,b2}.jpg",
+    "cat/{ann,bob,eve,kim}.jpg dog/{u,v,w}.jpg {above}beste/{ann,bob,eve}.jpg",
+]
+
+
+@pytest.mark.parametrize("above", ["", "{train,test}/"])
+@pytest.mark.parametrize("files", REPEATED)
+def test_folders_with_the_images_of_other_classes(
+    make_tree: Callable[[str], Path], files: str, above: str
+) -> None:
+    files = files.replace("{above}", "")
+    root = make_tree(" ".join(f"{above}{pattern}" for pattern in files.split()))
+    (line, config), *_ = _options(root)
+    assert set(_counts(config)) == {"cat", "dog"}, line
+    _require_options(root)
+
+
+BELOW = {
+    "a sample beside it": "dataset/{cat,dog}/#.jpg sample/{a,b,c}.jpg",
+    "a demo beside it": "data/{cat,dog}/#.jpg demo/{a,b,c}.jpg",
+    "documents beside it": "images/{cat,dog}/#.jpg docs/{a,b,c}.png",
+    "assets beside splits": "data/{train,test}/{cat,dog}/#.jpg assets/{a,b}.png",
+    "test images beside splits":
+        "dataset/{train,test}/{cat,dog}/#.jpg test_images/#.jpg",
+    "a repository": "Dataset/{cat,dog}/#.jpg app/static/{a,b}.png docs/{x,y}.png",
+    "a repository with two programs":
+        "Dataset/{cat,dog}/#.jpg web/logo.png mobile/res/{x,y}.png docs/{x,y}.png",
+    "screenshots beside it": "data/{cat,dog}/#.jpg screenshots/{a,b}.png",
+    "a folder of its own name": "pets/{cat,dog}/#.jpg app/static/{a,b}.png",
+    "two folders down": "images/images/{cat,dog}/#.jpg resized/resized/V_#.jpg",
+    "test without labels": "DATA/{cat,dog}/#.jpg TEST/#.png",
+    "splits two folders down": "Plants(Aug)/Plants(Aug)/{train,valid}/{cat,dog}/#.jpg "
+    "test/test/x#.jpg",
+    "splits in a folder of any name": "pets/{train,val}/{cat,dog}/#.jpg screens/#.png",
+    "Bilder": "Bilder/{cat,dog}/#.jpg Ergebnisse/{a,b}.png",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("files", BELOW.values(), ids=BELOW)
+def test_a_data_set_beside_other_folders(
+    make_tree: Callable[[str], Path], files: str
+) -> None:
+    root = make_tree(files)
+    (line, config), *_ = _options(root)
+    assert line.startswith("--data "), line
+    assert set(_counts(config)) == {"cat", "dog"}
+    _require_options(root)
+
+
+VERSIONS = {
+    "images, resized": ("images", "resized"),
+    "images, thumbnails": ("images", "thumbnails"),
+    "raw, processed": ("raw", "processed"),
+    "OriginalDataset, AugmentedDataset": ("OriginalDataset", "AugmentedDataset"),
+    "color, grayscale, segmented": ("color", "grayscale", "segmented"),
+    "original, aug": ("original", "aug"),
+    "photos, photos_cropped": ("photos", "photos_cropped"),
+    "full, small": ("full", "small"),
+}
+
+
+@pytest.mark.parametrize("image", ["#.jpg", "{x_#,y_#}.jpg"])
+@pytest.mark.parametrize("tops", VERSIONS.values(), ids=VERSIONS)
+def test_versions_of_a_data_set(
+    make_tree: Callable[[str], Path], tops: tuple[str, ...], image: str
+) -> None:
+    root = make_tree(f"{{{','.join(tops)}}}/{{cat,dog}}/{image}")
+    configs = _options(root)
+    lines = [line for line, _ in configs]
+    assert lines[0] == f"--data {root}/{tops[0]}", lines
+    assert set(lines[: len(tops)]) == {f"--data {root}/{top}" for top in tops}
+    _require_options(root)
+    with pytest.raises(DataError) as stopped:
+        list_images(DataConfig(path=str(root)), "unused")
+    assert "with the copies of an image in different splits: the" in str(stopped.value)
+
+
+@pytest.mark.parametrize("top", ["resized", "aug", "thumbnails", "grayscale", "small"])
+def test_copies_of_all_classes_beside_them(
+    make_tree: Callable[[str], Path], top: str
+) -> None:
+    root = make_tree(f"{{cat,dog}}/#.jpg {top}/{{cat,dog}}/#.jpg")
+    (line, config), *_ = _options(root)
+    assert _counts(config) == {"cat": 6, "dog": 6}, line
+    _require_options(root)
