@@ -13,6 +13,7 @@ from graft.components.ingestion import (
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.doubtful_names import warn_of_doubtful_names
 from graft.components.ingestion.folder_layout import list_folder
+from graft.components.ingestion.label_codes import warn_of_two_codes
 from graft.components.ingestion.labels import warn_of_missing
 from graft.components.ingestion.layout import (
     detect_format,
@@ -64,6 +65,7 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
         counts = Counter(ref.class_name for ref in found.refs)
         found.warnings += warn_of_missing(counts)
         found.warnings += warn_of_joined_labels(counts, config)
+        found.warnings += warn_of_two_codes(counts)
     return found
 
 

@@ -18,6 +18,7 @@ SEPARATORS = re.compile(r"\s*[|;,&+]\s*")
 """What stands between the tags of an image."""
 
 _WEAK_SEPARATORS = re.compile(r"\s+and\s+|[\s/_:~-]+", re.IGNORECASE)
+_AND = re.compile(r"\sand\s", re.IGNORECASE)
 _NUMBERS = re.compile(r"\d+(?:\s+\d+)+")
 _THOUSANDS_APART = re.compile(r"\d{1,3}(?:\s\d{3})+")
 _SURE_SEPARATOR = re.compile(r"[|;]")
@@ -27,6 +28,7 @@ _FEWEST_LENGTHS = 3
 _LABELS_PER_WORD = 1.5
 # One alone may be a thing of its own: ice, cream, ice cream.
 _FEWEST_MADE_OF_LABELS = 2
+_SHARE_MADE_OF_LABELS = 0.1
 _MOST_WORDS_SHARED = 0.9
 
 
@@ -63,7 +65,7 @@ def require_no_tag_sets(places: Mapping[str, str], config: DataConfig) -> None:
         )
     if not examples:
         tags_of = {label: _parts_of(label) for label in places}
-        examples = _made_of_labels(tags_of.values())
+        examples = _joined_by_and(tags_of) or _made_of_labels(tags_of.values())
     if not examples:
         return
     found = [label for label, tags in tags_of.items() if tags in examples]
@@ -138,11 +140,32 @@ def _numbers_beside_one(tags_of: Mapping[str, Tags]) -> list[Tags]:
 
 
 def _made_of_labels(sets: Iterable[Tags]) -> list[Tags]:
-    """Return the sets of several words that are all labels, too, as in `cat dog`."""
+    """Return the sets of several words that are all labels, too, as in `cat dog`.
+
+    In names, the words have their places, as in `king cobra` and `rat snake` beside
+    `king`, `rat`, `cobra` and `snake`. So one word must be first in one set and last in
+    another. A few such sets among many labels may be names, too.
+    """
     sets = [*sets]
+    found = _sets_of_labels(sets)
+    first, last = {tags[0] for tags in found}, {tags[-1] for tags in found}
+    is_any_order = not first.isdisjoint(last)
+    fewest = max(_FEWEST_MADE_OF_LABELS, _SHARE_MADE_OF_LABELS * len(sets))
+    return found if is_any_order and len(found) >= fewest else []
+
+
+def _joined_by_and(tags_of: Mapping[str, Tags]) -> list[Tags]:
+    """Return the sets of labels, if some are joined as in `cat and dog`."""
+    found = _sets_of_labels([*tags_of.values()])
+    by_and = [tags_of[label] for label in tags_of if _AND.search(label)]
+    is_joined = any(tags in found for tags in by_and)
+    return found if is_joined and len(found) >= _FEWEST_MADE_OF_LABELS else []
+
+
+def _sets_of_labels(sets: list[Tags]) -> list[Tags]:
+    """Return the sets of several words that are all labels."""
     alone = {tags[0] for tags in sets if len(tags) == 1}
-    found = [tags for tags in sets if len(tags) > 1 and alone.issuperset(tags)]
-    return found if len(found) >= _FEWEST_MADE_OF_LABELS else []
+    return [tags for tags in sets if len(tags) > 1 and alone.issuperset(tags)]
 
 
 def _combined(sets: Iterable[Tags], are_tags: Callable[[_Sets], bool]) -> list[Tags]:

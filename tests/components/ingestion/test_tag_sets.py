@@ -83,6 +83,11 @@ def test_sets_of_tags_are_refused(labels: list[str]) -> None:
         ["1", "2", "3", "1-2", "2-3", "1/2"],
         ["1", "10", "10 000", "1 000 000"],
         ["cat", "dog", "cat_dog", "cat_2", "2"],
+        ["king cobra", "cobra", "king", "rat snake", "rat", "snake"],
+        ["blue", "green", "blue-green", "red", "yellow", "red-yellow"],
+        ["sea", "lion", "sea_lion", "ant", "bear", "ant_bear", "horse", "sea_horse"],
+        ["pine", "apple", "pine apple", "apple pie", "pie", *map(str, range(30))],
+        ["fire/truck", "fire", "truck", "dump/truck", "dump"],
         ["cat|dog", "bird"],
         ["Apple|scab", "Apple|rust", "Corn|rust", "Corn|healthy"],
         ["crane", "crane, bird", "hen", "salt & pepper", "mac & cheese"],
@@ -135,6 +140,15 @@ def test_a_name_that_joins_two_others_is_kept_if_the_config_lists_it(
     fewer = DataConfig(path=str(path), class_names=("dent", "scratch"))
     with pytest.raises(DataError, match="joins the labels"):
         list_images(fewer, "unused")
+
+
+def test_names_that_join_two_names_each_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    labels = ["king cobra", "cobra", "king", "rat snake", "rat", "snake"]
+    rows = [f"{number}.png,{label}" for number, label in enumerate(labels)]
+    path.write_text("\n".join(["path,label", *rows]))
+    (warning,) = list_images(DataConfig(path=str(path)), "unused").warnings
+    assert "may join others: 'king cobra' (1), 'rat snake' (1)" in warning
 
 
 @pytest.mark.parametrize(
