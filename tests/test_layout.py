@@ -21,6 +21,7 @@ SCENARIOS = {
     "components/ingestion/test_asked_layouts.py": "questions about trees of all kinds",
     "components/ingestion/test_columns.py": "further columns of a manifest",
     "components/ingestion/test_label_parsing.py": "labels of every kind of data set",
+    "components/ingestion/test_plain_layouts.py": "class folders that are no question",
     "components/ingestion/test_sources.py": "every kind of data set",
     "components/ingestion/test_well_known_layouts.py": "trees of public data sets",
     "components/publishing/test_interleaved.py": "changes of a store in any order",

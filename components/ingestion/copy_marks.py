@@ -33,6 +33,15 @@ WORDS_OF_CLASSES = frozenset(
     "small mini tiny mirror skeleton depth noise noisy thermal processed edges crop "
     "crops gray grey".split()
 )
+# Words of copies that no class has in its name.
+TECHNICAL_WORDS = frozenset(
+    "thumb thumbs thumbnail thumbnails tn lowres highres hires resized resize rescaled "
+    "downscaled upscaled optimized disparity gradcam heatmap heatmaps saliency canny "
+    "grayscale greyscale binarized thresholded clahe equalized denoised preprocessed "
+    "visualization keypoints aug augs augm augmented augment augmentation "
+    "augmentations hflip vflip fliplr flipud rot jitter sheared kopie copia dup "
+    "bak".split()
+)
 _IMAGE_WORDS = frozenset("image images img imgs photo photos pic pics picture".split())
 ORIGINAL_WORDS = frozenset("original originals orig rgb color colour full raw".split())
 

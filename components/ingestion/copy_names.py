@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from graft.components.ingestion.copy_folders import (
+    find_folders_of_copies,
+    find_tops_of_copies,
+)
 from graft.components.ingestion.copy_marks import (
     COPY_WORDS,
-    COUNTER,
-    CUT,
     ORIGINAL_WORDS,
-    WORDS_OF_CLASSES,
     Mark,
     inner_name_of,
     parts_of,
@@ -28,17 +29,23 @@ _FEWEST_OF_KNOWN_WORD = 2
 _FEWEST_OF_OTHER_WORD = 3
 _SHARE_OF_KNOWN_WORD = 0.1
 _SHARE_OF_OTHER_WORD = 0.25
-_SHARE_OF_FOLDER = 0.5
 _MOST_OF_OTHER_WORD = 3
 _FEWEST_OF_SERIES = 5
 _SHARE_OF_SERIES = 0.9
 
 
 class _Pair(NamedTuple):
-    """Paths of a file, and of the image that it may be a copy of."""
+    """Paths of a file, and of the image that it may be a copy of.
+
+    Attributes:
+        file: Path of the file.
+        image: Path of the image, if it lies in the same split.
+        is_across: Whether it lies in another one.
+    """
 
     file: str
     image: str
+    is_across: bool = False
 
 
 class Copies(NamedTuple):
@@ -50,6 +57,9 @@ class Copies(NamedTuple):
         folders: Names of folders of copies in class folders.
         tops: Names of class folders of copies.
         few: Paths of files that may be copies, but are too few to ask about.
+        doubtful_tops: Names of class folders that may hold copies, and of the class
+            that has their images.
+        across: Those of `files` whose image lies in another split only.
     """
 
     files: list[str]
@@ -57,6 +67,8 @@ class Copies(NamedTuple):
     folders: set[str]
     tops: set[str]
     few: list[str]
+    doubtful_tops: Mapping[str, str]
+    across: list[str]
 
 
 def find_copies(classes: Iterable[Folder]) -> Copies:
@@ -65,9 +77,9 @@ def find_copies(classes: Iterable[Folder]) -> Copies:
     Args:
         classes: The class folders.
     """
-    copies = Copies([], set(), set(), set(), [])
     classes = [*classes]
-    copies.tops.update(top.name for top in _tops_of_copies(classes))
+    tops = find_tops_of_copies(classes)
+    copies = Copies([], set(), set(), tops.found, [], tops.doubtful, [])
     pools = _images_of_split_classes(classes)
     pairs: dict[Mark, list[_Pair]] = defaultdict(list)
     totals: dict[Mark, int] = defaultdict(int)
@@ -75,11 +87,14 @@ def find_copies(classes: Iterable[Folder]) -> Copies:
         if top.name in copies.tops:
             copies.files.extend(_paths_in(top))
             continue
+        of_copies = list(find_folders_of_copies(top))
+        for folder in of_copies:
+            copies.folders.add(folder.name)
+            copies.files.extend(_paths_in(folder))
         for folder in top.walk():
-            if folder is not top and _is_folder_of_copies(top, folder):
-                copies.folders.add(folder.name)
-                copies.files.extend(_paths_in(folder))
-            elif folder.images:
+            if folder.images and not any(
+                f"{folder.path}/".startswith(f"{each.path}/") for each in of_copies
+            ):
                 for mark, of_mark in _pairs_in(folder, top, pools).items():
                     pairs[mark] += of_mark
                     totals[mark] += len(folder.images)
@@ -89,6 +104,7 @@ def find_copies(classes: Iterable[Folder]) -> Copies:
         if _is_systematic(mark, of_mark, totals[mark]):
             copies.marks.add(mark)
             files |= dict.fromkeys(pair.file for pair in of_mark)
+            copies.across.extend(pair.file for pair in of_mark if pair.is_across)
         elif mark.is_known or _may_be_series(mark, of_mark, totals[mark]):
             few |= dict.fromkeys(pair.file for pair in of_mark)
     copies.files.extend(files)
@@ -170,14 +186,13 @@ def _pairs_in(
         stem = os.path.splitext(name)[0]
         path = f"{folder.path}/{name}"
         for mark, image in parts_of(stem, top.name):
-            if image in images or (
-                (mark.is_known and image in originals)
-                or (
-                    (mark.is_known or mark.is_of_series)
-                    and image in pools.get(top.name, ())
-                )
+            is_here = image in images or (mark.is_known and image in originals)
+            if is_here or (
+                (mark.is_known or mark.is_of_series)
+                and image in pools.get(top.name, ())
             ):
-                found[mark].append(_Pair(path, f"{folder.path}/{image}"))
+                pair = _Pair(path, f"{folder.path}/{image}", is_across=not is_here)
+                found[mark].append(pair)
         if inner := inner_name_of(stem):
             for each in top.walk():
                 named = next((i for i in inner.images if i in each.names), None)
@@ -185,55 +200,6 @@ def _pairs_in(
                     found[inner.mark].append(_Pair(path, f"{each.path}/{named}"))
                     break
     return found
-
-
-def _is_folder_of_copies(top: Folder, folder: Folder) -> bool:
-    """Tell whether a folder such as `cat/thumbs` holds copies of the class's images."""
-    words = set(re.findall(r"[^\W\d_]+", folder.name.casefold()))
-    if not folder.total or COPY_WORDS.isdisjoint(words):
-        return False
-    others = {
-        os.path.splitext(name)[0]
-        for each in top.walk()
-        if not f"{each.path}/".startswith(f"{folder.path}/")
-        for name in each.images
-    }
-    return _are_named_after(folder, others)
-
-
-def _tops_of_copies(classes: list[Folder]) -> Iterator[Folder]:
-    """Yield the class folders such as `cat_aug` beside `cat`, with the same images."""
-    by_path = {top.path: top for top in classes}
-    for top in classes:
-        above, slash, name = top.path.rpartition("/")
-        for mark, base in parts_of(name, ""):
-            original = by_path.get(f"{above}{slash}{base}")
-            if mark.is_known and original:
-                stems = {
-                    os.path.splitext(p)[0] for f in original.walk() for p in f.images
-                }
-                if mark.words & COPY_WORDS <= WORDS_OF_CLASSES:
-                    # Each class may count its images from 1.
-                    stems = {stem for stem in stems if not COUNTER.fullmatch(stem)}
-                if _are_named_after(top, stems):
-                    yield top
-                    break
-
-
-def _are_named_after(folder: Folder, stems: set[str]) -> bool:
-    """Tell whether most images of a folder are called as others, or begin so."""
-    names = [
-        os.path.splitext(name)[0] for each in folder.walk() for name in each.images
-    ]
-    found = sum(
-        name in stems
-        or any(
-            name[: cut.start()] in stems or name[cut.end() :] in stems
-            for cut in CUT.finditer(name)
-        )
-        for name in names
-    )
-    return found >= _SHARE_OF_FOLDER * len(names)
 
 
 def _paths_in(top: Folder) -> Iterator[str]:

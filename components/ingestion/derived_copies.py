@@ -13,7 +13,12 @@ from graft.components.ingestion.class_levels import option_of_pattern
 from graft.components.ingestion.copies_without_image import Siblings, find_siblings
 from graft.components.ingestion.copy_names import Copies, are_of_originals, find_copies
 from graft.components.ingestion.folder_counts import Folder
-from graft.components.ingestion.layout_answers import FolderLayout, Option, Question
+from graft.components.ingestion.layout_answers import (
+    ROLES,
+    FolderLayout,
+    Option,
+    Question,
+)
 from graft.components.ingestion.name_patterns import NameParts, pattern_without
 from graft.components.ingestion.object_exports import as_option, class_folders
 from graft.components.ingestion.source import some_of
@@ -30,11 +35,11 @@ def ask_about_copies(root: Folder, layout: FolderLayout) -> Question | None:
         layout: How its folders would be read.
     """
     copies = find_copies(class_folders(root, layout))
-    if copies.files:
+    if copies.files and (copies.across or not _are_all_given(layout)):
         return Question(
             f"{counted(len(copies.files), 'file')} of {counted(root.total, 'image')} "
-            "have the name of another image and an addition, and may be made of it, as "
-            "thumbnails, depth maps and augmented copies are: "
+            "have the name of another image, most with an addition, and may be made of "
+            "it, as thumbnails, depth maps and augmented copies are: "
             f"{some_of(copies.files)}. If a copy comes into `test` and its image into "
             "`train`, the model looks better than it is. graft augments images itself.",
             (*_options_without(root, layout, copies), as_option(root, layout)),
@@ -54,6 +59,11 @@ def ask_about_copies(root: Folder, layout: FolderLayout) -> Question | None:
             ),
         )
     return None
+
+
+def _are_all_given(layout: FolderLayout) -> bool:
+    """Tell whether no split is taken from another one, so that copies stay together."""
+    return all(layout.split_folders.get(role) for role in ROLES)
 
 
 def _options_of_variants(
@@ -92,8 +102,19 @@ def with_option_without_copies(root: Folder, question: Question) -> Question:
 def with_warning_of_copies(root: Folder, layout: FolderLayout) -> FolderLayout:
     """Add a warning to a layout, if a few files may be copies of others."""
     classes = class_folders(root, layout)
-    few, alike = find_copies(classes).few, find_siblings(classes).few
-    warnings = []
+    copies, alike = find_copies(classes), find_siblings(classes).few
+    few = copies.few
+    warnings = [
+        f"The folder {name!r} may hold copies of the images in {base!r} by its name, "
+        "and is read as a class of its own."
+        for name, base in copies.doubtful_tops.items()
+    ]
+    if copies.files:
+        warnings.append(
+            f"{counted(len(copies.files), 'file')} of {counted(root.total, 'image')} "
+            f"may be copies of others by their names: {some_of(copies.files)}. They "
+            "lie in the splits of their images. graft augments images itself."
+        )
     if len(few) > 1:
         warnings.append(
             f"{some_of(few)} may be copies of other images by their names, and are "

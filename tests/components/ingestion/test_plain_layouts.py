@@ -1,0 +1,120 @@
+"""Plain class folders are read without a question, whatever they are called."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from graft.components.ingestion.folder_counts import count_folders
+from graft.components.ingestion.layout_answers import FolderLayout
+from graft.components.ingestion.layout_detection import detect_layout
+
+# Classes, separated by commas. "=" is the name of the class in the name of its images.
+CLASSES = [
+    # Food
+    "apple_pie,baby_back_ribs,baklava", "raw,ripe,rotten", "raw,cooked",
+    "raw,rare,medium,done", "fresh,rotten,spoiled", "whole,sliced,diced",
+    "tomato,tomato_small,tomato_large", "orange,orange_peeled,orange_cropped",
+    "hot dog,not hot dog", "egg,egg_white,egg_yolk", "pizza,pasta,mixed grill",
+    # Things and brands
+    "copy_paper,paper", "copy paper,paper,cardboard", "photo_frame,frame",
+    "cooper,cooper_mini", "car,car_mirror", "mirror,mirror_ball", "data_cable,cable",
+    "image_scanner,scanner", "mask,no_mask", "labels,bottles", "Canon,Nikon,Sony",
+    "BMW 3,BMW 5,BMW X5", "iPhone,iPhone 2,iPhone 3", "Boeing 737,Boeing 747",
+    "test_tube,beaker", "train,bus,car", "train_station,bus_stop", "part,whole",
+    "bolt,bolt_rotated,nut", "label,label_flipped", "lens,lens_blurred",
+    "trash,glass,metal", "model_a,model_b", "logs,planks", "cache,box",
+    "figures,tables,text", "image,text,table", "photos,paintings", "code,prose",
+    "notebook,pencil", "document,form,letter", "chart,table", "script,print",
+    # Colours, shapes, states
+    "red,green,blue", "red,red_dark,red_light", "light,dark", "left,right,none",
+    "blue,blue-green,green", "on,off", "open,closed", "good,bad", "ok,defect",
+    "temp,warm", "data,voice", "sharp,blurred", "original,fake",
+    "original,copy", "original,cropped,rotated", "cropped,uncropped", "new,old",
+    "normal,abnormal", "before,after", "day,night", "clean,dirty", "high,low",
+    "positive,negative", "true,false", "yes,no", "valid,invalid", "test,control",
+    # Numbers, letters, years, dates
+    "0,1,2,3,4,5,6,7,8,9", "A,B,C,D", "a,b,c", "1,1a,2", "1998,cat,dog",
+    "level 1,level 2,level 3", "type1,type2", "class_0,class_1", "grade_1,grade_2",
+    "0-9,10-19,20-29", "18+,under 18",
+    # Animals and plants
+    "cat,dog", "n01440764,n01443537", "001.Auk,002.Tern", "Iris-setosa,Iris-virginica",
+    "Apple___scab,Apple___healthy,Apple___rust", "cat,catfish,dog,dogfish",
+    "leaf,leaf_processed", "sea,noisy_sea", "rose,wild_rose,other",
+    "background,person", "unknown,known", "misc,cat,dog",
+    # Other languages
+    "Katze,Hund", "chat,chien", "gato,perro", "кошка,собака", "猫,犬", "고양이,개",
+    "आम,केला", "قطة,كلب", "Äpfel,Birnen", "sucré,salé", "nuevo,viejo", "roh,reif,faul",
+]  # fmt: skip
+NAMES = ["#.jpg", "IMG_#.JPG", "=_#.png", "img-00#.png", "photo #.jpeg"]
+
+
+def _expanded(files: str) -> Iterator[str]:
+    for pattern in files.split():
+        parts = re.split(r"(\{[^}]*\})", pattern.replace("#", "{1,2,3,4,5,6}"))
+        choices = [
+            part[1:-1].split(",") if part.startswith("{") else [part] for part in parts
+        ]
+        yield from map("".join, itertools.product(*choices))
+
+
+def _require_read(names: list[str], classes: set[str]) -> None:
+    answer = detect_layout(count_folders(names))
+    assert isinstance(answer, FolderLayout), answer
+    read = {name.split("/")[0 if answer.format == "folders" else 1] for name in names}
+    assert read == classes
+
+
+@pytest.mark.parametrize("image", NAMES)
+@pytest.mark.parametrize("classes", CLASSES)
+def test_classes_are_read(classes: str, image: str) -> None:
+    tops = classes.split(",")
+    names = [
+        f"{top}/{image.replace('=', top).replace('#', str(number))}"
+        for top in tops
+        for number in range(1, 8)
+    ]
+    _require_read(names, set(tops))
+
+
+@pytest.mark.parametrize("classes", CLASSES)
+def test_classes_in_splits_are_read(classes: str) -> None:
+    tops = classes.split(",")
+    names = [
+        f"{split}/{top}/{split}_{number}.jpg"
+        for split in ("train", "val", "test")
+        for top in tops
+        for number in range(1, 8)
+    ]
+    _require_read(names, set(tops))
+
+
+TREES = [
+    "{cat,dog}/{studio,web}#.jpg",
+    "cat/#.jpg cat/studio/a#.jpg dog/b#.jpg",
+    "cat/studio/#.jpg dog/studio/#.jpg",
+    "cat/2021/#.jpg cat/2022/#.jpg dog/2021/#.jpg",
+    "cat/100CANON/IMG_#.jpg dog/101CANON/IMG_#.jpg",
+    "{cat,dog,hen}/subject#_{1,2}.jpg",
+    "{smile,frown,none}/{ann,bob,eve}.jpg",
+    "{before,after}/{ann,bob,eve}.jpg",
+    "{sea,wood,town}/tile_#_{1,2,3}.png",
+    "{walk,run,stand}/clip1_frame#.jpg",
+    "cat/{7f3a,9b1c,d4e5}.jpg dog/{aa10,bb20,cc30}.jpg hen/{1f1f,2e2e,3d3d}.jpg",
+    "cat/2024010#_120000.jpg dog/2024020#_120000.jpg",
+    "cat/c#.jpg dog/d#.jpg README.md docs/guide.txt scripts/run.py logs/run.log",
+    "{cat,dog}/#.jpg data.yaml labels.txt",
+]
+
+
+@pytest.mark.parametrize("files", TREES)
+def test_plain_trees_are_read(files: str) -> None:
+    names = list(_expanded(files))
+    tops = {n.split("/")[0] for n in names if n.endswith(("jpg", "png"))}
+    answer = detect_layout(count_folders(names))
+    assert isinstance(answer, FolderLayout), answer
+    assert answer.format == "folders"
+    assert tops
