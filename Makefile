@@ -14,7 +14,7 @@ ON_ALL_CORES := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reord
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all test-chaos lint check goldens reference bench results lock clean
+.PHONY: help setup run test test-all test-chaos lint check goldens reference pictures bench results lock clean
 
 help:  ## List the verbs
 	@echo "make VERB, where VERB is one of:"
@@ -55,6 +55,9 @@ goldens: setup  ## Write the golden files of the tests anew
 
 reference: setup  ## Write docs/config.md anew, from the config's schema
 	@$(BIN)/graft config reference > docs/config.md
+
+pictures: setup  ## Make the README's pictures anew; those of the report need a browser
+	@$(BIN)/python tests/docs/pictures.py
 
 bench: setup  ## Measure, and compare with the TFX example's way (long)
 	@$(BIN)/python tests/benchmarks/pipeline_benchmark.py

@@ -75,6 +75,8 @@ DEVELOPMENT = [
     "mypy>=1.14",
     "pre-commit>=4",
     "pre-commit-hooks>=5",
+    # A terminal without a screen: `make pictures` records commands in it.
+    "pyte>=0.8.2",
     "pytest>=8.3",
     "pytest-timeout>=2.3",
     # `make test` uses every core.

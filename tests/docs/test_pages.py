@@ -19,7 +19,7 @@ import pytest
 import typer
 import yaml
 
-from graft.pipeline.cli import app
+from graft.pipeline.cli import _COMMANDS, app
 from graft.pipeline.config import PipelineConfig, load_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -336,3 +336,8 @@ def test_verbs_of_make_exist(page):
         match = re.match(r"make ([a-z-]+)\b", text)
         if match:
             assert match[1] in verbs, f"{page}: {text}"
+
+
+def test_every_command_is_listed():
+    listed = re.findall(r"`graft (\w[\w-]*)", prose("docs/commands.md"))
+    assert set(listed) == set(_COMMANDS)

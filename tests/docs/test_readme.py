@@ -36,8 +36,9 @@ def commands(block: str) -> list[str]:
     return [line for line in lines if line]
 
 
-MAKE, OWN_IMAGES = map(commands, blocks("sh"))
+(CLONE, *MAKE), OWN_IMAGES = map(commands, blocks("sh"))
 (MY_YAML,) = blocks("yaml")
+(CALL,) = blocks("python")
 (LAST_SCREEN,) = blocks("")[:1]
 
 
@@ -49,6 +50,7 @@ def folder(digit_folder, tmp_path_factory) -> Path:
     (made / "new_photos").mkdir()
     for path in sorted(digit_folder.rglob("*.png"))[:3]:
         shutil.copy(path, made / "new_photos" / f"{path.parent.name} {path.name}")
+    (made / "new_photos" / "digit 0 000.png").rename(made / "new_photos" / "a.png")
     (made / "my.yaml").write_text(MY_YAML, encoding="utf-8")
     (made / ".venv").symlink_to(sys.prefix)
     return made
@@ -71,6 +73,7 @@ def run(command: str, folder: Path) -> str:
 
 def test_commands_are_those_that_are_tested_here():
     """A command that is added to the README needs a test in this file."""
+    assert CLONE == "git clone REPOSITORY graft && cd graft"
     assert MAKE == ["make run", "make test"]
     assert [line.split()[:2] for line in OWN_IMAGES] == [
         ["source", ".venv/bin/activate"],
@@ -144,8 +147,8 @@ def test_pushed_model_classifies_new_photos(pushed, folder):
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[int]:
-    """Run the README's server on free ports; give the one of REST."""
+def serving(folder: Path) -> Iterator[tuple[int, int]]:
+    """Run the README's server on free ports; give those of gRPC and REST."""
     with socket.socket() as one, socket.socket() as other:
         one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
@@ -159,7 +162,7 @@ def serving(folder: Path) -> Iterator[int]:
         start_new_session=True,
     )
     try:
-        yield rest
+        yield grpc, rest
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
@@ -169,8 +172,8 @@ def serving(folder: Path) -> Iterator[int]:
 @pytest.mark.timeout(900)
 def test_server_serves_the_pushed_model(pushed, folder):
     """A run of the whole pipeline, by the fixture, and the start of a server."""
-    with serving(folder) as port:
-        url = f"http://127.0.0.1:{port}/v1/models/my-photos"
+    with serving(folder) as (grpc, rest):
+        url = f"http://127.0.0.1:{rest}/v1/models/my-photos"
         deadline = time.monotonic() + DEADLINE_SECONDS
         status = None
         while status is None and time.monotonic() < deadline:
@@ -178,6 +181,9 @@ def test_server_serves_the_pushed_model(pushed, folder):
                 with urllib.request.urlopen(url) as answer:
                     status = json.load(answer)["model_version_status"][0]
             time.sleep(0.2)
+        (folder / "call.py").write_text(CALL.replace("8500", str(grpc)))
+        answer = run("python call.py", folder)
+    assert re.match(r"digit 0 0\.\d+", answer)
     assert status is not None
     assert (status["version"], status["state"]) == (pushed.name, "AVAILABLE")
 

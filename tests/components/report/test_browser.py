@@ -6,6 +6,7 @@ A script in the page measures it, and the browser prints the page with its findi
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -22,7 +23,9 @@ from graft.components.report.label_sheet import DOUBTFUL, Row, Sheet, to_page
 from graft.components.report.page import render_page
 
 _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-BROWSER = next(filter(None, map(shutil.which, _NAMES)), None)
+BROWSER = os.environ.get("GRAFT_BROWSER") or next(
+    filter(None, map(shutil.which, _NAMES)), None
+)
 LIGHT, DARK = 1, 0
 MEASURE = Path(__file__).with_name("measure_page.js").read_text(encoding="utf-8")
 
