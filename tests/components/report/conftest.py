@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,13 @@ from graft.components.evaluation.predictions import (
 )
 from graft.components.evaluation.verdict import RuleResult, Verdict
 from graft.components.ingestion.applied_fixes import AppliedFixes
+from graft.components.pictures import THUMBNAIL_PIXELS, data_uri
+from graft.components.quality.checks import TITLES
+from graft.components.quality.executor import MOST_SHOWN
 from graft.components.report.confidence import judge_confidence
 from graft.components.report.contents import (
+    MOST_MISTAKES,
+    MOST_QUARANTINED,
     Distribution,
     Mistake,
     QuarantinedImage,
@@ -42,6 +48,53 @@ def picture(seed: int = 0) -> str:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=60)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def large_picture(seed: int) -> str:
+    """Return a thumbnail of the largest size, with more detail than photographs."""
+    pixels = np.random.default_rng(seed).integers(0, 255, (80, 80, 3), dtype=np.uint8)
+    size = (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS)
+    return data_uri(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+
+
+@pytest.fixture(scope="session")
+def make_full_contents(
+    make_contents: Callable[..., ReportContents],
+) -> Callable[[int], ReportContents]:
+    """Return contents with as many pictures as a page may show, all large."""
+
+    def make(num_classes: int) -> ReportContents:
+        small = make_contents(num_classes)
+        mistakes = [
+            replace(_mistake(index, small.class_names), picture=large_picture(index))
+            for index in range(MOST_MISTAKES)
+        ]
+        findings = [
+            {
+                "filename": f"{FOLDER}/a{index}.jpg",
+                "message": "near",
+                "picture": large_picture(index),
+                "other": f"{FOLDER}/b{index}.jpg",
+                "other_picture": large_picture(index + 50),
+            }
+            for index in range(MOST_SHOWN)
+        ]
+        (check, *_) = _quality()["checks"]
+        found = {**check, "num_findings": 1000, "findings": findings}
+        quality = {**_quality(), "checks": [found] * len(TITLES)}
+        full = replace(
+            small,
+            mistakes=tuple(replace(each, heat=large_picture(9)) for each in mistakes),
+            quarantined=tuple(
+                QuarantinedImage(f"{FOLDER}/{index}.jpg", "damaged", large_picture(3))
+                for index in range(MOST_QUARANTINED)
+            ),
+            quality=quality,
+        )
+        pictures = {key: large_picture(1) for key in full.pictures}
+        return replace(full, pictures=pictures)
+
+    return make
 
 
 def make_predictions(names: tuple[str, ...], number: int = 240) -> Predictions:
