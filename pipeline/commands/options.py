@@ -180,6 +180,7 @@ def choose_model_folder(model_dir: Path, model: str | None) -> Path:
                     f"model `{last.model}`, that of the last run. Others: {others} "
                     "(--model)"
                 )
+            _tell_of_refusal(last, model_dir / last.model)
             return model_dir / last.model
         missing = _without_model(last, model_dir)
         if len(names) > 1:
@@ -190,6 +191,17 @@ def choose_model_folder(model_dir: Path, model: str | None) -> Path:
         others = ", ".join(name for name in names if name != model)
         tell(f"model `{model}`, the one pushed last. Others: {others} (--model)")
     return find_model_folder(model_dir, model)
+
+
+def _tell_of_refusal(last: LastRun, folder: Path) -> None:
+    """Tell that an earlier run's model stands in for the last one's."""
+    # The number of a version is its time, so that `graft bless` made a later one.
+    versions = find_versions(folder)
+    if last.refusal and versions and max(versions) < last.started:
+        tell(
+            f"the model of the last run, `{last.pipeline}`, was refused. This is "
+            f"version {max(versions)}, of an earlier run."
+        )
 
 
 def _without_model(last: LastRun, model_dir: Path) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +20,11 @@ from graft.pipeline.commands.options import (
     RunArgument,
 )
 from graft.pipeline.commands.waiting import shown_while_waiting
+from graft.pipeline.config import PIPELINES_FOLDER
+from graft.pipeline.local.last_run import last_run_of
 from graft.pipeline.local.run_history import Run, find_run
 from graft.pipeline.local.run_log import native_output_hidden
+from graft.pipeline.terminal_text import shell_command
 from graft.storage import atomic
 
 _SHEET_ARTIFACTS = (
@@ -59,7 +62,7 @@ def report(
 
     chosen = find_run(output, pipeline, run)
     if labels is not None:
-        write_label_sheet(chosen, labels)
+        write_label_sheet(chosen, labels, words_of_last_run(output, chosen))
         return
     path = Path(chosen.artifacts.get("Report.report", ""))
     if not path.is_file() and chosen.is_removed:
@@ -98,12 +101,19 @@ def _require_section(section: str, page: str) -> None:
         )
 
 
-def write_label_sheet(run: Run, path: Path) -> None:
+def words_of_last_run(output: Path, run: Run) -> tuple[str, ...]:
+    """Return what followed `graft run` in the last run of a pipeline."""
+    name = str(run.config.get("name", ""))
+    return last_run_of(output / PIPELINES_FOLDER / name).words or ("...",)
+
+
+def write_label_sheet(run: Run, path: Path, words: Sequence[str] = ("...",)) -> None:
     """Write a run's labels to look at: a CSV file, and a page beside it.
 
     Args:
         run: The run.
         path: The CSV file, which does not exist yet.
+        words: What follows `graft run`, to train on the same data again.
 
     Raises:
         UserError: A file exists already, or the run's files are gone.
@@ -156,5 +166,5 @@ def write_label_sheet(run: Run, path: Path) -> None:
     typer.echo(
         "Decide in the page and save the file; or write keep, accept, relabel or drop "
         "into the column `action`. Then: "
-        f"graft run ... --labels {shlex.quote(str(path))}"
+        + shell_command(["graft", "run", *words, "--labels", str(path)])
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 import os
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -84,6 +86,7 @@ def run(  # noqa: PLR0917 - options of a command
         *([f"beam.runner={runner}"] if runner else ()),
         *([f"beam.flink.master={flink_master}"] if flink_master else ()),
     ]
+    words = _words(config, data, output, overrides, labels or ())
     loaded = load_named_config(config, data, output, overrides)
     if labels:
         loaded = loaded.with_label_fixes(labels)
@@ -119,15 +122,32 @@ def run(  # noqa: PLR0917 - options of a command
     before = last_run_of(folder)
     applied = before.label_fixes if before.data == data else ()
     model = loaded.push.model_name
-    remember_run(str(folder), model=model, data=data, label_fixes=applied)
+    remember = functools.partial(
+        remember_run, str(folder), model=model, data=data, words=words
+    )
+    remember(label_fixes=applied)
     refusal = _run(loaded, data_fingerprint, log_path, verbose=verbose)
     # Not before: a run that fails has applied nothing.
-    fixes = loaded.data.label_fixes
-    remember_run(
-        str(folder), model=model, data=data, label_fixes=fixes, refusal=refusal
-    )
+    remember(label_fixes=loaded.data.label_fixes, refusal=refusal)
     if refusal:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _words(
+    config: str | None,
+    data: str | None,
+    output: str | None,
+    overrides: Sequence[str],
+    labels: Sequence[str],
+) -> list[str]:
+    """Return the words of a command line that runs the same again."""
+    words = [config] if config else []
+    for option, value in (("--data", data), ("--output", output)):
+        words += [option, value] if value else []
+    for option, values in (("--set", overrides), ("--labels", labels)):
+        for value in values:
+            words += [option, value]
+    return words
 
 
 def with_decisions(config: PipelineConfig) -> PipelineConfig:

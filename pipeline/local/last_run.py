@@ -30,6 +30,7 @@ class LastRun:
         label_fixes: `data.label_fixes`, as written, of the last run that came to its
             end.
         refusal: Why its model was refused; "" if it was not, or it has not ended.
+        words: What followed `graft run` on its command line; empty if it is unknown.
     """
 
     pipeline: str
@@ -38,6 +39,7 @@ class LastRun:
     data: str = ""
     label_fixes: tuple[str, ...] = ()
     refusal: str = ""
+    words: tuple[str, ...] = ()
 
 
 def remember_run(
@@ -47,6 +49,7 @@ def remember_run(
     data: str,
     label_fixes: Sequence[str] = (),
     refusal: str = "",
+    words: Sequence[str] = (),
 ) -> None:
     """Write that a run of a pipeline begins, or ends, now.
 
@@ -56,9 +59,11 @@ def remember_run(
         data: See `LastRun.data`.
         label_fixes: Files of label fixes, see `LastRun.label_fixes`.
         refusal: See `LastRun.refusal`.
+        words: See `LastRun.words`.
     """
     name = os.path.basename(pipeline_folder.rstrip("/"))
-    run = LastRun(name, time.time(), model, data, tuple(label_fixes), refusal)
+    fixes = tuple(label_fixes)
+    run = LastRun(name, time.time(), model, data, fixes, refusal, tuple(words))
     text = json.dumps(asdict(run), indent=1)
     atomic.write_text(os.path.join(pipeline_folder, _FILE), text)
 
@@ -85,6 +90,7 @@ def last_run_of(pipeline_folder: Path) -> LastRun:
             str(values["data"]),
             tuple(map(str, values.get("label_fixes", ()))),
             str(values.get("refusal", "")),
+            tuple(map(str, values.get("words", ()))),
         )
     except (OSError, ValueError, TypeError, KeyError):
         logs = (path.stat().st_mtime for path in pipeline_folder.glob("logs/*.log"))

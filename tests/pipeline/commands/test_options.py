@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,18 @@ def test_without_a_model_the_refused_run_is_named_with_its_reason(tmp_path):
         choose_model_folder(store, "pets")
     _push(tmp_path, "pets", 1)
     assert choose_model_folder(store, None).name == "pets"
+
+
+def test_an_earlier_model_never_stands_in_silently_for_a_refused_one(tmp_path, capsys):
+    base = _push(tmp_path, "pets", 7)
+    _run(tmp_path, "pets", "it is bad")
+    assert choose_model_folder(tmp_path / "serving", None) == base
+    told = capsys.readouterr().err
+    assert "the last run, `pets`, was refused. This is version 7, of an earlier" in told
+    # `graft bless` published the refused model since.
+    _push(tmp_path, "pets", int(time.time()) + 1)
+    assert choose_model_folder(tmp_path / "serving", None) == base
+    assert capsys.readouterr().err == ""
 
 
 def test_a_run_without_a_refusal_has_no_reason(tmp_path):

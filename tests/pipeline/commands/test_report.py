@@ -16,6 +16,7 @@ from graft.components.report import label_sheet
 from graft.contract.errors import UserError
 from graft.pipeline.cli import app
 from graft.pipeline.commands import report
+from graft.pipeline.local.last_run import remember_run
 from graft.pipeline.local.run_history import Run
 
 TEMPLATE = Path(report.__file__).parents[2] / "components/report/templates"
@@ -101,6 +102,22 @@ def test_labels_are_written_with_a_page_beside_them(run_of: Run, tmp_path: Path)
     assert f"graft run ... --labels '{path}'" in done.output
     assert "a.png,cat,dog,0.900,doubtful label,,,," in path.read_text(encoding="utf-8")
     assert "my fixes.csv" in path.with_suffix(".html").read_text(encoding="utf-8")
+
+
+def test_the_command_to_train_again_is_that_of_the_last_run(
+    run_of: Run, tmp_path: Path
+):
+    folder = tmp_path / "pipelines" / "pets"
+    folder.mkdir(parents=True)
+    words = ["my photos", "--set", "gate.min_accuracy=0.9", "--labels", "old.csv"]
+    remember_run(str(folder), model="pets", data="photos", words=words)
+    run_of.config["name"] = "pets"
+    path = tmp_path / "fixes.csv"
+    done = _report("--labels", str(path), "--output", str(tmp_path))
+    assert done.output.rstrip().endswith(
+        "Then: graft run 'my photos' --set gate.min_accuracy=0.9 --labels old.csv "
+        f"--labels {path}"
+    )
 
 
 @pytest.mark.parametrize("name", ["fixes.csv", "fixes.html"])

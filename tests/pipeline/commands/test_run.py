@@ -138,8 +138,11 @@ def test_a_refusal_is_remembered_until_the_next_run(
         (tmp_path / "photos" / name).mkdir(parents=True)
         Image.new("RGB", (9, 9), "red").save(tmp_path / "photos" / name / "000.png")
     folder = tmp_path / "out" / "pipelines" / "photos"
-    words = ["run", str(tmp_path / "photos"), "--output", str(tmp_path / "out")]
+    words = [str(tmp_path / "photos"), "--output", str(tmp_path / "out")]
+    words += ["--set", "gate.min_accuracy=0.5"]
     for refusal in ("it is bad", ""):
         monkeypatch.setattr(run_command, "_run", lambda *_, why=refusal, **__: why)
-        assert CliRunner().invoke(app, words).exit_code == (3 if refusal else 0)
+        status = CliRunner().invoke(app, ["run", *words]).exit_code
+        assert status == (3 if refusal else 0)
         assert last_run_of(folder).refusal == refusal
+        assert list(last_run_of(folder).words) == words
