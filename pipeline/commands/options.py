@@ -199,8 +199,8 @@ def _tell_of_refusal(last: LastRun, folder: Path) -> None:
     versions = find_versions(folder)
     if last.refusal and versions and max(versions) < last.started:
         tell(
-            f"the model of the last run, `{last.pipeline}`, was refused. This is "
-            f"version {max(versions)}, of an earlier run."
+            f"the model of the last run, `{last.pipeline}`, was refused; version "
+            f"{max(versions)} is of an earlier run."
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,26 +21,41 @@ from graft.serving.model_store import DEFAULT_FOLDER
 AddRow = Callable[[str, str], None]
 _LONGEST_NOTE = 200
 _KEPT_OF_THE_END = 70
+_INDENT = 15
+_LEAST_WIDTH = 30
 
 
 def print_summary(
     config: PipelineConfig, result: RunResult, *, seconds: float, log_path: Path
 ) -> None:
     """Print accuracy, verdict, what is to be known of the data, paths, next command."""
-    # A wrapped path could not be copied from the terminal.
     console = Console(highlight=False, soft_wrap=True)
 
     def add_row(name: str, text: str) -> None:
+        # A wrapped path or command could not be copied from the terminal.
         console.print(f"{name:<14} {escaped(text)}", markup=False)
 
-    add_row("Test accuracy", _describe_accuracy(result))
+    def add_sentence(name: str, text: str) -> None:
+        if not console.is_terminal:
+            add_row(name, text)
+            return
+        lines = textwrap.wrap(
+            escaped(text),
+            max(console.width - _INDENT, _LEAST_WIDTH),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for number, line in enumerate(lines):
+            console.print(f"{'' if number else name:<14} {line}", markup=False)
+
+    add_sentence("Test accuracy", _describe_accuracy(result))
     is_served_on = result.is_unchanged and result.pushed_path is not None
     if is_served_on and result.served_instead is None:
         served = f"{result.pushed_path} is still served"
-        add_row("Unchanged", f"nothing changed; {served}")
+        add_sentence("Unchanged", f"nothing changed; {served}")
     else:
-        _add_verdict(result, add_row)
-    _add_data(config, result, add_row)
+        _add_verdict(result, add_sentence)
+    _add_data(config, result, add_sentence, add_row)
     if not is_served_on or result.served_instead is not None:
         _add_publication(config, result, add_row)
     if result.report_path:
@@ -50,27 +66,29 @@ def print_summary(
     add_row("Log", str(log_path))
 
 
-def _add_verdict(result: RunResult, add_row: AddRow) -> None:
+def _add_verdict(result: RunResult, add_sentence: AddRow) -> None:
     if result.is_unchanged:
-        add_row("Unchanged", "nothing changed since an earlier run")
+        add_sentence("Unchanged", "nothing changed since an earlier run")
     if result.is_blessed:
-        add_row("Gate", "passed: " + "; ".join(result.passed))
+        add_sentence("Gate", "passed: " + "; ".join(result.passed))
     else:
-        add_row("Gate", "refused: " + "; ".join(result.reasons))
+        add_sentence("Gate", "refused: " + "; ".join(result.reasons))
     # Said when the model was judged; production may have changed since.
     for note in () if result.is_unchanged else result.notes:
-        add_row("", f"note: {note}")
+        add_sentence("", f"note: {note}")
 
 
-def _add_data(config: PipelineConfig, result: RunResult, add_row: AddRow) -> None:
+def _add_data(
+    config: PipelineConfig, result: RunResult, add_sentence: AddRow, add_row: AddRow
+) -> None:
     rows = [f"note: {_shortened(note)}" for note in result.data_notes]
     if result.data_problems:
         at = f": {result.report_path}#data" if result.report_path else ""
         rows.insert(0, f"{result.data_problems}{at}")
-    elif rows and result.report_path:
-        rows.append(f"{report_command(config)} shows more")
     for index, row in enumerate(rows):
-        add_row("" if index else "Data", row)
+        add_sentence("" if index else "Data", row)
+    if rows and not result.data_problems and result.report_path:
+        add_row("", f"{report_command(config)} shows more")
 
 
 def _add_publication(

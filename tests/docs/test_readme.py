@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -43,14 +42,10 @@ def commands(block: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def folder(digit_folder, tmp_path_factory) -> Path:
+def folder(write_photos, tmp_path_factory) -> Path:
     """A user's folder: training images, new images, a config and `.venv`."""
     made = tmp_path_factory.mktemp("user")
-    shutil.copytree(digit_folder, made / "my_photos")
-    (made / "new_photos").mkdir()
-    for path in sorted(digit_folder.rglob("*.png"))[:3]:
-        shutil.copy(path, made / "new_photos" / f"{path.parent.name} {path.name}")
-    (made / "new_photos" / "digit 0 000.png").rename(made / "new_photos" / "a.png")
+    write_photos(made)
     (made / "my.yaml").write_text(MY_YAML, encoding="utf-8")
     (made / ".venv").symlink_to(sys.prefix)
     return made

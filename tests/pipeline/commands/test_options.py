@@ -93,7 +93,7 @@ def test_an_earlier_model_never_stands_in_silently_for_a_refused_one(tmp_path, c
     _run(tmp_path, "pets", "it is bad")
     assert choose_model_folder(tmp_path / "serving", None) == base
     told = capsys.readouterr().err
-    assert "the last run, `pets`, was refused. This is version 7, of an earlier" in told
+    assert "the last run, `pets`, was refused; version 7 is of an earlier run" in told
     # `graft bless` published the refused model since.
     _push(tmp_path, "pets", int(time.time()) + 1)
     assert choose_model_folder(tmp_path / "serving", None) == base

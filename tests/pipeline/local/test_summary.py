@@ -68,6 +68,22 @@ def test_accuracy_stands_beside_what_guessing_scores(screen) -> None:
     assert old[0] == "Test accuracy  0.9200 on 25 images"
 
 
+def test_on_a_terminal_sentences_are_wrapped_and_commands_are_not(
+    screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    note = "The split eval has fewer than 5 images of 'digit 7' (3)."
+    lines = screen(data_notes=(note,), report_path="graft_output/" + "x" * 80)
+    begin = lines.index("Data           note: The split eval has fewer than 5 images")
+    assert lines[begin + 1] == "               of 'digit 7' (3)."
+    assert lines[begin + 2].endswith(" shows more")
+    (report,) = [line for line in lines if line.startswith("Report")]
+    assert report.endswith("x" * 80)
+    (publish,) = [line for line in lines if line.startswith("Or publish it")]
+    assert "--output" in publish
+
+
 def test_every_note_has_a_line_and_a_command_shows_more(screen, config) -> None:
     lines = screen(data_notes=(*WARNINGS, "Doubtful labels: 3, such as 'c.jpg'."))
     first = lines.index(f"Data           note: {WARNINGS[0]}")
