@@ -29,7 +29,7 @@ def warn_of_doubtful_names(refs: Sequence[ImageRef], mend: str) -> list[str]:
             have, are not judged.
         mend: How to leave images out, for instance "remove their lines".
     """
-    root = _as_class_folders(refs)
+    root = as_class_folders(refs)
     classes = root.filled
     masks = _names_of(find_masks(root).files)
     copies = find_copies(classes)
@@ -73,7 +73,7 @@ def warn_of_doubtful_names(refs: Sequence[ImageRef], mend: str) -> list[str]:
     return warnings
 
 
-def _as_class_folders(refs: Sequence[ImageRef]) -> Folder:
+def as_class_folders(refs: Sequence[ImageRef]) -> Folder:
     """Return a folder for each class, with the folders of its images below it."""
     paths = [ref.name.replace("\\", "/").lstrip("/") for ref in refs]
     # The folder of all images says nothing about one of them.

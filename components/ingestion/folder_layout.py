@@ -13,6 +13,7 @@ from graft.components.ingestion.captions import find_captions
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.folder_counts import Folder, count_folders
 from graft.components.ingestion.folder_names import role_of, roles_of
+from graft.components.ingestion.given_layouts import warn_of_given_layout
 from graft.components.ingestion.image_ref import printable
 from graft.components.ingestion.label_tables import TABLE_EXTENSIONS, Table
 from graft.components.ingestion.layout_answers import (
@@ -67,7 +68,21 @@ def list_folder(root: str, config: DataConfig) -> tuple[Tree, FolderLayout]:
     if layout.format in ("folders", "pre_split") and not _names_splits(config):
         warnings = (*layout.warnings, *lists.warnings(layout.split_folders))
         layout = dataclasses.replace(layout, warnings=warnings)
-    return tree, layout
+    return tree, _with_warnings_of_given(folder, layout, config)
+
+
+def _with_warnings_of_given(
+    folder: Folder, layout: FolderLayout, config: DataConfig
+) -> FolderLayout:
+    """Add the warnings about folders that the config names; not those of a pattern."""
+    is_given = config.split_folders is not None or config.format != "auto"
+    if config.class_pattern is not None or not is_given:
+        return layout
+    if layout.format not in ("folders", "pre_split"):
+        return layout
+    key = "data.format" if config.split_folders is None else "data.split_folders"
+    warnings = warn_of_given_layout(folder, layout, key)
+    return dataclasses.replace(layout, warnings=(*layout.warnings, *warnings))
 
 
 def _layout_of(

@@ -13,6 +13,7 @@ from graft.components.ingestion import (
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.doubtful_names import warn_of_doubtful_names
 from graft.components.ingestion.folder_layout import list_folder
+from graft.components.ingestion.given_layouts import warn_of_splits_in_pattern
 from graft.components.ingestion.label_codes import warn_of_two_codes
 from graft.components.ingestion.labels import warn_of_missing
 from graft.components.ingestion.layout import (
@@ -28,6 +29,7 @@ from graft.components.ingestion.tag_sets import (
     require_no_tag_sets,
     warn_of_joined_labels,
 )
+from graft.contract.split_names import SPLITS
 from graft.storage.paths import expand_home
 
 # How to leave an image out, for layouts whose labels are not in class folders. For
@@ -59,6 +61,8 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
     found = _list(config, work_folder)
     if found.layout in _MENDS:
         found.warnings += warn_of_doubtful_names(found.refs, _MENDS[found.layout])
+    if found.layout == "class_pattern" and all(r.splits == SPLITS for r in found.refs):
+        found.warnings += warn_of_splits_in_pattern(found.refs)
     unite_similar_classes(found, config)
     if found.layout in ("csv", "jsonl", "tfrecord"):
         # A folder is named by a person, and a program names no folder "None".

@@ -1,0 +1,107 @@
+"""Warn of what a layout that the config names would otherwise be asked about.
+
+A setting such as `format: folders` answers a question on the folders. Masks, copies and
+folders with names of splits still deserve a line: they may have come later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from graft.components.ingestion.derived_copies import ask_about_copies
+from graft.components.ingestion.doubtful_names import as_class_folders
+from graft.components.ingestion.folder_counts import Folder
+from graft.components.ingestion.folder_names import roles_of
+from graft.components.ingestion.format_pairs import ask_about_format_pairs
+from graft.components.ingestion.image_ref import ImageRef
+from graft.components.ingestion.layout_answers import FolderLayout
+from graft.components.ingestion.mask_files import ask_about_masks
+from graft.components.ingestion.path_splits import roles_of_paths
+from graft.components.ingestion.shared_names import repeated_folders
+from graft.components.ingestion.source import some_of
+from graft.components.ingestion.split_class_names import ask_about_splits_in_names
+from graft.contract.counts import agree, counted
+
+
+def warn_of_given_layout(root: Folder, layout: FolderLayout, key: str) -> list[str]:
+    """Return the warnings about folders that are read as the config says.
+
+    Args:
+        root: The data set's folder.
+        layout: The layout that the config names: class folders, or split folders.
+        key: The setting that names it.
+    """
+    findings = [*_splits_among_classes(root, layout), *_made_of_others(root, layout)]
+    return [f"{finding} It is read so, since `{key}` is set." for finding in findings]
+
+
+def warn_of_splits_in_pattern(refs: Sequence[ImageRef]) -> list[str]:
+    """Return the warnings about splits that a `class_pattern` does not read.
+
+    Args:
+        refs: The images. None of them has a given split.
+    """
+    names = [ref.name for ref in refs]
+    classes = [ref.class_name for ref in refs]
+    roles = roles_of_paths(names, classes)
+    counts = {role: roles.count(role) for role in sorted(filter(None, set(roles)))}
+    warnings = []
+    if counts:
+        told = ", ".join(f"{number:,} {role}" for role, number in counts.items())
+        warnings.append(
+            f"Paths name splits ({told}), which don't hold: `class_pattern` has no "
+            "group `split`. If they are splits, add one, as in (?P<split>train|test)."
+        )
+    root = as_class_folders(refs)
+    question = ask_about_splits_in_names(root, root.filled)
+    if question is not None:
+        warnings.append(
+            f"{question.finding} They are read as classes, since `class_pattern` is "
+            "set."
+        )
+    return warnings
+
+
+def _splits_among_classes(root: Folder, layout: FolderLayout) -> Iterator[str]:
+    if layout.split_folders:
+        return
+    tops = root.filled
+    roles = roles_of([top.name for top in tops])
+    if len(set(roles.values())) > 1 or len(roles) == len(tops) > 0:
+        yield (
+            f"{agree(len(roles), 'The class', 'The classes')} {some_of(sorted(roles))} "
+            f"{agree(len(roles), 'has the name', 'have the names')} of a split."
+        )
+        return
+    question = ask_about_splits_in_names(root, tops)
+    if question is not None:
+        yield question.finding
+    inner = {child.name for top in tops for child in top.filled}
+    inside = roles_of(inner)
+    if len(set(inside.values())) > 1:
+        yield (
+            "The classes hold folders with names of splits, "
+            f"{some_of(sorted(inside))}, and their images are split by content."
+        )
+
+
+def _made_of_others(root: Folder, layout: FolderLayout) -> Iterator[str]:
+    for ask in (ask_about_masks, ask_about_format_pairs, ask_about_copies):
+        question = ask(root, layout)
+        if question is not None:
+            yield question.finding
+    splits = [
+        folder
+        for paths in layout.split_folders.values()
+        for path in paths
+        if (folder := root.child_at(path))
+    ]
+    siblings = [folder.filled for folder in splits] or [root.filled]
+    for tops in siblings:
+        for found in repeated_folders(tops):
+            number = counted(found.number, "image")
+            yield (
+                f"The class {found.folder.name!r} has {number} called as "
+                f"{agree(found.number, 'an image', 'images')} of "
+                f"{some_of(found.classes)}."
+            )
