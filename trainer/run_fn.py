@@ -14,7 +14,11 @@ import tensorflow_transform as tft
 
 from graft.contract.label_map import LabelMap
 from graft.storage import atomic
-from graft.trainer.backbones.backbone import backbone_fingerprint, build_backbone
+from graft.trainer.backbones.backbone import (
+    backbone_fingerprint,
+    build_backbone,
+    shared_backbone,
+)
 from graft.trainer.config import ModelConfig, TrainingConfig
 from graft.trainer.custom_config import (
     CHECKPOINTS_KEY,
@@ -116,7 +120,7 @@ def _fit(
     if training.tensorboard:
         events = EventFiles(os.path.join(fn_args.model_run_dir, TENSORBOARD_FOLDER))
     if training.strategy in STORED_FEATURES_STRATEGIES:
-        backbone = build_backbone(model)
+        backbone = shared_backbone(model)
         fitted = fit_stored_features(
             FeatureSource.of(fn_args.train_files),
             FeatureSource.of(fn_args.eval_files),

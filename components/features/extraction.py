@@ -32,7 +32,7 @@ from graft.components.progress import Progress
 from graft.contract.label_map import LabelMap
 from graft.storage.content_store.store import ContentStore
 from graft.storage.paths import is_remote
-from graft.trainer.backbones.backbone import backbone_fingerprint, build_backbone
+from graft.trainer.backbones.backbone import backbone_fingerprint, shared_backbone
 from graft.trainer.backbones.feature_engine import (
     FeatureEngine,
     build_engine,
@@ -108,7 +108,7 @@ class _Worker:
         if self._engine is None:
             is_local = not is_remote(self.extraction.store_folder)
             self._engine = build_engine(
-                lambda: build_backbone(self.model),
+                lambda: shared_backbone(self.model),
                 self.extraction.engine,
                 self.extraction.precision,
                 cache_folder=self.store.namespace_folder if is_local else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -57,6 +58,25 @@ def build_backbone(config: ModelConfig) -> keras.Model:
     backbone = keras.Model(network.inputs, features, name="backbone")
     backbone.trainable = False
     return backbone
+
+
+def shared_backbone(config: ModelConfig) -> keras.Model:
+    """Return the model of `build_backbone`, built once in a process.
+
+    A local run computes features and exports the model in one process, and TFX passes
+    no objects between the two steps. Callers must leave the model as it is.
+
+    Raises:
+        UserError: As `build_backbone`.
+        WeightsError: As `build_backbone`.
+    """
+    return _build_shared(backbone_fingerprint(config), config.model_dump_json())
+
+
+# One model, so that a process that builds many keeps the memory of the last one only.
+@functools.lru_cache(maxsize=1)
+def _build_shared(fingerprint: str, config_json: str) -> keras.Model:
+    return build_backbone(ModelConfig.model_validate_json(config_json))
 
 
 def backbone_fingerprint(config: ModelConfig) -> str:
@@ -161,4 +181,5 @@ __all__ = [
     "backbone_fingerprint",
     "build_backbone",
     "image_size_of",
+    "shared_backbone",
 ]

@@ -90,6 +90,8 @@ class ServingModel(tf.Module):
         self._unknown_threshold = unknown_threshold
         self._blank = tf.constant(_blank_image(8))
 
+    # A function of its own, so that the signatures share its graph.
+    @tf.function(input_signature=[tf.TensorSpec(_BATCH, tf.string)], autograph=False)
     def probabilities_of(self, encoded: tf.Tensor) -> tf.Tensor:
         """Return probabilities, float32 (N, K), of encoded images, string (N,).
 

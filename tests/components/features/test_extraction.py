@@ -239,7 +239,7 @@ def test_a_process_loads_the_backbone_once_and_only_for_what_is_new(
         loads.append(model)
         return build_backbone(model)
 
-    monkeypatch.setattr(extraction_module, "build_backbone", counted)
+    monkeypatch.setattr(extraction_module, "shared_backbone", counted)
     extraction = make_extraction(has_graph=False)
     shards = [write_shard(pictures[start::4]) for start in range(4)]
     for expected_loads in (1, 1):

@@ -12,7 +12,11 @@ import pytest
 from PIL import Image
 
 from graft.contract.errors import UserError
-from graft.trainer.backbones.backbone import backbone_fingerprint, build_backbone
+from graft.trainer.backbones.backbone import (
+    backbone_fingerprint,
+    build_backbone,
+    shared_backbone,
+)
 from graft.trainer.backbones.efficientnet_lite import (
     build_efficientnet_lite,
     load_torch_weights,
@@ -93,6 +97,31 @@ def test_fingerprint_tells_features_apart() -> None:
     fingerprints = [backbone_fingerprint(config) for config in configs]
     assert len(set(fingerprints)) == len(configs)
     assert backbone_fingerprint(ModelConfig(output="sigmoid")) == fingerprints[0]
+
+
+def test_a_shared_backbone_is_built_once_and_is_that_of_its_config() -> None:
+    config = ModelConfig(**_SMALL)
+    shared = shared_backbone(config)
+    assert shared_backbone(ModelConfig(**_SMALL)) is shared
+    larger = shared_backbone(ModelConfig(weights="none", image_size=96))
+    assert larger.input_shape == (None, 96, 96, 3)
+    np.testing.assert_array_equal(
+        shared_backbone(config).predict(_IMAGE, verbose=0),
+        build_backbone(config).predict(_IMAGE, verbose=0),
+    )
+
+
+def test_a_shared_backbone_follows_its_weights(tmp_path: Path) -> None:
+    path = tmp_path / "mobile.weights.h5"
+    config = ModelConfig(preset="mobilenet_v2", image_size=64, weights=str(path))
+    outputs = []
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        keras.applications.MobileNetV2(
+            weights=None, include_top=False, input_shape=(64, 64, 3)
+        ).save_weights(path)
+        outputs.append(shared_backbone(config).predict(_IMAGE, verbose=0))
+    assert np.abs(outputs[0] - outputs[1]).max() > 0
 
 
 def test_random_weights_are_the_same_every_time() -> None:
