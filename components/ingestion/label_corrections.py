@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from graft.components.ingestion.column_names import never_holds_the_class
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import role_of
 from graft.components.ingestion.image_ref import printable
@@ -12,7 +13,6 @@ from graft.components.ingestion.label_tables import (
     LocatedTable,
     are_one_to_one,
     names_part_of,
-    never_holds_the_class,
     plain,
 )
 from graft.components.ingestion.layout_answers import FolderLayout, Question

@@ -13,27 +13,19 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+from graft.components.ingestion.column_names import (
+    is_label_column,
+    is_split_column,
+    never_holds_the_class,
+)
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import role_of_any_word
-from graft.components.ingestion.manifest_columns import (
-    USUAL_COLUMNS,
-    is_box_column,
-)
+from graft.components.ingestion.manifest_columns import is_box_column
 from graft.components.ingestion.splitting import TRAIN_ROLE
 
 TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson")
 """Extensions of files that may be a `Table`."""
 
-_LABEL_COLUMNS = frozenset(
-    name.replace("_", "") for name in ("label", *USUAL_COLUMNS["label_column"])
-)
-_OTHER_COLUMNS = re.compile(
-    r"split|set|subset|(k|cv)?[-_ ]?folds?|partition|usage"
-    r"|is[-_ ]?(train|training|val|valid|validation|test|testing|holdout)"
-    r"|(img_?|image_?)?(width|height|size)|w|h"
-    r"|roi\W?\w+|bytes|format|[xy]_?(min|max|[12]|center)|bbox\w*|box\w*|left|top|right|bottom"
-    r"|.*\bid|.*_id|index|date|time|age|sex|gender"
-)
 # Of Kaggle: `sample_submission.csv`, `sampleSubmission.csv`.
 _SUBMISSION = re.compile(r"(sample|example)?[-_ ]?submissions?(?![a-z])", re.IGNORECASE)
 _MOST_AGREEING = 0.9
@@ -129,8 +121,7 @@ class LocatedTable:
 
     def _most_common_start(self) -> str:
         number = Counter(start for fitting in self._fits for start, _ in fitting)
-        stem = os.path.splitext(self.table.name.rpartition("/")[2])[0]
-        role = role_of_any_word(stem)
+        stem, role = self.stem, self.role
 
         def rank(start: str) -> tuple[int, bool, bool, bool]:
             # Of train_images/ and test_images/ with the same names, train.csv means
@@ -145,6 +136,16 @@ class LocatedTable:
             )
 
         return max(number, key=rank, default="")
+
+    @property
+    def stem(self) -> str:
+        """The table's name, without folder and extension."""
+        return os.path.splitext(self.table.name.rpartition("/")[2])[0]
+
+    @property
+    def role(self) -> str | None:
+        """The split that the table's name says, or None."""
+        return role_of_any_word(self.stem)
 
     @property
     def reads_all(self) -> bool:
@@ -205,10 +206,10 @@ class LocatedTable:
 
     def label_column(self) -> str | None:
         """Return the column that plainly holds the labels, or None."""
-        others = [name for name in self.others if name]
+        others = [n for n in self.others if n and not is_split_column(n)]
         if len(others) == 1:
             return others[0]
-        known = [name for name in others if _is_label_column(name)]
+        known = [name for name in others if is_label_column(name)]
         # Of skin lesions, the column `diagnosis` may say "unknown" only.
         several = [n for n in known if len(set(self.table.column(n))) > 1]
         return next(iter(several or known), None)
@@ -287,21 +288,12 @@ class LocatedTable:
         distinct = len(set(values))
         if distinct < _FEWEST or distinct == len(values) or name in self.one_hot:
             return False
-        if _is_label_column(name) or name == _ONE_HOT:
+        if is_label_column(name) or name == _ONE_HOT:
             return True
         if never_holds_the_class(name) or distinct * 2 > len(values):
             return False
         are_numbers = all(re.fullmatch(r"[-+]?[\d.]+", value) for value in values)
         return not are_numbers or name == self.label_column()
-
-
-def _is_label_column(name: str) -> bool:
-    return plain(name) in _LABEL_COLUMNS
-
-
-def never_holds_the_class(column: str) -> bool:
-    """Tell whether a column's name says that it holds a split, size, date or number."""
-    return bool(_OTHER_COLUMNS.fullmatch(column.casefold()))
 
 
 def label_tables(root: Folder, tables: Sequence[Table]) -> list[LocatedTable]:

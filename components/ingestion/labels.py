@@ -59,8 +59,8 @@ _LOST_CHARACTER = "\ufffd"
 
 _IS_FRACTION = "is a number with a fraction. Write a name, or a whole number"
 _IS_NEGATIVE = (
-    "is a negative number, which often means a missing label. Leave the image out, or "
-    "write a name"
+    "is a negative number. If -1 and 1 mean no and yes, write names for both. If it "
+    "means a missing label, leave the image out"
 )
 
 

@@ -20,7 +20,6 @@ from graft.components.ingestion.label_tables import (
     LocatedTable,
     Table,
     label_tables,
-    never_holds_the_class,
 )
 from graft.components.ingestion.layout_answers import (
     ROLES,
@@ -31,7 +30,8 @@ from graft.components.ingestion.layout_answers import (
 )
 from graft.components.ingestion.similar_classes import skeleton_of
 from graft.components.ingestion.source import some_of
-from graft.components.ingestion.splitting import TRAIN_ROLE
+from graft.components.ingestion.splitting import TEST_ROLE, TRAIN_ROLE
+from graft.components.ingestion.table_labels import choose_labels, split_column_of
 from graft.contract.counts import counted
 
 _CLASS_BELOW_SPLIT = r"[^/]+/(?P<split>[^/]+)/(?P<class>[^/]+)/.+"
@@ -96,6 +96,8 @@ def read_parts_with_splits(root: Folder) -> Iterator[Option]:
 def read_below(folder: Folder, answer: FolderLayout | Question) -> Iterator[Option]:
     """Yield the options to use a subfolder as `data.path`."""
     if isinstance(answer, FolderLayout):
+        if answer.format == "folders" and len(folder.filled) < _FEWEST_CLASSES:
+            return  # one class, which ingestion refuses
         yield Option({"path": folder.path}, meaning_of(folder.as_root(), answer))
         return
     for option in answer.options:
@@ -176,9 +178,15 @@ def flat_options(root: Folder, tables: Sequence[Table]) -> tuple[Option, ...]:
 
 def table_options(root: Folder, tables: Sequence[Table]) -> Iterator[Option]:
     """Yield the options that tables name the images and their labels."""
-    for located in label_tables(root, tables):
+    for located in sorted(label_tables(root, tables), key=_order_of_splits):
         if located.reads_all:
             yield from _table_option(root, located, located.start)
+
+
+def _order_of_splits(located: LocatedTable) -> int:
+    """Order the table of `train` first, and that of `test` last."""
+    role = located.role
+    return 0 if role == TRAIN_ROLE else 2 if role == TEST_ROLE else 1
 
 
 def options_of_each_folder(root: Folder, located: LocatedTable) -> Iterator[Option]:
@@ -198,12 +206,19 @@ def _table_option(root: Folder, located: LocatedTable, start: str) -> Iterator[O
     settings: dict[str, object] = {"path": table.name}
     if column != "path":
         settings["path_column"] = column
-    label, note = _label_column(located)
+    choice = choose_labels(located)
+    label = choice.column
+    if label is None:
+        return
+    note = f" (or another one of {some_of(choice.others)})" if choice.others else ""
     values = table.column(label) if label in table.columns else []
     if table.is_whole and len(set(values)) == 1 and len(values) > 1:
         return  # one class: of its folder, or of none
     if label != "label":
         settings["label_column"] = label
+    split = split_column_of(located)
+    if split not in (None, "split"):
+        settings["split_column"] = split
     relative = folder.path[len(located.above) + 1 if located.above else 0 :]
     if relative:
         settings["image_folder"] = relative
@@ -220,24 +235,6 @@ def _table_option(root: Folder, located: LocatedTable, start: str) -> Iterator[O
         f"{label!r}{note}"
         + (f"; left aside: {left}" if table.is_whole and left else ""),
     )
-
-
-def _label_column(located: LocatedTable) -> tuple[str, str]:
-    """Return the column of the labels, and a note if it is a guess."""
-    plain = located.label_column()
-    if plain is not None:
-        return plain, ""
-    if not located.others:
-        return "label", " (the table has no such column)"
-    others = [
-        name
-        for name in located.others
-        if not never_holds_the_class(name) and len(set(located.table.column(name))) > 1
-    ]
-    others = others or located.others
-    if len(others) == 1:
-        return others[0], ""
-    return others[0], f" (or another one of {some_of(others)})"
 
 
 def meaning_of(root: Folder, layout: FolderLayout) -> str:

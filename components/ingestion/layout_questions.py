@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 
@@ -48,6 +49,7 @@ from graft.components.ingestion.split_guesses import (
     options_of_guessed_splits,
 )
 from graft.components.ingestion.splitting import TRAIN_ROLE
+from graft.components.ingestion.table_labels import choose_labels
 from graft.contract.counts import agree
 
 _FEWEST_CLASSES = 2
@@ -70,7 +72,7 @@ def ask_about_parts(
         finding = (
             f"The folders {names} may be parts of one data set, whose classes are in "
             f"{some_of(beside)}. If the table names the images without these folders, "
-            "move them into one folder."
+            f"move them into one folder{_then(root, tables)}."
         )
     elif all(top.is_flat and is_part(top.name) for top in tops):
         finding = (
@@ -89,6 +91,29 @@ def ask_about_parts(
     # The folders are no classes, if a table names the images of all of them.
     is_named = bool(label_tables(root, tables)) and not whole
     return Question(finding, (*whole, *(() if is_named else read_as_classes(root))))
+
+
+def _then(root: Folder, tables: Sequence[Table]) -> str:
+    """Say how to read the table of images that were moved into one folder."""
+    for located in label_tables(root, tables):
+        choice = choose_labels(located)
+        above, _, name = located.table.name.rpartition("/")
+        if choice.column and located.image_column:
+            words = {
+                "path_column": located.image_column,
+                "label_column": choice.column,
+                "image_folder": "images",
+            }
+            settings = " ".join(
+                f"--set {shlex.quote(f'data.{key}={value}')}"
+                for key, value in words.items()
+            )
+            where = f" in {above!r}" if above else ""
+            return (
+                f", such as 'images'{where}, give {name!r} as `data.path`, and add "
+                f"`{settings}`"
+            )
+    return ""
 
 
 def ask_about_tables(

@@ -26,6 +26,7 @@ from graft.components.ingestion.manifest_columns import (
 from graft.components.ingestion.manifest_files import ManifestFiles
 from graft.components.ingestion.manifest_rows import Row, read_rows
 from graft.components.ingestion.path_splits import describe, roles_of_paths
+from graft.components.ingestion.sibling_manifests import warn_of_siblings
 from graft.components.ingestion.source import Listing, class_name_of, some_of
 from graft.components.ingestion.split_words import with_evaluation_as_test
 from graft.components.ingestion.splitting import (
@@ -191,6 +192,8 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
         )
     paths = {ref.path for ref in found.refs}
     found.warnings += warn_of_unnamed(paths, folder, config.image_folder)
+    if not roles - {None}:
+        found.warnings += warn_of_siblings(path, folder, config)
     return found
 
 

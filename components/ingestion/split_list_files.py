@@ -159,7 +159,7 @@ def _in_table(lines: list[str], role: str | None) -> Iterator[tuple[Listed, ...]
     yield tuple(Listed(cell, role) for cell in header)
     for row in rows:
         pairs = dict(zip(header, (cell.strip() for cell in row), strict=False))
-        found = _role_of_fields(pairs) or role
+        found = _role_of_fields(pairs) or (None if has_parts else role)
         yield tuple(
             Listed(cell, found, has_parts)
             for name, cell in pairs.items()

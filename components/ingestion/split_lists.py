@@ -83,8 +83,8 @@ class SplitLists:
         is_whole = all(each.is_whole for each in lists)
         if (
             len(roles) == 1
+            and all(role for _, role in _named(images))
             and is_whole
-            and not any(each.has_splits for each in lists)
             and len(listed) >= _ALMOST_ALL * self._total
             and all(each.lines is not None for each in lists)
         ):

@@ -12,6 +12,7 @@ from graft.components.ingestion.label_tables import LocatedTable
 from graft.components.ingestion.layout_answers import Option, Question
 from graft.components.ingestion.object_exports import name_export
 from graft.components.ingestion.source import some_of
+from graft.components.ingestion.table_labels import choose_labels
 from graft.contract.counts import agree
 
 _DOCUMENTS = frozenset(
@@ -23,6 +24,7 @@ _NO_LABELS = re.compile(
     r"submission",
     re.IGNORECASE,
 )
+_FEWEST_TABLES = 2
 _MEND = (
     "The data seem to be for the detection or segmentation of objects. To learn one "
     "class for each image, export them for classification, with a folder per class; or "
@@ -44,8 +46,9 @@ def explain_unreadable(
         tables: Its tables of labels.
         question: What is unclear about it.
     """
+    about_columns = _about_columns(tables)
     if not question.options:
-        question = _with_documents(root, question)
+        question = _with_documents(root, question, about_columns)
     objects = _labels_of_objects(root, tables)
     one_hot = [
         f"The columns {some_of(each.one_hot)} of {each.table.name!r} are one class "
@@ -60,8 +63,9 @@ def explain_unreadable(
         for each in tables
         if not each.table.has_header
     ]
-    if headless:
-        finding = " ".join([question.finding, *headless])
+    notes = [*headless, *about_columns, *_about_tables_of_splits(tables)]
+    if notes:
+        finding = " ".join([question.finding, *notes])
         question = Question(finding, question.options)
     if not objects and not one_hot:
         return question
@@ -74,9 +78,45 @@ def explain_unreadable(
     return Question(" ".join(notes), options)
 
 
-def _with_documents(root: Folder, question: Question) -> Question:
-    """Name the files beside the images that may hold the labels."""
-    found = documents_of(root)
+def _about_columns(tables: Sequence[LocatedTable]) -> list[str]:
+    """Say why tables with labels give no option."""
+    return [
+        reason
+        for each in tables
+        if each.table.has_header and not (each.one_hot or each.has_boxes_of_objects)
+        if (reason := choose_labels(each).reason)
+    ]
+
+
+def _about_tables_of_splits(tables: Sequence[LocatedTable]) -> list[str]:
+    """Say how to read several tables, such as train.csv and test.csv, together."""
+    of_splits = [each for each in tables if each.role and choose_labels(each).column]
+    names = {each.role: each.table.name for each in of_splits}
+    columns = {each.table.columns for each in of_splits}
+    if len(names) < _FEWEST_TABLES or len(columns) > 1:
+        return []
+    return [
+        f"{some_of(names.values())} label one split each, and a config reads one "
+        "table. To keep all these splits, join the tables into one CSV with another "
+        "column split, which says train, val or test in each line."
+    ]
+
+
+def _with_documents(
+    root: Folder, question: Question, explained: Sequence[str]
+) -> Question:
+    """Name the files beside the images that may hold the labels.
+
+    Args:
+        root: The data set's folder.
+        question: What is unclear about it.
+        explained: Sentences about files that need no other one.
+    """
+    found = [
+        name
+        for name in documents_of(root)
+        if not any(each.startswith(repr(name)) for each in explained)
+    ]
     if not found:
         return question
     number = len(found)

@@ -1,0 +1,35 @@
+"""What the names of a table's columns say about their content."""
+
+from __future__ import annotations
+
+import re
+
+from graft.components.ingestion.manifest_columns import USUAL_COLUMNS
+
+_LABEL_COLUMNS = frozenset(
+    name.replace("_", "") for name in ("label", *USUAL_COLUMNS["label_column"])
+)
+_SPLIT_COLUMNS = re.compile(
+    r"split|set|subset|(k|cv)?[-_ ]?folds?|partition|usage"
+    r"|is[-_ ]?(train|training|val|valid|validation|test|testing|holdout)"
+)
+_OTHER_COLUMNS = re.compile(
+    r"(img_?|image_?)?(width|height|size)|w|h"
+    r"|roi\W?\w+|bytes|format|[xy]_?(min|max|[12]|center)|bbox\w*|box\w*|left|top|right|bottom"
+    r"|.*\bid|.*_id|index|date|time|age|sex|gender"
+)
+
+
+def is_label_column(name: str) -> bool:
+    """Tell whether a column of this name mostly holds labels."""
+    return re.sub(r"[\W_]+", "", name).casefold() in _LABEL_COLUMNS
+
+
+def never_holds_the_class(column: str) -> bool:
+    """Tell whether a column's name says that it holds a split, size, date or number."""
+    return is_split_column(column) or bool(_OTHER_COLUMNS.fullmatch(column.casefold()))
+
+
+def is_split_column(column: str) -> bool:
+    """Tell whether a column's name says that it holds the split."""
+    return bool(_SPLIT_COLUMNS.fullmatch(column.casefold()))
