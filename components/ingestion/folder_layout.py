@@ -24,6 +24,7 @@ from graft.components.ingestion.layout_answers import (
 )
 from graft.components.ingestion.layout_detection import detect_layout
 from graft.components.ingestion.manifest_rows import DELIMITER_LINE, DELIMITERS
+from graft.components.ingestion.packed_images import explain_packed_images
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.split_lists import SplitLists
 from graft.components.ingestion.splitting import TRAIN_ROLE
@@ -122,6 +123,9 @@ def _refuse_links_out(tree: Tree, config: DataConfig) -> None:
 def _detect(
     folder: Folder, tree: Tree, config: DataConfig, lists: SplitLists
 ) -> FolderLayout:
+    packed = explain_packed_images([entry.name for entry in tree.files])
+    if packed is not None:
+        raise DataError(f"{config.path!r}: {packed}")
     if not folder.total:
         return FolderLayout("folders")
     answer = detect_layout(folder, list(_read_tables(tree)))

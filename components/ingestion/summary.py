@@ -103,10 +103,12 @@ def select_classes(listing: Listing, config: DataConfig) -> list[ImageRef]:
         empty = []
     if len(counts) + len(empty) < _FEWEST_CLASSES:
         (name,) = counts
-        raise DataError(
+        message = (
             f"At least two classes are needed. Received: only {name!r} at "
             f"{config.path!r}. Add a folder (or rows) of a second class."
         )
+        # Two folders may have become one class.
+        raise DataError(" ".join([message, *listing.look_alikes]))
     _require_in_train(listing, counts)
     for name in empty:
         counts[name] = 0

@@ -92,13 +92,13 @@ def test_a_pair_is_told_merged_or_refused(
     warned = _list(tmp_path, labels)
     counts = Counter(ref.class_name for ref in warned.refs)
     assert counts == {one: 5, other: 2, "something else": 3}
-    (warning,) = warned.warnings
+    (warning,) = warned.look_alikes
     assert message in warning and "`data.similar_class_names` to 'merge'" in warning
 
     merged = _list(tmp_path, labels, similar_class_names="merge")
     counts = Counter(ref.class_name for ref in merged.refs)
     assert counts == {one: 7, "something else": 3}
-    (warning,) = merged.warnings
+    (warning,) = merged.look_alikes
     assert warning.startswith("Merged into the class ") and message in warning
 
     with pytest.raises(DataError, match="must not look alike") as error:
@@ -275,3 +275,15 @@ def test_a_group_of_many_names_is_cut(tmp_path: Path) -> None:
     (warning,) = _list(tmp_path, {**labels, "dog": 3}).warnings
     assert warning.count("images)") == 5
     assert "(5 images) and 3 more differ only in invisible characters" in warning
+
+
+def test_two_folders_that_became_one_class_are_told(tmp_path: Path) -> None:
+    for folder in ("u\u0308ber", "\u00fcber"):
+        (tmp_path / folder).mkdir()
+        for number in range(4):
+            (tmp_path / folder / f"{number}.jpg").write_bytes(b"x")
+    config = DataConfig(path=str(tmp_path))
+    with pytest.raises(DataError) as stopped:
+        select_classes(list_images(config, "unused"), config)
+    assert "Received: only '\u00fcber'" in str(stopped.value)
+    assert "differ only in forms of Unicode" in str(stopped.value)
