@@ -58,7 +58,7 @@ def test_one_connection_takes_not_all_calls(serve_colours, colours):
 def test_calls_without_a_message_deny_nobody_for_long(serve_colours, colours):
     """The first ones end when more come, all others in time; honest clients stay."""
     with (
-        serve_colours("--grpc_message_timeout_in_ms=6000") as server,
+        serve_colours("--grpc_message_timeout_in_ms=12000") as server,
         PredictionClient(server.target, name="colours") as honest,
         silent_calls(server.target, num_connections=6) as add,
     ):
@@ -71,14 +71,16 @@ def test_calls_without_a_message_deny_nobody_for_long(serve_colours, colours):
                 break
             except CallError as error:
                 assert "RESOURCE_EXHAUSTED" in str(error)
-                assert time.monotonic() < begin + 4
-        time.sleep(1.5)
+                assert time.monotonic() < begin + 10
+        while len(codes()) <= 500:
+            assert time.monotonic() < begin + 10
+            time.sleep(0.2)
         # A few may still wait; they get the time that the flag gives.
-        num_ended = len(codes())
-        assert 500 < num_ended < 600
+        assert len(codes()) < 600
         still_serves(server, colours)
-        time.sleep(begin + 7.5 - time.monotonic())
-        assert len(codes()) == 600
+        while len(codes()) < 600:
+            assert time.monotonic() < begin + 60
+            time.sleep(0.2)
         # None is refused if the first ones end before the last ones begin.
         assert {"CANCELLED"} <= set(codes()) <= {"CANCELLED", "RESOURCE_EXHAUSTED"}
         honest.predict([colours["red"]])
