@@ -36,6 +36,7 @@ from graft.components.ingestion.fix_rows import read_fix_files
 from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.label_fixes import apply_fixes
 from graft.components.ingestion.listing import list_images
+from graft.components.ingestion.manifests import folder_of
 from graft.components.ingestion.moving import Move, MoveImages, MoveTask, plan_moves
 from graft.components.ingestion.rare_classes import largest_rare_class
 from graft.components.ingestion.shards import ShardFolders
@@ -55,6 +56,7 @@ from graft.components.ingestion.transforms import (
     WriteJson,
     WriteShards,
 )
+from graft.components.ingestion.wrong_start import require_right_start
 from graft.contract.errors import UserError
 from graft.storage import atomic, files
 from graft.storage.paths import join
@@ -145,6 +147,8 @@ class _Ingestion:
     def run(self) -> Summary:
         config, outputs, work_folder = self._config, self._outputs, self._work_folder
         listing = list_images(config, work_folder)
+        if listing.layout in ("csv", "jsonl"):
+            require_right_start(listing.refs, config, folder_of(config.path))
         self._fix_labels(listing)
         usable = select_classes(listing, config)
         refs, groups = self._without_copies(usable)

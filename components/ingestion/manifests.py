@@ -42,7 +42,7 @@ from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS, TRAIN_SPLIT
 from graft.storage import listing
-from graft.storage.paths import is_remote, parent_of
+from graft.storage.paths import expand_home, is_remote, parent_of
 
 _WORD_OF_ROLE = {TRAIN_ROLE: "train", VALIDATION_ROLE: "val", TEST_ROLE: "test"}
 
@@ -162,7 +162,7 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
         DataError: As for `read_manifest`.
     """
     source = os.path.basename(path)
-    folder = parent_of(path) if is_remote(path) else _folder(path)
+    folder = folder_of(path)
     manifest = read_manifest(path, layout, config)
     found = Listing(layout, warnings=manifest.warnings)
     roles = {entry.role for entry in manifest.entries}
@@ -334,5 +334,9 @@ def _further_columns(
     )
 
 
-def _folder(path: str) -> str:
-    return os.path.dirname(os.path.abspath(path))
+def folder_of(path: str) -> str:
+    """Return the folder of a manifest, which its paths start from."""
+    path = expand_home(path)
+    return (
+        parent_of(path) if is_remote(path) else os.path.dirname(os.path.abspath(path))
+    )

@@ -6,18 +6,34 @@ import functools
 import os
 import unicodedata
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from graft.contract.class_name import INVISIBLE
 
 _QUOTES = "'\"`\u2018\u2019\u201c\u201d"
 
 
+def _key_of(name: str) -> str:
+    shown = "".join(letter for letter in name if letter not in INVISIBLE)
+    return unicodedata.normalize("NFKC", shown).strip().casefold()
+
+
+def _stem_of(name: str) -> str:
+    return os.path.splitext(_key_of(name))[0]
+
+
+def _number_of(name: str) -> str:
+    """Return a number without zeros in front, the same for `0001.jpg` and `1`."""
+    stem = _stem_of(name)
+    return stem.lstrip("0") or "0" if stem.isdigit() else stem
+
+
 def hint_about_file(path: str) -> str:
     """Return what the folder has instead of a local file, or "".
 
     The names may differ in case, in white space or invisible characters, in the form of
-    Unicode, in quotes or percent signs around or in them, or in the extension.
+    Unicode, in quotes or percent signs around or in them, in the extension, or in zeros
+    at the beginning of a number.
 
     Args:
         path: A path that does not exist.
@@ -42,8 +58,8 @@ def hint_about_file(path: str) -> str:
 def _found_in(folder: str, asked: str) -> str | None:
     """Return the name that a missing name means; another extension comes last."""
     asked_names = (asked, asked.strip(_QUOTES), urllib.parse.unquote(asked))
-    for without_extension, key_of in ((False, _key_of), (True, _stem_of)):
-        names = _names_in(folder, without_extension=without_extension)
+    for key_of in (_key_of, _stem_of, _number_of):
+        names = _names_in(folder, key_of)
         for name in asked_names:
             if key_of(name) in names:
                 return names[key_of(name)]
@@ -65,27 +81,19 @@ def _existing(folder: str) -> str | None:
     return path if os.path.isdir(path) else None
 
 
-def _names_in(folder: str, *, without_extension: bool = False) -> Mapping[str, str]:
+def _names_in(folder: str, key_of: Callable[[str], str] = _key_of) -> Mapping[str, str]:
     """Return the names in a folder by their keys."""
     try:
         modified = os.stat(folder or ".").st_mtime_ns
-        return _listed(folder or ".", modified, without_extension)
+        return _listed(folder or ".", modified, key_of)
     except OSError:
         return {}
 
 
 # Many lines of a manifest may be wrong in the same way.
 @functools.lru_cache(8)
-def _listed(folder: str, modified: int, without_extension: bool) -> Mapping[str, str]:
+def _listed(
+    folder: str, modified: int, key_of: Callable[[str], str]
+) -> Mapping[str, str]:
     del modified  # a part of the key: a changed folder is listed again
-    key_of = _stem_of if without_extension else _key_of
     return {key_of(name): name for name in sorted(os.listdir(folder), reverse=True)}
-
-
-def _key_of(name: str) -> str:
-    shown = "".join(letter for letter in name if letter not in INVISIBLE)
-    return unicodedata.normalize("NFKC", shown).strip().casefold()
-
-
-def _stem_of(name: str) -> str:
-    return os.path.splitext(_key_of(name))[0]
