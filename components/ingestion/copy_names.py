@@ -15,6 +15,7 @@ from graft.components.ingestion.copy_folders import (
 from graft.components.ingestion.copy_marks import (
     COPY_WORDS,
     ORIGINAL_WORDS,
+    SIZE,
     Mark,
     inner_name_of,
     parts_of,
@@ -119,6 +120,8 @@ def are_of_originals(mark: Mark) -> bool:
 
 def is_named_after_copies(name: str) -> bool:
     """Tell whether a folder's name says that its images are copies, or originals."""
+    if SIZE.fullmatch(name):
+        return True
     return not (COPY_WORDS | ORIGINAL_WORDS).isdisjoint(words_of(name))
 
 

@@ -57,11 +57,16 @@ def with_data_sets_below(root: Folder, question: Question, detect: Detect) -> Qu
     copies = _copies_of_classes(root)
     if copies:
         return _with_options_without(root, question, copies)
-    versions = _versions(found)
-    if versions:
+    versions, inner = _versions(found), _versions_in_classes(tops)
+    are_inner = any(map(is_named_after_copies, inner)) and not any(
+        is_named_after_copies(each.top.name) for each in versions
+    )
+    if versions and not are_inner:
         options = [option for each in versions for option in each.options]
         told = _told_of_copies(question, [each.top.name for each in versions])
         return Question(told.finding, (*options, *told.options))
+    if inner:
+        return _with_options_of_one(root, question, inner)
     first: list[Option] = []
     last: list[Option] = []
     with_splits = [each for each in found if each.has_splits]
@@ -140,14 +145,57 @@ def _have_same_images(tops: Sequence[Folder]) -> bool:
     return bool(first) and all(len(first & other) >= fewest for other in others)
 
 
-def _told_of_copies(question: Question, names: Sequence[str]) -> Question:
-    """Say of the options that read all versions together that they hold copies."""
+def _versions_in_classes(tops: Sequence[Folder]) -> list[str]:
+    """Return the folders in all class folders that hold the same images, as `RAW`."""
+    names = {child.name for child in tops[0].filled}
+    if (
+        not _FEWEST_CLASSES <= len(names) <= _MOST_VERSIONS
+        or any(top.images or {c.name for c in top.filled} != names for top in tops)
+        or all(map(role_of, names))
+    ):
+        return []
+    are_named = any(map(is_named_after_copies, names))
+    if not are_named and not all(_have_same_images(top.filled) for top in tops):
+        return []
+    return sorted(names, key=lambda name: (_rank(name), -_size_in(name), name))
+
+
+def _size_in(name: str) -> int:
+    """Return the size in a folder's name, such as `128x128`, or 0."""
+    return max(map(int, re.findall(r"\d{1,9}", name)), default=0)
+
+
+def _with_options_of_one(
+    root: Folder, question: Question, names: Sequence[str]
+) -> Question:
+    """Add the options to read one of the folders in each class folder."""
+    options = [
+        option
+        for name in names
+        for option in option_of_pattern(
+            root, {}, f"(?P<class>[^/]+)/{re.escape(name)}/.+", f"only {name!r}"
+        )
+    ]
+    told = _told_of_copies(question, names, is_by_class=True)
+    return Question(told.finding, (*options, *told.options))
+
+
+def _told_of_copies(
+    question: Question, names: Sequence[str], *, is_by_class: bool = False
+) -> Question:
+    """Say of the options that read all versions together that they hold copies.
+
+    Args:
+        question: The question to complete.
+        names: The versions.
+        is_by_class: Whether they lie in the class folders.
+    """
     options = [
         Option(
             option.settings,
             f"with the copies of an image in different splits: {option.meaning}",
         )
-        if _reads_all(option)
+        if _reads_all(option, is_by_class=is_by_class)
         else option
         for option in question.options
     ]
@@ -158,8 +206,12 @@ def _told_of_copies(question: Question, names: Sequence[str]) -> Question:
     )
 
 
-def _reads_all(option: Option) -> bool:
+def _reads_all(option: Option, *, is_by_class: bool) -> bool:
+    if option.settings == {"format": "folders"}:
+        return is_by_class
     pattern = str(option.settings.get("class_pattern", ""))
+    if is_by_class:
+        return False
     return pattern.endswith("(?P<class>[^/]+)/[^/]+") or pattern.startswith("[^/]+/")
 
 

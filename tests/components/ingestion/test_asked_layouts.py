@@ -378,3 +378,28 @@ def test_copies_of_all_classes_beside_them(
     (line, config), *_ = _options(root)
     assert _counts(config) == {"cat": 6, "dog": 6}, line
     _require_options(root)
+
+
+@pytest.mark.parametrize(
+    ("inner", "image"),
+    [
+        (("256x256", "128x128"), "#.jpg"),
+        (("RAW", "JPG"), "IMG_04#.jpg"),
+        (("original", "augmented"), "#.jpg"),
+        (("full", "thumbs"), "a#.jpg"),
+    ],
+)
+@pytest.mark.parametrize("other", ["", "x"])
+def test_versions_in_each_class(
+    make_tree: Callable[[str], Path], inner: tuple[str, ...], image: str, other: str
+) -> None:
+    folders = f"{{{','.join(inner)}}}"
+    root = make_tree(f"cat/{folders}/{image} dog/{folders}/{other}{image}")
+    configs = _options(root)
+    read = {ref.name for ref in list_images(configs[0][1], "unused").refs}
+    assert len({name.split("/")[1] for name in read}) == 1
+    assert {name.split("/")[0] for name in read} == {"cat", "dog"}
+    _require_options(root)
+    with pytest.raises(DataError) as stopped:
+        list_images(DataConfig(path=str(root)), "unused")
+    assert "with the copies of an image in different splits: 2" in str(stopped.value)
