@@ -6,7 +6,6 @@ import functools
 import gc
 import itertools
 import os
-import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,18 +13,19 @@ from typing import Annotated
 
 import typer
 
-from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.fix_files import choose_fix_files
-from graft.contract.counts import counted
 from graft.contract.errors import UserError
 from graft.pipeline.beam_runners.readiness import require_ready
+from graft.pipeline.commands.fix_options import (
+    LabelsOption,
+    tell_of_lost_fixes,
+    with_decisions,
+)
 from graft.pipeline.commands.options import (
     ConfigPath,
     DataOption,
     OutputOption,
     SetOption,
     load_named_config,
-    tell,
 )
 from graft.pipeline.config import PipelineConfig
 from graft.pipeline.local.last_run import last_run_of, remember_run
@@ -58,15 +58,7 @@ def run(  # noqa: PLR0917 - options of a command
             help="Flink's REST API; replaces beam.flink.master.",
         ),
     ] = None,
-    labels: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--labels",
-            metavar="FILE",
-            help="Label fixes to apply, after those of data.label_fixes; "
-            "graft report --labels writes such a file.",
-        ),
-    ] = None,
+    labels: LabelsOption = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show all logs on the terminal.")
     ] = False,
@@ -148,41 +140,6 @@ def _words(
         for value in values:
             words += [option, value]
     return words
-
-
-def with_decisions(config: PipelineConfig) -> PipelineConfig:
-    """Return the config with the label fixes that decide something, in a fixed order.
-
-    The user is told of the other files.
-
-    Raises:
-        DataError: A file can't be read, or a row is not clear.
-    """
-    chosen = choose_fix_files(config.data.label_fixes)
-    for path, num_rows in chosen.undecided.items():
-        tell(
-            f"{path!r} changes nothing: none of its {counted(num_rows, 'row')} has a "
-            "decision."
-        )
-    return config.with_fix_files(chosen.paths)
-
-
-def tell_of_lost_fixes(folder: Path, data: DataConfig) -> None:
-    """Tell of label fixes that the last run that ended applied, and this one lacks.
-
-    Without them, the labels are the wrong ones again.
-    """
-    before = last_run_of(folder)
-    if before.data != data_key(data.path):
-        return
-    now = {data_key(path) for path in data.label_fixes}
-    lost = [path for path in before.label_fixes if data_key(path) not in now]
-    if lost:
-        options = " ".join(f"--labels {shlex.quote(path)}" for path in lost)
-        tell(
-            f"The last run applied label fixes that this one leaves out. To keep them: "
-            f"{options}"
-        )
 
 
 def _new_log(folder: Path) -> Path:

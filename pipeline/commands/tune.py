@@ -15,6 +15,11 @@ import typer
 import yaml
 
 from graft.contract.errors import UserError
+from graft.pipeline.commands.fix_options import (
+    LabelsOption,
+    tell_of_lost_fixes,
+    with_decisions,
+)
 from graft.pipeline.commands.options import (
     ConfigPath,
     DataOption,
@@ -44,6 +49,7 @@ def tune(  # noqa: PLR0917 - options of a command
     data: DataOption = None,
     output: OutputOption = None,
     overrides: SetOption = None,
+    labels: LabelsOption = None,
     trials: Annotated[
         int,
         typer.Option("--trials", min=1, help="Heads to try, earlier calls included."),
@@ -70,6 +76,9 @@ def tune(  # noqa: PLR0917 - options of a command
     from graft.components.ingestion.fingerprint import fingerprint
 
     loaded = load_named_config(config, data, output, overrides)
+    named = loaded.with_label_fixes(labels or ())
+    loaded = with_decisions(named)
+    tell_of_lost_fixes(Path(loaded.pipeline_folder), named.data)
     if loaded.training.strategy not in STORED_FEATURES_STRATEGIES:
         raise UserError(
             "`graft tune` searches on stored features: `training.strategy` must be one "

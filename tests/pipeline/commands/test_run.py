@@ -13,12 +13,8 @@ from typer.testing import CliRunner
 from graft.contract.errors import UserError
 from graft.pipeline.cli import app
 from graft.pipeline.commands import run as run_command
-from graft.pipeline.commands.run import (
-    _failure,
-    _new_log,
-    tell_of_lost_fixes,
-    with_decisions,
-)
+from graft.pipeline.commands.fix_options import tell_of_lost_fixes, with_decisions
+from graft.pipeline.commands.run import _failure, _new_log
 from graft.pipeline.config import load_config
 from graft.pipeline.local.last_run import last_run_of, remember_run
 from graft.pipeline.local.run_names import data_key

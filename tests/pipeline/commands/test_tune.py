@@ -19,6 +19,8 @@ from graft.contract import example_keys
 from graft.contract.errors import DataError, UserError
 from graft.pipeline.cli import app
 from graft.pipeline.config import PipelineConfig, load_config
+from graft.pipeline.local.last_run import remember_run
+from graft.pipeline.local.run_names import data_key
 
 _WIDTH = 4
 
@@ -231,3 +233,22 @@ def test_other_data_are_refused(config_path: Path, tmp_path: Path) -> None:
     result = _tune(str(config_path), "--data", str(tmp_path / "photos"))
     assert isinstance(result.exception, UserError)
     assert "do not match the data" in str(result.exception)
+
+
+@pytest.mark.timeout(600)
+def test_features_of_a_run_with_label_fixes_need_the_same_ones(
+    config_path: Path, tmp_path: Path
+) -> None:
+    names = []
+    for name in ("b.csv", "a.csv"):
+        names.append(str(tmp_path / name))
+        (tmp_path / name).write_text(f"path,new_label\n{name}.png,1\n")
+    config = load_config(config_path)
+    _store_features(config.with_label_fixes(names))
+    data = data_key(config.data.path)
+    remember_run(config.pipeline_folder, model="m", data=data, label_fixes=names)
+    result = _tune(str(config_path))
+    assert isinstance(result.exception, UserError)
+    assert f"To keep them: --labels {names[0]} --labels {names[1]}" in result.stderr
+    options = [word for name in reversed(names) for word in ("--labels", name)]
+    assert _tune(str(config_path), "--trials", "1", *options).exit_code == 0
