@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from graft.pipeline.commands.cluster_options import ParameterOption, parse_parameters
+
+if TYPE_CHECKING:
+    from graft.pipeline.kubeflow.emulation.step_result import StepResult
+
+_BACKEND = "graft.pipeline.kubeflow.emulation"
 
 
 def emulate(  # noqa: PLR0917 - options of a command
@@ -42,9 +49,6 @@ def emulate(  # noqa: PLR0917 - options of a command
     A step receives only the files that earlier steps uploaded to the folder's bucket.
     The exit status is 1 if a step failed.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from graft.pipeline.kubeflow.compilation.pipeline_file import (
         check_mounts,
         read_pipeline_file,
@@ -63,12 +67,24 @@ def emulate(  # noqa: PLR0917 - options of a command
         backoff_scale=1.0,
         hooks=Hooks(on_event=display.on_event),
     )
-    with display.bar:
+    with display.bar, _log_of_backend(folder / "emulation.log"):
         results = backend.run(pipeline, parse_parameters(parameters))
+    _print_results(results)
+    if any(result.state == "FAILED" for result in results.values()):
+        raise typer.Exit(1)
+
+
+def _print_results(results: Mapping[str, StepResult]) -> None:
+    """Print a row per step, and where the logs are."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("step", "state", "attempts", "seconds", "MB in", "MB out")
-    # A path that is cut could not be opened.
     table.add_column("log", overflow="fold")
+    folders = set()
     for name, result in results.items():
+        if result.log_path is not None:
+            folders.add(result.log_path.parent)
         table.add_row(
             name,
             result.state,
@@ -76,11 +92,28 @@ def emulate(  # noqa: PLR0917 - options of a command
             f"{result.seconds:.1f}",
             f"{result.downloaded / 1e6:.1f}",
             f"{result.uploaded / 1e6:.1f}",
-            str(result.log_path or result.message),
+            result.log_path.name if result.log_path else result.message,
         )
-    Console().print(table)
-    if any(result.state == "FAILED" for result in results.values()):
-        raise typer.Exit(1)
+    console = Console(highlight=False)
+    console.print(table)
+    for folder in sorted(folders):
+        # A wrapped path could not be copied.
+        console.print(f"Logs: {folder}", markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _log_of_backend(path: Path) -> Iterator[None]:
+    """Write what the backend logs to a file; the steps have logs of their own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, delay=True, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger(_BACKEND)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def _folders_of(mounts: Sequence[str], profile: str | None) -> dict[str, Path]:

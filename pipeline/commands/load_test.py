@@ -10,6 +10,7 @@ import typer
 
 from graft.contract.errors import UserError
 from graft.pipeline.commands.options import model_of_server
+from graft.pipeline.commands.waiting import shown_while_waiting
 from graft.serving.image_files import find_images, read_image
 from graft.serving.model_store import DEFAULT_FOLDER
 
@@ -62,7 +63,8 @@ def load_test(
         sys.stderr.write(found.describe_left_aside())
         encoded = [read_image(path) for path in found.paths[:max_images]]
         name = model or model_of_server(DEFAULT_FOLDER)
-        result = asyncio.run(measure(server, name, encoded, plan))
+        with shown_while_waiting(f"Sending images to {server}"):
+            result = asyncio.run(measure(server, name, encoded, plan))
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error
     except grpc.RpcError as error:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import yaml
 
-from graft.pipeline.commands.emulate import _folders_of, emulate
+from graft.pipeline.commands.emulate import (
+    _folders_of,
+    _log_of_backend,
+    _print_results,
+    emulate,
+)
 from graft.pipeline.kubeflow.compilation.pipeline_file import (
     check_mounts,
     read_pipeline_file,
 )
+from graft.pipeline.kubeflow.emulation import store
+from graft.pipeline.kubeflow.emulation.step_result import StepResult
 
 
 def test_emulate_refuses(error_of, tmp_path):
@@ -58,3 +68,29 @@ def test_a_profile_keeps_the_mounts(error_of, tmp_path, monkeypatch, pipeline_fi
         "/mnt/data": tmp_path / "photos",
         "/mnt/cache": tmp_path / "cache",
     }
+
+
+def test_notices_of_the_backend_are_in_a_log_and_not_on_the_terminal(tmp_path):
+    path = tmp_path / "cluster" / "emulation.log"
+    logger = logging.getLogger(store.__name__)
+    with _log_of_backend(path):
+        logger.warning("%s does not exist", "x")
+    assert path.read_text().endswith("WARNING x does not exist\n")
+    before = path.read_text()
+    logger.warning("later")
+    assert path.read_text() == before
+
+
+def test_the_folder_of_logs_is_named_once_and_whole(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    folder = Path("/logs") / ("long" * 30)
+    results = {
+        name: StepResult("SUCCEEDED", log_path=folder / f"{name}.log")
+        for name in ("ImageExampleGen", "Trainer")
+    }
+    results["Pusher"] = StepResult("FAILED", message="no input")
+    _print_results(results)
+    shown = capsys.readouterr().out
+    assert f"Logs: {folder}\n" in shown
+    assert "Trainer.log" in shown
+    assert "no input" in shown

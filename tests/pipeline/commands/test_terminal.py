@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import socket
 import sys
 import time
 from pathlib import Path
@@ -118,6 +119,29 @@ def test_no_command_shows_a_line_of_a_library(folder: Path, command: str) -> Non
     assert said_by_libraries(shown) == []
     assert "Traceback" not in shown
     assert shown.strip()
+
+
+def test_a_measurement_says_what_it_does(digit_folder: Path) -> None:
+    """The server takes the connection, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        words = [sys.executable, "-m", "graft.pipeline.cli", "load-test"]
+        words += [str(digit_folder), "--model", "x"]
+        words += ["--server", f"127.0.0.1:{server.getsockname()[1]}"]
+        process, terminal = pty.fork()
+        if process == 0:
+            try:
+                os.execv(words[0], words)
+            finally:
+                os._exit(99)
+        shown = b""
+        deadline = time.monotonic() + _SECONDS
+        while b"Sending images to 127" not in shown and time.monotonic() < deadline:
+            if select.select([terminal], [], [], 1)[0]:
+                shown += os.read(terminal, 65536)
+        os.kill(process, 9)
+        os.waitpid(process, 0)
+        os.close(terminal)
+    assert b"Sending images to 127" in shown
 
 
 def test_lines_of_libraries_are_known() -> None:
