@@ -18,6 +18,10 @@ from graft.components.ingestion.folder_names import (
 from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.layout_answers import FolderLayout, SplitFolders
 from graft.components.ingestion.misnamed_images import warn_of_misnamed
+from graft.components.ingestion.pattern_hints import (
+    hint_about_pattern,
+    text_of_name,
+)
 from graft.components.ingestion.source import Listing, class_name_of, some_of
 from graft.components.ingestion.split_tables import read_split_tables
 from graft.components.ingestion.splitting import TRAIN_ROLE, splits_of_roles
@@ -175,9 +179,7 @@ def _list_by_pattern(
     text_of_split: dict[str, str] = {}  # to the first image that has it
     left: list[str] = []
     for entry in _possible_images(tree, listing):
-        text = entry.name
-        if "/" not in pattern:
-            text = os.path.splitext(entry.parts[-1])[0]
+        text = text_of_name(pattern, entry.name)
         match = expression.fullmatch(unicodedata.normalize("NFC", text))
         folder, _ = _split_of(entry, role_of_folder)
         if not match or not match["class"] or (role_of_folder and folder is None):
@@ -195,7 +197,8 @@ def _list_by_pattern(
             + ("path of an image. " if "/" in pattern else "name of an image, without ")
             + ("" if "/" in pattern else "its extension. ")
             + f"Received: {pattern!r}, which matches none of "
-            f"{counted(len(left), 'file')}, such as {some_of(left[:1]) or 'none'}."
+            f"{counted(len(left), 'file')}, such as {some_of(left[:1]) or 'none'}. "
+            f"{hint_about_pattern(pattern, left, root)}".rstrip()
         )
     if left:
         listing.warnings.append(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 
@@ -29,8 +28,10 @@ from graft.components.ingestion.label_tables import (
 )
 from graft.components.ingestion.layout_answers import (
     FolderLayout,
+    Option,
     Question,
     SplitFolders,
+    settings_as_arguments,
 )
 from graft.components.ingestion.layout_options import (
     flat_options,
@@ -99,15 +100,12 @@ def _then(root: Folder, tables: Sequence[Table]) -> str:
         choice = choose_labels(located)
         above, _, name = located.table.name.rpartition("/")
         if choice.column and located.image_column:
-            words = {
+            words: dict[str, object] = {
                 "path_column": located.image_column,
                 "label_column": choice.column,
                 "image_folder": "images",
             }
-            settings = " ".join(
-                f"--set {shlex.quote(f'data.{key}={value}')}"
-                for key, value in words.items()
-            )
+            settings = settings_as_arguments(Option(words, ""), root.path)
             where = f" in {above!r}" if above else ""
             return (
                 f", such as 'images'{where}, give {name!r} as `data.path`, and add "

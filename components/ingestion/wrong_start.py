@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef, printable
+from graft.components.ingestion.layout_answers import Option, settings_as_arguments
 from graft.components.ingestion.manifest_files import ManifestFiles
 from graft.components.ingestion.missing_files import hint_about_file
 from graft.contract.counts import counted
@@ -106,9 +106,10 @@ def _from_other_folders(
     )
     for place in itertools.chain(above, below):
         if file := _found_in(os.path.join(folder, place), stems):
-            setting = shlex.quote(f"data.image_folder={place}")
+            option = Option({"image_folder": place}, "")
+            setting = settings_as_arguments(option, folder)
             shown = os.path.normpath(file)
-            yield Start(shown, f"Set `--set {setting}`.")
+            yield Start(shown, f"Set `{setting}`.")
 
 
 def _as_written(ref: ImageRef, name: str) -> str:

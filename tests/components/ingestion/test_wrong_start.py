@@ -44,6 +44,7 @@ def _write(path: Path, written: str) -> Path:
         ("images/l.csv", "set/images/{name}", "data.image_folder=../.."),
         ("l.csv", "{name}", "data.image_folder=images"),
         ("l.csv", "{stem}", "data.image_folder=images"),
+        ("l.csv", "cat/../{name}", "data.image_folder=images"),
         ("other/l.csv", "images/{stem}", "data.image_folder=.."),
         ("images/cat/l.csv", "{name}", "data.image_folder=.."),
     ],
