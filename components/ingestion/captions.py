@@ -5,15 +5,23 @@ All of them are texts beside the images.
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from graft.components.ingestion.manifest_columns import USUAL_COLUMNS
 from graft.storage import files
 from graft.storage.left_aside import kind_of_file
 from graft.storage.listing import FileEntry
 
 _MOST_FILES = 20
+_LONGEST_LABEL = 60
+_LABEL_KEYS = frozenset(
+    name.replace("_", "") for name in ("label", *USUAL_COLUMNS["label_column"])
+)
 _HEAD_BYTES = 256
 _JSON_HEAD_BYTES = 65536
 # YOLO: the number of a class, and four or more coordinates.
@@ -44,7 +52,15 @@ def find_captions(entries: Sequence[FileEntry]) -> set[str]:
         if kind_of_file(entry.parts[-1]) is None
         for name in (entry.name, os.path.splitext(entry.name)[0])
     }
-    texts = [entry for entry in texts if os.path.splitext(entry.name)[0] in images]
+    folders = {os.path.dirname(name) for name in images}
+    names = {os.path.basename(name) for name in images}
+    texts = [
+        entry
+        for entry in texts
+        if (stem := os.path.splitext(entry.name)[0]) in images
+        # As in `meta/1.json`, beside `images/1.jpg`.
+        or (os.path.dirname(stem) not in folders and os.path.basename(stem) in names)
+    ]
     by_kind = (
         ([each for each in texts if each.name.lower().endswith(".txt")], _holds_words),
         ([each for each in texts if each.name.lower().endswith(".json")], _is_metadata),
@@ -55,6 +71,57 @@ def find_captions(entries: Sequence[FileEntry]) -> set[str]:
         if of_kind and are_words(of_kind[:_MOST_FILES])
         for entry in of_kind
     }
+
+
+def explain_captions(entries: Sequence[FileEntry], captions: set[str]) -> str:
+    """Say what the texts of images hold that no folder labels, or "".
+
+    Args:
+        entries: All files of a data set.
+        captions: The names of these texts.
+    """
+    texts = [entry for entry in entries if entry.name in captions][:_MOST_FILES]
+    if not texts:
+        return ""
+    first = texts[0]
+    if first.name.lower().endswith(".json"):
+        key, value = _label_in_json(texts)
+        what = f", with {value!r} as its {key!r}" if key else ""
+    else:
+        lines = Counter(filter(None, map(_first_line, texts)))
+        line = _first_line(first)
+        is_label = 2 * len(lines) <= lines.total() and len(line) <= _LONGEST_LABEL
+        what = f", which holds {line!r}" if line and is_label else ""
+    return (
+        f"Each image has a text, such as {first.name!r}{what}. graft does not read it: "
+        "if these texts hold the labels, write them into a CSV with the columns path "
+        "and label."
+    )
+
+
+def _label_in_json(entries: Sequence[FileEntry]) -> tuple[str, str]:
+    """Return a key of JSON files that may be the label, and its value in the first."""
+    values: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        try:
+            content = json.loads(_head(entry, _JSON_HEAD_BYTES))
+        except (ValueError, RecursionError):
+            continue
+        for key, value in _texts_in(content, ""):
+            values[key].append(value)
+    for key, found in values.items():
+        name = re.sub(r"[\W_]+", "", key.rpartition(".")[2]).casefold()
+        if name in _LABEL_KEYS and len(set(found)) < len(found):
+            return key, found[0]
+    return "", ""
+
+
+def _texts_in(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, below in value.items():
+            yield from _texts_in(below, f"{key}.{name}" if key else name)
 
 
 def _holds_words(entries: Sequence[FileEntry]) -> bool:

@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Iterator
 
-from graft.components.ingestion.captions import find_captions
+from graft.components.ingestion.captions import explain_captions, find_captions
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.folder_counts import Folder, count_folders
 from graft.components.ingestion.folder_names import role_of, roles_of
@@ -65,7 +65,7 @@ def list_folder(root: str, config: DataConfig) -> tuple[Tree, FolderLayout]:
     names = (entry.name for entry in tree.files if entry.name not in captions)
     folder = count_folders(names, tree.folders)
     lists = SplitLists(tree.files, folder)
-    layout = _layout_of(folder, tree, config, lists)
+    layout = _layout_of(folder, tree, config, lists, captions)
     if layout.format in ("folders", "pre_split") and not _names_splits(config):
         warnings = (*layout.warnings, *lists.warnings(layout.split_folders))
         layout = dataclasses.replace(layout, warnings=warnings)
@@ -87,14 +87,18 @@ def _with_warnings_of_given(
 
 
 def _layout_of(
-    folder: Folder, tree: Tree, config: DataConfig, lists: SplitLists
+    folder: Folder,
+    tree: Tree,
+    config: DataConfig,
+    lists: SplitLists,
+    captions: set[str],
 ) -> FolderLayout:
     if config.split_folders is not None:
         return _given_splits(folder, config)
     if config.class_pattern is not None or config.format == "folders":
         return FolderLayout("folders")
     if config.format == "auto":
-        return _detect(folder, tree, config, lists)
+        return _detect(folder, tree, config, lists, captions)
     return _given_format(folder, config)
 
 
@@ -121,7 +125,11 @@ def _refuse_links_out(tree: Tree, config: DataConfig) -> None:
 
 
 def _detect(
-    folder: Folder, tree: Tree, config: DataConfig, lists: SplitLists
+    folder: Folder,
+    tree: Tree,
+    config: DataConfig,
+    lists: SplitLists,
+    captions: set[str],
 ) -> FolderLayout:
     packed = explain_packed_images([entry.name for entry in tree.files])
     if packed is not None:
@@ -130,8 +138,11 @@ def _detect(
         return FolderLayout("folders")
     answer = detect_layout(folder, list(_read_tables(tree)))
     if isinstance(answer, Question):
-        if note := lists.note():
-            answer = Question(f"{answer.finding} {note}", answer.options)
+        notes = [lists.note()]
+        if not answer.options:
+            notes.append(explain_captions(tree.files, captions))
+        finding = " ".join([answer.finding, *filter(None, notes)])
+        answer = Question(finding, answer.options)
         raise DataError(f"{config.path!r}: {text_of(answer, config.path)}")
     return answer
 

@@ -18,7 +18,9 @@ from graft.storage.path_hints import hint_about
 from graft.storage.paths import expand_home, is_remote, name_of, scheme_of
 
 FOLDER_FORMATS = ("folders", "pre_split", "tiny_imagenet", "roboflow")
-_RECORD_NAME = re.compile(r"tf_?record|-\d{5}-of-\d{5}(\.gz)?$", re.IGNORECASE)
+_RECORD_NAME = re.compile(
+    r"tf_?record|\.tfrecs?(\.gz)?$|-\d{5}-of-\d{5}(\.gz)?$", re.IGNORECASE
+)
 _INDEX_EXTENSIONS = (".idx", ".pbtxt")
 # Beside images, files with these extensions are no data.
 _RECORD_EXTENSIONS = (".gz", ".data")

@@ -100,3 +100,63 @@ def test_objects_are_asked_about(tmp_path: Path, text: str) -> None:
             (tmp_path / folder / f"{number}.json").write_text(text)
     with pytest.raises(DataError, match="have files of annotations for their images"):
         list_images(config, "unused")
+
+
+@pytest.mark.parametrize(
+    ("images", "texts", "content", "what"),
+    [
+        ("{}.jpg", "{}.txt", "{}", "'0.txt', which holds 'cat'"),
+        ("images/{}.jpg", "images/{}.txt", "{}", "'images/0.txt', which holds 'cat'"),
+        ("images/{}.jpg", "labels/{}.txt", "{}\n", "'labels/0.txt', which holds"),
+        ("{}.jpg", "{}.json", '{{"class": "{}"}}', "with 'cat' as its 'class'"),
+        ("{}.jpg", "{}.jpg.json", '{{"a": {{"label": "{}"}}}}', "as its 'a.label'"),
+        (
+            "images/ISIC_{}.jpg",
+            "meta/ISIC_{}.json",
+            '{{"meta": {{"clinical": {{"age": 5, "diagnosis": "{}"}}}}}}',
+            "'meta/ISIC_0.json', with 'cat' as its 'meta.clinical.diagnosis'",
+        ),
+        (
+            "images/{}.jpg",
+            "images/{}.txt",
+            "a {} that runs",
+            "Each image has a text, such as",
+        ),
+        ("{}.jpg", "{}.json", '{{"url": "{}"}}', "such as '0.json'. graft does"),
+    ],
+)
+def test_texts_that_may_hold_the_label_are_named(
+    tmp_path: Path, images: str, texts: str, content: str, what: str
+) -> None:
+    for number in range(8):
+        for name, text in ((images, ""), (texts, content)):
+            path = tmp_path / name.format(number)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text.format(("cat", "dog")[number % 2]))
+    with pytest.raises(DataError) as stopped:
+        list_images(DataConfig(path=str(tmp_path)), "unused")
+    message = str(stopped.value)
+    assert what in message
+    assert "write them into a CSV with the columns path and label" in message
+    assert "labelme" not in message
+    assert "detection" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("boxes/{}.json", '{"shapes": [{"label": "cat"}]}', "holds objects as"),
+        ("labels/{}.txt", "0 0.5 0.5 0.25 0.25", "holds objects as YOLO"),
+    ],
+)
+def test_boxes_in_another_folder_are_still_boxes(
+    tmp_path: Path, name: str, text: str, what: str
+) -> None:
+    (tmp_path / "images").mkdir()
+    for number in range(8):
+        (tmp_path / f"images/{number}.jpg").touch()
+        path = tmp_path / name.format(number)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    with pytest.raises(DataError, match=what):
+        list_images(DataConfig(path=str(tmp_path)), "unused")

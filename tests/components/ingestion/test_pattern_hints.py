@@ -39,7 +39,10 @@ def photos(tmp_path: Path) -> Path:
         (r"(?P<class>.+)_\d+\.jpg", "The pattern must not match the extension"),
         (r"(?P<class>.+)_\d+\.\w+", "The pattern must not match the extension"),
         (r"(?P<class>[a-z]+)_\d.jpe?g", "The pattern must not match the extension"),
-        (r"(?P<class>[a-z]+)_\d+\.(jpg|png)$", "The pattern must not match the exten"),
+        (
+            r"(?P<class>[a-z]+)_\d+\.(jpg|png)$",
+            "The pattern must not match the extension",
+        ),
         (r"(?P<class>CAT|DOG)_\d+", "Small and capital letters differ"),
         (r"(?P<class>cat|dog)", "The pattern must match up to the end"),
         (r"(?P<class>[ao])._\d+", "The pattern must match from the beginning"),

@@ -14,6 +14,9 @@ from graft.components.ingestion.layout_detection import detect_layout
     [
         ["train/a.tfrecord", "val/a.tfrecord", "test/a.tfrecord"],
         ["records/a.tfrecord", "records/b.tfrecord", "records/info.json"],
+        # of Kaggle
+        ["train/ld_train00-13.tfrec", "train/ld_train01-13.tfrec", "test/t00-1.tfrec"],
+        ["train/a.tfrecs", "train/b.tfrecs", "test/b.TFREC"],
         ["x/a-00000-of-00002", "x/a-00001-of-00002", "y/b.tfrecords"],
     ],
 )
