@@ -14,6 +14,10 @@ from graft.components.ingestion.derived_copies import (
     with_option_without_copies,
     with_warning_of_copies,
 )
+from graft.components.ingestion.file_name_splits import (
+    ask_about_splits_of_files,
+    with_warning_of_splits,
+)
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import (
     is_annotation,
@@ -105,11 +109,13 @@ def detect_layout(
             or ask_about_masks(root, answer)
             or ask_about_format_pairs(root, answer)
             or ask_about_copies(root, answer)
+            or ask_about_splits_of_files(root, answer)
             or ask_about_corrections(root, answer, located)
             or ask_about_tables(root, answer, located)
             or ask_about_origins(root, answer, tables)
         )
         if doubt is None:
+            answer = with_warning_of_splits(root, answer)
             return with_warning_of_copies(root, with_warning_of_masks(root, answer))
         answer = doubt
     else:

@@ -6,19 +6,20 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from graft.components.ingestion.folder_names import role_of, roles_of
 from graft.components.ingestion.splitting import TRAIN_ROLE
 
-_FIRST_WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 def roles_of_paths(paths: Sequence[str], labels: Sequence[str]) -> list[str | None]:
     """Return the split that each path names, all in the same place.
 
-    The place is a folder at one depth, or the first word of the file's name. The one
-    where the most paths name a split counts. `train` must be among several splits, so a
-    folder of trains is none. Words that begin the labels are none either.
+    The place is a folder at one depth, or the first or last word of the file's name.
+    The one where the most paths name a split counts. `train` must be among several
+    splits, so a folder of trains is none. Words of the labels are none either.
 
     Args:
         paths: Paths as a manifest has them, with slashes or backslashes.
@@ -30,17 +31,52 @@ def roles_of_paths(paths: Sequence[str], labels: Sequence[str]) -> list[str | No
     parts = [re.split(r"[/\\]", path) for path in paths]
     best: list[str | None] = [None] * len(paths)
     for names in _places(parts):
-        role_of_name = roles_of([name for name in set(names) if role_of(name)])
-        roles = [role_of_name.get(name) for name in names]
-        found = set(roles) - {None}
-        if (
-            TRAIN_ROLE in found
-            and len(found) > 1
-            and roles.count(None) < best.count(None)
-            and not _begin_labels(names, roles, labels)
-        ):
+        roles = _roles_of_words(names, labels)
+        if roles.count(None) < best.count(None):
             best = roles
     return best
+
+
+class NamedSplits(NamedTuple):
+    """The splits that the names of files say.
+
+    Attributes:
+        roles: The split of each file, or None.
+        words: The words that say it.
+        is_first: Whether these are the first words of the names, or the last ones.
+    """
+
+    roles: list[str | None]
+    words: list[str]
+    is_first: bool
+
+
+def splits_in_names(names: Sequence[str], labels: Sequence[str]) -> NamedSplits | None:
+    """Return the splits that the names of files say, or None.
+
+    Args:
+        names: Names of files, without folders.
+        labels: Label of each.
+    """
+    found = []
+    for word_of, is_first in ((_first_word, True), (_last_word, False)):
+        words = [word_of(name) for name in names]
+        roles = _roles_of_words(words, labels)
+        named = sorted({w for w, role in zip(words, roles, strict=True) if role})
+        if named:
+            found.append(NamedSplits(roles, named, is_first))
+    return min(found, key=lambda each: each.roles.count(None), default=None)
+
+
+def _roles_of_words(words: Sequence[str], labels: Sequence[str]) -> list[str | None]:
+    """Return the roles of words; all None if they are not those of splits."""
+    role_of_word = roles_of([word for word in set(words) if role_of(word)])
+    roles = [role_of_word.get(word) for word in words]
+    found = set(roles) - {None}
+    is_split = TRAIN_ROLE in found and len(found) > 1
+    if is_split and not _are_of_labels(words, roles, labels):
+        return roles
+    return [None] * len(words)
 
 
 def describe(roles: Sequence[str | None], paths: Sequence[str], column: str) -> str:
@@ -67,18 +103,26 @@ def _places(parts: Sequence[Sequence[str]]) -> Iterator[list[str]]:
         yield [each[depth] if depth < len(each) else "" for each in folders]
         yield [each[-1 - depth] if depth < len(each) else "" for each in folders]
     yield [_first_word(each[-1]) for each in parts]
+    yield [_last_word(each[-1]) for each in parts]
 
 
-def _begin_labels(
-    names: Sequence[str], roles: Sequence[str | None], labels: Sequence[str]
+def _are_of_labels(
+    words: Sequence[str], roles: Sequence[str | None], labels: Sequence[str]
 ) -> bool:
+    """Tell whether the words of splits stand in the labels, too."""
     return all(
-        label.casefold().startswith(name.casefold())
-        for name, role, label in zip(names, roles, labels, strict=True)
+        word.casefold() in _WORD.findall(label.casefold())
+        or label.casefold().startswith(word.casefold())
+        for word, role, label in zip(words, roles, labels, strict=True)
         if role is not None
     )
 
 
 def _first_word(name: str) -> str:
-    found = _FIRST_WORD.match(os.path.splitext(name)[0])
+    found = _WORD.match(os.path.splitext(name)[0])
     return found[0] if found else ""
+
+
+def _last_word(name: str) -> str:
+    """Return the last word of a name, before its number."""
+    return next(iter(_WORD.findall(os.path.splitext(name)[0])[-1:]), "")

@@ -25,6 +25,7 @@ NO_SPLITS = st.sampled_from(["cat", "dog", "img", "a", "2024", "trainer", "conte
             "a/x/test/{}.jpg",
         ),
         ("train\\a\\{}.jpg", "valid\\a\\b\\{}.jpg", "test\\{}.jpg"),
+        ("cat_{}_train.png", "cat_{}_val.png", "dog-{}-test.png"),
         ("images/train_{}_aligned.jpg", "images/val_{}.jpg", "images/test_{}.jpg"),
         ("all/a/b/train/{}.jpg", "all/val/{}.jpg", "all/a/test/{}.jpg"),
     ],
