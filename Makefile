@@ -14,7 +14,7 @@ ON_ALL_CORES := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reord
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all test-chaos lint check goldens reference pictures bench results lock clean
+.PHONY: help setup run test test-all test-chaos test-flink lint check goldens reference pictures bench results lock clean
 
 help:  ## List the verbs
 	@echo "make VERB, where VERB is one of:"
@@ -35,6 +35,12 @@ test-all: setup  ## Run the tests, those that take minutes too
 
 test-chaos: setup  ## Harm a model store and its server at random, and check both
 	@$(BIN)/python -m pytest -m large -s tests/serving/test_chaos.py
+
+test-flink: setup  ## Run the pipeline on a Flink cluster (IMAGES=200, ONLY=kill, QUIET=1)
+	@$(BIN)/python tests/flink/downloads.py
+	@GRAFT_FLINK_IMAGES=$(or $(IMAGES),2000) GRAFT_FLINK_QUIET=$(QUIET) \
+	  $(BIN)/python tests/flink/own_network.py \
+	  $(BIN)/python -m pytest -m large -s tests/flink $(if $(ONLY),-k "$(ONLY)")
 
 lint: setup  ## Format and mend what can be mended; edits files
 	$(BIN)/ruff check --fix .

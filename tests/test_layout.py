@@ -33,6 +33,7 @@ SCENARIOS = {
     "docs/test_pictures.py": "the pictures of the README",
     "docs/test_readme.py": "the commands of the README",
     "docs/test_tutorial.py": "the commands of the tutorial",
+    "flink/test_flink.py": "the pipeline on a cluster of Flink",
     "kubernetes/test_dockerfile.py": "the Dockerfile",
     "kubernetes/test_flink_manifests.py": "the manifests of Flink",
     "kubernetes/test_manifests.py": "the manifests of the pipeline",

@@ -3,14 +3,14 @@
     .venv/bin/python tests/flink/cluster.py
 
 starts one and prints its addresses; Ctrl+C ends it. Every process ends with the one
-that started the cluster, also if that is killed.
+that started the cluster, also if that is killed. They listen on loopback. During a job
+that is not so for Beam's services inside the TaskManagers: see `own_network`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,18 +23,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from graft.serving import child_process
+from downloads import distribution, job_server_jar
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".flink"
-"""Where the downloads stay; git ignores it."""
-FLINK = (
-    "apache-flink-libraries==1.19.3 --hash=sha256:"
-    "4a58e3a1fb7d83340bc96b6c080624c6d792d69fae5d294b96224775204a9c60\n"
-)
-"""The sdist of this package holds a whole distribution of Flink."""
-JOB_SERVER = "beam-flink-job-server-2.62.0.jar"
-"""What `pom.xml` builds."""
+from graft.serving import child_process
 
 _START_SECONDS = 300
 _OPEN_PACKAGES = (
@@ -130,6 +121,34 @@ class FlinkCluster:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return json.load(answer)
 
+    def count_restarts(self) -> int:
+        """Return how often a job was started again."""
+        return self.log("job-manager").count(
+            "switched from state RUNNING to RESTARTING"
+        )
+
+    def count_jobs(self, state: str) -> int:
+        """Return the number of jobs in a state, such as FINISHED."""
+        jobs = self.ask("/jobs/overview")["jobs"]
+        return sum(job["state"] == state for job in jobs)
+
+    def cancel_jobs(self) -> None:
+        """Cancel the jobs that still run, and wait until their slots are free."""
+        deadline = time.monotonic() + _START_SECONDS
+        while running := self._running_jobs():
+            for job in running:
+                url = f"http://{self.master}/v1/jobs/{job}?mode=cancel"
+                request = urllib.request.Request(url, method="PATCH")
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(request, timeout=5).close()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"jobs do not end: {running}")
+            time.sleep(0.5)
+
+    def _running_jobs(self) -> list[str]:
+        jobs = self.ask("/jobs/overview")["jobs"]
+        return [job["jid"] for job in jobs if job["end-time"] < 0]
+
     def kill(self, name: str) -> None:
         """End a process as `kill -9` does."""
         process = self._processes.pop(name)
@@ -153,12 +172,14 @@ class FlinkCluster:
         settings = {
             "jobmanager.rpc.address": host,
             "jobmanager.rpc.port": str(free_port()),
+            "jobmanager.bind-host": host,
             "jobmanager.memory.process.size": "1g",
             "rest.address": host,
             "rest.bind-address": host,
             "rest.port": port,
             "blob.server.port": "0",
             "taskmanager.host": host,
+            "taskmanager.bind-host": host,
             "taskmanager.numberOfTaskSlots": "1",
             "taskmanager.memory.network.min": "256m",
             "taskmanager.memory.network.max": "256m",
@@ -248,56 +269,6 @@ def children_of(process_id: int) -> list[int]:
             if stat[0] != "Z" and int(stat[1]) == process_id:
                 found.append(int(folder.name))
     return sorted(found)
-
-
-def distribution() -> Path:
-    """Return the folder of Flink's jars. It is downloaded once, by pip."""
-    folder = CACHE / "flink-1.19.3"
-    if not folder.exists():
-        with _unfinished(folder) as work:
-            _run(sys.executable, "-m", "venv", str(work / "pip"))
-            (work / "requirements.txt").write_text(FLINK)
-            download = "download -q --no-deps --no-binary=:all: -r".split()
-            requirements = str(work / "requirements.txt")
-            target = ("-d", str(work))
-            _run(str(work / "pip/bin/pip"), *download, requirements, *target)
-            (archive,) = work.glob("*.tar.gz")
-            shutil.unpack_archive(archive, work / "unpacked", filter="data")
-            (libraries,) = work.glob("unpacked/*/deps/lib")
-            libraries.rename(work / "lib")
-            for finished in ("unpacked", "pip"):
-                shutil.rmtree(work / finished)
-            archive.unlink()
-    return folder / "lib"
-
-
-def job_server_jar() -> Path:
-    """Return Beam's job server as one file. It is built once, by Maven."""
-    folder = CACHE / "job-server-2.62.0"
-    if not folder.exists():
-        with _unfinished(folder) as work:
-            shutil.copy(Path(__file__).parent / "pom.xml", work / "pom.xml")
-            _run("mvn", "-q", "-B", "-f", str(work / "pom.xml"), "package")
-            (work / "target" / JOB_SERVER).rename(work / JOB_SERVER)
-            shutil.rmtree(work / "target")
-    return folder / JOB_SERVER
-
-
-@contextlib.contextmanager
-def _unfinished(folder: Path) -> Iterator[Path]:
-    """Yield a folder that gets its name when it is complete."""
-    CACHE.mkdir(exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="unfinished-", dir=CACHE))
-    try:
-        yield work
-        work.rename(folder)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-
-
-def _run(*words: str) -> None:
-    subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
 
 
 def _wait_for_port(port: int) -> None:

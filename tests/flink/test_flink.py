@@ -1,0 +1,327 @@
+"""The pipeline on a Flink cluster: JobManager, two TaskManagers, a pool of workers.
+
+`make test-flink` runs it, and nothing else does: it downloads 450 MB, and takes from
+ten minutes to an hour. `GRAFT_FLINK_IMAGES` is the number of images of the whole run.
+`GRAFT_FLINK_QUIET=1` says that nothing else runs on the machine, so that times on the
+clock may be judged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cluster import FlinkCluster, flink_cluster
+from downloads import DownloadError, content_of, job_server_jar, require_content
+from feature_jobs import FeatureJob, Rate, beam_config, ingest_images, write_images
+from own_network import is_own_network
+
+from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
+from graft.pipeline.beam_runners.arguments import beam_arguments
+from graft.pipeline.beam_runners.config import BeamConfig
+from graft.pipeline.beam_runners.flink_checks import RunnerError
+from graft.pipeline.beam_runners.readiness import require_ready
+from graft.serving import child_process
+
+NUM_IMAGES = int(os.environ.get("GRAFT_FLINK_IMAGES", "0"))
+IS_QUIET = bool(os.environ.get("GRAFT_FLINK_QUIET"))
+GRAFT = Path(sys.executable).with_name("graft")
+CONFIG = """\
+name: digits
+data: {path: photos}
+model: {preset: efficientnet_lite0, image_size: 96}
+training: {strategy: feature_extraction}
+gate: {min_accuracy: 0.5}
+"""
+SPEED_UP = 1.8
+"""From one worker to two; 2 would be perfect."""
+
+pytestmark = [
+    pytest.mark.large,
+    pytest.mark.timeout(7200),
+    pytest.mark.skipif(not NUM_IMAGES, reason="make test-flink runs it"),
+]
+
+
+def say(text: str) -> None:
+    """Print a line, also beside the output of a run."""
+    sys.stdout.write(f"\n{text}\n")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
+    assert is_own_network(), "make test-flink gives it one"
+    with flink_cluster(tmp_path_factory.mktemp("cluster")) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def cancelled_on_error(cluster: FlinkCluster) -> Iterator[None]:
+    """Leave no job to the next test. Ctrl+C ends the cluster, and is no `Exception`."""
+    try:
+        yield
+    except Exception:
+        cluster.cancel_jobs()
+        raise
+
+
+@contextlib.contextmanager
+def stopping(job: FeatureJob) -> Iterator[None]:
+    """End the process of a job in any case."""
+    try:
+        yield
+    finally:
+        job.stop()
+
+
+# --- the downloads, and the end of everything --------------------------------------
+
+
+def test_other_content_is_refused() -> None:
+    jar = job_server_jar()
+    require_content(jar, content_of(jar))
+    with pytest.raises(DownloadError, match="must have the content 0000"):
+        require_content(jar, "0000")
+
+
+def session_members(session: int) -> list[int]:
+    """Return the process IDs of a session that have not ended."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if stat[0] != "Z" and int(stat[3]) == session:
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_runs_on(number: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl+C ends a cluster. So does a kill, after which nobody can tidy up."""
+    program = [sys.executable, str(Path(__file__).with_name("cluster.py"))]
+    process = subprocess.Popen(
+        child_process.command(program),
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("master=")
+        # Itself, JobManager, two TaskManagers, pool and job server.
+        assert len(session_members(process.pid)) == 6
+    finally:
+        process.send_signal(number)
+    process.communicate(timeout=120)
+    deadline = time.monotonic() + 120
+    while left := session_members(process.pid):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+# --- what is told before the first step -------------------------------------------
+
+
+def test_ready_cluster(cluster: FlinkCluster, tmp_path: Path) -> None:
+    config = beam_config(cluster)
+    require_ready(config, beam_arguments(config), str(tmp_path), say)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_job_server_in_place_of_a_file(cluster: FlinkCluster, tmp_path: Path) -> None:
+    cluster.start_job_server()
+    config = beam_config(cluster, job_server_jar=None, job_server=cluster.job_server)
+    require_ready(config, beam_arguments(config), str(tmp_path), say)
+    cluster.kill("job-server")
+
+
+def test_pool_that_is_not_there(cluster: FlinkCluster, tmp_path: Path) -> None:
+    config = beam_config(cluster, worker_pool="localhost:1")
+    with cancelled_on_error(cluster), pytest.raises(RunnerError, match="tries the run"):
+        require_ready(config, beam_arguments(config), str(tmp_path), say)
+    cluster.cancel_jobs()
+
+
+# --- features, while workers are killed -------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ingest_images(tmp_path_factory.mktemp("ingested"), 400, shards=8)
+
+
+@pytest.fixture(scope="module")
+def local_features(
+    ingested: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[bytes, np.ndarray]:
+    """The features as the local runner computes them."""
+    job = FeatureJob(ingested, tmp_path_factory.mktemp("local"))
+    with stopping(job):
+        job.start(BeamConfig())
+        job.finish()
+    found = job.features()
+    assert len(found) == 400
+    return found
+
+
+def kill_worker(cluster: FlinkCluster) -> None:
+    os.kill(cluster.workers()[0], signal.SIGKILL)
+
+
+def kill_task_manager(cluster: FlinkCluster) -> None:
+    cluster.kill("task-manager-1")
+    cluster.start_task_manager(1)
+
+
+@pytest.mark.parametrize("harm", [kill_worker, kill_task_manager])
+def test_features_are_right_after_a_kill(
+    cluster: FlinkCluster,
+    ingested: Path,
+    tmp_path: Path,
+    local_features: dict[bytes, np.ndarray],
+    harm: Callable[[FlinkCluster], None],
+) -> None:
+    job = FeatureJob(ingested, tmp_path)
+    restarts = cluster.count_restarts()
+    with cancelled_on_error(cluster), stopping(job):
+        job.start(beam_config(cluster))
+        done = job.wait_for_images(100)
+        harm(cluster)
+        assert job.is_running()
+        job.finish()
+    say(f"{harm.__name__} after {done} of 400 images")
+    assert done < 400
+    assert cluster.count_restarts() > restarts
+    found = job.features()
+    assert found.keys() == local_features.keys()
+    for key, values in local_features.items():
+        np.testing.assert_allclose(found[key], values, atol=1e-5)
+
+
+# --- speed --------------------------------------------------------------------------
+
+
+class PinnedWorkers(threading.Thread):
+    """Puts each new worker of a cluster on a core of its own."""
+
+    def __init__(self, cluster: FlinkCluster) -> None:
+        super().__init__(daemon=True)
+        self._cluster = cluster
+        self._ended = threading.Event()
+        self._cores = sorted(os.sched_getaffinity(0))
+        self.num_pinned = 0
+
+    def run(self) -> None:
+        old = set(self._cluster.workers())
+        # Soon after its start: a worker's threads inherit its core, and TensorFlow
+        # starts as many as there are cores.
+        while not self._ended.wait(0.02):
+            for worker in self._cluster.workers():
+                if worker not in old:
+                    core = self._cores[self.num_pinned % len(self._cores)]
+                    os.sched_setaffinity(worker, {core})
+                    old.add(worker)
+                    self.num_pinned += 1
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+def measure(cluster: FlinkCluster, job: FeatureJob, parallelism: int) -> list[Rate]:
+    """Run a job with each worker on a core of its own, and return their rates."""
+    pinned = PinnedWorkers(cluster)
+    pinned.start()
+    try:
+        with cancelled_on_error(cluster), stopping(job):
+            job.start(beam_config(cluster, parallelism=parallelism))
+            job.finish()
+    finally:
+        pinned.stop()
+    assert pinned.num_pinned == parallelism
+    rates = job.rates()
+    for rate in rates:
+        say(f"{parallelism} worker(s): {rate}")
+    assert len(rates) == parallelism
+    return rates
+
+
+@pytest.mark.skipif(
+    len(os.sched_getaffinity(0)) < 2, reason="two workers need two cores"
+)
+def test_two_workers_are_almost_twice_as_fast(
+    cluster: FlinkCluster, tmp_path: Path
+) -> None:
+    """Judge the speed-up where nothing else runs, and the shares of work elsewhere.
+
+    Other work on the cores makes times longer, processor time too, by what cores share.
+    """
+    ingested = ingest_images(tmp_path / "ingested", 2000, shards=40)
+    alone, both = (
+        measure(cluster, FeatureJob(ingested, tmp_path / str(each)), each)
+        for each in (1, 2)
+    )
+    images, work, wall = (
+        max(getter(rate) for rate in alone) / max(getter(rate) for rate in both)
+        for getter in (lambda rate: rate.all_images, Rate.all_work, Rate.all_wall)
+    )
+    say(
+        f"speed-up {wall:.2f} on the clock, {work:.2f} of processor time, "
+        f"{images:.2f} of images"
+    )
+    assert images >= SPEED_UP
+    if IS_QUIET:
+        assert wall >= SPEED_UP
+
+
+# --- the whole pipeline -------------------------------------------------------------
+
+
+def test_predictions_are_those_of_a_local_run(
+    cluster: FlinkCluster, tmp_path: Path
+) -> None:
+    write_images(tmp_path / "photos", NUM_IMAGES)
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    flink = [
+        *("--runner", "flink", "--flink-master", cluster.master),
+        *("--set", f"beam.flink.job_server_jar={job_server_jar()}"),
+        *("--set", f"beam.flink.worker_pool={cluster.pool}"),
+        *("--set", "beam.flink.parallelism=2"),
+        *("--set", "beam.start_timeout_seconds=600"),
+    ]
+    before = cluster.count_jobs("FINISHED")
+    found = {}
+    for name, words in (("local", []), ("flink", flink)):
+        start = time.monotonic()
+        command = [str(GRAFT), "run", "config.yaml", "--output", name, *words]
+        subprocess.run(child_process.command(command), cwd=tmp_path, check=True)
+        say(f"{name}: {NUM_IMAGES} images in {time.monotonic() - start:.0f} s")
+        (path,) = (tmp_path / name).rglob(PREDICTIONS_FILE)
+        found[name] = by_image(Predictions.load(str(path)))
+    # The first one to try the runner, two of ingestion, Transform's and the features'.
+    assert cluster.count_jobs("FINISHED") - before >= 5
+    assert found["flink"].keys() == found["local"].keys()
+    differences = [
+        np.abs(found["flink"][key] - probabilities).max()
+        for key, probabilities in found["local"].items()
+    ]
+    say(f"{len(differences)} predictions differ by {max(differences):.1e} at most")
+    assert max(differences) <= 1e-5
+
+
+def by_image(predictions: Predictions) -> dict[str, np.ndarray]:
+    """Return the probabilities of each image, by its hash."""
+    hashes = predictions.images.content_hashes.tolist()
+    return dict(zip(hashes, predictions.candidate.probabilities, strict=True))
