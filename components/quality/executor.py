@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from graft.components import progress
 from graft.components.artifact_files import split_files
 from graft.components.features.stored_features import read_features
 from graft.components.ingestion.applied_fixes import read_applied_fixes
-from graft.components.pictures import find_images, thumbnail
+from graft.components.pictures import find_thumbnails
 from graft.components.quality.artifacts import (
     DOUBTFUL_FILE,
     PROFILE_FILE,
@@ -44,6 +44,9 @@ from graft.contract.errors import DataError
 from graft.storage import atomic, copying, tfrecords
 
 MOST_SHOWN = 12
+"""Findings of a check with a picture in the report."""
+MOST_SHOWN_OF = {"label_errors": 100}
+"""The same for single checks. Doubtful labels are to be looked at one by one."""
 MOST_NAMED = 1000
 _MOST_IN_MESSAGE = 10
 
@@ -196,8 +199,8 @@ def _describe(
     """Return the checks for JSON, with thumbnails of the first findings."""
     wanted = {
         findings.table.content_hash(index)
-        for findings in found.values()
-        for finding in findings.first(MOST_SHOWN)
+        for name, findings in found.items()
+        for finding in findings.first(most_shown(name))
         for index in (finding.image, finding.other)
         if index is not None
     }
@@ -206,9 +209,7 @@ def _describe(
         for split in artifact_utils.decode_split_names(raw.split_names)
         for file in split_files([raw], split)
     ]
-    pictures = {
-        key: thumbnail(encoded) for key, encoded in find_images(files, wanted).items()
-    }
+    pictures = find_thumbnails(files, wanted)
     return [
         {
             "name": name,
@@ -222,7 +223,7 @@ def _describe(
             ],
             "findings": [
                 _describe_one(found[name].table, finding, pictures)
-                for finding in found[name].first(MOST_SHOWN)
+                for finding in found[name].first(most_shown(name))
             ],
         }
         for name, title in TITLES.items()
@@ -230,8 +231,13 @@ def _describe(
     ]
 
 
+def most_shown(check: str) -> int:
+    """Return how many findings of a check have a picture in the report."""
+    return MOST_SHOWN_OF.get(check, MOST_SHOWN)
+
+
 def _describe_one(
-    images: ImageTable, finding: Finding, pictures: dict[str, str | None]
+    images: ImageTable, finding: Finding, pictures: Mapping[str, str]
 ) -> dict[str, str | None]:
     other = finding.other
     return {

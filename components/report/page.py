@@ -38,6 +38,8 @@ _MOST_CLASSES = 40
 _CLASSES_SHOWN = 30
 """Classes of a folded table that are shown, and names in the model card."""
 _FEWEST_POINTS = 2
+_MOST_FINDINGS = 12
+"""Findings of a check that are not folded."""
 
 
 def render_page(contents: ReportContents) -> str:
@@ -60,6 +62,7 @@ def render_page(contents: ReportContents) -> str:
             share_bar=share_bar,
             share_pair=share_pair,
             timings=timings_table(contents.timings),
+            most_findings=_MOST_FINDINGS,
             **_counted_classes(contents),
         )
     )

@@ -212,6 +212,26 @@ def test_doubtful_labels_are_listed_without_those_that_a_person_gave(
     }
 
 
+def test_more_doubtful_labels_have_a_picture_than_other_findings(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(images: Any, *_: Any) -> Findings:
+        return Findings(images, np.zeros(130, int), tell=lambda index: "doubtful")
+
+    monkeypatch.setattr(executor, "find_label_errors", find)
+    poor = ("blank", "dark", "blurred", "tiny")
+    monkeypatch.setattr(
+        executor,
+        "find_poor_images",
+        lambda images, *_: {name: find(images) for name in poor},
+    )
+    result, _, _ = check()
+    shown = {each["name"]: each["findings"] for each in result["checks"]}
+    assert len(shown["label_errors"]) == 100
+    assert all(each["picture"] for each in shown["label_errors"])
+    assert len(shown["dark"]) == 12
+
+
 def test_fail_names_the_images_and_the_way_out(check: Check) -> None:
     with pytest.raises(DataError) as raised:
         check(leaks="fail", blank="warn")

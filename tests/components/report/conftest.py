@@ -21,7 +21,7 @@ from graft.components.evaluation.verdict import RuleResult, Verdict
 from graft.components.ingestion.applied_fixes import AppliedFixes
 from graft.components.pictures import THUMBNAIL_PIXELS, data_uri
 from graft.components.quality.checks import TITLES
-from graft.components.quality.executor import MOST_SHOWN
+from graft.components.quality.executor import most_shown
 from graft.components.report.confidence import judge_confidence
 from graft.components.report.contents import (
     MOST_MISTAKES,
@@ -69,19 +69,18 @@ def make_full_contents(
             replace(_mistake(index, small.class_names), picture=large_picture(index))
             for index in range(MOST_MISTAKES)
         ]
-        findings = [
+        checks = [
             {
-                "filename": f"{FOLDER}/a{index}.jpg",
-                "message": "near",
-                "picture": large_picture(index),
-                "other": f"{FOLDER}/b{index}.jpg",
-                "other_picture": large_picture(index + 50),
+                "name": name,
+                "title": title,
+                "policy": "warn",
+                "num_findings": 1000,
+                "not_searched": {},
+                "findings": _full_findings(name),
             }
-            for index in range(MOST_SHOWN)
+            for name, title in TITLES.items()
         ]
-        (check, *_) = _quality()["checks"]
-        found = {**check, "num_findings": 1000, "findings": findings}
-        quality = {**_quality(), "checks": [found] * len(TITLES)}
+        quality = {**_quality(), "checks": checks}
         full = replace(
             small,
             mistakes=tuple(replace(each, heat=large_picture(9)) for each in mistakes),
@@ -95,6 +94,21 @@ def make_full_contents(
         return replace(full, pictures=pictures)
 
     return make
+
+
+def _full_findings(check: str) -> list[dict[str, Any]]:
+    """Return as many findings of a check as a page shows."""
+    has_partner = check in ("leaks", "label_conflicts")
+    return [
+        {
+            "filename": f"{FOLDER}/a{index}.jpg",
+            "message": "labelled cat, which has a probability of 0.17; dog has 0.83",
+            "picture": large_picture(index),
+            "other": f"{FOLDER}/b{index}.jpg" if has_partner else None,
+            "other_picture": large_picture(index + 50) if has_partner else None,
+        }
+        for index in range(most_shown(check))
+    ]
 
 
 def make_predictions(names: tuple[str, ...], number: int = 240) -> Predictions:

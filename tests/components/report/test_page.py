@@ -189,6 +189,18 @@ def test_distributions_are_folded_unless_one_drifted(
     assert fold[1] == ("open" if is_drifted else "")
 
 
+def test_all_doubtful_labels_are_on_the_page_the_first_unfolded(
+    make_full_contents: Callable[[int], ReportContents],
+) -> None:
+    page = render_page(make_full_contents(2))
+    _, _, section = page.partition("<h4>Doubtful labels, 100 of 1,000</h4>")
+    section, _, _ = section.partition("<h3>Quarantine</h3>")
+    shown, _, folded = section.partition("<details><summary>88 more</summary>")
+    assert shown.count("<img") == 12
+    assert folded.count("<img") == 88
+    assert "graft report --labels fixes.csv" in section
+
+
 def test_every_threshold_and_picture_is_on_the_page(
     make_contents: Callable[..., ReportContents],
 ) -> None:
