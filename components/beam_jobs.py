@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from graft.components.progress import METRICS_NAMESPACE, Progress
 from graft.contract import errors
@@ -24,6 +25,13 @@ _ERROR_IN_A_WORKER = re.compile(
     re.DOTALL,
 )
 """A worker's error in the text of a job's failure."""
+
+
+def num_workers(options: PipelineOptions) -> int:
+    """Return the number of a cluster's workers; 0 for the local runner."""
+    found = options.get_all_options()
+    numbers = (found.get("parallelism"), found.get("max_num_workers"))
+    return max(0, *(number or 0 for number in numbers))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
+from graft.components.beam_jobs import num_workers
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.ingest import OutputFolders, ingest
 from graft.contract.split_names import SPLITS
@@ -58,7 +59,8 @@ class ImageExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             for key in (EXAMPLES_KEY, METADATA_KEY, SCHEMA_KEY, QUARANTINE_KEY)
         }
         outputs = OutputFolders(**{key: a.uri for key, a in artifacts.items()})
-        min_shards = _SHARDS_PER_WORKER * self._num_workers()
+        options = PipelineOptions(self._beam_pipeline_args)
+        min_shards = _SHARDS_PER_WORKER * num_workers(options)
         ingest(config, outputs, self._make_beam_pipeline, min_shards)
         for key in (EXAMPLES_KEY, METADATA_KEY):
             artifact = artifacts[key]
@@ -71,9 +73,3 @@ class ImageExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             examples_utils.set_payload_format(
                 artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
             )
-
-    def _num_workers(self) -> int:
-        """Return the number of a cluster's workers; 0 for the local runner."""
-        options = PipelineOptions(self._beam_pipeline_args).get_all_options()
-        numbers = (options.get("parallelism"), options.get("max_num_workers"))
-        return max(0, *(number or 0 for number in numbers))

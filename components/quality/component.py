@@ -3,7 +3,9 @@
 No `from __future__ import annotations` here: TFX reads the types of the function.
 """
 
+import apache_beam as beam
 from tfx.dsl.component.experimental.annotations import (
+    BeamComponentParameter,
     InputArtifact,
     OutputArtifact,
     Parameter,
@@ -18,7 +20,7 @@ MEASURING_CODE = "graft.components.quality.image_statistics.measure_image"
 """The function that measures an image."""
 
 
-@component
+@component(use_beam=True)
 def DataQuality(  # noqa: PLR0917 - TFX reads positional parameters
     examples: InputArtifact[standard_artifacts.Examples],
     training_examples: InputArtifact[standard_artifacts.Examples],
@@ -28,6 +30,7 @@ def DataQuality(  # noqa: PLR0917 - TFX reads positional parameters
     cache_dir: Parameter[str] = "",
     measuring_code: Parameter[str] = "",
     metadata: InputArtifact[standard_artifacts.Examples] = None,
+    beam_pipeline: BeamComponentParameter[beam.Pipeline] = None,
 ) -> None:
     """Find leaks, copies, poor images and doubtful labels before training.
 
@@ -43,6 +46,7 @@ def DataQuality(  # noqa: PLR0917 - TFX reads positional parameters
         measuring_code: A hash of the code behind `MEASURING_CODE`.
         metadata: The examples without the images. With it, images are read only if
             they have to be measured.
+        beam_pipeline: Made by TFX. On a cluster its workers measure.
 
     Raises:
         DataError: A check whose policy is `fail` found something.
@@ -60,4 +64,5 @@ def DataQuality(  # noqa: PLR0917 - TFX reads positional parameters
         # Without a hash of the code nobody could tell who measured.
         cache_dir=cache_dir if measuring_code else "",
         measuring_code=measuring_code,
+        pipeline=beam_pipeline,
     )

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 from tfx.components.util import examples_utils
@@ -15,6 +16,7 @@ from tfx.types import artifact, artifact_utils
 
 from graft.components import progress
 from graft.components.artifact_files import split_files
+from graft.components.beam_jobs import num_workers
 from graft.components.features.stored_features import read_features
 from graft.components.ingestion.applied_fixes import read_applied_fixes
 from graft.components.pictures import find_thumbnails
@@ -38,10 +40,11 @@ from graft.components.quality.image_table import (
     ImageTableBuilder,
 )
 from graft.components.quality.measurements import MeasuredImage, Measurements
+from graft.components.quality.measuring_job import measure_on_workers
 from graft.components.quality.profile import Profile, Traits, profile_of
 from graft.contract import example_keys, split_names
 from graft.contract.errors import DataError
-from graft.storage import atomic, copying, tfrecords
+from graft.storage import atomic, copying, files, tfrecords
 
 MOST_SHOWN = 12
 """Findings of a check with a picture in the report."""
@@ -63,6 +66,7 @@ def check_data(
     config: DataQualityConfig,
     cache_dir: str,
     measuring_code: str,
+    pipeline: beam.Pipeline | None = None,
 ) -> None:
     """Run the checks, write the findings, and apply the policies.
 
@@ -71,8 +75,22 @@ def check_data(
     Raises:
         DataError: A check whose policy is `fail` found something.
     """
-    with Measurements(cache_dir, measuring_code) as measurements:
+    store = cache_dir
+    if pipeline is not None and num_workers(pipeline.options):
+        # Without a store the measurements are kept in the output until they are read.
+        store = cache_dir or os.path.join(quality.uri, "measurements")
+        measure_on_workers(
+            pipeline,
+            [shard for _, shard in _shards(examples, metadata)],
+            folder=store,
+            code=measuring_code,
+            progress=progress.current(),
+            reports=os.path.join(quality.uri, "progress"),
+        )
+    with Measurements(store, measuring_code) as measurements:
         images, profile = _read_examples(examples, metadata, measurements)
+    if store != cache_dir:
+        files.remove_folder(store)
     found = find_pairs(images, config) | find_poor_images(images, config)
     found["label_errors"] = Findings(images)
     if config.label_errors != "off" or config.leaks != "off":
@@ -135,14 +153,11 @@ def _read_examples(
     builder = ImageTableBuilder()
 
     def traits() -> Iterator[Traits]:
-        for split in artifact_utils.decode_split_names(raw.split_names):
-            images = split_files([raw], split)
-            records = images if metadata is None else split_files([metadata], split)
-            for shard in zip(records, images, strict=True):
-                for image in measurements.of_shard(*shard):
-                    builder.add(_example_of(image, split))
-                    counters.advance("images")
-                    yield _traits_of(image)
+        for split, shard in _shards(raw, metadata):
+            for image in measurements.of_shard(*shard):
+                builder.add(_example_of(image, split))
+                counters.advance("images")
+                yield _traits_of(image)
 
     profile = profile_of(traits())
     logger.info(
@@ -151,6 +166,17 @@ def _read_examples(
         measurements.num_remembered,
     )
     return builder.build(), profile
+
+
+def _shards(
+    raw: artifact.Artifact, metadata: artifact.Artifact | None
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the split of each shard, and its files for `Measurements.of_shard`."""
+    for split in artifact_utils.decode_split_names(raw.split_names):
+        images = split_files([raw], split)
+        records = images if metadata is None else split_files([metadata], split)
+        for shard in zip(records, images, strict=True):
+            yield split, shard
 
 
 def _example_of(image: MeasuredImage, split: str) -> Example:

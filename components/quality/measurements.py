@@ -113,8 +113,17 @@ class Measurements:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._put()
+        self.close()
+
+    def close(self) -> None:
+        """Store the rest, and end the threads."""
+        self.store_new()
         self._pool.shutdown()
+
+    def lacks_some_of(self, metadata: str) -> bool:
+        """Return whether an image of a shard was never measured."""
+        keys = map(bytes.fromhex, _read_records(metadata).content_hashes)
+        return self._store is None or any(key not in self._store for key in keys)
 
     def of_shard(self, metadata: str, images: str) -> Iterator[MeasuredImage]:
         """Yield all images of a shard, in its order.
@@ -161,10 +170,11 @@ class Measurements:
                 if hashlib.sha256(encoded).digest() == key:
                     self._waiting[key] = row
         if len(self._waiting) >= _ROWS_A_FILE:
-            self._put()
+            self.store_new()
         return measured
 
-    def _put(self) -> None:
+    def store_new(self) -> None:
+        """Store what was measured since the last time."""
         waiting, self._waiting = self._waiting, {}
         if self._store is not None and waiting:
             rows = np.array(list(waiting.values()), MEASUREMENT)

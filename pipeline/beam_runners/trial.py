@@ -31,6 +31,7 @@ _ELEMENTS_PER_WORKER = 4
 _CODE_OF_WORKERS = (
     "graft.components.features.extraction.ExtractShard",
     "graft.components.ingestion.transforms.WriteShards",
+    "graft.components.quality.measuring_job.MeasureShard",
     "graft.components.transform.preprocessing_fn",
 )
 _LAST_CHARACTERS = 1500

@@ -12,11 +12,12 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.transforms.environments import ExternalEnvironment
 
 from graft.components import beam_jobs
-from graft.components.beam_jobs import error_of_worker, job
+from graft.components.beam_jobs import error_of_worker, job, num_workers
 from graft.components.progress import Count, Progress
 from graft.contract.errors import DataError, UserError
 from graft.pipeline.beam_runners.worker_pool import serve
@@ -126,3 +127,16 @@ def test_half_written_report_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / ".three.unfinished").write_text("{")
     progress.read_reports()
     assert progress.snapshot() == {"images": Count(5, None), "files": Count(1, None)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], 0),
+        (["--direct_num_workers=2"], 0),
+        (["--runner=FlinkRunner", "--parallelism=3", "--sdk_container_image=x"], 3),
+        (["--max_num_workers=5", "--sdk_container_image=x"], 5),
+    ],
+)
+def test_only_a_cluster_has_workers(arguments: list[str], expected: int) -> None:
+    assert num_workers(PipelineOptions(arguments)) == expected

@@ -89,21 +89,3 @@ def test_the_artifacts_name_suits_kubeflow():
 def test_a_wrong_channel_is_refused():
     with pytest.raises(TypeError):
         ImageExampleGen("photos")  # type: ignore[call-arg, arg-type]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ([], 0),
-        (["--direct_num_workers=2"], 0),
-        (["--runner=FlinkRunner", "--parallelism=3", "--sdk_container_image=x"], 3),
-        (["--max_num_workers=5", "--sdk_container_image=x"], 5),
-    ],
-)
-def test_shards_keep_the_workers_of_a_cluster_busy(arguments, expected):
-    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
-
-    from graft.components.ingestion.executor import ImageExampleGenExecutor
-
-    context = BaseBeamExecutor.Context(beam_pipeline_args=arguments)
-    assert ImageExampleGenExecutor(context)._num_workers() == expected

@@ -9,14 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
+from apache_beam.options.pipeline_options import PipelineOptions
 from PIL import Image
 from tfx.types import standard_artifacts
 
 from graft.components.ingestion.applied_fixes import FIXES_FILE, AppliedFixes
-from graft.components.quality import executor, measurements
+from graft.components.quality import executor, measurements, measuring_job
 from graft.components.quality.artifacts import DOUBTFUL_FILE, DataQualityReport
 from graft.components.quality.component import DataQuality
 from graft.components.quality.config import DataQualityConfig
@@ -87,7 +89,9 @@ def check(tmp_path: Path) -> Check:
                 writer.write(to_record(name, encoded))
 
     def run(
-        store: Path | None = None, **policies: str
+        store: Path | None = None,
+        pipeline: beam.Pipeline | None = None,
+        **policies: str,
     ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         quality = made(DataQualityReport, "quality")
         checked = made(standard_artifacts.Examples, "checked")
@@ -99,6 +103,7 @@ def check(tmp_path: Path) -> Check:
             config=DataQualityConfig(**policies).model_dump_json(),
             cache_dir="" if store is None else str(store),
             measuring_code="the code",
+            beam_pipeline=pipeline,
         )
         result, profile = (
             json.loads((Path(quality.uri) / name).read_text())
@@ -137,14 +142,52 @@ def test_a_run_that_remembers_finds_what_a_cold_run_finds(
 ) -> None:
     cold = check()
     first = check(tmp_path / "store")
-
-    def fail(_: bytes) -> None:
-        raise AssertionError("measured again")
-
     monkeypatch.setattr(measurements, "measure_image", fail)
     again = check(tmp_path / "store")
     assert findings(again[0]) == FOUND
     assert cold == first == again
+
+
+def fail(*_: object) -> None:
+    raise AssertionError("not again")
+
+
+def cluster() -> beam.Pipeline:
+    """Return a pipeline whose options are those of a cluster; it runs here."""
+    return beam.Pipeline(options=PipelineOptions(["--parallelism=2"]))
+
+
+@pytest.mark.parametrize("has_store", [True, False])
+def test_workers_find_what_one_machine_finds(
+    has_store: bool, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold = check()
+    measure = executor.measure_on_workers
+
+    def measure_and_then_no_more(*arguments: Any, **named: Any) -> None:
+        measure(*arguments, **named)
+        monkeypatch.setattr(measurements, "measure_image", fail)
+
+    monkeypatch.setattr(executor, "measure_on_workers", measure_and_then_no_more)
+    assert check(tmp_path / "store" if has_store else None, cluster()) == cold
+    # What the workers wrote is in the store, or gone.
+    left = {path.name for path in (tmp_path / "quality").iterdir()}
+    assert left == {"quality.json", "profile.json", DOUBTFUL_FILE}
+
+
+def test_no_job_if_all_is_measured(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold = check(tmp_path / "store")
+    monkeypatch.setattr(measuring_job, "job", fail)
+    assert check(tmp_path / "store", cluster()) == cold
+
+
+def test_no_job_without_a_cluster(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring_job, "job", fail)
+    assert findings(check(pipeline=beam.Pipeline())[0]) == FOUND
 
 
 def test_warnings_change_nothing(check: Check) -> None:
