@@ -242,7 +242,7 @@ class DataConfig(BaseModel):
             if getattr(self, name) is not None and self.format not in formats:
                 raise ValueError(
                     f"`{name}` needs `format` to be one of {', '.join(formats)}. "
-                    f"Received: format={self.format!r}"
+                    f"Received: format={self.format!r}. Leave one of the two out"
                 )
         return self
 

@@ -136,7 +136,8 @@ def _read_file(path: str) -> FixFile:
     except OSError as error:
         raise DataError(
             f"`label_fixes` must name files that can be read. Received: {path!r}: "
-            f"{error.strerror or error}"
+            f"{error.strerror or error}. Correct the path, or give this user the right "
+            "to read the file."
         ) from error
     fixes, num_rows = [], 0
     for line, values in _rows(_text_of(raw, path), path):
@@ -260,11 +261,15 @@ def _fix_of(values: Mapping[str, str], where: str, file: str) -> Fix | None:
     if content_hash is not None and not _HASH.fullmatch(content_hash):
         raise DataError(
             f"{where}: `{CONTENT_HASH}` must be the 64 hexadecimal digits of an "
-            f"image's SHA-256. Received: {shown(cells[CONTENT_HASH])}."
+            f"image's SHA-256. Received: {shown(cells[CONTENT_HASH])}. Copy it whole "
+            f"from the file of `graft report --labels`, or name the image by `{PATH}`."
         )
     if path is None and (content_hash is None or action == "add"):
         need = f"`{PATH}`" if action == "add" else f"`{PATH}` or `{CONTENT_HASH}`"
-        raise DataError(f"{where}: the row needs {need}. It names no image.")
+        raise DataError(
+            f"{where}: the row names no image. Write its name into {need}, or delete "
+            "the row."
+        )
     kind, target = _decide(action, label, new_label, cells.get(SUGGESTION), where)
     return Fix(
         kind,
@@ -324,6 +329,6 @@ def _decide(
     if new_label is None:
         raise DataError(
             f"{where}: `{ACTION}` {action!r} needs the class of the image in "
-            f"`{NEW_LABEL}`, which is blank."
+            f"`{NEW_LABEL}`, which is blank. Write it there, or delete the row."
         )
     return ("add" if action == "add" else "relabel"), new_label

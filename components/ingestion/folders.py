@@ -230,7 +230,9 @@ def _roles_of_texts(first_of: Mapping[str, str]) -> dict[str, str]:
         if text not in roles:
             raise DataError(
                 "The group `split` of `class_pattern` must match a split's name, such "
-                f"as train, val or test. Received: {text!r} of {name!r}."
+                f"as train, val or test. Received: {text!r} of {name!r}. Let the group "
+                "match such words only, as (?P<split>train|test) does, or rename the "
+                "folder or file."
             )
     return roles
 

@@ -88,15 +88,13 @@ def read_bytes(ref: ImageRef, max_bytes: int) -> bytes:
         ValueError: The image can't be read. The message is the reason.
     """
     if ref.size is not None and ref.size > max_bytes:
-        raise ValueError(
-            f"file too large: {ref.size} bytes, `max_file_bytes` is {max_bytes}"
-        )
+        raise ValueError(_too_large(max_bytes, f"{ref.size} bytes, "))
     try:
         if is_remote(ref.path):
             if ref.offset is not None:
                 return files.read_bytes(ref.path, ref.offset, ref.size or 0)
             if ref.size is None and files.size_of(ref.path) > max_bytes:
-                raise ValueError(f"file too large: `max_file_bytes` is {max_bytes}")
+                raise ValueError(_too_large(max_bytes))
             encoded = files.read_bytes(ref.path)
         else:
             if ref.offset is not None:
@@ -114,5 +112,12 @@ def read_bytes(ref: ImageRef, max_bytes: int) -> bytes:
     except OSError as error:
         raise ValueError(f"can't be read: {error.strerror or error}") from error
     if len(encoded) > max_bytes:
-        raise ValueError(f"file too large: `max_file_bytes` is {max_bytes}")
+        raise ValueError(_too_large(max_bytes))
     return encoded
+
+
+def _too_large(max_bytes: int, size: str = "") -> str:
+    return (
+        f"file too large: {size}`max_file_bytes` is {max_bytes}; save the image "
+        "smaller, or raise `max_file_bytes`"
+    )

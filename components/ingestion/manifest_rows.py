@@ -114,7 +114,10 @@ class _Lines:
     def _require_text(self, line: str) -> None:
         where = f"{self._path!r}, line {self.number}"
         if line.startswith(_UTF_16_MARKS):
-            raise DataError(f"{where}: the file is UTF-16. Save it as UTF-8.")
+            raise DataError(
+                f"{where}: the file is UTF-16. Save it as UTF-8 (in a spreadsheet, "
+                "choose 'CSV UTF-8')."
+            )
         for mark, what in _OTHER_FILES.items():
             if self.number == 1 and line.startswith(mark):
                 raise DataError(
@@ -124,7 +127,7 @@ class _Lines:
         if "\0" in line:
             raise DataError(
                 f"{where} contains a NUL byte. The file is UTF-16, or not a text file. "
-                "Save it as UTF-8."
+                "Save it as UTF-8 (in a spreadsheet, choose 'CSV UTF-8')."
             )
         try:
             line.encode("utf-8")

@@ -116,7 +116,10 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
         if config.duplicate_label_policy == "fail":
             _require_same_class(first, entry, path)
     if not entries:
-        raise DataError(f"The manifest {path!r} names no images. Add lines to it.")
+        raise DataError(
+            f"The manifest {path!r} names no images: it is empty, or has a header "
+            "only. Add a line for each image."
+        )
     require_split_column([*columns], repr(path), config)
     _require_one_validation(split_words, path, config)
     _require_single_labels(entries, path, config)
@@ -242,7 +245,7 @@ def _entry_of(row: Row, where: str, layout: str, config: DataConfig) -> Manifest
     if not isinstance(name, str):
         raise DataError(
             f"{where}: the column {config.path_column!r} must be a text. "
-            f"Received: {shown(name)}."
+            f'Received: {shown(name)}. Write the path in quotes, such as "cat/1.jpg".'
         )
     try:
         if layout == "csv" and isinstance(label, str):

@@ -36,6 +36,6 @@ def examine(encoded: bytes, max_pixels: int) -> Examined:
     if num_pixels > max_pixels:
         raise ValueError(
             f"too many pixels: {header.width}x{header.height}; `max_pixels` is "
-            f"{max_pixels}"
+            f"{max_pixels}. Save the image smaller, or raise `max_pixels`"
         )
     return Examined(header, num_pixels)

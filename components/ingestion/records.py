@@ -16,6 +16,7 @@ import tensorflow as tf
 from graft.components.ingestion.blob import BlobWriter
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.image_ref import ImageRef
+from graft.components.ingestion.record_keys import require_keys
 from graft.components.ingestion.record_labels import RecordLabels
 from graft.components.ingestion.source import Listing
 from graft.components.ingestion.split_words import with_evaluation_as_test
@@ -118,7 +119,7 @@ def _images_of(
     *,
     is_packed: bool,
 ) -> Iterator[tuple[ImageRef, bytes]]:
-    image_key, label_key = config.tfrecord_image_key, config.tfrecord_label_key
+    image_key = config.tfrecord_image_key
     source = os.path.basename(entry.name)
     with files.open_for_reading(entry.path) as raw:
         file = cast(IO[bytes], gzip.open(raw, "rb")) if is_packed else raw
@@ -131,13 +132,7 @@ def _images_of(
                     f"{where} is not a tf.Example: {error}. "
                     "Write one tf.Example for each image."
                 ) from error
-            for key in (image_key, label_key):
-                if key not in features:
-                    raise DataError(
-                        f"{where} has no feature {key!r}. Received: "
-                        f"{sorted(features)}. Name yours by `tfrecord_image_key` and "
-                        "`tfrecord_label_key`."
-                    )
+            require_keys(features, config, where)
             images = features[image_key].bytes_list.value
             if len(images) > 1:
                 raise DataError(
@@ -191,7 +186,8 @@ def _records_of(file: IO[bytes], entry: FileEntry) -> Iterator[tuple[int, bytes]
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(
             f"{entry.path!r} is not a TFRecord file, or is truncated: no whole record "
-            f"begins at byte {position}. Write it again."
+            f"begins at byte {position}. If it holds something else, move it out of "
+            "the data; otherwise write it again."
         ) from error
 
 

@@ -89,8 +89,8 @@ def _tiny_imagenet(tree: Tree, root: str) -> Labelled:
         cells = [cell.strip() for cell in line.split("\t")]
         if len(cells) < 2 or not cells[0] or not cells[1]:
             raise DataError(
-                f"{table.path!r}, line {number} must hold a file name, a "
-                f"tab and a class. Received: {line[:80]!r}."
+                f"{table.path!r}, line {number} must hold a file name, a tab and a "
+                f"class. Received: {line[:80]!r}. Complete the line or delete it."
             )
         table.add(cells[0], cells[1], number)
     for file, label in table.labels.items():
@@ -117,7 +117,8 @@ def _roboflow_table(root: str, name: str) -> _Table:
         if len(header) < 3 or len(set(header)) < len(header):
             raise DataError(
                 f"{where}: the header must name the file column and at least "
-                f"two classes, each once. Received: {header!r}."
+                f"two classes, each once. Received: {header!r}. Export the data from "
+                "Roboflow again, for classification."
             )
         for row in rows:
             if row and not _is_unlabeled(row, header):
@@ -145,7 +146,8 @@ def _one_class(row: list[str], header: list[str], where: str) -> str:
     if len(row) != len(header) or not set(cells) <= {"0", "1"}:
         raise DataError(
             f"{where} must hold a file name, and a 0 or 1 for each of "
-            f"{counted(len(header) - 1, 'class')}. Received: {some_of(row)}."
+            f"{counted(len(header) - 1, 'class')}. Received: {some_of(row)}. Correct "
+            "the line or delete it."
         )
     names = [name for name, cell in zip(header[1:], cells, strict=True) if cell == "1"]
     if len(names) != 1:

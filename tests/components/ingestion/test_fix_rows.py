@@ -92,8 +92,14 @@ def test_a_row_says_what_to_do(tmp_path: Path, cells: str, kind, new_label):
         ("path,action,new_label\na.jpg,drop,dog\n", "contradicts a new label"),
         ("path,action,new_label\na.jpg,keep,dog\n", "contradicts a new label"),
         ("path,suggestion,action\na.jpg,,accept\n", "takes the suggestion, which is"),
-        ("path,new_label\n ,dog\n", "line 2: the row needs `path` or"),
-        (f"content_hash,action,label\n{HASH},add,dog\n", "the row needs `path`. It"),
+        (
+            "path,new_label\n ,dog\n",
+            "line 2: the row names no image. Write its name into `path` or",
+        ),
+        (
+            f"content_hash,action,label\n{HASH},add,dog\n",
+            "Write its name into `path`, or delete",
+        ),
         ("content_hash,new_label\n1.2E+45,dog\n", "64 hexadecimal digits"),
         (TEXT.encode("latin-1"), "line 2: not UTF-8 text"),
         (TEXT.encode("utf-16-le"), "NUL byte"),

@@ -48,7 +48,7 @@ BAD_CSV = {
         "line 2: 4 cells, the header has 2. Remove the delimiter ',' at the end of the "
         "lines. Received: 'a.png,cat,, '.",
     ),
-    "no lines": (HEADER, "names no images. Add lines"),
+    "no lines": (HEADER, "it is empty, or has a header only. Add a line"),
     "other columns": (
         "path,lable\na.png,cat\n",
         "lacks the column 'label'. Received: columns ['path', 'lable']. "
