@@ -27,6 +27,7 @@ from graft.pipeline.commands.options import (
     SetOption,
     load_named_config,
 )
+from graft.pipeline.commands.waiting import shown_while_waiting
 from graft.pipeline.config import PipelineConfig
 from graft.pipeline.local.last_run import last_run_of, remember_run
 from graft.pipeline.local.metadata_check import require_intact
@@ -97,7 +98,8 @@ def run(  # noqa: PLR0917 - options of a command
     except ValueError as error:
         raise UserError(str(error)) from None
     # Missing data are reported before TFX is imported, which takes seconds.
-    data_fingerprint = fingerprint(loaded.data)
+    with shown_while_waiting("Listing the images"):
+        data_fingerprint = fingerprint(loaded.data)
     if os.path.realpath(loaded.output) == os.path.realpath(
         expand_home(loaded.data.path)
     ):

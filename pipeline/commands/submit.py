@@ -21,6 +21,7 @@ from graft.pipeline.commands.cluster_options import (
     connect,
     parse_parameters,
 )
+from graft.pipeline.commands.waiting import shown_while_waiting
 
 if TYPE_CHECKING:
     from graft.pipeline.kubeflow.cluster.api import Api
@@ -174,7 +175,8 @@ def _computed_fingerprint(
         return {}
     if is_optional and "defaultValue" in definition:
         return {}
-    return {FINGERPRINT_PARAMETER: compute_fingerprint(spec, values)}
+    with shown_while_waiting("Listing the images"):
+        return {FINGERPRINT_PARAMETER: compute_fingerprint(spec, values)}
 
 
 def _read_drift_reports(

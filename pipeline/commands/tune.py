@@ -88,7 +88,9 @@ def tune(  # noqa: PLR0917 - options of a command
     from graft.pipeline.local.retention import artifacts_in_use
     from graft.pipeline.local.stored_features import find_stored_features
 
-    stored = find_stored_features(loaded, fingerprint(loaded.data))
+    with shown_while_waiting("Listing the images"):
+        data_fingerprint = fingerprint(loaded.data)
+    stored = find_stored_features(loaded, data_fingerprint)
     typer.echo("Loading TensorFlow and the features ...")
     with artifacts_in_use(loaded.pipeline_folder):
         problem, digest = _load_problem(loaded, stored, metric)

@@ -25,7 +25,6 @@ from pathlib import Path
 import numpy as np
 import pyte
 from PIL import Image
-from rich import _export_format
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
@@ -128,15 +127,9 @@ class Terminal:
             lines.append("\n")
         console = Console(record=True, width=COLUMNS, file=StringIO())
         console.print(lines, end="")
-        form = re.sub(
-            r"@font-face \{\{.*?\}\}\s*",
-            "",
-            _export_format.CONSOLE_SVG_FORMAT,
-            flags=re.DOTALL,
-        ).replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace")
-        return console.export_svg(
-            title="graft", code_format=form, unique_id="graft-terminal"
-        )
+        svg = console.export_svg(title="graft", unique_id="graft-terminal")
+        svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+        return svg.replace("Fira Code", "ui-monospace, Menlo, Consolas")
 
 
 def _style_of(cell: pyte.screens.Char) -> Style:

@@ -9,6 +9,7 @@ import select
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -121,27 +122,50 @@ def test_no_command_shows_a_line_of_a_library(folder: Path, command: str) -> Non
     assert shown.strip()
 
 
-def test_a_measurement_says_what_it_does(digit_folder: Path) -> None:
-    """The server takes the connection, and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        words = [sys.executable, "-m", "graft.pipeline.cli", "load-test"]
-        words += [str(digit_folder), "--model", "x"]
-        words += ["--server", f"127.0.0.1:{server.getsockname()[1]}"]
-        process, terminal = pty.fork()
-        if process == 0:
-            try:
-                os.execv(words[0], words)
-            finally:
-                os._exit(99)
-        shown = b""
-        deadline = time.monotonic() + _SECONDS
-        while b"Sending images to 127" not in shown and time.monotonic() < deadline:
+def shows(words: Sequence[object], text: str) -> bool:
+    """Run Python with words on a pseudo-terminal, until it shows a text; end it."""
+    process, terminal = pty.fork()
+    if process == 0:
+        try:
+            os.execv(sys.executable, [sys.executable, *map(str, words)])
+        finally:
+            os._exit(99)
+    shown = b""
+    deadline = time.monotonic() + _SECONDS
+    try:
+        while text.encode() not in shown and time.monotonic() < deadline:
             if select.select([terminal], [], [], 1)[0]:
                 shown += os.read(terminal, 65536)
+    except OSError:  # the terminal of an ended process
+        pass
+    finally:
         os.kill(process, 9)
         os.waitpid(process, 0)
         os.close(terminal)
-    assert b"Sending images to 127" in shown
+    return text.encode() in shown
+
+
+def test_a_measurement_says_what_it_does(digit_folder: Path) -> None:
+    """The server takes the connection, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        words = ["-m", "graft.pipeline.cli", "load-test", digit_folder]
+        words += ["--model", "x", "--server", address]
+        assert shows(words, f"Sending images to {address}")
+
+
+def test_a_run_says_that_it_lists_the_images(
+    digit_folder: Path, tmp_path: Path
+) -> None:
+    code = f"""
+import sys, time
+from graft.components.ingestion import fingerprint
+fingerprint.fingerprint = lambda config: time.sleep(600)
+sys.argv = ["graft", "run", {str(digit_folder)!r}, "--output", {str(tmp_path)!r}]
+from graft.pipeline.cli import main
+main()
+"""
+    assert shows(["-c", code], "Listing the images")
 
 
 def test_lines_of_libraries_are_known() -> None:
