@@ -22,7 +22,7 @@ from graft.components.ingestion.shared_names import stems_in, telling_names
 _SHARE_OF_FOLDER = 0.5
 _SHARE_OF_SAME_NAMES = 0.9
 _FEWEST_TELLING = 3
-_FEWEST_SAME = 5
+_FEWEST_SAME = 4
 # As macOS and Windows name a second folder: `cat 2`, `cat (2)`.
 _SECOND_FOLDER = re.compile(r"(?P<base>.+?)(?: (?:[2-9]|1\d)| \(\d{1,2}\))")
 _OF_FILE_MANAGER = frozenset(("copy",))

@@ -23,6 +23,7 @@ Detect = Callable[[Folder], FolderLayout | Question]
 
 _FEWEST_CLASSES = 2
 _MOST_VERSIONS = 4
+_MOST_OPTIONS = 4
 _SHARE_OF_NAMES = 0.5
 
 
@@ -92,8 +93,7 @@ def _data_set_in(top: Folder, detect: Detect) -> _DataSet | None:
         return None
     answer = detect(folder)
     if isinstance(answer, Question):
-        is_box = stray_name_of(top.name) is not None
-        options = list(read_below(folder, answer))[:2] if is_box else []
+        options = list(read_below(folder, answer))[:_MOST_OPTIONS]
         has_splits = any("split_folders" in option.settings for option in options)
         return _DataSet(top, options, has_splits, is_read=False) if options else None
     has_splits = answer.format != "folders"

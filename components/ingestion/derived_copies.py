@@ -22,6 +22,7 @@ from graft.components.ingestion.layout_answers import (
 from graft.components.ingestion.name_patterns import NameParts, pattern_without
 from graft.components.ingestion.object_exports import as_option, class_folders
 from graft.components.ingestion.source import some_of
+from graft.components.ingestion.splitting import TRAIN_ROLE
 from graft.contract.counts import counted
 
 _MOST_VARIANTS = 4  # more options are no help
@@ -35,7 +36,7 @@ def ask_about_copies(root: Folder, layout: FolderLayout) -> Question | None:
         layout: How its folders would be read.
     """
     copies = find_copies(class_folders(root, layout))
-    if copies.files and (copies.across or not _are_all_given(layout)):
+    if copies.files and not _are_in_train_alone(copies, layout):
         return Question(
             f"{counted(len(copies.files), 'file')} of {counted(root.total, 'image')} "
             "have the name of another image, most with an addition, and may be made of "
@@ -61,9 +62,17 @@ def ask_about_copies(root: Folder, layout: FolderLayout) -> Question | None:
     return None
 
 
-def _are_all_given(layout: FolderLayout) -> bool:
-    """Tell whether no split is taken from another one, so that copies stay together."""
-    return all(layout.split_folders.get(role) for role in ROLES)
+def _are_in_train_alone(copies: Copies, layout: FolderLayout) -> bool:
+    """Tell whether all copies stay in the training set, with their images."""
+    train = layout.split_folders.get(TRAIN_ROLE, ())
+    return (
+        not copies.across
+        # Of a split that is not given, `train` gives images.
+        and all(layout.split_folders.get(role) for role in ROLES)
+        and all(
+            any(file.startswith(f"{path}/") for path in train) for file in copies.files
+        )
+    )
 
 
 def _options_of_variants(
@@ -113,7 +122,7 @@ def with_warning_of_copies(root: Folder, layout: FolderLayout) -> FolderLayout:
         warnings.append(
             f"{counted(len(copies.files), 'file')} of {counted(root.total, 'image')} "
             f"may be copies of others by their names: {some_of(copies.files)}. They "
-            "lie in the splits of their images. graft augments images itself."
+            "stay in the training set. graft augments images itself."
         )
     if len(few) > 1:
         warnings.append(

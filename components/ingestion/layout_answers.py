@@ -76,6 +76,15 @@ class Question:
         object.__setattr__(self, "options", tuple(distinct))
 
 
+def paths_of_splits(setting: Mapping[str, object]) -> SplitFolders:
+    """Return split folders from the setting `split_folders` of an option."""
+    return {
+        role: (paths,) if isinstance(paths, str) else tuple(map(str, paths))
+        for role, paths in setting.items()
+        if isinstance(paths, str | list)
+    }
+
+
 def describe_classes(images: Mapping[str, int]) -> str:
     """Return the classes of an option as text.
 

@@ -6,7 +6,7 @@ question to the user.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from graft.components.ingestion.data_sets_below import with_data_sets_below
 from graft.components.ingestion.derived_copies import (
@@ -33,7 +33,9 @@ from graft.components.ingestion.label_tables import (
 )
 from graft.components.ingestion.layout_answers import (
     FolderLayout,
+    Option,
     Question,
+    paths_of_splits,
 )
 from graft.components.ingestion.layout_options import (
     flat_options,
@@ -61,10 +63,12 @@ from graft.components.ingestion.split_class_names import ask_about_splits_in_nam
 from graft.components.ingestion.split_detection import (
     are_classes,
     as_splits,
+    doubt_about_classes,
     splits_by_name,
 )
 from graft.components.ingestion.splitting import TRAIN_ROLE
 from graft.components.ingestion.stray_folders import (
+    ask_about_folders_apart,
     ask_about_stray_folders,
     warn_of_stray_names,
 )
@@ -124,10 +128,38 @@ def detect_layout(
         )
         answer = with_option_without_copies(root, answer)
         answer = with_option_without_masks(root, answer)
+        answer = _with_doubts_about_splits(root, answer)
     answer = explain_unreadable(root, located, answer)
     if answer.options or any(mend in answer.finding for mend in _MENDS):
         return answer
     return Question(f"{answer.finding} {_MEND}")
+
+
+def _with_doubts_about_splits(root: Folder, question: Question) -> Question:
+    """Put the options of the next question in place of those that name the splits.
+
+    An option is the answer to every question, so that it must read the tree.
+    """
+    options: list[Option] = []
+    findings: list[str] = []
+    for option in question.options:
+        splits = option.settings.get("split_folders")
+        if not isinstance(splits, Mapping) or len(option.settings) > 1:
+            options.append(option)
+            continue
+        layout = FolderLayout("pre_split", paths_of_splits(splits))
+        doubt = (
+            doubt_about_classes(root, layout.split_folders)
+            or ask_about_masks(root, layout)
+            or ask_about_format_pairs(root, layout)
+            or ask_about_copies(root, layout)
+        )
+        if doubt is None or doubt.finding in question.finding:
+            options.append(option)
+        else:
+            options += doubt.options
+            findings.append(doubt.finding)
+    return Question(" ".join([question.finding, *findings[:1]]), tuple(options))
 
 
 def _layout_of(root: Folder, tables: Sequence[Table]) -> FolderLayout | Question:
@@ -141,6 +173,7 @@ def _layout_of(root: Folder, tables: Sequence[Table]) -> FolderLayout | Question
         or splits_by_name(root, tops, tables)
         or ask_about_splits_in_names(root, tops)
         or ask_about_role_among_classes(root, tops)
+        or ask_about_folders_apart(root, tops)
         or ask_about_same_children(root, tops)
         or ask_about_parts(root, tops, tables)
         or ask_about_stray_folders(root, [tops], {})
@@ -239,7 +272,7 @@ def _single_folder(
     if top.images:
         return None
     if role_of(top.name) == TRAIN_ROLE and are_classes(top):
-        return as_splits(root, top, {TRAIN_ROLE: (top.path,)})
+        return as_splits(root, {TRAIN_ROLE: (top.path,)})
     if (
         len(top.filled) == 1
         and top.filled[0].is_flat

@@ -31,12 +31,14 @@ from graft.components.ingestion.layout_answers import (
 from graft.components.ingestion.similar_classes import skeleton_of
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import TEST_ROLE, TRAIN_ROLE
+from graft.components.ingestion.stray_names import StrayName, stray_name_of
 from graft.components.ingestion.table_labels import choose_labels, split_column_of
 from graft.contract.counts import counted
 
 _CLASS_BELOW_SPLIT = r"[^/]+/(?P<split>[^/]+)/(?P<class>[^/]+)/.+"
 _SPLIT_BELOW_CLASS = r"(?P<class>[^/]+)/(?P<split>[^/]+)/.+"
 _FEWEST_CLASSES = 2
+_NO_CLASSES = (StrayName.CERTAIN, StrayName.LIKELY)
 _MOST_FOLDERS = 4  # more options are no help
 
 
@@ -126,10 +128,13 @@ def options_beside_classes(root: Folder, roles: Mapping[str, str]) -> Iterator[O
     ):
         return
     splits = "|".join(map(re.escape, sorted(roles)))
+    doubts = {n: stray_name_of(n) for n in classes.union(*inner.values())}
+    strays = sorted(n for n, doubt in doubts.items() if doubt in _NO_CLASSES)
+    without = f"(?!(?:{'|'.join(map(re.escape, strays))})/)" if strays else ""
     yield from option_of_pattern(
         root,
         {},
-        f"(?:(?P<split>{splits})/|(?!(?:{splits})/))(?P<class>[^/]+)/.+",
+        f"(?:(?P<split>{splits})/|(?!(?:{splits})/)){without}(?P<class>[^/]+)/.+",
         f"{some_of(sorted(roles))} as {' and '.join(sorted(set(roles.values())))}, and "
         "the folders beside it for training",
     )

@@ -30,6 +30,7 @@ _NUMBER = re.compile(r"\d+")
 _CUT = re.compile(r"(?<=[^\W\d_])(?![^\W\d_])|(?<=\d)(?!\d)|[\W_](?<!^)")
 _TRIED = 50
 _FEWEST_OTHERS = 2
+_MOST_OWNERS = 6
 
 
 class Repeated(NamedTuple):
@@ -111,13 +112,13 @@ def repeated_folders(classes: Sequence[Folder]) -> list[Repeated]:
 
 
 def _owners(stems: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
-    """Return the classes that have an image of a name; three stand for more."""
+    """Return the classes that have an image of a name; the first ones of many."""
     known: dict[tuple[str, ...], tuple[str, ...]] = {}
     owners: dict[str, tuple[str, ...]] = {}
     for name, of_class in stems.items():
         for stem in set(of_class):
             found = owners.get(stem, ())
-            if len(found) <= _FEWEST_OTHERS:
+            if len(found) < _MOST_OWNERS:
                 found = (*found, name)
                 owners[stem] = known.setdefault(found, found)
     return owners
@@ -131,11 +132,15 @@ def _as_union(
 ) -> Repeated | None:
     """Return a folder that holds the images of several other classes."""
     own = stems[top.name]
+    tried = own[:_TRIED]
+    shared = Counter(name for stem in tried for name in owners_of[stem])
+    # Another folder with all these images is no class that they come from.
+    no_owners = {name for name, n in shared.items() if n >= _SHARE * len(tried)}
     owners: Counter[str] = Counter()
     for number, stem in enumerate(own):
         if number == _TRIED and owners.total() * 2 < number:
             return None  # as of most classes
-        others = [name for name in owners_of[stem] if name != top.name]
+        others = [name for name in owners_of[stem] if name not in no_owners]
         if len(others) == 1:
             owners[others[0]] += 1
         elif (owner := _class_in_front(stem, top.name, names)) is not None:

@@ -69,21 +69,28 @@ def splits_by_name(
     if doubt:
         return _ask_about_splits(root, roles, tables, doubt)
     split_folders = {role: (name,) for name, role in roles.items()}
-    (train,) = split_folders[TRAIN_ROLE]
-    return as_splits(root, root.children[train], split_folders)
+    return as_splits(root, split_folders)
 
 
-def as_splits(
-    root: Folder, train: Folder, split_folders: SplitFolders
-) -> FolderLayout | Question:
+def as_splits(root: Folder, split_folders: SplitFolders) -> FolderLayout | Question:
     """Return the layout of split folders, if it is plain which folders are classes."""
-    paths = [path for paths in split_folders.values() for path in paths]
-    splits = [folder for path in paths if (folder := root.child_at(path))]
-    siblings = [folder.filled for folder in splits if not folder.is_flat]
-    question = ask_about_stray_folders(
-        root, siblings, split_folders
-    ) or ask_about_levels(root, train.filled, split_folders)
+    question = doubt_about_classes(root, split_folders)
     return question or FolderLayout("pre_split", split_folders)
+
+
+def doubt_about_classes(root: Folder, split_folders: SplitFolders) -> Question | None:
+    """Ask about folders in splits that may be no classes, or hold them."""
+    splits = {
+        path: folder
+        for paths in split_folders.values()
+        for path in paths
+        if (folder := root.child_at(path))
+    }
+    siblings = [folder.filled for folder in splits.values() if not folder.is_flat]
+    classes = splits[split_folders[TRAIN_ROLE][0]].filled
+    return ask_about_stray_folders(root, siblings, split_folders) or ask_about_levels(
+        root, classes, split_folders
+    )
 
 
 def _doubt_about_splits(  # noqa: PLR0911

@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from graft.components.ingestion.class_levels import option_of_pattern
+from graft.components.ingestion.class_levels import (
+    folders_that_may_be_classes,
+    option_of_pattern,
+)
+from graft.components.ingestion.copy_names import find_copies
+from graft.components.ingestion.derived_copies import parts_of_copies
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.layout_answers import (
     FolderLayout,
@@ -14,6 +19,7 @@ from graft.components.ingestion.layout_answers import (
     SplitFolders,
 )
 from graft.components.ingestion.layout_options import read_as_classes
+from graft.components.ingestion.name_patterns import NameParts, pattern_without
 from graft.components.ingestion.object_exports import as_option
 from graft.components.ingestion.shared_names import (
     Repeated,
@@ -60,12 +66,29 @@ def ask_about_stray_folders(
     by_top = read_as_classes(root)
     if split_folders:
         by_top = iter([as_option(root, FolderLayout("pre_split", split_folders))])
-    without = list(_option_without(root, split_folders, names, len(beside)))
+    without = list(_options_without(root, siblings, split_folders, names))
     for found in repeated.values():
         if found.is_equal:
             others = {*names, *found.classes} - {found.folder.name}
-            without += _option_without(root, split_folders, others, len(beside))
+            without += _options_without(root, siblings, split_folders, others)
     return Question(" ".join(findings), (*without, *by_top))
+
+
+def ask_about_folders_apart(root: Folder, tops: Sequence[Folder]) -> Question | None:
+    """Ask about folders such as `logs` beside `kitchen/cat` and `garden/cat`.
+
+    Those that hold the same folders as others may be versions of the data.
+    """
+    strays = _strays(tops)
+    names = {stray.name for stray in strays}
+    others = [top for top in tops if top.name not in names]
+    below = {child.name for top in others for child in top.filled}
+    are_apart = all(
+        below.isdisjoint(child.name for child in stray.filled) for stray in strays
+    )
+    if strays and are_apart and below and len(others) >= _FEWEST_CLASSES:
+        return ask_about_stray_folders(root, [tops], {})
+    return None
 
 
 def _strays(tops: Sequence[Folder]) -> list[Folder]:
@@ -94,14 +117,30 @@ def _finding_of(found: Repeated) -> str:
     )
 
 
-def _option_without(
-    root: Folder, split_folders: SplitFolders, names: set[str], num_classes: int
+def _options_without(
+    root: Folder,
+    siblings: Sequence[Sequence[Folder]],
+    split_folders: SplitFolders,
+    names: set[str],
 ) -> Iterator[Option]:
-    if num_classes < _FEWEST_CLASSES:
+    """Yield the options without some folders, and without copies in the others."""
+    classes = [top for tops in siblings for top in tops if top.name not in names]
+    if len({top.name for top in classes}) < _FEWEST_CLASSES:
         return
-    left_out = "|".join(map(re.escape, sorted(names)))
-    pattern = f"(?!(?:{left_out})/)(?P<class>[^/]+)/.+"
-    yield from option_of_pattern(root, split_folders, pattern, "")
+    strays = NameParts(tops=names)
+    copies = find_copies(classes)
+    if copies.files:
+        pattern = pattern_without(strays.joined(parts_of_copies(copies)))
+        yield from option_of_pattern(root, split_folders, pattern, "without copies")
+    yield from option_of_pattern(root, split_folders, pattern_without(strays), "")
+    if any(
+        folders_that_may_be_classes([t for t in tops if t.name not in names])
+        for tops in siblings
+    ):
+        left_out = "|".join(map(re.escape, sorted(names)))
+        pattern = f"(?!(?:{left_out})/)(?:[^/]+/)*(?P<class>[^/]+)/[^/]+"
+        what = f"without {some_of(sorted(names))}, the lowest folder is the class"
+        yield from option_of_pattern(root, split_folders, pattern, what)
 
 
 def warn_of_stray_names(tops: Sequence[Folder]) -> tuple[str, ...]:

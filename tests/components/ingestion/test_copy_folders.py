@@ -132,9 +132,11 @@ def test_copies_in_train_alone_are_told_if_every_split_is_given() -> None:
 
     warnings = _warnings(tree("train", "val", "test"))
     assert "10 files of 40 images may be copies of others by their names" in warnings
-    assert "They lie in the splits of their images" in warnings
+    assert "They stay in the training set." in warnings
     # `eval` is taken from `train`.
     assert "10 files of 30" in _question(tree("train", "test")).finding
+    in_test = [n.replace(".jpg", "_aug.jpg") for n in tree("test")]
+    assert "20 files" in _question([*tree("train", "val", "test"), *in_test]).finding
     leak = [*tree("train", "val", "test"), "test/cat/train7f31_aug.jpg"]
     leak += ["test/dog/train9b1c_aug.jpg"]
     assert "have the name of another image" in _question(leak).finding
