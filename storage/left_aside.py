@@ -66,8 +66,8 @@ _SIDECAR_EXTENSIONS = frozenset(
     ".ini .cfg .conf .pdf .doc .docx .xls .xlsx .ods .odt .rtf .zip .tar .gz .tgz .bz2 "
     ".xz .zst .7z .rar .py .ipynb .sh .bat .ps1 .log .mat .npy .npz .h5 .hdf5 .pkl "
     ".pickle .db .db-journal .sqlite .parquet .feather .arrow .names .data .cache .dvc "
-    ".lnk .url .lst .list .sha1 .sha256 .md5 .sum .torrent "
-    ".mp4 .m4v .mov .avi .mkv .webm .mpg "
+    ".lnk .url .lst .list .label .lbl .cls .caption .tags .sha1 .sha256 .md5 .sum "
+    ".torrent .mp4 .m4v .mov .avi .mkv .webm .mpg "
     ".mpeg .3gp .mts .wmv .wav .mp3 .m4a .xmp .aae .thm .lrv .bak .pb .ckpt .pt .pth "
     ".onnx .keras .tflite .safetensors .index .labels".split()
 )

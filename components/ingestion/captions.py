@@ -19,6 +19,13 @@ from graft.storage.listing import FileEntry
 
 _MOST_FILES = 20
 _LONGEST_LABEL = 60
+_WORDS = (".txt", ".label", ".lbl", ".cls", ".caption", ".tags")
+_EXTENSIONS = (*_WORDS, ".json", ".xml")
+_ELEMENT_OF_OBJECTS = re.compile(
+    r"<(objects?|bnd_?box|bbox|box|x_?min|polygon|points?|pt|segment\w*|image|track)\b",
+    re.IGNORECASE,
+)
+_ELEMENT = re.compile(r"<(?P<key>\w+)>\s*(?P<value>[^<>]+?)\s*</")
 _LABEL_KEYS = frozenset(
     name.replace("_", "") for name in ("label", *USUAL_COLUMNS["label_column"])
 )
@@ -41,9 +48,7 @@ def find_captions(entries: Sequence[FileEntry]) -> set[str]:
     Args:
         entries: All files of a data set. The first texts of images are read.
     """
-    texts = [
-        entry for entry in entries if entry.name.lower().endswith((".txt", ".json"))
-    ]
+    texts = [entry for entry in entries if _extension_of(entry) in _EXTENSIONS]
     if not texts:
         return set()
     images = {
@@ -62,8 +67,9 @@ def find_captions(entries: Sequence[FileEntry]) -> set[str]:
         or (os.path.dirname(stem) not in folders and os.path.basename(stem) in names)
     ]
     by_kind = (
-        ([each for each in texts if each.name.lower().endswith(".txt")], _holds_words),
-        ([each for each in texts if each.name.lower().endswith(".json")], _is_metadata),
+        ([each for each in texts if _extension_of(each) in _WORDS], _holds_words),
+        ([each for each in texts if _extension_of(each) == ".json"], _is_metadata),
+        ([each for each in texts if _extension_of(each) == ".xml"], _has_no_boxes),
     )
     return {
         entry.name
@@ -84,8 +90,8 @@ def explain_captions(entries: Sequence[FileEntry], captions: set[str]) -> str:
     if not texts:
         return ""
     first = texts[0]
-    if first.name.lower().endswith(".json"):
-        key, value = _label_in_json(texts)
+    if _extension_of(first) in (".json", ".xml"):
+        key, value = _label_in(texts)
         what = f", with {value!r} as its {key!r}" if key else ""
     else:
         lines = Counter(filter(None, map(_first_line, texts)))
@@ -99,15 +105,21 @@ def explain_captions(entries: Sequence[FileEntry], captions: set[str]) -> str:
     )
 
 
-def _label_in_json(entries: Sequence[FileEntry]) -> tuple[str, str]:
-    """Return a key of JSON files that may be the label, and its value in the first."""
+def _label_in(entries: Sequence[FileEntry]) -> tuple[str, str]:
+    """Return a key of JSON or XML that may be the label, and its value in the first."""
     values: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
-        try:
-            content = json.loads(_head(entry, _JSON_HEAD_BYTES))
-        except (ValueError, RecursionError):
-            continue
-        for key, value in _texts_in(content, ""):
+        head = _head(entry, _JSON_HEAD_BYTES)
+        if _extension_of(entry) == ".xml":
+            pairs = [
+                (match["key"], match["value"]) for match in _ELEMENT.finditer(head)
+            ]
+        else:
+            try:
+                pairs = [*_texts_in(json.loads(head), "")]
+            except (ValueError, RecursionError):
+                continue
+        for key, value in pairs:
             values[key].append(value)
     for key, found in values.items():
         name = re.sub(r"[\W_]+", "", key.rpartition(".")[2]).casefold()
@@ -136,6 +148,19 @@ def _is_metadata(entries: Sequence[FileEntry]) -> bool:
         head.lstrip()[:1] in ("{", "[") and not _KEY_OF_OBJECTS.search(head)
         for head in heads
     )
+
+
+def _has_no_boxes(entries: Sequence[FileEntry]) -> bool:
+    """Tell whether XML files have no element of objects, such as `bndbox`."""
+    heads = [_head(entry, _JSON_HEAD_BYTES) for entry in entries]
+    return all(
+        head.lstrip().startswith("<") and not _ELEMENT_OF_OBJECTS.search(head)
+        for head in heads
+    )
+
+
+def _extension_of(entry: FileEntry) -> str:
+    return os.path.splitext(entry.name)[1].lower()
 
 
 def _first_line(entry: FileEntry) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
+from graft.components.ingestion.folder_names import role_of
 from graft.components.ingestion.manifest_columns import USUAL_COLUMNS
 
 _LABEL_COLUMNS = frozenset(
@@ -23,6 +25,12 @@ _OTHER_COLUMNS = re.compile(
 def is_label_column(name: str) -> bool:
     """Tell whether a column of this name mostly holds labels."""
     return re.sub(r"[\W_]+", "", name).casefold() in _LABEL_COLUMNS
+
+
+def holds_splits(values: Collection[str]) -> bool:
+    """Tell whether the values of a column are the names of several splits."""
+    roles = {role_of(value) for value in set(values)}
+    return len(roles) > 1 and None not in roles
 
 
 def never_holds_the_class(column: str) -> bool:

@@ -49,8 +49,8 @@ _PART_WORDS = re.compile(
 _SIDE_FOLDERS = _ANNOTATIONS | frozenset(
     "docs doc documentation scripts script code src notebooks notebook models model "
     "weights checkpoints checkpoint ckpt ckpts logs log runs wandb mlruns outputs "
-    "output results metadata meta csv json xml lists splits lightninglogs nodemodules "
-    "venv cvs svn".split()
+    "output results metadata meta csv json xml lists splits split folds fold "
+    "lightninglogs nodemodules venv cvs svn".split()
 )
 
 # Names that say when an image was taken, or by what: never what it shows.

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from graft.components.ingestion.column_names import (
+    holds_splits,
     is_label_column,
     is_split_column,
     never_holds_the_class,
@@ -184,6 +185,15 @@ class LocatedTable:
         return [name for name in self.table.columns if name != self.image_column]
 
     @cached_property
+    def split_columns(self) -> list[str]:
+        """The columns that say the split, by their names or their values."""
+        return [
+            name
+            for name in self.others
+            if is_split_column(name) or holds_splits(self.table.column(name))
+        ]
+
+    @cached_property
     def one_hot(self) -> list[str]:
         """The columns that hold one 1 in each row, and otherwise 0: one per class."""
         flags = [
@@ -206,7 +216,7 @@ class LocatedTable:
 
     def label_column(self) -> str | None:
         """Return the column that plainly holds the labels, or None."""
-        others = [n for n in self.others if n and not is_split_column(n)]
+        others = [n for n in self.others if n and n not in self.split_columns]
         if len(others) == 1:
             return others[0]
         known = [name for name in others if is_label_column(name)]
@@ -287,6 +297,8 @@ class LocatedTable:
     def _may_be_label(self, name: str, values: list[str]) -> bool:
         distinct = len(set(values))
         if distinct < _FEWEST or distinct == len(values) or name in self.one_hot:
+            return False
+        if name in self.split_columns:
             return False
         if is_label_column(name) or name == _ONE_HOT:
             return True

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from graft.components.ingestion.column_names import holds_splits
 from graft.components.ingestion.folder_names import role_of
 from graft.components.ingestion.manifest_columns import USUAL_COLUMNS
 from graft.components.ingestion.manifest_rows import DELIMITER_LINE, DELIMITERS
@@ -23,6 +24,7 @@ _TABLES = (".csv", ".tsv")
 _LINES = (".txt", ".lst", ".list")
 _JSON_LINES = (".jsonl", ".ndjson")
 _TEXTS = (*_TABLES, *_JSON_LINES, ".json")
+_SPREADSHEETS = (".xlsx", ".xls", ".ods", ".parquet", ".feather")
 _OTHERS = (".mat", ".npy", ".npz", ".pkl", ".pickle", ".yaml", ".yml")
 _WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])")
 # As in `trainlist01.txt` and `test_ids.npy`.
@@ -40,7 +42,8 @@ _PARTS_COLUMN = re.compile(
     r"(k|cv)?[-_ ]?(splits?|subset|partition|folds?)([-_ ]?(id|no|number))?|kfold",
     re.IGNORECASE,
 )
-_FLAG_COLUMN = re.compile(r"is[-_ ]?(?P<word>[a-z]+)", re.IGNORECASE)
+_FLAG_COLUMN = re.compile(r"(?:is[-_ ]?)?(?P<word>[a-z]+)", re.IGNORECASE)
+_HELD_OUT = re.compile(r"(?i)hold[-_ ]?out|held[-_ ]?out")
 _PATH_COLUMNS = frozenset(("path", *USUAL_COLUMNS["path_column"]))
 _TRUE, _FALSE = frozenset("1 1.0 true yes".split()), frozenset("0 0.0 false no".split())
 
@@ -85,13 +88,15 @@ def read_split_list(entry: FileEntry) -> SplitList | None:
     """
     stem, extension = os.path.splitext(entry.parts[-1])
     extension = extension.casefold()
-    words = [without_accents(word).casefold() for word in _WORD.findall(stem)]
+    plain = _HELD_OUT.sub("holdout", without_accents(stem))
+    words = [word.casefold() for word in _WORD.findall(plain)]
     roles = {role for word in words if (role := _role_of_list(word))}
     role = roles.pop() if len(roles) == 1 else None
     is_named = bool(role or roles) or not _SPLIT_WORDS.isdisjoint(words)
     is_numbers = is_named and any(word.endswith(tuple(_OF_LISTS)) for word in words)
-    if extension in _OTHERS:
-        return SplitList(entry.name, None, role) if is_numbers else None
+    if extension in (*_OTHERS, *_SPREADSHEETS):
+        is_list = is_numbers or (is_named and extension in _SPREADSHEETS)
+        return SplitList(entry.name, None, role) if is_list else None
     if not (extension in _TEXTS or (is_named and extension in _LINES)):
         return None
     try:
@@ -140,7 +145,9 @@ def _lines_of(
         for line in map(str.strip, filter(str.strip, lines)):
             # A number beside others is a label, or a coordinate.
             parts = {each for each in re.split(r"[\s,;]+", line) if not each.isdigit()}
-            yield tuple(Listed(part, role) for part in sorted({line} | parts) if part)
+            said = [r for part in parts if (r := ROLE_OF_WORD.get(part.casefold()))]
+            found = said[0] if len(said) == 1 else role
+            yield tuple(Listed(part, found) for part in sorted({line} | parts) if part)
     elif extension in _JSON_LINES:
         for line in filter(str.strip, lines):
             yield tuple(_in_json(json.loads(line), role))
@@ -155,11 +162,21 @@ def _in_table(lines: list[str], role: str | None) -> Iterator[tuple[Listed, ...]
     delimiter = max(DELIMITERS, key=first.count)
     rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter)
     header = [cell.strip() for cell in next(rows, [])]
+    table = [tuple(cell.strip() for cell in row) for row in rows]
+    columns = dict(
+        zip(
+            header,
+            zip(*(r for r in table if len(r) == len(header)), strict=True),
+            strict=False,
+        )
+    )
+    of_splits = [name for name, values in columns.items() if holds_splits(values)]
     has_parts = any(map(_PARTS_COLUMN.fullmatch, header))
     yield tuple(Listed(cell, role) for cell in header)
-    for row in rows:
-        pairs = dict(zip(header, (cell.strip() for cell in row), strict=False))
-        found = _role_of_fields(pairs) or (None if has_parts else role)
+    for row in table:
+        pairs = dict(zip(header, row, strict=False))
+        said = next((role_of(pairs[n]) for n in of_splits if n in pairs), None)
+        found = said or _role_of_fields(pairs) or (None if has_parts else role)
         yield tuple(
             Listed(cell, found, has_parts)
             for name, cell in pairs.items()

@@ -6,10 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from graft.components.ingestion.column_names import (
-    is_split_column,
-    never_holds_the_class,
-)
+from graft.components.ingestion.column_names import never_holds_the_class
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.label_tables import LocatedTable
 from graft.components.ingestion.labels import several_labels, shown, text_of_cell
@@ -53,7 +50,8 @@ def choose_labels(located: LocatedTable) -> LabelChoice:
     if plain is not None:
         reason = _why_not(located, plain)
         return LabelChoice(None if reason else plain, (), reason)
-    candidates = [name for name in located.others if not is_split_column(name)]
+    splits = located.split_columns
+    candidates = [name for name in located.others if name not in splits]
     likely = [
         name
         for name in candidates

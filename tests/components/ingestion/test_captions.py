@@ -108,6 +108,9 @@ def test_objects_are_asked_about(tmp_path: Path, text: str) -> None:
         ("{}.jpg", "{}.txt", "{}", "'0.txt', which holds 'cat'"),
         ("images/{}.jpg", "images/{}.txt", "{}", "'images/0.txt', which holds 'cat'"),
         ("images/{}.jpg", "labels/{}.txt", "{}\n", "'labels/0.txt', which holds"),
+        ("{}.jpg", "{}.label", "{}", "'0.label', which holds 'cat'"),
+        ("img/{}.jpg", "img/{}.cls", "{}\n", "'img/0.cls', which holds 'cat'"),
+        ("{}.jpg", "{}.xml", "<a><label>{}</label></a>", "with 'cat' as its 'label'"),
         ("{}.jpg", "{}.json", '{{"class": "{}"}}', "with 'cat' as its 'class'"),
         ("{}.jpg", "{}.jpg.json", '{{"a": {{"label": "{}"}}}}', "as its 'a.label'"),
         (

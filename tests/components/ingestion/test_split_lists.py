@@ -84,6 +84,23 @@ LISTS = {
             {"train": [[p, 0, "x"] for p in TRAIN], "test": [[p, 0, "x"] for p in TEST]}
         )
     },
+    "words in a list": {
+        "split.txt": "".join(
+            f"{path} {'train' if path in TRAIN else 'test'}\n" for path in PATHS
+        )
+    },
+    "a column of another name": {"p.csv": _table("file,part", "{name},{split}")},
+    "a column of another name beside labels": {
+        "m.csv": _table("path,label,type", "{path},{label},{split}")
+    },
+    "Train/Test": {"meta.tsv": _table("path\tTrain/Test", "{path}\t{split}")},
+    "held out": {"heldout_files.txt": "\n".join(TEST)},
+    "folds in folders": {"folds/fold1.csv": "\n".join(["file", *PATHS[:5]])},
+    "per class, as Pascal VOC": {
+        "ImageSets/Main/cat_train.txt": "\n".join(f"{n[:-4]} 1" for n in _names(TRAIN))
+    },
+    "YAML": {"test_files.yaml": "- cat/cat1.jpg"},
+    "a spreadsheet": {"train.xlsx": "PK"},
     "folds.json": {"folds.json": json.dumps({"a": TRAIN, "b": TEST})},
     "objects in JSON": {
         "captions.json": json.dumps({"images": _records(words=["a", "b", "c", "d"])})

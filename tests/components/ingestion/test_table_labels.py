@@ -30,6 +30,7 @@ def _table(header: str, line: str) -> str:
             sign=(-1, 1)[n % 2],
             other=(-1, 1)[n % 3 == 0],
             third=n % 3,
+            split=("train", "Test", "val")[n % 3],
             tags=("a|b", "a", "b", "c")[n % 4],
             blank=("cat", "")[n % 2],
         )
@@ -85,6 +86,9 @@ def _read(words: list[str], root: str) -> Listing:
         ("id,label", "{n}.jpg,0.{n}1", "is a number with a fraction"),
         ("id,caption", "{n}.jpg,photo {n} of us", "its 12 values is another one"),
         ("id,partition", "{n}.jpg,{third}", "seems to say the splits"),
+        ("id,part", "{n}.jpg,{split}", "seems to say the splits"),
+        ("id,Train/Test", "{n}.jpg,{split}", "seems to say the splits"),
+        ("id,is_train,type", "{n}.jpg,1,{split}", "seems to say the splits"),
         ("id,fold", "{n}.jpg,{third}", "seems to say the splits"),
     ],
 )
