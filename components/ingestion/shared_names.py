@@ -207,14 +207,13 @@ def looks_alike(top: Folder, others: Sequence[Folder]) -> bool:
     if _extensions_in([top]).isdisjoint(_extensions_in(others)):
         return False
     shapes = [_shapes_of(each) for each in others]
-    are_regular = all(
-        max(each.values(), default=0) * 2 >= each.total() for each in shapes
-    )
-    if not are_regular:
-        return True  # Names without a rule tell nothing.
-    known = set().union(*shapes)
+    folders_with = Counter(shape for each in shapes for shape in each)
+    common = {shape for shape, number in folders_with.items() if number > 1}
+    alike = sum(each[shape] for each in shapes for shape in each if shape in common)
+    if alike * 2 < sum(each.total() for each in shapes):
+        return True  # The others differ from one another, too.
     own = _shapes_of(top)
-    return sum(own[shape] for shape in own if shape in known) * 2 >= own.total()
+    return sum(own[shape] for shape in own if shape in common) * 2 >= own.total()
 
 
 def _shapes_of(folder: Folder) -> Counter[str]:

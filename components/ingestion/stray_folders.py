@@ -102,10 +102,18 @@ def _strays(tops: Sequence[Folder]) -> list[Folder]:
         if (
             doubt is StrayName.CERTAIN
             or (doubt is StrayName.LIKELY and len(classes) >= _FEWEST_CLASSES)
-            or (doubt is not None and not looks_alike(top, classes or others))
+            or (doubt is not None and not _may_be_class(top, classes, others))
         ):
             found.append(top)
     return found
+
+
+def _may_be_class(
+    top: Folder, classes: Sequence[Folder], others: Sequence[Folder]
+) -> bool:
+    if len(classes) < _FEWEST_CLASSES and all(f.is_flat for f in (top, *others)):
+        return True  # Without it, there would be no two classes.
+    return looks_alike(top, classes or others)
 
 
 def _finding_of(found: Repeated) -> str:

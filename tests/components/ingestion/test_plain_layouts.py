@@ -93,6 +93,10 @@ def test_classes_in_splits_are_read(classes: str) -> None:
 
 
 TREES = [
+    "raw/green#.jpg ripe/yellow#.jpg rotten/brown#.jpg",
+    "photos/DSC_#.jpg paintings/monet_#.png",
+    "raw/steak#.jpg cooked/pan#.png",
+    "figures/fig#.png tables/tab#.png text/par#.png",
     "{cat,dog}/{studio,web}#.jpg",
     "cat/#.jpg cat/studio/a#.jpg dog/b#.jpg",
     "cat/studio/#.jpg dog/studio/#.jpg",

@@ -108,7 +108,8 @@ def test_many_names_take_little_time() -> None:
         (["logs/1.png"], ["cat/1.jpg", "dog/2.jpg"], False),
         (["runs/a/1.jpg"], ["cat/1.jpg", "dog/2.jpg"], False),
         (["raw/x/1.jpg"], ["ripe/x/1.jpg", "rotten/2.jpg"], True),
-        (["raw/my lunch.jpg"], ["ripe/pear.jpg", "ripe/fig.jpg"], False),
+        (["raw/my lunch.jpg"], ["ripe/1.jpg", "rotten/2.jpg"], False),
+        (["raw/steak1.jpg"], ["ripe/pear1.jpg", "rotten/fig1.jpg"], True),
         (["raw/0a.jpg"], ["ripe/b1c2d.jpg", "ripe/c9x.jpg", "ripe/e.jpg"], True),
     ],
 )
