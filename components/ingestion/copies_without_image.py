@@ -6,6 +6,7 @@ nearly all images.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter, defaultdict
@@ -35,6 +36,12 @@ _WORD = re.compile(r"[^\W\d_]+")
 _NUMBERED = re.compile(r"(?P<image>.*\d|.*?[^\W_])[-_. ]\d+")
 _LETTER_OR_WORD_FIRST = re.compile(r"[\W_]*(?:[^\W\d_]|\d+(?:x\d+|px|w|x)(?![^\W_]))")
 _LETTER_OR_WORD_LAST = re.compile(r".*[^\W\d_]\d*[\W_]*", re.DOTALL)
+_ENDS_WITH_NUMBER = re.compile(
+    r"(?P<image>.*[^\W_].*[-_. ])(?P<number>\d{1,6})(?:x|px|deg)?", re.DOTALL
+)
+_MOST_NUMBERS = 8
+# Each tenth or 30th frame of a video.
+_LARGEST_STEP = 30
 _FEWEST_IMAGES = 2
 _SHARE_OF_FOLDER = 0.25
 _FEWEST_OF_UNKNOWN = 5
@@ -80,6 +87,7 @@ def find_siblings(classes: Iterable[Folder]) -> Siblings:
     for top in classes:
         for folder in top.walk():
             if not _may_have_groups(folder):
+                siblings.few.extend(_paths(folder, _names_of_numbers(folder)))
                 continue
             groups = _groups_in(folder, top.name)
             known = [each for each in groups if _is_of_copies(each)]
@@ -88,7 +96,9 @@ def find_siblings(classes: Iterable[Folder]) -> Siblings:
             if len(known) >= _FEWEST_IMAGES and is_most:
                 siblings.files.extend(_paths(folder, names))
                 variants.append(_common_variants(known))
-            elif names := _names_of_unknown(groups, len(folder.images)):
+            else:
+                names = _names_of_unknown(groups, len(folder.images))
+                names = names or _names_of_numbers(folder)
                 siblings.few.extend(_paths(folder, names))
     if variants:
         siblings.variants.extend(sorted(set.intersection(*variants), key=_rank))
@@ -218,6 +228,26 @@ def _names_of_unknown(groups: list[Group], total: int) -> set[str]:
         if variant in common and len({*group.values()} & common) > 1
     }
     return names if len(names) >= _ALMOST_ALL * total else set()
+
+
+def _names_of_numbers(folder: Folder) -> set[str]:
+    """Return the files of images that nearly all end with the same few numbers.
+
+    As `1_0`, `1_90` and `1_180`. Numbers that count, such as 1 to 4, are of series.
+    """
+    by_number: dict[int, dict[str, str]] = defaultdict(dict)
+    for name in folder.images:
+        if match := _ENDS_WITH_NUMBER.fullmatch(os.path.splitext(name)[0]):
+            by_number[int(match["number"])].setdefault(match["image"], name)
+    most = max(map(len, by_number.values()), default=0)
+    fewest = max(_FEWEST_OF_UNKNOWN, _ALMOST_ALL * most)
+    common = sorted(n for n, images in by_number.items() if len(images) >= fewest)
+    steps = {after - before for before, after in itertools.pairwise(common)}
+    counts = len(steps) == 1 and max(steps) <= _LARGEST_STEP
+    if not steps or counts or len(common) > _MOST_NUMBERS:
+        return set()
+    names = {name for number in common for name in by_number[number].values()}
+    return names if len(names) >= _ALMOST_ALL * len(folder.images) else set()
 
 
 def _rank(variant: Variant) -> tuple[bool, int, str]:

@@ -89,7 +89,16 @@ def test_copies_that_programs_name_can_be_left_aside(files: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "files", [["left_{}.jpg", "right_{}.jpg"], ["s{}_front.jpg", "s{}_back.jpg"]]
+    "files",
+    [
+        ["left_{}.jpg", "right_{}.jpg"],
+        ["s{}_front.jpg", "s{}_back.jpg"],
+        ["{}_HR.png", "{}_LR.png"],
+        ["x{}_0.jpg", "x{}_90.jpg", "x{}_180.jpg", "x{}_270.jpg"],
+        ["x{}_512.jpg", "x{}_1024.jpg"],
+        ["cell{}_4x.png", "cell{}_10x.png", "cell{}_40x.png"],
+        ["x{}_1234.jpg", "x{}_5678.jpg", "x{}_9012.jpg"],
+    ],
 )
 def test_what_may_be_the_same_things_is_told(files: list[str]) -> None:
     layout = _answer(_tree(*files))
@@ -114,7 +123,9 @@ def test_numbered_copies_in_another_split_are_told() -> None:
         ["{}_thermal.png"],
         ["IMG_{}.jpg", "DSC_1{}.jpg"],
         *([f"video{{}}_frame{i}.jpg" for i in range(5)],),
-        *([f"{{}}_{i}x.jpg" for i in (4, 10, 40)],),
+        *([f"video{{}}_frame_{i}.jpg" for i in range(0, 50, 10)],),
+        *([f"x{{}}_{i}.jpg" for i in range(3)],),
+        *([f"2024-05-0{{}} 12.00.0{i}.jpg" for i in (1, 2)],),
         ["mini_1_{}.jpg", "mini_2_{}.jpg"],
     ],
 )
