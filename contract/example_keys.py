@@ -36,3 +36,8 @@ CLASS_NAMES_VOCABULARY = "class_names"
 # --- Bottleneck features ------------------------------------------------------
 FEATURES_KEY = "features"
 """float32, the backbone's output, flattened in row-major order."""
+FEATURES_FILE_KEY = "features/file"
+"""File of the store that holds the features, as `<namespace>/<file>`, in place of
+`FEATURES_KEY`."""
+FEATURES_ROW_KEY = "features/row"
+"""Row of the features in that file, int64."""

@@ -142,6 +142,7 @@ def create_pipeline(
             engine=config.features.engine,
             precision=config.features.precision,
             cache_dir=config.feature_cache,
+            copy_into_artifact=config.features.copy_into_artifact,
         )
         nodes.append(bottleneck_features)
         stored_features = bottleneck_features.outputs["features"]

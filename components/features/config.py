@@ -25,3 +25,8 @@ class FeaturesConfig(StrictModel):
         description="Folder or URI of the store of features; empty: `features` in the "
         "output folder; `none`: no store.",
     )
+    copy_into_artifact: bool = Field(
+        False,
+        description="Write the features into the artifacts of each run, too, so that "
+        "these can be used without the store.",
+    )

@@ -28,7 +28,9 @@ from graft.components.features.output_properties import (
 )
 from graft.contract import split_names
 from graft.storage import files, tfrecords
+from graft.storage.content_store.references import refer
 from graft.trainer.backbones.feature_engine import engine_label, resolve_engine
+from graft.trainer.loops.feature_reader import stored_files
 from graft.trainer.preprocessing.transform_graph import read_label_map
 
 logger = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ def store_features(
     engine: str,
     precision: str,
     cache_dir: str,
+    copy_into_artifact: bool,
     pipeline: beam.Pipeline,
 ) -> None:
     """Write one shard of features beside each shard of raw examples.
@@ -57,6 +60,7 @@ def store_features(
     shards = _list_shards(examples, metadata, features)
     # Without a store the features are kept in the output until the node ends.
     store = cache_dir or os.path.join(features.uri, "store")
+    is_reference = bool(cache_dir) and not copy_into_artifact
     extraction = Extraction(
         model_json=model_json,
         preprocessing_json=preprocessing_json,
@@ -64,6 +68,7 @@ def store_features(
         precision=precision,
         store_folder=store,
         class_names=read_label_map(transform_graph.uri).class_names,
+        artifact=features.uri if is_reference else "",
     )
     counters = progress.current()
     counters.expect("images", _num_records(shards))
@@ -78,6 +83,8 @@ def store_features(
         _record_counts(running.result, extraction, features)
     finally:
         release_workers()
+    if is_reference:
+        refer(features.uri, store, stored_files([shard.target for shard in shards]))
     if not cache_dir:
         files.remove_folder(store)
 

@@ -30,6 +30,7 @@ from graft.components.features.image_batches import (
 from graft.components.features.output_properties import COMPUTED, DAMAGED, FROM_STORE
 from graft.components.progress import Progress
 from graft.contract.label_map import LabelMap
+from graft.storage.content_store.pins import pin
 from graft.storage.content_store.store import ContentStore
 from graft.storage.paths import is_remote
 from graft.trainer.backbones.backbone import backbone_fingerprint, shared_backbone
@@ -79,6 +80,8 @@ class Extraction:
         precision: See `graft.trainer.backbones.feature_engine.build_engine`.
         store_folder: Folder of the store.
         class_names: The label map.
+        artifact: Folder or URI of the artifact whose records refer to the store; "" to
+            write the features into the records.
     """
 
     model_json: str
@@ -87,6 +90,7 @@ class Extraction:
     precision: Any
     store_folder: str
     class_names: tuple[str, ...]
+    artifact: str = ""
 
 
 class _Worker:
@@ -97,6 +101,9 @@ class _Worker:
         self.spec = PreprocessingSpec.from_json(extraction.preprocessing_json)
         self.extraction = extraction
         self.store = ContentStore(extraction.store_folder, self._parts()).open()
+        if extraction.artifact:
+            # Before the features are there: nobody may prune them meanwhile.
+            pin(extraction.store_folder, self.store.namespace, extraction.artifact)
         self._engine: FeatureEngine | None = None
         self._reader: ImageReader | None = None
         self._num_damaged_counted = 0
@@ -211,7 +218,13 @@ class ExtractShard(beam.DoFn):
             self._progress.advance("images", num_known)
             if missing:
                 self._compute(shard.images, missing)
-            write_features(shard.target, records, labels, worker.store.read)
+            write_features(
+                shard.target,
+                records,
+                labels,
+                worker.store,
+                as_references=bool(self._extraction.artifact),
+            )
         yield len(records.keys)
 
     def _compute(self, images: str, missing: set[bytes]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from graft.contract import example_keys
 from graft.contract.errors import DataError
 from graft.contract.label_map import NO_LABEL, LabelMap
 from graft.storage import files, tfrecords
+from graft.storage.content_store.store import ContentStore
 
 _METADATA = {
     key: tf.io.FixedLenFeature([], tf.string)
@@ -109,7 +110,9 @@ def write_features(
     target: str,
     records: Records,
     labels: np.ndarray,
-    read: Callable[[Sequence[bytes]], np.ndarray],
+    store: ContentStore,
+    *,
+    as_references: bool,
 ) -> None:
     """Write a TFRecord of features atomically.
 
@@ -117,7 +120,8 @@ def write_features(
         target: Path of the file.
         records: The examples of the shard.
         labels: int64 (N,), the label of each record.
-        read: Returns the features of keys, float32 (len(keys), F).
+        store: Has the features of all records.
+        as_references: Write where the features are in the store, not the features.
     """
     encoder = example_coder.RecordBatchToExamplesEncoder(None)
     with tfrecords.writer(target) as writer:
@@ -125,13 +129,25 @@ def write_features(
             part = slice(start, start + _WRITE_BATCH)
             keys = records.keys[part]
             columns: Mapping[str, pa.Array] = {
-                example_keys.FEATURES_KEY: _lists(read(keys)),
+                **(_references if as_references else _features)(store, keys),
                 example_keys.LABEL_KEY: _lists(labels[part, None]),
                 example_keys.CONTENT_HASH_KEY: _strings([key.hex() for key in keys]),
                 example_keys.FILENAME_KEY: _strings(records.filenames[part]),
             }
             for example in encoder.encode(pa.RecordBatch.from_pydict(columns)):
                 writer.write(example)
+
+
+def _features(store: ContentStore, keys: Sequence[bytes]) -> dict[str, pa.Array]:
+    return {example_keys.FEATURES_KEY: _lists(store.read(keys))}
+
+
+def _references(store: ContentStore, keys: Sequence[bytes]) -> dict[str, pa.Array]:
+    names, rows = store.places(keys)
+    return {
+        example_keys.FEATURES_FILE_KEY: _strings(names),
+        example_keys.FEATURES_ROW_KEY: _lists(np.array(rows, np.int64)[:, None]),
+    }
 
 
 def _lists(values: np.ndarray) -> pa.Array:

@@ -45,6 +45,7 @@ from graft.components.quality.profile import Profile, Traits, profile_of
 from graft.contract import example_keys, split_names
 from graft.contract.errors import DataError
 from graft.storage import atomic, copying, files, tfrecords
+from graft.storage.content_store.references import copy_reference
 
 MOST_SHOWN = 12
 """Findings of a check with a picture in the report."""
@@ -311,6 +312,7 @@ def _copy_without(
     target.span = source.span
     payload = examples_utils.get_payload_format(source)
     examples_utils.set_payload_format(target, payload)
+    copy_reference(source.uri, target.uri)
     for split in artifact_utils.decode_split_names(source.split_names):
         folder = artifact_utils.get_split_uri([target], split)
         for file in split_files([source], split):

@@ -38,6 +38,7 @@ from graft.components.report.feature_map import (
 from graft.components.report.gallery import Group, class_samples, confused_samples
 from graft.components.report.grad_cam import Explainer, overlay
 from graft.components.validation.anomalies import describe_anomalies
+from graft.contract.errors import UserError
 from graft.contract.split_names import TEST_SPLIT
 from graft.trainer.training_facts import TrainingFacts
 
@@ -156,7 +157,12 @@ def _feature_map(
     """Return the map of the test images, if their features were stored."""
     if features is None:
         return None
-    hashes, values = read_features(split_files([features], TEST_SPLIT))
+    try:
+        hashes, values = read_features(split_files([features], TEST_SPLIT))
+    except UserError as error:
+        # The page is useful without the map.
+        logger.warning("No map of the features: %s", error)
+        return None
     return map_features(hashes, values, predictions)
 
 

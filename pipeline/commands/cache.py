@@ -52,13 +52,21 @@ def prune(
         float, typer.Option(min=0, help="Remove files unused for so many days.")
     ] = 30,
 ) -> None:
-    """Remove damaged files, incomplete files, and files not used for long."""
+    """Remove damaged files, incomplete files, and files not used for long.
+
+    Features that artifacts of runs refer to stay; `graft gc` removes old artifacts.
+    """
     from graft.storage.content_store import store_upkeep
 
     removed = store_upkeep.prune(_existing(folder), unused_days * 24 * 3600)
     for path in removed:
         typer.echo(f"removed {os.path.relpath(path, folder)}")
     typer.echo(f"{len(removed)} removed.")
+    for name, artifacts in store_upkeep.pinned(str(folder)).items():
+        typer.echo(
+            f"kept {name}: {counted(len(artifacts), 'artifact')} of runs need it, such "
+            f"as {artifacts[0]}"
+        )
 
 
 def _print(folder: Path, *, verify: bool) -> int:

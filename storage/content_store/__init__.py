@@ -2,6 +2,8 @@
 
 store.py         rows of numbers by the SHA-256 of an image, in namespaces
 rows_file.py     the format of one of its files
+references.py    what an artifact keeps of the store instead of a copy
+pins.py          keep from pruning what artifacts refer to
 store_files.py   read its files, each verified by the hash in its name
 store_upkeep.py  the work of `graft cache`: summary, verification, clean-up
 

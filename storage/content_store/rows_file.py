@@ -101,6 +101,15 @@ def view_rows(source: pa.NativeFile) -> np.ndarray:
     return _numbers_of(pa.ipc.open_file(source).read_all())
 
 
+def view_keys_and_rows(source: pa.NativeFile) -> tuple[np.ndarray, np.ndarray]:
+    """View the keys of such a file, uint8 (rows, 32), and the numbers of its rows."""
+    table = pa.ipc.open_file(source).read_all()
+    keys = table.column(_KEY).combine_chunks()
+    stored = np.frombuffer(keys.buffers()[1], np.uint8)[keys.offset * KEY_BYTES :]
+    stored = stored[: len(keys) * KEY_BYTES]
+    return stored.reshape(-1, KEY_BYTES), _numbers_of(table)
+
+
 def keys_of(content: bytes | memoryview) -> tuple[str | None, list[bytes]]:
     """Return the namespace that a file tells, and the keys of its rows, in order.
 

@@ -189,6 +189,16 @@ class ContentStore:
             return np.empty(0, self.row_type)
         return values.view(self.row_type)[:, 0]
 
+    def places(self, keys: Sequence[bytes]) -> tuple[list[str], list[int]]:
+        """Return where the rows of images are: file, as `<namespace>/<file>`, and row.
+
+        Raises:
+            KeyError: The store lacks an image.
+        """
+        found = [self._rows[key] for key in keys]
+        names = [f"{self.namespace}/{os.path.basename(each)}" for each in self._paths]
+        return [names[file] for file, _ in found], [row for _, row in found]
+
     def put(self, keys: Sequence[bytes], values: np.ndarray) -> None:
         """Store the rows of images. They survive a kill once this returns.
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 from graft.storage import files
 from graft.storage.atomic import PARTIAL_SUFFIX
 from graft.storage.content_store import store
+from graft.storage.content_store.pins import release_pins
 from graft.storage.content_store.rows_file import RowsFileError, keys_of
 from graft.storage.content_store.store import namespace_of
 from graft.storage.content_store.store_files import (
@@ -206,6 +207,8 @@ def _read_parts(namespace_folder: str) -> tuple[dict[str, Any], str]:
 def prune(folder: str, unused_seconds: float) -> list[str]:
     """Remove damaged files, unfinished writes and unused namespaces.
 
+    A namespace that an artifact refers to stays.
+
     Args:
         folder: Local folder of the store.
         unused_seconds: Remove namespaces that no run has opened for this long.
@@ -221,7 +224,8 @@ def prune(folder: str, unused_seconds: float) -> list[str]:
         readme = os.path.join(entry.path, NAMESPACE_FILE)
         if not os.path.lexists(readme):
             continue  # It may be a folder of somebody else.
-        if now - os.lstat(readme).st_mtime > unused_seconds:
+        is_unused = now - os.lstat(readme).st_mtime > unused_seconds
+        if is_unused and not release_pins(folder, entry.name):
             shutil.rmtree(entry.path)
             removed.append(entry.path)
             continue
@@ -239,6 +243,20 @@ def prune(folder: str, unused_seconds: float) -> list[str]:
                 _remove(file.path)
                 removed.append(file.path)
     return removed
+
+
+def pinned(folder: str) -> dict[str, list[str]]:
+    """Return the namespaces that artifacts refer to, with the artifacts.
+
+    Args:
+        folder: Local folder of the store.
+    """
+    found = {
+        name: release_pins(folder, name)
+        for name in files.list_folder(folder)
+        if _is_namespace(name)
+    }
+    return {name: artifacts for name, artifacts in found.items() if artifacts}
 
 
 def _remove(path: str) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tfx.types import standard_artifacts
 
@@ -15,7 +16,11 @@ from graft.components.features.feature_records import Records, labels_of
 from graft.contract import example_keys, split_names
 from graft.contract.errors import DataError
 from graft.contract.label_map import LabelMap
+from graft.storage.content_store.references import read_reference
+from graft.storage.content_store.store_upkeep import pinned
+from graft.storage.files import files_below
 from graft.trainer.config import ModelConfig
+from graft.trainer.loops.feature_reader import read_batches
 from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 
@@ -40,7 +45,7 @@ def run(tmp_path, make_pictures, write_shard):
         "bars\nchecks\nrays\nrows\n"
     )
 
-    def run_node(store: str) -> standard_artifacts.Examples:
+    def run_node(store: str, *, copy: bool = False) -> standard_artifacts.Examples:
         output = standard_artifacts.Examples()
         output.uri = str(tmp_path / "output")
         shutil.rmtree(output.uri, ignore_errors=True)
@@ -60,6 +65,7 @@ def run(tmp_path, make_pictures, write_shard):
                 "engine": "auto",
                 "precision": "float32",
                 "cache_dir": store,
+                "copy_into_artifact": copy,
             },
         )
         return output
@@ -83,7 +89,12 @@ def test_what_was_computed_is_told_and_damage_too(run, tmp_path, caplog):
     assert engine in ("openvino-float32", "tensorflow-float32")
     message = f"Features of 0 images came from the store, 48 were computed by {engine}."
     assert message in caplog.text
-    assert sorted(os.listdir(output.uri)) == ["Split-eval", "Split-test", "Split-train"]
+    assert sorted(os.listdir(output.uri)) == [
+        "Split-eval",
+        "Split-test",
+        "Split-train",
+        "store.json",
+    ]
 
     assert _told(run(str(store))) == (48, 0, 0)
 
@@ -91,6 +102,26 @@ def test_what_was_computed_is_told_and_damage_too(run, tmp_path, caplog):
     victim.write_bytes(victim.read_bytes()[:-100])
     assert _told(run(str(store))) == (32, 16, 1)
     assert "1 damaged files in the store" in caplog.text
+
+
+def test_the_artifact_refers_to_the_store_and_reads_as_a_copy(run, tmp_path):
+    store = str(tmp_path / "store")
+    found = {}
+    for copy in (True, False):
+        output = run(store, copy=copy)
+        shards = [path for path in files_below(output.uri) if "Split-" in path]
+        batches = list(read_batches(shards, 10))
+        found[copy] = (
+            np.concatenate([each.values for each in batches]),
+            [key for each in batches for key in each.content_hashes],
+            np.concatenate([each.labels for each in batches]).tolist(),
+            sum(Path(shard).stat().st_size for shard in shards),
+            (read_reference(output.uri) is None, bool(pinned(store))),
+        )
+    np.testing.assert_array_equal(found[True][0], found[False][0])
+    assert found[True][1:3] == found[False][1:3]
+    assert found[False][3] < found[True][3] / 10
+    assert [found[True][4], found[False][4]] == [(True, False), (False, True)]
 
 
 def test_without_a_store_nothing_is_left_beside_the_features(run):

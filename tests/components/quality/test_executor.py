@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from graft.components.quality.config import DataQualityConfig
 from graft.components.quality.findings import Findings
 from graft.contract import example_keys
 from graft.contract.errors import DataError
+from graft.storage.content_store.references import read_reference, refer
+from graft.storage.content_store.store import ContentStore
+from graft.storage.content_store.store_upkeep import pinned
 
 Check = Callable[..., tuple[dict[str, Any], dict[str, Any], list[str]]]
 
@@ -297,3 +301,16 @@ def test_fail_never_passes_on_a_search_that_left_images_out(
     assert result["checks"][0]["not_searched"] == {"images that look too much alike": 7}
     with pytest.raises(DataError, match="not searched: 7 images that look too much"):
         check(leaks="fail")
+
+
+def test_what_is_left_refers_to_the_same_store(check: Check, tmp_path: Path) -> None:
+    store = ContentStore(str(tmp_path / "features"), {"engine": "a"}).open()
+    store.put([bytes(32)], np.ones((1, 2), np.float32))
+    names, _ = store.places([bytes(32)])
+    refer(str(tmp_path / "examples"), store.folder, names)
+    check(blank="drop")
+    found = read_reference(str(tmp_path / "checked"))
+    assert found is not None
+    assert found.files == tuple(names)
+    artifacts = pinned(store.folder)[store.namespace]
+    assert sorted(map(os.path.basename, artifacts)) == ["checked", "examples"]

@@ -35,21 +35,14 @@ def graft(*arguments: str) -> None:
 
 def features_of(folder: Path) -> dict[bytes, np.ndarray]:
     """Read an Examples artifact of features: hash of an image to its features."""
-    import tensorflow as tf
+    from graft.trainer.loops.feature_reader import read_batches
 
-    found = {}
-    for path in sorted(folder.glob("Split-*/*")):
-        kind = "GZIP" if path.suffix == ".gz" else ""
-        for record in tf.data.TFRecordDataset(str(path), kind):
-            example = tf.train.Example.FromString(record.numpy())
-            features = example.features.feature
-            (key,) = features["image/key"].bytes_list.value
-            values = features["features"]
-            found[key] = np.array(
-                values.float_list.value
-                or np.frombuffer(values.bytes_list.value[0], np.float32)
-            )
-    return found
+    shards = sorted(str(path) for path in folder.glob("Split-*/*"))
+    return {
+        key: values
+        for batch in read_batches(shards, 256)
+        for key, values in zip(batch.content_hashes, batch.values, strict=True)
+    }
 
 
 def verdict_of(folder: Path) -> dict:

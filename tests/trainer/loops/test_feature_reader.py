@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +11,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from graft.components.features.feature_records import Records, write_features
 from graft.components.features.stored_features import read_features
 from graft.contract import example_keys
-from graft.contract.errors import DataError
-from graft.trainer.loops.feature_reader import read_batches
+from graft.contract.errors import DamagedFileError, DataError
+from graft.storage.content_store.references import refer
+from graft.storage.content_store.store import ContentStore
+from graft.trainer.loops.feature_reader import read_batches, stored_files
+from graft.trainer.loops.feature_source import FeatureSource
 from graft.trainer.loops.input_fn import load_features
 
 
@@ -65,3 +71,76 @@ def test_records_without_features_are_no_features_to_train_on(tmp_path: Path) ->
     assert batch.values.shape == (2, 0)
     with pytest.raises(DataError, match="Received: 0 numbers a record"):
         load_features([path])
+
+
+KEYS = [hashlib.sha256(bytes([number])).digest() for number in range(7)]
+VALUES = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+
+
+def write_artifact(folder: Path, *, as_references: bool) -> tuple[Path, list[str]]:
+    """Write two shards as BottleneckFeatures does; return the store and the shards."""
+    store = ContentStore(str(folder / "store"), {"engine": "a"}).open()
+    for part in (slice(4), slice(4, None)):
+        if KEYS[part][0] not in store:
+            store.put(KEYS[part], VALUES[part])
+    artifact = folder / ("references" if as_references else "copies")
+    shards = []
+    for number, part in enumerate((slice(0, 7, 2), slice(1, 7, 2))):
+        shards.append(str(artifact / "Split-train" / f"data-{number}"))
+        texts = [b"x"] * len(KEYS[part])
+        write_features(
+            shards[-1],
+            Records(KEYS[part], texts, texts),
+            np.arange(7)[part],
+            store,
+            as_references=as_references,
+        )
+    if as_references:
+        refer(str(artifact), store.folder, stored_files(shards))
+    return Path(store.namespace_folder), shards
+
+
+@pytest.mark.parametrize("shuffle", [None, (1, 2)])
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+def test_references_give_the_bits_of_a_copy(
+    tmp_path: Path, batch_size: int, shuffle: tuple[int, ...] | None
+) -> None:
+    found = []
+    for as_references in (False, True):
+        _, shards = write_artifact(tmp_path, as_references=as_references)
+        source = FeatureSource.of([f"{Path(shards[0]).parent}/*"])
+        found.append(list(source.batches(batch_size, shuffle)))
+    for copied, referred in zip(*found, strict=True):
+        for one, other in zip(copied, referred, strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+    order = [label for _, labels in found[1] for label in labels]
+    assert (order == [0, 2, 4, 6, 1, 3, 5]) == (shuffle is None)
+    np.testing.assert_array_equal(
+        np.concatenate([values for values, _ in found[1]]), VALUES[order]
+    )
+
+
+def test_missing_features_are_counted_and_nothing_is_left_out(tmp_path: Path) -> None:
+    store, shards = write_artifact(tmp_path, as_references=True)
+    for path in store.glob("*.arrow"):
+        if VALUES[5].tobytes() in path.read_bytes():
+            path.unlink()
+    with pytest.raises(DataError, match=r"lacks the features of 3 images of 7, which"):
+        load_features(shards)
+    with pytest.raises(DataError, match=r"features\.copy_into_artifact: true"):
+        list(read_features(shards))
+    shutil.rmtree(store)
+    with pytest.raises(DataError, match=r"lacks the features of 7 images of 7, which"):
+        load_features(shards)
+    Path(shards[0]).parents[1].joinpath("store.json").unlink()
+    with pytest.raises(DataError, match=r"refer to a store, and store\.json is miss"):
+        load_features(shards)
+
+
+def test_a_damaged_reference_is_named(tmp_path: Path) -> None:
+    _, shards = write_artifact(tmp_path, as_references=True)
+    for text in ("[]", "{", '{"folder": 3}'):
+        Path(shards[0]).parents[1].joinpath("store.json").write_text(text)
+        with pytest.raises(DamagedFileError, match=r"store\.json' is damaged"):
+            load_features(shards)
