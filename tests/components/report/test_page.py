@@ -147,6 +147,24 @@ def test_notes_of_training_are_told(render: Callable[[ReportContents], str]) -> 
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "is_blessed", "outcome"),
+    [("store/7", True, "pushed"), (None, True, "passed"), (None, False, "refused")],
+)
+def test_the_title_tells_the_run_and_its_outcome(
+    make_contents: Callable[..., ReportContents],
+    path: str | None,
+    is_blessed: bool,
+    outcome: str,
+) -> None:
+    contents = make_contents(4)
+    published = {"path": path, "version": "7", "reason": "the gate refused it"}
+    verdict = replace(contents.verdict, is_blessed=is_blessed)
+    page = render_page(replace(contents, published=published, verdict=verdict))
+    assert f"<title>report, 2026-11-30 10:00: {outcome}</title>" in page
+    assert f"<h1>report: {outcome}</h1>" in page
+
+
 def test_the_first_screen_tells_accuracy_with_its_interval_and_what_to_do(
     make_contents: Callable[..., ReportContents],
 ) -> None:
