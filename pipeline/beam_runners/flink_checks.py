@@ -17,6 +17,7 @@ _TOO_LITTLE_PER_SLOT = 64 << 20
 (docs/decisions/0072-remote-runners.md)."""
 _ENOUGH_PER_SLOT = 256 << 20
 """Bytes with which they run."""
+_NO_RESTART = ("none", "off", "disable")
 
 
 class RunnerError(UserError):
@@ -48,6 +49,24 @@ def check_flink(config: FlinkConfig) -> None:
             "for other jobs, start more TaskManagers, or lower it."
         )
     _check_network_memory(config)
+
+
+def restart_note(config: FlinkConfig) -> str | None:
+    """Return a sentence for a cluster on which a lost worker ends the run; else None.
+
+    Raises:
+        RunnerError: The cluster does not answer.
+    """
+    settings = _settings(config)
+    # Flink knows the key by its old name, too. Without one, it restarts no batch job.
+    strategy = settings.get("restart-strategy.type", settings.get("restart-strategy"))
+    if strategy not in (None, *_NO_RESTART):
+        return None
+    return (
+        f"Note: a lost worker will end the run, since Flink at {config.master} starts "
+        "no job again: its `restart-strategy.type` is "
+        f"{'not set' if strategy is None else strategy}. docs/flink.md shows one."
+    )
 
 
 def running_tasks(config: FlinkConfig) -> str:
@@ -84,10 +103,15 @@ def _check_network_memory(config: FlinkConfig) -> None:
 
 def _starts_task_managers(config: FlinkConfig) -> bool:
     """Return whether the cluster starts TaskManagers when a job needs them."""
-    settings = {e["key"]: e["value"] for e in _ask(config, "/jobmanager/config")}
+    settings = _settings(config)
     return "kubernetes.cluster-id" in settings and (
         settings.get("execution.target", "kubernetes-session").startswith("kubernetes")
     )
+
+
+def _settings(config: FlinkConfig) -> dict[str, str]:
+    """Return the settings of a cluster that were given."""
+    return {each["key"]: each["value"] for each in _ask(config, "/jobmanager/config")}
 
 
 def _check_job_server(address: str) -> None:

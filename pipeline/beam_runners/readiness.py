@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from graft.pipeline.beam_runners.config import BeamConfig
-from graft.pipeline.beam_runners.flink_checks import check_flink, running_tasks
+from graft.pipeline.beam_runners.flink_checks import (
+    check_flink,
+    restart_note,
+    running_tasks,
+)
 
 
 def require_ready(
@@ -20,7 +24,7 @@ def require_ready(
         config: The runner.
         arguments: All arguments for Beam.
         folder: The folder of the output, which workers must see.
-        say: Called with what is being waited for.
+        say: Called with what is being waited for, and with notes on the runner.
 
     Raises:
         RunnerError: It can't run the pipeline; the message says why.
@@ -30,6 +34,8 @@ def require_ready(
     is_flink = config.runner == "flink"
     if is_flink:
         check_flink(config.flink)
+        if note := restart_note(config.flink):
+            say(note)
     say("Trying the runner with a small job")
     # Imported here, since Beam takes a second to import.
     from graft.pipeline.beam_runners.trial import try_runner

@@ -136,8 +136,11 @@ def test_nothing_runs_on(number: signal.Signals, tmp_path: Path) -> None:
 
 def test_ready_cluster(cluster: FlinkCluster, tmp_path: Path) -> None:
     config = beam_config(cluster)
-    require_ready(config, beam_arguments(config), str(tmp_path), say)
+    said: list[str] = []
+    require_ready(config, beam_arguments(config), str(tmp_path), said.append)
     assert list(tmp_path.iterdir()) == []
+    # The cluster starts jobs again.
+    assert not any("Note" in text for text in said), said
 
 
 def test_job_server_in_place_of_a_file(cluster: FlinkCluster, tmp_path: Path) -> None:

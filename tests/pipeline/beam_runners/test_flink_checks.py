@@ -16,6 +16,7 @@ from graft.pipeline.beam_runners.config import FlinkConfig
 from graft.pipeline.beam_runners.flink_checks import (
     RunnerError,
     check_flink,
+    restart_note,
     running_tasks,
 )
 
@@ -124,6 +125,29 @@ def test_too_few_slots(rest: Rest, jar: str) -> None:
         {"key": "kubernetes.cluster-id", "value": "graft"}
     ]
     check_flink(config)
+
+
+@pytest.mark.parametrize(
+    ("settings", "noted"),
+    [
+        ({}, "is not set"),
+        ({"restart-strategy.type": "none"}, "is none"),
+        ({"restart-strategy": "off"}, "is off"),
+        ({"restart-strategy.type": "fixed-delay"}, None),
+        ({"restart-strategy": "failure-rate"}, None),
+    ],
+)
+def test_cluster_that_starts_no_job_again_is_noted(
+    rest: Rest, settings: dict[str, str], noted: str | None
+) -> None:
+    rest.answers["/v1/jobmanager/config"] += [
+        {"key": key, "value": value} for key, value in settings.items()
+    ]
+    note = restart_note(FlinkConfig(master=rest.address, job_server="flink:8099"))
+    assert (note is None) == (noted is None)
+    if note and noted:
+        assert "a lost worker will end the run" in note
+        assert f"`restart-strategy.type` {noted}." in note
 
 
 def test_too_little_network_memory(rest: Rest, jar: str) -> None:
