@@ -66,14 +66,15 @@ class FlinkCluster:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *, task_managers: int) -> None:
-        """Start all processes, and wait until the TaskManagers have registered."""
+        """Start all processes, and wait until each TaskManager offers its slot."""
         self._write_configuration()
         self._start_java("job-manager", _JOB_MANAGER)
         for number in range(task_managers):
             self.start_task_manager(number)
         self.start_pool()
         deadline = time.monotonic() + _START_SECONDS
-        while self.count_task_managers() < task_managers:
+        # A TaskManager registers first, and offers its slot a moment later.
+        while self.count_free_slots() < task_managers:
             if time.monotonic() > deadline or self._ended():
                 raise RuntimeError(f"the cluster does not start: {self.folder}")
             time.sleep(0.2)
@@ -108,10 +109,10 @@ class FlinkCluster:
         """Return the process IDs of the pool's workers."""
         return children_of(self._processes["pool"].pid)
 
-    def count_task_managers(self) -> int:
-        """Return the number of registered TaskManagers; 0 if there is no answer."""
+    def count_free_slots(self) -> int:
+        """Return the number of free slots; 0 if there is no answer."""
         with contextlib.suppress(OSError):
-            found: int = self.ask("/overview")["taskmanagers"]
+            found: int = self.ask("/overview")["slots-available"]
             return found
         return 0
 
