@@ -30,11 +30,11 @@ _CERTAIN = (
     "misclassifications confusionmatrix confusionmatrices ipynbcheckpoints"
 )
 _LIKELY = (
-    "photos photo data files samples temp jpg jpeg png logs log runs docs doc "
-    "documentation plots notebooks notebook scripts src cache caches screenshots "
-    "screenshot assets static weights debug app frontend backend visualization "
-    "visualizations visualisations vis metrics media resources demo demos examples "
-    "previews preview duplicates cropped crops resized copies aug augs experiments "
+    "photos data files samples temp jpg jpeg png logs log runs docs doc "
+    "documentation plots notebooks scripts src cache caches screenshots "
+    "assets debug app frontend backend visualization "
+    "visualizations visualisations vis metrics resources demos examples "
+    "previews duplicates cropped crops resized copies aug augs experiments "
     "saliency heatmaps "
     # German, French, Spanish, Portuguese, Italian, Dutch, Polish, Russian
     "bilder fotos ergebnisse ausgabe resultats sorties imagenes resultados salida "
@@ -46,7 +46,8 @@ _LIKELY = (
 _POSSIBLE = (
     "raw image picture pic sample example file figure figures chart charts plot "
     "model models code script document documents run "
-    "originals original processed archive old"
+    "originals original processed archive old photo screenshot notebook weights static "
+    "media demo preview"
 )
 _NEW_FOLDERS = (
     "new folder",

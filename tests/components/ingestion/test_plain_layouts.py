@@ -28,7 +28,9 @@ CLASSES = [
     "bolt,bolt_rotated,nut", "label,label_flipped", "lens,lens_blurred",
     "trash,glass,metal", "model_a,model_b", "logs,planks", "cache,box",
     "figures,tables,text", "image,text,table", "photos,paintings", "code,prose",
-    "notebook,pencil", "document,form,letter", "chart,table", "script,print",
+    "notebook,pencil,eraser", "photo,screenshot,meme", "photos,screenshots,memes",
+    "weights,bench,bar", "static,clean,hum", "document,form,letter", "chart,table",
+    "script,print",
     # Colours, shapes, states
     "red,green,blue", "red,red_dark,red_light", "light,dark", "left,right,none",
     "blue,blue-green,green", "on,off", "open,closed", "good,bad", "ok,defect",
