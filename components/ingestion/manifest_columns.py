@@ -26,6 +26,8 @@ _NUMBERED_LABEL = re.compile(r"(label|class|tag|category)[_ ]?\d", re.IGNORECASE
 _SEPARATORS = re.compile(r"[,;|:\s]+")
 _FLAG = re.compile(r"is[_ ]?(train|training|val|valid|validation|test)", re.IGNORECASE)
 
+_MOST_COLUMNS = 12
+
 USUAL_COLUMNS = {
     "path_column": (
         "file files filename file_name filepath file_path image images image_name "
@@ -50,10 +52,12 @@ class Flags(NamedTuple):
     Attributes:
         names: Their names.
         are_one_hot: Whether each row has one 1, so that a column is a class.
+        are_negative: Whether some hold -1, which is no label.
     """
 
     names: list[str]
     are_one_hot: bool
+    are_negative: bool = False
 
 
 def flag_columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Flags:
@@ -73,7 +77,11 @@ def flag_columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Flags:
         sum(row[position].strip().casefold() in _ONES for position in flags)
         for row in rows
     }
-    return Flags([names[position] for position in flags], are_one_hot=ones == {1})
+    return Flags(
+        [names[position] for position in flags],
+        are_one_hot=ones == {1},
+        are_negative=any(row[p].strip().startswith("-") for row in rows for p in flags),
+    )
 
 
 def require_columns(
@@ -117,7 +125,7 @@ def require_columns(
     raise DataError(
         f"{where} lacks {agree(len(missing), 'the column', 'the columns')} "
         f"{some_of(missing.values())}. "
-        f"Received: columns {[*found]!r}{hint}.{''.join(hints)} Add them, or name "
+        f"Received: columns {_listed(found)}{hint}.{''.join(hints)} Add them, or name "
         "yours by `path_column` and `label_column`."
     )
 
@@ -132,11 +140,16 @@ def _hints_about_values(
                 f" The columns {some_of(flags.names)} are one class each (one-hot): "
                 "add a column with the name of the column that holds the 1."
             ]
+        mend = (
+            "add a column with names by one of these, such as 'no' for -1 and 'yes' "
+            "for 1."
+            if flags.are_negative
+            else "add a column with one class, or name one of these columns, whose "
+            "classes are 0 and 1."
+        )
         return [
             f" The columns {some_of(flags.names)} are one label each, and an image has "
-            "several or none (multi-hot). graft learns one class per image: add a "
-            "column with one class, or name one of these columns, whose classes are 0 "
-            "and 1."
+            f"several or none (multi-hot). graft learns one class per image: {mend}"
         ]
     labels = [name for name in found if _NUMBERED_LABEL.fullmatch(name)]
     if len(labels) > 1 and "label_column" in missing:
@@ -173,7 +186,7 @@ def require_split_column(found: Sequence[str], where: str, config: DataConfig) -
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise DataError(
         f"{where} lacks the column {wanted!r}, which `split_column` names. Received: "
-        f"columns {[*found]!r}.{hint} Name the column, or leave `split_column` out."
+        f"columns {_listed(found)}.{hint} Name the column, or leave `split_column` out."
     )
 
 
@@ -195,8 +208,14 @@ def require_distinct(names: Sequence[str], where: str, config: DataConfig) -> No
         if len(same) > 1:
             raise DataError(
                 f"{where}: the columns {some_of(same)} have the same name. Received: "
-                f"columns {[*names]!r}. Rename or delete one."
+                f"columns {_listed(names)}. Rename or delete one."
             )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the names of columns for a message, the first ones of many."""
+    more = len(names) - _MOST_COLUMNS
+    return f"{[*names][:_MOST_COLUMNS]!r}{f' and {more} more' if more > 0 else ''}"
 
 
 class SplitLikeColumns:

@@ -161,6 +161,9 @@ def test_a_config_means_the_same_in_a_component(
         ("path,cat,dog\n1,True,False\n2,False,True", "are one class each (one-hot)"),
         ("path,cat,dog\n1,1,1\n2,0,1", "'cat', 'dog' are one label each, and an im"),
         ("path,cat,dog\n1,1,-1\n2,-1,-1", "several or none (multi-hot)"),
+        ("path,cat,dog\n1,1,-1\n2,-1,-1", "such as 'no' for -1 and 'yes' for 1"),
+        ("path,cat,dog\n1,1,1\n2,0,1", "or name one of these columns, whose classes"),
+        (f"path,{','.join(f'c{n}' for n in range(40))}\n", "'c10'] and 29 more"),
         (
             "path,label1,label2\n1,a,b",
             "'label1', 'label2' give an image several labels",
