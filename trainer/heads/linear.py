@@ -16,7 +16,7 @@ import numpy as np
 
 from graft.trainer.heads.many_classes import fit_large_path, is_large
 from graft.trainer.heads.prepared import Prepared, prepare
-from graft.trainer.heads.softmax_regression import Labels, Problem
+from graft.trainer.heads.softmax_regression import Labels, Problem, step_from
 from graft.trainer.heads.solution import LinearSolution
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def _fit_path(
     since_best = 0
     for penalty in sorted(penalties, reverse=True):
         # Penalties fall by about the same factor, so extrapolate linearly.
-        start = solution + (solution - previous)
+        start = solution + step_from(previous, solution, labels)
         previous, solution = solution, problem.solve(penalty, start, _ROUGH)
         path.append(problem.row(penalty, solution))
         loss = path[-1].get("eval_loss", 0.0)

@@ -24,6 +24,7 @@ from graft.trainer.heads.softmax_regression import (
     Problem,
     Search,
     log_softmax,
+    step_from,
 )
 
 logger = logging.getLogger(__name__)
@@ -182,6 +183,7 @@ class _RoughPath:
         self, data: Prepared, labels: Labels, penalties: Sequence[float]
     ) -> None:
         self._axes = data.axes
+        self._labels = labels
         problem = TensorProblem(_projected(data), labels)
         self._solutions: list[np.ndarray] = []
         self.rows: list[dict[str, float]] = []
@@ -222,8 +224,9 @@ class _RoughPath:
             return self._solutions[0]
         earlier, last, next_ = np.log(penalties[-3:])
         share = np.float32((next_ - last) / (last - earlier)) if last != earlier else 0
-        step = self._solutions[-1] - self._solutions[-2]
-        return np.asarray(self._solutions[-1] + share * step)
+        earlier_solution, solution = self._solutions[-2:]
+        step = step_from(earlier_solution, solution, self._labels)
+        return np.asarray(solution + share * step)
 
     def _lift(self, solution: np.ndarray) -> np.ndarray:
         return np.concatenate([self._axes @ solution[:-1], solution[-1:]])

@@ -54,6 +54,18 @@ class Labels:
         )
 
 
+def step_from(earlier: np.ndarray, last: np.ndarray, labels: Labels) -> np.ndarray:
+    """Return the step between two solutions by which to extrapolate to the next.
+
+    Its bias is 0 if examples have different weights: the objective hardly tells the
+    bias of a class of little weight. Extrapolated, it would run away.
+    """
+    step: np.ndarray = last - earlier
+    if np.ptp(labels.weights) > 0:
+        step[-1] = 0
+    return step
+
+
 class Problem:
     """Softmax regression over standardised features.
 

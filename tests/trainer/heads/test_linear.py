@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from graft.trainer.heads.linear import fit_logistic_regression
 from graft.trainer.heads.prepared import prepare
+from graft.trainer.heads.solution import LinearSolution
 
 
 def _blobs(num_examples: int, width: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -48,6 +49,33 @@ def test_penalty_is_chosen_on_eval() -> None:
         for penalty in penalties
     }
     assert solution.penalty == min(losses, key=lambda penalty: losses[penalty])
+
+
+def test_a_class_of_little_weight_does_not_end_the_path() -> None:
+    centres = np.random.default_rng(7).normal(size=(4, 60)) * 0.45
+
+    def draw(seed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(0, 4, number)
+        noise = rng.normal(size=(number, 60))
+        return (centres[labels] + noise).astype(np.float32), labels
+
+    def fit(penalties: list[float]) -> LinearSolution:
+        return fit_logistic_regression(
+            draw(1, 400),
+            draw(2, 200),
+            penalties=penalties,
+            num_classes=4,
+            class_weights=[0.001, 1.0, 1.0, 1.0],
+        )
+
+    penalties = [3.0, 2.5, 2.0, 1.5, 1.0, 0.1, 0.01, 0.001, 0.0001]
+    losses = [fit([each]).path[0]["eval_loss"] for each in penalties]
+    assert losses == sorted(losses, reverse=True)
+    solution = fit(penalties)
+    assert solution.penalty == 0.0001
+    found = [row["eval_loss"] for row in solution.path]
+    assert found == pytest.approx(losses, rel=0.2)
 
 
 def test_the_path_does_not_change_the_solution() -> None:
