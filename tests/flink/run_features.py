@@ -1,8 +1,8 @@
 """A process that computes features in a Beam job: `run_features.py ARGUMENTS.json`.
 
 The tests start it, and kill workers and TaskManagers meanwhile. Without arguments for
-Beam the job runs here. The process prints the final
-count of images. Each worker writes a file on each shard that it has done.
+Beam the job runs here. The process prints the final count of images. Each worker writes
+a file on each shard that it has done.
 """
 
 from __future__ import annotations
