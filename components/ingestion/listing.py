@@ -23,6 +23,7 @@ from graft.components.ingestion.layout import (
     require_file,
     require_folder,
 )
+from graft.components.ingestion.path_splits import warn_of_unread_splits
 from graft.components.ingestion.similar_classes import unite_similar_classes
 from graft.components.ingestion.source import Listing
 from graft.components.ingestion.tag_sets import (
@@ -63,6 +64,10 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
         found.warnings += warn_of_doubtful_names(found.refs, _MENDS[found.layout])
     if found.layout == "class_pattern" and all(r.splits == SPLITS for r in found.refs):
         found.warnings += warn_of_splits_in_pattern(found.refs)
+    if found.layout == "class_pattern" and all(r.splits == SPLITS for r in found.refs):
+        names = [ref.name for ref in found.refs]
+        labels = [ref.class_name for ref in found.refs]
+        found.warnings += warn_of_unread_splits(names, labels)
     unite_similar_classes(found, config)
     if found.layout in ("csv", "jsonl", "tfrecord"):
         # A folder is named by a person, and a program names no folder "None".

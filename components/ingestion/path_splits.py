@@ -11,6 +11,7 @@ from typing import NamedTuple
 from graft.components.ingestion.folder_names import role_of, roles_of
 from graft.components.ingestion.splitting import TRAIN_ROLE
 
+_SHARE_OF_PATHS = 0.5
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -94,6 +95,25 @@ def describe(roles: Sequence[str | None], paths: Sequence[str], column: str) -> 
         f"The paths name the splits: {text}. They hold, since there is no column "
         f"{column!r}. To split by content instead, add it with blank cells."
     )
+
+
+def warn_of_unread_splits(paths: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Return a warning about splits in paths of which `class_pattern` reads none.
+
+    Args:
+        paths: Paths of the images that it reads.
+        labels: The class of each.
+    """
+    roles = roles_of_paths(paths, labels)
+    counts = Counter(role for role in roles if role is not None)
+    if counts.total() < _SHARE_OF_PATHS * len(roles) or not counts:
+        return []
+    text = ", ".join(f"{number:,} {role}" for role, number in counts.items())
+    return [
+        f"{counts.total():,} of {len(roles):,} paths name a split: {text}. They don't "
+        "hold, since `class_pattern` has no group `split`: the images' content "
+        "decides. To keep them, add it, such as (?P<split>train|test)."
+    ]
 
 
 def _places(parts: Sequence[Sequence[str]]) -> Iterator[list[str]]:

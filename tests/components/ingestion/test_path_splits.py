@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graft.components.ingestion import listing
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.manifests import list_images
 from graft.components.ingestion.path_splits import roles_of_paths
@@ -128,3 +129,31 @@ def test_splits_of_some_paths_are_told_and_do_not_hold(tmp_path, lines):
     assert "8 of 9 paths name a split: 4 train, 4 test" in warning
     assert "'new.jpg'" in warning
     assert "column 'split'" in warning
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("{split}/{label}/{n}.jpg", "[^/]+/(?P<class>[^/]+)/.+"),
+        ("{label}/{split}/{n}.jpg", "(?P<class>[^/]+)/.+"),
+        ("x/{split}_{label}_{n}.jpg", r"[a-z]+_(?P<class>[a-z]+)_\d+"),
+        ("{label}/{n}_{split}.jpg", "(?P<class>[^/]+)/.+"),
+    ],
+)
+def test_splits_that_a_pattern_does_not_read_are_told(tmp_path, name, pattern):
+    for split in ("train", "test"):
+        for label in ("cat", "dog"):
+            for n in range(3):
+                path = tmp_path / name.format(split=split, label=label, n=n)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+    config = DataConfig(path=str(tmp_path), class_pattern=pattern)
+    found = listing.list_images(config, "unused")
+    (warning,) = [each for each in found.warnings if "name a split" in each]
+    assert "12 of 12 paths name a split" in warning
+    assert "no group `split`" in warning
+    fields = {"split_folders": {"train": "train", "test": "test"}}
+    if name.startswith("{split}"):
+        config = DataConfig(path=str(tmp_path), class_pattern=pattern, **fields)
+        found = listing.list_images(config, "unused")
+        assert not any("name a split" in each for each in found.warnings)
