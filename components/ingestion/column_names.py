@@ -13,7 +13,9 @@ _LABEL_COLUMNS = frozenset(
 )
 _SPLIT_COLUMNS = re.compile(
     r"split|set|subset|(k|cv)?[-_ ]?folds?|partition|usage"
-    r"|is[-_ ]?(train|training|val|valid|validation|test|testing|holdout)"
+    r"|(is|in|for|use[-_ ]?(for|in))[-_ ]?"
+    r"(train|training|val|valid|validation|test|testing)([-_ ]?set)?"
+    r"|(is|in)?[-_ ]?(hold|held)[-_ ]?out([-_ ]?set)?"
 )
 _OTHER_COLUMNS = re.compile(
     r"(img_?|image_?)?(width|height|size)|w|h"

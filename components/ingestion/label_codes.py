@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from graft.components.ingestion.source import some_of
 
 _NUMBER = re.compile(r"[-+]?\d+([.,]0+)?")
+_NUMBERED = re.compile(r"(?P<start>[^\W\d_]+[-_ ]?)(?P<number>\d+)")
 _WORDS_FOR_NO_OR_YES = (
     ("no", "yes"),
     ("n", "y"),
@@ -17,6 +18,18 @@ _WORDS_FOR_NO_OR_YES = (
     ("neg", "pos"),
     ("off", "on"),
     ("absent", "present"),
+    ("-", "+"),
+    ("nein", "ja"),
+    ("nej", "ja"),
+    ("nee", "ja"),
+    ("nei", "ja"),
+    ("non", "oui"),
+    ("no", "si"),
+    ("no", "sí"),
+    ("no", "sì"),
+    ("não", "sim"),
+    ("nie", "tak"),
+    ("нет", "да"),
 )
 _NO_OR_YES = frozenset(word for pair in _WORDS_FOR_NO_OR_YES for word in pair)
 # Beside numbers, these are one class of their own.
@@ -79,9 +92,20 @@ def _are_codes_of_one(
     texts = {plain[name] for name in words}
     if {plain[name] for name in numbers} <= {"0", "1"} and texts <= _NO_OR_YES:
         return True
+    if len(_numbered(texts) & {plain[name] for name in numbers}) >= _FEWEST:
+        return True
     if any(any(map(str.isdigit, text)) for text in texts):
         return False  # such as `10+` and `3-5`
     return any(len(text) > 1 for text in texts) and not texts <= _REST
+
+
+def _numbered(texts: Collection[str]) -> set[str]:
+    """Return the numbers of names such as `class_0`, `class_1`; none of others."""
+    matches = [_NUMBERED.fullmatch(text) for text in texts]
+    starts = {match["start"] if match else None for match in matches}
+    if len(starts) > 1 or None in starts:
+        return set()
+    return {match["number"] for match in matches if match}
 
 
 def _short_forms(words: list[str], plain: Mapping[str, str]) -> dict[str, str]:

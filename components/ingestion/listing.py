@@ -16,6 +16,10 @@ from graft.components.ingestion.folder_layout import list_folder
 from graft.components.ingestion.given_layouts import warn_of_splits_in_pattern
 from graft.components.ingestion.label_codes import warn_of_two_codes
 from graft.components.ingestion.labels import warn_of_missing
+from graft.components.ingestion.labels_of_other_things import (
+    require_classes,
+    warn_of_scores,
+)
 from graft.components.ingestion.layout import (
     detect_format,
     record_files,
@@ -75,6 +79,7 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
         found.warnings += warn_of_missing(counts)
         found.warnings += warn_of_joined_labels(counts, config)
         found.warnings += warn_of_two_codes(counts)
+        found.warnings += warn_of_scores(counts, config)
     return found
 
 
@@ -91,7 +96,9 @@ def _list(config: DataConfig, work_folder: str) -> Listing:
         require_all_shards(path, entries)
         found = records.list_images(entries, config, work_folder)
         found.ignored.update(left_aside)
-        require_no_tag_sets(dict.fromkeys(found.spellings, repr(path)), config)
+        places = dict.fromkeys(found.spellings, repr(path))
+        require_classes(places, config)
+        require_no_tag_sets(places, config)
         return found
     require_folder(path)
     tree, folder_layout = list_folder(path, config)

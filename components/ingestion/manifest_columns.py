@@ -24,7 +24,12 @@ _FOLD = re.compile(
 )
 _NUMBERED_LABEL = re.compile(r"(label|class|tag|category)[_ ]?\d", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[,;|:\s]+")
-_FLAG = re.compile(r"is[_ ]?(train|training|val|valid|validation|test)", re.IGNORECASE)
+_FLAG = re.compile(
+    r"(is|in|for|use[_ ]?(for|in))[_ ]?"
+    r"(train|training|val|valid|validation|test|testing)([_ ]?set)?"
+    r"|(is|in)?[_ ]?(hold|held)[_ ]?out([_ ]?set)?",
+    re.IGNORECASE,
+)
 
 _MOST_COLUMNS = 12
 

@@ -18,6 +18,7 @@ from graft.components.ingestion.labels import (
     text_of_cell,
     text_of_label,
 )
+from graft.components.ingestion.labels_of_other_things import require_classes
 from graft.components.ingestion.manifest_columns import (
     SplitLikeColumns,
     is_box_column,
@@ -216,6 +217,7 @@ def _require_single_labels(
                 "Choose one of them, or leave the image out. If it is the name of a "
                 "class, list it in `class_names`, with the names of the other classes."
             )
+    require_classes(labels, config)
     require_no_tag_sets(labels, config)
 
 

@@ -10,6 +10,7 @@ from graft.components.ingestion.column_names import never_holds_the_class
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.label_tables import LocatedTable
 from graft.components.ingestion.labels import several_labels, shown, text_of_cell
+from graft.components.ingestion.labels_of_other_things import require_classes
 from graft.components.ingestion.manifest_columns import flag_columns
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.splitting import ROLE_OF_NAME
@@ -134,6 +135,7 @@ def _about_several(located: LocatedTable, name: str, start: str) -> str:
     if joined is not None:
         return f"{start}{shown(joined)} joins several labels, and an image has one."
     try:
+        require_classes(dict.fromkeys(values, start), DataConfig(path="."))
         require_no_tag_sets(dict.fromkeys(values, start), DataConfig(path="."))
     except DataError as error:
         return str(error).replace(f"{start}: ", start)

@@ -17,8 +17,11 @@ from graft.contract.errors import DataError
 SEPARATORS = re.compile(r"\s*[|;,&+]\s*")
 """What stands between the tags of an image."""
 
-_WEAK_SEPARATORS = re.compile(r"\s+and\s+|[\s/_:~-]+", re.IGNORECASE)
-_AND = re.compile(r"\sand\s", re.IGNORECASE)
+# In English, German, Spanish, French, Italian, Portuguese, Dutch and Nordic languages,
+# Polish and Russian.
+_AND_WORDS = r"(?:and|und|y|et|e|en|och|og|i|и)"
+_WEAK_SEPARATORS = re.compile(rf"\s+{_AND_WORDS}\s+|[\s/_:~#-]+", re.IGNORECASE)
+_AND = re.compile(rf"\s{_AND_WORDS}\s", re.IGNORECASE)
 _NUMBERS = re.compile(r"\d+(?:\s+\d+)+")
 _THOUSANDS_APART = re.compile(r"\d{1,3}(?:\s\d{3})+")
 _SURE_SEPARATOR = re.compile(r"[|;]")

@@ -28,6 +28,10 @@ from graft.components.ingestion.listing import list_images
         "0 1 melanoma nevus",
         "0 1 2 cat",
         "1.0 0.0 cat dog",
+        "ja nein yes no",
+        "oui non 1 0",
+        "+ - positive negative",
+        "class_0 class_1 0 1",
     ],
 )
 def test_labels_in_two_codes_are_told(labels: str) -> None:
@@ -52,6 +56,10 @@ def test_labels_in_two_codes_are_told(labels: str) -> None:
         "red reddish green greenish blue",
         "on off",
         "n01 n02",
+        "ja nein",
+        "+ -",
+        "class_0 class_1",
+        "a1 b2 1 2",
     ],
 )
 def test_other_names_are_not_told(labels: str) -> None:

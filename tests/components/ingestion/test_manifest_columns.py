@@ -128,7 +128,18 @@ def test_a_column_that_seems_to_say_the_split_is_told(
 
 @pytest.mark.parametrize(
     ("name", "is_told"),
-    [("is_train", True), ("isTest", True), ("is_valid", True), ("is_new", False)],
+    [
+        ("is_train", True),
+        ("isTest", True),
+        ("is_valid", True),
+        ("in_test", True),
+        ("use_for_training", True),
+        ("holdout", True),
+        ("is_held_out", True),
+        ("is_new", False),
+        ("in_house", False),
+        ("test", False),
+    ],
 )
 def test_a_flag_of_a_split_is_told(tmp_path: Path, name: str, is_told: bool) -> None:
     warnings = _read(tmp_path, f"path,label,{name}", "a.png,cat,1").warnings

@@ -49,6 +49,9 @@ def _check(labels: Sequence[str], class_names: tuple[str, ...] | None = None) ->
         ["cat", "dog", "bird", "cat_dog", "bird_cat"],
         ["cat", "dog", "bird", "cat/dog", "bird-cat"],
         ["cat", "dog", "bird", "cat and dog", "bird and dog"],
+        ["gato", "perro", "raton", "gato y perro", "perro y raton"],
+        ["Hund", "Katze", "Maus", "Hund und Katze", "Maus und Hund"],
+        ["cat", "dog", "owl", "cat#dog", "dog#owl"],
         ["25 0", "0", "25", "7 1 2 0"],
         [
             f"{sky}{end}"
@@ -153,7 +156,10 @@ def test_names_that_join_two_names_each_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "joined",
-    ["cat dog", "cat_dog", "cat/dog", "cat-dog", "cat:dog", "cat~dog", "cat and dog"],
+    [
+        *("cat dog", "cat_dog", "cat/dog", "cat-dog", "cat:dog", "cat~dog", "cat#dog"),
+        *("cat and dog", "cat und dog", "cat y dog", "cat e dog", "cat et dog"),
+    ],
 )
 def test_one_label_that_may_join_two_is_told(tmp_path: Path, joined: str) -> None:
     path = tmp_path / "list.csv"
