@@ -403,3 +403,10 @@ def test_versions_in_each_class(
     with pytest.raises(DataError) as stopped:
         list_images(DataConfig(path=str(root)), "unused")
     assert "with the copies of an image in different splits: 2" in str(stopped.value)
+
+
+def test_names_of_splits_without_train_are_no_splits(
+    make_tree: Callable[[str], Path],
+) -> None:
+    configs = _options(make_tree("{test,val}_{cat,dog}_#.jpg"))
+    assert not any("split" in line for line, _ in configs)

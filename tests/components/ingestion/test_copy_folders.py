@@ -140,3 +140,6 @@ def test_copies_in_train_alone_are_told_if_every_split_is_given() -> None:
     leak = [*tree("train", "val", "test"), "test/cat/train7f31_aug.jpg"]
     leak += ["test/dog/train9b1c_aug.jpg"]
     assert "have the name of another image" in _question(leak).finding
+    other = [*tree("train", "val", "test"), "train/cat/test7f31_aug.jpg"]
+    other += ["train/dog/test9b1c_aug.jpg"]
+    assert "have the name of another image" in _question(other).finding

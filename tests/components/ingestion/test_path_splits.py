@@ -157,3 +157,9 @@ def test_splits_that_a_pattern_does_not_read_are_told(tmp_path, name, pattern):
         config = DataConfig(path=str(tmp_path), class_pattern=pattern, **fields)
         found = listing.list_images(config, "unused")
         assert not any("name a split" in each for each in found.warnings)
+
+
+def test_evaluation_beside_a_test_set_is_no_second_one():
+    paths = [f"{split}/1.jpg" for split in ("train", "val", "eval", "test")]
+    found = roles_of_paths(paths, ["cat"] * 4)
+    assert found == ["train", "validation", "validation", "test"]
