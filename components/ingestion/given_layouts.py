@@ -16,7 +16,6 @@ from graft.components.ingestion.format_pairs import ask_about_format_pairs
 from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.layout_answers import FolderLayout
 from graft.components.ingestion.mask_files import ask_about_masks
-from graft.components.ingestion.path_splits import roles_of_paths
 from graft.components.ingestion.shared_names import repeated_folders
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.split_class_names import ask_about_splits_in_names
@@ -35,31 +34,19 @@ def warn_of_given_layout(root: Folder, layout: FolderLayout, key: str) -> list[s
     return [f"{finding} It is read so, since `{key}` is set." for finding in findings]
 
 
-def warn_of_splits_in_pattern(refs: Sequence[ImageRef]) -> list[str]:
-    """Return the warnings about splits that a `class_pattern` does not read.
+def warn_of_splits_in_classes(refs: Sequence[ImageRef]) -> list[str]:
+    """Return a warning about classes of a `class_pattern` that differ by a split.
 
     Args:
         refs: The images. None of them has a given split.
     """
-    names = [ref.name for ref in refs]
-    classes = [ref.class_name for ref in refs]
-    roles = roles_of_paths(names, classes)
-    counts = {role: roles.count(role) for role in sorted(filter(None, set(roles)))}
-    warnings = []
-    if counts:
-        told = ", ".join(f"{number:,} {role}" for role, number in counts.items())
-        warnings.append(
-            f"Paths name splits ({told}), which don't hold: `class_pattern` has no "
-            "group `split`. If they are splits, add one, as in (?P<split>train|test)."
-        )
     root = as_class_folders(refs)
     question = ask_about_splits_in_names(root, root.filled)
-    if question is not None:
-        warnings.append(
-            f"{question.finding} They are read as classes, since `class_pattern` is "
-            "set."
-        )
-    return warnings
+    if question is None:
+        return []
+    return [
+        f"{question.finding} They are read as classes, since `class_pattern` is set."
+    ]
 
 
 def _splits_among_classes(root: Folder, layout: FolderLayout) -> Iterator[str]:

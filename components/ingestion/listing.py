@@ -13,7 +13,7 @@ from graft.components.ingestion import (
 from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.doubtful_names import warn_of_doubtful_names
 from graft.components.ingestion.folder_layout import list_folder
-from graft.components.ingestion.given_layouts import warn_of_splits_in_pattern
+from graft.components.ingestion.given_layouts import warn_of_splits_in_classes
 from graft.components.ingestion.label_codes import warn_of_two_codes
 from graft.components.ingestion.labels import warn_of_missing
 from graft.components.ingestion.labels_of_other_things import (
@@ -67,8 +67,7 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
     if found.layout in _MENDS:
         found.warnings += warn_of_doubtful_names(found.refs, _MENDS[found.layout])
     if found.layout == "class_pattern" and all(r.splits == SPLITS for r in found.refs):
-        found.warnings += warn_of_splits_in_pattern(found.refs)
-    if found.layout == "class_pattern" and all(r.splits == SPLITS for r in found.refs):
+        found.warnings += warn_of_splits_in_classes(found.refs)
         names = [ref.name for ref in found.refs]
         labels = [ref.class_name for ref in found.refs]
         found.warnings += warn_of_unread_splits(names, labels)

@@ -59,7 +59,7 @@ def _files(*patterns: str, above: str = "") -> list[str]:
         (_files("train/=/=#.jpg", "test/=/#.jpg", "train/all/=#.jpg"),
          {"format": "pre_split"}, "The class 'all' has 18 images"),
         (_files("train/=/#.jpg", "test/=/#.jpg"), LOWEST,
-         "Paths name splits (18 test, 18 train), which don't hold"),
+         "36 of 36 paths name a split"),
         (_files("train_=_#.jpg", "test_=_#.jpg"), IN_NAME, "seem to hold one class"),
         (_files("=_train/#.jpg", "=_test/#.jpg"), LOWEST, "seem to hold one class"),
     ],
