@@ -154,7 +154,9 @@ def _versions_in_classes(tops: Sequence[Folder]) -> list[str]:
         or all(map(role_of, names))
     ):
         return []
-    are_named = any(map(is_named_after_copies, names))
+    are_named = all(
+        is_named_after_copies(name) or stray_name_of(name) for name in names
+    ) and any(map(is_named_after_copies, names))
     if not are_named and not all(_have_same_images(top.filled) for top in tops):
         return []
     return sorted(names, key=lambda name: (_rank(name), -_size_in(name), name))
