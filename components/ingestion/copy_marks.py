@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from graft.components.ingestion.folder_names import role_of_any_word
@@ -24,6 +24,7 @@ _CHANGES = (
     "aug augs augm augmented augment augmentation augmentations flip flipped hflip "
     "vflip fliplr flipud mirror mirrored rot rotate rotated rotation shifted zoomed "
     "brightness contrast blur blurred noise noisy jitter sheared sharpened cropped "
+    "gauss gaussian mixup cutmix cutout "
     "crop crops copy copies kopie copie copia duplicate dup bak"
 )
 _CHANGE_WORDS = frozenset(_CHANGES.split())
@@ -40,6 +41,7 @@ TECHNICAL_WORDS = frozenset(
     "grayscale greyscale binarized thresholded clahe equalized denoised preprocessed "
     "visualization keypoints aug augs augm augmented augment augmentation "
     "augmentations hflip vflip fliplr flipud rot jitter sheared kopie copia dup "
+    "gauss gaussian mixup cutmix cutout "
     "bak".split()
 )
 _IMAGE_WORDS = frozenset("image images img imgs photo photos pic pics picture".split())
@@ -68,6 +70,7 @@ _INNER_NAME = re.compile(
 )
 _AFTER_INNER_NAME = r"\.(?:jpe?g|png|gif|bmp|webp|tiff?)[-_. (@~][^/]*"
 _MOST_KEPT = 4096
+_MOST_VARIABLE = 3
 
 
 class Mark(NamedTuple):
@@ -147,9 +150,8 @@ def parts_of(stem: str, class_name: str) -> Iterator[tuple[Mark, str]]:
     for cut in CUT.finditer(stem):
         image, end = stem[: cut.start()], stem[cut.start() :]
         mark = _mark_of(end, is_at_end=True, is_apart=bool(cut[0]))
-        # Of `cat.jpg`, `cat_1.jpg` is the next, and of `1.jpg` often a copy.
-        if image and mark and (not mark.is_of_series or COUNTER.fullmatch(image)):
-            if mark.is_of_series and _SECOND.fullmatch(end):
+        if image and mark:
+            if mark.is_of_series and _SECOND.fullmatch(end) and do_count([image]):
                 mark = mark._replace(is_of_series=False, is_of_program=True)
             yield mark, image
         start, image = stem[: cut.end()], stem[cut.end() :]
@@ -164,6 +166,19 @@ def parts_of(stem: str, class_name: str) -> Iterator[tuple[Mark, str]]:
         start = re.escape(edited["start"].casefold())
         mark = Mark(rf"{start}e(?=\d)", is_at_end=False, is_of_program=True)
         yield mark, edited["start"] + edited["number"]
+
+
+def do_count(names: Collection[str]) -> bool:
+    """Tell whether most of several names differ by numbers only, as `a1`, `a2` do.
+
+    Words and hashes don't.
+    """
+    if all(map(COUNTER.fullmatch, names)):
+        return True
+    same = max(0, max(map(len, names)) - _MOST_VARIABLE)
+    if len(names) > 1 and len({name[:same] for name in names}) == 1:
+        return True  # such as `fe` to `10a`
+    return 2 * len({_NUMBER.sub("0", name) for name in names}) <= len(names)
 
 
 def _mark_of(text: str, *, is_at_end: bool, is_apart: bool) -> Mark | None:

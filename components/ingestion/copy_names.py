@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from graft.components.ingestion.copy_folders import (
 )
 from graft.components.ingestion.copy_marks import (
     COPY_WORDS,
+    COUNTER,
     ORIGINAL_WORDS,
     SIZE,
     Mark,
@@ -33,6 +34,8 @@ _SHARE_OF_OTHER_WORD = 0.25
 _MOST_OF_OTHER_WORD = 3
 _FEWEST_OF_SERIES = 5
 _SHARE_OF_SERIES = 0.9
+_FEWEST_OF_NAMES = 4
+_MOST_OF_NAME = 8
 
 
 class _Pair(NamedTuple):
@@ -150,10 +153,22 @@ def _may_be_series(mark: Mark, pairs: list[_Pair], total: int) -> bool:
 
     Their names may be two series of numbers, too.
     """
+    if not mark.is_of_series:
+        return False
     images = {pair.image for pair in pairs}
     others = total - len(pairs)
-    fewest = max(_FEWEST_OF_SERIES, _SHARE_OF_SERIES * others)
-    return mark.is_of_series and len(images) >= fewest
+    share = _SHARE_OF_SERIES * others
+    if len(images) >= max(_FEWEST_OF_SERIES, share) and all(map(_is_counter, images)):
+        return True
+    # Of `cat.jpg`, `cat_1.jpg` is the next: there must be several such names.
+    by_folder = Counter(map(os.path.dirname, images))
+    named = sum(number for number in by_folder.values() if number >= _FEWEST_OF_NAMES)
+    few_each = len(pairs) <= _MOST_OF_NAME * len(images)
+    return few_each and named >= max(_FEWEST_OF_NAMES, share)
+
+
+def _is_counter(path: str) -> bool:
+    return COUNTER.fullmatch(os.path.basename(path)) is not None
 
 
 def _images_of_split_classes(classes: list[Folder]) -> dict[str, set[str]]:

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from graft.components.ingestion.class_levels import option_of_pattern
@@ -21,8 +21,10 @@ from graft.components.ingestion.source import some_of
 from graft.contract.counts import counted
 
 _MASK_WORDS = (
-    r"masks?|seg|segm|segmentations?|segmented|labels?|gt|ground[-_ ]?truth"
+    r"masks?|seg|segm|segmentations?|segmented|labels?|lbls?|gt|ground[-_ ]?truth"
     r"|annotations?|trimaps?|matte"
+    # As Cityscapes has beside `_leftImg8bit`.
+    r"|gt(?:fine|coarse)(?:_(?:color|labelids|labeltrainids|instanceids))?"
 )
 _IMAGE_WORDS = r"images?|imgs?|photos?|pics?|pictures?|rgb|orig|original|input|scan"
 # Between a word and a number, nothing need stand.
@@ -45,6 +47,7 @@ _PARTS_OF_MASK_WORDS = (
     "mask",
     "seg",
     "label",
+    "lbl",
     "gt",
     "truth",
     "annot",
@@ -52,6 +55,9 @@ _PARTS_OF_MASK_WORDS = (
     "matte",
 )
 _FEWEST_MASKS = 2
+_FEWEST_OF_OTHER_WORD = 3
+_SHARE_OF_OTHER_WORD = 0.9
+_SEPARATORS = re.compile(r"[-_. ]+")
 _CLASS_FOLDERS = FolderLayout("folders")
 
 
@@ -206,6 +212,7 @@ def _add_masks_in(top: Folder, masks: Masks) -> None:
             continue  # of most data sets, and much faster
         stems = {os.path.splitext(name)[0] for name in folder.images}
         images = stems.union(filter(None, map(_image_named_so, stems)))
+        images |= _images_by_other_word(stems)
         for name in folder.images:
             stem = os.path.splitext(name)[0]
             at_end, at_start = (mark.fullmatch(stem) for mark in _MARKS_OF_MASK)
@@ -218,6 +225,28 @@ def _add_masks_in(top: Folder, masks: Masks) -> None:
             else:
                 continue
             masks.files.append(f"{folder.path}/{name}")
+
+
+def _images_by_other_word(stems: Collection[str]) -> set[str]:
+    """Return the images of masks that all have the same other word: `_sat` by `_mask`.
+
+    Returns:
+        The common parts of their names, such as `1` of `1_sat` and `1_mask`.
+    """
+    masks = {stem for stem in stems if _image_of(stem) != stem}
+    parts = set(map(_image_of, masks))
+    found: dict[str, set[str]] = defaultdict(set)
+    for stem in stems:
+        if stem in masks:
+            continue
+        for cut in _SEPARATORS.finditer(stem):
+            start, end = stem[: cut.start()], stem[cut.end() :]
+            if start in parts:
+                found[f"end {stem[cut.start() :]}"].add(start)
+            if end in parts:
+                found[f"start {stem[: cut.end()]}"].add(end)
+    fewest = max(_FEWEST_OF_OTHER_WORD, _SHARE_OF_OTHER_WORD * len(parts))
+    return set().union(*(each for each in found.values() if len(each) >= fewest))
 
 
 def _images_of_masks(top: Folder) -> set[str]:

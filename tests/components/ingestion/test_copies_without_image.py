@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import product
 
 import pytest
@@ -35,6 +36,8 @@ def _answer(names: list[str]) -> FolderLayout | Question:
         ["flip_img{}.png", "rot90_img{}.png", "orig_img{}.png"],
         ["aug0_img{}.png", "aug1_img{}.png"],
         ["x{}_crop0.jpg", "x{}_crop1.jpg"],
+        ["x{}_gauss1.jpg", "x{}_gauss2.jpg"],
+        ["x{}_mixup1.jpg", "x{}_mixup2.jpg"],
         ["x{}_blur.jpg", "x{}_contrast.jpg", "x{}_brightness.jpg"],
         ["rgb_{}.png", "depth_{}.png"],
         ["original_{}.png", "gray_{}.png"],
@@ -104,6 +107,50 @@ def test_what_may_be_the_same_things_is_told(files: list[str]) -> None:
     layout = _answer(_tree(*files))
     assert isinstance(layout, FolderLayout)
     assert "may show the same things by their names" in layout.warnings[0]
+
+
+NAMES = ("sunset", "beach", "hill", "lake")
+HASHES = (*("3f2a9c", "9c0e1b7a", "b41d", "0aa3f9e2", "e5b17c"), "7d2c4a1f")
+
+
+@pytest.mark.parametrize(
+    ("names", "ends"),
+    [
+        (HASHES, ["", "_0", "_1"]),
+        (HASHES, ["", "-2"]),
+        (HASHES, ["_0", "_1"]),
+        (NAMES, ["", "_1"]),
+        (NAMES, ["", "_0", "_1", "_2"]),
+        (NAMES, ["_90", "_180", "_270"]),
+        (NAMES, ["_1024", "_512"]),
+        (NAMES, ["@2x", "@3x"]),
+        (NAMES, ["_patch0", "_patch1", "_patch2", "_patch3"]),
+        ([f"p{n}" for n in NUMBERS], ["_r0", "_r90", "_r180"]),
+        ([f"p{n}" for n in NUMBERS], ["_q50", "_q75", "_q90"]),
+    ],
+)
+def test_numbered_copies_of_names_that_do_not_count_are_told(
+    names: Sequence[str], ends: list[str]
+) -> None:
+    stems = [f"{name}{end}" for name, end in product(names, ends)]
+    layout = _answer([f"{c}/{stem}.jpg" for c, stem in product(CLASSES, stems)])
+    assert isinstance(layout, FolderLayout)
+    assert re.search("may (be copies|show the same)", " ".join(layout.warnings))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [*HASHES, "3f2a9c_1"],
+        ["cat", *(f"cat_{n}" for n in NUMBERS)],
+        [f"2023-01-0{day}_{n}" for day in NUMBERS for n in range(1, 4)],
+        [f"p{p}_frame{n}" for p in NUMBERS for n in range(1, 9)],
+    ],
+)
+def test_series_of_such_names_are_read_without_a_word(names: list[str]) -> None:
+    layout = _answer([f"{c}/{name}.jpg" for c, name in product(CLASSES, names)])
+    assert isinstance(layout, FolderLayout)
+    assert not layout.warnings
 
 
 def test_numbered_copies_in_another_split_are_told() -> None:
