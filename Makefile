@@ -28,7 +28,7 @@ run: setup  ## Run the whole pipeline on handwritten digits (CONFIG=... for anot
 	@$(BIN)/graft run $(CONFIG)
 
 test: setup  ## Run the tests (TESTS=path for some)
-	@$(BIN)/python -m pytest $(or $(TESTS),$(ON_ALL_CORES))
+	@$(BIN)/python -m pytest --hypothesis-profile=repeatable $(or $(TESTS),$(ON_ALL_CORES))
 
 test-all: setup  ## Run the tests, those that take minutes too
 	@$(BIN)/python -m pytest -m "large or not large" $(TESTS)

@@ -18,9 +18,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# `make test` draws the same examples each time, so that it judges the change at hand.
+# `make test-all` draws new ones.
+settings.register_profile("repeatable", derandomize=True)
 
 
 LONGEST = (
