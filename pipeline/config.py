@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from collections.abc import Callable, Sequence
@@ -291,7 +292,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         hint = hint_about(str(path))
         raise ConfigError(
-            f"No such config: {str(path)!r}.{f' {hint}' if hint else _nearby(path)}"
+            f"No such config, and no such folder of images: {str(path)!r}."
+            f"{f' {hint}' if hint else _nearby(path)}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{str(path)!r} can't be read: {error}") from error
@@ -308,10 +310,16 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _nearby(path: Path) -> str:
-    """Suggest a config file with a similar name."""
-    folders = [path.parent, Path(__file__).parent / "configs"]
+    """Suggest a config file, or a folder beside the path, with a similar name."""
+    with contextlib.suppress(OSError):
+        folders = [each for each in path.parent.iterdir() if each.is_dir()]
+        beside = {each.name: each for each in folders}
+        close = difflib.get_close_matches(path.name, beside, n=1)
+        if close and not path.suffix:
+            return f" Did you mean {str(beside[close[0]])!r}?"
+    places = [path.parent, Path(__file__).parent / "configs"]
     names = {
-        file.stem: file for folder in folders for file in sorted(folder.glob("*.y*ml"))
+        file.stem: file for folder in places for file in sorted(folder.glob("*.y*ml"))
     }
     close = difflib.get_close_matches(path.stem, names, n=1)
     return f" Did you mean {str(names[close[0]])!r}?" if close else ""

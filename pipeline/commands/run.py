@@ -26,6 +26,7 @@ from graft.pipeline.commands.options import (
     OutputOption,
     SetOption,
     load_named_config,
+    tell,
 )
 from graft.pipeline.commands.waiting import shown_while_waiting
 from graft.pipeline.config import PipelineConfig
@@ -114,6 +115,7 @@ def run(  # noqa: PLR0917 - options of a command
     tell_of_lost_fixes(folder, named)
     data = data_key(loaded.data.path)
     before = last_run_of(folder)
+    tell_of_other_data(before.data, loaded.name, data)
     applied = before.label_fixes if before.data == data else ()
     model = loaded.push.model_name
     remember = functools.partial(
@@ -125,6 +127,15 @@ def run(  # noqa: PLR0917 - options of a command
     remember(label_fixes=loaded.data.label_fixes, refusal=refusal)
     if refusal:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def tell_of_other_data(before: str, name: str, now: str) -> None:
+    """Tell that the last run of a pipeline read other data than this one."""
+    if before and before != now:
+        tell(
+            f"The last run of `{name}` read {before!r}, this one reads {now!r}. The "
+            "gate compares their models on the test images of this one."
+        )
 
 
 def _words(

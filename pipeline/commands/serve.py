@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -81,6 +82,12 @@ def serve(
         rest_port=rest_port,
         flags=flags or [],
     )
+    for option, flag, number in (
+        ("--port", "--port", port),
+        ("--rest-port", "--rest_api_port", rest_port),
+    ):
+        if number and not _has_flag(flags or [], flag):
+            _require_free(host, number, option)
     addresses = [
         f"{name} on {host}:{number}"
         for name, number in (("gRPC", port), ("REST", rest_port))
@@ -157,6 +164,28 @@ def _model_flags(path: Path) -> list[str]:
             "labels are not served. `graft models --repair` writes it anew.\n"
         )
     return [f"--model_name={path.name}", f"--model_base_path={path}"]
+
+
+def _require_free(host: str, port: int, option: str) -> None:
+    """Check that the server will be able to listen, before it loads a model.
+
+    Raises:
+        UserError: Another program listens there, or this one may not.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As servers do, so that connections that have just ended don't count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"`{option}` must be a port of {host!r} that is free, as --port 8510 "
+            f"--rest-port 8511 may be. Received: {port} ({error})"
+        ) from None
 
 
 def _has_flag(flags: list[str], *names: str) -> bool:

@@ -55,4 +55,4 @@ def test_the_short_way_works_as_written(tmp_path: Path, write_photos) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    assert list((tmp_path / "models" / "my_photos").glob("[0-9]*/saved_model.pb"))
+    assert list((tmp_path / "models" / "my-photos").glob("[0-9]*/saved_model.pb"))

@@ -190,4 +190,4 @@ def test_my_yaml_makes_a_model(folder):
     command = re.match(r"# my.yaml +(graft run .*)", MY_YAML)
     assert command
     run(command[1], folder)
-    assert list((folder / "graft_output" / "serving" / "my_photos").glob("[0-9]*"))
+    assert list((folder / "graft_output" / "serving" / "my-photos").glob("[0-9]*"))

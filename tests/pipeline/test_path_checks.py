@@ -132,3 +132,14 @@ def test_a_config_that_is_not_there_comes_with_what_to_write(path, hint: str):
     with pytest.raises(ConfigError, match="No such config") as caught:
         load_config(path)
     assert hint in str(caught.value)
+
+
+def test_a_folder_with_a_similar_name_is_named(tmp_path: Path):
+    (tmp_path / "my_photos").mkdir()
+    (tmp_path / "my_photo.yaml").touch()
+    with pytest.raises(ConfigError, match="no such folder of images") as caught:
+        load_config(str(tmp_path / "my_photo"))
+    assert f"Did you mean {str(tmp_path / 'my_photos')!r}?" in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(tmp_path / "my_phot.yaml"))
+    assert "my_photo.yaml'?" in str(caught.value)

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -284,6 +285,19 @@ def test_the_binary_serves_a_unix_socket_without_opening_a_port(
 def test_serve_says_where_it_listens():
     done = graft("serve", "--port", "0", "--", "--model_base_path=relative")
     assert "graft: serving REST on 127.0.0.1:8501\n" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--port", "--rest-port"])
+def test_serve_names_a_port_that_is_taken_before_it_loads_a_model(option):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        other = {"--port": "--rest-port", "--rest-port": "--port"}[option]
+        model = ("--", "--model_base_path=relative")
+        done = graft("serve", option, port, other, 0, *model)
+    assert done.returncode == 1
+    assert f"`{option}` must be a port of '127.0.0.1' that is free" in done.stderr
+    assert f"Received: {port} (" in done.stderr
+    assert "serving" not in done.stderr
 
 
 def test_load_test_reports(server, photos, tmp_path):

@@ -14,7 +14,7 @@ from graft.contract.errors import UserError
 from graft.pipeline.cli import app
 from graft.pipeline.commands import run as run_command
 from graft.pipeline.commands.fix_options import tell_of_lost_fixes, with_decisions
-from graft.pipeline.commands.run import _failure, _new_log
+from graft.pipeline.commands.run import _failure, _new_log, tell_of_other_data
 from graft.pipeline.config import load_config
 from graft.pipeline.local.last_run import last_run_of, remember_run
 from graft.pipeline.local.run_names import data_key
@@ -84,6 +84,18 @@ def test_label_fixes_are_not_lost_in_silence(
     error = capsys.readouterr().err
     assert told in error
     assert bool(error) == bool(told)
+
+
+def test_other_data_under_the_same_name_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for before in ("", "/data/pets"):
+        tell_of_other_data(before, "pets", "/data/pets")
+    assert not capsys.readouterr().err
+    tell_of_other_data("/data/pets", "pets", "/data/pets2")
+    assert "`pets` read '/data/pets', this one reads '/data/pets2'" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_files_without_decisions_are_told_and_left_out(
