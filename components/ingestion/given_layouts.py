@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from graft.components.ingestion.derived_copies import ask_about_copies
 from graft.components.ingestion.doubtful_names import as_class_folders
+from graft.components.ingestion.file_name_splits import ask_about_splits_of_files
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import roles_of
 from graft.components.ingestion.format_pairs import ask_about_format_pairs
@@ -73,7 +74,12 @@ def _splits_among_classes(root: Folder, layout: FolderLayout) -> Iterator[str]:
 
 
 def _made_of_others(root: Folder, layout: FolderLayout) -> Iterator[str]:
-    for ask in (ask_about_masks, ask_about_format_pairs, ask_about_copies):
+    for ask in (
+        ask_about_masks,
+        ask_about_format_pairs,
+        ask_about_copies,
+        ask_about_splits_of_files,
+    ):
         question = ask(root, layout)
         if question is not None:
             yield question.finding

@@ -27,6 +27,9 @@ from graft.components.ingestion.layout import (
     require_file,
     require_folder,
 )
+from graft.components.ingestion.names_in_several_splits import (
+    warn_of_names_in_several_splits,
+)
 from graft.components.ingestion.path_splits import warn_of_unread_splits
 from graft.components.ingestion.similar_classes import unite_similar_classes
 from graft.components.ingestion.source import Listing
@@ -71,6 +74,7 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
         names = [ref.name for ref in found.refs]
         labels = [ref.class_name for ref in found.refs]
         found.warnings += warn_of_unread_splits(names, labels)
+    found.warnings += warn_of_names_in_several_splits(found.refs)
     unite_similar_classes(found, config)
     if found.layout in ("csv", "jsonl", "tfrecord"):
         # A folder is named by a person, and a program names no folder "None".

@@ -92,3 +92,36 @@ def test_ordinary_names_say_no_split(words: list[str]) -> None:
     names = [f"{c}/{w}_{n}.jpg" for c in CLASSES for n, w in enumerate(words)]
     answer = detect_layout(count_folders(names))
     assert "split" not in str(getattr(answer, "finding", answer.warnings))
+
+
+@pytest.mark.parametrize("files", [("{}.jpg", "x{}.jpg", "test_{}.jpg")])
+def test_one_split_beside_other_names_is_told(files: tuple[str]) -> None:
+    layout = detect_layout(count_folders(_tree(*files)))
+    assert isinstance(layout, FolderLayout)
+    (warning,) = layout.warnings
+    assert warning.startswith("8 files of 24 images say the split test in their name")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        _tree("test_{}.jpg"),
+        _tree("{}.jpg", "test_strip_{}.jpg"),
+        [*_tree("{}.jpg"), "angry/test_1.jpg", "happy/test_1.jpg"],
+        [*_tree("{}.jpg"), *(f"angry/test_{n}.jpg" for n in range(3))],
+    ],
+    ids=["all", "other words", "one each", "one class"],
+)
+def test_a_few_names_of_one_split_are_read_without_a_word(names: list[str]) -> None:
+    layout = detect_layout(count_folders(names))
+    assert isinstance(layout, FolderLayout)
+    assert not layout.warnings
+
+
+def test_splits_in_names_are_told_where_the_format_is_given(tmp_path: Path) -> None:
+    for name in _tree("train_{}.jpg", "test_{}.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    config = DataConfig(path=str(tmp_path), format="folders")
+    warnings = list_images(config, "unused").warnings
+    assert any("The names of the files in the class folders" in w for w in warnings)
