@@ -218,13 +218,14 @@ def test_serve_prefers_the_binary_on_the_path_that_listens_on_all(tmp_path, publ
     binary.write_text('#!/bin/sh\necho "$0 $@"\n')
     binary.chmod(0o755)
     base_path = tmp_path / "serving" / "graft"
+    port = _free_port()
     done = graft(
         *("serve", "--model-dir", tmp_path / "serving", "--rest-port", "0"),
-        *("--host", "0.0.0.0", "--", "--enable_batching"),
+        *("--host", "0.0.0.0", "--port", port, "--", "--enable_batching"),
         PATH=f"{binary.parent}:/bin",
     )
     assert done.stdout.strip() == (
-        f"{binary} --port=8500 --rest_api_port=0 --model_name=graft "
+        f"{binary} --port={port} --rest_api_port=0 --model_name=graft "
         f"--model_base_path={base_path} --enable_batching"
     )
 
@@ -283,8 +284,15 @@ def test_the_binary_serves_a_unix_socket_without_opening_a_port(
 
 
 def test_serve_says_where_it_listens():
-    done = graft("serve", "--port", "0", "--", "--model_base_path=relative")
-    assert "graft: serving REST on 127.0.0.1:8501\n" in done.stderr
+    port = _free_port()
+    model = ("--", "--model_base_path=relative")
+    done = graft("serve", "--port", "0", "--rest-port", port, *model)
+    assert f"graft: serving REST on 127.0.0.1:{port}\n" in done.stderr
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return found.getsockname()[1]
 
 
 @pytest.mark.parametrize("option", ["--port", "--rest-port"])
