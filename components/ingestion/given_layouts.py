@@ -20,6 +20,9 @@ from graft.components.ingestion.mask_files import ask_about_masks
 from graft.components.ingestion.shared_names import repeated_folders
 from graft.components.ingestion.source import some_of
 from graft.components.ingestion.split_class_names import ask_about_splits_in_names
+from graft.components.ingestion.splits_in_classes import (
+    warn_of_inner_splits,
+)
 from graft.contract.counts import agree, counted
 
 
@@ -64,13 +67,7 @@ def _splits_among_classes(root: Folder, layout: FolderLayout) -> Iterator[str]:
     question = ask_about_splits_in_names(root, tops)
     if question is not None:
         yield question.finding
-    inner = {child.name for top in tops for child in top.filled}
-    inside = roles_of(inner)
-    if len(set(inside.values())) > 1:
-        yield (
-            "The classes hold folders with names of splits, "
-            f"{some_of(sorted(inside))}, and their images are split by content."
-        )
+    yield from warn_of_inner_splits(tops)
 
 
 def _made_of_others(root: Folder, layout: FolderLayout) -> Iterator[str]:

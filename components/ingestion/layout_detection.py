@@ -66,6 +66,10 @@ from graft.components.ingestion.split_detection import (
     doubt_about_classes,
     splits_by_name,
 )
+from graft.components.ingestion.splits_in_classes import (
+    ask_about_splits_in_classes,
+    warn_of_inner_splits,
+)
 from graft.components.ingestion.splitting import TRAIN_ROLE
 from graft.components.ingestion.stray_folders import (
     ask_about_folders_apart,
@@ -175,11 +179,16 @@ def _layout_of(root: Folder, tables: Sequence[Table]) -> FolderLayout | Question
         or ask_about_role_among_classes(root, tops)
         or ask_about_folders_apart(root, tops)
         or ask_about_same_children(root, tops)
+        or ask_about_splits_in_classes(root, tops)
         or ask_about_parts(root, tops, tables)
         or ask_about_stray_folders(root, [tops], {})
         or ask_about_levels(root, tops, {})
     )
-    warnings = (*warn_of_doubtful_classes(tops), *warn_of_stray_names(tops))
+    warnings = (
+        *warn_of_doubtful_classes(tops),
+        *warn_of_stray_names(tops),
+        *warn_of_inner_splits(tops),
+    )
     return found or FolderLayout("folders", warnings=warnings)
 
 

@@ -66,6 +66,26 @@ LEVELS = {
         "cat 12 dog 12 bird 6",
         "cat train 6 cat test 6 dog train 6 dog test 6 bird train 6",
     ),
+    "splits in classes beside images": (
+        "{cat,dog}/{train,test}/#.jpg {cat,dog}/2#.jpg",
+        "cat 18 dog 18",
+        "cat train 12 cat test 6 dog train 12 dog test 6",
+    ),
+    "one split in classes, other words and a source": (
+        "{cat,dog}/holdout_set/#.jpg {cat,dog}/2#.jpg cat/web/#.jpg",
+        "cat 18 dog 12",
+        "cat train 12 cat test 6 dog train 6 dog test 6",
+    ),
+    "splits in one class only": (
+        "cat/{Train,Prueba}/#.jpg cat/2#.jpg dog/#.jpg",
+        "cat 18 dog 6",
+        "cat train 12 cat test 6 dog train 6",
+    ),
+    "splits in classes, images beside them in one": (
+        "{cat,dog}/{train,test}/#.jpg cat/2#.jpg",
+        "cat 18 dog 12",
+        "cat train 12 cat test 6 dog train 6 dog test 6",
+    ),
 }  # fmt: skip
 
 

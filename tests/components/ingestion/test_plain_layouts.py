@@ -113,6 +113,8 @@ TREES = [
     "cat/2024010#_120000.jpg dog/2024020#_120000.jpg",
     "cat/c#.jpg dog/d#.jpg README.md docs/guide.txt scripts/run.py logs/run.log",
     "{cat,dog}/#.jpg data.yaml labels.txt",
+    "{vehicles,toys}/{train,car}/#.jpg {vehicles,toys}/2#.jpg",
+    "{cat,dog}/#.jpg cat/test/2#.jpg",
 ]
 
 
@@ -124,3 +126,10 @@ def test_plain_trees_are_read(files: str) -> None:
     assert isinstance(answer, FolderLayout), answer
     assert answer.format == "folders"
     assert tops
+
+
+def test_a_split_in_one_class_has_a_warning() -> None:
+    answer = detect_layout(count_folders(_expanded("{cat,dog}/#.jpg cat/test/2#.jpg")))
+    assert isinstance(answer, FolderLayout), answer
+    (warning,) = answer.warnings
+    assert "'cat' holds folders with names of splits, 'test'" in warning
