@@ -7,15 +7,18 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
+from graft.components.ingestion.copy_marks import COPY_WORDS, ORIGINAL_WORDS
 from graft.components.ingestion.folder_counts import Folder
 from graft.components.ingestion.folder_names import (
     is_annotation,
+    is_box,
     is_source,
+    role_of,
     roles_of,
     split_and_class_of,
 )
 from graft.components.ingestion.layout_answers import Option, describe_classes
-from graft.components.ingestion.splitting import TRAIN_ROLE
+from graft.components.ingestion.splitting import ROLE_OF_NAME, TRAIN_ROLE
 
 _FILE_NAME_PATTERNS = (
     r"(?P<class>.+)_\d+",
@@ -24,8 +27,18 @@ _FILE_NAME_PATTERNS = (
     r"(?P<class>.+?) ?\(\d+\)",
     r"(?P<class>\D*[^\W\d_])\d+",
 )
+_NUMBER_FIRST = r"\d+[-_](?P<class>\d+)"
+_WORD_LAST = r".*\d[-_. ](?P<class>[^\W\d_]+)"
+_GLUED = re.compile(
+    rf"(?P<split>{'|'.join(sorted(ROLE_OF_NAME, key=len, reverse=True))})"
+    r"(?P<class>\D*[^\W\d_])[-_. ]?\d+",
+    re.IGNORECASE,
+)
+_DIGITS = re.compile(r"\d+")
 _CLASS_GROUP = re.compile(r"\(\?P<class>.+?\)")
+_SIDES = frozenset("left right front back top bottom rgb depth seg lr hr a b".split())
 _FEWEST_CLASSES = 2
+_FEWEST_SPLITS = 2
 _SHARE_OF_NAMES = 0.95
 
 
@@ -56,7 +69,7 @@ def _options_of_folder(folder: Folder) -> Iterator[Option]:
     """Yield the option to read the class from the file names of a folder."""
     below = [name for each in folder.walk() for name in each.images]
     with_splits = _pattern_with_splits(list(map(_stem_of, folder.images)))
-    for pattern in filter(None, (with_splits, *_FILE_NAME_PATTERNS)):
+    for pattern in filter(None, (with_splits, *_patterns_of(below))):
         found = _classes_by_name(pattern, folder.images)
         if _are_classes(found, len(folder.images)):
             settings: dict[str, object] = {"class_pattern": pattern}
@@ -110,7 +123,25 @@ def _pattern_with_splits(stems: Sequence[str]) -> str | None:
                 joined = _beside_class(pattern, part, is_first=is_first)
             if _are_classes(_classes_of_stems(joined, stems), len(stems)):
                 return joined
-    return None
+    return _pattern_of_glued_splits(stems)
+
+
+def _pattern_of_glued_splits(stems: Sequence[str]) -> str | None:
+    """Return the pattern of names such as `traincat1` and `testcat1`, or None.
+
+    Each class must be in several splits, so that `trainer` and `tester` are none.
+    """
+    matches = [_GLUED.fullmatch(stem) for stem in stems]
+    found = {(m["split"], m["class"].casefold()) for m in matches if m}
+    roles = {ROLE_OF_NAME[split.casefold()] for split, _ in found}
+    splits_of = Counter(class_name for _, class_name in found)
+    are_in_several = min(splits_of.values(), default=0) >= _FEWEST_SPLITS
+    if None in matches or TRAIN_ROLE not in roles or not are_in_several:
+        return None
+    words = "|".join(sorted({split for split, _ in found}, key=len, reverse=True))
+    pattern = rf"(?P<split>{words})(?P<class>\D*[^\W\d_])[-_. ]?\d+"
+    is_right = _are_classes(_classes_of_stems(pattern, stems), len(stems))
+    return pattern if is_right else None
 
 
 def _beside_class(pattern: str, part: str, *, is_first: bool) -> str:
@@ -129,7 +160,7 @@ def _options_of_split_folders(root: Folder) -> Iterator[Option]:
     for top in root.filled:
         if top.name in roles:
             names[top.name] = [n for each in top.walk() for n in each.images]
-    for pattern in _FILE_NAME_PATTERNS:
+    for pattern in _patterns_of([name for each in names.values() for name in each]):
         found = {
             folder: classes
             for folder, images in names.items()
@@ -146,7 +177,11 @@ def _options_of_split_folders(root: Folder) -> Iterator[Option]:
             continue
         splits = "|".join(map(re.escape, sorted(found)))
         # A pattern of the whole path: the class must not reach over a slash.
-        of_name = pattern.replace(".+", "[^/]+").replace(r"\D", r"[^\d/]")
+        of_name = (
+            pattern.replace(".+", "[^/]+")
+            .replace(".*", "[^/]*")
+            .replace(r"\D", r"[^\d/]")
+        )
         total = sum(found.values(), Counter())
         left = root.total - total.total()
         yield Option(
@@ -157,6 +192,43 @@ def _options_of_split_folders(root: Folder) -> Iterator[Option]:
             f"{describe_classes(total)}" + (f"; left aside: {left}" if left else ""),
         )
         return
+
+
+def _patterns_of(names: Sequence[str]) -> Sequence[str]:
+    """Return the patterns that may tell the class by the names of files.
+
+    The class may follow the number: of `1_0`, `1_1` to `9_0`, `9_1`, the part with the
+    fewer values, and of `IMG_1_cat` the word.
+    """
+    stems = [*map(_stem_of, names)]
+    by_start, by_end = (
+        _classes_of_stems(pattern, stems)
+        for pattern in (r"(?P<class>\d+)[-_]\d+", _NUMBER_FIRST)
+    )
+    if _are_classes(by_end, len(stems)) and len(by_end) < len(by_start):
+        return (_NUMBER_FIRST,)
+    words = {word.casefold() for word in _classes_of_stems(_WORD_LAST, stems)}
+    starts = {
+        _DIGITS.sub("0", stem.rpartition(_last_separator(stem))[0]) for stem in stems
+    }
+    if len(starts) == 1 and not any(map(_is_no_class, words)):
+        return (*_FILE_NAME_PATTERNS, _WORD_LAST)
+    return _FILE_NAME_PATTERNS
+
+
+def _last_separator(stem: str) -> str:
+    return next((letter for letter in reversed(stem) if letter in "-_. "), " ")
+
+
+def _is_no_class(word: str) -> bool:
+    """Tell whether a word is one of splits, masks, copies or images in general."""
+    return (
+        role_of(word) is not None
+        or is_annotation(word)
+        or is_box(word)
+        or word in COPY_WORDS | ORIGINAL_WORDS
+        or word in _SIDES
+    )
 
 
 def _are_classes(found: Counter[str], number: int) -> bool:

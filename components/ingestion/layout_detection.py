@@ -89,6 +89,10 @@ _MEND = (
     "Move each image into a folder named after its class, or give a manifest with the "
     "columns path and label."
 )
+_HINT = (
+    " If the files' names say the class, a regular expression in `class_pattern` reads "
+    "it, such as (?P<class>[^_]+)_.* of cat_1_left.jpg."
+)
 _MENDS = ("a manifest", "write a CSV", "into one folder")  # these say what to do
 
 
@@ -221,10 +225,11 @@ def _known_layout(root: Folder) -> FolderLayout | None:
 
 def _ask_about_flat_images(root: Folder, tables: Sequence[Table]) -> Question:
     number = len(root.images)
+    options = flat_options(root, tables)
     return Question(
         f"No class folders: {counted(number, 'file')} directly in the folder, such "
-        f"as {some_of(root.images[:1])}. {_MEND}",
-        flat_options(root, tables),
+        f"as {some_of(root.images[:1])}. {_MEND}{'' if options else _HINT}",
+        options,
     )
 
 

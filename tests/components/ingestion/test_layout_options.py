@@ -7,6 +7,7 @@ import re
 import shlex
 import tempfile
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -251,3 +252,55 @@ def test_names_of_masks_tell_no_class() -> None:
     names = [f"images/x{i}.jpg" for i in range(4)]
     names += [f"masks/{c}_{i}.png" for c in ("cat", "dog") for i in range(2)]
     assert not [m for m in _meanings(names) if "part of the file name" in m]
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (["{n}_{c}.jpg"], "cat dog"),
+        (["IMG_{n}_{c}.jpg"], "cat dog"),
+        (["pics/{n}_{c}.jpg"], "cat dog"),
+        (["train/{n}_{c}.png", "val/{n}_{c}.png"], "0 1"),
+        (["train/{n}_{c}.png", "val/{n}_{c}.png"], "cat dog"),
+        (["train{c}{n}.jpg", "test{c}{n}.jpg"], "cat dog"),
+        (["train{c}_{n}.jpg", "val{c}_{n}.jpg", "test{c}_{n}.jpg"], "cat dog"),
+        (["{c}_{n:04}.jpg"], "0 1"),
+    ],
+)
+def test_the_class_is_found_beside_a_number(
+    tmp_path: Path, names: list[str], classes: str
+) -> None:
+    labels = classes.split()
+    both = list(product(labels, range(1, 10)))
+    paths = [each.format(n=n, c=c) for each in names for c, n in both]
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(path)
+    question = detect_layout(count_folders(paths))
+    assert isinstance(question, Question)
+    (option,) = question.options
+    _, found = _read(tmp_path, option)
+    number = len(names) * 9
+    assert Counter(r.class_name for r in found.refs) == dict.fromkeys(labels, number)
+    has_splits = len(names) > 1
+    assert (len({ref.splits for ref in found.refs}) > 1) is has_splits
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["{n}_img.png", "{n}_mask.png"],
+        ["{n}_train.png", "{n}_test.png"],
+        ["cat_{n}_left.png", "dog_{n}_right.png"],
+        ["{n}_thumb.png", "{n}_full.png"],
+        ["trainer{n}.jpg", "tester{n}.jpg", "train_{n}.jpg"],
+    ],
+)
+def test_words_that_are_no_classes_are_not_offered(names: list[str]) -> None:
+    paths = [each.format(n=n) for each in names for n in range(1, 10)]
+    question = detect_layout(count_folders(paths))
+    assert isinstance(question, Question)
+    assert not any("(?P<split>" in str(o.settings) for o in question.options)
+    assert not any("[^\\W\\d_]+)" in str(o.settings) for o in question.options)
+    is_named = "in `class_pattern` reads it" in question.finding
+    assert is_named is not bool(question.options)
