@@ -30,7 +30,10 @@ from graft.components.ingestion.source import some_of
 from graft.components.ingestion.split_class_names import ask_about_splits_in_names
 from graft.components.ingestion.split_guesses import options_of_guessed_splits
 from graft.components.ingestion.splitting import TRAIN_ROLE, VALIDATION_ROLE
-from graft.components.ingestion.stray_folders import ask_about_stray_folders
+from graft.components.ingestion.stray_folders import (
+    ask_about_stray_folders,
+    warn_of_stray_names,
+)
 from graft.contract.counts import counted
 
 _FEWEST_CLASSES = 2
@@ -75,7 +78,17 @@ def splits_by_name(
 def as_splits(root: Folder, split_folders: SplitFolders) -> FolderLayout | Question:
     """Return the layout of split folders, if it is plain which folders are classes."""
     question = doubt_about_classes(root, split_folders)
-    return question or FolderLayout("pre_split", split_folders)
+    if question is not None:
+        return question
+    names = {
+        child.name: child
+        for paths in split_folders.values()
+        for path in paths
+        if (folder := root.child_at(path)) and not folder.is_flat
+        for child in folder.filled
+    }
+    warnings = warn_of_stray_names([*names.values()])
+    return FolderLayout("pre_split", split_folders, warnings)
 
 
 def doubt_about_classes(root: Folder, split_folders: SplitFolders) -> Question | None:

@@ -25,12 +25,19 @@ from graft.components.ingestion.shared_names import (
     Repeated,
     looks_alike,
     repeated_folders,
+    stems_in,
 )
 from graft.components.ingestion.source import some_of
-from graft.components.ingestion.stray_names import StrayName, stray_name_of
+from graft.components.ingestion.stray_names import (
+    StrayName,
+    is_called_by_program,
+    is_thing_among_things,
+    stray_name_of,
+)
 from graft.contract.counts import agree, counted
 
 _FEWEST_CLASSES = 2
+_SHARE_OF_SMALLEST = 3
 
 
 def ask_about_stray_folders(
@@ -99,6 +106,8 @@ def _strays(tops: Sequence[Folder]) -> list[Folder]:
     for top in tops:
         doubt = doubts[top.name]
         others = [other for other in tops if other is not top]
+        if doubt is not None and _is_one_of_things(top, classes, others):
+            continue
         if (
             doubt is StrayName.CERTAIN
             or (doubt is StrayName.LIKELY and len(classes) >= _FEWEST_CLASSES)
@@ -106,6 +115,22 @@ def _strays(tops: Sequence[Folder]) -> list[Folder]:
         ):
             found.append(top)
     return found
+
+
+def _is_one_of_things(
+    top: Folder, classes: Sequence[Folder], others: Sequence[Folder]
+) -> bool:
+    """Tell whether a folder such as `logs` has the images of a class of things.
+
+    Its images are called as those of the others, are about as many, and no program's.
+    """
+    return (
+        len(others) >= _FEWEST_CLASSES
+        and is_thing_among_things(top.name, [other.name for other in others])
+        and looks_alike(top, classes or others)
+        and top.total * _SHARE_OF_SMALLEST >= min(other.total for other in others)
+        and not any(map(is_called_by_program, stems_in(top)))
+    )
 
 
 def _may_be_class(

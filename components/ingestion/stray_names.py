@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Collection
 
 from graft.components.ingestion.split_words import without_accents
 
@@ -49,6 +50,17 @@ _POSSIBLE = (
     "originals original processed archive old photo screenshot notebook weights static "
     "media demo preview"
 )
+# Words of programs that are things, too: beside other things, one of them is a class.
+_THINGS = frozenset("log logs plot plots notebooks cache caches crops scripts".split())
+_PARTS_OF_DOCUMENTS = frozenset(
+    "image images picture pictures figure figures table tables text texts title titles "
+    "caption captions chart charts formula formulas equation equations header headers "
+    "footer footers list lists paragraph paragraphs".split()
+)
+_PROGRAM_WORDS = frozenset(
+    "loss losses acc accuracy f1 roc auc pr precision recall confusion matrix lr curve "
+    "curves epoch history metrics histogram".split()
+)
 _NEW_FOLDERS = (
     "new folder",
     "untitled folder",
@@ -88,8 +100,40 @@ _NAMES = {
     **{_letters_of(word): StrayName.CERTAIN for word in _CERTAIN.split()},
     **{_letters_of(name): StrayName.CERTAIN for name in _NEW_FOLDERS},
 }
+_OF_PROGRAMS = (StrayName.CERTAIN, StrayName.LIKELY)
 
 
 def stray_name_of(name: str) -> StrayName | None:
     """Return how sure a folder's name says that it is no class, or None."""
     return _NAMES.get(_letters_of(name))
+
+
+def is_thing_among_things(name: str, others: Collection[str]) -> bool:
+    """Tell whether a word of programs may be a class, as `logs` beside `planks`.
+
+    Half of the others must be in the plural, if it is, and none a word of programs. Or
+    all are parts of documents.
+
+    Args:
+        name: The folder's name.
+        others: The names of the folders beside it.
+    """
+    word, beside = _letters_of(name), [_letters_of(other) for other in others]
+    if word in _PARTS_OF_DOCUMENTS:
+        return _PARTS_OF_DOCUMENTS.issuperset(beside)
+    if word not in _THINGS or any(
+        _NAMES.get(other) in _OF_PROGRAMS for other in beside
+    ):
+        return False
+    alike = sum(_is_plural(other) == _is_plural(word) for other in beside)
+    return alike * 2 >= len(beside)
+
+
+def is_called_by_program(stem: str) -> bool:
+    """Tell whether an image's name is that of a chart, such as `loss_curve`."""
+    words = re.findall(r"[^\W_]+", stem.casefold())
+    return not _PROGRAM_WORDS.isdisjoint(words)
+
+
+def _is_plural(word: str) -> bool:
+    return word.endswith("s") and not word.endswith(("ss", "us", "is"))

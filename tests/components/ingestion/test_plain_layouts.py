@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from graft.components.ingestion.folder_counts import count_folders
-from graft.components.ingestion.layout_answers import FolderLayout
+from graft.components.ingestion.layout_answers import FolderLayout, Question
 from graft.components.ingestion.layout_detection import detect_layout
 
 # Classes, separated by commas. "=" is the name of the class in the name of its images.
@@ -47,6 +47,9 @@ CLASSES = [
     "Apple___scab,Apple___healthy,Apple___rust", "cat,catfish,dog,dogfish",
     "leaf,leaf_processed", "sea,noisy_sea", "rose,wild_rose,other",
     "background,person", "unknown,known", "misc,cat,dog",
+    # Things that programs write, too
+    "planks,branches,logs", "rooms,gardens,plots", "pens,notebooks,rulers",
+    "crops,weeds,soil", "cache,safe,vault", "images,text,tables",
     # Other languages
     "Katze,Hund", "chat,chien", "gato,perro", "кошка,собака", "猫,犬", "고양이,개",
     "आम,केला", "قطة,كلب", "Äpfel,Birnen", "sucré,salé", "nuevo,viejo", "roh,reif,faul",
@@ -133,3 +136,30 @@ def test_a_split_in_one_class_has_a_warning() -> None:
     assert isinstance(answer, FolderLayout), answer
     (warning,) = answer.warnings
     assert "'cat' holds folders with names of splits, 'test'" in warning
+
+
+@pytest.mark.parametrize("above", ["", "{train,test}/"])
+def test_a_word_of_programs_among_things_has_a_warning(above: str) -> None:
+    files = f"{above}{{planks,branches,logs}}/#.jpg"
+    answer = detect_layout(count_folders(_expanded(files)))
+    assert isinstance(answer, FolderLayout), answer
+    (warning,) = answer.warnings
+    assert "'logs' may be no class by its name" in warning
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        "{planks,branches}/#.jpg logs/#.png",
+        "{planks,branches}/#.jpg logs/x_#.jpg",
+        "{planks,branches}/{1,2,3,4}_#.jpg logs/1_#.jpg plots/1_#.jpg",
+        "{planks,branches}/{1,2,3,4}_#.jpg logs/1_{1,2,3}.jpg",
+        "planks/{a,b,c}.jpg branches/{d,e,f}.jpg logs/{loss,accuracy,other}.jpg",
+        "{cat,dog}/#.jpg logs/#.jpg",
+        "{cats,dogs}/#.jpg images/#.jpg",
+    ],
+)
+def test_a_word_of_programs_is_asked_about_with_evidence(files: str) -> None:
+    answer = detect_layout(count_folders(_expanded(files)))
+    assert isinstance(answer, Question), answer
+    assert "that say" in answer.finding
