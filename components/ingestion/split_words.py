@@ -24,7 +24,8 @@ _WORDS = {
         "trn trains trainval trainset learn "
         # French, Spanish, Portuguese, Italian, Dutch, Swedish, Polish, Turkish, Russian
         "entrainement apprentissage entrenamiento treino treinamento addestramento "
-        "traningsdata traning trening treningowy treningowe uczenie egitim "
+        "traningsdata traning træning treningssett trening treningowy treningowe "
+        "uczenie egitim "
         "trenink latih pelatihan навчання תרגול אימון تدريب آموزش "
         "обучение обучающая обучающий тренировка тренировочная "
         "训练 训练集 訓練 訓練集 学習 学習用 훈련 학습 훈련용 학습용"

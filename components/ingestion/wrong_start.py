@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ _MOST_FOLDERS = 2000
 _LEVELS_ABOVE = 3
 _SHARE_MISSING = 0.5
 _SHARE_FOUND = 0.5
+_ZERO_FRACTION = re.compile(r"(?<=\d)\.0+$")
 
 
 class Start(NamedTuple):
@@ -83,6 +85,7 @@ def _start_of(
         _without_image_folder(names, folder, config),
         _from_other_folders(refs, names, folder),
         _without_folders(names, refs, folder),
+        _as_whole_numbers(names, refs, folder),
     )
     return next(tried, None)
 
@@ -130,6 +133,20 @@ def _without_folders(
                 os.path.relpath(file, folder),
                 f"Write the paths without {start!r} at their beginning.",
             )
+
+
+def _as_whole_numbers(
+    names: Sequence[str], refs: Sequence[ImageRef], folder: str
+) -> Iterator[Start]:
+    """Try `1` for `1.0`: a program reads ids as fractions, if one is blank."""
+    whole = [_ZERO_FRACTION.sub("", name) for name in names]
+    if whole == names:
+        return
+    mend = f"Write whole numbers, such as {whole[0]!r} for {names[0]!r}."
+    if file := _found_in(folder, whole):
+        yield Start(os.path.relpath(file, folder), mend)
+    for start in _from_other_folders(refs, whole, folder):
+        yield Start(start.file, f"{mend} {start.mend}")
 
 
 def _found_in(folder: str, names: Sequence[str]) -> str | None:

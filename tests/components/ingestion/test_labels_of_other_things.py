@@ -67,3 +67,9 @@ def test_a_label_that_may_have_a_score_is_told(
 ) -> None:
     (warning,) = _list(tmp_path, labels).warnings
     assert f"may be a class and a score: {labels[0]!r} (1)" in warning
+
+
+@pytest.mark.parametrize("word", ["træning", "trening", "träning", "entraînement"])
+def test_words_of_other_languages_are_splits(tmp_path: Path, word: str) -> None:
+    with pytest.raises(DataError, match="all labels are names of splits"):
+        _list(tmp_path, [word, "test"])

@@ -93,6 +93,26 @@ def test_what_is_too_much_in_front_is_named(
     run_ingestion(path)
 
 
+@pytest.mark.parametrize("manifest", ["images/l.csv", "l.csv"])
+def test_numbers_that_became_fractions_are_named(
+    tmp_path: Path, run_ingestion: Callable[..., Any], manifest: str
+) -> None:
+    path = tmp_path / manifest
+    for number in range(1, 10):
+        image = tmp_path / "images" / f"{number}.png"
+        image.parent.mkdir(exist_ok=True)
+        image.write_text(f"{number}")
+    rows = [f"{number}.0,{'ab'[number % 2]}" for number in range(1, 10)]
+    path.write_text("\n".join(["path,label", *rows]))
+    with pytest.raises(DataError, match=r"Write whole numbers, such as '1' for '1\.0'"):
+        run_ingestion(path)
+    path.write_text(path.read_text().replace(".0,", ","))
+    given = {"image_folder": "images"} if manifest == "l.csv" else {}
+    config = load_config(None, data=str(path)).data.model_copy(update=given)
+    refs = list_images(config, "unused").refs
+    assert all(Path(ref.path).is_file() for ref in refs)
+
+
 def test_an_image_folder_that_is_too_much_is_named(
     photos: Path, run_ingestion: Callable[..., Any]
 ) -> None:
