@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from graft.components.ingestion.class_twins import with_warning_of_twins
 from graft.components.ingestion.data_sets_below import with_data_sets_below
 from graft.components.ingestion.derived_copies import (
     ask_about_copies,
@@ -128,7 +129,8 @@ def detect_layout(
         )
         if doubt is None:
             answer = with_warning_of_splits(root, answer)
-            return with_warning_of_copies(root, with_warning_of_masks(root, answer))
+            warned = with_warning_of_copies(root, with_warning_of_masks(root, answer))
+            return with_warning_of_twins(root, answer) if warned == answer else warned
         answer = doubt
     else:
         answer = with_data_sets_below(
