@@ -66,6 +66,21 @@ LEVELS = {
         "cat 12 dog 12 bird 6",
         "cat train 6 cat test 6 dog train 6 dog test 6 bird train 6",
     ),
+    "unseen beside the classes that it holds": (
+        "{cat,dog}/#.jpg unseen/{cat,dog}/#.jpg",
+        "cat 6 dog 6 unseen 12",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
+    "collaudo beside the classes that it holds": (
+        "{cat,dog}/#.jpg collaudo/{cat,dog}/#.jpg",
+        "cat 6 dog 6 collaudo 12",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
+    "prova_2 beside the classes that it holds": (
+        "{cat,dog}/#.jpg prova_2/{cat,dog}/#.jpg",
+        "cat 6 dog 6 prova_2 12",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
     "splits in classes beside images": (
         "{cat,dog}/{train,test}/#.jpg {cat,dog}/2#.jpg",
         "cat 18 dog 18",
