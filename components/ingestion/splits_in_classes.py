@@ -32,14 +32,17 @@ def ask_about_splits_in_classes(
     if not any(top.images and _holds(top, roles) for top in tops):
         return None
     finding = (
-        f"The folders {some_of(sorted(roles))} in {some_of(sorted(holders))} "
+        f"{agree(len(roles), 'The folder', 'The folders')} {some_of(sorted(roles))} in "
+        f"{some_of(sorted(holders))} "
         f"{agree(len(roles), 'has the name of a split', 'have names of splits')}, but "
-        "images lie beside them. They may be splits, or images of the class like the "
+        f"images lie beside {agree(len(roles), 'it. It', 'them. They')} may be "
+        f"{agree(len(roles), 'a split', 'splits')}, or images of the class like the "
         "others."
     )
     splits = "|".join(map(re.escape, sorted(roles, key=len, reverse=True)))
     pattern = f"(?P<class>[^/]+)/(?:(?P<split>{splits})/)?.+"
-    meaning = f"{some_of(sorted(roles))} as splits, and images without a split: train"
+    kind = agree(len(roles), "a split", "splits")
+    meaning = f"{some_of(sorted(roles))} as {kind}, and images without a split: train"
     return Question(
         finding,
         (*option_of_pattern(root, {}, pattern, meaning), *read_as_classes(root)),

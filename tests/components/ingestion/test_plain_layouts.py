@@ -163,3 +163,13 @@ def test_a_word_of_programs_is_asked_about_with_evidence(files: str) -> None:
     answer = detect_layout(count_folders(_expanded(files)))
     assert isinstance(answer, Question), answer
     assert "that say" in answer.finding
+
+
+def test_a_split_in_each_class_is_asked_about_in_the_singular() -> None:
+    files = "{cat,dog}/test/#.jpg {cat,dog}/2#.jpg"
+    answer = detect_layout(count_folders(_expanded(files)))
+    assert isinstance(answer, Question), answer
+    assert answer.finding.startswith(
+        "The folder 'test' in 'cat', 'dog' has the name of a split, but images lie "
+        "beside it. It may be a split, or images of the class like the others."
+    )
