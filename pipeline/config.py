@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from graft.components.canary.config import CanaryConfig
 from graft.components.evaluation.config import GateConfig
 from graft.components.features.config import FeaturesConfig
-from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.sources.config import DataConfig
 from graft.components.publishing.config import PushConfig
 from graft.components.quality.config import DataQualityConfig
 from graft.components.validation.config import DataValidationConfig

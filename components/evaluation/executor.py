@@ -28,7 +28,7 @@ from graft.components.evaluation.predictions import PREDICTIONS_FILE
 from graft.components.evaluation.rules import judge
 from graft.components.evaluation.signatures import Signatures, read_signatures
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
-from graft.components.ingestion.applied_fixes import read_applied_fixes
+from graft.components.ingestion.fixes.applied_fixes import read_applied_fixes
 from graft.components.quality.artifacts import PROFILE_FILE
 from graft.components.quality.profile import Profile
 from graft.contract.split_names import TEST_SPLIT

@@ -64,8 +64,8 @@ class Verdict:
         drift: Change of each property of the data since the model in production:
             `graft.components.quality.profile.Shift`, and `is_drifted`.
         data_profile: Statistics of this run's data, in counts.
-        label_fixes: The label fixes that this run's data hold:
-            `graft.components.ingestion.applied_fixes.AppliedFixes.totals`, or None.
+        label_fixes: The label fixes that this run's data hold, or None:
+            `graft.components.ingestion.fixes.applied_fixes.AppliedFixes.totals`.
         baseline_data_profile: The same for the data of the model in production.
         answers: How the answers of `candidate` and `baseline` were found, as
             `graft.components.evaluation.answer_ways.AnswerWays.to_dict`.

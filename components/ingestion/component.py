@@ -10,7 +10,7 @@ from tfx.types import component_spec, standard_artifacts
 
 from graft.components.ingestion import executor
 from graft.components.ingestion.artifacts import ImageQuarantine
-from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.sources.config import DataConfig
 
 
 class ImageExampleGenSpec(types.ComponentSpec):

@@ -10,9 +10,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.image_ref import ImageRef, printable
-from graft.components.ingestion.source import some_of
+from graft.components.ingestion.sources.config import DataConfig
+from graft.components.ingestion.sources.image_ref import ImageRef, printable
+from graft.components.ingestion.sources.source import some_of
 from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.contract.split_names import EVAL_SPLIT, TEST_SPLIT

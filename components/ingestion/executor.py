@@ -12,8 +12,8 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from graft.components.beam_jobs import num_workers
-from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.ingest import OutputFolders, ingest
+from graft.components.ingestion.sources.config import DataConfig
 from graft.contract.split_names import SPLITS
 
 DATA_CONFIG_KEY = "data_config"

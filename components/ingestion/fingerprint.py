@@ -11,20 +11,20 @@ import hashlib
 import json
 import os
 
-from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.fix_files import require_no_conflicts
-from graft.components.ingestion.fix_rows import FixFile, read_fix_files
-from graft.components.ingestion.folder_layout import list_folder
-from graft.components.ingestion.layout import (
+from graft.components.ingestion.fixes.fix_files import require_no_conflicts
+from graft.components.ingestion.fixes.fix_rows import FixFile, read_fix_files
+from graft.components.ingestion.folders.folder_layout import list_folder
+from graft.components.ingestion.sources.config import DataConfig
+from graft.components.ingestion.sources.layout import (
     detect_format,
     record_files,
     require_all_shards,
     require_folder,
 )
-from graft.components.ingestion.manifest_files import ManifestFiles
-from graft.components.ingestion.manifests import read_manifest
-from graft.components.ingestion.split_tables import label_files
-from graft.components.ingestion.unnamed_images import find_unnamed
+from graft.components.ingestion.tables.manifest_files import ManifestFiles
+from graft.components.ingestion.tables.manifests import read_manifest
+from graft.components.ingestion.tables.split_tables import label_files
+from graft.components.ingestion.tables.unnamed_images import find_unnamed
 from graft.contract.errors import DataError
 from graft.storage import listing
 from graft.storage.left_aside import kind_of_file

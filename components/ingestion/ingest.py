@@ -18,13 +18,11 @@ from google.protobuf import text_format
 
 from graft.components import progress
 from graft.components.beam_jobs import Job, job
-from graft.components.ingestion.applied_fixes import FIXES_FILE
 from graft.components.ingestion.artifacts import (
     DUPLICATES_FILE,
     QUARANTINE_FILE,
     SUMMARY_FILE,
 )
-from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.contract import SCHEMA_FILE_NAME, example_schema
 from graft.components.ingestion.deduplication import (
     CopyGroup,
@@ -32,21 +30,24 @@ from graft.components.ingestion.deduplication import (
     drop_copies,
     quarantine_copies,
 )
-from graft.components.ingestion.fix_rows import read_fix_files
-from graft.components.ingestion.image_ref import ImageRef
-from graft.components.ingestion.label_fixes import apply_fixes
+from graft.components.ingestion.fixes.applied_fixes import FIXES_FILE
+from graft.components.ingestion.fixes.fix_rows import read_fix_files
+from graft.components.ingestion.fixes.label_fixes import apply_fixes
 from graft.components.ingestion.listing import list_images
-from graft.components.ingestion.manifests import folder_of
 from graft.components.ingestion.moving import Move, MoveImages, MoveTask, plan_moves
 from graft.components.ingestion.rare_classes import largest_rare_class
 from graft.components.ingestion.shards import ShardFolders
-from graft.components.ingestion.source import Listing
+from graft.components.ingestion.sources.config import DataConfig
+from graft.components.ingestion.sources.image_ref import ImageRef
+from graft.components.ingestion.sources.source import Listing
 from graft.components.ingestion.summary import (
     Summary,
     require_usable,
     select_classes,
     summarise,
 )
+from graft.components.ingestion.tables.manifests import folder_of
+from graft.components.ingestion.tables.wrong_start import require_right_start
 from graft.components.ingestion.transforms import (
     QUARANTINED_TAG,
     HashImages,
@@ -56,7 +57,6 @@ from graft.components.ingestion.transforms import (
     WriteJson,
     WriteShards,
 )
-from graft.components.ingestion.wrong_start import require_right_start
 from graft.contract.errors import UserError
 from graft.storage import atomic, files
 from graft.storage.paths import join

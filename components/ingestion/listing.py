@@ -4,39 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 
-from graft.components.ingestion import (
-    built_in,
-    folders,
-    manifests,
-    records,
+from graft.components.ingestion.copies.doubtful_names import warn_of_doubtful_names
+from graft.components.ingestion.copies.names_in_several_splits import (
+    warn_of_names_in_several_splits,
 )
-from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.doubtful_names import warn_of_doubtful_names
-from graft.components.ingestion.folder_layout import list_folder
-from graft.components.ingestion.given_layouts import warn_of_splits_in_classes
-from graft.components.ingestion.label_codes import warn_of_two_codes
-from graft.components.ingestion.labels import warn_of_missing
-from graft.components.ingestion.labels_of_other_things import (
+from graft.components.ingestion.folders import folders
+from graft.components.ingestion.folders.folder_layout import list_folder
+from graft.components.ingestion.folders.given_layouts import warn_of_splits_in_classes
+from graft.components.ingestion.names.labels_of_other_things import (
     require_classes,
     warn_of_scores,
 )
-from graft.components.ingestion.layout import (
+from graft.components.ingestion.sources import built_in
+from graft.components.ingestion.sources.config import DataConfig
+from graft.components.ingestion.sources.label_codes import warn_of_two_codes
+from graft.components.ingestion.sources.labels import warn_of_missing
+from graft.components.ingestion.sources.layout import (
     detect_format,
     record_files,
     require_all_shards,
     require_file,
     require_folder,
 )
-from graft.components.ingestion.names_in_several_splits import (
-    warn_of_names_in_several_splits,
-)
-from graft.components.ingestion.path_splits import warn_of_unread_splits
-from graft.components.ingestion.similar_classes import unite_similar_classes
-from graft.components.ingestion.source import Listing
-from graft.components.ingestion.tag_sets import (
+from graft.components.ingestion.sources.similar_classes import unite_similar_classes
+from graft.components.ingestion.sources.source import Listing
+from graft.components.ingestion.sources.tag_sets import (
     require_no_tag_sets,
     warn_of_joined_labels,
 )
+from graft.components.ingestion.tables import manifests, records
+from graft.components.ingestion.tables.path_splits import warn_of_unread_splits
 from graft.contract.split_names import SPLITS
 from graft.storage.paths import expand_home
 

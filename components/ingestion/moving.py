@@ -8,11 +8,11 @@ from typing import NamedTuple
 import apache_beam as beam
 import tensorflow as tf
 
-from graft.components.ingestion.config import SplitPercentages
-from graft.components.ingestion.image_ref import ImageRef
 from graft.components.ingestion.rare_classes import fill_empty_splits
 from graft.components.ingestion.shards import EXAMPLES, KINDS, METADATA, ShardFolders
-from graft.components.ingestion.splitting import choose_split
+from graft.components.ingestion.sources.config import SplitPercentages
+from graft.components.ingestion.sources.image_ref import ImageRef
+from graft.components.ingestion.sources.splitting import choose_split
 from graft.contract import example_keys
 from graft.contract.split_names import SPLITS
 from graft.storage import tfrecords

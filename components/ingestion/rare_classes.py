@@ -12,8 +12,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
-from graft.components.ingestion.config import SplitPercentages
-from graft.components.ingestion.splitting import choose_split
+from graft.components.ingestion.sources.config import SplitPercentages
+from graft.components.ingestion.sources.splitting import choose_split
 from graft.contract.split_names import EVAL_SPLIT, SPLITS, TEST_SPLIT, TRAIN_SPLIT
 
 # Without training images no model learns the class. Without test images the gate can't

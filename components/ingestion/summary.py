@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.deduplication import CopyGroup
-from graft.components.ingestion.image_ref import MISSING, ImageRef
 from graft.components.ingestion.moving import Move
-from graft.components.ingestion.source import Listing, some_of
+from graft.components.ingestion.sources.config import DataConfig
+from graft.components.ingestion.sources.image_ref import MISSING, ImageRef
+from graft.components.ingestion.sources.source import Listing, some_of
 from graft.components.ingestion.transforms import Quarantined, ShardCounts
 from graft.contract.counts import agree, counted
 from graft.contract.errors import DataError

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple, TypeVar
 import apache_beam as beam
 import tensorflow as tf
 
-from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.image_ref import ImageRef, printable, read_bytes
 from graft.components.ingestion.readability import examine
 from graft.components.ingestion.shards import EXAMPLES, METADATA, ShardFolders
-from graft.components.ingestion.splitting import choose_split
+from graft.components.ingestion.sources.config import DataConfig
+from graft.components.ingestion.sources.image_ref import ImageRef, printable, read_bytes
+from graft.components.ingestion.sources.splitting import choose_split
 from graft.components.progress import Progress
 from graft.contract import example_keys
 from graft.contract.image_signatures import has_image_signature

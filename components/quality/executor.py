@@ -18,7 +18,7 @@ from graft.components import progress
 from graft.components.artifact_files import split_files
 from graft.components.beam_jobs import num_workers
 from graft.components.features.stored_features import read_features
-from graft.components.ingestion.applied_fixes import read_applied_fixes
+from graft.components.ingestion.fixes.applied_fixes import read_applied_fixes
 from graft.components.pictures import find_thumbnails
 from graft.components.quality.artifacts import (
     DOUBTFUL_FILE,

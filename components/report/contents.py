@@ -14,8 +14,8 @@ from graft.components.evaluation.calibration import ReliabilityBin, reliability
 from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict
 from graft.components.evaluation.verdict import load_verdict as _load_verdict
-from graft.components.ingestion.applied_fixes import AppliedFixes
 from graft.components.ingestion.artifacts import QUARANTINE_FILE
+from graft.components.ingestion.fixes.applied_fixes import AppliedFixes
 from graft.components.pictures import find_images, thumbnail
 from graft.components.publishing.last_run import LAST_RUN_FILE, LastRun
 from graft.components.quality.profile import values_of

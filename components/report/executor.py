@@ -21,8 +21,8 @@ from graft.components.features.output_properties import (
     ENGINE,
     FROM_STORE,
 )
-from graft.components.ingestion.applied_fixes import read_applied_fixes
 from graft.components.ingestion.artifacts import SUMMARY_FILE
+from graft.components.ingestion.fixes.applied_fixes import read_applied_fixes
 from graft.components.pictures import find_thumbnails
 from graft.components.publishing.config import REASON_PROPERTY
 from graft.components.publishing.provenance import describe_environment

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
-from graft.components.ingestion.applied_fixes import read_applied_fixes
-from graft.components.ingestion.fix_rows import (
+from graft.components.ingestion.fixes.applied_fixes import read_applied_fixes
+from graft.components.ingestion.fixes.fix_rows import (
     COLUMNS,
     CONFIDENCE,
     CONTENT_HASH,

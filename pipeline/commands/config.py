@@ -8,7 +8,7 @@ import os
 
 import typer
 
-from graft.components.ingestion import built_in
+from graft.components.ingestion.sources import built_in
 from graft.pipeline.commands.options import (
     ConfigPath,
     DataOption,

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.fix_files import choose_fix_files
+from graft.components.ingestion.fixes.fix_files import choose_fix_files
+from graft.components.ingestion.sources.config import DataConfig
 from graft.contract.counts import counted
 from graft.pipeline.commands.options import tell
 from graft.pipeline.config import PipelineConfig

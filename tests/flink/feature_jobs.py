@@ -15,8 +15,8 @@ import numpy as np
 from cluster import FlinkCluster
 from downloads import job_server_jar
 
-from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.ingest import OutputFolders, ingest
+from graft.components.ingestion.sources.config import DataConfig
 from graft.contract import example_keys
 from graft.contract.split_names import SPLITS
 from graft.pipeline.beam_runners.arguments import beam_arguments

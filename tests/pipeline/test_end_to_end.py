@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from graft.components.ingestion.fix_rows import COLUMNS
+from graft.components.ingestion.fixes.fix_rows import COLUMNS
 
 RANDOM_LABELS_SEED = 3
 BAD_IMAGE = "digit 0/not an image.jpg"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from graft.components.ingestion.config import DataConfig
-from graft.components.ingestion.image_ref import read_bytes
 from graft.components.ingestion.listing import list_images
+from graft.components.ingestion.sources.config import DataConfig
+from graft.components.ingestion.sources.image_ref import read_bytes
 from graft.serving.image_files import MOST_BYTES, find_images, read_image
 from graft.storage import left_aside
 

@@ -197,8 +197,8 @@ def compute_fingerprint(spec: Mapping[str, Any], parameters: Mapping[str, Any]) 
         DataError: This machine can't read the data.
         UserError: The pipeline has no step that reads data.
     """
-    from graft.components.ingestion.config import DataConfig
     from graft.components.ingestion.fingerprint import fingerprint
+    from graft.components.ingestion.sources.config import DataConfig
 
     for task in tasks_of(spec):
         text = task.constants.get("data_config")

@@ -23,8 +23,8 @@ from graft.components.evaluation.component import Evaluator
 from graft.components.evaluation.config import AnswersConfig, GateConfig
 from graft.components.evaluation.predictions import Predictions
 from graft.components.evaluation.verdict import Verdict
-from graft.components.ingestion.applied_fixes import FIXES_FILE, AppliedFixes
 from graft.components.ingestion.artifacts import ImageQuarantine
+from graft.components.ingestion.fixes.applied_fixes import FIXES_FILE, AppliedFixes
 from graft.components.publishing import executor as publishing
 from graft.components.publishing import store
 from graft.components.publishing.config import PushConfig

@@ -18,8 +18,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.ingest import OutputFolders, ingest
+from graft.components.ingestion.sources.config import DataConfig
 from graft.contract import example_keys, split_names
 
 

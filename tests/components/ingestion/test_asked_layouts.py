@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.listing import list_images
+from graft.components.ingestion.sources.config import DataConfig
 from graft.contract.errors import DataError
 from graft.pipeline.config import load_config
 

@@ -10,7 +10,7 @@ import pytest
 
 from graft.components.ingestion.artifacts import ImageQuarantine
 from graft.components.ingestion.component import ImageExampleGen
-from graft.components.ingestion.config import DataConfig
+from graft.components.ingestion.sources.config import DataConfig
 from graft.contract import split_names
 
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.deduplication import (
     copy_candidates,
     drop_copies,
     quarantine_copies,
 )
-from graft.components.ingestion.image_ref import ImageRef
+from graft.components.ingestion.sources.config import DataConfig
+from graft.components.ingestion.sources.image_ref import ImageRef
 from graft.components.ingestion.transforms import Quarantined
 from graft.contract.errors import DataError
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.listing import list_images
+from graft.components.ingestion.sources.config import DataConfig
 from graft.contract.errors import DataError
 from graft.pipeline.config import load_config
 

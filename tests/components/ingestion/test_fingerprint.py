@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.fingerprint import fingerprint
+from graft.components.ingestion.sources.config import DataConfig
 from graft.contract.errors import DataError
 
 Make = Callable[..., Any]
@@ -113,7 +113,7 @@ def test_a_hundred_thousand_files_take_seconds(tmp_path: Path):
 
 def test_it_needs_no_heavy_package(photos: Path):
     script = (
-        "import sys; from graft.components.ingestion.config import DataConfig; "
+        "import sys; from graft.components.ingestion.sources.config import DataConfig; "
         "from graft.components.ingestion.fingerprint import fingerprint; "
         f"fingerprint(DataConfig(path={str(photos)!r})); "
         "heavy = {'tensorflow', 'apache_beam', 'tfx', 'keras', 'numpy'}; "

@@ -475,7 +475,7 @@ def test_a_run_after_kill_9_equals_an_uninterrupted_one(
         import time
         import apache_beam as beam
         from graft.components.ingestion import ingest, transforms
-        from graft.components.ingestion.config import DataConfig
+        from graft.components.ingestion.sources.config import DataConfig
         read = transforms.read_bytes
         def read_slowly(*args):
             time.sleep(0.005)

@@ -18,9 +18,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.fingerprint import fingerprint
 from graft.components.ingestion.listing import list_images
+from graft.components.ingestion.sources.config import DataConfig
 from graft.contract.errors import DataError
 from graft.contract.example_keys import CLASS_NAME_KEY, IMAGE_KEY
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.listing import list_images
-from graft.components.ingestion.source import Listing
+from graft.components.ingestion.sources.config import DataConfig
+from graft.components.ingestion.sources.source import Listing
 from graft.components.ingestion.summary import select_classes
 from graft.contract.errors import DataError
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from graft.components.ingestion.folder_counts import count_folders
-from graft.components.ingestion.layout_answers import FolderLayout, Question
-from graft.components.ingestion.layout_detection import detect_layout
+from graft.components.ingestion.folders.layout_detection import detect_layout
+from graft.components.ingestion.names.folder_counts import count_folders
+from graft.components.ingestion.sources.layout_answers import FolderLayout, Question
 
 # Classes, separated by commas. "=" is the name of the class in the name of its images.
 CLASSES = [

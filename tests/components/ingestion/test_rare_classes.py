@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.components.ingestion.config import SplitPercentages
 from graft.components.ingestion.rare_classes import (
     fill_empty_splits,
     largest_rare_class,
 )
-from graft.components.ingestion.splitting import choose_split
+from graft.components.ingestion.sources.config import SplitPercentages
+from graft.components.ingestion.sources.splitting import choose_split
 from graft.contract.split_names import SPLITS
 
 DEFAULT = SplitPercentages()

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from graft.components.ingestion.image_ref import ImageRef, read_bytes
 from graft.components.ingestion.readability import examine
+from graft.components.ingestion.sources.image_ref import ImageRef, read_bytes
 from graft.contract.example_keys import IMAGE_FORMATS
 from graft.trainer.decoding.from_bytes import check_pixels, decode_pixels
 

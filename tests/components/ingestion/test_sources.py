@@ -13,11 +13,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from graft.components.ingestion import built_in
-from graft.components.ingestion.config import DataConfig
 from graft.components.ingestion.fingerprint import fingerprint
-from graft.components.ingestion.image_ref import read_bytes
 from graft.components.ingestion.listing import list_images
+from graft.components.ingestion.sources import built_in
+from graft.components.ingestion.sources.config import DataConfig
+from graft.components.ingestion.sources.image_ref import read_bytes
 from graft.contract import example_keys, split_names
 from graft.contract.errors import DataError, UserError
 from graft.storage import atomic

@@ -18,7 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from PIL import Image
 from tfx.types import standard_artifacts
 
-from graft.components.ingestion.applied_fixes import FIXES_FILE, AppliedFixes
+from graft.components.ingestion.fixes.applied_fixes import FIXES_FILE, AppliedFixes
 from graft.components.quality import executor, measurements, measuring_job
 from graft.components.quality.artifacts import DOUBTFUL_FILE, DataQualityReport
 from graft.components.quality.component import DataQuality

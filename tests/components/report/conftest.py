@@ -18,7 +18,7 @@ from graft.components.evaluation.predictions import (
     Predictions,
 )
 from graft.components.evaluation.verdict import RuleResult, Verdict
-from graft.components.ingestion.applied_fixes import AppliedFixes
+from graft.components.ingestion.fixes.applied_fixes import AppliedFixes
 from graft.components.pictures import THUMBNAIL_PIXELS, data_uri
 from graft.components.quality.checks import TITLES
 from graft.components.quality.executor import most_shown

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from graft.components.ingestion.fix_rows import read_fix_files
+from graft.components.ingestion.fixes.fix_rows import read_fix_files
 from graft.components.report.contents import ReportContents
 from graft.components.report.label_sheet import DOUBTFUL, Row, Sheet, to_page
 from graft.components.report.page import render_page

@@ -20,8 +20,8 @@ from graft.components.evaluation.predictions import (
     EvaluatedImages,
     Predictions,
 )
-from graft.components.ingestion.applied_fixes import FIXES_FILE, AppliedFixes
-from graft.components.ingestion.fix_rows import COLUMNS, read_fix_files
+from graft.components.ingestion.fixes.applied_fixes import FIXES_FILE, AppliedFixes
+from graft.components.ingestion.fixes.fix_rows import COLUMNS, read_fix_files
 from graft.components.quality.artifacts import DOUBTFUL_FILE
 from graft.components.report import label_sheet
 from graft.components.report.label_sheet import DOUBTFUL, MISTAKE, Sheet

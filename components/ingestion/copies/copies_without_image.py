@@ -1,0 +1,285 @@
+"""Find copies of one image that itself is missing, such as `1_flip.jpg`, `1_rot90.jpg`.
+
+The names of a folder are then a part that names the image, and one that varies over
+nearly all images.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from graft.components.ingestion.names.copy_marks import (
+    COPY_WORDS,
+    ORIGINAL_WORDS,
+    SIZE,
+    Mark,
+    do_count,
+    inner_name_of,
+    parts_of,
+)
+from graft.components.ingestion.names.folder_counts import Folder
+
+# Roboflow writes each copy of `1.jpg` as `1_jpg.rf.` and a hash.
+_ROBOFLOW = re.compile(r"(?P<image>.+)_[a-z]{3,4}\.rf\.[0-9a-f]{16,}", re.IGNORECASE)
+# Keras writes each copy of its image 0 as `_0_` and a number, after a prefix.
+_KERAS = re.compile(r"(?P<image>_\d+)_\d+")
+_OF_PROGRAMS = (
+    SIZE,
+    re.compile(r"\.(?:rf\.|(?:jpe?g|png|gif|bmp|webp|tiff?)[-_. (@~])"),
+    re.compile(r"^_\d+_\d+$", re.MULTILINE),
+)
+_WORD = re.compile(r"[^\W\d_]+")
+_NUMBERED = re.compile(r"(?P<image>.*\d|.*?[^\W_])[-_. ]\d+")
+_LETTER_OR_WORD_FIRST = re.compile(r"[\W_]*(?:[^\W\d_]|\d+(?:x\d+|px|w|x)(?![^\W_]))")
+_LETTER_OR_WORD_LAST = re.compile(r".*[^\W\d_]\d*[\W_]*", re.DOTALL)
+_ENDS_WITH_NUMBER = re.compile(
+    r"(?P<image>.*[^\W_].*?)(?P<mark>[-_. @]+[^\W\d_]*[-_. ]?)(?P<number>\d{1,6})"
+    r"(?:x|px|deg)?",
+    re.DOTALL,
+)
+# Of one image, `1_patch0` to `1_patch3` are parts, and `1@2x`, `1@3x` sizes.
+_OF_ONE_IMAGE = re.compile(r"@|[-_. ]*(?:patch|tile)", re.IGNORECASE)
+_MOST_NUMBERS = 8
+# Each tenth or 30th frame of a video.
+_LARGEST_STEP = 30
+_FEWEST_IMAGES = 2
+_SHARE_OF_FOLDER = 0.25
+_FEWEST_OF_UNKNOWN = 5
+_FEWEST_OF_NAMES = 3
+_FEWEST_VARIANTS = 2
+_ALMOST_ALL = 0.9
+
+
+class Variant(NamedTuple):
+    """What the names of some copies have, beside the name of their image.
+
+    Attributes:
+        text: It, in small letters.
+        mark: The same for any number.
+    """
+
+    text: str
+    mark: Mark
+
+
+class Siblings(NamedTuple):
+    """Copies whose image is missing.
+
+    Attributes:
+        files: Their paths.
+        few: Paths of files that may be some, but may be different photos, too.
+        variants: What tells the copies of each image apart. Nearly every image has each
+            of these.
+    """
+
+    files: list[str]
+    few: list[str]
+    variants: list[Variant]
+
+
+def find_siblings(classes: Iterable[Folder]) -> Siblings:
+    """Find copies of the same images in class folders, by their names.
+
+    Args:
+        classes: The class folders.
+    """
+    siblings = Siblings([], [], [])
+    variants: list[set[Variant]] = []
+    for top in classes:
+        for folder in top.walk():
+            if not _may_have_groups(folder):
+                siblings.few.extend(_paths(folder, _names_of_numbers(folder)))
+                continue
+            groups = _groups_in(folder, top.name)
+            known = [each for each in groups if _is_of_copies(each)]
+            names = {name for group in known for name in group}
+            is_most = len(names) >= _SHARE_OF_FOLDER * len(folder.images)
+            if len(known) >= _FEWEST_IMAGES and is_most:
+                siblings.files.extend(_paths(folder, names))
+                variants.append(_common_variants(known))
+            else:
+                names = _names_of_unknown(groups, len(folder.images))
+                names = names or _names_of_numbers(folder)
+                siblings.few.extend(_paths(folder, names))
+    if variants:
+        siblings.variants.extend(sorted(set.intersection(*variants), key=_rank))
+    return siblings
+
+
+def _paths(folder: Folder, names: set[str]) -> Iterator[str]:
+    yield from (f"{folder.path}/{name}" for name in folder.images if name in names)
+
+
+def _may_have_groups(folder: Folder) -> bool:
+    """Tell whether names have known marks, or words that vary; much faster."""
+    text = "\n".join(os.path.splitext(name)[0] for name in folder.images).casefold()
+    words = Counter(_WORD.findall(text))
+    if not (COPY_WORDS | ORIGINAL_WORDS).isdisjoint(words):
+        return True
+    if any(pattern.search(text) for pattern in _OF_PROGRAMS):
+        return True
+    total = len(folder.images)
+    vary = [n for n in words.values() if _FEWEST_OF_UNKNOWN <= n < _ALMOST_ALL * total]
+    return len(vary) >= _FEWEST_VARIANTS and sum(vary) >= _ALMOST_ALL * total
+
+
+Group = Mapping[str, Variant]
+"""The names of files that may show one image, and what each has beside its name."""
+
+
+def _groups_in(folder: Folder, class_name: str) -> list[Group]:
+    """Return the files of a folder by the image that they may show."""
+    stems = {os.path.splitext(name)[0] for name in folder.images}
+    images = stems.union(folder.images)
+    groups: dict[tuple[str, str], dict[str, Variant]] = defaultdict(dict)
+    for name in folder.images:
+        stem = os.path.splitext(name)[0]
+        for mark, image in parts_of(stem, class_name):
+            if image not in images and _says_what_it_is(stem, image, mark, class_name):
+                key = ("end" if mark.is_at_end else "start", image)
+                text = stem[len(image) :] if mark.is_at_end else stem[: -len(image)]
+                groups[key].setdefault(name, Variant(text.casefold(), mark))
+        for way, image, mark in _known_to_vary(stem, class_name):
+            groups[way, image].setdefault(name, Variant(stem, mark))
+    # `120px-Cat1` may be a copy of `Cat1`, and of `1`.
+    by_names: dict[frozenset[str], Group] = {}
+    for group in sorted(groups.values(), key=_order):
+        if len(group) > 1:
+            by_names.setdefault(frozenset(group), group)
+    return [*by_names.values()]
+
+
+def _order(group: Group) -> tuple[bool, int]:
+    return not _is_of_copies(group), max(len(each.text) for each in group.values())
+
+
+def _says_what_it_is(stem: str, image: str, mark: Mark, class_name: str) -> bool:
+    """Tell whether a mark is a word or size, and no number of the image's name."""
+    if not mark.words or (mark.words & _words_in(class_name)):
+        return False
+    if mark.is_at_end:
+        return bool(_LETTER_OR_WORD_FIRST.match(stem[len(image) :]))
+    return bool(_LETTER_OR_WORD_LAST.fullmatch(stem[: -len(image)]))
+
+
+def _known_to_vary(stem: str, class_name: str) -> Iterator[tuple[str, str, Mark]]:
+    """Yield the names of images that programs write into those of copies."""
+    program = Mark("", is_at_end=True, is_of_program=True)
+    for pattern in (_ROBOFLOW, _KERAS):
+        if match := pattern.fullmatch(stem):
+            yield pattern.pattern, match["image"], program
+    if inner := inner_name_of(stem):
+        yield "inner", inner.images[0], inner.mark
+    for mark, image in parts_of(stem, class_name):
+        if (
+            not mark.is_at_end
+            and mark.is_of_change
+            and not mark.words & _words_in(class_name)
+            and (match := _NUMBERED.fullmatch(image))
+        ):
+            yield f"keras {mark.expression}", match["image"], program
+
+
+def _words_in(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.casefold()))
+
+
+def _is_of_copies(group: Group) -> bool:
+    """Tell whether files of one image are copies of it, and no different photos."""
+    marks = [variant.mark for variant in group.values()]
+    known = [mark for mark in marks if mark.is_known]
+    return (
+        any(mark.is_of_copies_only for mark in known)
+        or len(known) > len(set(known))  # `1_crop0`, `1_crop1`
+        or (bool(known) and any(mark.is_of_original for mark in marks))
+    )
+
+
+def _common_variants(groups: list[Group]) -> set[Variant]:
+    number: dict[Variant, int] = defaultdict(int)
+    for group in groups:
+        for variant in set(group.values()):
+            number[variant] += 1
+    return {v for v, times in number.items() if times >= _ALMOST_ALL * len(groups)}
+
+
+def _names_of_unknown(groups: list[Group], total: int) -> set[str]:
+    """Return the files of images that nearly all have the same variants.
+
+    As `left_1`, `right_1` to `left_9`, `right_9`: these may be two series, too.
+    """
+    by_variant: dict[Variant, int] = defaultdict(int)
+    for group in groups:
+        for variant in set(group.values()):
+            by_variant[variant] += 1
+    most = max(by_variant.values(), default=0)
+    common = {
+        variant
+        for variant, times in by_variant.items()
+        if times >= max(_FEWEST_OF_UNKNOWN, _ALMOST_ALL * most)
+    }
+    marks = {variant.mark for variant in common}
+    at_end = sum(mark.is_at_end for mark in marks)
+    if max(at_end, len(marks) - at_end) < _FEWEST_VARIANTS:
+        return set()
+    names = {
+        name
+        for group in groups
+        for name, variant in group.items()
+        if variant in common and len({*group.values()} & common) > 1
+    }
+    return names if len(names) >= _ALMOST_ALL * total else set()
+
+
+def _names_of_numbers(folder: Folder) -> set[str]:
+    """Return the files of images that nearly all end with the same few numbers.
+
+    As `1_0`, `1_90` and `1_180`. Numbers that count, such as 1 to 4, are of series, but
+    if the names before them don't count: `3f2a_1`, `3f2a_2`, `9c0e_1`, `9c0e_2`.
+    """
+    by_mark: dict[str, dict[int, dict[str, str]]] = defaultdict(dict)
+    for name in folder.images:
+        if match := _ENDS_WITH_NUMBER.fullmatch(os.path.splitext(name)[0]):
+            by_number = by_mark[match["mark"].casefold()]
+            images = by_number.setdefault(int(match["number"]), {})
+            images.setdefault(match["image"], name)
+    fewest = _ALMOST_ALL * len(folder.images)
+    for mark, by_number in by_mark.items():
+        if sum(map(len, by_number.values())) >= fewest:
+            names = _names_of_common(mark, by_number)
+            return names if len(names) >= fewest else set()
+    return set()
+
+
+def _names_of_common(mark: str, by_number: Mapping[int, Mapping[str, str]]) -> set[str]:
+    """Return the files with the numbers that nearly all images have, if few.
+
+    Args:
+        mark: What stands before the numbers.
+        by_number: Number to the files with it, by the name of their image.
+    """
+    most = max(map(len, by_number.values()))
+    enough = _ALMOST_ALL * most
+    common = sorted(n for n, each in by_number.items() if len(each) >= enough)
+    images = {image for number in common for image in by_number[number]}
+    are_named = not do_count(images)
+    steps = {after - before for before, after in itertools.pairwise(common)}
+    counts = len(steps) == 1 and max(steps) <= _LARGEST_STEP
+    if _OF_ONE_IMAGE.match(mark):
+        counts = False
+    is_series = counts and not (are_named and len(images) >= 2 * len(common))
+    fewest = _FEWEST_OF_NAMES if are_named and not counts else _FEWEST_OF_UNKNOWN
+    if not steps or is_series or len(common) > _MOST_NUMBERS or most < fewest:
+        return set()
+    return {name for number in common for name in by_number[number].values()}
+
+
+def _rank(variant: Variant) -> tuple[bool, int, str]:
+    """Order originals first, then large sizes."""
+    numbers = [int(each) for each in re.findall(r"\d+", variant.text)]
+    return (not variant.mark.is_of_original, -max(numbers, default=0), variant.text)

@@ -1,0 +1,254 @@
+"""The configs that read the class, and the split, from the names of files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from graft.components.ingestion.names.copy_marks import COPY_WORDS, ORIGINAL_WORDS
+from graft.components.ingestion.names.folder_counts import Folder
+from graft.components.ingestion.names.folder_names import (
+    is_annotation,
+    is_box,
+    is_source,
+    role_of,
+    roles_of,
+    split_and_class_of,
+)
+from graft.components.ingestion.sources.layout_answers import Option, describe_classes
+from graft.components.ingestion.sources.splitting import ROLE_OF_NAME, TRAIN_ROLE
+
+_FILE_NAME_PATTERNS = (
+    r"(?P<class>.+)_\d+",
+    r"(?P<class>.+)-\d+",
+    r"(?P<class>.+)\.\d+",
+    r"(?P<class>.+?) ?\(\d+\)",
+    r"(?P<class>\D*[^\W\d_])\d+",
+)
+_NUMBER_FIRST = r"\d+[-_](?P<class>\d+)"
+_WORD_LAST = r".*\d[-_. ](?P<class>[^\W\d_]+)"
+_GLUED = re.compile(
+    rf"(?P<split>{'|'.join(sorted(ROLE_OF_NAME, key=len, reverse=True))})"
+    r"(?P<class>\D*[^\W\d_])[-_. ]?\d+",
+    re.IGNORECASE,
+)
+_DIGITS = re.compile(r"\d+")
+_CLASS_GROUP = re.compile(r"\(\?P<class>.+?\)")
+_SIDES = frozenset("left right front back top bottom rgb depth seg lr hr a b".split())
+_FEWEST_CLASSES = 2
+_FEWEST_SPLITS = 2
+_SHARE_OF_NAMES = 0.95
+
+
+def file_name_options(root: Folder) -> Iterator[Option]:
+    """Yield the options to read the class from the names of files.
+
+    If the names of files or folders tell the splits, these are read, too.
+    """
+    by_folder = list(_options_of_split_folders(root))
+    if by_folder:
+        yield from by_folder
+        return
+    for folder in _folders_of_no_class(root):
+        if folder.images:
+            yield from _options_of_folder(folder)
+
+
+def _folders_of_no_class(folder: Folder) -> Iterator[Folder]:
+    """Yield the folders whose names can't be classes, because of names or siblings."""
+    yield folder
+    children = [child for child in folder.filled if not is_annotation(child.name)]
+    for child in children:
+        if len(children) == 1 or is_source(child.name):
+            yield from _folders_of_no_class(child)
+
+
+def _options_of_folder(folder: Folder) -> Iterator[Option]:
+    """Yield the option to read the class from the file names of a folder."""
+    below = [name for each in folder.walk() for name in each.images]
+    with_splits = _pattern_with_splits(list(map(_stem_of, folder.images)))
+    for pattern in filter(None, (with_splits, *_patterns_of(below))):
+        found = _classes_by_name(pattern, folder.images)
+        if _are_classes(found, len(folder.images)):
+            settings: dict[str, object] = {"class_pattern": pattern}
+            if folder.path:
+                settings = {"path": folder.path, **settings}
+            where = f" in {folder.path}" if folder.path else ""
+            what = (
+                "split and class are parts"
+                if pattern == with_splits
+                else "the class is part"
+            )
+            # The pattern reads folders in this folder, too.
+            classes = _classes_by_name(pattern, below)
+            meaning = f"{what} of the file name{where}: {describe_classes(classes)}"
+            left = len(below) - classes.total()
+            yield Option(
+                settings, f"{meaning}; left aside: {left}" if left else meaning
+            )
+            return
+
+
+def _pattern_with_splits(stems: Sequence[str]) -> str | None:
+    """Return the pattern of names such as `train_cat_1`, `cat_train_1`, `cat_1_train`.
+
+    Almost all names must have a split in the same place, `train` among them.
+    """
+    in_name = [split_and_class_of(stem) for stem in stems]
+    for pattern in _FILE_NAME_PATTERNS:
+        expression = re.compile(pattern)
+        matches = [expression.fullmatch(stem) for stem in stems]
+        in_class = [split_and_class_of(match["class"]) for match in matches if match]
+        for found, is_whole in ((in_name, True), (in_class, False)):
+            known = [each for each in found if each is not None]
+            places = {(each.is_split_first, each.separator) for each in known}
+            splits = sorted({each.split for each in known})
+            roles = set(roles_of(splits).values())
+            if (
+                len(known) < _SHARE_OF_NAMES * len(stems)
+                or len(places) != 1
+                or len(roles) < _FEWEST_CLASSES
+                or TRAIN_ROLE not in roles
+            ):
+                continue
+            ((is_first, separator),) = places
+            group = f"(?P<split>{'|'.join(map(re.escape, splits))})"
+            between = re.escape(separator)
+            part = f"{group}{between}" if is_first else f"{between}{group}"
+            if is_whole:
+                joined = part + pattern if is_first else pattern + part
+            else:
+                joined = _beside_class(pattern, part, is_first=is_first)
+            if _are_classes(_classes_of_stems(joined, stems), len(stems)):
+                return joined
+    return _pattern_of_glued_splits(stems)
+
+
+def _pattern_of_glued_splits(stems: Sequence[str]) -> str | None:
+    """Return the pattern of names such as `traincat1` and `testcat1`, or None.
+
+    Each class must be in several splits, so that `trainer` and `tester` are none.
+    """
+    matches = [_GLUED.fullmatch(stem) for stem in stems]
+    found = {(m["split"], m["class"].casefold()) for m in matches if m}
+    roles = {ROLE_OF_NAME[split.casefold()] for split, _ in found}
+    splits_of = Counter(class_name for _, class_name in found)
+    are_in_several = min(splits_of.values(), default=0) >= _FEWEST_SPLITS
+    if None in matches or TRAIN_ROLE not in roles or not are_in_several:
+        return None
+    words = "|".join(sorted({split for split, _ in found}, key=len, reverse=True))
+    pattern = rf"(?P<split>{words})(?P<class>\D*[^\W\d_])[-_. ]?\d+"
+    is_right = _are_classes(_classes_of_stems(pattern, stems), len(stems))
+    return pattern if is_right else None
+
+
+def _beside_class(pattern: str, part: str, *, is_first: bool) -> str:
+    """Return a pattern with a part before or after its group `class`."""
+    return _CLASS_GROUP.sub(
+        lambda match: part + match[0] if is_first else match[0] + part, pattern
+    )
+
+
+def _options_of_split_folders(root: Folder) -> Iterator[Option]:
+    """Yield the option to read `train/cat_1.jpg` and `test/cat_1.jpg`."""
+    roles = roles_of([top.name for top in root.filled])
+    if TRAIN_ROLE not in roles.values():
+        return
+    names: dict[str, list[str]] = defaultdict(list)
+    for top in root.filled:
+        if top.name in roles:
+            names[top.name] = [n for each in top.walk() for n in each.images]
+    for pattern in _patterns_of([name for each in names.values() for name in each]):
+        found = {
+            folder: classes
+            for folder, images in names.items()
+            if _are_classes(classes := _classes_by_name(pattern, images), len(images))
+        }
+        trained = {
+            name
+            for folder, classes in found.items()
+            for name in classes
+            if roles[folder] == TRAIN_ROLE
+        }
+        found = {f: c for f, c in found.items() if not trained.isdisjoint(c)}
+        if len({roles[folder] for folder in found}) < _FEWEST_CLASSES:
+            continue
+        splits = "|".join(map(re.escape, sorted(found)))
+        # A pattern of the whole path: the class must not reach over a slash.
+        of_name = (
+            pattern.replace(".+", "[^/]+")
+            .replace(".*", "[^/]*")
+            .replace(r"\D", r"[^\d/]")
+        )
+        total = sum(found.values(), Counter())
+        left = root.total - total.total()
+        yield Option(
+            {
+                "class_pattern": rf"(?P<split>{splits})/(?:.+/)?{of_name}\.[^./]+",
+            },
+            "the folder is the split, and the class is part of the file name: "
+            f"{describe_classes(total)}" + (f"; left aside: {left}" if left else ""),
+        )
+        return
+
+
+def _patterns_of(names: Sequence[str]) -> Sequence[str]:
+    """Return the patterns that may tell the class by the names of files.
+
+    The class may follow the number: of `1_0`, `1_1` to `9_0`, `9_1`, the part with the
+    fewer values, and of `IMG_1_cat` the word.
+    """
+    stems = [*map(_stem_of, names)]
+    by_start, by_end = (
+        _classes_of_stems(pattern, stems)
+        for pattern in (r"(?P<class>\d+)[-_]\d+", _NUMBER_FIRST)
+    )
+    if _are_classes(by_end, len(stems)) and len(by_end) < len(by_start):
+        return (_NUMBER_FIRST,)
+    words = {word.casefold() for word in _classes_of_stems(_WORD_LAST, stems)}
+    starts = {
+        _DIGITS.sub("0", stem.rpartition(_last_separator(stem))[0]) for stem in stems
+    }
+    if len(starts) == 1 and not any(map(_is_no_class, words)):
+        return (*_FILE_NAME_PATTERNS, _WORD_LAST)
+    return _FILE_NAME_PATTERNS
+
+
+def _last_separator(stem: str) -> str:
+    return next((letter for letter in reversed(stem) if letter in "-_. "), " ")
+
+
+def _is_no_class(word: str) -> bool:
+    """Tell whether a word is one of splits, masks, copies or images in general."""
+    return (
+        role_of(word) is not None
+        or is_annotation(word)
+        or is_box(word)
+        or word in COPY_WORDS | ORIGINAL_WORDS
+        or word in _SIDES
+    )
+
+
+def _are_classes(found: Counter[str], number: int) -> bool:
+    """Tell whether the classes that a pattern reads from names can be right."""
+    return (
+        found.total() >= _SHARE_OF_NAMES * number
+        and len(found) >= _FEWEST_CLASSES
+        and found.total() >= 2 * len(found)
+    )
+
+
+def _stem_of(name: str) -> str:
+    return os.path.splitext(name)[0]
+
+
+def _classes_by_name(pattern: str, names: Sequence[str]) -> Counter[str]:
+    return _classes_of_stems(pattern, list(map(_stem_of, names)))
+
+
+def _classes_of_stems(pattern: str, stems: Sequence[str]) -> Counter[str]:
+    expression = re.compile(pattern)
+    matches = (expression.fullmatch(stem) for stem in stems)
+    return Counter(match["class"] for match in matches if match)

@@ -1,0 +1,101 @@
+"""Warn of what a layout that the config names would otherwise be asked about.
+
+A setting such as `format: folders` answers a question on the folders. Masks, copies and
+folders with names of splits still deserve a line: they may have come later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from graft.components.ingestion.copies.derived_copies import ask_about_copies
+from graft.components.ingestion.copies.doubtful_names import as_class_folders
+from graft.components.ingestion.copies.format_pairs import ask_about_format_pairs
+from graft.components.ingestion.copies.mask_files import ask_about_masks
+from graft.components.ingestion.copies.shared_names import repeated_folders
+from graft.components.ingestion.folders.file_name_splits import (
+    ask_about_splits_of_files,
+)
+from graft.components.ingestion.folders.split_class_names import (
+    ask_about_splits_in_names,
+)
+from graft.components.ingestion.folders.splits_in_classes import (
+    warn_of_inner_splits,
+)
+from graft.components.ingestion.names.folder_counts import Folder
+from graft.components.ingestion.names.folder_names import roles_of
+from graft.components.ingestion.sources.image_ref import ImageRef
+from graft.components.ingestion.sources.layout_answers import FolderLayout
+from graft.components.ingestion.sources.source import some_of
+from graft.contract.counts import agree, counted
+
+
+def warn_of_given_layout(root: Folder, layout: FolderLayout, key: str) -> list[str]:
+    """Return the warnings about folders that are read as the config says.
+
+    Args:
+        root: The data set's folder.
+        layout: The layout that the config names: class folders, or split folders.
+        key: The setting that names it.
+    """
+    findings = [*_splits_among_classes(root, layout), *_made_of_others(root, layout)]
+    return [f"{finding} It is read so, since `{key}` is set." for finding in findings]
+
+
+def warn_of_splits_in_classes(refs: Sequence[ImageRef]) -> list[str]:
+    """Return a warning about classes of a `class_pattern` that differ by a split.
+
+    Args:
+        refs: The images. None of them has a given split.
+    """
+    root = as_class_folders(refs)
+    question = ask_about_splits_in_names(root, root.filled)
+    if question is None:
+        return []
+    return [
+        f"{question.finding} They are read as classes, since `class_pattern` is set."
+    ]
+
+
+def _splits_among_classes(root: Folder, layout: FolderLayout) -> Iterator[str]:
+    if layout.split_folders:
+        return
+    tops = root.filled
+    roles = roles_of([top.name for top in tops])
+    if len(set(roles.values())) > 1 or len(roles) == len(tops) > 0:
+        yield (
+            f"{agree(len(roles), 'The class', 'The classes')} {some_of(sorted(roles))} "
+            f"{agree(len(roles), 'has the name', 'have the names')} of a split."
+        )
+        return
+    question = ask_about_splits_in_names(root, tops)
+    if question is not None:
+        yield question.finding
+    yield from warn_of_inner_splits(tops)
+
+
+def _made_of_others(root: Folder, layout: FolderLayout) -> Iterator[str]:
+    for ask in (
+        ask_about_masks,
+        ask_about_format_pairs,
+        ask_about_copies,
+        ask_about_splits_of_files,
+    ):
+        question = ask(root, layout)
+        if question is not None:
+            yield question.finding
+    splits = [
+        folder
+        for paths in layout.split_folders.values()
+        for path in paths
+        if (folder := root.child_at(path))
+    ]
+    siblings = [folder.filled for folder in splits] or [root.filled]
+    for tops in siblings:
+        for found in repeated_folders(tops):
+            number = counted(found.number, "image")
+            yield (
+                f"The class {found.folder.name!r} has {number} called as "
+                f"{agree(found.number, 'an image', 'images')} of "
+                f"{some_of(found.classes)}."
+            )

@@ -1,0 +1,194 @@
+"""Folders in class folders: sources of the images, or classes of a lower level.
+
+`animals/cat` and `things/cup` can mean the classes animals and things, or cat and cup,
+or both together. Nobody but the owner knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from graft.components.ingestion.names.folder_counts import Folder
+from graft.components.ingestion.names.folder_names import (
+    is_annotation,
+    is_box,
+    is_condition,
+    is_fold,
+    is_source,
+    role_of,
+)
+from graft.components.ingestion.sources.layout_answers import (
+    Option,
+    SplitFolders,
+    describe_classes,
+)
+
+_FEWEST_CLASSES = 2
+_SECOND = "[^/]+/(?P<class>[^/]+)/.+"
+_LOWEST = "(?:.+/)?(?P<class>[^/]+)/[^/]+"
+_WHOLE_PATH = "(?P<class>.+)/[^/]+"
+
+
+def folders_that_may_be_classes(tops: Sequence[Folder]) -> list[str]:
+    """Return folders within class folders that may be the classes themselves.
+
+    They are, where a class folder holds no image directly and two or more folders.
+    Names of sources, such as dates, count as none, and neither do conditions, such as
+    `day`, that several folders hold.
+    They also are where a folder has the name of another class, as in `cat/dog`, and
+    where all class folders hold the same folders and no image.
+
+    Args:
+        tops: The class folders.
+
+    Returns:
+        Some of these folders' paths, as they begin in `tops`; none without doubt.
+    """
+    names = {top.name for top in tops}
+    crossed = [
+        below.path
+        for top in tops
+        for below in _below(top)
+        if below.name in names - {top.name}
+    ]
+    if crossed:
+        return sorted(crossed)
+    number: Counter[str] = Counter()
+    for top in tops:
+        number.update({below.name for below in _below(top)})
+    for top in tops:
+        if top.images:
+            continue
+        for folder in (top, *_below(top)):
+            own = [
+                child.path
+                for child in folder.filled
+                if not is_source(child.name)
+                and (number[child.name] == 1 or not is_condition(child.name))
+            ]
+            if not folder.images and len(own) >= _FEWEST_CLASSES:
+                return sorted(own)
+    return _folders_of_all(tops)
+
+
+def _folders_of_all(tops: Sequence[Folder]) -> list[str]:
+    """Return the folders that each class folder holds, if it holds nothing else."""
+    inner = [_lowest_of_one(top) for top in tops]
+    children = [{child.name for child in folder.filled} for folder in inner]
+    is_same = len(tops) > 1 and all(names == children[0] for names in children)
+    if (
+        is_same
+        and len(children[0]) >= _FEWEST_CLASSES
+        and not any(folder.images for folder in inner)
+        and not any(map(is_source, children[0]))
+    ):
+        return sorted(child.path for child in inner[0].filled)
+    return []
+
+
+def _lowest_of_one(folder: Folder) -> Folder:
+    """Go down while a folder holds one folder and no image."""
+    while not folder.images and len(folder.filled) == 1:
+        folder = folder.filled[0]
+    return folder
+
+
+def options_of_levels(root: Folder, split_folders: SplitFolders) -> Iterator[Option]:
+    """Yield the options that the classes are folders within the class folders.
+
+    Args:
+        root: The data set's folder.
+        split_folders: Folders that are splits; empty where there are none.
+    """
+    names, start = _names_below(root, split_folders)
+    depth = max(
+        (p.count("/") + 1 for ps in split_folders.values() for p in ps), default=0
+    )
+    lowest = _read(start + _LOWEST, names)
+    readings = [("the lowest folder", _LOWEST)]
+    if not all(map(is_fold, {name.split("/")[depth] for name in names})):
+        readings.append(("the whole path", _WHOLE_PATH))
+    second = _read(start + _SECOND, names)
+    if second != lowest and second.total() == lowest.total():
+        readings.insert(0, ("the second folder", _SECOND))
+    for what, pattern in readings:
+        meaning = f"{what} is the class"
+        yield from option_of_pattern(root, split_folders, pattern, meaning)
+
+
+def option_of_pattern(
+    root: Folder, split_folders: SplitFolders, pattern: str, meaning: str
+) -> Iterator[Option]:
+    """Yield the option to read classes by a pattern, if it reads two or more.
+
+    Args:
+        root: The data set's folder.
+        split_folders: Folders that are splits; empty where there are none.
+        pattern: A `class_pattern` of paths below the data set's folder or a split.
+        meaning: What it reads, without counts; it may be empty.
+    """
+    names, start = _names_below(root, split_folders)
+    classes = _read(start + pattern, names)
+    if len(classes) < _FEWEST_CLASSES or all(map(_is_no_class, classes)):
+        return
+    settings: dict[str, object] = {"class_pattern": start + pattern}
+    if split_folders:
+        settings["split_folders"] = as_setting(split_folders)
+    left = root.total - classes.total()
+    yield Option(
+        settings,
+        (f"{meaning}: " if meaning else "")
+        + describe_classes(classes)
+        + (f"; left aside: {left}" if left else ""),
+    )
+
+
+def _is_no_class(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return bool(is_box(name) or is_annotation(name) or role_of(name))
+
+
+def _names_below(root: Folder, split_folders: SplitFolders) -> tuple[list[str], str]:
+    """Return the images in the splits, and the start of a pattern of their paths."""
+    paths = [path for paths in split_folders.values() for path in paths]
+    names = [name for name in _image_names(root) if not paths or _is_below(name, paths)]
+    return names, _start_of(paths)
+
+
+def as_setting(split_folders: SplitFolders) -> Mapping[str, str | list[str]]:
+    """Return split folders as the config names them."""
+    return {
+        role: paths[0] if len(paths) == 1 else [*paths]
+        for role, paths in split_folders.items()
+    }
+
+
+def _below(folder: Folder) -> list[Folder]:
+    return [each for each in folder.walk() if each is not folder and each.total]
+
+
+def _image_names(root: Folder) -> Iterator[str]:
+    for folder in root.walk():
+        for image in folder.images:
+            yield f"{folder.path}/{image}" if folder.path else image
+
+
+def _is_below(name: str, paths: list[str]) -> bool:
+    return any(name.startswith(f"{path}/") for path in paths)
+
+
+def _start_of(paths: list[str]) -> str:
+    """Return what a pattern begins with, to skip the split folders."""
+    depths = {path.count("/") + 1 for path in paths}
+    if len(depths) > 1:
+        return f"(?:{'|'.join(map(re.escape, paths))})/"
+    return "[^/]+/" * max(depths, default=0)
+
+
+def _read(pattern: str, names: Sequence[str]) -> Counter[str]:
+    """Return the number of images by class that a pattern reads."""
+    expression = re.compile(pattern)
+    matches = (expression.fullmatch(name) for name in names)
+    return Counter(match["class"] for match in matches if match)

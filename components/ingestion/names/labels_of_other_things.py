@@ -1,0 +1,72 @@
+"""Refuse labels that name no classes: splits, or a class with a score behind it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from graft.components.ingestion.names.folder_names import role_of
+from graft.components.ingestion.sources.config import DataConfig
+from graft.components.ingestion.sources.source import some_of
+from graft.components.ingestion.sources.splitting import TRAIN_ROLE
+from graft.contract.errors import DataError
+
+# As `cat 0.9`, `cat:0.90` and `cat (1.0)`. Model numbers such as `C 1.8` are above 1.
+_SCORED = re.compile(
+    r"(?P<name>.*[^\W\d_].*?)(?:\s*[:;,=|(\t]\s*|\s+|_)(?:0?\.\d+|1\.0+)\)?"
+)
+
+
+def require_classes(places: Mapping[str, str], config: DataConfig) -> None:
+    """Refuse labels that are all splits, or all a class and a score.
+
+    Args:
+        places: Label to the place where it stands first, for a message.
+        config: With `class_names`, the user says that the labels are names.
+
+    Raises:
+        DataError: They are.
+    """
+    if config.class_names or not places:
+        return
+    first = next(iter(places.values()))
+    roles = {role_of(label) for label in places}
+    if None not in roles and TRAIN_ROLE in roles and len(roles) > 1:
+        raise DataError(
+            f"{first}: all labels are names of splits. Received: {some_of(places)}. "
+            f"Name the column of the classes by `label_column`, and this one by "
+            "`split_column`. If they are the names of classes, list them in "
+            "`class_names`."
+        )
+    scored = _without_scores([*places])
+    names = Counter(scored.values())
+    if len(scored) == len(places) and max(names.values()) > 1:
+        raise DataError(
+            f"{first}: the labels seem to be a class and a score each. Received: "
+            f"{some_of(places)}. As classes, one thing would have several labels: "
+            f"write the class alone, such as {names.most_common(1)[0][0]!r}. If they "
+            "are the names of classes, list them in `class_names`."
+        )
+
+
+def warn_of_scores(counts: Mapping[str, int], config: DataConfig) -> list[str]:
+    """Return a warning about labels that may be a class and a score, or none.
+
+    Args:
+        counts: Class name to its number of images.
+        config: With `class_names`, the user says that the labels are names.
+    """
+    found = [*_without_scores([*counts])]
+    if config.class_names or not found:
+        return []
+    return [
+        f"Labels that may be a class and a score: {some_of(found, counts)}. Each is a "
+        "class of its own: if they have scores, write the class alone."
+    ]
+
+
+def _without_scores(labels: list[str]) -> dict[str, str]:
+    """Return the labels that end with a score, and their texts before it."""
+    matches = ((label, _SCORED.fullmatch(label.strip())) for label in labels)
+    return {label: match["name"] for label, match in matches if match}

@@ -1,0 +1,148 @@
+"""Read the splits of a manifest's images from their paths: `test/0001.jpg`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from graft.components.ingestion.names.folder_names import role_of, roles_of
+from graft.components.ingestion.sources.splitting import TRAIN_ROLE
+
+_SHARE_OF_PATHS = 0.5
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def roles_of_paths(paths: Sequence[str], labels: Sequence[str]) -> list[str | None]:
+    """Return the split that each path names, all in the same place.
+
+    The place is a folder at one depth, or the first or last word of the file's name.
+    The one where the most paths name a split counts. `train` must be among several
+    splits, so a folder of trains is none. Words of the labels are none either.
+
+    Args:
+        paths: Paths as a manifest has them, with slashes or backslashes.
+        labels: Label of each image.
+
+    Returns:
+        The role of each image, or None; all None if the paths name no splits.
+    """
+    parts = [re.split(r"[/\\]", path) for path in paths]
+    best: list[str | None] = [None] * len(paths)
+    for names in _places(parts):
+        roles = _roles_of_words(names, labels)
+        if roles.count(None) < best.count(None):
+            best = roles
+    return best
+
+
+class NamedSplits(NamedTuple):
+    """The splits that the names of files say.
+
+    Attributes:
+        roles: The split of each file, or None.
+        words: The words that say it.
+        is_first: Whether these are the first words of the names, or the last ones.
+    """
+
+    roles: list[str | None]
+    words: list[str]
+    is_first: bool
+
+
+def splits_in_names(names: Sequence[str], labels: Sequence[str]) -> NamedSplits | None:
+    """Return the splits that the names of files say, or None.
+
+    Args:
+        names: Names of files, without folders.
+        labels: Label of each.
+    """
+    found = []
+    for word_of, is_first in ((_first_word, True), (_last_word, False)):
+        words = [word_of(name) for name in names]
+        roles = _roles_of_words(words, labels)
+        named = sorted({w for w, role in zip(words, roles, strict=True) if role})
+        if named:
+            found.append(NamedSplits(roles, named, is_first))
+    return min(found, key=lambda each: each.roles.count(None), default=None)
+
+
+def _roles_of_words(words: Sequence[str], labels: Sequence[str]) -> list[str | None]:
+    """Return the roles of words; all None if they are not those of splits."""
+    role_of_word = roles_of([word for word in set(words) if role_of(word)])
+    roles = [role_of_word.get(word) for word in words]
+    found = set(roles) - {None}
+    is_split = TRAIN_ROLE in found and len(found) > 1
+    if is_split and not _are_of_labels(words, roles, labels):
+        return roles
+    return [None] * len(words)
+
+
+def describe(roles: Sequence[str | None], paths: Sequence[str], column: str) -> str:
+    """Say which splits the paths name, whether they hold, and what to do otherwise."""
+    counts = Counter(role for role in roles if role is not None)
+    text = ", ".join(f"{number} {role}" for role, number in counts.items())
+    if None in roles:
+        other = paths[roles.index(None)]
+        return (
+            f"{counts.total():,} of {len(roles):,} paths name a split: {text}. They "
+            f"don't hold, since others name none: {other!r}. If they are splits, write "
+            f"them into a column {column!r}."
+        )
+    return (
+        f"The paths name the splits: {text}. They hold, since there is no column "
+        f"{column!r}. To split by content instead, add it with blank cells."
+    )
+
+
+def warn_of_unread_splits(paths: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Return a warning about splits in paths of which `class_pattern` reads none.
+
+    Args:
+        paths: Paths of the images that it reads.
+        labels: The class of each.
+    """
+    roles = roles_of_paths(paths, labels)
+    counts = Counter(role for role in roles if role is not None)
+    if counts.total() < _SHARE_OF_PATHS * len(roles) or not counts:
+        return []
+    text = ", ".join(f"{number:,} {role}" for role, number in counts.items())
+    return [
+        f"{counts.total():,} of {len(roles):,} paths name a split: {text}. They don't "
+        "hold, since `class_pattern` has no group `split`: the images' content "
+        "decides. To keep them, add it, such as (?P<split>train|test)."
+    ]
+
+
+def _places(parts: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+    """Yield the words of all paths in a place, "" for a path without it."""
+    folders = [each[:-1] for each in parts]
+    for depth in range(max(map(len, folders), default=0)):
+        yield [each[depth] if depth < len(each) else "" for each in folders]
+        yield [each[-1 - depth] if depth < len(each) else "" for each in folders]
+    yield [_first_word(each[-1]) for each in parts]
+    yield [_last_word(each[-1]) for each in parts]
+
+
+def _are_of_labels(
+    words: Sequence[str], roles: Sequence[str | None], labels: Sequence[str]
+) -> bool:
+    """Tell whether the words of splits stand in the labels, too."""
+    return all(
+        word.casefold() in _WORD.findall(label.casefold())
+        or label.casefold().startswith(word.casefold())
+        for word, role, label in zip(words, roles, labels, strict=True)
+        if role is not None
+    )
+
+
+def _first_word(name: str) -> str:
+    found = _WORD.match(os.path.splitext(name)[0])
+    return found[0] if found else ""
+
+
+def _last_word(name: str) -> str:
+    """Return the last word of a name, before its number."""
+    return next(iter(_WORD.findall(os.path.splitext(name)[0])[-1:]), "")

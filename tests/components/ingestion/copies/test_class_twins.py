@@ -1,0 +1,48 @@
+"""Classes that all have a twin with one addition to the name have a warning."""
+
+from __future__ import annotations
+
+import pytest
+
+from graft.components.ingestion.copies.class_twins import twins_of
+from graft.components.ingestion.folders.layout_detection import detect_layout
+from graft.components.ingestion.names.folder_counts import count_folders
+from graft.components.ingestion.sources.layout_answers import FolderLayout
+
+
+@pytest.mark.parametrize(
+    ("names", "twins"),
+    [
+        ("cat dog owl cat_new dog_new owl_new", "cat_new dog_new owl_new"),
+        ("cat dog new_cat new_dog", "new_cat new_dog"),
+        ("cat catfish cat_ai catfish_ai", "cat_ai catfish_ai"),
+        ("cat dog cat-2 dog-2", "cat-2 dog-2"),
+        ("cat dog cat_new", ""),
+        ("cat dog owl cat_new dog_new hen", ""),
+        ("cat cat_new", ""),
+        ("cat_A cat_B dog_A dog_B", ""),
+        ("1 11 111 1111", ""),
+        ("0 1 2 3 4 5 6 7 8 9", ""),
+        ("0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19", ""),
+        ("mask no_mask", ""),
+    ],
+)
+def test_twins_of_all_classes(names: str, twins: str) -> None:
+    assert sorted(twins_of(names.split())) == twins.split()
+
+
+@pytest.mark.parametrize("above", ["", "train/ test/"])
+@pytest.mark.parametrize("twin", ["{}_new", "new_{}", "{}_synthetic", "{}_2"])
+def test_twins_have_a_warning(twin: str, above: str) -> None:
+    names = [
+        f"{split}{top}/{number}.jpg"
+        for split in above.split() or [""]
+        for name in ("cat", "dog", "owl")
+        for top in (name, twin.format(name))
+        for number in range(1, 8)
+    ]
+    answer = detect_layout(count_folders(names))
+    assert isinstance(answer, FolderLayout), answer
+    (warning,) = answer.warnings
+    assert "Each class has a second one with the same addition" in warning
+    assert repr(twin.format("cat")) in warning
