@@ -34,12 +34,6 @@ _ANNOTATIONS = frozenset(
     "bboxes bbox boxes boundingboxes segmentations segmentation segmentationclass "
     "segmentationobject groundtruth gt imagesets".split()
 )
-# Folders of images that belong to no class, or to several.
-_LEFT_OVERS = frozenset(
-    "unlabeled unlabelled unsorted augmented augmentation augmentations thumbnails "
-    "pred preds prediction predictions output outputs result results backup temp tmp "
-    "nodemodules".split()
-)
 _PART_WORDS = re.compile(
     r"(session|batch|part|chunk|fold|images?|imgs?|photos?|pics?|pictures?|data"
     r"|dataset|files?|folder|archive|zip|subset|shard)",
@@ -224,11 +218,6 @@ def is_part(name: str) -> bool:
     """Tell whether a numbered folder's name means a part of a data set."""
     words = [word for word in re.split(r"[\W\d_]+", name) if word]
     return any(_PART_WORDS.fullmatch(word) for word in words)
-
-
-def is_left_over(name: str) -> bool:
-    """Tell whether a folder's name means images without a class."""
-    return _plain(name) in _LEFT_OVERS
 
 
 def is_side_folder(name: str) -> bool:

@@ -29,23 +29,13 @@ NO_SPLITS = st.sampled_from(["cat", "dog", "img", "a", "2024", "trainer", "conte
         ("cat_{}_train.png", "cat_{}_val.png", "dog-{}-test.png"),
         ("images/train_{}_aligned.jpg", "images/val_{}.jpg", "images/test_{}.jpg"),
         ("all/a/b/train/{}.jpg", "all/val/{}.jpg", "all/a/test/{}.jpg"),
-    ],
-)
-def test_paths_that_name_the_splits_give_them(names):
-    paths = [name.format(number) for number in range(3) for name in names]
-    found = roles_of_paths(paths, ["cat"] * len(paths))
-    assert found == ["train", "validation", "test"] * 3
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
+        # Evaluation beside validation is the test set.
         ("training/{}.jpg", "validation/{}.jpg", "evaluation/{}.jpg"),
         ("train_{}.jpg", "dev_{}.jpg", "eval_{}.jpg"),
         ("a/Train/{}.jpg", "a/Val/{}.jpg", "a/Eval/{}.jpg"),
     ],
 )
-def test_evaluation_beside_validation_is_the_test_set(names):
+def test_paths_that_name_the_splits_give_them(names):
     paths = [name.format(number) for number in range(3) for name in names]
     found = roles_of_paths(paths, ["cat"] * len(paths))
     assert found == ["train", "validation", "test"] * 3
