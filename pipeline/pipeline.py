@@ -59,7 +59,7 @@ def create_pipeline(
     config: PipelineConfig,
     *,
     data_fingerprint: str,
-    look_at_store: Callable[[str], StoreView] | None = None,
+    look_at_store: Callable[[str, str], StoreView] | None = None,
     metadata_connection_config: object = None,
     beam_args: Sequence[str] = (),
 ) -> tfx_pipeline.Pipeline:
@@ -72,7 +72,8 @@ def create_pipeline(
         data_fingerprint: `graft.components.ingestion.fingerprint.fingerprint`: a
             changed one makes ingestion run again.
         look_at_store: Returns what the run sees of the model store, given the run's
-            `candidate_key`; see `view_store`. None: the nodes look when they run.
+            `candidate_key` and `judge_key`; see `view_store`. None: the nodes look
+            when they run.
         metadata_connection_config: Where a local runner keeps metadata.
         beam_args: Arguments for Beam in the nodes that use it.
 
@@ -179,8 +180,11 @@ def create_pipeline(
     trainer.add_upstream_node(data_quality)
     nodes.append(trainer)
 
-    candidate = candidate_key(config, data_fingerprint, trainer, nodes, fingerprints)
-    store = look_at_store(candidate) if look_at_store else None
+    keys = (
+        candidate_key(config, data_fingerprint, trainer, nodes, fingerprints),
+        judge_key(config, fingerprints),
+    )
+    store = look_at_store(*keys) if look_at_store else None
     served_model = ServedModel(
         destination=config.push_destination,
         model_name=config.push.model_name,
@@ -219,7 +223,7 @@ def create_pipeline(
         custom_config={
             publishing.PUSH_KEY: config.resolved_push.model_dump_json(),
             publishing.RECORD_KEY: json.dumps(
-                _manifest_record(config, data_fingerprint, candidate, store)
+                _manifest_record(config, data_fingerprint, keys, store)
             ),
         },
     )
@@ -296,6 +300,19 @@ def candidate_key(
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def judge_key(config: PipelineConfig, fingerprints: CodeFingerprints) -> str:
+    """Return a hash of all that decides how a model is judged: the gate's config, code.
+
+    Args:
+        config: The run's config.
+        fingerprints: Hashes the gate's code.
+    """
+    code = fingerprints.of(Evaluator.EXECUTOR_SPEC.class_path)
+    return hashlib.sha256(
+        f"{config.gate.model_dump_json()}\n{code}".encode()
+    ).hexdigest()
+
+
 def _producers(node: BaseNode, nodes: Sequence[BaseNode]) -> list[BaseNode]:
     """Return a node and all whose artifacts it reads, directly or not.
 
@@ -317,7 +334,7 @@ def _producers(node: BaseNode, nodes: Sequence[BaseNode]) -> list[BaseNode]:
 def _manifest_record(
     config: PipelineConfig,
     data_fingerprint: str,
-    candidate: str,
+    keys: tuple[str, str],
     store: StoreView | None,
 ) -> dict[str, object]:
     """Return what the manifest of a pushed version says about its run."""
@@ -328,7 +345,8 @@ def _manifest_record(
     }
     if store is not None:
         record |= {
-            run_view.CANDIDATE_KEY: candidate,
+            run_view.CANDIDATE_KEY: keys[0],
+            run_view.JUDGE_KEY: keys[1],
             run_view.BASELINE_VERSION: store.baseline_version,
             run_view.AUDIT_POSITION: store.audit_position,
             run_view.STORE_STATE: store.store_state,

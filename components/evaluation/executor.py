@@ -59,7 +59,7 @@ def evaluate(
     candidate = LoadedModel(path)
     feature_files = [] if features is None else split_files([features], TEST_SPLIT)
     folder = cache_dir if gate.answers.remember else ""
-    baseline, production = _open_baseline(baseline_model, folder)
+    baseline, production = _open_baseline(baseline_model, folder, judged_files)
     found = find_answers(
         example_files,
         candidate=candidate,
@@ -103,7 +103,7 @@ def evaluate(
 
 
 def _open_baseline(
-    found: artifact.Artifact | None, store_folder: str
+    found: artifact.Artifact | None, store_folder: str, candidate: dict[str, str]
 ) -> tuple[Baseline | None, Production | None]:
     """Read the model in production. If that fails, return the reason instead."""
     served = None if found is None else read_baseline(found)
@@ -112,21 +112,26 @@ def _open_baseline(
     signatures: Signatures | None = None
     failure = served.failure
     production = None
+    is_candidate = False
     if failure is None:
         try:
             path = exported_model([found])
             signatures = read_signatures(path)
             class_names = read_label_map(path).class_names
+            hashes = hashing.hash_folder(path)
+            is_candidate = hashes == candidate
             production = Production(
                 class_names,
                 lambda: LoadedModel(path),
-                AnswerStore(store_folder, hashing.hash_folder(path), len(class_names)),
+                AnswerStore(store_folder, hashes, len(class_names)),
             )
         except Exception as error:
             logger.warning("The baseline can't be read", exc_info=error)
             failure = _first_line(error)
     profile = served.manifest.get("data_profile")
-    baseline = Baseline(served.version, served.files_hash, signatures, failure, profile)
+    baseline = Baseline(
+        served.version, served.files_hash, signatures, failure, profile, is_candidate
+    )
     return baseline, production
 
 

@@ -54,7 +54,8 @@ def judge(
     metrics = metrics_of(predictions, is_right, measured)
     classes = tuple(per_class(predictions))
     slices = tuple(per_slice(predictions))
-    comparison = _compare_with_baseline(predictions, config)
+    is_same = baseline is not None and baseline.is_candidate
+    comparison = None if is_same else _compare_with_baseline(predictions, config)
     largest = compare_with_largest_class(
         true_names, predictions.candidate.predicted_names()
     )

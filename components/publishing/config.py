@@ -15,6 +15,10 @@ TWIN_PROPERTY = "twin_version"
 """Custom property of a `PushedModel` that was not pushed, since another run had pushed
 the same candidate: the version of that one."""
 
+KEPT_PROPERTY = "was_published"
+"""Custom property of a `PushedModel`: 1 if the version was there before the push, since
+the newest version has the same files."""
+
 
 class PushConfig(StrictModel):
     """The model store that TensorFlow Serving polls."""

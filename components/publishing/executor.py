@@ -15,6 +15,7 @@ from tfx.utils import json_utils
 from graft.components.evaluation.baseline import Production
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict, load_verdict
 from graft.components.publishing.config import (
+    KEPT_PROPERTY,
     REASON_PROPERTY,
     TWIN_PROPERTY,
     PushConfig,
@@ -26,7 +27,7 @@ from graft.components.publishing.production import served_version
 from graft.components.publishing.provenance import describe_environment, record_of
 from graft.components.publishing.run_view import CANDIDATE_KEY
 from graft.components.publishing.store import publish
-from graft.components.publishing.versions import Version
+from graft.components.publishing.versions import Version, list_versions
 from graft.contract.errors import RolledBackError, StoreChangedError
 from graft.storage import atomic, files
 from graft.trainer.training_facts import TrainingFacts
@@ -60,7 +61,8 @@ class Executor(pusher_executor.Executor):
                 must be blessed if it is given. `model_blessing` holds the verdict.
             output_dict: `pushed_model`, a `PushedModel` with the custom properties
                 `pushed`, `pushed_destination` and `pushed_version`, or
-                `not_pushed_reason` and perhaps `twin_version`. The file
+                `not_pushed_reason` and perhaps `twin_version`; `was_published` is 1 if
+                the store held this very model as its newest version. The file
                 `last_run.json` in it describes the run before this one, if the store
                 has notes on one.
             exec_properties: `custom_config`, see the constants of this module.
@@ -129,6 +131,7 @@ class Executor(pusher_executor.Executor):
                 return False
         against, judged_files = judgement_of(verdict)
         model = artifact_utils.get_single_instance(input_dict["model"])
+        present = {version.number for version in list_versions(model_folder)}
         try:
             version = publish(
                 self.GetModelPath(input_dict),
@@ -164,6 +167,8 @@ class Executor(pusher_executor.Executor):
             pushed_destination=version.path,
             pushed_version=str(version.number),
         )
+        if version.number in present:
+            pushed.set_int_custom_property(KEPT_PROPERTY, 1)
         return True
 
     def _refuse(self, pushed: artifact.Artifact, reason: str) -> None:

@@ -6,13 +6,15 @@ new model in production. It would compare the unchanged candidate with itself an
 evaluate everything again.
 
 So a manifest records the candidate of a version (`candidate_key`: data, config and code
-that decide the training) and the view of the run that pushed it. If production serves
-the candidate that a run is about to make, the run gets that earlier view. All nodes
+that decide the training), how it was judged (`judge_key`: config and code of the gate)
+and the view of the run that pushed it. If production serves the candidate that a run is
+about to make and to judge in the same way, the run gets that earlier view. All nodes
 then come from the cache.
 
 Otherwise the run gets the current state of the store, and the gate compares again. This
-happens if data, config or code change. It also happens if production changes: another
-candidate, a rollback, an emptied store.
+happens if data, config or code change: with another floor, the gate compares the model
+with production, even if production is this model. It also happens if production
+changes: another candidate, a rollback, an emptied store.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from graft.components.publishing.versions import list_versions
 from graft.storage import hashing
 
 CANDIDATE_KEY = "candidate_key"
+JUDGE_KEY = "judge_key"
 BASELINE_VERSION = "baseline_version"
 AUDIT_POSITION = "audit_position"
 STORE_STATE = "store_state"
@@ -45,13 +48,23 @@ class StoreView:
     store_state: str
 
 
-def view_store(model_folder: str, candidate_key: str) -> StoreView:
-    """Return the view of a store for a run that makes the candidate `candidate_key`."""
+def view_store(model_folder: str, candidate_key: str, judge_key: str) -> StoreView:
+    """Return the view of a store for a run.
+
+    Args:
+        model_folder: `<store>/<model name>`.
+        candidate_key: Which model the run makes.
+        judge_key: How the gate judges it.
+    """
     production = read_production(model_folder)
     served = served_version(model_folder)
     manifest = {} if served is None else served.manifest
     was_compared = {BASELINE_VERSION, AUDIT_POSITION, STORE_STATE} <= manifest.keys()
-    if manifest.get(CANDIDATE_KEY) == candidate_key and was_compared:
+    is_same = (manifest.get(CANDIDATE_KEY), manifest.get(JUDGE_KEY)) == (
+        candidate_key,
+        judge_key,
+    )
+    if is_same and was_compared:
         return StoreView(
             manifest[BASELINE_VERSION], manifest[AUDIT_POSITION], manifest[STORE_STATE]
         )

@@ -7,7 +7,11 @@ from typing import Any
 
 from graft.components.evaluation.plain_words import in_words
 from graft.components.evaluation.verdict import VERDICT_FILE, Verdict, load_verdict
-from graft.components.publishing.config import REASON_PROPERTY, TWIN_PROPERTY
+from graft.components.publishing.config import (
+    KEPT_PROPERTY,
+    REASON_PROPERTY,
+    TWIN_PROPERTY,
+)
 from graft.components.publishing.production import (
     describe_change,
     last_change,
@@ -41,6 +45,7 @@ class RunResult:
         is_unchanged: Whether gate and push come from the cache, so that the run changed
             nothing.
         pushed_path: Folder of the pushed version; None if nothing was pushed.
+        was_published: Whether that version was there before the run: the same model.
         served_instead: What is in production now, if it is not the pushed version; None
             if it is, or if the version was pushed beside production.
         not_pushed_reason: Why nothing was pushed; None if a version was pushed.
@@ -63,6 +68,7 @@ class RunResult:
     data_problems: str
     is_unchanged: bool
     pushed_path: str | None
+    was_published: bool
     served_instead: str | None
     not_pushed_reason: str | None
     is_refused: bool
@@ -119,6 +125,7 @@ def read_result(config: PipelineConfig, run_id: str) -> RunResult:
         data_problems=read_data_problems(quarantine_uri, quality_uri),
         is_unchanged=all(states.get(node) == "CACHED" for node in _DECIDING_NODES),
         pushed_path=destination,
+        was_published=pushed is not None and KEPT_PROPERTY in pushed.custom_properties,
         served_instead=None if destination is None else _served_instead(destination),
         not_pushed_reason=reason,
         is_refused=is_refused,

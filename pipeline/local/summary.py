@@ -96,7 +96,10 @@ def _add_publication(
 ) -> None:
     nowhere = f"nowhere: {result.not_pushed_reason or 'the model was refused'}"
     if result.served_instead is None:
-        add_row("Pushed to", result.pushed_path or nowhere)
+        if result.was_published:
+            add_row("Not pushed", f"{result.pushed_path} holds this very model already")
+        else:
+            add_row("Pushed to", result.pushed_path or nowhere)
     else:
         add_row("Served now", result.served_instead)
     if result.is_refused:

@@ -187,6 +187,19 @@ def test_too_few_images_have_a_policy(
     assert "too few test images to tell" in (verdict.notes + verdict.refusals)[0]
 
 
+def test_the_model_in_production_is_not_compared_with_itself() -> None:
+    table = predictions(30, 20, baseline_wrong=0)
+    config = GateConfig.model_validate({"comparison": {"when_inconclusive": "refuse"}})
+    same = replace(PRODUCTION, is_candidate=True)
+    assert not judge(table, MEASURED, PRODUCTION, config).is_blessed
+    verdict = judge(table, MEASURED, same, config)
+    assert verdict.is_blessed
+    assert verdict.comparison is None
+    (rule,) = [each for each in verdict.rules if each.rule == "comparison"]
+    assert rule.outcome == "pass"
+    assert rule.message == "version 7, in production, is this very model"
+
+
 @pytest.mark.parametrize("policy", ["pass", "refuse"])
 def test_a_baseline_that_no_longer_loads_has_a_policy(policy: str) -> None:
     config = GateConfig.model_validate({"comparison": {"when_baseline_fails": policy}})

@@ -202,7 +202,7 @@ def run_pusher(
             verdict = replace(verdict, judged_against=against.to_dict())
         (Path(blessing.uri) / VERDICT_FILE).write_text(verdict.to_json())
         model = standard_artifacts.Model()
-        model.uri = str(tmp_path / f"trained {content}")
+        model.uri = str(tmp_path / f"trained {content} {len(list(tmp_path.iterdir()))}")
         Path(model.uri).mkdir()
         Path(make_model(content)).rename(Path(model.uri) / "Format-Serving")
         pushed = standard_artifacts.PushedModel()
@@ -238,6 +238,17 @@ def test_pusher_fails_on_files_that_the_gate_did_not_judge(
     with pytest.raises(UserError, match=r"saved_model.pb is not what was judged.*away"):
         run_pusher("a", empty, "k1", judged="b")
     assert list_versions(folder) == []
+
+
+def test_a_model_that_is_in_production_is_not_called_pushed(
+    folder: str, run_pusher: Callable[..., Any]
+) -> None:
+    first = run_pusher("a", read_production(folder), "k")
+    again = run_pusher("a", read_production(folder), "k")
+    assert first.get_int_custom_property("was_published") == 0
+    assert again.get_int_custom_property("was_published") == 1
+    assert again.get_string_custom_property("pushed_version") == str(served(folder))
+    assert len(list_versions(folder)) == 1
 
 
 def test_two_runs_of_one_candidate_push_it_once(

@@ -22,13 +22,14 @@ def folder(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def run(make_model: MakeModel, folder: str) -> Callable[[str], StoreView]:
+def run(make_model: MakeModel, folder: str) -> Callable[..., StoreView]:
     """A run: get the view of the store, then push the model of the candidate key."""
 
-    def push(key: str) -> StoreView:
-        view = view_store(folder, key)
+    def push(key: str, judge: str = "gate") -> StoreView:
+        view = view_store(folder, key, judge)
         record = {
             "candidate_key": key,
+            "judge_key": judge,
             "baseline_version": view.baseline_version,
             "audit_position": view.audit_position,
             "store_state": view.store_state,
@@ -46,11 +47,11 @@ def run(make_model: MakeModel, folder: str) -> Callable[[str], StoreView]:
 
 
 def test_an_empty_store_has_no_baseline(folder: str) -> None:
-    assert view_store(folder, "a").baseline_version == 0
+    assert view_store(folder, "a", "gate").baseline_version == 0
 
 
 def test_a_repeated_run_sees_what_the_first_one_saw(
-    run: Callable[[str], StoreView], folder: str
+    run: Callable[..., StoreView], folder: str
 ) -> None:
     first = run("a")
     assert run("a") == first
@@ -60,8 +61,19 @@ def test_a_repeated_run_sees_what_the_first_one_saw(
     assert second != first
 
 
+def test_another_gate_compares_the_candidate_with_production(
+    run: Callable[..., StoreView], folder: str
+) -> None:
+    first = run("a", "floor 0.8")
+    other = run("a", "floor 0.9")
+    assert (first.baseline_version, other.baseline_version) == (0, 1000)
+    assert read_production(folder).version == 1000
+    assert run("a", "floor 0.9") == other
+    assert run("a", "floor 0.8") == first
+
+
 def test_going_back_to_earlier_data_compares_with_production(
-    run: Callable[[str], StoreView],
+    run: Callable[..., StoreView],
 ) -> None:
     first = run("a")
     run("b")
@@ -71,20 +83,20 @@ def test_going_back_to_earlier_data_compares_with_production(
 
 
 def test_after_a_rollback_a_run_compares_with_what_is_served(
-    run: Callable[[str], StoreView], folder: str
+    run: Callable[..., StoreView], folder: str
 ) -> None:
     run("a")
     run("b")
     version = store.roll_back(folder, None, "b is bad", seen=read_production(folder))
-    assert view_store(folder, "b").baseline_version == version.number
-    assert view_store(folder, "c").baseline_version == version.number
+    assert view_store(folder, "b", "gate").baseline_version == version.number
+    assert view_store(folder, "c", "gate").baseline_version == version.number
 
 
-def test_an_emptied_store_is_seen(run: Callable[[str], StoreView], folder: str) -> None:
+def test_an_emptied_store_is_seen(run: Callable[..., StoreView], folder: str) -> None:
     import shutil
 
     run("a")
     second = run("b")
     shutil.rmtree(folder)
-    assert view_store(folder, "b").baseline_version == 0
-    assert view_store(folder, "b") != second
+    assert view_store(folder, "b", "gate").baseline_version == 0
+    assert view_store(folder, "b", "gate") != second

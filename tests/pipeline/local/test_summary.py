@@ -45,6 +45,7 @@ def screen(config: PipelineConfig, tmp_path: Path, capsys: pytest.CaptureFixture
             "data_problems": "",
             "is_unchanged": False,
             "pushed_path": None,
+            "was_published": False,
             "served_instead": None,
             "not_pushed_reason": None,
             "is_refused": True,
@@ -113,6 +114,13 @@ def test_a_rerun_says_that_nothing_changed(screen) -> None:
         line for line in lines if "no model in" in line or line.startswith("Pushed to")
     ]
     assert any("no model in" in line for line in screen(**pushed, **notes))
+
+
+def test_a_model_that_is_there_is_not_called_pushed(screen) -> None:
+    pushed = {"is_blessed": True, "is_refused": False, "pushed_path": "store/7"}
+    row = "Not pushed     store/7 holds this very model already"
+    assert row in screen(**pushed, was_published=True)
+    assert "Pushed to      store/7" in screen(**pushed)
 
 
 def test_a_rerun_does_not_call_served_what_is_not(screen) -> None:
