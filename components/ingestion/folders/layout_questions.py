@@ -21,11 +21,13 @@ from graft.components.ingestion.folders.split_guesses import (
 )
 from graft.components.ingestion.names.class_levels import (
     folders_that_may_be_classes,
+    holds_images_itself,
     options_of_levels,
 )
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.folder_names import (
     are_shards,
+    is_condition,
     is_fold,
     is_origin,
     is_part,
@@ -199,12 +201,14 @@ def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None
     Other folders may lie beside them, such as `bird` beside `kitchen/cat` and
     `garden/cat`.
     """
-    branches = [top for top in tops if top.filled and not top.images]
+    branches = [top for top in tops if top.filled and not holds_images_itself(top)]
     number = Counter(child.name for top in branches for child in top.filled)
     shared = {name for name, times in number.items() if times > 1}
     if len(branches) < len(tops):
         # Beside plain classes, these are sources of the images of a class.
         shared = {name for name in shared if role_of(name) or not is_source(name)}
+    if any(top.images for top in branches):
+        shared = {name for name in shared if not is_condition(name)}
     alike = [
         top
         for top in branches
@@ -212,6 +216,8 @@ def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None
     ]
     if len(shared) < _FEWEST_CLASSES or len(alike) < _FEWEST_CLASSES:
         return None
+    if all(map(role_of, shared)) and any(top.images for top in alike):
+        return None  # splits in classes, which have a question of their own
     finding = (
         f"The folders {some_of(sorted(top.name for top in alike))} hold folders of the "
         f"same names, {some_of(sorted(shared))}. Either level may be the classes."

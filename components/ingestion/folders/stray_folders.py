@@ -17,6 +17,7 @@ from graft.components.ingestion.folders.layout_options import read_as_classes
 from graft.components.ingestion.names.class_levels import (
     folders_that_may_be_classes,
     option_of_pattern,
+    without_loose_images,
 )
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.name_patterns import NameParts, pattern_without
@@ -171,7 +172,8 @@ def _options_without(
         for tops in siblings
     ):
         left_out = "|".join(map(re.escape, sorted(names)))
-        pattern = f"(?!(?:{left_out})/)(?:[^/]+/)*(?P<class>[^/]+)/[^/]+"
+        loose = without_loose_images(classes)
+        pattern = f"(?!(?:{left_out})/){loose}(?:[^/]+/)*(?P<class>[^/]+)/[^/]+"
         what = f"without {some_of(sorted(names))}, the lowest folder is the class"
         yield from option_of_pattern(root, split_folders, pattern, what)
 

@@ -34,9 +34,9 @@ _WHOLE_PATH = "(?P<class>.+)/[^/]+"
 def folders_that_may_be_classes(tops: Sequence[Folder]) -> list[str]:
     """Return folders within class folders that may be the classes themselves.
 
-    They are, where a class folder holds no image directly and two or more folders.
-    Names of sources, such as dates, count as none, and neither do conditions, such as
-    `day`, that several folders hold.
+    They are, where a class folder holds two or more folders, and no image directly, or
+    fewer than half of its images. Names of sources, such as dates, count as none, and
+    neither do conditions, such as `day`, that several folders hold.
     They also are where a folder has the name of another class, as in `cat/dog`, and
     where all class folders hold the same folders and no image.
 
@@ -59,7 +59,7 @@ def folders_that_may_be_classes(tops: Sequence[Folder]) -> list[str]:
     for top in tops:
         number.update({below.name for below in _below(top)})
     for top in tops:
-        if top.images:
+        if holds_images_itself(top):
             continue
         for folder in (top, *_below(top)):
             own = [
@@ -68,21 +68,47 @@ def folders_that_may_be_classes(tops: Sequence[Folder]) -> list[str]:
                 if not is_source(child.name)
                 and (number[child.name] == 1 or not is_condition(child.name))
             ]
-            if not folder.images and len(own) >= _FEWEST_CLASSES:
+            is_class = folder.images and folder is not top
+            if not is_class and len(own) >= _FEWEST_CLASSES:
                 return sorted(own)
     return _folders_of_all(tops)
+
+
+def holds_images_itself(folder: Folder) -> bool:
+    """Tell whether at least half of a folder's images lie directly in it.
+
+    A few that do beside full folders show nothing: they may be left over.
+    """
+    return 0 < folder.total <= 2 * len(folder.images)
+
+
+def without_loose_images(tops: Sequence[Folder]) -> str:
+    """Return the start of a pattern that reads no image directly in such a folder.
+
+    Args:
+        tops: The folders that hold the classes, and class folders beside them. It is
+            empty, if no image lies beside folders of classes.
+    """
+    loose = {top.name for top in tops if top.images and not holds_images_itself(top)}
+    if not loose:
+        return ""
+    if loose == {top.name for top in tops}:
+        return "(?![^/]+/[^/]+$)"
+    return f"(?!(?:{'|'.join(map(re.escape, sorted(loose)))})/[^/]+$)"
 
 
 def _folders_of_all(tops: Sequence[Folder]) -> list[str]:
     """Return the folders that each class folder holds, if it holds nothing else."""
     inner = [_lowest_of_one(top) for top in tops]
     children = [{child.name for child in folder.filled} for folder in inner]
-    is_same = len(tops) > 1 and all(names == children[0] for names in children)
+    is_same = len(tops) > 1 and all(each == children[0] for each in children)
+    names = children[0]
     if (
         is_same
-        and len(children[0]) >= _FEWEST_CLASSES
-        and not any(folder.images for folder in inner)
-        and not any(map(is_source, children[0]))
+        and len(names) >= _FEWEST_CLASSES
+        and not any(map(holds_images_itself, inner))
+        and not any(map(is_source, names))
+        and not (any(each.images for each in inner) and all(map(is_condition, names)))
     ):
         return sorted(child.path for child in inner[0].filled)
     return []
@@ -106,10 +132,13 @@ def options_of_levels(root: Folder, split_folders: SplitFolders) -> Iterator[Opt
     depth = max(
         (p.count("/") + 1 for ps in split_folders.values() for p in ps), default=0
     )
-    lowest = _read(start + _LOWEST, names)
-    readings = [("the lowest folder", _LOWEST)]
+    paths = [path for paths in split_folders.values() for path in paths]
+    above = [each for path in paths if (each := root.child_at(path))] or [root]
+    without = without_loose_images([top for each in above for top in each.filled])
+    lowest = _read(start + without + _LOWEST, names)
+    readings = [("the lowest folder", without + _LOWEST)]
     if not all(map(is_fold, {name.split("/")[depth] for name in names})):
-        readings.append(("the whole path", _WHOLE_PATH))
+        readings.append(("the whole path", without + _WHOLE_PATH))
     second = _read(start + _SECOND, names)
     if second != lowest and second.total() == lowest.total():
         readings.insert(0, ("the second folder", _SECOND))

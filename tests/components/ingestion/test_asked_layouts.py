@@ -46,6 +46,26 @@ LEVELS = {
         "kitchen 12 garden 12 bird 12",
         "cat 12 dog 12 bird 6 web 6",
     ),
+    "places with a few images beside their folders": (
+        "{porch,attic}/{mouse,rat}/#.jpg {porch,attic}/2{1,2,3}.jpg",
+        "porch 15 attic 15",
+        "mouse 12 rat 12",
+    ),
+    "places with a few images beside their folders, beside a class": (
+        "{porch,attic}/{mouse,rat}/#.jpg {porch,attic}/2{1,2,3}.jpg owl/#.jpg",
+        "porch 15 attic 15 owl 6",
+        "mouse 12 rat 12 owl 6",
+    ),
+    "places with a few images beside their folders, in splits": (
+        "{train,test}/{porch,attic}/{mouse,rat}/#.jpg {train,test}/porch/2{1,2}.jpg",
+        "porch 28 attic 24",
+        "mouse 24 rat 24",
+    ),
+    "kinds with an image beside their folders": (
+        "animals/{cat,dog}/#.jpg things/{cup,pen}/#.jpg animals/cover.jpg",
+        "animals 13 things 12",
+        "cat 6 dog 6 cup 6 pen 6",
+    ),
     "places that share one class": (
         "kitchen/{cat,dog}/#.jpg garden/{cat,hen}/#.jpg",
         "kitchen 12 garden 12",

@@ -116,7 +116,7 @@ TREES = [
     "cat/2024010#_120000.jpg dog/2024020#_120000.jpg",
     "cat/c#.jpg dog/d#.jpg README.md docs/guide.txt scripts/run.py logs/run.log",
     "{cat,dog}/#.jpg data.yaml labels.txt",
-    "{vehicles,toys}/{train,car}/#.jpg {vehicles,toys}/2#.jpg",
+    "{vehicles,toys}/{train,car}/#.jpg {vehicles,toys}/{2,3}#.jpg",
     "{cat,dog}/#.jpg cat/test/2#.jpg",
 ]
 

@@ -54,8 +54,15 @@ def test_which_folders_may_be_classes(folders: list[str], inner: list[str]) -> N
 
 
 def test_images_in_the_class_folder_show_that_it_is_one() -> None:
-    root = _root("animals/cat", "animals/dog", "things/cup", files=("animals/1.jpg",))
+    files = ("animals/1.jpg", "animals/2.jpg")
+    root = _root("animals/cat", "animals/dog", "things/cup", files=files)
     assert folders_that_may_be_classes(root.filled) == []
+
+
+def test_a_few_images_beside_the_folders_show_nothing() -> None:
+    root = _root("animals/cat", "animals/dog", "things/cup", files=("animals/1.jpg",))
+    found = folders_that_may_be_classes(root.filled)
+    assert found == ["animals/cat", "animals/dog"]
 
 
 @pytest.mark.parametrize(
