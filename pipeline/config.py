@@ -65,8 +65,7 @@ class PipelineConfig(StrictModel):
         DEFAULT_NAME,
         pattern="^[a-z]([-a-z0-9]{0,43}[a-z0-9])?$",
         description="Name of the pipeline: lower-case letters, digits and hyphens, at "
-        "most 45, as Kubeflow asks. Empty: on this machine the name of the data's "
-        "folder; compiled `graft`.",
+        "most 45, as Kubeflow asks. Empty: the name of the data's folder.",
     )
     output: str = Field(
         DEFAULT_OUTPUT,

@@ -16,6 +16,7 @@ from graft.pipeline.commands.options import (
     tell,
 )
 from graft.pipeline.commands.waiting import shown_while_waiting
+from graft.pipeline.local.run_names import name_of_data
 
 if TYPE_CHECKING:
     from graft.pipeline.kubeflow.compilation.profile import Profile
@@ -103,12 +104,7 @@ def compile_(  # noqa: PLR0917 - options of a command
                 f"`--to` must be another file than that of {name}. Received: "
                 f"{str(path)!r}"
             )
-    loaded = load_config(config, data=data, overrides=overrides)
-    if "name" not in loaded.model_fields_set:
-        tell(
-            f"The config has no `name`: the pipeline is named `{loaded.name}`. Two "
-            "pipelines of one name share versions and schedules."
-        )
+    loaded = load_config(config, data=data, overrides=overrides, fill_in=_fill_in_name)
     cluster = load_profile(profile, image=image)
     from graft.pipeline.kubeflow.compilation.refusals import check_image
     from graft.pipeline.local.run_log import native_output_hidden
@@ -132,6 +128,22 @@ def compile_(  # noqa: PLR0917 - options of a command
     typer.echo(f"{path}: {loaded.name}, profile {profile}, {len(text)} bytes")
     if shortage:
         typer.echo(shortage, err=True)
+
+
+def _fill_in_name(values: dict[str, Any]) -> None:
+    """Name the pipeline of a config without a name after the data, as a run does.
+
+    The model's name stays that of the config, which the manifests of the server know.
+    """
+    data = values.get("data")
+    path = data.get("path") if isinstance(data, dict) else None
+    if "name" in values or not isinstance(path, str) or not path:
+        return  # The check of the config tells what is wrong.
+    values["name"] = name_of_data(path)
+    tell(
+        f"The config has no `name`: the pipeline is named `{values['name']}`, after "
+        "the data. Two pipelines of one name share versions and schedules."
+    )
 
 
 def _shortage(

@@ -14,6 +14,7 @@ from graft.pipeline.commands.cluster_options import ParameterOption, parse_param
 
 if TYPE_CHECKING:
     from graft.pipeline.kubeflow.emulation.step_result import StepResult
+    from graft.pipeline.kubeflow.emulation.store import ObjectStore
 
 _BACKEND = "graft.pipeline.kubeflow.emulation"
 
@@ -70,6 +71,7 @@ def emulate(  # noqa: PLR0917 - options of a command
     with display.bar, _log_of_backend(folder / "emulation.log"):
         results = backend.run(pipeline, parse_parameters(parameters))
     _print_results(results)
+    _print_outcome(results, backend.store)
     if any(result.state == "FAILED" for result in results.values()):
         raise typer.Exit(1)
 
@@ -79,8 +81,13 @@ def _print_results(results: Mapping[str, StepResult]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("step", "state", "attempts", "seconds", "MB in", "MB out")
-    table.add_column("log", overflow="fold")
+    table = Table()
+    table.add_column("step", no_wrap=True)
+    for name in ("state", "attempts", "seconds", "MB in", "MB out"):
+        table.add_column(name)
+    has_messages = any(result.message for result in results.values())
+    if has_messages:
+        table.add_column("message", overflow="fold")
     folders = set()
     for name, result in results.items():
         if result.log_path is not None:
@@ -92,13 +99,56 @@ def _print_results(results: Mapping[str, StepResult]) -> None:
             f"{result.seconds:.1f}",
             f"{result.downloaded / 1e6:.1f}",
             f"{result.uploaded / 1e6:.1f}",
-            result.log_path.name if result.log_path else result.message,
+            *([result.message] if has_messages else []),
         )
     console = Console(highlight=False)
     console.print(table)
     for folder in sorted(folders):
         # A wrapped path could not be copied.
-        console.print(f"Logs: {folder}", markup=False, soft_wrap=True)
+        console.print(f"Logs: {folder}/STEP.log", markup=False, soft_wrap=True)
+
+
+def _print_outcome(results: Mapping[str, StepResult], store: ObjectStore) -> None:
+    """Print the gate's verdict, what was pushed and the report, as `graft run` does.
+
+    Args:
+        results: Results by step; without a verdict nothing is printed.
+        store: Where the steps uploaded their files.
+    """
+    from graft.components.evaluation.plain_words import in_words
+    from graft.components.evaluation.verdict import VERDICT_FILE, load_verdict
+    from graft.components.publishing.config import REASON_PROPERTY
+    from graft.contract.counts import counted
+    from graft.contract.printable import escaped
+
+    found = {
+        key: artifact
+        for result in results.values()
+        for key, artifact in result.artifacts.items()
+    }
+    if "evaluation" not in found:
+        return
+    path = store.path(found["evaluation"].uri) / VERDICT_FILE
+    if not path.is_file():
+        return
+    verdict = load_verdict(str(path))
+    reasons = in_words(verdict, "pass" if verdict.is_blessed else "refuse")
+    outcome = "passed" if verdict.is_blessed else "refused"
+    num_images = counted(int(verdict.metrics["num_test_images"]), "image")
+    rows = [
+        ("Test accuracy", f"{verdict.metrics['accuracy']:.4f} on {num_images}"),
+        ("Gate", f"{outcome}: {'; '.join(reasons)}"),
+        *(("", f"note: {note}") for note in in_words(verdict, "note")),
+    ]
+    if "pushed_model" in found:
+        pushed = found["pushed_model"].metadata
+        reason = pushed.get(REASON_PROPERTY) or "the model was refused"
+        where = pushed.get("pushed_destination") or f"nowhere: {reason}"
+        rows.append(("Pushed to", str(where)))
+    if "report" in found:
+        rows.append(("Report", str(store.path(found["report"].uri))))
+    for name, text in rows:
+        typer.echo(f"{name:<14} {escaped(text)}")
 
 
 @contextlib.contextmanager

@@ -44,7 +44,8 @@ def test_gpus_beyond_the_quota_are_warned_of(tmp_path):
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "2 nvidia.com/gpu at once where the quota grants 1" in result.stderr
-    assert "The config has no `name`: the pipeline is named `graft`" in result.stderr
+    assert "no `name`: the pipeline is named `photos`, after" in result.stderr
+    assert ": photos, profile" in result.stdout
     named = CliRunner().invoke(app, [*arguments, "--set", "name=photos"])
     assert "no `name`" not in named.stderr
     rendered = tmp_path / "rendered.yaml"

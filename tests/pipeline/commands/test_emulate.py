@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import pytest
 import yaml
 
+from graft.components.evaluation.verdict import VERDICT_FILE, RuleResult, Verdict
 from graft.pipeline.commands.emulate import (
     _folders_of,
     _log_of_backend,
+    _print_outcome,
     _print_results,
     emulate,
 )
@@ -81,8 +84,8 @@ def test_notices_of_the_backend_are_in_a_log_and_not_on_the_terminal(tmp_path):
     assert path.read_text() == before
 
 
-def test_the_folder_of_logs_is_named_once_and_whole(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
+def test_names_of_steps_and_the_folder_of_logs_are_whole(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     folder = Path("/logs") / ("long" * 30)
     results = {
         name: StepResult("SUCCEEDED", log_path=folder / f"{name}.log")
@@ -91,6 +94,47 @@ def test_the_folder_of_logs_is_named_once_and_whole(capsys, monkeypatch):
     results["Pusher"] = StepResult("FAILED", message="no input")
     _print_results(results)
     shown = capsys.readouterr().out
-    assert f"Logs: {folder}\n" in shown
-    assert "Trainer.log" in shown
+    assert shown.count(f"Logs: {folder}/STEP.log\n") == 1
+    for name in results:
+        assert f"│ {name} " in shown
     assert "no input" in shown
+
+
+@pytest.mark.parametrize("is_blessed", [True, False])
+def test_the_verdict_and_what_was_pushed_are_the_last_lines(
+    tmp_path, capsys, is_blessed
+):
+    objects = store.ObjectStore(tmp_path)
+    outcome = "pass" if is_blessed else "refuse"
+    rules = (
+        RuleResult("min_accuracy", "overall", 0.9, 0.8, outcome, "why"),
+        RuleResult("comparison", "production", None, None, "note", "no production"),
+    )
+    metrics = {"accuracy": 0.9, "num_test_images": 20}
+    folder = objects.path("minio://bucket/evaluation")
+    folder.mkdir(parents=True)
+    (folder / VERDICT_FILE).write_text(Verdict(is_blessed, rules, metrics).to_json())
+    pushed = {"pushed": 1, "pushed_destination": "/mnt/models/graft/7"}
+    refused = {"pushed": 0, "not_pushed_reason": "the gate refused the model"}
+
+    def step(key, metadata=None):
+        made = store.StoredArtifact(1, f"minio://bucket/{key}", metadata or {})
+        return StepResult("SUCCEEDED", artifacts={key: made})
+
+    results = {
+        "Evaluator": step("evaluation"),
+        "Pusher": step("pushed_model", pushed if is_blessed else refused),
+        "Report": step("report"),
+    }
+    _print_outcome(results, objects)
+    assert capsys.readouterr().out.splitlines() == [
+        "Test accuracy  0.9000 on 20 images",
+        f"Gate           {'passed' if is_blessed else 'refused'}: why",
+        "               note: no production",
+        "Pushed to      /mnt/models/graft/7"
+        if is_blessed
+        else "Pushed to      nowhere: the gate refused the model",
+        f"Report         {tmp_path}/minio/bucket/report",
+    ]
+    _print_outcome({"Trainer": step("model")}, objects)
+    assert not capsys.readouterr().out
