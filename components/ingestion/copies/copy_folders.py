@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from graft.components.ingestion.copies.name_additions import names_without_additions
 from graft.components.ingestion.copies.shared_names import stems_in, telling_names
 from graft.components.ingestion.names.copy_marks import (
     COPY_WORDS,
@@ -98,7 +99,8 @@ def _copies_below(
     top: Folder, folder: Folder, above: Sequence[set[str]]
 ) -> Iterator[Folder]:
     if folder.filled and folder.images:
-        above = [*above, {os.path.splitext(name)[0] for name in folder.images}]
+        stems = {os.path.splitext(name)[0].casefold() for name in folder.images}
+        above = [*above, stems]
     for child in folder.filled:
         if _is_named_after_copies(top, child) or any(
             _has_names_of(child, names) for names in above
@@ -123,12 +125,22 @@ def _is_named_after_copies(top: Folder, folder: Folder) -> bool:
 
 
 def _has_names_of(folder: Folder, above: set[str]) -> bool:
-    """Tell whether a folder's images are called as those in a folder above it."""
-    own = set(stems_in(folder))
-    if own == above and len(own) >= _FEWEST_SAME:
+    """Tell whether a folder's images are called as those in a folder above it.
+
+    They may have the same addition: `IMG_2001-Edit` by `IMG_2001`.
+    """
+    own = sorted(set(stems_in(folder)))
+    images = names_without_additions(own, above.__contains__, "").values()
+    telling = telling_names(images) & telling_names(above)
+    if len(telling) >= max(_FEWEST_TELLING, _SHARE_OF_SAME_NAMES * len(own)):
         return True
-    telling = telling_names(own) & telling_names(above)
-    return len(telling) >= max(_FEWEST_TELLING, _SHARE_OF_SAME_NAMES * len(own))
+    if not len(own) == len(above) >= _FEWEST_SAME:
+        return False
+    # `web_1` by `1` may be a series of its own.
+    found = names_without_additions(
+        own, above.__contains__, folder.name, are_behind=True
+    )
+    return set(found.values()) == above
 
 
 def _are_named_after(folder: Folder, stems: Collection[str]) -> bool:

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from graft.components.ingestion.copies.name_additions import names_without_additions
 from graft.components.ingestion.names.folder_counts import Folder
 
 _MOST_DIGITS = 18
@@ -83,14 +84,15 @@ def repeated_folders(classes: Sequence[Folder]) -> list[Repeated]:
     """Return the class folders whose images are called as those of other classes.
 
     The names of one come from several other classes, each from one of them, as in a
-    folder `all`. Or they come from one class, and are no count from 1.
+    folder `all`. Or they come from one class, and are no count from 1. They may have an
+    addition, as `7f3a_cat` and `9b1c_dog` do.
 
     Args:
         classes: The class folders of one split.
     """
     if len(classes) <= _FEWEST_OTHERS:
         return []
-    stems = {top.name: stems_in(top) for top in classes}
+    stems = {top.name: [*map(str.casefold, stems_in(top))] for top in classes}
     owners_of = _owners(stems)
     names = {top.name.casefold(): top.name for top in classes}
     unions = [
@@ -108,7 +110,39 @@ def repeated_folders(classes: Sequence[Folder]) -> list[Repeated]:
             if found is not None:
                 copies.append(found)
                 left_out.add(top.name)
+    for top in classes:
+        if len(classes) - len(left_out) <= _FEWEST_OTHERS:
+            break
+        if top.name not in left_out:
+            found = _with_additions(top, stems, owners_of, left_out)
+            if found is not None:
+                copies.append(found)
+                left_out.add(top.name)
     return [*unions, *copies]
+
+
+def _with_additions(
+    top: Folder,
+    stems: Mapping[str, list[str]],
+    owners_of: Mapping[str, tuple[str, ...]],
+    left_out: Collection[str],
+) -> Repeated | None:
+    """Return a folder whose images are called as those of others, with an addition."""
+
+    def is_of_other(stem: str) -> bool:
+        return any(
+            name != top.name and name not in left_out
+            for name in owners_of.get(stem, ())
+        )
+
+    found = names_without_additions(stems_in(top), is_of_other, top.name)
+    if not found:
+        return None
+    changed = {**stems, top.name: [*found.values()]}
+    repeated = _as_union(top, changed, owners_of, {}) or _as_copy(
+        top, changed, owners_of, left_out
+    )
+    return repeated._replace(is_equal=False) if repeated else None
 
 
 def _owners(stems: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:

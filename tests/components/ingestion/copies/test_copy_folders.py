@@ -38,6 +38,37 @@ def _warnings(names: list[str]) -> str:
     return " ".join(answer.warnings)
 
 
+@pytest.mark.parametrize(
+    ("image", "copy"),
+    [
+        ("IMG_041#", "Exports/IMG_041#-Edit"),
+        ("IMG_041#", "bearbeitet/IMG_041#_bearbeitet"),
+        ("9b1c#f", "sub/s_9b1c#f"),
+        ("DSC041#", "small/dsc041#"),
+        ("#", "Exports/#-Edit"),
+    ],
+)
+def test_a_folder_of_a_class_with_an_addition_to_its_images(
+    image: str, copy: str
+) -> None:
+    names = [
+        f"{top}/{stem.replace('#', str(number))}.jpg"
+        for top in ("cat", "dog")
+        for stem in (image, copy)
+        for number in range(2, 8)
+    ]
+    pattern = str(_question(names).options[0].settings["class_pattern"])
+    read = [name for name in names if re.fullmatch(pattern, name)]
+    assert len(read) == 12
+    assert all(name.count("/") == 1 for name in read)
+
+
+def test_a_series_called_after_its_folder_is_no_copy() -> None:
+    names = [f"{t}/{p}{i}.jpg" for t in ("cat", "dog") for p in ("", "web/web_")
+             for i in range(1, 8)]  # fmt: skip
+    assert _warnings(names) == ""
+
+
 @pytest.mark.parametrize("above", ["", "train/"])
 @pytest.mark.parametrize("stems", [WORDS, IDS, FRAMES, COUNT])
 @pytest.mark.parametrize(
@@ -70,7 +101,7 @@ def test_a_folder_of_a_class_with_its_images(
         + [f"cat/web/{stem}.jpg" for stem in ("ann", "bob", "joe", "max", "ian")],
         # The views of things.
         [f"cat/{p}/{v}.jpg" for p in ("tom", "kit") for v in ("front", "left", "top")]
-        + ["cat/cover.jpg"],
+        + [f"cat/c{i}.jpg" for i in range(6)],
     ],
 )
 def test_folders_of_other_images(names: list[str]) -> None:
