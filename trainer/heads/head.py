@@ -21,6 +21,9 @@ from graft.trainer.config import (
 )
 from graft.trainer.heads.objective import num_logits
 
+_ROWS_AT_ONCE = 512
+_COLUMNS_AT_ONCE = 256
+
 
 def build_head(
     config: ModelConfig,
@@ -99,11 +102,24 @@ class SignedPower(keras.layers.Layer):
         return {**super().get_config(), "exponent": self.exponent}
 
 
-def signed_power(features: np.ndarray, exponent: float) -> np.ndarray:
-    """Apply `SignedPower` to stored features, float32 of any shape."""
+def signed_power(
+    features: np.ndarray, exponent: float, *, in_place: bool = False
+) -> np.ndarray:
+    """Apply `SignedPower` to stored features, float32 of any shape.
+
+    Args:
+        features: Stored features.
+        exponent: The exponent.
+        in_place: Whether to change the given array, which saves a copy.
+    """
     if exponent == 1:
         return features
-    return np.asarray(np.sign(features) * np.abs(features) ** np.float32(exponent))
+    result = features if in_place else np.empty_like(features)
+    for start in range(0, len(features), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        sizes = np.abs(features[rows]) ** np.float32(exponent)
+        result[rows] = np.sign(features[rows]) * sizes
+    return result
 
 
 @keras.saving.register_keras_serializable(package="graft")
@@ -129,9 +145,20 @@ class Standardization(keras.layers.Layer):
         """Set mean and scale from features, array (N, ..., C)."""
         array = np.asarray(features)
         axes = tuple(range(array.ndim - 1))
-        self.mean.assign(array.mean(axes, dtype=np.float64))
-        deviation = array.std(axes, dtype=np.float64)
-        self.scale.assign(1.0 / np.maximum(deviation, 1e-6 + 1e-3 * deviation.mean()))
+        mean = array.mean(axes, dtype=np.float64)
+        # Of a few features at once: the deviations from the mean are a copy in float64.
+        deviation = np.concatenate(
+            [
+                array[..., start : start + _COLUMNS_AT_ONCE].std(axes, dtype=np.float64)
+                for start in range(0, array.shape[-1], _COLUMNS_AT_ONCE)
+            ]
+        )
+        self.set(mean, 1.0 / np.maximum(deviation, 1e-6 + 1e-3 * deviation.mean()))
+
+    def set(self, mean: np.ndarray, scale: np.ndarray) -> None:
+        """Set mean and scale, (C,)."""
+        self.mean.assign(mean)
+        self.scale.assign(scale)
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         """Return the standardized features of a batch."""

@@ -38,6 +38,7 @@ def fit_logistic_regression(
     label_smoothing: float = 0.0,
     standardize: bool = True,
     prepared: Prepared | None = None,
+    in_place: bool = False,
 ) -> LinearSolution:
     """Fit a softmax regression and choose its L2 penalty.
 
@@ -55,6 +56,7 @@ def fit_logistic_regression(
         label_smoothing: Share of the target spread over all classes.
         standardize: Whether to scale features to variance 1 first.
         prepared: Result of `prepare` for the same features, to share it between fits.
+        in_place: Whether to change the features, which saves a copy.
 
     Returns:
         The solution with the least log-loss on `evaluation`.
@@ -64,7 +66,7 @@ def fit_logistic_regression(
     """
     if prepared is None:
         judged = None if evaluation is None else evaluation[0]
-        prepared = prepare(train[0], judged, standardize=standardize)
+        prepared = prepare(train[0], judged, standardize=standardize, in_place=in_place)
     labels = Labels.of(
         train[1],
         None if evaluation is None else evaluation[1],

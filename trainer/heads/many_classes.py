@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from graft.trainer.heads.prepared import Prepared, prepare, principal_axes
+from graft.trainer.heads.shared_tensor import as_tensor
 from graft.trainer.heads.softmax_regression import (
     Labels,
     Problem,
@@ -140,13 +141,13 @@ class TensorProblem(Problem):
         super().__init__(data, labels)
         # With many classes, the curvature of the loss is below the usual limit.
         self.least_curvature = Problem.least_curvature / labels.targets.shape[1]
-        self._train = tf.constant(data.train)
+        self._train = as_tensor(data.train)
         self._constants = tf.constant(labels.targets), tf.constant(labels.weights)
         self._run = tf.function(self._loss_and_residual, autograph=False)
 
     def logits(self, x: np.ndarray, solution: np.ndarray) -> np.ndarray:
         """Return logits, float32 (N, K), of features, float32 (N, F)."""
-        source = self._train if x is self.data.train else x
+        source = self._train if x is self.data.train else as_tensor(x)
         logits: np.ndarray = tf.matmul(source, solution[:-1]).numpy()
         logits += solution[-1]
         return logits

@@ -52,22 +52,23 @@ def measure(batches: Batches, num_classes: int, *, standardize: bool) -> Moments
     """Measure `train` in one pass.
 
     Args:
-        batches: All examples, in any order.
+        batches: All examples, in any order. An example may have several rows.
         num_classes: Number of classes, K.
         standardize: Whether to scale features to variance 1.
     """
     counts = np.zeros(num_classes, np.int64)
     total = squares = shift = np.zeros(0)
+    number = 0
     for features, labels in batches:
         if not counts.any():
             # Sums of squares about a typical value don't lose digits.
             shift = features.mean(0, dtype=np.float64)
             total, squares = np.zeros_like(shift), np.zeros_like(shift)
         counts += np.bincount(labels, minlength=num_classes)
+        number += len(features)
         moved = features - shift
         total += moved.sum(0)
         squares += np.einsum("nf,nf->f", moved, moved)
-    number = int(counts.sum())
     mean = shift + total / number
     deviation = np.sqrt(np.maximum(squares / number - (total / number) ** 2, 0))
     scale = np.ones_like(mean)

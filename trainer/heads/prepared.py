@@ -31,7 +31,11 @@ class Prepared:
 
 
 def prepare(
-    train: np.ndarray, evaluation: np.ndarray | None, *, standardize: bool = True
+    train: np.ndarray,
+    evaluation: np.ndarray | None,
+    *,
+    standardize: bool = True,
+    in_place: bool = False,
 ) -> Prepared:
     """Standardise features and find their principal axes.
 
@@ -39,9 +43,10 @@ def prepare(
         train: Features of `train`, float32 (N, F).
         evaluation: Features of `eval`, float32 (M, F).
         standardize: Whether to scale features to variance 1. The mean is always 0.
+        in_place: Whether to change the given arrays, which saves a copy.
     """
     mean = train.mean(0, dtype=np.float64).astype(np.float32)
-    x = train - mean
+    x = np.subtract(train, mean, out=train if in_place else None)
     scale = np.ones_like(mean)
     if standardize:
         deviation = np.sqrt(np.einsum("nf,nf->f", x, x) / np.float32(len(x)))
@@ -50,11 +55,15 @@ def prepare(
     axes, variances = principal_axes(x)
     total = float(np.vdot(x, x)) / len(x)
     num_others = max(x.shape[1] - len(variances), 1)
+    judged = evaluation
+    if judged is not None:
+        judged = np.subtract(judged, mean, out=judged if in_place else None)
+        judged *= scale
     return Prepared(
         mean,
         scale,
         x,
-        None if evaluation is None else (evaluation - mean) * scale,
+        judged,
         axes,
         variances,
         max(total - float(variances.sum()), 0.0) / num_others,

@@ -25,6 +25,8 @@ _LOG_FACTORS = (0.0, 7.0)
 """Bounds of the logarithm of the factor on scores."""
 _SMALLEST_EIGENVALUE = 1e-6
 """Smaller eigenvalues are rounding errors. It is a share of the greatest eigenvalue."""
+_BYTES_AT_ONCE = 64 * 2**20
+"""Size of the features of which products are computed at once."""
 _COLUMNS_AT_ONCE = 256
 """Features per pass over deviations, which limits the memory for float64."""
 
@@ -80,25 +82,22 @@ def _fit(  # noqa: PLR0917
     mean = weights @ features
     scale = _inverse_deviations(features) if standardize else np.ones_like(mean)
     intercept = weights @ targets
-    roots = np.sqrt(weights)[:, None]
-    # In place, since each copy of the features can take much memory.
-    x = features - mean
-    x *= scale
-    x *= roots
-    axes, eigenvalues = _axes(x)
-    moments = axes.T @ (x.T @ ((targets - intercept) * roots))
-    del x
+    axes, eigenvalues, moments = _decompose(
+        (features, mean, scale), targets - intercept, np.sqrt(weights)[:, None]
+    )
     path, solutions = [], []
     for penalty in sorted(penalties, reverse=True):
         kernel = scale[:, None] * (axes @ (moments / (eigenvalues + penalty)[:, None]))
         bias = intercept - mean @ kernel
         scores = evaluation[0] @ kernel + bias
-        factor = _best_factor(scores, evaluation[1])
+        factor = best_factor(scores, evaluation[1])
         row = {"penalty": float(penalty)}
-        row["loss"], row["accuracy"] = _score(
+        row["loss"], row["accuracy"] = mean_score(
             (features @ kernel + bias) * factor, labels
         )
-        row["eval_loss"], row["eval_accuracy"] = _score(scores * factor, evaluation[1])
+        row["eval_loss"], row["eval_accuracy"] = mean_score(
+            scores * factor, evaluation[1]
+        )
         path.append(row)
         solutions.append((kernel * factor, bias * factor))
     best = int(np.argmin([row["eval_loss"] for row in path]))
@@ -118,34 +117,74 @@ def _inverse_deviations(features: np.ndarray) -> np.ndarray:
     return np.asarray(1.0 / np.maximum(deviation, floor), np.float32)
 
 
-def _axes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return eigenvectors (F, R) and eigenvalues (R,) of `x.T @ x`, x (N, F).
+def _decompose(
+    data: tuple[np.ndarray, np.ndarray, np.ndarray],
+    targets: np.ndarray,
+    roots: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Decompose `x.T @ x`, where x is standardised and weighted features, (N, F).
 
-    They are derived from `x @ x.T` if that is smaller. The decomposition is in float64,
-    the result in float32.
+    If examples are fewer than features, `x @ x.T` is decomposed instead. Otherwise x is
+    made of some examples at a time: all of it would be a copy of the features.
+
+    Args:
+        data: Features, their means and their scales.
+        targets: Centred targets, float32 (N, K).
+        roots: Square roots of the weights of the examples, float32 (N, 1).
+
+    Returns:
+        Eigenvectors (F, R), eigenvalues (R,) and `eigenvectors.T @ x.T @ targets`.
     """
-    is_wide = len(x) < x.shape[1]
-    products = x @ x.T if is_wide else x.T @ x
+    features, mean, scale = data
+    number, width = features.shape
+    is_wide = number < width
+    step = number if is_wide else max(_BYTES_AT_ONCE // (width * features.itemsize), 1)
+    products = np.zeros((min(features.shape),) * 2, np.float32)
+    moments = np.zeros((width, targets.shape[1]), np.float32)
+    for start in range(0, number, step):
+        rows = slice(start, start + step)
+        x = features[rows] - mean
+        x *= scale
+        x *= roots[rows]
+        products += x @ x.T if is_wide else x.T @ x
+        moments += x.T @ (targets[rows] * roots[rows])
+    vectors, values = principal_directions(products)
+    axes = x.T @ vectors / np.sqrt(values) if is_wide else vectors
+    return axes, values, axes.T @ moments
+
+
+def principal_directions(products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return eigenvectors (F, R) and eigenvalues (R,) of products (F, F), float32.
+
+    The decomposition is in float64.
+    """
     values, vectors = np.linalg.eigh(products.astype(np.float64))
     kept = values > _SMALLEST_EIGENVALUE * values[-1]
-    values, vectors = values[kept].astype(np.float32), vectors[:, kept]
-    vectors = vectors.astype(np.float32)
-    return (x.T @ vectors / np.sqrt(values) if is_wide else vectors), values
+    return vectors[:, kept].astype(np.float32), values[kept].astype(np.float32)
 
 
-def _best_factor(scores: np.ndarray, labels: np.ndarray) -> float:
+def best_factor(scores: np.ndarray, labels: np.ndarray) -> float:
     """Return the factor on scores, (N, K), with the least log-loss."""
     result = minimize_scalar(
-        lambda log_factor: _score(scores * np.exp(log_factor), labels)[0],
+        lambda log_factor: mean_score(scores, labels, np.exp(log_factor))[0],
         bounds=_LOG_FACTORS,
         method="bounded",
     )
     return float(np.exp(result.x))
 
 
-def _score(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Return mean log-loss and accuracy."""
-    shifted = logits - logits.max(1, keepdims=True)
-    log_sums = np.log(np.exp(shifted).sum(1))
-    losses = log_sums - shifted[np.arange(len(labels)), labels]
-    return float(losses.mean()), float((logits.argmax(1) == labels).mean())
+def mean_score(
+    logits: np.ndarray, labels: np.ndarray, factor: float = 1.0
+) -> tuple[float, float]:
+    """Return mean log-loss and accuracy of logits, (N, K), times a factor."""
+    losses = []
+    num_right = 0
+    step = max(_BYTES_AT_ONCE // (logits.shape[1] * logits.itemsize), 1)
+    for start in range(0, len(labels), step):
+        rows = slice(start, start + step)
+        some = logits[rows] * factor
+        some -= some.max(1, keepdims=True)
+        log_sums = np.log(np.exp(some).sum(1))
+        losses.append(log_sums - some[np.arange(len(some)), labels[rows]])
+        num_right += int((some.argmax(1) == labels[rows]).sum())
+    return float(np.concatenate(losses).mean()), num_right / len(labels)

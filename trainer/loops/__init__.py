@@ -2,10 +2,13 @@
 
 training.py        train a head on features, or a network on images
 linear_heads.py    fit a linear head on features without epochs
-streamed_heads.py  fit a linear head on features that don't fit in memory
-feature_source.py  stored features, in memory or as a stream
+streamed_heads.py  train a head on features that don't fit in memory
+feature_source.py  stored features, as an array or as a stream
+feature_streams.py checked streams of both splits
 training_loop.py   epochs, schedules, early stopping
+head_epochs.py     train a head on features by gradient steps
 array_epochs.py    run an epoch on features
+stream_epochs.py   run an epoch on features that are read anew
 image_epochs.py    run an epoch on images
 input_fn.py        read features and images
 augmentation.py    random changes of training images

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from graft.trainer.config import TrainingConfig
 from graft.trainer.heads.objective import Objective, is_correct
+from graft.trainer.heads.shared_tensor import as_tensor
 from graft.trainer.loops.training_loop import Logs, NonFiniteLoss
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -49,7 +50,7 @@ class ArrayEpochs:
         self._training = training
         self._labels = train[1]
         self._train, self._evaluation = (
-            (tf.constant(features, tf.float32), tf.one_hot(labels, num_classes))
+            (as_tensor(features), tf.one_hot(labels, num_classes))
             for features, labels in (train, evaluation)
         )
         # AutoGraph would rewrite Keras's code, which takes long and isn't needed.
@@ -106,25 +107,46 @@ class ArrayEpochs:
         return losses.stack(), num_correct
 
     def _step(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        model = self._model
-        features, targets = self._train
-        targets = tf.gather(targets, rows)
-        with tf.GradientTape() as tape:
-            logits = model(tf.gather(features, rows), training=True)
-            loss = self._objective.loss(targets, logits)
-            if model.losses:
-                loss += tf.add_n(model.losses)
-        variables = model.trainable_variables
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        model.optimizer.apply(gradients, variables)
-        return loss, tf.reduce_sum(is_correct(targets, logits))
+        features, targets = (tf.gather(each, rows) for each in self._train)
+        return gradient_step(self._model, self._objective, features, targets)
 
     def _scores(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        features, targets = self._evaluation
-        targets = tf.gather(targets, rows)
-        logits = self._model(tf.gather(features, rows), training=False)
-        losses = self._objective.eval_loss.call(targets, logits)
-        return tf.reduce_sum(losses), tf.reduce_sum(is_correct(targets, logits))
+        features, targets = (tf.gather(each, rows) for each in self._evaluation)
+        return batch_scores(self._model, self._objective, features, targets)
+
+
+def gradient_step(
+    model: keras.Model, objective: Objective, features: tf.Tensor, targets: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Take a step of the model's optimizer.
+
+    Args:
+        model: A compiled model.
+        objective: The loss to minimise.
+        features: Features of a batch, float32 (B, ...).
+        targets: float32 (B, K).
+
+    Returns:
+        The loss, and the number of correct answers.
+    """
+    with tf.GradientTape() as tape:
+        logits = model(features, training=True)
+        loss = objective.loss(targets, logits)
+        if model.losses:
+            loss += tf.add_n(model.losses)
+    variables = model.trainable_variables
+    gradients = tape.gradient(loss, [variable.value for variable in variables])
+    model.optimizer.apply(gradients, variables)
+    return loss, tf.reduce_sum(is_correct(targets, logits))
+
+
+def batch_scores(
+    model: keras.Model, objective: Objective, features: tf.Tensor, targets: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the sum of a batch's losses, and the number of correct answers."""
+    logits = model(features, training=False)
+    losses = objective.eval_loss.call(targets, logits)
+    return tf.reduce_sum(losses), tf.reduce_sum(is_correct(targets, logits))
 
 
 def order_of_epoch(

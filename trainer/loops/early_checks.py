@@ -74,33 +74,39 @@ def check_solver(
 def check_reading(
     model: ModelConfig, training: TrainingConfig, *, is_pooled: bool
 ) -> None:
-    """Check that features to be streamed have a head that can be fitted from a stream.
+    """Check that features to be streamed can be.
 
     Args:
         model: `head` is read.
-        training: `feature_reading` and `optimizer` are read.
+        training: `feature_reading` and what it must fit are read.
         is_pooled: Whether features are vectors, not maps.
 
     Raises:
-        UserError: `feature_reading` is `stream`, and the head needs all features.
+        UserError: `feature_reading` is `stream`, and the training needs all features.
     """
     obstacle = stream_obstacle(model, training, is_pooled=is_pooled)
     if training.feature_reading == "stream" and obstacle:
         raise UserError(
-            "`training.feature_reading` 'stream' fits a linear head on pooled features "
-            "with optimizer `auto` or `lbfgs`: choose 'memory' or 'auto', or change "
-            f"the head. Received: {obstacle}"
+            "`training.feature_reading` 'stream' takes the examples as they come: "
+            "choose 'memory' or 'auto', or `class_weights: balanced` instead of "
+            f"`balanced_sampling`. Received: {obstacle}"
         )
 
 
 def stream_obstacle(
     model: ModelConfig, training: TrainingConfig, *, is_pooled: bool
 ) -> str | None:
-    """Return why a head can't be fitted from a stream; None if it can."""
-    if model.head:
-        return f"head={model.head!r}"
-    if not is_pooled:
-        return f"pooling={model.pooling!r}"
-    if training.optimizer not in ("auto", "lbfgs"):
-        return f"optimizer={training.optimizer!r}"
+    """Return why features can't be streamed; None if they can."""
+    if training.balanced_sampling and not has_solver(
+        model, training, is_pooled=is_pooled
+    ):
+        return f"balanced_sampling={training.balanced_sampling!r}"
     return None
+
+
+def has_solver(
+    model: ModelConfig, training: TrainingConfig, *, is_pooled: bool
+) -> bool:
+    """Return whether a head on stored features is solved, not trained by epochs."""
+    is_linear = not model.head and is_pooled
+    return is_linear and training.optimizer in ("auto", *SOLVERS)

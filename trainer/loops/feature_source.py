@@ -1,4 +1,7 @@
-"""The stored features of a split: in memory where they fit, else as a stream.
+"""The stored features of a split: as an array where they fit, else as a stream.
+
+The array is mapped from a temporary file, unless it is small. It belongs to the caller,
+who may change it, so no solver needs a copy.
 
 BottleneckFeatures keeps the order of ImageExampleGen, which mixes the images. So a
 stream is well shuffled by the order of its shards and a buffer of some records.
@@ -14,6 +17,7 @@ import tensorflow as tf
 
 from graft.contract.errors import DataError
 from graft.storage import listing
+from graft.storage.mapped_rows import MappedRows
 from graft.trainer.loops.feature_reader import Mix, read_batches
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -49,31 +53,32 @@ class FeatureSource:
         return cls(tuple(patterns))
 
     def load_within(self, most_bytes: float) -> Arrays | None:
-        """Read all features into memory, in the order of the shards.
+        """Read all features into one array, in the order of the shards.
 
         Args:
             most_bytes: Size of features from which the rest isn't read.
 
         Returns:
-            Features and labels; None if the features take more bytes.
+            Features and labels; None if the features take more bytes. The features
+            may be changed.
 
         Raises:
             DataError: There are no records, or they have no features.
+            OSError: The disk is full.
         """
-        parts: list[Arrays] = []
-        size = 0
-        for part in self.batches(_PARSE_BATCH):
-            size += part[0].nbytes
-            if size > most_bytes:
-                return None
-            parts.append(part)
-        if not parts:
-            raise DataError(
-                "A split has no images, but `train` and `eval` both need some. "
-                "Add images, or change `data.splits`."
-            )
-        features, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return features, labels
+        labels = []
+        with MappedRows() as rows:
+            for part in self.batches(_PARSE_BATCH):
+                rows.append(part[0])
+                labels.append(part[1])
+                if rows.num_bytes > most_bytes:
+                    return None
+            if not labels:
+                raise DataError(
+                    "A split has no images, but `train` and `eval` both need some. "
+                    "Add images, or change `data.splits`."
+                )
+            return rows.array(), np.concatenate(labels)
 
     def batches(
         self, batch_size: int, shuffle: Sequence[int] | None = None
@@ -99,7 +104,9 @@ class FeatureSource:
                 most = max(_BUFFER_BYTES // max(size, 1), batch_size)
                 return records.shuffle(most, seed=seed)
 
-        for batch in read_batches(shards, batch_size, mix=mix):
+        # A read of few records takes nearly as long as one of many.
+        at_once = batch_size * max(1, _PARSE_BATCH // batch_size)
+        for batch in read_batches(shards, at_once, mix=mix):
             width = batch.values.shape[1]
             if self.width not in (None, width) or not width:
                 expected = "some" if self.width is None else self.width
@@ -109,4 +116,6 @@ class FeatureSource:
                     "are expected. Move their folder away and run `graft run` again: "
                     "BottleneckFeatures runs anew."
                 )
-            yield batch.values, batch.labels
+            for start in range(0, len(batch.labels), batch_size):
+                rows = slice(start, start + batch_size)
+                yield batch.values[rows], batch.labels[rows]

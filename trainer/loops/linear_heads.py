@@ -27,8 +27,12 @@ def fit_linear_head(
     num_classes: int,
     class_weights: Sequence[float] | None,
     prepared: Prepared | None,
+    in_place: bool = False,
 ) -> tuple[keras.Model, History, TrainingFacts]:
     """Fit a linear head and choose its penalty on `eval` or by cross-validation.
+
+    The many arguments are independent settings of one training, so they are not
+    grouped.
 
     Args:
         train: Features, float32 (N, F), and labels, int64 (N,).
@@ -38,13 +42,17 @@ def fit_linear_head(
         num_classes: Number of classes, K.
         class_weights: Weight of each class, K numbers.
         prepared: Result of `prepare_linear` for the same data.
+        in_place: Whether to change the features, which saves a copy.
 
     Returns:
         The head, the metrics of each tried penalty, and what was chosen.
     """
     power = training.feature_power
-    train, evaluation = ((signed_power(x, power), y) for x, y in (train, evaluation))
-    fit = _solver(training, num_classes, class_weights)
+    train, evaluation = (
+        (signed_power(x, power, in_place=in_place), y) for x, y in (train, evaluation)
+    )
+    # The features of a fold are a copy already.
+    fit = _solver(training, num_classes, class_weights, in_place=True)
     penalties: Sequence[float] = training.regularization
     path = None
     if training.cross_validation_folds and len(penalties) > 1:
@@ -58,7 +66,7 @@ def fit_linear_head(
         )
         penalties = [penalty]
     # `prepared` is for all of `train`, so the folds can't use it.
-    fit = _solver(training, num_classes, class_weights, prepared)
+    fit = _solver(training, num_classes, class_weights, prepared, in_place=in_place)
     solution = fit(train, evaluation, penalties)
     head = head_of(solution, model, training, num_classes)
     rows = path or solution.path
@@ -137,6 +145,8 @@ def _solver(
     num_classes: int,
     class_weights: Sequence[float] | None,
     prepared: Prepared | None = None,
+    *,
+    in_place: bool,
 ) -> Callable[[Arrays, Arrays, Sequence[float]], LinearSolution]:
     """Return a function from train, evaluation and penalties to the best solution."""
     standardize = training.standardize is not False
@@ -158,4 +168,5 @@ def _solver(
         label_smoothing=training.label_smoothing,
         standardize=standardize,
         prepared=prepared,
+        in_place=in_place,
     )

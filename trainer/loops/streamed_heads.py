@@ -1,4 +1,4 @@
-"""Train a head on stored features in memory or, if they don't fit, from a stream."""
+"""Train a head on stored features: mapped where they fit, else from a stream."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import keras
 import numpy as np
 
-from graft.contract.counts import counted
-from graft.contract.errors import DataError, TrainingError
 from graft.trainer.config import ModelConfig, TrainingConfig
-from graft.trainer.heads.head import signed_power
-from graft.trainer.heads.minibatch import Moments, fit_minibatch, measure
-from graft.trainer.loops.early_checks import check_reading, stream_obstacle
-from graft.trainer.loops.feature_source import Arrays, FeatureSource
-from graft.trainer.loops.linear_heads import edge_notes, head_of
-from graft.trainer.loops.training import (
-    Fitted,
-    check_labels,
-    count_labels,
-    fit_head,
-    set_seed,
+from graft.trainer.heads.head import Standardization
+from graft.trainer.heads.minibatch import Moments, fit_minibatch
+from graft.trainer.heads.solution import LinearSolution
+from graft.trainer.heads.streamed_ridge import fit_streamed_ridge
+from graft.trainer.loops.early_checks import (
+    check_reading,
+    check_solver,
+    has_solver,
+    stream_obstacle,
 )
-from graft.trainer.loops.training_loop import OnEpoch
+from graft.trainer.loops.feature_source import Arrays, FeatureSource
+from graft.trainer.loops.feature_streams import Streams
+from graft.trainer.loops.head_epochs import fit_by_epochs
+from graft.trainer.loops.linear_heads import edge_notes, head_of
+from graft.trainer.loops.optimizer import gradient_optimizer
+from graft.trainer.loops.stream_epochs import StreamEpochs
+from graft.trainer.loops.training import Fitted, check_labels, fit_head, set_seed
+from graft.trainer.loops.training_loop import History, OnEpoch
 from graft.trainer.training_facts import TrainingFacts
 
 logger = logging.getLogger(__name__)
@@ -33,6 +37,8 @@ logger = logging.getLogger(__name__)
 MOST_BYTES_IN_MEMORY = 2 * 2**30
 """Size of the features of `train` and `eval` up to which `auto` is `memory`."""
 _BATCH_SIZE = 512
+_ROWS_OF_PRODUCTS = 4096
+"""Examples whose products are computed at once. Fewer take longer."""
 
 
 def fit_stored_features(
@@ -61,21 +67,24 @@ def fit_stored_features(
         on_epoch: See `fit_head`.
 
     Raises:
-        UserError: `feature_reading` is `stream`, and the head can't be streamed.
+        UserError: `feature_reading` is `stream`, and the training can't be streamed.
     """
     is_pooled = len(feature_shape) == 1
     check_reading(model, training, is_pooled=is_pooled)
-    if None not in feature_shape:
-        width = math.prod(size or 0 for size in feature_shape)
-        train, evaluation = (replace(each, width=width) for each in (train, evaluation))
+    shape = tuple(int(size or 0) for size in feature_shape)
+    if all(shape):
+        train, evaluation = (
+            replace(each, width=math.prod(shape)) for each in (train, evaluation)
+        )
     reading = training.feature_reading
     loaded = None
     if reading != "stream":
         is_limited = reading == "auto" and not stream_obstacle(
             model, training, is_pooled=is_pooled
         )
-        limit = MOST_BYTES_IN_MEMORY if is_limited else np.inf
-        loaded = _load(train, evaluation, limit)
+        loaded = _load(
+            train, evaluation, MOST_BYTES_IN_MEMORY if is_limited else np.inf
+        )
     if loaded is not None:
         return fit_head(
             *loaded,
@@ -85,6 +94,7 @@ def fit_stored_features(
             feature_shape=feature_shape,
             checkpoint_dir=checkpoint_dir,
             on_epoch=on_epoch,
+            in_place=True,
         )
     return fit_streamed_head(
         train,
@@ -92,6 +102,8 @@ def fit_stored_features(
         model=model,
         training=training,
         num_classes=num_classes,
+        feature_shape=shape,
+        checkpoint_dir=checkpoint_dir,
         on_epoch=on_epoch,
     )
 
@@ -103,48 +115,125 @@ def fit_streamed_head(
     model: ModelConfig,
     training: TrainingConfig,
     num_classes: int,
+    feature_shape: Sequence[int],
+    checkpoint_dir: str | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Fitted:
-    """Fit a linear head in mini-batches, in memory that is independent of the images.
+    """Train a head in memory that is independent of the number of images.
+
+    A linear head is fitted in mini-batches, or by `ridge` from sums over the examples.
+    Other heads are trained by gradient steps. It takes the arguments of `fit_head`.
 
     Args:
         train: Features to train on.
-        evaluation: Features to choose the penalty on.
-        model: `output` is read.
-        training: Penalties, class weights, label smoothing, power, seed.
+        evaluation: Features to choose the penalty or the epoch on.
+        model: `head` and `output` are read.
+        training: Optimizer, penalties, epochs and the like.
         num_classes: Number of classes, K.
-        on_epoch: Callback with the metrics of all penalties, at the end.
+        feature_shape: Shape of one example's features.
+        checkpoint_dir: Folder to save to after each epoch and to resume from.
+        on_epoch: Callback after each epoch, or with the metrics of all penalties.
 
     Raises:
         DataError: A class is missing from `train`, or a split is empty.
-        TrainingError: Features are not finite.
+        TrainingError: Features are not finite, or the loss isn't.
     """
     started = time.monotonic()
     set_seed(training)
-    power = training.feature_power
-    first = _Pass("train", train, power, num_classes)
-    moments = _measure(first, num_classes, training)
-    judged = _Pass("eval", evaluation, power, num_classes)
-    for _ in judged:
-        pass
-    weights = check_labels(first.counts, judged.counts, training)
-    solution = fit_minibatch(
-        lambda epoch: _shuffled(train, training, epoch),
-        lambda: _Pass("eval", evaluation, power, num_classes),
-        moments,
-        penalties=training.regularization,
-        class_weights=weights,
-        label_smoothing=training.label_smoothing,
-    )
-    head = head_of(solution, model, training, num_classes)
-    history = {key: [row[key] for row in solution.path] for key in solution.path[0]}
-    if on_epoch:
-        on_epoch("head", history)
-    notes = _notes(training, solution.penalty)
-    facts = TrainingFacts("minibatch", solution.penalty, "stream", notes)
+    is_pooled = len(feature_shape) == 1
+    check_solver(model, training, is_pooled=is_pooled)
+    streams = Streams(train, evaluation, training, num_classes)
+    moments = streams.measure(feature_shape[-1])
+    weights = check_labels(streams.counts, streams.count_evaluation(), training)
+    penalty = None
+    solver = gradient_optimizer(training)
+    if not has_solver(model, training, is_pooled=is_pooled):
+        head, history = _fit_by_epochs(
+            streams,
+            moments,
+            model=model,
+            training=training,
+            feature_shape=feature_shape,
+            class_weights=weights,
+            checkpoint_dir=checkpoint_dir,
+            on_epoch=on_epoch,
+        )
+    else:
+        solver = "ridge" if training.optimizer == "ridge" else "minibatch"
+        solution = _solve(streams, moments, training, weights)
+        head = head_of(solution, model, training, num_classes)
+        history = {key: [row[key] for row in solution.path] for key in solution.path[0]}
+        penalty = solution.penalty
+        if on_epoch:
+            on_epoch("head", history)
+    facts = TrainingFacts(solver, penalty, "stream", _notes(training, solver, penalty))
     for note in facts.notes:
         logger.info("%s.", note[0].upper() + note[1:])
     return Fitted(head, history, time.monotonic() - started, facts)
+
+
+def _solve(
+    streams: Streams,
+    moments: Moments,
+    training: TrainingConfig,
+    class_weights: Sequence[float] | None,
+) -> LinearSolution:
+    """Fit a linear head by `ridge` or in mini-batches."""
+    if training.optimizer == "ridge":
+        return fit_streamed_ridge(
+            lambda: streams.powered("train", _ROWS_OF_PRODUCTS),
+            lambda: streams.powered("eval", _ROWS_OF_PRODUCTS),
+            moments,
+            penalties=training.regularization,
+            class_weights=class_weights,
+        )
+    return fit_minibatch(
+        lambda epoch: streams.shuffled(epoch, _BATCH_SIZE, is_powered=True),
+        lambda: streams.powered("eval", _BATCH_SIZE),
+        moments,
+        penalties=training.regularization,
+        class_weights=class_weights,
+        label_smoothing=training.label_smoothing,
+    )
+
+
+def _fit_by_epochs(
+    streams: Streams,
+    moments: Moments,
+    *,
+    model: ModelConfig,
+    training: TrainingConfig,
+    feature_shape: Sequence[int],
+    class_weights: Sequence[float] | None,
+    checkpoint_dir: str | None,
+    on_epoch: OnEpoch | None,
+) -> tuple[keras.Model, History]:
+    """Train a head by gradient steps; its arguments are those of `fit_head`."""
+
+    def shaped(batches: Iterator[Arrays]) -> Iterator[Arrays]:
+        return ((x.reshape(len(x), *feature_shape), y) for x, y in batches)
+
+    def adapt(layer: Standardization) -> None:
+        layer.set(moments.mean, moments.scale)
+
+    return fit_by_epochs(
+        shape=feature_shape,
+        num_examples=int(moments.counts.sum()),
+        num_classes=len(moments.counts),
+        adapt=adapt,
+        epochs_of=lambda head, objective: StreamEpochs(
+            head,
+            objective,
+            lambda epoch: shaped(streams.shuffled(epoch, training.batch_size)),
+            lambda: shaped(streams.plain("eval", _BATCH_SIZE)),
+            num_classes=len(moments.counts),
+        ),
+        model=model,
+        training=training,
+        class_weights=class_weights,
+        checkpoint_dir=checkpoint_dir,
+        on_epoch=on_epoch,
+    )
 
 
 def _load(
@@ -156,70 +245,21 @@ def _load(
     return None if one is None or other is None else (one, other)
 
 
-def _notes(training: TrainingConfig, penalty: float) -> tuple[str, ...]:
+def _notes(
+    training: TrainingConfig, solver: str, penalty: float | None
+) -> tuple[str, ...]:
     why = "`training.feature_reading` is 'stream'"
     if training.feature_reading == "auto":
         why = f"they take more than {MOST_BYTES_IN_MEMORY / 2**30:g} GiB"
+    how = " and the head was fitted in mini-batches" if solver == "minibatch" else ""
     notes: tuple[str, ...] = (
-        "the features were read as a stream and the head was fitted in mini-batches, "
-        f"because {why}",
+        f"the features were read as a stream{how}, because {why}",
     )
+    if penalty is None:
+        return notes
     if training.cross_validation_folds:
         notes += (
             "the penalty was chosen on `eval` alone: there is no cross-validation of a "
             "stream",
         )
     return (*notes, *edge_notes(training.regularization, penalty))
-
-
-def _measure(batches: _Pass, num_classes: int, training: TrainingConfig) -> Moments:
-    # The pass ends with a message if there is nothing to measure.
-    return measure(batches, num_classes, standardize=training.standardize is not False)
-
-
-def _shuffled(
-    source: FeatureSource, training: TrainingConfig, epoch: int
-) -> Iterator[Arrays]:
-    for features, labels in source.batches(_BATCH_SIZE, (training.seed, epoch)):
-        yield signed_power(features, training.feature_power), labels
-
-
-class _Pass:
-    """One pass over a split in its order, which checks and counts the examples.
-
-    Args:
-        split: Name of the split, for messages.
-        source: The features.
-        power: `feature_power`.
-        num_classes: Number of classes, K.
-    """
-
-    def __init__(
-        self, split: str, source: FeatureSource, power: float, num_classes: int
-    ) -> None:
-        self._split = split
-        self._source = source
-        self._power = power
-        self._num_classes = num_classes
-        self.counts = np.zeros(num_classes + 1, np.int64)
-        """Examples of each class, int64 (K + 1,); the last is of no class."""
-
-    def __iter__(self) -> Iterator[Arrays]:
-        """Yield the examples of known classes."""
-        self.counts[:] = 0
-        for features, labels in self._source.batches(_BATCH_SIZE):
-            self.counts += count_labels(labels, self._num_classes)
-            broken = np.flatnonzero(~np.isfinite(features).all(1))
-            if len(broken):
-                raise TrainingError(
-                    f"features of `{self._split}` are not finite: compute them again. "
-                    f"Received: {counted(len(broken), 'such example')} among "
-                    f"{self.counts.sum()}"
-                )
-            known = labels >= 0
-            yield signed_power(features[known], self._power), labels[known]
-        if not self.counts.sum():
-            raise DataError(
-                "A split has no images, but `train` and `eval` both need some. "
-                "Add images, or change `data.splits`."
-            )

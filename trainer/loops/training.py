@@ -16,27 +16,23 @@ from graft.contract.errors import DataError, TrainingError
 from graft.contract.label_map import NO_LABEL
 from graft.trainer.backbones.presets import get_preset
 from graft.trainer.config import (
-    SOLVERS,
     AugmentationConfig,
     ModelConfig,
     TrainingConfig,
 )
 from graft.trainer.heads.head import build_head, signed_power
-from graft.trainer.heads.objective import (
-    Objective,
-    build_objective,
-    resolve_class_weights,
-)
+from graft.trainer.heads.objective import resolve_class_weights
 from graft.trainer.heads.prepared import Prepared
 from graft.trainer.loops.array_epochs import ArrayEpochs, Arrays
 from graft.trainer.loops.augmentation import build_augmentation
 from graft.trainer.loops.checkpoint import Checkpoint
 from graft.trainer.loops.devices import PLAIN_POLICY, dtype_policy
-from graft.trainer.loops.early_checks import check_solver
+from graft.trainer.loops.early_checks import check_solver, has_solver
 from graft.trainer.loops.fine_tuning import rate_factors, unfreeze
+from graft.trainer.loops.head_epochs import compile_network, fit_by_epochs, num_steps
 from graft.trainer.loops.image_epochs import ImageEpochs, ImageStream
 from graft.trainer.loops.linear_heads import fit_linear_head
-from graft.trainer.loops.optimizer import build_optimizer, gradient_optimizer
+from graft.trainer.loops.optimizer import gradient_optimizer
 from graft.trainer.loops.training_loop import (
     History,
     OnEpoch,
@@ -47,6 +43,8 @@ from graft.trainer.loops.training_loop import (
 from graft.trainer.training_facts import TrainingFacts
 
 logger = logging.getLogger(__name__)
+
+_ROWS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,7 @@ def fit_head(
     checkpoint_dir: str | None = None,
     on_epoch: OnEpoch | None = None,
     prepared: Prepared | None = None,
+    in_place: bool = False,
 ) -> Fitted:
     """Train a head on stored features.
 
@@ -91,6 +90,7 @@ def fit_head(
         checkpoint_dir: Folder to save to after each epoch and to resume from.
         on_epoch: Callback after each epoch, for instance `EventFiles`.
         prepared: Result of `prepare_linear` for the same data, to share between fits.
+        in_place: Whether to change the given features, which saves a copy.
 
     Returns:
         The head, its history and the duration.
@@ -114,9 +114,9 @@ def fit_head(
     )
     _check_finite("train", train[0])
     _check_finite("eval", evaluation[0])
-    is_linear = not model.head and len(shape) == 1
-    check_solver(model, training, is_pooled=len(shape) == 1)
-    if is_linear and training.optimizer in ("auto", *SOLVERS):
+    is_pooled = len(shape) == 1
+    check_solver(model, training, is_pooled=is_pooled)
+    if has_solver(model, training, is_pooled=is_pooled):
         head, history, facts = fit_linear_head(
             train,
             evaluation,
@@ -125,72 +125,35 @@ def fit_head(
             num_classes=num_classes,
             class_weights=weights,
             prepared=prepared,
+            in_place=in_place,
         )
         if on_epoch:
             on_epoch("head", history)
     else:
         facts = TrainingFacts(gradient_optimizer(training), reading="memory")
-        head, history = _fit_by_epochs(
-            train,
-            evaluation,
+        features, power = train[0], training.feature_power
+        head, history = fit_by_epochs(
+            shape=shape,
+            num_examples=len(train[1]),
+            num_classes=num_classes,
+            adapt=lambda layer: layer.adapt(signed_power(features, power)),
+            epochs_of=lambda head, objective: ArrayEpochs(
+                head,
+                objective,
+                train,
+                evaluation,
+                training=training,
+                num_classes=num_classes,
+            ),
             model=model,
             training=training,
             class_weights=weights,
-            num_classes=num_classes,
             checkpoint_dir=checkpoint_dir,
             on_epoch=on_epoch,
         )
     for note in facts.notes:
         logger.info("%s.", note[0].upper() + note[1:])
     return Fitted(head, history, time.monotonic() - started, facts)
-
-
-def _fit_by_epochs(
-    train: Arrays,
-    evaluation: Arrays,
-    *,
-    model: ModelConfig,
-    training: TrainingConfig,
-    class_weights: Sequence[float] | None,
-    num_classes: int,
-    checkpoint_dir: str | None,
-    on_epoch: OnEpoch | None,
-) -> tuple[keras.Model, History]:
-    """Train a head by gradient steps; see `fit_head` for the arguments."""
-    shape = train[0].shape[1:]
-    standardize = training.standardize
-    if standardize is None:
-        standardize = len(shape) == 1
-    power = training.feature_power
-    head = build_head(
-        model,
-        shape,
-        num_classes,
-        with_standardization=standardize,
-        feature_power=power,
-    )
-    if standardize:
-        head.get_layer("standardization").adapt(signed_power(train[0], power))
-    num_examples = len(train[1])
-    objective = _compile(head, training, class_weights, num_examples)
-    epochs = ArrayEpochs(
-        head,
-        objective,
-        train,
-        evaluation,
-        training=training,
-        num_classes=num_classes,
-    )
-    steps = _num_steps(num_examples, training)
-    fingerprint = fingerprint_of(model, training, shape, num_classes, num_examples)
-    history = run_phase(
-        head,
-        Phase("head", training.epochs, steps, epochs),
-        training,
-        Checkpoint(checkpoint_dir, "head", fingerprint),
-        on_epoch,
-    )
-    return head, history
 
 
 def fit_end_to_end(
@@ -244,7 +207,7 @@ def fit_end_to_end(
         num_classes=num_classes,
     )
     fingerprint = fingerprint_of(model, training, num_classes, counts.tolist())
-    steps = _num_steps(num_examples, training)
+    steps = num_steps(num_examples, training)
 
     def run(name: str, num_epochs: int) -> History:
         return run_phase(
@@ -255,12 +218,12 @@ def fit_end_to_end(
             on_epoch,
         )
 
-    _compile(network, training, weights, num_examples)
+    compile_network(network, training, weights, num_examples)
     history = run("frozen", training.epochs)
     if training.strategy == "fine_tune":
         spec = training.fine_tune
         blocks = unfreeze(backbone, get_preset(model.preset), spec)
-        _compile(
+        compile_network(
             network, training, weights, num_examples, factors=rate_factors(blocks, spec)
         )
         second = run("fine_tune", spec.epochs)
@@ -312,7 +275,13 @@ def check_labels(
 
 def _check_finite(split: str, features: np.ndarray) -> None:
     count = len(features)
-    broken = np.flatnonzero(~np.isfinite(features).reshape(count, -1).all(1))
+    is_finite = np.empty(count, bool)
+    for start in range(0, count, _ROWS_AT_ONCE):
+        rows = features[start : start + _ROWS_AT_ONCE]
+        is_finite[start : start + _ROWS_AT_ONCE] = (
+            np.isfinite(rows).reshape(len(rows), -1).all(1)
+        )
+    broken = np.flatnonzero(~is_finite)
     if len(broken):
         raise TrainingError(
             f"{len(broken)} of {count} features of `{split}` are not finite: "
@@ -325,36 +294,6 @@ def set_seed(training: TrainingConfig) -> None:
     keras.utils.set_random_seed(training.seed)
     if training.deterministic:
         tf.config.experimental.enable_op_determinism()
-
-
-def _compile(
-    network: keras.Model,
-    training: TrainingConfig,
-    class_weights: Sequence[float] | None,
-    num_examples: int,
-    *,
-    factors: dict[str, float] | None = None,
-) -> Objective:
-    """Compile for the first phase, or for the second if there are rate factors."""
-    spec = training if factors is None else training.fine_tune
-    objective = build_objective(training, class_weights)
-    network.compile(
-        optimizer=build_optimizer(
-            training,
-            learning_rate=spec.learning_rate,
-            warmup_epochs=spec.warmup_epochs,
-            epochs=spec.epochs,
-            steps_per_epoch=_num_steps(num_examples, training),
-            rate_factors=factors or {},
-        ),
-        loss=objective.loss,
-        metrics=objective.metrics,
-    )
-    return objective
-
-
-def _num_steps(num_examples: int, training: TrainingConfig) -> int:
-    return -(-num_examples // training.batch_size)
 
 
 def _join_network(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
+from graft.trainer.heads import ridge
 from graft.trainer.heads.cross_validation import choose_penalty
 from graft.trainer.heads.ridge import fit_ridge
 
@@ -127,3 +128,21 @@ def test_folds_compare_only_what_each_of_them_tries() -> None:
     assert asked == [[1e-3, 0.1, 3.0], [1e-3, 0.1], [1e-3, 0.1]]
     assert sorted(row["penalty"] for row in path) == [1e-3, 0.1]
     assert penalty in {1e-3, 0.1}
+
+
+@pytest.mark.parametrize("weights", [None, (3.0, 1.0, 0.5)])
+def test_products_of_few_examples_at_a_time_give_the_same(
+    monkeypatch: pytest.MonkeyPatch, weights: tuple[float, ...] | None
+) -> None:
+    def fit() -> np.ndarray:
+        return fit_ridge(
+            _blobs(400, 30, 1),
+            _blobs(90, 30, 2),
+            penalties=[1e-3, 0.1, 3.0],
+            num_classes=3,
+            class_weights=weights,
+        ).kernel
+
+    at_once = fit()
+    monkeypatch.setattr(ridge, "_BYTES_AT_ONCE", 7 * 30 * 4)
+    np.testing.assert_allclose(fit(), at_once, rtol=1e-3, atol=1e-5)

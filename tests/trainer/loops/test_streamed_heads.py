@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +116,14 @@ def test_large_features_are_streamed_and_that_is_told(
     assert "they take more than" in told
     assert "no cross-validation" in told
     assert len(fitted.history["eval_loss"]) == 9
-    # A head that needs all features gets them.
-    assert _fit(sources, optimizer="ridge").facts.reading == "memory"
+    fitted = _fit(sources, optimizer="ridge")
+    assert (fitted.facts.solver, fitted.facts.reading) == ("ridge", "stream")
+    fitted = _fit(sources, optimizer="sgd", epochs=1)
+    assert (fitted.facts.solver, fitted.facts.reading) == ("sgd", "stream")
+    assert "mini-batches" not in " ".join(fitted.facts.notes)
+    # A training that needs all features gets them.
+    fitted = _fit(sources, optimizer="sgd", epochs=1, balanced_sampling=True)
+    assert fitted.facts.reading == "memory"
 
 
 @pytest.mark.parametrize(
@@ -141,12 +149,90 @@ def test_stream_and_memory_agree(
     np.testing.assert_allclose(logits[0], logits[1], atol=0.25)
 
 
-def test_stream_of_a_head_with_layers_is_refused(sources: Sources) -> None:
-    head = ModelConfig(head=[{"type": "dense", "units": 4}])
-    with pytest.raises(UserError, match="DenseLayer"):
-        _fit(sources, model=head, feature_reading="stream")
-    with pytest.raises(UserError, match="optimizer='ridge'"):
-        _fit(sources, optimizer="ridge", feature_reading="stream")
+@pytest.mark.parametrize("weights", [None, (1.0, 2.0, 0.5)])
+@pytest.mark.parametrize("power", [1.0, 0.5])
+def test_ridge_of_a_stream_is_that_of_memory(
+    sources: Sources, weights: tuple[float, ...] | None, power: float
+) -> None:
+    stream, memory = (
+        _fit(
+            sources,
+            optimizer="ridge",
+            class_weights=weights,
+            feature_power=power,
+            feature_reading=reading,
+        )
+        for reading in ("stream", "memory")
+    )
+    for one, other in zip(_weights(stream), _weights(memory), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+    assert stream.facts.penalty == memory.facts.penalty
+    for key, values in memory.history.items():
+        np.testing.assert_allclose(stream.history[key], values, rtol=2e-3)
+
+
+_DENSE = [{"type": "dense", "units": 16, "activation": "relu"}]
+_CONV = [{"type": "conv2d", "filters": 8, "kernel_size": 2}, {"type": "flatten"}]
+
+
+@pytest.mark.parametrize(
+    ("shape", "head", "settings"),
+    [
+        pytest.param((_WIDTH,), _DENSE, {}, id="vectors"),
+        pytest.param((_WIDTH,), _DENSE, {"feature_power": 0.5}, id="roots"),
+        pytest.param((_WIDTH,), [], {"optimizer": "adamw"}, id="linear"),
+        pytest.param((2, 2, 3), _CONV, {"standardize": True}, id="maps"),
+    ],
+)
+def test_layers_learn_as_well_from_a_stream(
+    sources: Sources,
+    shape: tuple[int, ...],
+    head: list[dict[str, object]],
+    settings: dict[str, object],
+) -> None:
+    stream, memory = (
+        fit_stored_features(
+            sources["train"],
+            sources["eval"],
+            model=ModelConfig(head=head, pooling="avg" if len(shape) == 1 else "none"),
+            training=TrainingConfig(
+                epochs=4, learning_rate=0.01, feature_reading=reading, **settings
+            ),
+            num_classes=3,
+            feature_shape=shape,
+        )
+        for reading in ("stream", "memory")
+    )
+    assert stream.facts.reading == "stream"
+    assert set(stream.history) == set(memory.history)
+    best, expected = (min(each.history["eval_loss"]) for each in (stream, memory))
+    assert best == pytest.approx(expected, rel=0.05)
+    if settings.get("standardize") is not None or not settings:
+        layers = [each.head.get_layer("standardization") for each in (stream, memory)]
+        for one, other in zip(*(layer.get_weights() for layer in layers), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_stream_is_refused_where_all_features_are_needed(sources: Sources) -> None:
+    with pytest.raises(UserError, match="balanced_sampling=True"):
+        _fit(sources, optimizer="sgd", balanced_sampling=True, feature_reading="stream")
+
+
+def test_loss_that_is_not_finite_stops_a_stream(sources: Sources) -> None:
+    with pytest.raises(TrainingError, match=r"at step \d+ \(epoch 1\) of head"):
+        _fit(
+            sources,
+            optimizer="sgd",
+            learning_rate=1e38,
+            schedule="constant",
+            feature_reading="stream",
+        )
+
+
+@pytest.mark.parametrize("size", [7, 50, 700])
+def test_batches_have_the_size_asked_for(sources: Sources, size: int) -> None:
+    sizes = [len(y) for _, y in sources["train"].batches(size, (0, 0))]
+    assert sizes == [size] * (6000 // size) + [6000 % size] * (6000 % size > 0)
 
 
 @pytest.mark.parametrize(
@@ -201,14 +287,18 @@ def test_each_epoch_sees_every_example_once_in_an_order_of_its_own(
 
 
 _PEAK = """
-import sys
+import json, sys
 from graft.trainer.config import ModelConfig, TrainingConfig
-from graft.trainer.heads import minibatch
+from graft.storage import mapped_rows
+from graft.trainer.heads import many_classes, minibatch, ridge
 from graft.trainer.loops import feature_source
 from graft.trainer.loops.feature_source import FeatureSource
 from graft.trainer.loops.streamed_heads import fit_stored_features
-folder, width, buffer, reading = sys.argv[1], *map(int, sys.argv[2:4]), sys.argv[4]
-feature_source._BUFFER_BYTES = buffer
+folder, width, buffer = sys.argv[1], *map(int, sys.argv[2:4])
+model, training = map(json.loads, sys.argv[4:6])
+feature_source._BUFFER_BYTES = mapped_rows._BYTES_IN_MEMORY = buffer
+ridge._BYTES_AT_ONCE = buffer
+many_classes._LARGE_PROBLEM = training.pop("large_problem", 1e10)
 minibatch._EXAMPLES = 1
 minibatch._FEWEST_EPOCHS = 2
 # `ru_maxrss` would begin with the memory of the process that started this one.
@@ -219,8 +309,8 @@ before = kib("VmRSS")
 fit_stored_features(
     FeatureSource.of([folder + "/train/*"]),
     FeatureSource.of([folder + "/eval/*"]),
-    model=ModelConfig(),
-    training=TrainingConfig(feature_reading=reading),
+    model=ModelConfig(**model),
+    training=TrainingConfig(**training),
     num_classes=3,
     feature_shape=(width,),
 )
@@ -229,7 +319,14 @@ print(kib("VmHWM") - before)
 
 
 def _growth_mib(
-    folder: Path, num_rows: int, width: int, buffer: int, reading: str = "stream"
+    folder: Path,
+    num_rows: int,
+    width: int,
+    buffer: int,
+    *,
+    head: Sequence[object] = (),
+    reading: str = "stream",
+    **training: object,
 ) -> float:
     """Return by how much the training of so many rows raises a process's memory."""
     if not folder.exists():
@@ -237,8 +334,10 @@ def _growth_mib(
         for split, number in (("train", num_rows), ("eval", num_rows // 10)):
             features = rng.random((number, width), np.float32)
             write_shards(folder / split, features, rng.integers(0, 3, number))
+    settings = ({"head": head}, {"feature_reading": reading, **training})
+    texts = [str(folder), str(width), str(buffer), *map(json.dumps, settings)]
     done = subprocess.run(
-        [sys.executable, "-c", _PEAK, str(folder), str(width), str(buffer), reading],
+        [sys.executable, "-c", _PEAK, *texts],
         capture_output=True,
         text=True,
         check=False,
@@ -254,8 +353,40 @@ def test_memory_of_a_stream_is_bounded(tmp_path: Path) -> None:
         for rows in (6000, 30000)
     )
     assert large - small < 40, (small, large)
-    in_memory = _growth_mib(tmp_path / "30000", 30000, 1024, 4 * 2**20, "memory")
-    assert in_memory > large + 103, (small, large, in_memory)
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where wide features will lie, so that they are written once."""
+    return tmp_path_factory.mktemp("wide")
+
+
+_LAYERS = [{"type": "dense", "units": 4}]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({}, id="lbfgs"),
+        pytest.param({"large_problem": 0}, id="many classes", marks=pytest.mark.large),
+        pytest.param({"feature_power": 0.5}, id="roots", marks=pytest.mark.large),
+        pytest.param({"optimizer": "ridge"}, id="ridge", marks=pytest.mark.large),
+        pytest.param(
+            {"head": _LAYERS, "epochs": 1}, id="layers", marks=pytest.mark.large
+        ),
+    ],
+)
+def test_features_in_memory_are_there_once(
+    wide: Path, settings: dict[str, Any]
+) -> None:
+    """Five times the rows, 103 MiB of features more."""
+    small, large = (
+        _growth_mib(
+            wide / str(rows), rows, 2048, 4 * 2**20, reading="memory", **settings
+        )
+        for rows in (3000, 15000)
+    )
+    assert 90 < large - small < 180, (small, large)
 
 
 @pytest.mark.large
