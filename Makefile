@@ -65,8 +65,9 @@ reference: setup  ## Write docs/config.md anew, from the config's schema
 pictures: setup  ## Make the README's pictures anew; those of the report need a browser
 	@$(BIN)/python tests/docs/pictures.py
 
-bench: setup  ## Measure, and compare with the TFX example's way (long)
+bench: setup  ## Measure, and compare with the TFX example's way (long; OTHER=checkout)
 	@$(BIN)/python tests/benchmarks/pipeline_benchmark.py
+	@$(BIN)/python tests/benchmarks/ingestion_benchmark.py $(if $(OTHER),--other $(OTHER))
 	@$(BIN)/python tests/benchmarks/features_benchmark.py
 	@$(BIN)/python tests/benchmarks/refit_benchmark.py
 	@$(BIN)/python tests/benchmarks/many_classes_benchmark.py

@@ -79,6 +79,10 @@ _STREAM = re.compile(
     r"|.*:\w*:\$data",
     re.IGNORECASE | re.DOTALL,
 )
+# Most files of most folders. One look is much faster than those of `kind_of_companion`.
+_PLAIN_IMAGE = re.compile(
+    r"(?![.~])[^:\uf03a\uf022]*\.(?:jpe?g|png|gif|bmp|webp)", re.IGNORECASE
+)
 
 
 def kind_of_folder(name: str) -> str | None:
@@ -91,6 +95,8 @@ def kind_of_folder(name: str) -> str | None:
 
 def kind_of_companion(name: str) -> str | None:  # noqa: PLR0911
     """Return the kind of a file that an operating system or program wrote, or None."""
+    if _PLAIN_IMAGE.fullmatch(name):
+        return None
     lower = name.lower()
     if name.startswith("._") or lower == ".ds_store":
         return MACOS
@@ -123,6 +129,8 @@ def kind_of_sidecar(name: str) -> str | None:
 
 def kind_of_file(name: str) -> str | None:
     """Return the kind of a file that is left aside, or None if it may be an image."""
+    if _PLAIN_IMAGE.fullmatch(name):
+        return None
     return kind_of_companion(name) or kind_of_sidecar(name)
 
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from unittest import mock
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from graft.storage import left_aside
+
+_NO_NAME = re.compile("(?!)")
 
 
 @pytest.mark.parametrize(
@@ -79,3 +86,18 @@ def test_counts_are_text_with_the_most_frequent_kind_first() -> None:
     assert left_aside.describe({".csv": 1, "hidden": 3, ".md": 1}) == (
         "3 hidden, 1 .csv, 1 .md"
     )
+
+
+@given(
+    st.lists(
+        st.sampled_from(". ._ ~ ~$ : a 1 \uf03a .jpg .PNG com.apple \n".split(" ")),
+        min_size=1,
+    ).map("".join)
+)
+def test_the_quick_look_at_a_name_agrees_with_all_rules(name: str) -> None:
+    found = left_aside.kind_of_companion(name), left_aside.kind_of_file(name)
+    with mock.patch.object(left_aside, "_PLAIN_IMAGE", _NO_NAME):
+        assert found == (
+            left_aside.kind_of_companion(name),
+            left_aside.kind_of_file(name),
+        )

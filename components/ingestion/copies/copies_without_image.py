@@ -7,19 +7,21 @@ nearly all images.
 from __future__ import annotations
 
 import itertools
-import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from graft.components.ingestion.names.copy_marks import (
     COPY_WORDS,
     ORIGINAL_WORDS,
+    SEPARATED,
     SIZE,
     Mark,
     do_count,
+    images_of,
     inner_name_of,
+    may_have_known_mark,
     parts_of,
 )
 from graft.components.ingestion.names.folder_counts import Folder
@@ -117,15 +119,35 @@ def _paths(folder: Folder, names: set[str]) -> Iterator[str]:
 
 def _may_have_groups(folder: Folder) -> bool:
     """Tell whether names have known marks, or words that vary; much faster."""
-    text = "\n".join(os.path.splitext(name)[0] for name in folder.images).casefold()
-    words = Counter(_WORD.findall(text))
-    if not (COPY_WORDS | ORIGINAL_WORDS).isdisjoint(words):
+    text = "\n".join(folder.stems).casefold()
+    if not (COPY_WORDS | ORIGINAL_WORDS).isdisjoint(_WORD.findall(text)):
         return True
     if any(pattern.search(text) for pattern in _OF_PROGRAMS):
         return True
     total = len(folder.images)
+    has_known = any(map(may_have_known_mark, folder.stems))
+    if not (has_known or _have_common_ends(folder.stems)):
+        return False  # as of hashes
+    words = Counter(_WORD.findall(text))
     vary = [n for n in words.values() if _FEWEST_OF_UNKNOWN <= n < _ALMOST_ALL * total]
     return len(vary) >= _FEWEST_VARIANTS and sum(vary) >= _ALMOST_ALL * total
+
+
+def _have_common_ends(stems: Sequence[str]) -> bool:
+    """Tell whether almost all names share their end or start with some others.
+
+    Without a known mark, copies of the same images do: these are their variants.
+    """
+    ends: list[tuple[str, str]] = []
+    for stem in stems:
+        if cuts := [*SEPARATED.finditer(stem)]:
+            first, last = cuts[0].end(), cuts[-1].start()
+            ends.append((f"{stem[:first]}*".casefold(), f"*{stem[last:]}".casefold()))
+    number = Counter(itertools.chain.from_iterable(ends))
+    common = sum(
+        max(number[start], number[end]) >= _FEWEST_OF_UNKNOWN for start, end in ends
+    )
+    return common >= _ALMOST_ALL * len(stems)
 
 
 Group = Mapping[str, Variant]
@@ -134,13 +156,14 @@ Group = Mapping[str, Variant]
 
 def _groups_in(folder: Folder, class_name: str) -> list[Group]:
     """Return the files of a folder by the image that they may show."""
-    stems = {os.path.splitext(name)[0] for name in folder.images}
-    images = stems.union(folder.images)
+    number = Counter(each for stem in folder.stems for each in images_of(stem))
+    images = folder.names.union(folder.stems)
+    # One file is no group.
+    wanted = {image for (_, image), times in number.items() if times > 1} - images
     groups: dict[tuple[str, str], dict[str, Variant]] = defaultdict(dict)
-    for name in folder.images:
-        stem = os.path.splitext(name)[0]
-        for mark, image in parts_of(stem, class_name):
-            if image not in images and _says_what_it_is(stem, image, mark, class_name):
+    for name, stem in zip(folder.images, folder.stems, strict=True):
+        for mark, image in parts_of(stem, class_name, wanted):
+            if _says_what_it_is(stem, image, mark, class_name):
                 key = ("end" if mark.is_at_end else "start", image)
                 text = stem[len(image) :] if mark.is_at_end else stem[: -len(image)]
                 groups[key].setdefault(name, Variant(text.casefold(), mark))
@@ -175,6 +198,8 @@ def _known_to_vary(stem: str, class_name: str) -> Iterator[tuple[str, str, Mark]
             yield pattern.pattern, match["image"], program
     if inner := inner_name_of(stem):
         yield "inner", inner.images[0], inner.mark
+    if not may_have_known_mark(stem):
+        return
     for mark, image in parts_of(stem, class_name):
         if (
             not mark.is_at_end
@@ -242,13 +267,21 @@ def _names_of_numbers(folder: Folder) -> set[str]:
     As `1_0`, `1_90` and `1_180`. Numbers that count, such as 1 to 4, are of series, but
     if the names before them don't count: `3f2a_1`, `3f2a_2`, `9c0e_1`, `9c0e_2`.
     """
+    fewest = _ALMOST_ALL * len(folder.images)
+    apart = [
+        (name, stem)
+        for name, stem in zip(folder.images, folder.stems, strict=True)
+        if SEPARATED.search(stem)
+    ]
+    if len(apart) < fewest:
+        return set()
     by_mark: dict[str, dict[int, dict[str, str]]] = defaultdict(dict)
-    for name in folder.images:
-        if match := _ENDS_WITH_NUMBER.fullmatch(os.path.splitext(name)[0]):
+    for name, stem in apart:
+        is_number = stem[-1].isdigit() or stem.endswith(("x", "deg"))
+        if is_number and (match := _ENDS_WITH_NUMBER.fullmatch(stem)):
             by_number = by_mark[match["mark"].casefold()]
             images = by_number.setdefault(int(match["number"]), {})
             images.setdefault(match["image"], name)
-    fewest = _ALMOST_ALL * len(folder.images)
     for mark, by_number in by_mark.items():
         if sum(map(len, by_number.values())) >= fewest:
             names = _names_of_common(mark, by_number)

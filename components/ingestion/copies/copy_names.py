@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import NamedTuple
 
 from graft.components.ingestion.copies.copy_folders import (
@@ -181,9 +181,9 @@ def _images_of_split_classes(classes: list[Folder]) -> dict[str, set[str]]:
             stem
             for top in tops
             for folder in top.walk()
-            for image in folder.images
+            for stem in folder.stems
             # Each split may count from 1.
-            if not (stem := os.path.splitext(image)[0]).isdigit()
+            if not stem.isdigit()
         }
         for name, tops in splits.items()
         if len(tops) > 1
@@ -191,24 +191,21 @@ def _images_of_split_classes(classes: list[Folder]) -> dict[str, set[str]]:
 
 
 def _pairs_in(
-    folder: Folder, top: Folder, pools: Mapping[str, set[str]]
+    folder: Folder, top: Folder, pools: Mapping[str, Set[str]]
 ) -> dict[Mark, list[_Pair]]:
     """Return the copies in a folder of a class by their mark."""
-    stems = {os.path.splitext(name)[0] for name in folder.images}
-    images = stems.union(folder.images)
+    images = folder.names.union(folder.stems)
     originals = {
-        match["image"] for stem in stems if (match := _ORIGINAL.fullmatch(stem))
+        match["image"] for stem in folder.stems if (match := _ORIGINAL.fullmatch(stem))
     }
+    pool = pools.get(top.name, frozenset())
+    wanted = images.union(originals, pool)
     found: dict[Mark, list[_Pair]] = defaultdict(list)
-    for name in folder.images:
-        stem = os.path.splitext(name)[0]
+    for name, stem in zip(folder.images, folder.stems, strict=True):
         path = f"{folder.path}/{name}"
-        for mark, image in parts_of(stem, top.name):
+        for mark, image in parts_of(stem, top.name, wanted):
             is_here = image in images or (mark.is_known and image in originals)
-            if is_here or (
-                (mark.is_known or mark.is_of_series)
-                and image in pools.get(top.name, ())
-            ):
+            if is_here or ((mark.is_known or mark.is_of_series) and image in pool):
                 pair = _Pair(path, f"{folder.path}/{image}", is_across=not is_here)
                 found[mark].append(pair)
         if inner := inner_name_of(stem):

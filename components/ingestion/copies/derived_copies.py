@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator
+from functools import cached_property
 
 from graft.components.ingestion.copies.copies_without_image import (
     Siblings,
@@ -35,14 +36,43 @@ from graft.contract.counts import counted
 _MOST_VARIANTS = 4  # more options are no help
 
 
-def ask_about_copies(root: Folder, layout: FolderLayout) -> Question | None:
-    """Ask about files in class folders that seem to be copies of the images there.
+class FoundCopies:
+    """The files in class folders that seem to be copies of the images there.
+
+    Names are compared once, and only when needed.
 
     Args:
         root: The data set's folder.
         layout: How its folders would be read.
     """
-    copies = find_copies(class_folders(root, layout))
+
+    def __init__(self, root: Folder, layout: FolderLayout) -> None:
+        self._root = root
+        self._layout = layout
+
+    @cached_property
+    def copies(self) -> Copies:
+        """The copies whose image is there."""
+        return find_copies(class_folders(self._root, self._layout))
+
+    @cached_property
+    def siblings(self) -> Siblings:
+        """The copies of one image that itself is missing."""
+        return find_siblings(class_folders(self._root, self._layout))
+
+
+def ask_about_copies(
+    root: Folder, layout: FolderLayout, found: FoundCopies | None = None
+) -> Question | None:
+    """Ask about files in class folders that seem to be copies of the images there.
+
+    Args:
+        root: The data set's folder.
+        layout: How its folders would be read.
+        found: The copies in it, if a caller needs them again.
+    """
+    found = found or FoundCopies(root, layout)
+    copies = found.copies
     if copies.files and not _are_in_train_alone(copies, layout):
         return Question(
             f"{counted(len(copies.files), 'file')} of {counted(root.total, 'image')} "
@@ -52,7 +82,7 @@ def ask_about_copies(root: Folder, layout: FolderLayout) -> Question | None:
             "`train`, the model looks better than it is. graft augments images itself.",
             (*_options_without(root, layout, copies), as_option(root, layout)),
         )
-    siblings = find_siblings(class_folders(root, layout))
+    siblings = found.siblings
     if siblings.files and not layout.split_folders:
         return Question(
             f"{counted(len(siblings.files), 'file')} of {counted(root.total, 'image')} "
@@ -115,10 +145,11 @@ def with_option_without_copies(root: Folder, question: Question) -> Question:
     return Question(question.finding, (*without, *question.options))
 
 
-def with_warning_of_copies(root: Folder, layout: FolderLayout) -> FolderLayout:
+def with_warning_of_copies(
+    root: Folder, layout: FolderLayout, found: FoundCopies
+) -> FolderLayout:
     """Add a warning to a layout, if a few files may be copies of others."""
-    classes = class_folders(root, layout)
-    copies, alike = find_copies(classes), find_siblings(classes).few
+    copies, alike = found.copies, found.siblings.few
     few = copies.few
     warnings = [
         f"The folder {name!r} may hold copies of the images in {base!r} by its name, "

@@ -214,11 +214,10 @@ def _add_masks_in(top: Folder, masks: Masks) -> None:
         names = "\n".join(folder.images).casefold()
         if not any(part in names for part in _PARTS_OF_MASK_WORDS):
             continue  # of most data sets, and much faster
-        stems = {os.path.splitext(name)[0] for name in folder.images}
+        stems = set(folder.stems)
         images = stems.union(filter(None, map(_image_named_so, stems)))
         images |= _images_by_other_word(stems)
-        for name in folder.images:
-            stem = os.path.splitext(name)[0]
+        for name, stem in zip(folder.images, folder.stems, strict=True):
             at_end, at_start = (mark.fullmatch(stem) for mark in _MARKS_OF_MASK)
             if at_end and at_end["image"] in images:
                 masks.ends.add(at_end["mark"])
@@ -281,8 +280,9 @@ def _folders_by_stem(tops: Sequence[Folder]) -> dict[str, set[str]]:
     """Return the names of folders by the names of the images in them."""
     found: dict[str, set[str]] = defaultdict(set)
     for top in tops:
-        for path in _files_in(top):
-            found[os.path.splitext(path.rpartition("/")[2])[0]].add(top.name)
+        for folder in top.walk():
+            for stem in folder.stems:
+                found[stem].add(top.name)
     return found
 
 

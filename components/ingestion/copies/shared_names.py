@@ -53,7 +53,7 @@ class Repeated(NamedTuple):
 
 def stems_in(folder: Folder) -> list[str]:
     """Return the names of all images in a folder, without extension."""
-    return [os.path.splitext(name)[0] for each in folder.walk() for name in each.images]
+    return [stem for each in folder.walk() for stem in each.stems]
 
 
 def telling_names(stems: Iterable[str]) -> set[str]:

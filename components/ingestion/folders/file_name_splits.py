@@ -27,14 +27,16 @@ _ONLY_SPLIT = re.compile(
 )
 
 
-def ask_about_splits_of_files(root: Folder, layout: FolderLayout) -> Question | None:
+def ask_about_splits_of_files(
+    root: Folder, layout: FolderLayout, found: NamedSplits | None
+) -> Question | None:
     """Ask about class folders whose files all name a split at the same end.
 
     Args:
         root: The data set's folder.
         layout: How its folders would be read.
+        found: See `splits_of_files`.
     """
-    found = _splits_of_files(root, layout)
     if found is None or None in found.roles:
         return None
     words = "|".join(map(re.escape, sorted(found.words, key=len, reverse=True)))
@@ -57,9 +59,10 @@ def ask_about_splits_of_files(root: Folder, layout: FolderLayout) -> Question | 
     )
 
 
-def with_warning_of_splits(root: Folder, layout: FolderLayout) -> FolderLayout:
+def with_warning_of_splits(
+    root: Folder, layout: FolderLayout, found: NamedSplits | None
+) -> FolderLayout:
     """Add a warning to a layout, if most files name a split, and others don't."""
-    found = _splits_of_files(root, layout)
     if found is None:
         return _with_warning_of_one_split(root, layout)
     named = len(found.roles) - found.roles.count(None)
@@ -103,16 +106,17 @@ def _with_warning_of_one_split(root: Folder, layout: FolderLayout) -> FolderLayo
     return dataclasses.replace(layout, warnings=(*layout.warnings, warning))
 
 
-def _splits_of_files(root: Folder, layout: FolderLayout) -> NamedSplits | None:
+def splits_of_files(root: Folder, layout: FolderLayout) -> NamedSplits | None:
+    """Return the splits that the files in class folders name, or None."""
     if layout.split_folders:
         return None
-    pairs = [
-        (name, top.name)
-        for top in class_folders(root, layout)
-        for folder in top.walk()
-        for name in folder.images
-    ]
-    return splits_in_names([name for name, _ in pairs], [label for _, label in pairs])
+    stems: list[str] = []
+    labels: list[str] = []
+    for top in class_folders(root, layout):
+        for folder in top.walk():
+            stems += folder.stems
+            labels += [top.name] * len(folder.stems)
+    return splits_in_names(stems, labels)
 
 
 def _counts(found: NamedSplits) -> str:

@@ -15,6 +15,7 @@ from graft.components.ingestion.copies.mask_files import ask_about_masks
 from graft.components.ingestion.copies.shared_names import repeated_folders
 from graft.components.ingestion.folders.file_name_splits import (
     ask_about_splits_of_files,
+    splits_of_files,
 )
 from graft.components.ingestion.folders.split_class_names import (
     ask_about_splits_in_names,
@@ -75,13 +76,12 @@ def _splits_among_classes(root: Folder, layout: FolderLayout) -> Iterator[str]:
 
 
 def _made_of_others(root: Folder, layout: FolderLayout) -> Iterator[str]:
-    for ask in (
-        ask_about_masks,
-        ask_about_format_pairs,
-        ask_about_copies,
-        ask_about_splits_of_files,
+    for question in (
+        ask_about_masks(root, layout),
+        ask_about_format_pairs(root, layout),
+        ask_about_copies(root, layout),
+        ask_about_splits_of_files(root, layout, splits_of_files(root, layout)),
     ):
-        question = ask(root, layout)
         if question is not None:
             yield question.finding
     splits = [

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from graft.components.ingestion.copies.class_twins import with_warning_of_twins
 from graft.components.ingestion.copies.derived_copies import (
+    FoundCopies,
     ask_about_copies,
     with_option_without_copies,
     with_warning_of_copies,
@@ -23,6 +24,7 @@ from graft.components.ingestion.copies.mask_files import (
 from graft.components.ingestion.folders.data_sets_below import with_data_sets_below
 from graft.components.ingestion.folders.file_name_splits import (
     ask_about_splits_of_files,
+    splits_of_files,
     with_warning_of_splits,
 )
 from graft.components.ingestion.folders.label_corrections import ask_about_corrections
@@ -119,19 +121,22 @@ def detect_layout(
     if isinstance(answer, FolderLayout):
         if answer.format not in ("folders", "pre_split"):
             return answer
+        copies = FoundCopies(root, answer)
+        splits = splits_of_files(root, answer)
         doubt = (
             ask_about_exports(root, answer)
             or ask_about_masks(root, answer)
             or ask_about_format_pairs(root, answer)
-            or ask_about_copies(root, answer)
-            or ask_about_splits_of_files(root, answer)
+            or ask_about_copies(root, answer, copies)
+            or ask_about_splits_of_files(root, answer, splits)
             or ask_about_corrections(root, answer, located)
             or ask_about_tables(root, answer, located)
             or ask_about_origins(root, answer, tables)
         )
         if doubt is None:
-            answer = with_warning_of_splits(root, answer)
-            warned = with_warning_of_copies(root, with_warning_of_masks(root, answer))
+            answer = with_warning_of_splits(root, answer, splits)
+            warned = with_warning_of_masks(root, answer)
+            warned = with_warning_of_copies(root, warned, copies)
             return with_warning_of_twins(root, answer) if warned == answer else warned
         answer = doubt
     else:

@@ -30,6 +30,7 @@ def _kind(names: str, what: str, mend: str) -> _Kind:
     return _Kind(re.compile(rf"(?:.*/)?(?:{names})", re.IGNORECASE), what, mend)
 
 
+_PLAIN_IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 _AS_BUILT_IN = "Give `--data {}`, and Keras downloads the set."
 _AS_IMAGES = (
     "Write each image as a PNG or JPEG file into a folder named after its class."
@@ -96,7 +97,8 @@ def explain_packed_images(names: Sequence[str]) -> str | None:
     Returns:
         What they are and what to do; None if they aren't most of the files.
     """
-    if any(map(is_record_name, names)):
+    plain = sum(name.lower().endswith(_PLAIN_IMAGES) for name in names)
+    if 2 * plain > len(names) or any(map(is_record_name, names)):
         return None  # these can be read
     images = [name for name in names if kind_of_file(name.rpartition("/")[2]) is None]
     for kinds, share in ((_PUBLISHED, 0.5), (_GENERAL, 1.0)):

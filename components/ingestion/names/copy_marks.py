@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Container, Iterator
 from typing import NamedTuple
 
 from graft.components.ingestion.names.folder_names import role_of_any_word
@@ -53,6 +53,10 @@ CUT = re.compile(
     rf"[{re.escape(_SEPARATORS)}]+|(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)"
     r"|(?<=[a-z])(?=[A-Z])"
 )
+SEPARATED = re.compile(rf"[{re.escape(_SEPARATORS)}]+")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_PERHAPS_SIZE = re.compile(r"\dx\d|\dpx|px\d|\d\dw|w\d\d", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+")
 COUNTER = re.compile(r"\D*\d+")
 # As of WordPress (`1-150x150`), Wikimedia (`120px-1`) and responsive pages (`1-480w`).
@@ -70,6 +74,7 @@ _INNER_NAME = re.compile(
 )
 _AFTER_INNER_NAME = r"\.(?:jpe?g|png|gif|bmp|webp|tiff?)[-_. (@~][^/]*"
 _MOST_KEPT = 4096
+_MOST_NAMES_KEPT = 65536
 _MOST_VARIABLE = 3
 
 
@@ -145,17 +150,30 @@ def inner_name_of(stem: str) -> InnerName | None:
     return InnerName(mark, images)
 
 
-def parts_of(stem: str, class_name: str) -> Iterator[tuple[Mark, str]]:
-    """Yield the ways to see a name as that of a copy: its mark, and its image."""
-    for cut in CUT.finditer(stem):
-        image, end = stem[: cut.start()], stem[cut.start() :]
-        mark = _mark_of(end, is_at_end=True, is_apart=bool(cut[0]))
-        if image and mark:
-            if mark.is_of_series and _SECOND.fullmatch(end) and do_count([image]):
-                mark = mark._replace(is_of_series=False, is_of_program=True)
-            yield mark, image
-        start, image = stem[: cut.end()], stem[cut.end() :]
-        if image and start.strip(_SEPARATORS).casefold() != class_name.casefold():
+def parts_of(
+    stem: str, class_name: str, images: Container[str] | None = None
+) -> Iterator[tuple[Mark, str]]:
+    """Yield the ways to see a name as that of a copy: its mark, and its image.
+
+    Args:
+        stem: The name, without extension.
+        class_name: The class, which is no mark.
+        images: The names of the images that count; None for any.
+    """
+    for cut in _cuts_of(stem):
+        image = stem[: cut.start()]
+        if image and (images is None or image in images):
+            end = stem[cut.start() :]
+            mark = _mark_of(end, is_at_end=True, is_apart=bool(cut[0]))
+            if mark:
+                if mark.is_of_series and _SECOND.fullmatch(end) and do_count([image]):
+                    mark = mark._replace(is_of_series=False, is_of_program=True)
+                yield mark, image
+        image = stem[cut.end() :]
+        if image and (images is None or image in images):
+            start = stem[: cut.end()]
+            if start.strip(_SEPARATORS).casefold() == class_name.casefold():
+                continue
             mark = _mark_of(start, is_at_end=False, is_apart=bool(cut[0]))
             if mark and COUNTER.fullmatch(image) and not mark.is_known:
                 # As of `web_1.jpg` beside `1.jpg`.
@@ -166,6 +184,40 @@ def parts_of(stem: str, class_name: str) -> Iterator[tuple[Mark, str]]:
         start = re.escape(edited["start"].casefold())
         mark = Mark(rf"{start}e(?=\d)", is_at_end=False, is_of_program=True)
         yield mark, edited["start"] + edited["number"]
+
+
+def images_of(stem: str) -> Iterator[tuple[bool, str]]:
+    """Yield what `parts_of` may take for an image, and whether its mark is at the end.
+
+    It is much faster, since no mark is made.
+    """
+    for cut in _cuts_of(stem):
+        yield True, stem[: cut.start()]
+        yield False, stem[cut.end() :]
+    if stem[:1] in "Ii" and (edited := _EDITED.fullmatch(stem)):
+        yield False, edited["start"] + edited["number"]
+
+
+def _cuts_of(stem: str) -> Iterator[re.Match[str]]:
+    """Return the places where a name may be cut so that a mark results.
+
+    A mark of unknown words stands behind or before a separator. Hashes hold many other
+    places, between letters and digits.
+    """
+    return (CUT if may_have_known_mark(stem) else SEPARATED).finditer(stem)
+
+
+@functools.lru_cache(_MOST_NAMES_KEPT)
+def may_have_known_mark(stem: str) -> bool:
+    """Tell whether a name may hold a word of copies, or a size."""
+    for word in _WORD.findall(stem):
+        if word.casefold() in COPY_WORDS:
+            return True
+        for cut in _CAMEL_CASE.finditer(word):
+            start, end = word[: cut.start()], word[cut.start() :]
+            if not COPY_WORDS.isdisjoint((start.casefold(), end.casefold())):
+                return True
+    return _PERHAPS_SIZE.search(stem) is not None
 
 
 def do_count(names: Collection[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -41,6 +42,11 @@ class Folder:
     def names(self) -> frozenset[str]:
         """The names of the images directly in the folder, to look them up."""
         return frozenset(self.images)
+
+    @cached_property
+    def stems(self) -> list[str]:
+        """The names of the images directly in the folder, without extension."""
+        return [os.path.splitext(name)[0] for name in self.images]
 
     @property
     def is_flat(self) -> bool:

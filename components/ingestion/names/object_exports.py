@@ -123,7 +123,7 @@ def _annotation_of(top: Folder) -> str | None:
         for path, name in _others(top)
         if name.lower().endswith(_SIDECARS)
     }
-    images = [name for folder in top.walk() for name in folder.images]
+    images = [n for folder in top.walk() for n in folder.images] if stems else []
     found = (stems.get(_stem(name)) or stems.get(name) for name in images)
     of_images = [path for path in found if path is not None]
     if len(of_images) * 2 > len(images):

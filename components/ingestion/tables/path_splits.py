@@ -52,16 +52,16 @@ class NamedSplits(NamedTuple):
     is_first: bool
 
 
-def splits_in_names(names: Sequence[str], labels: Sequence[str]) -> NamedSplits | None:
+def splits_in_names(stems: Sequence[str], labels: Sequence[str]) -> NamedSplits | None:
     """Return the splits that the names of files say, or None.
 
     Args:
-        names: Names of files, without folders.
+        stems: Names of files, without folder and extension.
         labels: Label of each.
     """
     found = []
     for word_of, is_first in ((_first_word, True), (_last_word, False)):
-        words = [word_of(name) for name in names]
+        words = [word_of(stem) for stem in stems]
         roles = _roles_of_words(words, labels)
         named = sorted({w for w, role in zip(words, roles, strict=True) if role})
         if named:
@@ -122,8 +122,9 @@ def _places(parts: Sequence[Sequence[str]]) -> Iterator[list[str]]:
     for depth in range(max(map(len, folders), default=0)):
         yield [each[depth] if depth < len(each) else "" for each in folders]
         yield [each[-1 - depth] if depth < len(each) else "" for each in folders]
-    yield [_first_word(each[-1]) for each in parts]
-    yield [_last_word(each[-1]) for each in parts]
+    stems = [os.path.splitext(each[-1])[0] for each in parts]
+    yield [_first_word(stem) for stem in stems]
+    yield [_last_word(stem) for stem in stems]
 
 
 def _are_of_labels(
@@ -138,11 +139,11 @@ def _are_of_labels(
     )
 
 
-def _first_word(name: str) -> str:
-    found = _WORD.match(os.path.splitext(name)[0])
+def _first_word(stem: str) -> str:
+    found = _WORD.match(stem)
     return found[0] if found else ""
 
 
-def _last_word(name: str) -> str:
+def _last_word(stem: str) -> str:
     """Return the last word of a name, before its number."""
-    return next(iter(_WORD.findall(os.path.splitext(name)[0])[-1:]), "")
+    return next(iter(_WORD.findall(stem)[-1:]), "")

@@ -108,8 +108,8 @@ def _is_beside_images(entry: FileEntry, root: Folder) -> bool:
     folder = root.child_at("/".join(entry.parts[:-1])) if entry.parts[1:] else root
     return (
         folder is not None
-        and entry.parts[-1] in folder.others
         and len(folder.others) <= _MOST_FILES
+        and entry.parts[-1] in folder.others
     )
 
 
