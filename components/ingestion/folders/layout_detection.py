@@ -61,6 +61,7 @@ from graft.components.ingestion.folders.stray_folders import (
     ask_about_stray_folders,
     warn_of_stray_names,
 )
+from graft.components.ingestion.folders.unlike_folders import with_warning_of_unlike
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.folder_names import (
     is_annotation,
@@ -137,7 +138,9 @@ def detect_layout(
             answer = with_warning_of_splits(root, answer, splits)
             warned = with_warning_of_masks(root, answer)
             warned = with_warning_of_copies(root, warned, copies)
-            return with_warning_of_twins(root, answer) if warned == answer else warned
+            if warned == answer:
+                warned = with_warning_of_twins(root, answer)
+            return with_warning_of_unlike(root, warned)
         answer = doubt
     else:
         answer = with_data_sets_below(

@@ -71,6 +71,7 @@ def _require_read(names: list[str], classes: set[str]) -> None:
     assert isinstance(answer, FolderLayout), answer
     read = {name.split("/")[0 if answer.format == "folders" else 1] for name in names}
     assert read == classes
+    assert not any("unlike the others" in warning for warning in answer.warnings)
 
 
 @pytest.mark.parametrize("image", NAMES)
@@ -129,6 +130,7 @@ def test_plain_trees_are_read(files: str) -> None:
     assert isinstance(answer, FolderLayout), answer
     assert answer.format == "folders"
     assert tops
+    assert not any("unlike the others" in warning for warning in answer.warnings)
 
 
 def test_a_split_in_one_class_has_a_warning() -> None:
