@@ -5,6 +5,7 @@ objective.py         loss, probabilities and metrics
 solution.py          what a solver of linear heads returns
 linear.py            logistic regression for a path of penalties
 many_classes.py      the same path where a step takes long
+warm_start.py        the same, from an earlier head
 prepared.py          standardised features and their principal axes
 shared_tensor.py     large arrays as tensors without a copy
 softmax_regression.py  objective of logistic regression

@@ -16,6 +16,10 @@ _HISTORY_SIZE = 10
 _DECREASE = 1e-4
 """Least share of the expected decrease per step (Armijo's condition)."""
 _MAX_HALVINGS = 10
+_ROUNDING = 1e-6
+"""Differences of the value that may be rounding errors of float32, as a share of it."""
+_LEAST_FLATTENING = 0.9
+"""Greatest share of the slope that a step may leave (Wolfe's second condition)."""
 
 
 def minimise(
@@ -23,11 +27,15 @@ def minimise(
     start: np.ndarray,
     *,
     precondition: Callable[[np.ndarray], np.ndarray],
-    progress: float,
+    progress: float = 0.0,
+    gap: float = 0.0,
     max_steps: int,
     steps: Steps | None = None,
 ) -> np.ndarray:
     """Minimise a convex function.
+
+    A step near the minimum changes the value by less than its rounding error. With
+    `gap`, such a step is judged by the slopes at both ends, which are more exact.
 
     Args:
         objective: Returns the value and the gradient at a point.
@@ -35,12 +43,14 @@ def minimise(
         precondition: Multiplies a gradient by the approximate inverse curvature.
         progress: The search ends when a step decreases the value by a smaller share of
             the value, or of 1 if the value is below 1.
+        gap: The search ends when the expected distance to the least value is a smaller
+            share of the value. One of both must be given.
         max_steps: Greatest number of steps.
         steps: The last steps of an earlier search with the same objective and the same
             preconditioner, which goes on here. Steps of this search are added.
 
     Returns:
-        The last point, which has the least value of all points.
+        The last point, which has the least value of all points, apart from rounding.
     """
     point = start
     value, gradient = objective(point)
@@ -48,11 +58,18 @@ def minimise(
     for _ in range(max_steps):
         direction = -_multiply_by_inverse_curvature(gradient, steps, precondition)
         slope = _dot(gradient, direction)
+        scale = max(abs(value), 1.0)
+        if -slope / 2 <= gap * abs(value):
+            break
         length = 1.0
         for _ in range(_MAX_HALVINGS):
             candidate = point + np.float32(length) * direction
             new_value, new_gradient = objective(candidate)
             if new_value <= value + _DECREASE * length * slope:
+                break
+            is_rounded = gap and new_value <= value + _ROUNDING * scale
+            new_slope = _dot(new_gradient, direction) if is_rounded else np.inf
+            if abs(new_slope) <= _LEAST_FLATTENING * -slope:
                 break
             length /= 2
         else:
@@ -63,7 +80,7 @@ def minimise(
             steps.append(step)
         gained = value - new_value
         point, value, gradient = candidate, new_value, new_gradient
-        if gained <= progress * max(abs(value), 1.0):
+        if progress and gained <= progress * max(abs(value), 1.0):
             break
     return point
 

@@ -14,16 +14,33 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graft.trainer.heads.many_classes import fit_large_path, is_large
+from graft.trainer.heads.many_classes import (
+    EXACT,
+    ROUGH,
+    TensorProblem,
+    fit_large_path,
+    is_large,
+)
 from graft.trainer.heads.prepared import Prepared, prepare
-from graft.trainer.heads.softmax_regression import Labels, Problem, step_from
+from graft.trainer.heads.softmax_regression import (
+    Labels,
+    Problem,
+    Search,
+    step_from,
+)
 from graft.trainer.heads.solution import LinearSolution
+from graft.trainer.heads.warm_start import Start, fit_around
 
 logger = logging.getLogger(__name__)
 
-_ROUGH, _EXACT = 1e-6, 1e-8
-"""Relative progress of a step at which a fit ends: for each penalty on the path, where
-the log-loss on `eval` is right to 1e-4, and for the chosen penalty."""
+_PROGRESS = 1e-6
+"""Relative progress of a step at which the fit of a penalty on the path ends. The
+log-loss on `eval` is then right to 1e-4."""
+_GAP = 3e-11
+"""Expected distance to the optimum at which the fit of the chosen penalty ends. From
+any start, the probabilities are then the same to 1e-4."""
+_MANY_NUMBERS = 1e7
+"""Numbers in `train` from which TensorFlow's products save more than their tracing."""
 _PATIENCE = 2
 """Penalties without progress on `eval` before the path ends."""
 
@@ -39,6 +56,7 @@ def fit_logistic_regression(
     standardize: bool = True,
     prepared: Prepared | None = None,
     in_place: bool = False,
+    start: Start | None = None,
 ) -> LinearSolution:
     """Fit a softmax regression and choose its L2 penalty.
 
@@ -57,6 +75,7 @@ def fit_logistic_regression(
         standardize: Whether to scale features to variance 1 first.
         prepared: Result of `prepare` for the same features, to share it between fits.
         in_place: Whether to change the features, which saves a copy.
+        start: An earlier head, which saves steps.
 
     Returns:
         The solution with the least log-loss on `evaluation`.
@@ -76,33 +95,56 @@ def fit_logistic_regression(
     )
     if not penalties:
         raise ValueError(f"`penalties` must not be empty. Received: {penalties!r}")
-    fit = fit_large_path if is_large(prepared.train, num_classes) else _fit_path
-    solution, penalty, path = fit(prepared, labels, penalties)
+    solution, penalty, path = _fit(prepared, labels, penalties, start)
     kernel = prepared.scale[:, None] * solution[:-1]
     bias = solution[-1] - prepared.mean @ kernel
     logger.info("Chose the L2 penalty %g of %d tried", penalty, len(path))
     return LinearSolution(kernel, bias, float(penalty), path)
 
 
-def _fit_path(
-    data: Prepared, labels: Labels, penalties: Sequence[float]
+def _fit(
+    data: Prepared, labels: Labels, penalties: Sequence[float], start: Start | None
 ) -> tuple[np.ndarray, float, list[dict[str, float]]]:
-    """Fit all penalties; see `fit_large_path`."""
-    problem = Problem(data, labels)
-    previous = solution = best = problem.zeros()
+    """Fit penalties in the way that suits the problem; see `fit_large_path`."""
+    if is_large(data.train, labels.targets.shape[1]):
+        if start is None:
+            return fit_large_path(data, labels, penalties)
+        return fit_around(
+            TensorProblem(data, labels),
+            penalties,
+            start,
+            progress=ROUGH,
+            finish=lambda search: search.run(progress=EXACT),
+        )
+    has_many = data.train.size >= _MANY_NUMBERS
+    problem = (TensorProblem if has_many else Problem)(data, labels)
+    if start is None:
+        return _fit_path(problem, penalties)
+    return fit_around(problem, penalties, start, progress=_PROGRESS, finish=_finish)
+
+
+def _fit_path(
+    problem: Problem, penalties: Sequence[float]
+) -> tuple[np.ndarray, float, list[dict[str, float]]]:
+    """Fit penalties from strong to weak; see `fit_large_path`."""
+    labels = problem.labels
+    previous = solution = problem.zeros()
+    searches: list[Search] = []
     path: list[dict[str, float]] = []
-    chosen, least = 0.0, np.inf
-    since_best = 0
+    best, least = 0, np.inf
     for penalty in sorted(penalties, reverse=True):
         # Penalties fall by about the same factor, so extrapolate linearly.
         start = solution + step_from(previous, solution, labels)
-        previous, solution = solution, problem.solve(penalty, start, _ROUGH)
+        searches.append(Search(problem, penalty, start))
+        previous, solution = solution, searches[-1].run(progress=_PROGRESS)
         path.append(problem.row(penalty, solution))
         loss = path[-1].get("eval_loss", 0.0)
-        if len(path) == 1 or loss < least:
-            chosen, least, best, since_best = penalty, loss, solution, 0
-        else:
-            since_best += 1
-        if labels.evaluation is None or since_best == _PATIENCE:
+        if loss < least:
+            best, least = len(path) - 1, loss
+        if labels.evaluation is None or len(path) - 1 - best == _PATIENCE:
             break
-    return problem.solve(chosen, best, _EXACT), chosen, path
+    return _finish(searches[best]), searches[best].penalty, path
+
+
+def _finish(search: Search) -> np.ndarray:
+    return search.run(gap=_GAP)

@@ -34,7 +34,7 @@ _LARGE_PROBLEM = 1e10
 """Multiplications for the logits of `train` from which this way is faster."""
 _NUM_AXES = 256
 """Principal axes of the first, rough path."""
-_ROUGH, _EXACT = 1e-5, 1e-7
+ROUGH, EXACT = 1e-5, 1e-7
 """Relative progress of a step at which a fit ends: on the path, and for the chosen
 penalty. docs/decisions/0074-many-classes.md has the accuracy of others."""
 _PATIENCE = 2
@@ -75,7 +75,7 @@ def fit_large_path(
     def solve(index: int, neighbour: int | None) -> tuple[float, Search]:
         start = rough.start(index, neighbour, solutions)
         search = Search(problem, ordered[index], start)
-        solutions[index] = search.run(_ROUGH)
+        solutions[index] = search.run(progress=ROUGH)
         rows[index] = problem.row(ordered[index], solutions[index])
         return rows[index].get("eval_loss", 0.0), search
 
@@ -98,7 +98,11 @@ def fit_large_path(
         len(data.variances),
         len(rows),
     )
-    return search.run(_EXACT), ordered[best], [rows[index] for index in sorted(rows)]
+    return (
+        search.run(progress=EXACT),
+        ordered[best],
+        [rows[index] for index in sorted(rows)],
+    )
 
 
 def fit_penalty(
@@ -120,7 +124,7 @@ def fit_penalty(
         labels, None, num_classes=num_classes, class_weights=None, label_smoothing=0.0
     )
     problem = TensorProblem(data, made)
-    solution = problem.solve(penalty, problem.zeros(), _EXACT)
+    solution = problem.solve(penalty, problem.zeros(), EXACT)
 
     def predict(others: np.ndarray) -> np.ndarray:
         logits = problem.logits(others - data.mean, solution)
@@ -191,7 +195,7 @@ class _RoughPath:
         self.best = 0
         for index, penalty in enumerate(penalties):
             start = self._extrapolate(penalties[: index + 1], problem)
-            solution = problem.solve(penalty, start, _ROUGH)
+            solution = problem.solve(penalty, start, ROUGH)
             self._solutions.append(solution)
             self.rows.append(problem.row(penalty, solution))
             losses = [row.get("eval_loss", 0.0) for row in self.rows]

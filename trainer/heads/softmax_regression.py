@@ -90,7 +90,7 @@ class Problem:
 
     def solve(self, penalty: float, start: np.ndarray, progress: float) -> np.ndarray:
         """Minimise by L-BFGS from `start`."""
-        return Search(self, penalty, start).run(progress)
+        return Search(self, penalty, start).run(progress=progress)
 
     def row(self, penalty: float, solution: np.ndarray) -> dict[str, float]:
         """Return the scores of a solution: a row of `LinearSolution.path`."""
@@ -160,13 +160,14 @@ class Search:
         along = 1 / (data.variances * np.float32(curvature) + np.float32(penalty))
         self._surplus = (along - self._elsewhere)[:, None]
 
-    def run(self, progress: float) -> np.ndarray:
-        """Search until a step gains less than `progress`; return the solution."""
+    def run(self, *, progress: float = 0.0, gap: float = 0.0) -> np.ndarray:
+        """Search on, and return the solution; see `minimise` for the arguments."""
         self.solution = minimise(
             lambda each: self._problem.loss_and_gradient(each, self.penalty),
             self.solution,
             precondition=self._precondition,
             progress=progress,
+            gap=gap,
             max_steps=_MAX_STEPS,
             steps=self._steps,
         )

@@ -77,3 +77,29 @@ def test_the_number_of_steps_is_bounded() -> None:
 def test_an_optimum_is_left_alone() -> None:
     point = minimise(_bowl, _OPTIMUM, precondition=np.copy, progress=1e-9, max_steps=10)
     np.testing.assert_array_equal(point, _OPTIMUM)
+
+
+def test_rounding_of_the_value_does_not_end_a_search() -> None:
+    def rounded(point: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = _bowl(point)
+        return 100 + round(value, 5), gradient
+
+    found = {
+        name: minimise(
+            rounded,
+            np.zeros_like(_OPTIMUM),
+            precondition=lambda gradient: gradient / _CURVATURE,
+            max_steps=500,
+            **{name: 1e-13},
+        )
+        for name in ("gap", "progress")
+    }
+    distances = {name: np.abs(each - _OPTIMUM).max() for name, each in found.items()}
+    assert distances["gap"] < 1e-5
+    assert distances["progress"] > 1e-5
+
+
+def test_a_gap_that_is_small_enough_needs_no_step() -> None:
+    objective, values = _count(_bowl)
+    minimise(objective, _OPTIMUM + 1e-3, precondition=np.copy, gap=1e3, max_steps=9)
+    assert len(values) == 1
