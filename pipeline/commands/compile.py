@@ -107,7 +107,7 @@ def compile_(  # noqa: PLR0917 - options of a command
     loaded = load_config(config, data=data, overrides=overrides, fill_in=_fill_in_name)
     cluster = load_profile(profile, image=image)
     from graft.pipeline.kubeflow.compilation.refusals import check_image
-    from graft.pipeline.local.run_log import native_output_hidden
+    from graft.serving.tensorflow_runtime import native_output_hidden
 
     # Refused before TFX is imported, which takes long.
     check_image(cluster.image)

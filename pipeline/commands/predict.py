@@ -146,11 +146,9 @@ def _open_local_model(model_dir: Path, model: str | None) -> Iterator[Predict]:
     """Load the newest version of a pushed model into this process."""
     version, path = newest_version(choose_model_folder(model_dir, model))
     with shown_while_waiting("Loading the model"):
-        from graft.pipeline.local.run_log import (
-            native_output_hidden,
-            only_python_writes_errors,
-        )
+        from graft.pipeline.local.run_log import only_python_writes_errors
         from graft.serving.local_model import LocalModel
+        from graft.serving.tensorflow_runtime import native_output_hidden
 
         with native_output_hidden():
             local = LocalModel(version, path)

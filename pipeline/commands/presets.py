@@ -63,7 +63,7 @@ def _weights_location(preset: Preset) -> str:
 
 def _measure_speed(preset: Preset) -> float:
     """Return images per second of the backbone, in batches of 32."""
-    from graft.pipeline.local.run_log import native_output_hidden
+    from graft.serving.tensorflow_runtime import native_output_hidden
 
     with shown_while_waiting(f"Measuring {preset.name}"), native_output_hidden():
         return _images_per_second(preset)

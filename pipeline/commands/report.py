@@ -23,8 +23,8 @@ from graft.pipeline.commands.waiting import shown_while_waiting
 from graft.pipeline.config import PIPELINES_FOLDER
 from graft.pipeline.local.last_run import last_run_of
 from graft.pipeline.local.run_history import Run, find_run
-from graft.pipeline.local.run_log import native_output_hidden
 from graft.pipeline.terminal_text import shell_command
+from graft.serving.tensorflow_runtime import native_output_hidden
 from graft.storage import atomic
 
 _SHEET_ARTIFACTS = (

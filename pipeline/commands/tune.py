@@ -109,7 +109,7 @@ def _load_problem(
     config: PipelineConfig, stored: StoredFeatures, metric: Literal["loss", "accuracy"]
 ) -> tuple[Problem, str]:
     """Load the features; return the problem, and a hash of data and config."""
-    from graft.pipeline.local.run_log import native_output_hidden
+    from graft.serving.tensorflow_runtime import native_output_hidden
 
     with native_output_hidden():
         from graft.trainer.loops.input_fn import load_features

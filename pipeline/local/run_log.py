@@ -12,6 +12,8 @@ from typing import TextIO
 
 from absl import logging as absl_logging
 
+from graft.serving.tensorflow_runtime import native_output_hidden
+
 
 @contextlib.contextmanager
 def logs_to_file(path: Path, *, verbose: bool) -> Iterator[TextIO]:
@@ -65,25 +67,6 @@ def logs_to_file(path: Path, *, verbose: bool) -> Iterator[TextIO]:
             # A full disk must not hide how the run ended.
             with contextlib.suppress(OSError):
                 stream.close()
-
-
-@contextlib.contextmanager
-def native_output_hidden() -> Iterator[None]:
-    """Hide what TensorFlow's C++ code writes while it is loaded.
-
-    It writes before it reads its log level, so no setting silences it. Exceptions are
-    not hidden.
-    """
-    sys.stderr.flush()
-    standard_error = os.dup(2)
-    null_device = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null_device, 2)
-        yield
-    finally:
-        os.dup2(standard_error, 2)
-        os.close(null_device)
-        os.close(standard_error)
 
 
 @contextlib.contextmanager

@@ -18,10 +18,13 @@ def main() -> None:
 
     allocation.keep_small_blocks()
     tensorflow_runtime.load_lean()
-    from graft.serving.embedded import server
+    with tensorflow_runtime.native_output_hidden():
+        from graft.serving.embedded import server
+
+        gpus = tensorflow_runtime.find_gpus()
 
     gc.enable()
-    status = server.main()
+    status = server.main(gpus=gpus)
     sys.stdout.flush()
     sys.stderr.flush()
     # TensorFlow's threads may outlive the interpreter and crash it on the way out.

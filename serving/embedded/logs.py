@@ -66,3 +66,7 @@ def configure(level: str) -> None:
     handler.setFormatter(LineFormatter(_FORMAT))
     handler.addFilter(RateFilter())
     logging.basicConfig(level=level, handlers=[handler])
+    # TensorFlow writes its messages itself, too, and one at each load of a model.
+    tensorflow = logging.getLogger("tensorflow")
+    tensorflow.handlers.clear()
+    tensorflow.setLevel(logging.WARNING)

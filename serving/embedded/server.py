@@ -291,8 +291,13 @@ async def serve(options: Options) -> None:
         await server.stop()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server of a command line, and return the process' exit status."""
+def main(arguments: Sequence[str] | None = None, *, gpus: Sequence[str] = ()) -> int:
+    """Run the server of a command line, and return the process' exit status.
+
+    Args:
+        arguments: The flags; None: those of this process.
+        gpus: Names of the GPUs, for the log.
+    """
     logs.configure(os.environ.get("GRAFT_LOG_LEVEL", "INFO"))
     raise_descriptor_limit()
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -303,6 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options, unknown = parse_flags(sys.argv[1:] if arguments is None else arguments)
         for argument in unknown:
             logger.warning("Unknown argument, ignored: %s", argument)
+        logger.info("GPUs of TensorFlow: %s", ", ".join(gpus) or "none")
         asyncio.run(serve(options))
     except VersionRequest:
         sys.stdout.write(version())

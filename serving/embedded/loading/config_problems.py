@@ -37,7 +37,10 @@ class ConfigProblems:
         if problem != self._last:
             self._last, self._since, self._is_logged = problem, now, not problem
             if error is not None and _is_waiting(error):
-                logger.info("The model config file is not applied yet: %s", problem)
+                logger.info(
+                    "The model config file names a version that is about to load: %s",
+                    problem,
+                )
                 return
         if self._is_logged:
             return

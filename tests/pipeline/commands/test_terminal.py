@@ -98,7 +98,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 
 def test_every_command_is_tried() -> None:
-    # `serve` becomes the server, whose log is its own.
+    # `serve` becomes the server, which does not end by itself.
     assert {*COMMANDS, "run", "serve"} == {*_COMMANDS}
 
 
@@ -122,11 +122,30 @@ def test_no_command_shows_a_line_of_a_library(folder: Path, command: str) -> Non
     assert shown.strip()
 
 
-def shows(words: Sequence[object], text: str) -> bool:
-    """Run Python with words on a pseudo-terminal, until it shows a text; end it."""
+@pytest.mark.large
+@pytest.mark.timeout(600)
+def test_the_server_shows_no_line_of_a_library(folder: Path) -> None:
+    """Large: after a whole run. The embedded server has a log, of its own lines."""
+    words = ["-m", "graft.pipeline.cli", "serve", "--engine", "embedded"]
+    words += ["--model-dir", folder / "graft_output" / "serving"]
+    words += ["--port", "0", "--rest-port", "0"]
+    words += ["--", f"--grpc_socket_path={folder / 'socket'}"]
+    shown = shown_until(words, "Running gRPC ModelServer")
+    assert "Running gRPC ModelServer" in shown
+    assert "GPUs of TensorFlow: " in shown
+    assert said_by_libraries(shown) == []
+
+
+def shown_until(words: Sequence[object], text: str) -> str:
+    """Run Python with words on a pseudo-terminal until it shows a text, and end it.
+
+    Returns:
+        What it has shown.
+    """
     process, terminal = pty.fork()
     if process == 0:
         try:
+            os.environ.pop("TF_CPP_MIN_LOG_LEVEL", None)
             os.execv(sys.executable, [sys.executable, *map(str, words)])
         finally:
             os._exit(99)
@@ -142,7 +161,7 @@ def shows(words: Sequence[object], text: str) -> bool:
         os.kill(process, 9)
         os.waitpid(process, 0)
         os.close(terminal)
-    return text.encode() in shown
+    return shown.decode(errors="replace")
 
 
 def test_a_measurement_says_what_it_does(digit_folder: Path) -> None:
@@ -151,7 +170,8 @@ def test_a_measurement_says_what_it_does(digit_folder: Path) -> None:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         words = ["-m", "graft.pipeline.cli", "load-test", digit_folder]
         words += ["--model", "x", "--server", address]
-        assert shows(words, f"Sending images to {address}")
+        text = f"Sending images to {address}"
+        assert text in shown_until(words, text)
 
 
 def test_a_run_says_that_it_lists_the_images(
@@ -165,7 +185,8 @@ sys.argv = ["graft", "run", {str(digit_folder)!r}, "--output", {str(tmp_path)!r}
 from graft.pipeline.cli import main
 main()
 """
-    assert shows(["-c", code], "Listing the images")
+    text = "Listing the images"
+    assert text in shown_until(["-c", code], text)
 
 
 def test_lines_of_libraries_are_known() -> None:

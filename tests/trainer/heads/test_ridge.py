@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
 from graft.trainer.heads import ridge
@@ -58,6 +60,26 @@ def test_the_factor_makes_the_least_log_loss() -> None:
     assert best == pytest.approx(min(row["eval_loss"] for row in solution.path), 1e-3)
     for factor in (0.8, 1.25):
         assert _log_loss(logits * factor, evaluation[1]) > best
+
+
+@given(
+    num_images=st.integers(4, 200),
+    num_classes=st.integers(2, 12),
+    lead=st.floats(0.05, 1.0),
+    seed=st.integers(0, 99),
+)
+def test_the_factor_stays_finite_where_eval_has_no_mistake(
+    num_images: int, num_classes: int, lead: float, seed: int
+) -> None:
+    """Confidence is that of N right answers of N: (N + 1) / (N + 2), not 1."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, num_classes, num_images)
+    scores = rng.uniform(0, 0.01, (num_images, num_classes)).astype(np.float32)
+    scores[np.arange(num_images), labels] += lead
+    logits = scores * ridge.best_factor(scores, labels)
+    mean_confidence = np.exp(-_log_loss(logits, labels))
+    assert mean_confidence == pytest.approx(1 - 1 / (num_images + 2), abs=0.02)
+    assert mean_confidence < 1 - 0.3 / (num_images + 2)
 
 
 def test_every_class_is_in_every_fold_and_the_seed_decides_which() -> None:
