@@ -30,6 +30,7 @@ SCENARIOS = {
     "components/publishing/test_repair.py": "a version in production that is gone",
     "components/report/test_browser.py": "the pages in a browser",
     "docs/test_data_page.py": "a question that docs/data.md shows",
+    "docs/test_how_to_pages.py": "commands of the how-to pages",
     "docs/test_kubeflow_page.py": "the short way of docs/kubeflow.md",
     "docs/test_pages.py": "the pages of documentation",
     "docs/test_pictures.py": "the pictures of the README",

@@ -163,14 +163,17 @@ def _class_list(names: Sequence[str]) -> str:
 def next_steps(contents: ReportContents) -> list[tuple[str, str]]:
     """Return what to do after reading the first screen, each with its command."""
     steps = []
+    # Other runs may follow in the output folder before somebody reads the page.
+    pipeline = str(contents.config["name"])
     if contents.published["path"]:
         model = str(contents.config["push"]["model_name"])
         steps += [
             ("Ask it about an image", f"graft predict IMAGE --model {model}"),
-            ("Serve it", "graft serve"),
+            ("Serve it", f"graft serve --model {model}"),
         ]
     elif not contents.verdict.is_blessed:
-        steps.append(("Publish it anyway", "graft bless --force --reason WHY"))
+        bless = f"graft bless --force --reason WHY --pipeline {pipeline}"
+        steps.append(("Publish it anyway", bless))
     checks = (contents.quality or {}).get("checks", [])
     doubtful = any(
         check["name"] == "label_errors" and check["num_findings"] for check in checks
@@ -179,7 +182,7 @@ def next_steps(contents: ReportContents) -> list[tuple[str, str]]:
         steps.append(
             (
                 "Look at the labels that may be wrong, and correct them",
-                "graft report --labels fixes.csv",
+                f"graft report --labels fixes.csv --pipeline {pipeline}",
             )
         )
     return steps

@@ -66,7 +66,8 @@ class Removal:
     def describe(self) -> str:
         """Return such as "the files of 3 runs (120.5 MiB)"."""
         runs = counted(len(self.runs), "run")
-        return f"the files of {runs} ({self.num_bytes / 2**20:,.1f} MiB)"
+        what = f"the files of {runs}" if self.runs else "files that no run uses"
+        return f"{what} ({self.num_bytes / 2**20:,.1f} MiB)"
 
 
 @contextlib.contextmanager

@@ -173,7 +173,8 @@ def test_the_first_screen_tells_accuracy_with_its_interval_and_what_to_do(
     low, high = make_contents(4).confidence.interval
     assert f"{100 * low:.1f} to {100 * high:.1f}" in first
     assert "graft predict IMAGE --model photos" in first
-    assert "graft report --labels fixes.csv" in first
+    assert "graft report --labels fixes.csv --pipeline report" in first
+    assert "graft serve --model photos" in first
     assert "graft bless" not in first
 
 
@@ -189,7 +190,7 @@ def test_a_refused_model_may_be_published_anyway(
         quality=None,
     )
     assert [command for _, command in next_steps(refused)] == [
-        "graft bless --force --reason WHY"
+        "graft bless --force --reason WHY --pipeline report"
     ]
     blessed = replace(refused, verdict=contents.verdict)
     assert next_steps(blessed) == []
