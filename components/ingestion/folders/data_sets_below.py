@@ -90,7 +90,11 @@ def with_data_sets_below(root: Folder, question: Question, detect: Detect) -> Qu
         elif stray_name_of(each.top.name) is not None:
             number = sum(top.total for top in classes)
             is_rest_a_set = len(classes) >= _FEWEST_CLASSES and number >= each.top.total
-            (last if is_rest_a_set else first).extend(each.options)
+            is_train = any("split_folders" in o.settings for o in question.options)
+            (last if is_rest_a_set or is_train else first).extend(each.options)
+        elif [each] == found and each.is_read:
+            # The folders beside it may be no classes under any name.
+            last += each.options
     return Question(question.finding, (*first, *question.options, *last))
 
 

@@ -158,7 +158,7 @@ def _options_of_split_folders(root: Folder) -> Iterator[Option]:
         return
     names: dict[str, list[str]] = defaultdict(list)
     for top in root.filled:
-        if top.name in roles:
+        if top.name in roles and not _holds_classes(top):
             names[top.name] = [n for each in top.walk() for n in each.images]
     for pattern in _patterns_of([name for each in names.values() for name in each]):
         found = {
@@ -192,6 +192,14 @@ def _options_of_split_folders(root: Folder) -> Iterator[Option]:
             f"{describe_classes(total)}" + (f"; left aside: {left}" if left else ""),
         )
         return
+
+
+def _holds_classes(top: Folder) -> bool:
+    """Tell whether folders in it may be classes, so that names of files are none."""
+    return any(
+        sum(not is_source(child.name) for child in each.filled) >= _FEWEST_CLASSES
+        for each in top.walk()
+    )
 
 
 def _patterns_of(names: Sequence[str]) -> Sequence[str]:

@@ -18,6 +18,7 @@ from graft.components.ingestion.names.folder_names import (
     role_of,
     roles_of,
 )
+from graft.components.ingestion.names.split_words import ROLE_OF_ABBREVIATION
 from graft.components.ingestion.sources.config import DataConfig
 from graft.components.ingestion.sources.image_ref import ImageRef
 from graft.components.ingestion.sources.layout_answers import FolderLayout, SplitFolders
@@ -225,7 +226,12 @@ def _roles_of_texts(first_of: Mapping[str, str]) -> dict[str, str]:
     Raises:
         DataError: A text is no name of a split.
     """
-    roles = roles_of(first_of)
+    abbreviations = {
+        text: role
+        for text in first_of
+        if (role := ROLE_OF_ABBREVIATION.get(text.casefold()))
+    }
+    roles = {**abbreviations, **roles_of(first_of)}
     for text, name in first_of.items():
         if text not in roles:
             raise DataError(

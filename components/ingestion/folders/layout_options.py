@@ -155,7 +155,7 @@ def options_of_splits(root: Folder, roles: dict[str, str]) -> Iterator[Option]:
     """
     split_folders: dict[str, list[str]] = defaultdict(list)
     used: set[str] = set()
-    inner = {name: _unwrapped(root.children[name]) for name in roles}
+    inner = {name: unwrapped(root.children[name]) for name in roles}
     trained = {
         skeleton_of(child.name)
         for name, role in roles.items()
@@ -248,8 +248,8 @@ def _table_option(root: Folder, located: LocatedTable, start: str) -> Iterator[O
     )
 
 
-def _unwrapped(folder: Folder) -> Folder:
-    """Descend through folders that hold only one folder, down to the class folders.
+def unwrapped(folder: Folder) -> Folder:
+    """Return the folder of the class folders, below folders that hold only one folder.
 
     Folders of annotations beside it don't count.
     """

@@ -18,6 +18,7 @@ from graft.components.ingestion.folders.layout_options import (
 from graft.components.ingestion.folders.split_guesses import (
     hint_about_splits,
     options_of_guessed_splits,
+    options_of_unnamed_splits,
 )
 from graft.components.ingestion.names.class_levels import (
     folders_that_may_be_classes,
@@ -228,6 +229,7 @@ def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None
         *read_parts_with_splits(root),
         *read_as_classes(root),
         *read_by_parts(root),
+        *options_of_unnamed_splits(root),
     )
     if not options:
         finding += " But neither of them seems to be."

@@ -11,15 +11,22 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from graft.components.ingestion.copies.copy_names import is_named_after_copies
-from graft.components.ingestion.folders.layout_options import options_of_splits
+from graft.components.ingestion.folders.layout_options import (
+    options_of_splits,
+    unwrapped,
+)
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.folder_names import (
     is_fold,
     is_origin,
     role_of,
+    role_of_any_word,
     roles_of,
 )
-from graft.components.ingestion.names.split_words import guessed_role_of
+from graft.components.ingestion.names.split_words import (
+    ROLE_OF_ABBREVIATION,
+    guessed_role_of,
+)
 from graft.components.ingestion.sources.layout_answers import ROLES, Option
 from graft.components.ingestion.sources.similar_classes import skeleton_of
 from graft.components.ingestion.sources.splitting import (
@@ -29,26 +36,29 @@ from graft.components.ingestion.sources.splitting import (
 )
 
 _FEWEST_CLASSES = 2
+_TIMES_LARGER = 1.5
 
 
 def guessed_roles(root: Folder) -> dict[str, str]:
     """Return the roles of all top folders that share class folders, as far as known.
 
-    The names tell them, misspelt ones too. Of a last folder beside `train`, nothing but
-    `test` is left.
+    The names tell them, misspelt ones too. Of a last folder beside `test`, nothing but
+    `train` is left, and `test` beside `train`.
     """
     known = roles_of([top.name for top in root.filled])
     roles = {}
     for top in root.filled:
         found = known.get(top.name) or _guessed_role(top.name)
+        found = found or role_of_any_word(top.name)
         if found:
             roles[top.name] = found
     unknown = [top for top in root.filled if top.name not in roles]
-    train = [root.children[n] for n, role in roles.items() if role == TRAIN_ROLE]
-    if len(unknown) == 1 and train and TEST_ROLE not in roles.values():
+    if len(unknown) == 1 and roles:
         (rest,) = unknown
-        if _have_common_classes([*train, rest]):
-            roles[rest.name] = TEST_ROLE
+        left = [role for role in (TRAIN_ROLE, TEST_ROLE) if role not in roles.values()]
+        beside = [root.children[name] for name in roles]
+        if left and _have_common_classes([*beside, rest]):
+            roles[rest.name] = left[0]
     return {name: role for role in ROLES for name, r in roles.items() if r == role}
 
 
@@ -60,23 +70,50 @@ def options_of_guessed_splits(root: Folder) -> Iterator[Option]:
         yield from options_of_splits(root, roles)
 
 
-def hint_about_splits(root: Folder) -> str:
-    """Say how to name top folders as splits, if not all their names tell which.
+def options_of_unnamed_splits(root: Folder) -> Iterator[Option]:
+    """Yield the option that the smaller of two folders is the test set of the other.
 
-    The user fills in the rest. It is empty where they can't be splits, as parts of a
-    set.
+    Their names don't tell, but their sizes do.
     """
+    if _do_sizes_tell(root):
+        train, test = sorted(root.filled, key=lambda top: -top.total)
+        roles = {train.name: TRAIN_ROLE, test.name: TEST_ROLE}
+        yield from options_of_splits(root, roles)
+
+
+def _do_sizes_tell(root: Folder) -> bool:
+    sizes = sorted(top.total for top in root.filled)
+    return (
+        len(sizes) == 2
+        and sizes[1] >= _TIMES_LARGER * sizes[0]
+        and _may_be_splits(root)
+        and not guessed_roles(root)
+    )
+
+
+def _may_be_splits(root: Folder) -> bool:
+    """Tell whether top folders may be splits; those called as parts of a set aren't."""
     tops = root.filled
     below = {child.name for top in tops for child in top.filled}
-    if (
+    return not (
         not 1 < len(tops) <= len(ROLES)
         or not _have_common_classes(tops)
         or any(is_fold(top.name) or is_origin(top.name) for top in tops)
         or all(map(role_of, below))
         or any(map(is_named_after_copies, (*below, *(top.name for top in tops))))
-    ):
-        return ""
+    )
+
+
+def hint_about_splits(root: Folder) -> str:
+    """Say how to name top folders as splits, if not all their names tell which.
+
+    The user fills in the rest. It is empty where they can't be splits, or where options
+    say it.
+    """
+    tops = root.filled
     roles = guessed_roles(root)
+    if not _may_be_splits(root) or _do_sizes_tell(root):
+        return ""
     splits = {role: name for name, role in roles.items()}
     if len(splits) < len(roles) or len(roles) == len(tops):
         return ""
@@ -91,9 +128,10 @@ def hint_about_splits(root: Folder) -> str:
 
 def _have_common_classes(folders: Sequence[Folder]) -> bool:
     """Tell whether each folder holds class folders that another one has, too."""
-    if len(folders) < 2 or any(folder.images for folder in folders):
+    inner = [unwrapped(folder) for folder in folders]
+    if len(folders) < 2 or any(folder.images for folder in inner):
         return False
-    names = [{skeleton_of(child.name) for child in each.filled} for each in folders]
+    names = [{skeleton_of(child.name) for child in each.filled} for each in inner]
     common = set.intersection(*names)
     return len(common) >= _FEWEST_CLASSES
 
@@ -101,4 +139,6 @@ def _have_common_classes(folders: Sequence[Folder]) -> bool:
 def _guessed_role(name: str) -> str | None:
     words = re.findall(r"[^\W\d_]+", name)
     roles = {role for word in words if (role := guessed_role_of(word))}
-    return roles.pop() if len(roles) == 1 and len(words) == 1 else None
+    if len(roles) == 1 and len(words) == 1:
+        return roles.pop()
+    return ROLE_OF_ABBREVIATION.get(name.casefold())

@@ -65,6 +65,15 @@ ROLE_OF_WORD = {
 }
 """Words in small letters and without accents, and their roles."""
 
+ROLE_OF_ABBREVIATION = {
+    "tr": TRAIN_ROLE,
+    "va": VALIDATION_ROLE,
+    "vl": VALIDATION_ROLE,
+    "te": TEST_ROLE,
+    "ts": TEST_ROLE,
+}
+"""Abbreviations that say something else, too: `tr` and `te` are codes of languages."""
+
 
 def with_evaluation_as_test(
     role_of_name: Mapping[str, str], words: Mapping[str, Collection[str]]

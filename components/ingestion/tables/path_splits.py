@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from graft.components.ingestion.names.folder_names import role_of, roles_of
+from graft.components.ingestion.names.split_words import ROLE_OF_ABBREVIATION
 from graft.components.ingestion.sources.splitting import TRAIN_ROLE
 
 _SHARE_OF_PATHS = 0.5
@@ -63,6 +64,8 @@ def splits_in_names(stems: Sequence[str], labels: Sequence[str]) -> NamedSplits 
     for word_of, is_first in ((_first_word, True), (_last_word, False)):
         words = [word_of(stem) for stem in stems]
         roles = _roles_of_words(words, labels)
+        if roles.count(None) == len(roles):
+            roles = _roles_of_abbreviations(words, labels)
         named = sorted({w for w, role in zip(words, roles, strict=True) if role})
         if named:
             found.append(NamedSplits(roles, named, is_first))
@@ -75,6 +78,18 @@ def _roles_of_words(words: Sequence[str], labels: Sequence[str]) -> list[str | N
     roles = [role_of_word.get(word) for word in words]
     found = set(roles) - {None}
     is_split = TRAIN_ROLE in found and len(found) > 1
+    if is_split and not _are_of_labels(words, roles, labels):
+        return roles
+    return [None] * len(words)
+
+
+def _roles_of_abbreviations(
+    words: Sequence[str], labels: Sequence[str]
+) -> list[str | None]:
+    """Return the roles of `tr` and `te`; all None if any word is none of these."""
+    roles = [ROLE_OF_ABBREVIATION.get(word.casefold()) for word in words]
+    found = set(roles)
+    is_split = None not in found and TRAIN_ROLE in found and len(found) > 1
     if is_split and not _are_of_labels(words, roles, labels):
         return roles
     return [None] * len(words)

@@ -397,6 +397,32 @@ def test_a_data_set_beside_other_folders(
     _require_options(root)
 
 
+BESIDE = {
+    "graphics of any name": "haustiere/{cat,dog}/#.jpg grafiken/{a,b,c}.png",
+    "a program's folder": "pets_v2/{cat,dog}/#.jpg website/img/{1,2,3}.png",
+    "a report and a talk": "animals/{cat,dog}/#.jpg report/fig/{1,2}.png talk/#.png",
+    "one image": "Image_Dataset/{cat,dog}/#.jpg 16_Features/plot.jpg",
+}
+
+
+@pytest.mark.parametrize("files", BESIDE.values(), ids=BESIDE)
+def test_a_data_set_beside_folders_of_any_name(
+    make_tree: Callable[[str], Path], files: str
+) -> None:
+    root = make_tree(files)
+    (line, config) = _options(root)[-1]
+    assert line.startswith("--data "), line
+    assert _counts(config) == {"cat": 6, "dog": 6}
+
+
+def test_names_of_files_are_no_classes_beside_class_folders(
+    make_tree: Callable[[str], Path],
+) -> None:
+    root = make_tree("{Training,Test}/{apple,banana}/#_100.jpg test-multiple/#.jpg")
+    lines = [line for line, _ in _options(root)]
+    assert not any(r"_\d+" in line for line in lines), lines
+
+
 VERSIONS = {
     "images, resized": ("images", "resized"),
     "images, thumbnails": ("images", "thumbnails"),

@@ -55,6 +55,30 @@ def test_the_option_reads_class_and_split(tmp_path: Path, files: tuple[str]) -> 
     assert all(("train" in ref.splits) == ("train" in ref.name.lower()) for ref in refs)
 
 
+@pytest.mark.parametrize(
+    "files", [("tr_{}.jpg", "te_{}.jpg"), ("{}-Tr.jpg", "{}-Va.jpg")]
+)
+def test_abbreviations_of_splits_are_read(tmp_path: Path, files: tuple[str]) -> None:
+    names = _tree(*files)
+    question = detect_layout(count_folders(names))
+    assert isinstance(question, Question)
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    pattern = question.options[0].settings
+    refs = list_images(DataConfig(path=str(tmp_path), **pattern), "unused").refs
+    assert Counter("train" in ref.splits for ref in refs) == {True: 8, False: 8}
+    assert all(("train" in r.splits) == ("tr" in r.name.lower()) for r in refs)
+
+
+def test_codes_of_languages_are_no_splits() -> None:
+    for files in (("tr_{}.jpg", "te_{}.jpg", "ta_{}.jpg"), ("te_{}.jpg", "ta_{}.jpg")):
+        answer = detect_layout(count_folders(_tree(*files)))
+        assert isinstance(answer, FolderLayout)
+    tops = detect_layout(count_folders(_tree("{}.jpg", classes=("tr", "te"))))
+    assert isinstance(tops, FolderLayout)
+
+
 def test_splits_of_most_files_are_told() -> None:
     names = [*_tree("train_{}.jpg", "test_{}.jpg"), "happy/new.jpg"]
     layout = detect_layout(count_folders(names))

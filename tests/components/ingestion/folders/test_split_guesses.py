@@ -58,6 +58,14 @@ def test_splits_in_other_languages_are_read(train: str, test: str) -> None:
             ["trainn", "validd", "x"],
             {"train": "trainn", "validation": "validd", "test": "x"},
         ),
+        (["pets", "test"], {"train": "pets", "test": "test"}),
+        (["images", "test"], {"train": "images", "test": "test"}),
+        (["tr", "te"], {"train": "tr", "test": "te"}),
+        (["Tr", "Va", "Te"], {"train": "Tr", "validation": "Va", "test": "Te"}),
+        (
+            ["NCT-HE-100K", "CRC-TEST-HE"],
+            {"train": "NCT-HE-100K", "test": "CRC-TEST-HE"},
+        ),
     ],
 )
 def test_the_right_splits_are_the_first_option(
@@ -74,10 +82,11 @@ def test_the_right_splits_are_the_first_option(
 @pytest.mark.parametrize(
     ("tops", "setting"),
     [
+        (["A", "B", "C"], '{"train": "...", "validation": "...", "test": "..."}'),
         (["A", "B"], '{"train": "...", "test": "..."}'),
         (["train", "A", "B"], '{"train": "train", "validation": "...", "test": "..."}'),
-        (["A", "test"], '{"train": "...", "test": "test"}'),
-        (["Vaild", "x"], '{"train": "...", "validation": "Vaild"}'),
+        (["A", "test"], None),
+        (["Vaild", "x"], None),
         (["A", "B", "C", "D"], None),
         (["part1", "part2"], None),
         (["original", "resized"], None),
@@ -92,6 +101,25 @@ def test_what_no_name_tells_is_to_be_filled_in(
     example = f"name each of them: `--set 'data.split_folders={setting}'`."
     assert (example in question.finding) is (setting is not None)
     assert ("name each of them" in question.finding) is (setting is not None)
+
+
+def test_the_smaller_of_two_folders_may_be_the_test_set() -> None:
+    names = [f"A/{c}/{i}.jpg" for c in CLASSES for i in range(4)]
+    names += [f"B/{c}/{i}.jpg" for c in CLASSES for i in range(6)]
+    question = detect_layout(count_folders(names))
+    assert isinstance(question, Question)
+    assert "name each of them" not in question.finding
+    splits = {"train": "B", "test": "A"}
+    assert question.options[-1].settings == {"split_folders": splits}
+
+
+def test_a_test_set_in_a_folder_beside_the_training_set() -> None:
+    names = [f"images/{c}/{i}.jpg" for c in CLASSES for i in range(4)]
+    names += [f"test/images/{c}/{i}.jpg" for c in CLASSES for i in range(4)]
+    question = detect_layout(count_folders(names))
+    assert isinstance(question, Question)
+    splits = {"train": "images", "test": "test/images"}
+    assert {"split_folders": splits} in [each.settings for each in question.options]
 
 
 def test_folders_without_common_classes_are_no_splits() -> None:
