@@ -188,6 +188,17 @@ class _Trainings:
     ("training", "phase", "epoch"),
     [
         pytest.param(_STORED, "head", 10, id="stored features"),
+        # `test_streamed_heads.py` breaks such trainings off within one process.
+        pytest.param(
+            *({"feature_reading": "stream"}, "head", 5),
+            id="stream",
+            marks=pytest.mark.large,
+        ),
+        pytest.param(
+            *({**_STORED, "feature_reading": "stream"}, "head", 10),
+            id="stream, gradient steps",
+            marks=pytest.mark.large,
+        ),
         # Large: three processes of half a minute. `test_training.py` breaks such a
         # training off within one process.
         pytest.param(

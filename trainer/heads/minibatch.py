@@ -5,6 +5,9 @@ all of them. The objective is that of `linear.py`. Adam minimises it (Kingma and
 "Adam: A Method for Stochastic Optimization", ICLR 2015), with a rate that falls to zero
 along a cosine. docs/decisions/0076-mini-batches.md has the figures.
 
+Few examples are seen in smaller batches, so the number of epochs is limited. The rate
+falls earlier if the log-loss on `eval` gets no better.
+
 Memory doesn't depend on the number of examples. It is a few batches and about seven
 times the kernels of all penalties.
 """
@@ -13,8 +16,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -26,9 +30,18 @@ logger = logging.getLogger(__name__)
 Batches = Iterable[tuple[np.ndarray, np.ndarray]]
 """Features, float32 (B, F), and labels, int64 (B,)."""
 
-_FEWEST_EPOCHS = 4
-_EXAMPLES = 1_000_000
-"""Examples to see at least. Few examples are seen in more epochs."""
+_FEWEST_EPOCHS, _MOST_EPOCHS = 4, 100
+_STEPS = 2000
+"""Steps to take at least, within `_MOST_EPOCHS`."""
+_STEPS_OF_EPOCH = 40
+"""Steps of an epoch at least, within the sizes of a batch."""
+_SMALLEST_BATCH, _LARGEST_BATCH = 16, 512
+_LEAST_GAIN = 1e-3
+"""Relative progress of the log-loss on `eval` that counts as some."""
+_PATIENCE = 3
+"""Epochs without progress until the rate falls to zero."""
+_LAST_EPOCHS = 5
+"""Epochs in which it then falls."""
 _RATE = 0.06
 """Greatest learning rate, for one feature. It falls with the root of their number,
 since more features change a logit by more."""
@@ -77,62 +90,135 @@ def measure(batches: Batches, num_classes: int, *, standardize: bool) -> Moments
     return Moments(counts, mean.astype(np.float32), scale.astype(np.float32))
 
 
+@dataclass
+class _Course:
+    """How far a fit is, and how fast it goes on."""
+
+    pace: float
+    """Share of the fit that is an epoch."""
+    epoch: float = 0
+    """Number of finished epochs."""
+    share: float = 0
+    """Share of the fit that is done. The rate depends on it."""
+    least: float = np.inf
+    """Least log-loss on `eval` so far, of any penalty."""
+    waited: float = 0
+    """Epochs since it got better."""
+
+    def rate(self, greatest: float, share_of_epoch: float) -> float:
+        """Return the learning rate within an epoch."""
+        share = self.share + self.pace * share_of_epoch
+        return greatest * 0.5 * (1 + math.cos(math.pi * share))
+
+    def advance(self, loss: float) -> None:
+        """End an epoch after which the best log-loss on `eval` is `loss`."""
+        self.epoch += 1
+        self.share = min(self.share + self.pace, 1.0)
+        self.waited = 0 if loss < self.least * (1 - _LEAST_GAIN) else self.waited + 1
+        self.least = min(self.least, loss)
+        if self.waited >= _PATIENCE:
+            self.pace = max(self.pace, (1 - self.share) / _LAST_EPOCHS)
+            self.waited = -math.inf
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the rate is zero."""
+        return self.share > 1 - 1e-6
+
+
+class Keeper(Protocol):
+    """Keeps the state of a fit, so that it can go on after its process was killed."""
+
+    def restore(self) -> Mapping[str, np.ndarray] | None:
+        """Return the arrays that were saved last; None if there are none."""
+
+    def save(self, epoch: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Save arrays after an epoch."""
+
+
 def fit_minibatch(
-    train: Callable[[int], Batches],
+    train: Callable[[int, int], Batches],
     evaluation: Callable[[], Batches],
     moments: Moments,
     *,
     penalties: Sequence[float],
     class_weights: Sequence[float] | None = None,
     label_smoothing: float = 0.0,
+    keeper: Keeper | None = None,
 ) -> LinearSolution:
     """Fit a softmax regression and choose its L2 penalty.
 
     Args:
-        train: Takes the number of an epoch and returns its batches, in mixed order.
+        train: Takes the number of an epoch and the size of a batch, and returns the
+            epoch's batches, in mixed order.
         evaluation: Returns the batches to choose the penalty on.
         moments: Result of `measure` for `train`.
         penalties: Penalties to try.
         class_weights: Weight of each class, K numbers.
         label_smoothing: Share of the target spread over all classes.
+        keeper: Keeps the state after each epoch.
 
     Returns:
         The solution with the least log-loss on `evaluation`.
     """
     number = int(moments.counts.sum())
-    num_epochs = max(_FEWEST_EPOCHS, -(-_EXAMPLES // number))
+    size, num_epochs = plan(number)
     problem = _Problem(moments, sorted(penalties, reverse=True), label_smoothing)
     weights = np.ones(len(moments.counts), np.float32)
     if class_weights is not None:
         weights = np.asarray(class_weights, np.float32)
         weights *= number / float(weights @ moments.counts)
-    scores = np.zeros((2, len(penalties)))
+    scores, judged = np.zeros((2, 2, len(penalties)))
+    course = _Course(1 / num_epochs)
+    saved = None if keeper is None else keeper.restore()
+    if saved is not None:
+        course = _Course(*saved["course"].tolist())
+        scores, judged = saved["scores"]
+        problem.restore(saved)
     greatest = _RATE / math.sqrt(len(moments.mean))
-    for epoch in range(num_epochs):
+    while not course.is_done:
         scores[:] = seen = 0
-        for features, labels in train(epoch):
-            share = (epoch + min(seen / number, 1.0)) / num_epochs
-            rate = greatest * 0.5 * (1 + math.cos(math.pi * share))
+        for features, labels in train(int(course.epoch), size):
+            rate = course.rate(greatest, min(seen / number, 1.0))
             scores += problem.step(features, labels, weights[labels], rate)
             seen += len(labels)
+        scores /= number
+        judged = _judge(problem, evaluation())
+        course.advance(float(judged[0].min()))
         logger.info(
-            "Epoch %d of %d: log-losses %s",
-            epoch + 1,
-            num_epochs,
-            np.round(scores[0] / number, 4).tolist(),
+            "Epoch %d, %.0f %% done: log-losses on `eval` %s",
+            course.epoch,
+            100 * course.share,
+            np.round(judged[0], 4).tolist(),
         )
-    return _choose(problem, scores / number, evaluation())
+        if keeper is not None:
+            state = problem.state()
+            state["course"] = np.array(astuple(course))
+            state["scores"] = np.array([scores, judged])
+            keeper.save(int(course.epoch), state)
+    return _choose(problem, scores, judged)
+
+
+def plan(number: int) -> tuple[int, int]:
+    """Return the size of a batch and the number of epochs for so many examples."""
+    size = min(max(number // _STEPS_OF_EPOCH, _SMALLEST_BATCH), _LARGEST_BATCH)
+    steps = -(-number // size)
+    return size, min(max(-(-_STEPS // steps), _FEWEST_EPOCHS), _MOST_EPOCHS)
+
+
+def _judge(problem: _Problem, evaluation: Batches) -> np.ndarray:
+    """Return each penalty's mean log-loss and accuracy on `eval`, float (2, P)."""
+    sums = np.zeros((2, len(problem.penalties)))
+    seen = 0
+    for features, labels in evaluation:
+        sums += problem.scores(features, labels)
+        seen += len(labels)
+    return sums / seen
 
 
 def _choose(
-    problem: _Problem, scores: np.ndarray, evaluation: Batches
+    problem: _Problem, scores: np.ndarray, judged: np.ndarray
 ) -> LinearSolution:
-    judged = np.zeros_like(scores)
-    seen = 0
-    for features, labels in evaluation:
-        judged += problem.scores(features, labels)
-        seen += len(labels)
-    judged /= seen
     path = [
         {
             "penalty": float(penalty),
@@ -169,6 +255,11 @@ class _Problem:
         self._variables += [tf.Variable(tf.zeros(size))]
         self._means = [tf.Variable(tf.zeros_like(each)) for each in self._variables]
         self._squares = [tf.Variable(tf.zeros_like(each)) for each in self._variables]
+        self._state = {
+            "variables": self._variables,
+            "means": self._means,
+            "squares": self._squares,
+        }
         self._num_steps = 0
         # The last batch of an epoch has another size, but needs no graph of its own.
         batch = [tf.TensorSpec((None, width)), tf.TensorSpec((None,), tf.int64)]
@@ -194,6 +285,22 @@ class _Problem:
         """Return the sums of losses and of right answers, float (2, P)."""
         sums: np.ndarray = self._judge(features, labels).numpy()
         return sums
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return all that `restore` needs."""
+        arrays = {
+            f"{name}-{index}": variable.numpy()
+            for name, variables in self._state.items()
+            for index, variable in enumerate(variables)
+        }
+        return {**arrays, "steps": np.array(self._num_steps)}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on where `state` was called."""
+        self._num_steps = int(state["steps"])
+        for name, variables in self._state.items():
+            for index, variable in enumerate(variables):
+                variable.assign(state[f"{name}-{index}"])
 
     def solution(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return kernel and bias of a penalty for features as they are stored."""

@@ -15,7 +15,8 @@ augmentation.py    random changes of training images
 fine_tuning.py     unfreeze blocks of the backbone
 optimizer.py       optimizers and learning rates
 devices.py         GPUs and number formats
-checkpoint.py      checkpoints
+checkpoint.py      checkpoints of networks
+array_checkpoint.py  checkpoints of solvers
 event_files.py     TensorBoard's event files
 early_checks.py    find mistakes in a config before the first image is read
 tuning.py          `graft tune`: search for a head

@@ -16,6 +16,7 @@ from graft.trainer.heads.head import Standardization
 from graft.trainer.heads.minibatch import Moments, fit_minibatch
 from graft.trainer.heads.solution import LinearSolution
 from graft.trainer.heads.streamed_ridge import fit_streamed_ridge
+from graft.trainer.loops.array_checkpoint import ArrayCheckpoint
 from graft.trainer.loops.early_checks import (
     check_reading,
     check_solver,
@@ -29,7 +30,7 @@ from graft.trainer.loops.linear_heads import edge_notes, head_of
 from graft.trainer.loops.optimizer import gradient_optimizer
 from graft.trainer.loops.stream_epochs import StreamEpochs
 from graft.trainer.loops.training import Fitted, check_labels, fit_head, set_seed
-from graft.trainer.loops.training_loop import History, OnEpoch
+from graft.trainer.loops.training_loop import History, OnEpoch, fingerprint_of
 from graft.trainer.training_facts import TrainingFacts
 
 logger = logging.getLogger(__name__)
@@ -160,7 +161,9 @@ def fit_streamed_head(
         )
     else:
         solver = "ridge" if training.optimizer == "ridge" else "minibatch"
-        solution = _solve(streams, moments, training, weights)
+        fingerprint = fingerprint_of(model, training, moments.counts.tolist())
+        keeper = ArrayCheckpoint(checkpoint_dir, "head", fingerprint)
+        solution = _solve(streams, moments, training, weights, keeper)
         head = head_of(solution, model, training, num_classes)
         history = {key: [row[key] for row in solution.path] for key in solution.path[0]}
         penalty = solution.penalty
@@ -177,6 +180,7 @@ def _solve(
     moments: Moments,
     training: TrainingConfig,
     class_weights: Sequence[float] | None,
+    keeper: ArrayCheckpoint,
 ) -> LinearSolution:
     """Fit a linear head by `ridge` or in mini-batches."""
     if training.optimizer == "ridge":
@@ -188,12 +192,13 @@ def _solve(
             class_weights=class_weights,
         )
     return fit_minibatch(
-        lambda epoch: streams.shuffled(epoch, _BATCH_SIZE, is_powered=True),
+        lambda epoch, size: streams.shuffled(epoch, size, is_powered=True),
         lambda: streams.powered("eval", _BATCH_SIZE),
         moments,
         penalties=training.regularization,
         class_weights=class_weights,
         label_smoothing=training.label_smoothing,
+        keeper=keeper,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from graft.trainer.heads import minibatch
 from graft.trainer.heads.linear import fit_logistic_regression
 from graft.trainer.heads.minibatch import fit_minibatch, measure
+from graft.trainer.heads.solution import LinearSolution
 
 _CLASSES, _WIDTH = 5, 30
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -43,7 +45,7 @@ def _batches(
 @pytest.fixture(autouse=True)
 def few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the tests short."""
-    monkeypatch.setattr(minibatch, "_EXAMPLES", 300_000)
+    monkeypatch.setattr(minibatch, "_STEPS", 3000)
 
 
 def test_moments_are_those_of_numpy() -> None:
@@ -68,7 +70,7 @@ def test_head_is_that_of_the_exact_solver(options: dict[str, object]) -> None:
         TRAIN, EVAL, penalties=penalties, num_classes=_CLASSES, **options
     )
     found = fit_minibatch(
-        lambda epoch: _batches(TRAIN, epoch),
+        lambda epoch, size: _batches(TRAIN, epoch, size),
         lambda: _batches(EVAL),
         measure(_batches(TRAIN), _CLASSES, standardize=True),
         penalties=penalties,
@@ -91,7 +93,7 @@ def test_same_order_gives_the_same_head() -> None:
     moments = measure(_batches(TRAIN), _CLASSES, standardize=False)
     one, other = (
         fit_minibatch(
-            lambda epoch: _batches(TRAIN, epoch),
+            lambda epoch, size: _batches(TRAIN, epoch, size),
             lambda: _batches(EVAL),
             moments,
             penalties=[0.1],
@@ -99,3 +101,91 @@ def test_same_order_gives_the_same_head() -> None:
         for _ in range(2)
     )
     np.testing.assert_array_equal(one.kernel, other.kernel)
+
+
+class _Memory:
+    """Keeps the state of a fit in memory, and can end the fit."""
+
+    def __init__(self, last_epoch: int | None = None) -> None:
+        self._last_epoch = last_epoch
+        self.epochs: list[int] = []
+        self.state: dict[str, np.ndarray] | None = None
+
+    def restore(self) -> dict[str, np.ndarray] | None:
+        return self.state
+
+    def save(self, epoch: int, arrays: Mapping[str, np.ndarray]) -> None:
+        self.epochs.append(epoch)
+        self.state = dict(arrays)
+        if epoch == self._last_epoch:
+            raise KeyboardInterrupt
+
+
+def _fit(train: Arrays, keeper: _Memory) -> LinearSolution:
+    return fit_minibatch(
+        lambda epoch, size: _batches(train, epoch, size),
+        lambda: _batches(EVAL),
+        measure(_batches(train), _CLASSES, standardize=True),
+        penalties=[0.03, 0.3],
+        keeper=keeper,
+    )
+
+
+@pytest.mark.parametrize("last_epoch", [1, 9, 13])
+def test_a_fit_goes_on_where_it_was_broken_off(last_epoch: int) -> None:
+    """In the first epochs, in the middle, and while the rate falls early."""
+    unbroken = _Memory()
+    expected = _fit(TRAIN, unbroken)
+    assert unbroken.epochs[-1] > last_epoch
+    broken = _Memory(last_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        _fit(TRAIN, broken)
+    again = _Memory()
+    again.state = broken.state
+    found = _fit(TRAIN, again)
+    assert broken.epochs + again.epochs == unbroken.epochs
+    np.testing.assert_array_equal(found.kernel, expected.kernel)
+    np.testing.assert_array_equal(found.bias, expected.bias)
+    assert found.path == expected.path
+    # A finished one is not begun again.
+    assert _fit(TRAIN, unbroken).path == expected.path
+
+
+@pytest.mark.parametrize("number", [1, 30, 1446, 20_480, 40_000, 10**6, 10**9])
+def test_epochs_and_batches_are_bounded(number: int) -> None:
+    size, num_epochs = minibatch.plan(number)
+    assert 16 <= size <= 512
+    assert 4 <= num_epochs <= 100
+    if number >= 640:
+        assert num_epochs * -(-number // size) >= 2000
+
+
+def test_few_examples_are_fitted_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    few = TRAIN[0][:300], TRAIN[1][:300]
+    keeper = _Memory()
+    found = _fit(few, keeper)
+    assert keeper.epochs[-1] <= 100
+    exact = fit_logistic_regression(
+        few, EVAL, penalties=[0.03, 0.3], num_classes=_CLASSES
+    )
+    assert found.penalty == exact.penalty
+    x, y = NEW
+    one, other = (
+        ((x @ each.kernel + each.bias).argmax(1) == y).mean() for each in (found, exact)
+    )
+    assert one == pytest.approx(other, abs=0.01)
+
+
+def test_the_fit_ends_early_where_nothing_is_gained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    early = _Memory()
+    found = _fit(TRAIN, early)
+    monkeypatch.setattr(minibatch, "_PATIENCE", math.inf)
+    late = _Memory()
+    expected = _fit(TRAIN, late)
+    assert len(early.epochs) < len(late.epochs)
+    assert len(late.epochs) == minibatch.plan(len(TRAIN[1]))[1]
+    losses = [min(row["eval_loss"] for row in each.path) for each in (found, expected)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)

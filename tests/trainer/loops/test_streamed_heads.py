@@ -18,6 +18,8 @@ from graft.contract.errors import DataError, TrainingError, UserError
 from graft.trainer.config import ModelConfig, TrainingConfig
 from graft.trainer.heads import minibatch
 from graft.trainer.loops import streamed_heads
+from graft.trainer.loops.array_checkpoint import ArrayCheckpoint
+from graft.trainer.loops.checkpoint import Checkpoint
 from graft.trainer.loops.feature_source import FeatureSource
 from graft.trainer.loops.input_fn import load_features
 from graft.trainer.loops.streamed_heads import fit_stored_features
@@ -66,7 +68,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 @pytest.fixture(autouse=True)
 def few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the tests short: fewer steps, which are larger."""
-    monkeypatch.setattr(minibatch, "_EXAMPLES", 60_000)
+    monkeypatch.setattr(minibatch, "_STEPS", 400)
     monkeypatch.setattr(minibatch, "_RATE", 0.4)
 
 
@@ -229,6 +231,55 @@ def test_loss_that_is_not_finite_stops_a_stream(sources: Sources) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("settings", "keeper", "epoch"),
+    [
+        pytest.param({}, ArrayCheckpoint, 3, id="mini-batches"),
+        pytest.param({"optimizer": "adamw", "epochs": 4}, Checkpoint, 2, id="steps"),
+    ],
+)
+def test_a_stream_goes_on_where_it_was_broken_off(
+    sources: Sources,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, object],
+    keeper: Any,
+    epoch: int,
+) -> None:
+    def fit(folder: str | None) -> Fitted:
+        return fit_stored_features(
+            sources["train"],
+            sources["eval"],
+            model=ModelConfig(),
+            training=TrainingConfig(feature_reading="stream", **settings),
+            num_classes=3,
+            feature_shape=(_WIDTH,),
+            checkpoint_dir=folder,
+        )
+
+    save = keeper.save
+    saved = 0
+
+    def save_and_end(*args: Any, **kwargs: Any) -> None:
+        nonlocal saved
+        save(*args, **kwargs)
+        saved += 1
+        if saved == epoch:
+            raise KeyboardInterrupt
+
+    folder = str(tmp_path / "checkpoint")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(keeper, "save", save_and_end)
+        fit(folder)
+    states = [json.loads(path.read_text()) for path in Path(folder).glob("*.json")]
+    assert [each["state"]["epoch"] for each in states] == [epoch]
+    assert len(list(Path(folder).glob("head-[0-9]*"))) == 1
+    unbroken, resumed = fit(None), fit(folder)
+    for one, other in zip(_weights(resumed), _weights(unbroken), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert resumed.history["eval_loss"] == unbroken.history["eval_loss"]
+
+
 @pytest.mark.parametrize("size", [7, 50, 700])
 def test_batches_have_the_size_asked_for(sources: Sources, size: int) -> None:
     sizes = [len(y) for _, y in sources["train"].batches(size, (0, 0))]
@@ -299,7 +350,7 @@ model, training = map(json.loads, sys.argv[4:6])
 feature_source._BUFFER_BYTES = mapped_rows._BYTES_IN_MEMORY = buffer
 ridge._BYTES_AT_ONCE = buffer
 many_classes._LARGE_PROBLEM = training.pop("large_problem", 1e10)
-minibatch._EXAMPLES = 1
+minibatch._STEPS = 1
 minibatch._FEWEST_EPOCHS = 2
 # `ru_maxrss` would begin with the memory of the process that started this one.
 def kib(name):
