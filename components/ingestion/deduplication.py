@@ -1,27 +1,57 @@
-"""Find exact copies of an image, and keep one of them, in one split.
-
-Only images of the same size in bytes can be copies. So few large photographs are read
-for this.
-"""
+"""Choose among the exact copies of an image: keep one of them, in one split."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, NamedTuple
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
 
 from graft.components.ingestion.sources.config import DataConfig
-from graft.components.ingestion.sources.image_ref import ImageRef, printable
+from graft.components.ingestion.sources.image_ref import printable
 from graft.components.ingestion.sources.source import some_of
 from graft.contract.counts import counted
 from graft.contract.errors import DataError
 from graft.contract.split_names import EVAL_SPLIT, TEST_SPLIT
 
-if TYPE_CHECKING:
-    from graft.components.ingestion.transforms import Quarantined
-
 _MOST_GROUPS_IN_A_MESSAGE = 5
 _MOST_COPIES_IN_A_MESSAGE = 4
+
+
+class Candidate(NamedTuple):
+    """An image that may be a copy of another one.
+
+    Attributes:
+        shard: Number of the shard whose list names it.
+        position: Its position in that list.
+        name: As in `ImageRef`.
+        class_name: As in `ImageRef`.
+        splits: As in `ImageRef`.
+    """
+
+    shard: int
+    position: int
+    name: str
+    class_name: str
+    splits: tuple[str, ...]
+
+
+class Decision(NamedTuple):
+    """What becomes of one copy.
+
+    Attributes:
+        shard: Number of the shard whose list names it.
+        position: Its position in that list.
+        splits: Its allowed splits; none if it is dropped.
+        content_hash: SHA-256 of the bytes.
+        is_shared: Whether copies under other labels are kept, too.
+    """
+
+    shard: int
+    position: int
+    splits: tuple[str, ...]
+    content_hash: str
+    is_shared: bool
 
 
 class CopyGroup(NamedTuple):
@@ -43,112 +73,162 @@ class CopyGroup(NamedTuple):
     dropped: list[str]
 
 
-def copy_candidates(refs: Iterable[ImageRef]) -> list[int]:
-    """Return the positions of images that may be copies of another image."""
-    refs = list(refs)
-    sizes = Counter(ref.size for ref in refs)
-    is_any_unknown = sizes.pop(None, 0) > 0
-    return [
-        position
-        for position, ref in enumerate(refs)
-        # Empty files are all equal, but they are not images.
-        if ref.size != 0 and (is_any_unknown or sizes[ref.size] > 1)
-    ]
+class Judgement(NamedTuple):
+    """What becomes of the copies of one image.
+
+    Attributes:
+        group: The copies.
+        decisions: One for each copy.
+        dropped: Printable name and class name of the dropped copies.
+        dropped_by_class: Number of dropped copies by class name.
+        less_free: By class name, how many images fewer have no given split.
+    """
+
+    group: CopyGroup
+    decisions: list[Decision]
+    dropped: list[tuple[str, str]]
+    dropped_by_class: Counter[str]
+    less_free: Counter[str]
 
 
-def drop_copies(
-    refs: list[ImageRef], hashes: dict[int, str], config: DataConfig
-) -> tuple[list[ImageRef], list[CopyGroup]]:
-    """Keep one copy of each image.
+def judge_copies(
+    content_hash: str, copies: Iterable[Candidate], config: DataConfig
+) -> Judgement:
+    """Choose which copies of an image to keep, and their split.
 
     Args:
-        refs: The images.
-        hashes: Position in `refs` to SHA-256 of the content, for copy candidates with
-            an image signature.
-        config: `duplicate_label_policy` and `leak_policy` are read.
+        content_hash: SHA-256 of the bytes.
+        copies: Two or more images with these bytes, in any order.
+        config: `duplicate_label_policy` is read.
+    """
+    copies = sorted(
+        copies, key=lambda c: (_openness(c.splits), c.name, c.shard, c.position)
+    )
+    splits = copies[0].splits
+    labels = sorted({copy.class_name for copy in copies})
+    keep: dict[str, Candidate] = {}
+    for copy in copies:
+        keep.setdefault(copy.class_name, copy)
+    kind: Literal["duplicate", "leak", "label_conflict"]
+    if len(labels) > 1:
+        kind = "label_conflict"
+        if config.duplicate_label_policy != "keep":
+            keep = {}
+    elif any(copy.splits != splits for copy in copies):
+        kind = "leak"
+    else:
+        kind = "duplicate"
+    kept = {(copy.shard, copy.position) for copy in keep.values()}
+    decisions = []
+    dropped = []
+    dropped_by_class: Counter[str] = Counter()
+    less_free: Counter[str] = Counter()
+    for copy in copies:
+        is_kept = (copy.shard, copy.position) in kept
+        after = splits if is_kept else ()
+        decisions.append(
+            Decision(copy.shard, copy.position, after, content_hash, len(kept) > 1)
+        )
+        less_free[copy.class_name] += (len(copy.splits) > 1) - (len(after) > 1)
+        if not is_kept:
+            dropped.append((printable(copy.name), copy.class_name))
+            dropped_by_class[copy.class_name] += 1
+    group = CopyGroup(
+        kind,
+        content_hash,
+        labels,
+        sorted(printable(copy.name) for copy in keep.values()),
+        sorted(name for name, _ in dropped),
+    )
+    return Judgement(group, decisions, dropped, dropped_by_class, less_free)
 
-    Returns:
-        The kept images in their order, and the groups of copies.
+
+class CopyFindings(NamedTuple):
+    """What the search for copies found in all images, or in some of them.
+
+    Attributes:
+        dropped: Number of dropped copies by class name.
+        less_free: By class name, how many images fewer have no given split.
+        refused: Number of groups by kind, for the kinds that a policy refuses.
+        shown: Kind, content hash and description of the first of them by hash.
+    """
+
+    dropped: Counter[str]
+    less_free: Counter[str]
+    refused: Counter[str]
+    shown: list[tuple[str, str, str]]
+
+
+def findings_of(judgements: Iterable[Judgement], config: DataConfig) -> CopyFindings:
+    """Add up judgements.
+
+    Args:
+        judgements: The judgements.
+        config: `duplicate_label_policy` and `leak_policy` are read.
+    """
+    found = CopyFindings(Counter(), Counter(), Counter(), [])
+    refused = _refused_kinds(config)
+    shown = []
+    for judgement in judgements:
+        found.dropped.update(judgement.dropped_by_class)
+        found.less_free.update(judgement.less_free)
+        group = judgement.group
+        if group.kind in refused:
+            found.refused[group.kind] += 1
+            shown.append((group.kind, group.content_hash, _described(group)))
+    return found._replace(shown=_first_of(shown))
+
+
+def add_findings(several: Iterable[CopyFindings]) -> CopyFindings:
+    """Add up findings, in any order."""
+    dropped, less_free = Counter[str](), Counter[str]()
+    refused, shown = Counter[str](), list[tuple[str, str, str]]()
+    for found in several:
+        dropped.update(found.dropped)
+        less_free.update(found.less_free)
+        refused.update(found.refused)
+        shown = _first_of([*shown, *found.shown])
+    return CopyFindings(dropped, less_free, refused, shown)
+
+
+def require_allowed(found: CopyFindings) -> None:
+    """Refuse copies that a policy refuses.
 
     Raises:
-        DataError: A policy is "fail" and such a group exists.
+        DataError: There are some.
     """
-    positions_by_hash: dict[str, list[int]] = defaultdict(list)
-    for position, content_hash in hashes.items():
-        positions_by_hash[content_hash].append(position)
-    groups: list[CopyGroup] = []
-    dropped: set[int] = set()
-    moved: dict[int, tuple[str, ...]] = {}
-    for content_hash, positions in sorted(positions_by_hash.items()):
-        if len(positions) == 1:
-            continue
-        positions.sort(key=lambda p: (_openness(refs[p].splits), refs[p].name))
-        splits = refs[positions[0]].splits
-        labels = sorted({refs[p].class_name for p in positions})
-        keep: dict[str, int] = {}
-        for position in positions:
-            keep.setdefault(refs[position].class_name, position)
-        if len(labels) > 1:
-            kind = "label_conflict"
-            if config.duplicate_label_policy != "keep":
-                keep = {}
-            moved.update((position, splits) for position in keep.values())
-        elif any(refs[p].splits != splits for p in positions):
-            kind = "leak"
-        else:
-            kind = "duplicate"
-        kept = set(keep.values())
-        dropped.update(p for p in positions if p not in kept)
-        groups.append(
-            CopyGroup(
-                kind,  # type: ignore[arg-type]
-                content_hash,
-                labels,
-                sorted(printable(refs[p].name) for p in kept),
-                sorted(printable(refs[p].name) for p in positions if p not in kept),
-            )
+    if number := found.refused["label_conflict"]:
+        raise DataError(
+            f"{counted(number, 'image')} under more than one label: "
+            f"{_list_of(found, 'label_conflict')}. Delete the wrong copies, or set "
+            "`duplicate_label_policy` to 'drop' (use none of them) or 'keep' (use one "
+            "under each label)."
         )
-    _apply_fail_policies(groups, config)
-    kept_refs = [
-        ref._replace(splits=moved.get(position, ref.splits))
-        for position, ref in enumerate(refs)
-        if position not in dropped
+    if number := found.refused["leak"]:
+        raise DataError(
+            f"{counted(number, 'image')} in more than one given split: "
+            f"{_list_of(found, 'leak')}. Delete the copies, or set `leak_policy` to "
+            "'drop_from_train'."
+        )
+
+
+def _refused_kinds(config: DataConfig) -> set[str]:
+    refused = set()
+    if config.duplicate_label_policy == "fail":
+        refused.add("label_conflict")
+    if config.leak_policy == "fail":
+        refused.add("leak")
+    return refused
+
+
+def _first_of(shown: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    return [
+        each
+        for kind in ("label_conflict", "leak")
+        for each in heapq.nsmallest(
+            _MOST_GROUPS_IN_A_MESSAGE, (each for each in shown if each[0] == kind)
+        )
     ]
-    return kept_refs, groups
-
-
-def quarantine_copies(
-    quarantined: list[Quarantined],
-    groups: list[CopyGroup],
-    refs: Iterable[ImageRef],
-) -> tuple[list[Quarantined], list[CopyGroup]]:
-    """Count the copies of an unusable image as unusable, and not as copies.
-
-    Only one copy is read, so the others are not among the quarantined images.
-
-    Args:
-        quarantined: The images that can't be used.
-        groups: The groups of copies.
-        refs: All images, copies included.
-
-    Returns:
-        The quarantined images with their copies, by name, and the other groups.
-    """
-    reasons = {image.filename: image for image in quarantined}
-    bad = [group for group in groups if not reasons.keys().isdisjoint(group.kept)]
-    if not bad:
-        return quarantined, groups
-    kept_of = {name: group.kept for group in bad for name in group.dropped}
-    copies = []
-    for ref in refs:
-        name = printable(ref.name)
-        if name in kept_of:
-            read = next(reasons[kept] for kept in kept_of[name] if kept in reasons)
-            copies.append(read._replace(filename=name, class_name=ref.class_name))
-    return (
-        sorted([*quarantined, *copies], key=lambda image: image.filename),
-        [group for group in groups if group not in bad],
-    )
 
 
 def _openness(splits: tuple[str, ...]) -> int:
@@ -158,34 +238,17 @@ def _openness(splits: tuple[str, ...]) -> int:
     return 1 + len(splits)
 
 
-def _apply_fail_policies(groups: list[CopyGroup], config: DataConfig) -> None:
-    conflicts = [group for group in groups if group.kind == "label_conflict"]
-    if conflicts and config.duplicate_label_policy == "fail":
-        raise DataError(
-            f"{counted(len(conflicts), 'image')} under more than one label: "
-            f"{_described(conflicts)}. Delete the wrong copies, or set "
-            "`duplicate_label_policy` to 'drop' (use none of them) or 'keep' (use one "
-            "under each label)."
-        )
-    leaks = [group for group in groups if group.kind == "leak"]
-    if leaks and config.leak_policy == "fail":
-        raise DataError(
-            f"{counted(len(leaks), 'image')} in more than one given split: "
-            f"{_described(leaks)}. Delete the copies, or set `leak_policy` to "
-            "'drop_from_train'."
-        )
+def _list_of(found: CopyFindings, kind: str) -> str:
+    shown = [text for shown_kind, _, text in found.shown if shown_kind == kind]
+    more = found.refused[kind] - len(shown)
+    return "; ".join([*shown, f"{more} more"] if more > 0 else shown)
 
 
-def _described(groups: list[CopyGroup]) -> str:
-    shown = []
-    for group in groups[:_MOST_GROUPS_IN_A_MESSAGE]:
-        names = sorted(group.kept + group.dropped)
-        text = " = ".join(repr(name) for name in names[:_MOST_COPIES_IN_A_MESSAGE])
-        more = len(names) - _MOST_COPIES_IN_A_MESSAGE
-        text += f" and {more} more" if more > 0 else ""
-        if len(group.labels) > 1:
-            text += f" (labels {some_of(group.labels)})"
-        shown.append(text)
-    if len(groups) > len(shown):
-        shown.append(f"{len(groups) - len(shown)} more")
-    return "; ".join(shown)
+def _described(group: CopyGroup) -> str:
+    names = sorted(group.kept + group.dropped)
+    text = " = ".join(repr(name) for name in names[:_MOST_COPIES_IN_A_MESSAGE])
+    more = len(names) - _MOST_COPIES_IN_A_MESSAGE
+    text += f" and {more} more" if more > 0 else ""
+    if len(group.labels) > 1:
+        text += f" (labels {some_of(group.labels)})"
+    return text

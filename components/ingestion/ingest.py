@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import bisect
-import hashlib
 import json
 import logging
-import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -18,24 +14,28 @@ from google.protobuf import text_format
 
 from graft.components import progress
 from graft.components.beam_jobs import Job, job
-from graft.components.ingestion.artifacts import (
-    DUPLICATES_FILE,
-    QUARANTINE_FILE,
-    SUMMARY_FILE,
-)
+from graft.components.ingestion.artifacts import SUMMARY_FILE
 from graft.components.ingestion.contract import SCHEMA_FILE_NAME, example_schema
-from graft.components.ingestion.deduplication import (
-    CopyGroup,
-    copy_candidates,
-    drop_copies,
-    quarantine_copies,
+from graft.components.ingestion.copy_search import (
+    FindCopies,
+    HashImages,
+    SettleCopies,
+    findings_from,
 )
+from graft.components.ingestion.deduplication import require_allowed
 from graft.components.ingestion.fixes.applied_fixes import FIXES_FILE
 from graft.components.ingestion.fixes.fix_rows import read_fix_files
 from graft.components.ingestion.fixes.label_fixes import apply_fixes
+from graft.components.ingestion.image_lists import (
+    ImageLists,
+    ShardTask,
+    write_lists,
+    write_plain_lists,
+)
 from graft.components.ingestion.listing import list_images
-from graft.components.ingestion.moving import Move, MoveImages, MoveTask, plan_moves
-from graft.components.ingestion.rare_classes import largest_rare_class
+from graft.components.ingestion.moving import FillEmptySplits
+from graft.components.ingestion.packing import pack
+from graft.components.ingestion.results import collect
 from graft.components.ingestion.shards import ShardFolders
 from graft.components.ingestion.sources.config import DataConfig
 from graft.components.ingestion.sources.image_ref import ImageRef
@@ -48,15 +48,7 @@ from graft.components.ingestion.summary import (
 )
 from graft.components.ingestion.tables.manifests import folder_of
 from graft.components.ingestion.tables.wrong_start import require_right_start
-from graft.components.ingestion.transforms import (
-    QUARANTINED_TAG,
-    HashImages,
-    Quarantined,
-    ShardCounts,
-    ShardTask,
-    WriteJson,
-    WriteShards,
-)
+from graft.components.ingestion.transforms import BAD_TAG, WriteShards
 from graft.contract.errors import UserError
 from graft.storage import atomic, files
 from graft.storage.paths import join
@@ -64,8 +56,6 @@ from graft.storage.paths import join
 logger = logging.getLogger(__name__)
 
 _WORK_FOLDER = "work"
-_SHARD_BYTES = 128 * 2**20
-_SHARD_IMAGES = 20_000
 
 
 class OutputFolders(NamedTuple):
@@ -151,50 +141,60 @@ class _Ingestion:
             require_right_start(listing.refs, config, folder_of(config.path))
         self._fix_labels(listing)
         usable = select_classes(listing, config)
-        refs, groups = self._without_copies(usable)
-        # Shuffle, so that each part of each shard mixes classes.
-        refs.sort(key=_shuffle_key)
-        logger.info("Reading %d images of %d listed.", len(refs), len(listing.refs))
-        self._progress.expect("images", len(refs))
-        tasks = _write_lists(refs, work_folder, "images", self._min_shards)
-        counts_path = join(work_folder, "counts.json")
-        quarantined_path = join(work_folder, "quarantined.json")
-        with self._job() as running:
-            shards = (
-                running.pipeline
-                | "Shards" >> beam.Create(tasks)
-                | WriteShards(
-                    config, self._folders, self._rare_classes(refs), self._progress
-                )
-            )
-            shards.counts | "Counts" >> WriteJson(counts_path)
-            shards[QUARANTINED_TAG] | "Quarantined" >> WriteJson(quarantined_path)
-        quarantined = sorted(
-            (Quarantined(*row) for row in _read_json(quarantined_path)),
-            key=lambda image: image.filename,
-        )
-        counts = [ShardCounts(*row) for row in _read_json(counts_path)]
-        moves = self._fill_empty_splits(refs, tasks, counts, groups)
-        num_bad_read = len(quarantined)
-        quarantined, groups = quarantine_copies(quarantined, groups, usable)
-        summary = summarise(
-            listing,
-            refs,
-            counts,
-            quarantined,
-            groups,
-            moves=moves,
-            num_bad_copies=len(quarantined) - num_bad_read,
-        )
+        num_listed = len(listing.refs)
+        lists = write_lists(usable, work_folder, self._min_shards)
+        # The lists are on disk now. Memory is for the work.
+        listing.refs.clear()
+        usable.clear()
+        logger.info("Reading %d images of %d listed.", lists.num_images, num_listed)
+        self._progress.expect("images", lists.num_images)
+        dropped = self._read_and_write(lists)
+        found = collect(work_folder, outputs.quarantine, lists.by_class, dropped)
+        summary = summarise(listing, num_listed, found)
         for warning in summary.warnings:
             logger.warning("%s", warning)
-        require_usable(summary, quarantined, config)
+        require_usable(summary, found.bad, config)
         atomic.write_text(
             join(outputs.schema, SCHEMA_FILE_NAME),
             text_format.MessageToString(example_schema()),
         )
-        _write_quarantine(outputs.quarantine, summary, quarantined, groups)
+        # Last: if it exists, all files exist.
+        atomic.write_text(
+            join(outputs.quarantine, SUMMARY_FILE),
+            json.dumps(summary.to_dict(), indent=2, ensure_ascii=False) + "\n",
+        )
         return summary
+
+    def _read_and_write(self, lists: ImageLists) -> Mapping[str, int]:
+        """Run the job; return the number of dropped copies by class name."""
+        config, work_folder, tasks = self._config, self._work_folder, lists.tasks
+        findings_path = join(work_folder, "findings.json")
+        write = WriteShards(
+            config, self._folders, work_folder, lists.free_by_class, self._progress
+        )
+        has_candidates = lists.num_candidates > 0
+        with self._job() as running:
+            shards = running.pipeline | "Shards" >> beam.Create(tasks)
+            known = shards | "Tasks" >> beam.Map(_packed_task)
+            if has_candidates:
+                self._progress.expect("files compared", lists.num_candidates)
+                copies = shards | FindCopies(config, self._progress)
+                _ = copies.findings | beam.Map(_write_findings, findings_path)
+                decided = copies.decisions | "Decisions" >> beam.MapTuple(_decided)
+                known = (known, decided) | "Meet" >> beam.Flatten()
+                known |= "ByShard" >> beam.GroupByKey()
+                written = known | write.with_findings(copies.findings)
+                _ = (copies.groups, written[BAD_TAG]) | SettleCopies(work_folder)
+            else:
+                written = known | "One" >> beam.MapTuple(_alone) | write
+            _ = written.classes | FillEmptySplits(
+                self._folders, work_folder, config.splits, len(tasks)
+            )
+        if not has_candidates:
+            return {}
+        findings = findings_from(files.read_bytes(findings_path))
+        require_allowed(findings)
+        return findings.dropped
 
     def _job(self) -> AbstractContextManager[Job]:
         reports = join(self._work_folder, "progress")
@@ -209,131 +209,47 @@ class _Ingestion:
         path = join(self._outputs.examples, FIXES_FILE)
         atomic.write_text(path, applied.to_json())
 
-    def _without_copies(
-        self, refs: list[ImageRef]
-    ) -> tuple[list[ImageRef], list[CopyGroup]]:
-        candidates = copy_candidates(refs)
-        if not candidates:
-            return refs, []
-        found = self._hash_images([refs[candidate] for candidate in candidates])
-        hashes = {candidates[position]: found[position] for position in found}
-        return drop_copies(refs, hashes, self._config)
-
     def _hash_images(self, refs: list[ImageRef]) -> dict[int, str]:
         """Return the content hashes of images by position, without unreadable ones."""
         config, work_folder = self._config, self._work_folder
         self._progress.expect("files compared", len(refs))
-        tasks = _write_lists(refs, work_folder, "hashed", self._min_shards)
+        tasks = write_plain_lists(refs, work_folder, "hashed", self._min_shards)
         hashes_path = join(work_folder, "hashes.json")
         with self._job() as running:
             _ = (
                 running.pipeline
                 | "Lists" >> beam.Create(tasks)
                 | HashImages(config, self._progress)
-                | "Hashes" >> WriteJson(hashes_path)
+                | "Gather" >> beam.combiners.ToList()
+                | "Hashes" >> beam.Map(_write_json, hashes_path)
             )
         return {
             position: content_hash
-            for found in _read_json(hashes_path)
+            for found in json.loads(files.read_text(hashes_path))
             for position, content_hash in found
             if content_hash is not None
         }
 
-    def _rare_classes(self, refs: list[ImageRef]) -> frozenset[str]:
-        """Return the classes that hashing may leave without images in a split."""
-        numbers = Counter(ref.class_name for ref in refs if len(ref.splits) > 1)
-        most = largest_rare_class(self._config.splits)
-        return frozenset(name for name, number in numbers.items() if number <= most)
 
-    def _fill_empty_splits(
-        self,
-        refs: list[ImageRef],
-        tasks: list[ShardTask],
-        shards: list[ShardCounts],
-        groups: list[CopyGroup],
-    ) -> list[Move]:
-        """Give each class an image in every split; return the moved images."""
-        counts: Counter[tuple[str, str]] = Counter()
-        for shard in shards:
-            for split, class_name, number in shard.images:
-                counts[split, class_name] += number
-        moves = plan_moves(
-            refs,
-            ((position, found) for shard in shards for position, found in shard.rare),
-            counts,
-            {group.content_hash for group in groups if len(group.kept) > 1},
-            self._config.splits,
-        )
-        if not moves:
-            return moves
-        by_shard: dict[int, list[Move]] = defaultdict(list)
-        begins = [task.begin for task in tasks]
-        for move in moves:
-            by_shard[bisect.bisect_right(begins, move.position) - 1].append(move)
-        work = [MoveTask(n, len(tasks), found) for n, found in by_shard.items()]
-        with self._job() as running:
-            _ = running.pipeline | beam.Create(work) | MoveImages(self._folders)
-        return moves
+def _write_json(value: object, path: str) -> None:
+    atomic.write_text(path, json.dumps(value))
 
 
-def _shuffle_key(ref: ImageRef) -> bytes:
-    return hashlib.sha256(json.dumps(ref.name).encode()).digest()
+def _packed_task(task: ShardTask) -> tuple[int, tuple[bool, bytes]]:
+    ((number, packed),) = pack([(task.number, task)])
+    return number, (True, packed)
 
 
-def _write_lists(
-    refs: Sequence[ImageRef], work_folder: str, what: str, min_shards: int
-) -> list[ShardTask]:
-    """Write a list as files of about equal length, one per shard."""
-    num_bytes = sum(ref.size or 0 for ref in refs)
-    total = max(
-        min_shards,
-        math.ceil(num_bytes / _SHARD_BYTES),
-        math.ceil(len(refs) / _SHARD_IMAGES),
-    )
-    total = min(total, max(1, len(refs)))
-    tasks = []
-    for index in range(total):
-        begin, end = (len(refs) * i // total for i in (index, index + 1))
-        path = join(work_folder, f"{what}-{index:05d}.jsonl")
-        atomic.write_text(
-            path, "".join(ref.to_json() + "\n" for ref in refs[begin:end])
-        )
-        tasks.append(ShardTask(path, begin, index, total))
-    return tasks
+def _decided(number: int, packed: bytes) -> tuple[int, tuple[bool, bytes]]:
+    return number, (False, packed)
 
 
-def _read_json(path: str) -> Any:
-    return json.loads(files.read_text(path))
+def _alone(number: int, task: Any) -> tuple[int, list[Any]]:
+    return number, [task]
 
 
-def _write_quarantine(
-    uri: str,
-    summary: Summary,
-    quarantined: list[Quarantined],
-    groups: list[CopyGroup],
-) -> None:
-    bad_lines = [
-        json.dumps(
-            {
-                "filename": image.filename,
-                "class_name": image.class_name,
-                "reason": image.reason,
-                "bytes": image.num_bytes,
-            }
-        )
-        for image in quarantined
-    ]
-    copy_lines = [json.dumps(group._asdict()) for group in groups]
-    for name, lines in (
-        (QUARANTINE_FILE, bad_lines),
-        (DUPLICATES_FILE, copy_lines),
-    ):
-        atomic.write_text(join(uri, name), "".join(line + "\n" for line in lines))
-    # Last: if it exists, all files exist.
-    atomic.write_text(
-        join(uri, SUMMARY_FILE),
-        json.dumps(summary.to_dict(), indent=2, ensure_ascii=False) + "\n",
-    )
+def _write_findings(findings: bytes, path: str) -> None:
+    atomic.write_bytes(path, findings)
 
 
 def _empty_folder(folder: str) -> None:

@@ -1,146 +1,204 @@
-"""Move written images to other splits without decoding them again."""
+"""Count the written images by class, and move images of rare classes to empty splits.
+
+Images move without being decoded again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import heapq
+import json
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import NamedTuple
 
 import apache_beam as beam
 import tensorflow as tf
 
+from graft.components.ingestion.image_lists import shuffle_key
+from graft.components.ingestion.packing import Packed, pack, unpack
 from graft.components.ingestion.rare_classes import fill_empty_splits
 from graft.components.ingestion.shards import EXAMPLES, KINDS, METADATA, ShardFolders
 from graft.components.ingestion.sources.config import SplitPercentages
-from graft.components.ingestion.sources.image_ref import ImageRef
 from graft.components.ingestion.sources.splitting import choose_split
+from graft.components.ingestion.transforms import ClassRow
 from graft.contract import example_keys
 from graft.contract.split_names import SPLITS
-from graft.storage import tfrecords
+from graft.storage import atomic, tfrecords
+from graft.storage.paths import join
+
+CLASSES_FILES = "classes-{number:05d}.jsonl"
 
 
 class Move(NamedTuple):
     """An image that moves from the split of its hash to another one.
 
     Attributes:
-        position: Position in the list of all images.
+        shard: Number of its shard.
         class_name: Class name.
         content_hash: SHA-256 of the bytes.
         before: The split of its hash.
         after: The new split.
     """
 
-    position: int
+    shard: int
     class_name: str
     content_hash: str
     before: str
     after: str
 
 
-class MoveTask(NamedTuple):
-    """The moves within one shard.
+class ClassCounts(NamedTuple):
+    """What all shards hold of one class.
 
     Attributes:
-        number: Number of the shard, from 0.
-        total: Number of shards.
-        moves: The images to move.
+        class_name: Class name.
+        counts: Number of images, in the order of `SPLITS`, after the moves.
+        num_bytes: Size of the encoded images.
+        num_moved: Number of images that moved.
     """
 
-    number: int
-    total: int
-    moves: list[Move]
+    class_name: str
+    counts: list[int]
+    num_bytes: int
+    num_moved: int
+
+
+class FillEmptySplits(beam.PTransform):
+    """Give each rare class an image in every split.
+
+    In: packed `ClassRow`s of all shards. Files of `ClassCounts` are written, and shards
+    are written again for the images that move; their numbers come out.
+    """
+
+    def __init__(
+        self,
+        folders: ShardFolders,
+        work_folder: str,
+        percentages: SplitPercentages,
+        num_shards: int,
+    ) -> None:
+        super().__init__()
+        self._folders = folders
+        self._work_folder = work_folder
+        self._percentages = percentages
+        self._num_shards = num_shards
+
+    def expand(self, classes: beam.PCollection) -> beam.PCollection:
+        """Apply it to packed rows."""
+        return (
+            classes
+            | "ByClass" >> beam.GroupByKey()
+            | "Plan" >> beam.FlatMap(_plan, self._work_folder, self._percentages)
+            | "ByShard" >> beam.GroupByKey()
+            | "Move" >> beam.Map(_move, self._folders, self._num_shards)
+        )
 
 
 def plan_moves(
-    refs: Sequence[ImageRef],
-    hashes: Iterable[tuple[int, str]],
-    counts: Mapping[tuple[str, str], int],
-    several_labels: set[str],
-    percentages: SplitPercentages,
-) -> list[Move]:
+    rows: Iterable[ClassRow], percentages: SplitPercentages
+) -> tuple[list[ClassCounts], list[Move]]:
     """Choose the images that fill splits without an image of their class.
 
     Args:
-        refs: All images.
-        hashes: Positions in `refs` and content hashes of written images of rare
-            classes, without those whose split is given.
-        counts: Number of written images by split and class name.
-        several_labels: Content hashes of images with several labels. They never move,
-            because all copies must be in the same split.
+        rows: What shards hold, with all rows of each class.
         percentages: Shares of the splits.
 
     Returns:
-        The moves, in the order of the positions.
+        The counts after the moves, and the moves, both sorted.
     """
-    images: dict[str, dict[str, int]] = {}
-    for position, content_hash in hashes:
-        if content_hash not in several_labels:
-            by_hash = images.setdefault(refs[position].class_name, {})
-            by_hash[content_hash] = position
-    moves: list[Move] = []
-    for class_name, positions in images.items():
-        movable = {c: refs[position].splits for c, position in positions.items()}
+    classes: dict[str, ClassRow] = {}
+    for row in rows:
+        before = classes.get(row.class_name, ClassRow(row.class_name, [0, 0, 0], 0, []))
+        classes[row.class_name] = ClassRow(
+            row.class_name,
+            [a + b for a, b in zip(before.counts, row.counts, strict=True)],
+            before.num_bytes + row.num_bytes,
+            [*before.movable, *row.movable],
+        )
+    counts, moves = [], []
+    for name, row in sorted(classes.items()):
+        by_split = dict(zip(SPLITS, row.counts, strict=True))
+        movable = {
+            content_hash: (shard, splits)
+            for shard, content_hash, splits in sorted(row.movable)
+        }
         found = fill_empty_splits(
-            {split: counts.get((split, class_name), 0) for split in SPLITS},
-            movable,
+            by_split,
+            {content_hash: splits for content_hash, (_, splits) in movable.items()},
             percentages,
         )
-        moves.extend(
-            Move(
-                positions[content_hash],
-                class_name,
-                content_hash,
-                choose_split(content_hash, movable[content_hash], percentages),
-                split,
-            )
-            for content_hash, split in found.items()
-        )
-    return sorted(moves)
+        for content_hash, after in found.items():
+            shard, splits = movable[content_hash]
+            before_it = choose_split(content_hash, splits, percentages)
+            by_split[before_it] -= 1
+            by_split[after] += 1
+            moves.append(Move(shard, name, content_hash, before_it, after))
+        numbers = [by_split[split] for split in SPLITS]
+        counts.append(ClassCounts(name, numbers, row.num_bytes, len(found)))
+    return counts, sorted(moves)
 
 
-class MoveImages(beam.PTransform):
-    """Rewrite shards with images in other splits: MoveTasks in, shard numbers out.
+def _plan(
+    classes: tuple[int, Iterable[bytes]],
+    work_folder: str,
+    percentages: SplitPercentages,
+) -> Iterator[Packed]:
+    number, packed = classes
+    rows = (
+        ClassRow(name, counts, num_bytes, [(n, h, tuple(s)) for n, h, s in movable])
+        for name, counts, num_bytes, movable in unpack(packed)
+    )
+    counts, moves = plan_moves(rows, percentages)
+    text = "".join(f"{json.dumps(each)}\n" for each in counts)
+    atomic.write_text(join(work_folder, CLASSES_FILES.format(number=number)), text)
+    yield from pack((move.shard, move) for move in moves)
 
-    Example:
-        tasks | MoveImages(ShardFolders(examples, metadata, work))
-    """
 
-    def __init__(self, folders: ShardFolders) -> None:
-        super().__init__()
-        self._folders = folders
-
-    def expand(self, tasks: beam.PCollection) -> beam.PCollection:
-        """Apply it to a collection of `MoveTask`."""
-        return tasks | "Move" >> beam.Map(_move, self._folders)
-
-
-def _move(task: MoveTask, folders: ShardFolders) -> int:
-    shard = {"number": task.number, "total": task.total}
+def _move(
+    moving: tuple[int, Iterable[bytes]], folders: ShardFolders, total: int
+) -> int:
+    number, packed = moving
+    moves = [Move(*row) for row in unpack(packed)]
+    shard = {"number": number, "total": total}
     unmoved = {
         (kind, split): folders.set_aside(kind, split, **shard)
         for kind in KINDS
         for split in SPLITS
     }
-    split_of = {(m.class_name, m.content_hash): m.after for m in task.moves}
+    after = {(m.class_name, m.content_hash): m.after for m in moves}
     with folders.writers(**shard) as writers:
-        for split in SPLITS:
-            # The records of both files are in the same order.
-            pairs = zip(
-                tfrecords.read(unmoved[METADATA, split]),
-                tfrecords.read(unmoved[EXAMPLES, split]),
-                strict=True,
+        splits = [
+            _records(split, unmoved[METADATA, split], unmoved[EXAMPLES, split])
+            for split in SPLITS
+        ]
+        # In the order of the shuffle, which does not depend on the number of shards.
+        for record in heapq.merge(*splits, key=attrgetter("order")):
+            split = after.get(record.key, record.split)
+            writers[METADATA, split].write(record.metadata)
+            writers[EXAMPLES, split].write(record.whole)
+    return number
+
+
+class _Record(NamedTuple):
+    order: str
+    key: tuple[str, str]
+    split: str
+    metadata: bytes
+    whole: bytes
+
+
+def _records(split: str, metadata_path: str, whole_path: str) -> Iterator[_Record]:
+    """Yield the records of both files, which are in the same order."""
+    pairs = zip(tfrecords.read(metadata_path), tfrecords.read(whole_path), strict=True)
+    for metadata, whole in pairs:
+        feature = tf.train.Example.FromString(metadata).features.feature
+        name, class_name, content_hash = (
+            feature[key].bytes_list.value[0].decode()
+            for key in (
+                example_keys.FILENAME_KEY,
+                example_keys.CLASS_NAME_KEY,
+                example_keys.CONTENT_HASH_KEY,
             )
-            for metadata, whole in pairs:
-                after = split_of.get(_key_of(metadata), split)
-                writers[METADATA, after].write(metadata)
-                writers[EXAMPLES, after].write(whole)
-    return task.number
-
-
-def _key_of(metadata: bytes) -> tuple[str, str]:
-    """Return class name and content hash of a record."""
-    feature = tf.train.Example.FromString(metadata).features.feature
-    class_name, content_hash = (
-        feature[key].bytes_list.value[0].decode()
-        for key in (example_keys.CLASS_NAME_KEY, example_keys.CONTENT_HASH_KEY)
-    )
-    return class_name, content_hash
+        )
+        order = shuffle_key(name)
+        yield _Record(order, (class_name, content_hash), split, metadata, whole)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from graft.components.ingestion.deduplication import CopyGroup
-from graft.components.ingestion.moving import Move
+from graft.components.ingestion.results import BadImages, Results
 from graft.components.ingestion.sources.config import DataConfig
-from graft.components.ingestion.sources.image_ref import MISSING, ImageRef
+from graft.components.ingestion.sources.image_ref import ImageRef
 from graft.components.ingestion.sources.source import Listing, some_of
-from graft.components.ingestion.transforms import Quarantined, ShardCounts
 from graft.contract.counts import agree, counted
 from graft.contract.errors import DataError
 from graft.contract.split_names import SPLITS, TRAIN_SPLIT
 from graft.storage.left_aside import describe
 
-_MOST_BAD_IMAGES_IN_A_MESSAGE = 20
+_MOST_NOTES_IN_A_MESSAGE = 20
 _FEWEST_CLASSES = 2
 # With fewer images of a class, its accuracy on a split says very little.
 _FEWEST_PER_CLASS_AND_SPLIT = 5
@@ -134,87 +132,54 @@ def _missing_in_train(class_names: list[str]) -> str:
     )
 
 
-def summarise(
-    listing: Listing,
-    refs: list[ImageRef],
-    shards: Iterable[ShardCounts],
-    quarantined: list[Quarantined],
-    groups: list[CopyGroup],
-    *,
-    moves: Sequence[Move] = (),
-    num_bad_copies: int = 0,
-) -> Summary:
+def summarise(listing: Listing, num_listed: int, found: Results) -> Summary:
     """Add up the results of the workers.
 
     Args:
         listing: The listing.
-        refs: The images that were read.
-        shards: Counts of the written shards.
-        quarantined: The images that can't be used.
-        groups: The groups of copies.
-        moves: Written images that were moved to a split without their class.
-        num_bad_copies: Copies of unusable images among `quarantined`, beyond `refs`.
+        num_listed: Number of its images.
+        found: The results.
     """
-    shards = list(shards)
-    class_names = sorted({ref.class_name for ref in refs})
-    images = _count_images(shards, moves)
+    class_names = sorted(found.kept)
+    none = dict.fromkeys(SPLITS, 0)
     counts = {
-        split: {name: images[split, name] for name in class_names} for split in SPLITS
+        split: {name: found.counts.get(name, none)[split] for name in class_names}
+        for split in SPLITS
     }
-    copies: Counter[str] = Counter()
-    for group in groups:
-        copies[group.kind] += len(group.dropped)
+    splits = {split: sum(counts[split].values()) for split in SPLITS}
     return Summary(
         layout=listing.layout,
-        num_listed=len(listing.refs),
-        num_read=len(refs) + num_bad_copies,
-        num_written=images.total(),
-        num_quarantined=len(quarantined),
-        num_bytes=sum(shard.num_bytes for shard in shards),
+        num_listed=num_listed,
+        num_read=found.kept.total() + found.num_bad_copies,
+        num_written=sum(splits.values()),
+        num_quarantined=found.bad.number,
+        num_bytes=found.num_bytes,
         counts=counts,
-        splits={split: sum(counts[split].values()) for split in SPLITS},
-        reasons=dict(sorted(Counter(map(kind_of_reason, quarantined)).items())),
-        copies=dict(sorted(copies.items())),
+        splits=splits,
+        reasons=dict(sorted(found.bad.reasons.items())),
+        copies=dict(sorted(found.copies.items())),
         ignored=dict(sorted(listing.ignored.items())),
         warnings=[
             *listing.warnings,
-            *_warn_of_unused_files(listing, quarantined, copies),
-            *_warn_of_moves(moves),
+            *_warn_of_unused_files(listing, found.bad, found.copies),
+            *_warn_of_moves(found.moved),
             *_warn_of_small_classes(counts),
         ],
     )
 
 
-def kind_of_reason(image: Quarantined) -> str:
-    """Return the part of a reason without numbers and names, to group images by."""
-    return image.reason.split(":")[0].split(" (")[0].split(";")[0]
-
-
-def _count_images(
-    shards: Iterable[ShardCounts], moves: Sequence[Move]
-) -> Counter[tuple[str, str]]:
-    """Count the written images by split and class name, after the moves."""
-    images: Counter[tuple[str, str]] = Counter()
-    for shard in shards:
-        for split, class_name, number in shard.images:
-            images[split, class_name] += number
-    for move in moves:
-        images[move.before, move.class_name] -= 1
-        images[move.after, move.class_name] += 1
-    return images
-
-
 def _warn_of_unused_files(
-    listing: Listing, quarantined: list[Quarantined], copies: Counter[str]
+    listing: Listing, bad: BadImages, copies: Counter[str]
 ) -> Iterator[str]:
     if listing.ignored:
         kinds = describe(listing.ignored)
         yield f"Files that are not images were left aside: {kinds}."
-    if quarantined:
+    if bad.number:
+        first = bad.shown[0]
         yield (
-            f"{counted(len(quarantined), 'image')} can't be used and "
-            f"{agree(len(quarantined), 'is', 'are')} quarantined, such as "
-            f"{quarantined[0].filename!r}: {quarantined[0].reason}."
+            f"{counted(bad.number, 'image')} can't be used and "
+            f"{agree(bad.number, 'is', 'are')} quarantined, such as "
+            f"{first.filename!r}: {first.reason}."
         )
     described = {
         "duplicate": "exact copies of other images",
@@ -226,15 +191,14 @@ def _warn_of_unused_files(
             yield f"Dropped, since they are {described[kind]}: {number:,}."
 
 
-def _warn_of_moves(moves: Sequence[Move]) -> Iterator[str]:
-    if moves:
-        class_names = sorted({move.class_name for move in moves})
-        growth = agree(len(class_names), "this class grows", "these classes grow")
+def _warn_of_moves(moved: Mapping[str, int]) -> Iterator[str]:
+    if moved:
+        growth = agree(len(moved), "this class grows", "these classes grow")
         yield (
             f"Hashing left a split without images of "
-            f"{counted(len(class_names), 'rare class')} ({some_of(class_names)}). "
-            f"Moved to fill it: {counted(len(moves), 'image')}, which may move again "
-            f"while {growth}."
+            f"{counted(len(moved), 'rare class')} ({some_of(sorted(moved))}). "
+            f"Moved to fill it: {counted(sum(moved.values()), 'image')}, which may "
+            f"move again while {growth}."
         )
 
 
@@ -260,9 +224,7 @@ def _warn_of_small_classes(counts: dict[str, dict[str, int]]) -> Iterator[str]:
             )
 
 
-def require_usable(
-    summary: Summary, quarantined: list[Quarantined], config: DataConfig
-) -> None:
+def require_usable(summary: Summary, bad: BadImages, config: DataConfig) -> None:
     """Stop if the usable images are too few to train a model.
 
     Raises:
@@ -272,16 +234,15 @@ def require_usable(
     num_bad, num_read = summary.num_quarantined, summary.num_read
     if num_bad > config.max_bad_fraction * num_read:
         shown = "\n".join(
-            f"  {image.filename!r}: {image.reason}"
-            for image in quarantined[:_MOST_BAD_IMAGES_IN_A_MESSAGE]
+            f"  {image.filename!r}: {image.reason}" for image in bad.shown
         )
-        more = num_bad - _MOST_BAD_IMAGES_IN_A_MESSAGE
+        more = num_bad - len(bad.shown)
         raise DataError(
             f"{num_bad} of {counted(num_read, 'image')} can't be used; "
             f"`max_bad_fraction` allows {config.max_bad_fraction:.1%}, there are "
             f"{num_bad / num_read:.1%}:\n{shown}"
             + (f"\n  and {more} more" if more > 0 else "")
-            + f"\n{_mend_of(quarantined)}, or raise `max_bad_fraction`."
+            + f"\n{_mend_of(bad)}, or raise `max_bad_fraction`."
         )
     totals = Counter[str]()
     for by_class in summary.counts.values():
@@ -300,15 +261,14 @@ def require_usable(
         raise DataError(_missing_in_train(missing))
 
 
-def _mend_of(quarantined: Sequence[Quarantined]) -> str:
-    missing = sum(image.reason.startswith(MISSING) for image in quarantined)
-    if not missing:
+def _mend_of(bad: BadImages) -> str:
+    if not bad.num_missing:
         return "Repair or delete them"
     correct = (
         "Correct the paths of missing files (they start from the manifest's folder, or "
         "from `image_folder` in it)"
     )
-    return correct if missing == len(quarantined) else f"{correct}, repair the others"
+    return correct if bad.num_missing == bad.number else f"{correct}, repair the others"
 
 
 def _require_enough(
@@ -326,7 +286,7 @@ def _require_enough(
         raise DataError(
             "Each class needs at least `min_images_per_class` = "
             f"{config.min_images_per_class} {what}. Received: {some_of(shown, few)}. "
-            + "".join(f"{note} " for note in notes[:_MOST_BAD_IMAGES_IN_A_MESSAGE])
+            + "".join(f"{note} " for note in notes[:_MOST_NOTES_IN_A_MESSAGE])
             + "Add images to these classes, or leave them out by `class_names`."
             + (lower if fewest > 0 else "")
         )

@@ -1,101 +1,43 @@
-"""The Beam transforms of ingestion: hash possible copies; read, check and write shards.
+"""The Beam transform that reads, checks and writes images.
 
-Workers exchange names of list files, counts and quarantined images. The bytes of an
-image never leave the worker that read them. So memory does not grow with the data.
+Workers exchange rows of small facts. The bytes of an image never leave the worker that
+read them. So memory does not grow with the data.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import tensorflow as tf
 
+from graft.components.ingestion.copy_search import Quarantined, findings_from
+from graft.components.ingestion.deduplication import CopyFindings, Decision
+from graft.components.ingestion.image_lists import ShardTask, read_list
+from graft.components.ingestion.packing import pack, range_of, unpack
+from graft.components.ingestion.rare_classes import largest_rare_class
 from graft.components.ingestion.readability import examine
+from graft.components.ingestion.reading import PooledFn
 from graft.components.ingestion.shards import EXAMPLES, METADATA, ShardFolders
 from graft.components.ingestion.sources.config import DataConfig
 from graft.components.ingestion.sources.image_ref import ImageRef, printable, read_bytes
 from graft.components.ingestion.sources.splitting import choose_split
 from graft.components.progress import Progress
 from graft.contract import example_keys
-from graft.contract.image_signatures import has_image_signature
-from graft.storage import atomic, files, hashing
-from graft.storage.paths import is_remote
+from graft.contract.split_names import SPLITS
+from graft.storage import atomic, hashing
+from graft.storage.paths import join
 from graft.trainer.decoding.from_bytes import ImageHeader, check_pixels
 
 METRICS_NAMESPACE = "graft.ImageExampleGen"
-
-QUARANTINED_TAG = "quarantined"
-
-# These threads wait for a network. They need no core.
-_NUM_REMOTE_THREADS = 16
-_MOST_LOCAL_THREADS = 8
-_IN_FLIGHT_PER_THREAD = 2
-_IN_FLIGHT_BYTES = 64 * 2**20
-# Handing work to a thread is expensive for a single small image.
-_CHUNK_IMAGES = 32
-_CHUNK_BYTES = 2 * 2**20
-# Smaller files are read without a pool, because threads would wait for Python's lock
-# (docs/decisions/0060-measured-choices.md).
-_BYTES_WORTH_A_THREAD = 8 << 10
-_UNKNOWN_BYTES = 2**20
+BAD_TAG = "bad"
+QUARANTINE_FILES = "quarantined-{number:05d}.jsonl"
 # Larger images are decoded one at a time, to limit memory.
 _LARGE_IMAGE_PIXELS = 16_000_000
-
-Result = TypeVar("Result")
-
-
-class ShardTask(NamedTuple):
-    """The images of one shard.
-
-    Attributes:
-        list_path: File of one `ImageRef` per line.
-        begin: Position of its first line in the list of all images.
-        number: Number of the shard, from 0.
-        total: Number of shards.
-    """
-
-    list_path: str
-    begin: int
-    number: int
-    total: int
-
-
-class Quarantined(NamedTuple):
-    """An image that can't be used.
-
-    Attributes:
-        filename: Name in the data set, printable.
-        class_name: Class name.
-        reason: Why it can't be used.
-        num_bytes: Size of the file; None if it is not known.
-    """
-
-    filename: str
-    class_name: str
-    reason: str
-    num_bytes: int | None
-
-
-class ShardCounts(NamedTuple):
-    """Counts of one written shard.
-
-    Attributes:
-        images: Split, class name, and number of images.
-        num_bytes: Size of the encoded images.
-        rare: Position and content hash of each image of a rare class.
-    """
-
-    images: list[tuple[str, str, int]]
-    num_bytes: int
-    rare: list[tuple[int, str]]
 
 
 class CheckedImage(NamedTuple):
@@ -106,71 +48,64 @@ class CheckedImage(NamedTuple):
     header: ImageHeader
 
 
-class HashImages(beam.PTransform):
-    """Hash images: ShardTasks in, lists of (position among all, SHA-256 or None) out.
+class ClassRow(NamedTuple):
+    """What one shard holds of one class.
 
-    None means that the file can't be read or has no image signature. Such files don't
-    count as copies of each other.
+    Attributes:
+        class_name: Class name.
+        counts: Number of written images, in the order of `SPLITS`.
+        num_bytes: Size of the encoded images.
+        movable: Shard, content hash and allowed splits of each image that may move to
+            another split; only for rare classes.
     """
 
-    def __init__(self, config: DataConfig, progress: Progress) -> None:
-        super().__init__()
-        self._config = config
-        self._progress = progress
-
-    def expand(self, tasks: beam.PCollection) -> beam.PCollection:
-        """Apply it to a collection of `ShardTask`."""
-        return tasks | "Hash" >> beam.ParDo(_HashImagesFn(self._config, self._progress))
+    class_name: str
+    counts: list[int]
+    num_bytes: int
+    movable: list[tuple[int, str, tuple[str, ...]]]
 
 
 class WriteShards(beam.PTransform):
-    """Read, check and write images: ShardTasks in, ShardCounts and Quarantined out.
+    """Read, check and write images.
 
     Each task becomes two files per split: with and without the images' bytes. A file
-    gets its final name when it is complete.
-
-    Example:
-        shards = tasks | WriteShards(config, folders, rare_classes, progress)
-        counts, bad = shards.counts, shards[QUARANTINED_TAG]
+    gets its final name when it is complete. In: the shards' numbers with all that is
+    known of each, a packed `ShardTask` and packed `Decision`s. Out: `ClassRow`s, packed
+    by ranges of the class name's hash, and by `BAD_TAG` the copies that can't be used,
+    for `SettleCopies`. Other images that can't be used go to files.
     """
 
     def __init__(
         self,
         config: DataConfig,
         folders: ShardFolders,
-        rare_classes: frozenset[str],
+        work_folder: str,
+        free_by_class: Counter[str],
         progress: Progress,
     ) -> None:
+        """Choose what is written.
+
+        Args:
+            config: The data.
+            folders: The folders of the shards.
+            work_folder: Folder for the images that can't be used.
+            free_by_class: Number of listed images whose split the hash decides.
+            progress: Counts the images.
+        """
         super().__init__()
-        self._fn = _WriteShardFn(config, folders, rare_classes, progress)
+        self._fn = _WriteShardFn(config, folders, work_folder, free_by_class, progress)
+        self._findings: beam.PCollection | None = None
 
-    def expand(self, tasks: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
-        """Apply it to a collection of `ShardTask`."""
-        return tasks | "ReadCheckWrite" >> beam.ParDo(self._fn).with_outputs(
-            QUARANTINED_TAG, main="counts"
-        )
+    def with_findings(self, findings: beam.PCollection | None) -> WriteShards:
+        """Give it the findings of the search for copies; None if there was none."""
+        self._findings = findings
+        return self
 
-
-def read_list(path: str) -> Iterator[ImageRef]:
-    """Read the images of a list file."""
-    with files.open_for_reading(path) as file:
-        for line in file:
-            yield ImageRef.from_json(line)
-
-
-class WriteJson(beam.PTransform):
-    """Write the elements of a small collection as one JSON list, in any order."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self._path = path
-
-    def expand(self, values: beam.PCollection) -> beam.PCollection:
-        """Apply it to a collection of JSON values."""
-        return (
-            values
-            | "Gather" >> beam.combiners.ToList()
-            | "Write" >> beam.Map(_write_json, self._path)
+    def expand(self, shards: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
+        """Apply it to shards."""
+        found = self._findings and beam.pvalue.AsSingleton(self._findings)
+        return shards | "ReadCheckWrite" >> beam.ParDo(self._fn, found).with_outputs(
+            BAD_TAG, main="classes"
         )
 
 
@@ -201,114 +136,19 @@ def to_example(image: CheckedImage, ref: ImageRef) -> tuple[bytes, bytes]:
     return example.SerializeToString(deterministic=True), metadata
 
 
-class _PooledFn(beam.DoFn):
-    """A DoFn with a thread pool. Reading and decoding release Python's lock."""
-
-    def __init__(self, config: DataConfig, progress: Progress) -> None:
-        self._config = config
-        self._progress = progress
-        self._pool: ThreadPoolExecutor | None = None
-
-    def setup(self) -> None:
-        self._large = threading.Lock()
-        self._is_remote = is_remote(self._config.path)
-        num_threads = (
-            _NUM_REMOTE_THREADS
-            if self._is_remote
-            else min(_MOST_LOCAL_THREADS, os.cpu_count() or 1)
-        )
-        self._num_in_flight = _IN_FLIGHT_PER_THREAD * num_threads
-        self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="ingest")
-
-    def teardown(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-    def _in_order(
-        self, function: Callable[[ImageRef], Result], refs: Iterable[ImageRef]
-    ) -> Iterator[tuple[ImageRef, Result | ValueError]]:
-        """Apply `function` in threads; yield results in order, a few images ahead."""
-        if self._pool is None:
-            raise RuntimeError("setup() comes before process()")
-        waiting: deque[tuple[int, Future[list[tuple[ImageRef, Any]]]]] = deque()
-        num_bytes = 0
-        for chunk, chunk_bytes in _chunks(refs):
-            num_bytes += chunk_bytes
-            while waiting and (
-                len(waiting) >= self._num_in_flight or num_bytes > _IN_FLIGHT_BYTES
-            ):
-                done_bytes, future = waiting.popleft()
-                num_bytes -= done_bytes
-                yield from future.result()
-            is_small = chunk_bytes < _BYTES_WORTH_A_THREAD * len(chunk)
-            at_once = is_small and not self._is_remote
-            submit = _at_once if at_once else self._pool.submit
-            waiting.append((chunk_bytes, submit(_apply, function, chunk)))
-        for _, future in waiting:
-            yield from future.result()
-
-
-def _at_once(function: Callable[..., Result], *arguments: Any) -> Future[Result]:
-    """Call a function in this thread, and return a future like a pool's."""
-    future: Future[Result] = Future()
-    future.set_result(function(*arguments))
-    return future
-
-
-def _chunks(refs: Iterable[ImageRef]) -> Iterator[tuple[list[ImageRef], int]]:
-    """Split a list into chunks for threads; yield each with its number of bytes."""
-    chunk: list[ImageRef] = []
-    num_bytes = 0
-    for ref in refs:
-        chunk.append(ref)
-        num_bytes += ref.size if ref.size is not None else _UNKNOWN_BYTES
-        if len(chunk) >= _CHUNK_IMAGES or num_bytes >= _CHUNK_BYTES:
-            yield chunk, num_bytes
-            chunk, num_bytes = [], 0
-    if chunk:
-        yield chunk, num_bytes
-
-
-def _apply(
-    function: Callable[[ImageRef], Result], refs: list[ImageRef]
-) -> list[tuple[ImageRef, Result | ValueError]]:
-    """Apply a function to images; the error of a bad image is its result."""
-    results: list[tuple[ImageRef, Result | ValueError]] = []
-    for ref in refs:
-        try:
-            results.append((ref, function(ref)))
-        except ValueError as error:
-            results.append((ref, error))
-    return results
-
-
-class _HashImagesFn(_PooledFn):
-    def process(self, task: ShardTask) -> Iterator[list[tuple[int, str | None]]]:
-        found: list[tuple[int, str | None]] = []
-        results = self._in_order(self._hash, read_list(task.list_path))
-        for position, (_, result) in enumerate(results, start=task.begin):
-            found.append((position, None if isinstance(result, ValueError) else result))
-            self._progress.advance("files compared")
-        yield found
-
-    def _hash(self, ref: ImageRef) -> str:
-        encoded = read_bytes(ref, self._config.max_file_bytes)
-        if not has_image_signature(encoded):
-            raise ValueError("not an image")
-        return hashing.hash_bytes(encoded)
-
-
-class _WriteShardFn(_PooledFn):
+class _WriteShardFn(PooledFn):
     def __init__(
         self,
         config: DataConfig,
         folders: ShardFolders,
-        rare_classes: frozenset[str],
+        work_folder: str,
+        free_by_class: Counter[str],
         progress: Progress,
     ) -> None:
         super().__init__(config, progress)
         self._folders = folders
-        self._rare_classes = rare_classes
+        self._work_folder = work_folder
+        self._free_by_class = free_by_class
         self._num_written = beam.metrics.Metrics.counter(
             METRICS_NAMESPACE, "images_written"
         )
@@ -316,22 +156,51 @@ class _WriteShardFn(_PooledFn):
             METRICS_NAMESPACE, "images_quarantined"
         )
 
-    def process(self, task: ShardTask) -> Iterator[Any]:
-        images: Counter[tuple[str, str]] = Counter()
-        num_bytes = 0
-        rare: list[tuple[int, str]] = []
+    def process(
+        self, shard: tuple[int, Iterable[tuple[bool, bytes]]], findings: bytes | None
+    ) -> Iterable[Any]:
+        found = findings_from(findings) if findings else None
+        task, decisions = _task_and_decisions(shard[1])
+        # Copies that a policy refuses end the run with a message.
+        if task is None or (found is not None and found.refused):
+            return []
+        return self._write(task, decisions, self._rare_classes(found))
+
+    def _rare_classes(self, found: CopyFindings | None) -> frozenset[str]:
+        """Return the classes that hashing may leave without images in a split."""
+        less = found.less_free if found is not None else Counter[str]()
+        most = largest_rare_class(self._config.splits)
+        return frozenset(
+            name
+            for name, number in self._free_by_class.items()
+            if number - less[name] <= most
+        )
+
+    def _write(
+        self,
+        task: ShardTask,
+        decisions: dict[int, Decision],
+        rare_classes: frozenset[str],
+    ) -> Iterator[Any]:
+        counts: dict[str, list[int]] = defaultdict(lambda: [0] * len(SPLITS))
+        num_bytes: Counter[str] = Counter()
+        movable: dict[str, list[tuple[int, str, tuple[str, ...]]]] = defaultdict(list)
+        bad: list[Quarantined] = []
+        bad_copies: list[tuple[int, Any]] = []
         with self._folders.writers(task.number, task.total) as writers:
-            checked = self._in_order(self._check, read_list(task.list_path))
-            for position, (ref, image) in enumerate(checked, start=task.begin):
+            images = self._kept(task, decisions)
+            for ref, decision, image in self.in_order(self._check, images):
                 self._progress.advance("images")
                 if isinstance(image, ValueError):
                     self._num_quarantined.inc()
-                    yield beam.pvalue.TaggedOutput(
-                        QUARANTINED_TAG,
-                        Quarantined(
-                            printable(ref.name), ref.class_name, str(image), ref.size
-                        ),
+                    found = Quarantined(
+                        printable(ref.name), ref.class_name, str(image), ref.size
                     )
+                    bad.append(found)
+                    if decision is not None:
+                        content_hash = decision.content_hash
+                        key = range_of(content_hash, task.total)
+                        bad_copies.append((key, (content_hash, *found)))
                     continue
                 split = choose_split(
                     image.content_hash, ref.splits, self._config.splits
@@ -340,21 +209,64 @@ class _WriteShardFn(_PooledFn):
                 writers[EXAMPLES, split].write(whole)
                 writers[METADATA, split].write(metadata)
                 self._num_written.inc()
-                images[split, ref.class_name] += 1
-                num_bytes += len(image.encoded)
-                if ref.class_name in self._rare_classes and len(ref.splits) > 1:
-                    rare.append((position, image.content_hash))
-        counts = [(split, name, number) for (split, name), number in images.items()]
-        yield ShardCounts(sorted(counts), num_bytes, rare)
+                counts[ref.class_name][SPLITS.index(split)] += 1
+                num_bytes[ref.class_name] += len(image.encoded)
+                # All copies of an image must be in the same split.
+                is_alone = decision is None or not decision.is_shared
+                if ref.class_name in rare_classes and len(ref.splits) > 1 and is_alone:
+                    movable[ref.class_name].append(
+                        (task.number, image.content_hash, ref.splits)
+                    )
+        self._quarantine(task, bad)
+        for packed in pack(bad_copies):
+            yield beam.pvalue.TaggedOutput(BAD_TAG, packed)
+        rows = [
+            ClassRow(name, counts[name], num_bytes[name], movable.get(name, []))
+            for name in sorted(counts)
+        ]
+        yield from pack(
+            (range_of(hashing.hash_bytes(row.class_name.encode()), task.total), row)
+            for row in rows
+        )
+
+    def _kept(
+        self, task: ShardTask, decisions: dict[int, Decision]
+    ) -> Iterator[tuple[ImageRef, Decision | None]]:
+        for position, ref in enumerate(read_list(task.list_path)):
+            decision = decisions.get(position)
+            if decision is None:
+                yield ref, None
+            elif decision.splits:
+                yield ref._replace(splits=decision.splits), decision
+            else:
+                self._progress.advance("images")
+
+    def _quarantine(self, task: ShardTask, bad: list[Quarantined]) -> None:
+        if bad:
+            name = QUARANTINE_FILES.format(number=task.number)
+            text = "".join(f"{json.dumps(image)}\n" for image in bad)
+            atomic.write_text(join(self._work_folder, name), text)
 
     def _check(self, ref: ImageRef) -> CheckedImage:
         encoded = read_bytes(ref, self._config.max_file_bytes)
         header, num_pixels = examine(encoded, self._config.max_pixels)
-        with self._large if num_pixels > _LARGE_IMAGE_PIXELS else nullcontext():
+        with self.large if num_pixels > _LARGE_IMAGE_PIXELS else nullcontext():
             check_pixels(encoded, header.format)
         return CheckedImage(encoded, hashing.hash_bytes(encoded), header)
 
 
-def _write_json(value: object, path: str) -> None:
-    """Write a value as a JSON file, atomically."""
-    atomic.write_text(path, json.dumps(value))
+def _task_and_decisions(
+    values: Iterable[tuple[bool, bytes]],
+) -> tuple[ShardTask | None, dict[int, Decision]]:
+    task = None
+    decisions: dict[int, Decision] = {}
+    for is_task, packed in values:
+        for row in unpack([packed]):
+            if is_task:
+                task = ShardTask(*row)
+            else:
+                shard, position, splits, content_hash, is_shared = row
+                decisions[position] = Decision(
+                    shard, position, tuple(splits), content_hash, is_shared
+                )
+    return task, decisions

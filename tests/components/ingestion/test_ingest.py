@@ -130,7 +130,7 @@ def test_splits_stay_put_when_data_grows(
 def test_several_shards_hold_each_image_once(
     run_ingestion: Make, photos: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("graft.components.ingestion.ingest._SHARD_IMAGES", 30)
+    monkeypatch.setattr("graft.components.ingestion.image_lists._SHARD_IMAGES", 30)
     result = run_ingestion(photos)
     names = os.listdir(Path(result.outputs.examples, "Split-train"))
     assert sorted(names) == [f"data_tfrecord-0000{i}-of-00003" for i in range(3)]
@@ -366,7 +366,7 @@ def test_rare_classes_are_in_every_split(
     monkeypatch: pytest.MonkeyPatch,
 ):
     """Fifty classes of three; of the last, one image more that can't be read."""
-    monkeypatch.setattr("graft.components.ingestion.ingest._SHARD_IMAGES", 40)
+    monkeypatch.setattr("graft.components.ingestion.image_lists._SHARD_IMAGES", 40)
     names = tuple(f"class{number:02d}" for number in range(50))
     root = write_photos(tmp_path / "tail", names, number=3)
     (root / "class49" / "damaged.png").write_bytes(make_image(999)[:200])
@@ -400,7 +400,7 @@ def test_rare_classes_are_split_alike_in_shards_of_any_size(
 ):
     root = write_photos(tmp_path / "tail", ("cat", "dog", "emu", "fox"), number=4)
     whole = run_ingestion(root, "whole").splits_by_name()
-    monkeypatch.setattr("graft.components.ingestion.ingest._SHARD_IMAGES", 3)
+    monkeypatch.setattr("graft.components.ingestion.image_lists._SHARD_IMAGES", 3)
     assert run_ingestion(root, "cut").splits_by_name() == whole
 
 
@@ -474,14 +474,14 @@ def test_a_run_after_kill_9_equals_an_uninterrupted_one(
         f"""
         import time
         import apache_beam as beam
-        from graft.components.ingestion import ingest, transforms
+        from graft.components.ingestion import image_lists, ingest, transforms
         from graft.components.ingestion.sources.config import DataConfig
         read = transforms.read_bytes
         def read_slowly(*args):
             time.sleep(0.005)
             return read(*args)
         transforms.read_bytes = read_slowly
-        ingest._SHARD_IMAGES = 60
+        image_lists._SHARD_IMAGES = 60
         outputs = ingest.OutputFolders(*{tuple(outputs)!r})
         ingest.ingest(DataConfig(path={str(root)!r}), outputs, beam.Pipeline)
         """

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from graft.components.ingestion import transforms
+from graft.components.ingestion import copy_search
 from graft.components.ingestion.fingerprint import fingerprint
 from graft.components.ingestion.fixes.applied_fixes import (
     FIXES_FILE,
@@ -143,13 +143,13 @@ def test_only_files_that_a_fix_may_mean_are_hashed(
     for index, file in enumerate(sorted(photos.glob("*/*.png"))):
         file.write_bytes(file.read_bytes() + bytes(index))  # no two of one size
     hashed: list[str] = []
-    hash_one = transforms._HashImagesFn._hash
+    hash_one = copy_search._HashImagesFn._hash
 
     def counting(self: Any, ref: Any) -> str:
         hashed.append(ref.name)
         return hash_one(self, ref)
 
-    monkeypatch.setattr(transforms._HashImagesFn, "_hash", counting)
+    monkeypatch.setattr(copy_search._HashImagesFn, "_hash", counting)
     header = "path,content_hash,new_label"
     fix(f"cat/005.png,{_hash(photos / 'cat' / '005.png')},dog", header=header)
     assert hashed == ["cat/005.png"]
