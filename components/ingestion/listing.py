@@ -17,6 +17,7 @@ from graft.components.ingestion.names.labels_of_other_things import (
 )
 from graft.components.ingestion.sources import built_in
 from graft.components.ingestion.sources.config import DataConfig
+from graft.components.ingestion.sources.doubtful_labels import warn_of_doubtful_labels
 from graft.components.ingestion.sources.label_codes import warn_of_two_codes
 from graft.components.ingestion.sources.labels import warn_of_missing
 from graft.components.ingestion.sources.layout import (
@@ -80,6 +81,7 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
         found.warnings += warn_of_joined_labels(counts, config)
         found.warnings += warn_of_two_codes(counts)
         found.warnings += warn_of_scores(counts, config)
+        found.warnings += warn_of_doubtful_labels(counts)
     return found
 
 

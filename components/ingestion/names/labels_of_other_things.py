@@ -12,9 +12,11 @@ from graft.components.ingestion.sources.source import some_of
 from graft.components.ingestion.sources.splitting import TRAIN_ROLE
 from graft.contract.errors import DataError
 
-# As `cat 0.9`, `cat:0.90` and `cat (1.0)`. Model numbers such as `C 1.8` are above 1.
+# As `cat 0.9`, `cat:0.90`, `cat (1.0)` and `cat 90%`. Model numbers such as `C 1.8`
+# are above 1.
 _SCORED = re.compile(
-    r"(?P<name>.*[^\W\d_].*?)(?:\s*[:;,=|(\t]\s*|\s+|_)(?:0?\.\d+|1\.0+)\)?"
+    r"(?P<name>.*[^\W\d_].*?)(?:\s*[:;,=|(\t]\s*|\s+|_)"
+    r"(?:0?\.\d+|1\.0+|(?:100|\d{1,2})(?:[.,]\d+)?\s?%)\)?"
 )
 
 

@@ -9,6 +9,8 @@ from graft.components.ingestion.sources.source import some_of
 
 _NUMBER = re.compile(r"[-+]?\d+([.,]0+)?")
 _NUMBERED = re.compile(r"(?P<start>[^\W\d_]+[-_ ]?)(?P<number>\d+)")
+# As `0: cat`, `0_cat` and `n01440764 tench`.
+_ID_AND_NAME = re.compile(r"(\d+|n\d{8})(?:\s*[:=._-]\s*|\s+)([^\W\d_].*)")
 _WORDS_FOR_NO_OR_YES = (
     ("no", "yes"),
     ("n", "y"),
@@ -74,6 +76,10 @@ def _codes(names: Collection[str]) -> Iterator[tuple[list[str], list[str]]]:
     whole = [found for found in pairs if len(found) > 1]
     if len(whole) >= _FEWEST:
         yield whole[0], whole[1]
+    yield from _words_of_one_side(ordered, plain)
+    named = _with_their_ids(ordered, plain)
+    if named:
+        yield [*named], [*named.values()]
     short = _short_forms(words, plain)
     if len(short) >= _FEWEST and len(short) * 2 == len(words):
         yield [*short], [*short.values()]
@@ -97,6 +103,32 @@ def _are_codes_of_one(
     if any(any(map(str.isdigit, text)) for text in texts):
         return False  # such as `10+` and `3-5`
     return any(len(text) > 1 for text in texts) and not texts <= _REST
+
+
+def _words_of_one_side(
+    ordered: list[str], plain: Mapping[str, str]
+) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield two words for yes, or for no, if all names are such words: `yes`, `Y`."""
+    if not {plain[name] for name in ordered} <= _NO_OR_YES:
+        return
+    for side in (0, 1):
+        same = {pair[side] for pair in _WORDS_FOR_NO_OR_YES}
+        found = [name for name in ordered if plain[name] in same]
+        if len({plain[name] for name in found}) >= _FEWEST:
+            yield found[:1], found[1:]
+            return
+
+
+def _with_their_ids(ordered: list[str], plain: Mapping[str, str]) -> dict[str, str]:
+    """Return names that another one has beside a number: `cat` or `0` of `0: cat`."""
+    known = {text: name for name, text in plain.items()}
+    found = {}
+    for name in ordered:
+        match = _ID_AND_NAME.fullmatch(plain[name])
+        for part in match.groups() if match else ():
+            if part in known:
+                found[known[part]] = name
+    return found
 
 
 def _numbered(texts: Collection[str]) -> set[str]:

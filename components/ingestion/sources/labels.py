@@ -28,7 +28,14 @@ _MISSING = frozenset(
 # Texts that often stand for a missing value, and may be names of classes.
 _PERHAPS_MISSING = frozenset(
     "none null nil na n/a n.a n.a. - -- --- ? ?? . .. _ missing undefined void "
-    "tbd \\n".split()
+    "tbd tbc todo unsure uncertain unclear ambiguous unlabeled unlabelled unannotated "
+    "unassigned uncategorized uncategorised skip skipped ignore ignored exclude "
+    "excluded invalid error pending \\n "
+    # German, French, Spanish, Portuguese, Italian, Dutch, Polish, Russian
+    "unbekannt unklar unsicher ungültig inconnu incertain desconocido incierto "
+    "desconhecido incerto sconosciuto onbekend onduidelijk nieznany неизвестно "
+    # Chinese, Japanese, Korean
+    "未知 未标注 不明 未分類 알수없음 미분류".split()
 )
 _ONE_ITEM = r"""(?:[01]\.?0*|'[^']*'|"[^"]*")"""
 # A printed list: a vector of zeros and ones, or several quoted names.
@@ -36,7 +43,9 @@ _LIST = re.compile(rf"[\[(]\s*{_ONE_ITEM}(?:\s*,\s*|\s+){_ONE_ITEM}.*[\])]", re.
 # One-hot without brackets, and other values that Python prints with quotes.
 _VECTOR = re.compile(r"[01](?:\s*[,;]\s*|\s+)[01](?:(?:\s*[,;]\s*|\s+)[01])*")
 _PRINTED = re.compile(
-    r"""[\[({]\s*b?(['"]).*\1\s*,?\s*[\])}]|b(['"]).*\2|=".*\"""", re.DOTALL
+    r"""[\[({]\s*b?(['"]).*\1\s*,?\s*[\])}]|b(['"]).*\2|=".*\"|"""
+    r"""\{\s*(['"])[^'"]+\3\s*:.*\}|\[\s*[\[{(].*['"].*[\]})]\s*\]""",
+    re.DOTALL,
 )
 # As `np.str_('cat')`, `tensor(0)` and `Timestamp('2024-01-01')`.
 _CALL = re.compile(
@@ -44,16 +53,16 @@ _CALL = re.compile(
     r"|[A-Za-z_]\w*\((['\"]).*\1\)",
     re.DOTALL,
 )
-_FRACTION = re.compile(r"[+-]?(?=\d|\.\d)\d*\.\d*[1-9]\d*(?:[eE][+-]?\d+)?")
+_FRACTION = re.compile(r"[+\u2212-]?(?=\d|\.\d)\d*\.\d*[1-9]\d*(?:[eE][+-]?\d+)?")
 # The decimal comma; 1,000 is a name.
-_COMMA_FRACTION = re.compile(r"[+-]?(?![1-9]\d{0,2}(?:,\d{3})+$)\d*,\d*[1-9]\d*")
+_COMMA_FRACTION = re.compile(r"[+\u2212-]?(?![1-9]\d{0,2}(?:,\d{3})+$)\d*,\d*[1-9]\d*")
 # A name in quotes, also in those that no format of a table knows.
 _QUOTED = re.compile(
     r"""'[^']+'|"[^"]+"|`[^`]+`|\u2018[^\u2018\u2019]+\u2019|\u201c[^\u201c\u201d]+\u201d"""
     r"""|\u201e[^\u201c\u201d\u201e]+[\u201c\u201d]|\u201a[^\u2018\u2019\u201a]+[\u2018\u2019]"""
     r"""|\xab[^\xab\xbb]+\xbb"""
 )
-_NEGATIVE = re.compile(r"-\d+(?:\.0*)?")
+_NEGATIVE = re.compile(r"[-\u2212]\d+(?:\.0*)?")  # also the minus of typesetters
 _LOST_CHARACTER = "\ufffd"
 
 

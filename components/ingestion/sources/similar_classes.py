@@ -25,6 +25,7 @@ _MOST_NAMES_OF_A_GROUP = 5
 
 # Decimal digits of any script. Longer numbers are the same only if their texts are.
 _NUMBER = re.compile(r"(?=.{1,99}$)\+?\d+(?:\.\d*)?(?:e\+?\d{1,2})?")
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+")
 # What file managers add to the name of a copied folder.
 _COPY_MARK = re.compile(
     r"( \(\d{1,3}\)|[ _-]+(copy|kopie|copie|copia|cópia)( ?\(?\d{1,3}\)?)?)+$"
@@ -98,6 +99,8 @@ def _without_accents(name: str) -> str:
 
 
 def _without_number_format(name: str) -> str:
+    if _THOUSANDS.fullmatch(name):
+        return name.replace(",", "")
     if not _NUMBER.fullmatch(name):
         return name
     number = Decimal(name)

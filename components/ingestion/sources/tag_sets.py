@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from graft.components.ingestion.sources.config import DataConfig
@@ -20,7 +20,10 @@ SEPARATORS = re.compile(r"\s*[|;,&+]\s*")
 # In English, German, Spanish, French, Italian, Portuguese, Dutch and Nordic languages,
 # Polish and Russian.
 _AND_WORDS = r"(?:and|und|y|et|e|en|och|og|i|и)"
-_WEAK_SEPARATORS = re.compile(rf"\s+{_AND_WORDS}\s+|[\s/_:~#-]+", re.IGNORECASE)
+_OR_WORDS = r"(?:or|oder|o|ou|of|eller|lub|или)"
+_WEAK_SEPARATORS = re.compile(
+    rf"\s+(?:{_AND_WORDS}|{_OR_WORDS})\s+|[\s/_:~#-]+", re.IGNORECASE
+)
 _AND = re.compile(rf"\s{_AND_WORDS}\s", re.IGNORECASE)
 _NUMBERS = re.compile(r"\d+(?:\s+\d+)+")
 _THOUSANDS_APART = re.compile(r"\d{1,3}(?:\s\d{3})+")
@@ -33,6 +36,8 @@ _LABELS_PER_WORD = 1.5
 _FEWEST_MADE_OF_LABELS = 2
 _SHARE_MADE_OF_LABELS = 0.1
 _MOST_WORDS_SHARED = 0.9
+_FEWEST_KNOWN_PARTS = 2
+_MOST_LABELS_COMPARED = 2000
 
 
 def require_no_tag_sets(places: Mapping[str, str], config: DataConfig) -> None:
@@ -91,12 +96,8 @@ def warn_of_joined_labels(counts: Mapping[str, int], config: DataConfig) -> list
     """
     if config.class_names:
         return []
-    alone = set(counts)
-    found = [
-        label
-        for label in counts
-        if len(tags := _parts_of(label)) > 1 and alone.issuperset(tags)
-    ]
+    found = [label for label in counts if _joins_labels(label, counts)]
+    found = found or _with_tags_in_order(counts)
     if not found:
         return []
     return [
@@ -106,6 +107,35 @@ def warn_of_joined_labels(counts: Mapping[str, int], config: DataConfig) -> list
 
 
 Tags = tuple[str, ...]
+
+
+def _joins_labels(label: str, labels: Collection[str]) -> bool:
+    """Tell whether the parts of a label are labels; of three or more, two at least."""
+    parts = _parts_of(label)
+    known = sum(part in labels for part in parts)
+    return len(parts) > 1 and known >= min(len(parts), _FEWEST_KNOWN_PARTS)
+
+
+def _with_tags_in_order(labels: Collection[str]) -> list[str]:
+    """Return the labels of several words, if programs may have joined tags so.
+
+    The words are in the order of the alphabet in each of them, most are in several, and
+    one label has all words of another, as in `clear primary`, `clear primary road`.
+    """
+    if len(labels) > _MOST_LABELS_COMPARED:
+        return []
+    words_of = {label: label.split() for label in labels}
+    joined = {label: words for label, words in words_of.items() if len(words) > 1}
+    number = Counter(word for words in words_of.values() for word in set(words))
+    of_joined = {word for words in joined.values() for word in words}
+    shared = sum(number[word] > 1 for word in of_joined)
+    sets = [frozenset(words) for words in words_of.values()]
+    holds_another = any(one < other for one in sets for other in sets)
+    are_in_order = all(words == sorted(words) for words in joined.values())
+    is_likely = len(joined) >= _FEWEST_MADE_OF_LABELS and holds_another
+    return (
+        [*joined] if is_likely and are_in_order and 2 * shared >= len(of_joined) else []
+    )
 
 
 class _Sets(NamedTuple):

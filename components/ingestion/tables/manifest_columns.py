@@ -3,44 +3,44 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from graft.components.ingestion.names.folder_names import role_of
 from graft.components.ingestion.sources.config import DataConfig
 from graft.components.ingestion.sources.source import some_of
 from graft.contract.counts import agree
 from graft.contract.errors import DataError
 
-_role_of = functools.lru_cache(1024)(role_of)
 _BOX_COLUMNS = re.compile(r"x_?min|x1|bbox\w*|box(es)?|x_?center|roi\.x1|region_\w+")
 _ONES = ("1", "1.0", "true", "yes")
-_FLAGS = (*_ONES, "0", "0.0", "-1", "-1.0", "false", "no")
-_FOLD = re.compile(
-    r"(k|cv)?[_ ]?folds?|fold[_ ]?(id|no|number)|partition|subset|kfold", re.IGNORECASE
-)
+FLAGS = (*_ONES, "0", "0.0", "-1", "-1.0", "false", "no")
 _NUMBERED_LABEL = re.compile(r"(label|class|tag|category)[_ ]?\d", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[,;|:\s]+")
-_FLAG = re.compile(
-    r"(is|in|for|use[_ ]?(for|in))[_ ]?"
-    r"(train|training|val|valid|validation|test|testing)([_ ]?set)?"
-    r"|(is|in)?[_ ]?(hold|held)[_ ]?out([_ ]?set)?",
-    re.IGNORECASE,
-)
 
 _MOST_COLUMNS = 12
 
 USUAL_COLUMNS = {
     "path_column": (
-        "file files filename file_name filepath file_path image images image_name "
-        "imagename image_path image_id img name id"
+        "file files filename file_name filepath file_path path image images image_name "
+        "imagename image_path image_id img name id "
+        # German, French, Spanish, Portuguese, Italian, Dutch, Nordic languages, Polish
+        "datei dateiname bild pfad fichier nom_fichier chemin archivo fichero imagen "
+        "ruta arquivo imagem caminho immagine percorso bestand bestandsnaam afbeelding "
+        "fil filnavn filnamn plik nazwa_pliku obraz "
+        # Russian, Chinese, Japanese, Korean
+        "файл имя_файла путь изображение 文件 文件名 路径 图片 檔名 圖片 ファイル "
+        "ファイル名 画像 パス 파일 파일명 이미지 경로"
     ).split(),
     "label_column": (
-        "labels class classes class_name classname class_id category target breed "
-        "species diagnosis dx finding y type"
+        "label labels class classes class_name classname class_id category target "
+        "breed species diagnosis dx finding y type "
+        "klasse klassen kategorie art diagnose étiquette etiquette classe catégorie "
+        "espèce clase etiqueta categoría especie rótulo categoria espécie etichetta "
+        "specie klass categorie soort klasa etykieta kategoria gatunek "
+        "класс метка категория вид 类别 标签 种类 類別 標籤 ラベル クラス カテゴリ "
+        "레이블 라벨 클래스"
     ).split(),
 }
 """Names that such columns often have, in small letters."""
@@ -72,7 +72,7 @@ def flag_columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Flags:
         for position in range(len(names))
         if rows
         and all(
-            "".join(row[position : position + 1]).strip().casefold() in _FLAGS
+            "".join(row[position : position + 1]).strip().casefold() in FLAGS
             for row in rows
         )
     ]
@@ -124,7 +124,7 @@ def require_columns(
             :1
         ]
     ]
-    if not hints and len(usual) == len(missing):
+    if len(usual) == len(missing):
         hints = [f" Perhaps {' '.join(usual)}."]
     hints = _hints_about_values(found, missing, flags) or hints
     raise DataError(
@@ -221,44 +221,3 @@ def _listed(names: Sequence[str]) -> str:
     """Return the names of columns for a message, the first ones of many."""
     more = len(names) - _MOST_COLUMNS
     return f"{[*names][:_MOST_COLUMNS]!r}{f' and {more} more' if more > 0 else ''}"
-
-
-class SplitLikeColumns:
-    """Find further columns that seem to say the split, which nobody would read."""
-
-    def __init__(self) -> None:
-        self._roles: dict[str, set[str]] = {}
-        self._others: set[str] = set()
-
-    def add(self, columns: Iterable[tuple[str, str]]) -> None:
-        """Take the further columns of a line."""
-        for name, value in columns:
-            if name not in self._others:
-                role = _role_of(value)
-                if role is None:
-                    self._others.add(name)
-                    self._roles.pop(name, None)
-                else:
-                    self._roles.setdefault(name, set()).add(role)
-
-    def warnings(self, config: DataConfig) -> list[str]:
-        """Return a warning for each of these columns."""
-        found = [name for name, roles in self._roles.items() if len(roles) > 1]
-        flags = [
-            name
-            for name in self._others
-            if _FLAG.fullmatch(name) or _FOLD.fullmatch(name)
-        ]
-        return [
-            *(
-                f"The column {name!r} holds names of splits, and is not read as the "
-                f"split: `split_column` is {config.split_column!r}. If it says the "
-                f"split, set `data.split_column: {name}`."
-                for name in found
-            ),
-            *(
-                f"The column {name!r} may say the split, and is not read: write train, "
-                f"val or test into a column {config.split_column!r}."
-                for name in sorted(flags)
-            ),
-        ]

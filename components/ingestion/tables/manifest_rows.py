@@ -35,6 +35,7 @@ DELIMITER_LINE = re.compile(r"\"?sep=([,;\t|])\"?", re.IGNORECASE)
 
 _IMAGE_EXTENSIONS = frozenset(".jpg .jpeg .png .gif .bmp .webp .tif .tiff".split())
 _SAMPLED_LINES = 20
+_ARRAY = " To write a JSON array so, use `jq -c '.[]'`."
 _UTF_16_MARKS = ("\udcff\udcfe", "\udcfe\udcff")
 
 
@@ -272,14 +273,14 @@ def _json_rows(lines: _Lines, path: str, config: DataConfig) -> Iterator[Row]:
             raise DataError(
                 f"{where}: not valid JSON: {error}. Each line must be one object such "
                 'as {"path": "a.jpg", "label": "cat"}, without a comma behind it.'
+                + (_ARRAY if line.lstrip().startswith("[") else "")
             ) from error
         if not isinstance(row, dict):
-            array = " To write a JSON array so, use `jq -c '.[]'`."
             raise DataError(
                 f"{where}: each line must be a JSON object such as "
                 '{"path": "a.jpg", "label": "cat"}. '
                 f"Received: {shown(line.strip())}."
-                + (array if isinstance(row, list) else "")
+                + (_ARRAY if isinstance(row, list) else "")
             )
         keys = tuple(row)
         if keys not in checked:

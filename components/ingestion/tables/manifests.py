@@ -29,8 +29,8 @@ from graft.components.ingestion.sources.splitting import (
     splits_of_roles,
 )
 from graft.components.ingestion.sources.tag_sets import require_no_tag_sets
+from graft.components.ingestion.tables.further_columns import FurtherColumns
 from graft.components.ingestion.tables.manifest_columns import (
-    SplitLikeColumns,
     is_box_column,
     require_split_column,
 )
@@ -95,7 +95,7 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
     kinds = LabelKinds()
     nameless: Counter[int] = Counter()
     columns: dict[str, None] = {}
-    split_like = SplitLikeColumns()
+    further = FurtherColumns()
     split_words: dict[str, int] = {}
     for row in read_rows(path, layout, config):
         where = f"{path!r}, line {row.line}"
@@ -106,7 +106,7 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
             split_words.setdefault(word, row.line)
         nameless.update(row.nameless)
         columns |= dict.fromkeys(row.values)
-        split_like.add(entry.columns)
+        further.add(entry.columns, entry.label, entry.role)
         kinds.check(
             is_number=not isinstance(row.values[config.label_column], str),
             text=entry.label,
@@ -129,7 +129,7 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
         f"{counted(number, 'value')}."
         for position, number in sorted(nameless.items())
     ]
-    warnings += split_like.warnings(config)
+    warnings += further.warnings(config)
     if config.split_column not in columns:
         entries = _with_splits_of_paths(entries, config, warnings)
     return Manifest(entries, warnings)

@@ -36,8 +36,12 @@ def _refused(folder: Path, *lines: str, kind: str = "csv") -> str:
         ("Image ID,Breed", "Add them, or name yours"),
         ("id,Breed", "--set data.path_column=id --set data.label_column=Breed"),
         ("path,dx", " Perhaps --set data.label_column=dx."),
-        ("path,labels", "Did you mean 'labels'?"),
-        ("Path,Label", "Did you mean 'Path'? Did you mean 'Label'?"),
+        ("path,labels", "Perhaps --set data.label_column=labels."),
+        ("path,lable", "Did you mean 'lable'?"),
+        ("Path,Label", "--set data.path_column=Path --set data.label_column=Label."),
+        ("Datei,Klasse", "data.path_column=Datei --set data.label_column=Klasse."),
+        ("archivo,clase", "data.path_column=archivo --set data.label_column=clase."),
+        ("文件名,类别", "--set 'data.label_column=类别'."),
         ("path,age", "columns ['path', 'age']. Add them"),
     ],
 )
@@ -138,7 +142,7 @@ def test_a_column_that_seems_to_say_the_split_is_told(
         ("is_held_out", True),
         ("is_new", False),
         ("in_house", False),
-        ("test", False),
+        ("test", True),
     ],
 )
 def test_a_flag_of_a_split_is_told(tmp_path: Path, name: str, is_told: bool) -> None:

@@ -1,0 +1,133 @@
+"""Warn of labels that may not be the classes that their owner means.
+
+A spreadsheet may have changed them, two may be one class in other words, or one may
+hold others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from graft.components.ingestion.sources.source import some_of
+
+_DATE = re.compile(
+    r"(?:(?:19|20)\d\d[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)?\d\d)"
+    r"(?:[ T]\d{1,2}:\d{2}(?::\d{2})?)?"
+    r"|\d{1,2}[-. ](?:jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)"
+    r"|(?:jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[-. ]\d{1,4}",
+    re.IGNORECASE,
+)
+_SCIENTIFIC = re.compile(r"\d(?:[.,]\d+)?E\+\d{2,3}")
+_LEVELS = re.compile(r"\s*(?:[/\\>|\u2192\u203a]|::?|->)\s*")
+_SHORT_NUMBER = re.compile(r"\d{1,6}")
+# What surveys and masks write for a missing or ignored value.
+_NUMBERS_FOR_MISSING = frozenset((9, 99, 254, 255, 888, 999, 8888, 9999, 65535))
+_SMALLEST_GAP = 3
+_SHORTEST, _LONGEST = 5, 80
+_RARE = 0.05
+
+
+def warn_of_doubtful_labels(counts: Mapping[str, int]) -> list[str]:
+    """Return warnings about the names of classes.
+
+    Args:
+        counts: Class name to its number of images.
+    """
+    return [
+        *_about_spreadsheets(counts),
+        *_about_numbers_for_missing(counts),
+        *_about_levels(counts),
+        *_about_plurals(counts),
+        *_about_misspelt(counts),
+    ]
+
+
+def _about_spreadsheets(counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield a warning about what spreadsheets make of `MARCH1` and `1E5`."""
+    for pattern, what in ((_DATE, "dates"), (_SCIENTIFIC, "numbers such as 1E+05")):
+        found = [name for name in sorted(counts) if pattern.fullmatch(name.strip())]
+        if found:
+            yield (
+                f"Labels that are {what}: {some_of(found, counts)}. A spreadsheet may "
+                "have made them of other texts. Compare them with the original labels."
+            )
+
+
+def _about_numbers_for_missing(counts: Mapping[str, int]) -> Iterator[str]:
+    numbers = sorted(
+        {int(name): name for name in counts if _SHORT_NUMBER.fullmatch(name)}.items()
+    )
+    if len(numbers) != len(counts) or len(numbers) < 3:
+        return
+    (before, _), (last, name) = numbers[-2:]
+    if last in _NUMBERS_FOR_MISSING and last - before >= _SMALLEST_GAP:
+        yield (
+            f"The label {name!r} ({counts[name]}) may stand for a missing or ignored "
+            f"value, since the others end at {before}. If it does, delete the lines, "
+            "or leave it out by `class_names`."
+        )
+
+
+def _about_levels(counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield a warning about `animal` beside `animal/cat`."""
+    above = {
+        start
+        for name in counts
+        for cut in _LEVELS.finditer(name)
+        if (start := name[: cut.start()]) in counts
+        and not start.isdecimal()
+        and name[cut.end() :] not in counts  # as `cat/dog`, which joins two labels
+    }
+    if above:
+        yield (
+            f"Labels of two levels: {some_of(sorted(above), counts)} also "
+            "begin other labels. An image has one label: if they name groups of "
+            "classes, write the class."
+        )
+
+
+def _about_plurals(counts: Mapping[str, int]) -> Iterator[str]:
+    known = {name.casefold(): name for name in counts}
+    found = {}
+    for name in sorted(counts):
+        for end in ("s", "es"):
+            plural = known.get(name.casefold() + end)
+            if plural is not None and name[-1:].isalpha() and len(name) > 2:
+                found[name] = plural
+    if found:
+        yield (
+            "Classes in the singular and the plural: "
+            f"{some_of([f'{one}, {many}' for one, many in found.items()])}. If two are "
+            "one class, write one name."
+        )
+
+
+def _about_misspelt(counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield a warning about rare classes whose names differ by a letter from others."""
+    by_part: dict[str, set[str]] = defaultdict(set)
+    for name in counts:
+        folded = name.casefold()
+        if _SHORTEST <= len(folded) <= _LONGEST:
+            by_part[folded].add(name)
+            for position, letter in enumerate(folded):
+                if letter.isalpha():
+                    rest = folded[:position] + folded[position + 1 :]
+                    by_part[rest].add(name)
+                    by_part[f"{folded[:position]}*{folded[position + 1 :]}"].add(name)
+    found: dict[str, str] = {}
+    for names in by_part.values():
+        most = max(names, key=lambda each: counts[each])
+        for name in names:
+            is_plural = {name.casefold(), name.casefold() + "s"} & {most.casefold()}
+            if counts[name] <= _RARE * counts[most] and not is_plural:
+                found.setdefault(name, most)
+    if found:
+        shown = [
+            f"{name} ({counts[name]}) by {m} ({counts[m]})" for name, m in found.items()
+        ]
+        yield (
+            f"Rare classes that may be misspelt: {some_of(sorted(shown))}. If they "
+            "are, correct the labels."
+        )
