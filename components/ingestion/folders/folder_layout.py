@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from graft.components.ingestion.folders.given_layouts import warn_of_given_layout
 from graft.components.ingestion.folders.layout_detection import detect_layout
+from graft.components.ingestion.folders.option_readings import with_options_that_read
 from graft.components.ingestion.folders.packed_images import explain_packed_images
 from graft.components.ingestion.names.folder_counts import Folder, count_folders
 from graft.components.ingestion.names.folder_names import role_of, roles_of
@@ -143,6 +144,9 @@ def _detect(
             notes.append(explain_captions(tree.files, captions))
         finding = " ".join([answer.finding, *filter(None, notes)])
         answer = Question(finding, answer.options)
+        if config.class_names is None:
+            fewest = config.min_images_per_class
+            answer = with_options_that_read(folder, answer, fewest)
         raise DataError(f"{config.path!r}: {text_of(answer, config.path)}")
     return answer
 

@@ -41,7 +41,6 @@ from graft.components.ingestion.tables.table_labels import (
 )
 from graft.contract.counts import counted
 
-_CLASS_BELOW_SPLIT = r"[^/]+/(?P<split>[^/]+)/(?P<class>[^/]+)/.+"
 _SPLIT_BELOW_CLASS = r"(?P<class>[^/]+)/(?P<split>[^/]+)/.+"
 _FEWEST_CLASSES = 2
 _NO_CLASSES = (StrayName.CERTAIN, StrayName.LIKELY)
@@ -75,30 +74,44 @@ def read_by_parts(root: Folder) -> Iterator[Option]:
 
 
 def read_parts_with_splits(root: Folder) -> Iterator[Option]:
-    """Yield the options to read `fold_0/train/cat`: one part, or all of them."""
-    if not all(role_of(split.name) for top in root.filled for split in top.filled):
-        return
-    if any(top.images for top in root.filled):
-        return
-    inner = [split for top in root.filled for split in top.filled]
+    """Yield the options to read `fold_0/train/cat`: one part, or all of them.
+
+    Classes may lie beside the parts: their images are for training.
+    """
+    parts = [top for top in root.filled if _splits_in(top)]
+    inner = [split for top in parts for split in _splits_in(top)]
     classes = {child.name for split in inner for child in split.filled}
-    if len(classes) < _FEWEST_CLASSES or any(split.images for split in inner):
+    others = [top.name for top in root.filled if top not in parts]
+    if len(classes) < _FEWEST_CLASSES or any(each.images for each in (*parts, *inner)):
         return
-    first = root.filled[0]
-    roles = roles_of([split.name for split in first.filled])
-    for option in options_of_splits(first.as_root(), roles):
-        yield Option(
-            {"path": first.path, **option.settings},
-            f"{first.name!r} alone, or another of them: {option.meaning}; left aside: "
-            f"{root.total - first.total}",
-        )
+    if not others:
+        first = root.filled[0]
+        roles = roles_of([split.name for split in _splits_in(first)])
+        for option in options_of_splits(first.as_root(), roles):
+            yield Option(
+                {"path": first.path, **option.settings},
+                f"{first.name!r} alone, or another of them: {option.meaning}; "
+                f"left aside: {root.total - first.total}",
+            )
+    names = "|".join(map(re.escape, sorted({split.name for split in inner})))
+    split = f"[^/]+/(?P<split>{names})/"
+    meaning = "all of them together"
+    if others:
+        above = "|".join(map(re.escape, sorted(top.name for top in parts)))
+        split = f"(?:(?:{above})/(?P<split>{names})/|(?!(?:{above})/))"
+        meaning += f", and {some_of(sorted(others))} as classes for training"
     yield from option_of_pattern(
         root,
         {},
-        _CLASS_BELOW_SPLIT,
-        "all of them together; an image in two splits counts in test or validation "
-        "only",
+        f"{split}(?P<class>[^/]+)/.+",
+        f"{meaning}; an image in two splits counts in test or validation only",
     )
+
+
+def _splits_in(top: Folder) -> list[Folder]:
+    """Return the splits in a folder that holds nothing else, except annotations."""
+    inner = [each for each in top.filled if not is_annotation(each.name)]
+    return inner if all(role_of(each.name) for each in inner) else []
 
 
 def read_below(folder: Folder, answer: FolderLayout | Question) -> Iterator[Option]:
@@ -106,13 +119,15 @@ def read_below(folder: Folder, answer: FolderLayout | Question) -> Iterator[Opti
     if isinstance(answer, FolderLayout):
         if answer.format == "folders" and len(folder.filled) < _FEWEST_CLASSES:
             return  # one class, which ingestion refuses
-        yield Option({"path": folder.path}, meaning_of(folder.as_root(), answer))
+        meaning = meaning_of(folder.as_root(), answer)
+        yield Option({"path": folder.path}, meaning, answer)
         return
     for option in answer.options:
         path = "/".join(
             filter(None, (folder.path, str(option.settings.get("path", ""))))
         )
-        yield Option({"path": path, **_without_path(option)}, option.meaning)
+        settings = {"path": path, **_without_path(option)}
+        yield Option(settings, option.meaning, option.layout)
 
 
 def options_beside_classes(root: Folder, roles: Mapping[str, str]) -> Iterator[Option]:

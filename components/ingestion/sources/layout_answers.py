@@ -49,10 +49,12 @@ class Option:
         settings: Keys and values of the config's `data` part. `path` is relative to
             the given path.
         meaning: A description of what it reads, with counts.
+        layout: What is found at `path`, if the settings name no layout.
     """
 
     settings: Mapping[str, object]
     meaning: str
+    layout: FolderLayout | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,211 @@
+"""Check what the options of a question read, so that none stops when it is followed."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from graft.components.ingestion.folders.pattern_hints import text_of_name
+from graft.components.ingestion.names.class_levels import as_setting, option_of_pattern
+from graft.components.ingestion.names.folder_counts import Folder
+from graft.components.ingestion.names.folder_names import roles_of
+from graft.components.ingestion.sources.layout_answers import (
+    Option,
+    Question,
+    paths_of_splits,
+)
+from graft.components.ingestion.sources.source import some_of
+from graft.components.ingestion.sources.splitting import TRAIN_ROLE
+from graft.contract.counts import agree, counted
+
+_FEWEST_CLASSES = 2
+_MOST_CLASSES = 20  # a longer list is no help on a command line
+
+Reading = dict[str, tuple[str, str]]
+"""The class and the role of each image that an option reads, by its path."""
+
+
+def with_options_that_read(root: Folder, question: Question, fewest: int) -> Question:
+    """Mend or leave out the options that would stop, and those that read the same.
+
+    Args:
+        root: The data set's folder.
+        question: The question.
+        fewest: The number of images that each class needs.
+    """
+    readings = [(option, _reading_of(root, option)) for option in question.options]
+    needs_no_mend = [found for _, found in readings if not _why_it_stops(found, fewest)]
+    right: list[Option] = []
+    wrong: list[Option] = []
+    seen: list[Reading] = []
+    for option, reading in readings:
+        if reading is None:
+            right.append(option)
+        elif reading in needs_no_mend:
+            if reading not in seen:
+                right.append(option)
+                seen.append(reading)
+        else:
+            for mended in _mended(root, option, reading, fewest):
+                found = _reading_of(root, mended)
+                if found is None or found in (*needs_no_mend, *seen):
+                    continue
+                seen.append(found)
+                reason = _why_it_stops(found, fewest)
+                meaning = f"{mended.meaning}; it would stop: {reason}"
+                if reason is None:
+                    right.append(mended)
+                else:
+                    wrong.append(Option(mended.settings, meaning, mended.layout))
+    return Question(question.finding, (*right, *([] if right else wrong)))
+
+
+def _mended(
+    root: Folder, option: Option, reading: Reading, fewest: int
+) -> Iterator[Option]:
+    """Yield the option, or one that reads the tree if it would stop."""
+    counts = Counter(class_name for class_name, _ in reading.values())
+    untrained = _not_in_train(reading)
+    splits = option.settings.get("split_folders")
+    if option.layout is not None:
+        splits = as_setting(option.layout.split_folders)
+    pattern = str(option.settings.get("class_pattern", ""))
+    folder = _folder_of(root, option)
+    if untrained and folder is not None:
+        if isinstance(splits, Mapping) and not pattern:
+            found = paths_of_splits(splits).values()
+            paths = "|".join(re.escape(path) for each in found for path in each)
+            pattern = f"(?:{paths})/(?P<class>[^/]+)/.+"
+        # As in sets for the detection of anomalies: only `test` shows any.
+        meaning = (
+            f"all splits together, split anew by content, since {some_of(untrained)} "
+            f"{agree(len(untrained), 'has', 'have')} no image in `train`"
+        )
+        pattern = pattern.replace("(?P<split>", "(?:")
+        above = {"path": option.settings["path"]} if "path" in option.settings else {}
+        for each in option_of_pattern(folder.as_root(), {}, pattern, meaning):
+            yield Option({**above, **each.settings}, each.meaning)
+        return
+    small = {name: number for name, number in counts.items() if number < fewest}
+    large = sorted(counts.keys() - small.keys())
+    if small and _FEWEST_CLASSES <= len(large) <= _MOST_CLASSES:
+        shown = some_of(sorted(small), small)
+        yield Option(
+            {**option.settings, "class_names": large},
+            f"{option.meaning}; without {agree(len(small), 'the class', 'the classes')}"
+            f" {shown}, since each class needs {counted(fewest, 'image')}",
+            option.layout,
+        )
+        return
+    yield option
+
+
+def _why_it_stops(reading: Reading | None, fewest: int) -> str | None:
+    if reading is None:
+        return None
+    counts = Counter(class_name for class_name, _ in reading.values())
+    if len(counts) < _FEWEST_CLASSES:
+        return "two classes are needed"
+    small = {name: number for name, number in counts.items() if number < fewest}
+    if small:
+        return (
+            f"each class needs {counted(fewest, 'image')}, and there are "
+            f"{some_of(sorted(small), small)}"
+        )
+    untrained = _not_in_train(reading)
+    if untrained:
+        return f"`train` has no image of {some_of(untrained)}"
+    return None
+
+
+def _not_in_train(reading: Reading) -> list[str]:
+    """Return the classes that have images in other splits only."""
+    roles: dict[str, set[str]] = defaultdict(set)
+    for class_name, role in reading.values():
+        roles[class_name].add(role)
+    return sorted(name for name, found in roles.items() if TRAIN_ROLE not in found)
+
+
+def _folder_of(root: Folder, option: Option) -> Folder | None:
+    path = str(option.settings.get("path", ""))
+    return root.child_at(path) if path else root
+
+
+def _reading_of(root: Folder, option: Option) -> Reading | None:
+    """Return what an option reads, or None if that is not known here, as of tables."""
+    settings = dict(option.settings)
+    folder = _folder_of(root, option)
+    chosen = settings.pop("class_names", None)
+    if option.layout is not None:
+        settings["format"] = option.layout.format
+        if option.layout.split_folders:
+            settings["split_folders"] = as_setting(option.layout.split_folders)
+    keys = settings.keys() & {"class_pattern", "split_folders", "format"}
+    is_known = settings.get("format", "folders") in ("folders", "pre_split")
+    if folder is None or not keys or not is_known:
+        return None
+    start = len(folder.path) + 1 if folder.path else 0
+    names = [
+        f"{each.path}/{name}"[start:] if each.path else name
+        for each in folder.walk()
+        for name in each.images
+    ]
+    splits = settings.get("split_folders")
+    role_of = {
+        path: role
+        for role, paths in paths_of_splits(
+            splits if isinstance(splits, Mapping) else {}
+        ).items()
+        for path in paths
+    }
+    pattern = settings.get("class_pattern")
+    found = (
+        _read_pattern(str(pattern), names, role_of)
+        if pattern is not None
+        else _read_folders(names, role_of)
+    )
+    return {
+        f"{folder.path}/{name}" if folder.path else name: each
+        for name, each in found.items()
+        if not isinstance(chosen, list) or each[0] in chosen
+    }
+
+
+def _read_folders(names: Sequence[str], role_of: Mapping[str, str]) -> Reading:
+    reading: Reading = {}
+    for name in names:
+        path = _split_of(name, role_of)
+        if role_of and path is None:
+            continue
+        below = name[len(path) + 1 if path else 0 :].split("/")
+        if len(below) > 1:
+            role = role_of[path] if path else TRAIN_ROLE
+            reading[name] = (below[0], role)
+    return reading
+
+
+def _read_pattern(
+    pattern: str, names: Sequence[str], role_of: Mapping[str, str]
+) -> Reading:
+    expression = re.compile(unicodedata.normalize("NFC", pattern))
+    found: dict[str, tuple[str, str]] = {}
+    for name in names:
+        path = _split_of(name, role_of)
+        text = unicodedata.normalize("NFC", text_of_name(pattern, name))
+        match = expression.fullmatch(text)
+        if match and match["class"] and not (role_of and path is None):
+            groups = match.groupdict()
+            split = groups.get("split") or (role_of[path] if path else "")
+            found[name] = (match["class"], split)
+    roles = {role: role for role in (*role_of.values(), "")} | {"": TRAIN_ROLE}
+    roles |= roles_of({split for _, split in found.values() if split})
+    return {
+        name: (class_name, roles.get(split, split))
+        for name, (class_name, split) in found.items()
+    }
+
+
+def _split_of(name: str, role_of: Mapping[str, str]) -> str | None:
+    return next((path for path in role_of if name.startswith(f"{path}/")), None)
