@@ -86,6 +86,11 @@ def fit_stored_features(
         loaded = _load(
             train, evaluation, MOST_BYTES_IN_MEMORY if is_limited else np.inf
         )
+    logger.info(
+        "`training.feature_reading` %r: the features are read as `%s`",
+        reading,
+        "stream" if loaded is None else "memory",
+    )
     if loaded is not None:
         return fit_head(
             *loaded,

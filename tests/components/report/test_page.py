@@ -138,6 +138,13 @@ def test_tables_of_few_classes_keep_their_order(
     assert 0 < text.index("90.0 %") < text.index("50.0 %")
 
 
+@pytest.mark.parametrize("reading", ["memory", "stream"])
+def test_page_tells_how_the_features_were_read(reading: str) -> None:
+    facts = TrainingFacts("ridge", 0.1, reading)
+    page = render_page(_contents("x", [_class("a")], training=facts))
+    assert f"L2 penalty 0.1, features read as <code>{reading}</code>." in page
+
+
 @pytest.mark.parametrize("render", [render_page, render_card])
 def test_notes_of_training_are_told(render: Callable[[ReportContents], str]) -> None:
     note = "the weakest penalty is the best"

@@ -106,14 +106,17 @@ def test_features_that_fit_give_the_head_of_the_exact_solver(
 
 
 def test_large_features_are_streamed_and_that_is_told(
-    sources: Sources, monkeypatch: pytest.MonkeyPatch
+    sources: Sources, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     size = 4 * _WIDTH * sum(_ROWS.values())
     monkeypatch.setattr(streamed_heads, "MOST_BYTES_IN_MEMORY", size)
     assert _fit(sources).facts.reading == "memory"
+    assert "'auto': the features are read as `memory`" in caplog.text
     monkeypatch.setattr(streamed_heads, "MOST_BYTES_IN_MEMORY", size - 1)
     fitted = _fit(sources, cross_validation_folds=3)
     assert (fitted.facts.solver, fitted.facts.reading) == ("minibatch", "stream")
+    assert "'auto': the features are read as `stream`" in caplog.text
     told = " ".join(fitted.facts.notes)
     assert "they take more than" in told
     assert "no cross-validation" in told
