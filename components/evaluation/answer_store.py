@@ -24,6 +24,8 @@ Way = Literal["asked", "scored"]
 by the model's head on the stored feature, a sample of which was asked, too."""
 
 WAYS: tuple[Way, ...] = ("asked", "scored")
+DEVICES = ("cpu", "gpu")
+"""Kinds of devices that a model runs on. Their answers differ by rounding."""
 
 logger = logging.getLogger(__name__)
 
@@ -38,15 +40,23 @@ class AnswerStore:
         folder: Folder or URI of the store; "" for none.
         model: Relative path to SHA-256 of each file of the model.
         num_classes: Number of probabilities of an answer.
+        device: One of `DEVICES`; "" for that of this process.
     """
 
-    def __init__(self, folder: str, model: Mapping[str, str], num_classes: int) -> None:
+    def __init__(
+        self,
+        folder: str,
+        model: Mapping[str, str],
+        num_classes: int,
+        device: str = "",
+    ) -> None:
         self._folder = folder
         self._model = model
         self._num_classes = num_classes
+        self._device = device or own_device()
         self._stores: dict[Way, ContentStore] = {}
         for way in WAYS if folder else ():
-            found = ContentStore(folder, _parts(model, way), width=num_classes)
+            found = ContentStore(folder, self._parts(way), width=num_classes)
             # A model that nobody asked yet gets no folder: it may be refused.
             with _tolerated(folder):
                 if files.exists(found.namespace_folder):
@@ -86,23 +96,26 @@ class AnswerStore:
         with _tolerated(self._folder):
             kept = self._stores.get(way)
             if kept is None:
-                parts = _parts(self._model, way)
+                parts = self._parts(way)
                 kept = ContentStore(self._folder, parts, width=self._num_classes).open()
                 self._stores[way] = kept
             new = {key: row for row, key in enumerate(keys) if key not in kept}
             kept.put(list(new), answers[list(new.values())])
 
+    def _parts(self, way: Way) -> dict[str, str]:
+        """Return everything that decides an answer except the image."""
+        return {
+            store.KIND: store.ANSWERS,
+            "model": hashing.hash_json(dict(self._model)),
+            "way": way,
+            "tensorflow": tf.__version__,
+            "device": self._device,
+        }
 
-def _parts(model: Mapping[str, str], way: Way) -> dict[str, str]:
-    """Return everything that decides an answer except the image."""
-    has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    return {
-        store.KIND: store.ANSWERS,
-        "model": hashing.hash_json(dict(model)),
-        "way": way,
-        "tensorflow": tf.__version__,
-        "device": "gpu" if has_gpu else "cpu",
-    }
+
+def own_device() -> str:
+    """Return which of `DEVICES` models run on in this process."""
+    return "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ import numpy as np
 
 from graft.components.evaluation.answer_store import AnswerStore, Way
 from graft.components.evaluation.answer_ways import AnswerWays, describe_ways
+from graft.components.evaluation.asking_job import Question, WorkersAnswers
 from graft.components.evaluation.config import AnswersConfig
 from graft.components.evaluation.exported_model import LoadedModel
 from graft.components.evaluation.inference import Answered, Respondent, predict
@@ -28,6 +29,8 @@ NO_STORE = (
     "nothing is remembered: there is no store of features, or `gate.answers.remember` "
     "is false"
 )
+AskWorkers = Callable[[Mapping[str, Question]], Mapping[str, WorkersAnswers]]
+"""Asks models by name on a cluster; returns what they answered."""
 TOLERANCE = 1e-5
 """Greatest difference of a probability between a feature's way and the image's."""
 
@@ -43,12 +46,14 @@ class ScoredAnswers:
         values: Probabilities, float32 (N, K).
         sample: The images that the exported model is asked about nevertheless.
         reason: Why there are none; None if there are some.
+        has_few_images: Whether that is since the test images are few.
     """
 
     rows: Mapping[bytes, int] = field(default_factory=dict)
     values: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
     sample: frozenset[bytes] = frozenset()
     reason: str | None = None
+    has_few_images: bool = False
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
         """Return the answers about some images that are not in the sample."""
@@ -109,7 +114,8 @@ def score_features(
         return ScoredAnswers(reason="there are no stored features")
     if len(keys) < config.ask_all_below:
         return ScoredAnswers(
-            reason=f"there are fewer than {config.ask_all_below:,} test images"
+            reason=f"there are fewer than {config.ask_all_below:,} test images",
+            has_few_images=True,
         )
     order = sorted(keys, key=lambda key: hashlib.sha256(seed.encode() + key).digest())
     return ScoredAnswers(
@@ -127,11 +133,14 @@ class Production:
         class_names: Its label map.
         load: Loads it.
         store: What it answered before.
+        question: The same model, for the workers of a cluster; None: they are not
+            asked.
     """
 
     class_names: tuple[str, ...]
     load: Callable[[], LoadedModel]
     store: AnswerStore
+    question: Question | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +154,8 @@ class Found:
         baseline: Those of the model in production; None if it was not asked or failed.
         failure: The error of the model in production; None if it did not fail.
         ways: How the answers were found, by `CANDIDATE` and `BASELINE`.
+        foreign: Images about which the candidate was asked on another kind of device
+            than this process has.
     """
 
     images: EvaluatedImages
@@ -153,6 +164,7 @@ class Found:
     baseline: Answered | None
     failure: Exception | None
     ways: dict[str, AnswerWays]
+    foreign: frozenset[bytes] = frozenset()
 
     @property
     def predictions(self) -> Predictions:
@@ -172,6 +184,8 @@ def find_answers(
     scored: ScoredAnswers,
     production: Production | None,
     slice_keys: Sequence[str],
+    question: Question | None = None,
+    ask_workers: AskWorkers | None = None,
 ) -> Found:
     """Return the answers of both models about the test images.
 
@@ -181,16 +195,23 @@ def find_answers(
         scored: What its head says about stored features.
         production: The model in production; None if it is not asked.
         slice_keys: See `predict`.
+        question: The candidate, for the workers of a cluster.
+        ask_workers: Asks them; None without a cluster: this process asks.
 
     Raises:
         DataError: There is no test image.
         Exception: The candidate failed.
     """
-    asked = Respondent(candidate.class_names, lambda: candidate, scored.find)
+    told = _ask_workers(ask_workers, scored, question, production)
+    asked = Respondent(
+        candidate.class_names, lambda: candidate, scored.find, _find_in(told, CANDIDATE)
+    )
     models = {CANDIDATE: asked}
     loaded: list[LoadedModel] = []
     if production is not None:
-        models[BASELINE] = _respondent_of(production, loaded)
+        models[BASELINE] = replace(
+            _respondent_of(production, loaded), told=_find_in(told, BASELINE)
+        )
     predicted = predict(example_files, models, slice_keys)
     for each in loaded:
         each.close()
@@ -201,15 +222,20 @@ def find_answers(
     ways[CANDIDATE] = _way_of(keys, answered, scored)
     if ways[CANDIDATE].num_scored and ways[CANDIDATE].reason:
         logger.warning("The candidate: %s", ways[CANDIDATE].reason)
+        if ask_workers is not None and question is not None:
+            told |= ask_workers({CANDIDATE: question})
+            asked = replace(asked, told=_find_in(told, CANDIDATE))
         answered = _ask_the_others(example_files, asked, keys, answered)
         ways[CANDIDATE] = replace(ways[CANDIDATE], num_asked=len(keys), num_scored=0)
     baseline = predicted.answered.get(BASELINE)
     if production is not None and baseline is not None:
         rows = np.flatnonzero(baseline.is_asked)
+        foreign = _foreign(told, BASELINE, keys)
+        kept = [row for row in rows if keys[row] not in foreign]
         production.store.add(
             "asked",
-            [keys[row] for row in rows],
-            baseline.answers.probabilities[rows],
+            [keys[row] for row in kept],
+            baseline.answers.probabilities[kept],
         )
         ways[BASELINE] = AnswerWays(
             len(rows),
@@ -225,7 +251,43 @@ def find_answers(
         baseline,
         predicted.failures.get(BASELINE),
         ways,
+        frozenset(_foreign(told, CANDIDATE, keys)),
     )
+
+
+def _ask_workers(
+    ask_workers: AskWorkers | None,
+    scored: ScoredAnswers,
+    question: Question | None,
+    production: Production | None,
+) -> dict[str, WorkersAnswers]:
+    """Ask on a cluster what neither the head nor a store can answer.
+
+    A job takes its time, which a few images are not worth.
+    """
+    if ask_workers is None or scored.has_few_images:
+        return {}
+    questions = {}
+    if scored.reason is not None and question is not None:
+        questions[CANDIDATE] = question
+    if production is not None and production.question is not None:
+        wanted = list(scored.rows)
+        if not wanted or len(production.store.find(wanted)) < len(wanted):
+            questions[BASELINE] = production.question
+    return dict(ask_workers(questions))
+
+
+def _find_in(
+    told: Mapping[str, WorkersAnswers], name: str
+) -> Callable[[Sequence[bytes]], Mapping[bytes, np.ndarray]]:
+    return told[name].find if name in told else lambda _: {}
+
+
+def _foreign(
+    told: Mapping[str, WorkersAnswers], name: str, keys: Sequence[bytes]
+) -> set[bytes]:
+    """Return the images whose answer is not to be kept as one of this device."""
+    return told[name].of_other_devices(keys) if name in told else set()
 
 
 def _respondent_of(production: Production, loaded: list[LoadedModel]) -> Respondent:
@@ -245,8 +307,9 @@ def remember_candidate(found: Found, store: AnswerStore) -> None:
     """
     is_asked, values = found.candidate.is_asked, found.candidate.answers.probabilities
     rows_of: dict[Way, np.ndarray] = {"asked": is_asked, "scored": ~is_asked}
+    is_own = np.array([key not in found.foreign for key in found.keys], np.bool_)
     for way, are_rows in rows_of.items():
-        rows = np.flatnonzero(are_rows)
+        rows = np.flatnonzero(are_rows & is_own)
         store.add(way, [found.keys[row] for row in rows], values[rows])
 
 

@@ -3,7 +3,9 @@
 No `from __future__ import annotations` here: TFX reads the types of the function.
 """
 
+import apache_beam as beam
 from tfx.dsl.component.experimental.annotations import (
+    BeamComponentParameter,
     InputArtifact,
     OutputArtifact,
     Parameter,
@@ -15,7 +17,7 @@ from graft.components.evaluation.config import GateConfig
 from graft.components.quality.artifacts import DataQualityReport
 
 
-@component
+@component(use_beam=True)
 def Evaluator(  # noqa: PLR0917 - TFX reads positional parameters
     examples: InputArtifact[standard_artifacts.Examples],
     model: InputArtifact[standard_artifacts.Model],
@@ -26,6 +28,7 @@ def Evaluator(  # noqa: PLR0917 - TFX reads positional parameters
     baseline_model: InputArtifact[standard_artifacts.Model] = None,
     quality: InputArtifact[DataQualityReport] = None,
     features: InputArtifact[standard_artifacts.Examples] = None,
+    beam_pipeline: BeamComponentParameter[beam.Pipeline] = None,
 ) -> None:
     """Evaluate the candidate on `test`, compare it with production, and decide.
 
@@ -44,6 +47,7 @@ def Evaluator(  # noqa: PLR0917 - TFX reads positional parameters
         baseline_model: The model in production, from `ServedModel`; it may be empty.
         quality: From DataQuality, with the profile of the data.
         features: From BottleneckFeatures, if the head was trained on stored features.
+        beam_pipeline: Made by TFX. On a cluster its workers ask the models.
     """
     # Imported here, since TensorFlow is slow to import and wiring does not need it.
     from graft.components.evaluation.executor import evaluate
@@ -58,4 +62,5 @@ def Evaluator(  # noqa: PLR0917 - TFX reads positional parameters
         blessing=blessing,
         gate=GateConfig.model_validate_json(gate),
         cache_dir=cache_dir,
+        pipeline=beam_pipeline,
     )

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import apache_beam as beam
 from tfx.components.evaluator import constants
 from tfx.types import artifact
 
+from graft.components import progress
 from graft.components.artifact_files import exported_model, read_json, split_files
+from graft.components.beam_jobs import num_workers
 from graft.components.evaluation.answer_store import AnswerStore
 from graft.components.evaluation.answers import (
+    AskWorkers,
     Production,
     find_answers,
     remember_candidate,
     score_features,
+)
+from graft.components.evaluation.asking_job import (
+    Question,
+    WorkersAnswers,
+    ask_on_workers,
 )
 from graft.components.evaluation.baseline import read_baseline, read_production
 from graft.components.evaluation.baseline_rules import Baseline
@@ -48,6 +58,7 @@ def evaluate(
     blessing: artifact.Artifact,
     gate: GateConfig,
     cache_dir: str,
+    pipeline: beam.Pipeline | None = None,
 ) -> None:
     """Decide whether the candidate may be pushed, and write the verdict.
 
@@ -60,6 +71,7 @@ def evaluate(
     feature_files = [] if features is None else split_files([features], TEST_SPLIT)
     folder = cache_dir if gate.answers.remember else ""
     baseline, production = _open_baseline(baseline_model, folder, judged_files)
+    answers = os.path.join(evaluation.uri, "answers")
     found = find_answers(
         example_files,
         candidate=candidate,
@@ -68,7 +80,10 @@ def evaluate(
         ),
         production=production if gate.comparison.enabled else None,
         slice_keys=gate.slice_keys,
+        question=Question(path, judged_files, len(candidate.class_names)),
+        ask_workers=_on_workers(pipeline, example_files, answers),
     )
+    files.remove_folder(answers)
     if found.failure is not None and baseline is not None:
         baseline = replace(baseline, failure=_first_line(found.failure))
     predictions = found.predictions
@@ -102,6 +117,33 @@ def evaluate(
         logger.info("%s: %s", rule.outcome, rule.message)
 
 
+def _on_workers(
+    pipeline: beam.Pipeline | None, example_files: list[str], folder: str
+) -> AskWorkers | None:
+    """Return the function that asks models on a cluster; None without one.
+
+    Args:
+        pipeline: Made by TFX; its options name the cluster.
+        example_files: TFRecords of the test images.
+        folder: Folder for the answers, which the workers see.
+    """
+    if pipeline is None or not num_workers(pipeline.options):
+        return None
+    options = pipeline.options
+
+    def ask(questions: Mapping[str, Question]) -> dict[str, WorkersAnswers]:
+        return ask_on_workers(
+            beam.Pipeline(options=options),
+            example_files,
+            questions,
+            folder=folder,
+            progress=progress.current(),
+            reports=f"{folder}_progress",
+        )
+
+    return ask
+
+
 def _open_baseline(
     found: artifact.Artifact | None, store_folder: str, candidate: dict[str, str]
 ) -> tuple[Baseline | None, Production | None]:
@@ -124,6 +166,7 @@ def _open_baseline(
                 class_names,
                 lambda: LoadedModel(path),
                 AnswerStore(store_folder, hashes, len(class_names)),
+                Question(path, hashes, len(class_names), store_folder),
             )
         except Exception as error:
             logger.warning("The baseline can't be read", exc_info=error)

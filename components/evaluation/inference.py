@@ -31,11 +31,13 @@ class Respondent:
         load: Loads it; called when it has to be asked for the first time.
         known: Returns the answers that need not be asked for, float32 (K,), by the
             SHA-256 of images.
+        told: The same of the answers that workers of this run got from the model.
     """
 
     class_names: tuple[str, ...]
     load: Callable[[], LoadedModel]
     known: Callable[[Sequence[bytes]], Mapping[bytes, np.ndarray]] = lambda _: {}
+    told: Callable[[Sequence[bytes]], Mapping[bytes, np.ndarray]] = lambda _: {}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Answered:
 
     Attributes:
         answers: About all images.
-        is_asked: bool (N,), the images that the model was asked about now.
+        is_asked: bool (N,), the images that the model was asked about in this run.
     """
 
     answers: Answers
@@ -138,9 +140,11 @@ class _Conversation:
         """Look up or ask about some images."""
         if self.failure is not None:
             return
-        known = self._model.known(keys)
+        known, told = self._model.known(keys), self._model.told(keys)
         for key, example in zip(keys, examples, strict=True):
-            if key in known:
+            if key in told:
+                self._asked.append(([self._num_images], told[key][np.newaxis]))
+            elif key in known:
                 self._known.append((self._num_images, known[key]))
             else:
                 self._waiting.append((self._num_images, example))
