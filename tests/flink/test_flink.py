@@ -313,8 +313,8 @@ def test_predictions_are_those_of_a_local_run(
         say(f"{name}: {NUM_IMAGES} images in {time.monotonic() - start:.0f} s")
         (path,) = (tmp_path / name).rglob(PREDICTIONS_FILE)
         found[name] = by_image(Predictions.load(str(path)))
-    # The first one to try the runner, two of ingestion, Transform's and the features'.
-    assert cluster.count_jobs("FINISHED") - before >= 5
+    # To try the runner; of ingestion, Transform, features, DataQuality and the gate.
+    assert cluster.count_jobs("FINISHED") - before >= 6
     assert found["flink"].keys() == found["local"].keys()
     differences = [
         np.abs(found["flink"][key] - probabilities).max()
