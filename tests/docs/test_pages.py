@@ -158,6 +158,15 @@ def test_the_index_lists_each_page_once():
     assert sorted(listed) == sorted(set(pages) - {"README.md"})
 
 
+def test_each_decision_has_a_number_of_its_own():
+    names = [Path(name).name for name in PAGES if name.startswith("docs/decisions/")]
+    numbers = [name[:4] for name in names]
+    assert len(set(numbers)) == len(numbers) > 10
+    for name in names:
+        heading = read(f"docs/decisions/{name}").splitlines()[0]
+        assert heading.startswith(f"# {name[:4]}: "), name
+
+
 def _exists(pattern: str) -> bool:
     return any(True for _ in ROOT.glob(pattern.rstrip("/")))
 
