@@ -8,6 +8,7 @@ A package may import those above it in this list, which `make check` enforces:
     quality       leaks, copies, poor images and doubtful labels
     evaluation    the gate: measure a candidate, compare it, judge it
     publishing    the model store: versions, labels, rollback, what a run sees of it
+    training      TFX's Trainer, after a look at the head in production
     canary        serve a candidate before it is pushed
     report        one page per run, and the model card
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.pusher.component import Pusher
 from tfx.components.schema_gen.component import SchemaGen
-from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
 from tfx.dsl.components.base import executor_spec
 from tfx.dsl.components.base.base_node import BaseNode
@@ -31,6 +30,7 @@ from graft.components.publishing.served_model import (
 )
 from graft.components.quality.component import MEASURING_CODE, DataQuality
 from graft.components.report.component import Report
+from graft.components.training.component import Trainer
 from graft.components.validation.anomaly_check import AnomalyCheck
 from graft.components.validation.curated_schema import CuratedSchema, schema_fingerprint
 from graft.components.validation.statistics import StatisticsGen
@@ -174,6 +174,7 @@ def create_pipeline(
             ),
             custom_config.CHECKPOINTS_KEY: config.checkpoint_folder,
             custom_config.CODE_FINGERPRINT_KEY: fingerprints.of(custom_config.RUN_FN),
+            **_warm_start(config, preprocessing),
         },
     )
     # A check whose policy is `fail` ends the run before the long part.
@@ -257,6 +258,18 @@ def create_pipeline(
         metadata_connection_config=metadata_connection_config,
         beam_pipeline_args=list(beam_args),
     )
+
+
+def _warm_start(config: PipelineConfig, preprocessing: str) -> dict[str, str]:
+    """Return what the Trainer needs to start from the head in production."""
+    keys = {custom_config.PREPROCESSING_KEY: preprocessing}
+    if config.training.warm_start:
+        store = {
+            "destination": config.push_destination,
+            "model_name": config.push.model_name,
+        }
+        keys[custom_config.MODEL_STORE_KEY] = json.dumps(store)
+    return keys
 
 
 def names_of_code(node: BaseNode) -> list[str]:

@@ -9,6 +9,7 @@ Each package may import only those above it in this list. `make check` enforces 
     heads          new layers after a backbone, and their losses and solvers
     loops          training: epochs, optimizers, checkpoints, the search for a head
     export         the SavedModel that is served
+    warm_start     may a solver start from the head in production?
     run_fn         the function that TFX's Trainer calls
 
 TFX components and artifacts are in `graft.components`.

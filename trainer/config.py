@@ -319,6 +319,11 @@ class TrainingConfig(StrictModel):
         description="Choose the penalty by cross-validation with this number of folds "
         "over `train` and `eval`; empty: on `eval` only.",
     )
+    warm_start: by.Solver[bool] = Field(
+        True,
+        description="Let `lbfgs` start from the head in production, if its features "
+        "are the same. It ends at the same head, in fewer steps.",
+    )
     augmentation: by.InTheLoop[AugmentationConfig] = Field(
         AugmentationConfig(), description="Random changes of training images."
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -14,6 +16,7 @@ import tensorflow_transform as tft
 
 from graft.contract.label_map import LabelMap
 from graft.storage import atomic
+from graft.trainer import warm_start
 from graft.trainer.backbones.backbone import (
     backbone_fingerprint,
     build_backbone,
@@ -29,6 +32,7 @@ from graft.trainer.custom_config import (
     TENSORBOARD_FOLDER,
     TRAINING_KEY,
 )
+from graft.trainer.export.linear_head import LinearHead
 from graft.trainer.export.saved_model import ServingModel, export_model
 from graft.trainer.export.unknown import calibrate_threshold
 from graft.trainer.heads.head import build_head
@@ -47,6 +51,8 @@ from graft.trainer.training_facts import FACTS_FILE
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
 
+logger = logging.getLogger(__name__)
+
 
 def run_fn(fn_args: FnArgs) -> None:
     """Train a model and export it as a SavedModel.
@@ -55,7 +61,8 @@ def run_fn(fn_args: FnArgs) -> None:
         fn_args: TFX's arguments. `train_files` and `eval_files` are features for the
             strategies in `STORED_FEATURES_STRATEGIES`, and raw examples for others.
             `custom_config` has `MODEL_KEY` and `TRAINING_KEY`, and may have
-            `CHECKPOINTS_KEY` and `CODE_FINGERPRINT_KEY`.
+            `CHECKPOINTS_KEY` and `CODE_FINGERPRINT_KEY`. `PREPROCESSING_KEY` and
+            `PRODUCTION_KEY` are for `warm_start`.
 
     Raises:
         UserError: The config doesn't fit the data or contradicts itself.
@@ -67,7 +74,7 @@ def run_fn(fn_args: FnArgs) -> None:
     output = tft.TFTransformOutput(fn_args.transform_graph_path)
     transform = output.transform_features_layer()
     checkpoint_dir = _checkpoint_dir(fn_args, config, model, training)
-    backbone, fitted = _fit(
+    backbone, fitted, linear_head = _fit(
         fn_args,
         model=model,
         training=training,
@@ -101,6 +108,7 @@ def run_fn(fn_args: FnArgs) -> None:
             unknown_threshold=threshold,
         ),
         fn_args.serving_model_dir,
+        linear_head,
     )
     if checkpoint_dir is not None:
         remove_checkpoints(checkpoint_dir)
@@ -114,13 +122,27 @@ def _fit(
     transform: Callable[..., Any],
     label_map: LabelMap,
     checkpoint_dir: str | None,
-) -> tuple[keras.Model, Fitted]:
-    """Train by the config's strategy; return the backbone and the fitted head."""
+) -> tuple[keras.Model, Fitted, LinearHead | None]:
+    """Train by the config's strategy.
+
+    Returns:
+        The backbone, the fitted head, and what a later training must know to start
+        from it, if it can.
+    """
+    linear_head = None
     events = None
     if training.tensorboard:
         events = EventFiles(os.path.join(fn_args.model_run_dir, TENSORBOARD_FOLDER))
     if training.strategy in STORED_FEATURES_STRATEGIES:
         backbone = shared_backbone(model)
+        is_pooled = len(backbone.output_shape) == 2
+        start, told, features = None, "", ""
+        if warm_start.can_start(model, training, is_pooled=is_pooled):
+            config = fn_args.custom_config
+            features = warm_start.features_fingerprint(model, training, config)
+            start, told = warm_start.find_start(
+                config, features, label_map.class_names, backbone.output_shape[1]
+            )
         fitted = fit_stored_features(
             FeatureSource.of(fn_args.train_files),
             FeatureSource.of(fn_args.eval_files),
@@ -130,7 +152,9 @@ def _fit(
             feature_shape=backbone.output_shape[1:],
             checkpoint_dir=checkpoint_dir,
             on_epoch=events,
+            start=start,
         )
+        fitted, linear_head = _tell_start(fitted, told, features)
     else:
         backbone, fitted = _fit_in_the_loop(
             fn_args,
@@ -143,7 +167,27 @@ def _fit(
         )
     if events is not None:
         events.close()
-    return backbone, fitted
+    return backbone, fitted, linear_head
+
+
+def _tell_start(
+    fitted: Fitted, told: str, features: str
+) -> tuple[Fitted, LinearHead | None]:
+    """Note in a result where its solver started, and what can start from it.
+
+    Args:
+        fitted: The result.
+        told: The sentence of `warm_start.find_start`; empty if no solver could start.
+        features: Fingerprint of the features.
+    """
+    penalty = fitted.facts.penalty
+    if not told or penalty is None:
+        return fitted, None
+    if fitted.facts.reading == "stream":
+        told = warm_start.nothing(warm_start.OF_A_STREAM)
+    logger.info("The solver %s.", told)
+    facts = replace(fitted.facts, start=told)
+    return replace(fitted, facts=facts), LinearHead(features, penalty)
 
 
 def _greatest_probabilities(

@@ -22,12 +22,15 @@ class TrainingFacts:
         reading: `memory` if all features were in memory, `stream` if they were read
             from their shards; empty without stored features.
         notes: What a user should know, one sentence each without a full stop.
+        start: The head that the solver started from, a sentence without a full stop;
+            empty if the training has no such start.
     """
 
     solver: str = ""
     penalty: float | None = None
     reading: str = ""
     notes: tuple[str, ...] = ()
+    start: str = ""
 
     def to_json(self) -> str:
         """Return the content of `FACTS_FILE`."""

@@ -16,6 +16,7 @@ last_run.py      notes on the data of the last run, for the next one
 drift.py         drift.json: has the data drifted from production's?
 provenance.py    the origin of a model, for its manifest
 served_model.py  the component that fetches the model in production for the gate
+served_head.py   copies the head in production for a training to start from
 executor.py, config.py   the executor of TFX's Pusher, and its config
 
 Nothing else writes into the model store. `evaluation` and `canary` decide whether a

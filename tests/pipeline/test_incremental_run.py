@@ -25,6 +25,14 @@ def evaluation_of(output: Path) -> tuple[dict[str, Any], Predictions]:
     return verdict, Predictions.load(str(folder / "predictions.npz"))
 
 
+def start_of(output: Path) -> str:
+    """Return what the latest training tells of its start."""
+    folders = (output / "pipelines" / NAME / "artifacts/Trainer/model").iterdir()
+    folder = max(folders, key=lambda each: int(each.name))
+    start: str = json.loads((folder / "training.json").read_text())["start"]
+    return start
+
+
 def by_image(predictions: Predictions, answers: Answers | None) -> np.ndarray:
     assert answers is not None
     order = np.argsort(predictions.images.content_hashes)
@@ -83,7 +91,10 @@ def test_an_incremental_and_a_cold_run_agree(
     # The cold run finds the same model in production, and nothing else.
     shutil.copytree(warm / "serving", cold / "serving")
     run(warm, *sample)
-    run(cold, "features.cache=none", "gate.answers.remember=false")
+    assert start_of(warm).startswith("started from version")
+    remembers = ("features.cache=none", "gate.answers.remember=false")
+    run(cold, *remembers, "training.warm_start=false")
+    assert start_of(cold).startswith("started from nothing")
 
     incremental, quick = evaluation_of(warm)
     complete, asked = evaluation_of(cold)

@@ -23,6 +23,7 @@ from graft.trainer.backbones.batch_norm_folding import fold_batch_norms
 from graft.trainer.decoding.formats import UNKNOWN_FORMAT
 from graft.trainer.decoding.graph_code import checked
 from graft.trainer.decoding.images import format_index, name_other, refusal_of
+from graft.trainer.export.linear_head import LinearHead
 from graft.trainer.heads.objective import probabilities
 
 WARMUP_FILE = "tf_serving_warmup_requests"
@@ -64,9 +65,9 @@ class ServingModel(tf.Module):
         backbone = fold_batch_norms(backbone)
         # tf.Module doesn't find Keras's variables. Tracking the models instead would
         # save thousands of objects that serving doesn't need.
-        self._tracked = [
-            variable.value for model in (backbone, head) for variable in model.variables
-        ]
+        self._tracked = [variable.value for variable in backbone.variables]
+        # `linear_head.HEAD_VARIABLES` names them.
+        self.head_variables = [variable.value for variable in head.variables]
 
         def classify_pixels(pixels: tf.Tensor) -> tf.Tensor:
             return probabilities(head(backbone(pixels, training=False), training=False))
@@ -302,7 +303,9 @@ def _blank_image(size: int) -> bytes:
     return bytes(tf.io.encode_jpeg(grey).numpy())
 
 
-def export_model(model: ServingModel, folder: str) -> None:
+def export_model(
+    model: ServingModel, folder: str, linear_head: LinearHead | None = None
+) -> None:
     """Write a SavedModel with the signatures of `graft.contract`.
 
     Its `assets.extra` has the label map (`class_names.txt`), warm-up requests for
@@ -311,6 +314,7 @@ def export_model(model: ServingModel, folder: str) -> None:
     Args:
         model: The model to export.
         folder: Path of the SavedModel.
+        linear_head: How its head was trained, if a training can start from it.
     """
     tf.saved_model.save(
         model,
@@ -331,6 +335,8 @@ def export_model(model: ServingModel, folder: str) -> None:
     if model._unknown_threshold is not None:
         threshold_path = os.path.join(extra, signature_names.UNKNOWN_THRESHOLD_FILE)
         atomic.write_text(threshold_path, f"{model._unknown_threshold!r}\n")
+    if linear_head is not None:
+        linear_head.write(folder)
     with tfrecords.writer(os.path.join(extra, WARMUP_FILE)) as writer:
         for request in warmup_requests():
             log = prediction_log_pb2.PredictLog(request=request)

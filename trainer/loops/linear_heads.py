@@ -13,6 +13,7 @@ from graft.trainer.heads.linear import fit_logistic_regression
 from graft.trainer.heads.prepared import Prepared, prepare
 from graft.trainer.heads.ridge import fit_ridge
 from graft.trainer.heads.solution import LinearSolution
+from graft.trainer.heads.warm_start import Start
 from graft.trainer.loops.array_epochs import Arrays
 from graft.trainer.loops.training_loop import History
 from graft.trainer.training_facts import TrainingFacts
@@ -28,6 +29,7 @@ def fit_linear_head(
     class_weights: Sequence[float] | None,
     prepared: Prepared | None,
     in_place: bool = False,
+    start: Start | None = None,
 ) -> tuple[keras.Model, History, TrainingFacts]:
     """Fit a linear head and choose its penalty on `eval` or by cross-validation.
 
@@ -43,6 +45,7 @@ def fit_linear_head(
         class_weights: Weight of each class, K numbers.
         prepared: Result of `prepare_linear` for the same data.
         in_place: Whether to change the features, which saves a copy.
+        start: An earlier head for `lbfgs` to start from. Folds start from nothing.
 
     Returns:
         The head, the metrics of each tried penalty, and what was chosen.
@@ -66,7 +69,14 @@ def fit_linear_head(
         )
         penalties = [penalty]
     # `prepared` is for all of `train`, so the folds can't use it.
-    fit = _solver(training, num_classes, class_weights, prepared, in_place=in_place)
+    fit = _solver(
+        training,
+        num_classes,
+        class_weights,
+        prepared=prepared,
+        in_place=in_place,
+        start=start,
+    )
     solution = fit(train, evaluation, penalties)
     head = head_of(solution, model, training, num_classes)
     rows = path or solution.path
@@ -144,9 +154,10 @@ def _solver(
     training: TrainingConfig,
     num_classes: int,
     class_weights: Sequence[float] | None,
-    prepared: Prepared | None = None,
     *,
+    prepared: Prepared | None = None,
     in_place: bool,
+    start: Start | None = None,
 ) -> Callable[[Arrays, Arrays, Sequence[float]], LinearSolution]:
     """Return a function from train, evaluation and penalties to the best solution."""
     standardize = training.standardize is not False
@@ -169,4 +180,5 @@ def _solver(
         standardize=standardize,
         prepared=prepared,
         in_place=in_place,
+        start=start,
     )

@@ -16,6 +16,7 @@ from graft.trainer.heads.head import Standardization
 from graft.trainer.heads.minibatch import Moments, fit_minibatch
 from graft.trainer.heads.solution import LinearSolution
 from graft.trainer.heads.streamed_ridge import fit_streamed_ridge
+from graft.trainer.heads.warm_start import Start
 from graft.trainer.loops.array_checkpoint import ArrayCheckpoint
 from graft.trainer.loops.early_checks import (
     check_reading,
@@ -52,6 +53,7 @@ def fit_stored_features(
     feature_shape: Sequence[int | None],
     checkpoint_dir: str | None = None,
     on_epoch: OnEpoch | None = None,
+    start: Start | None = None,
 ) -> Fitted:
     """Train a head by `fit_head`, or by `fit_streamed_head` if the features are large.
 
@@ -66,6 +68,7 @@ def fit_stored_features(
         feature_shape: Shape of one example's features.
         checkpoint_dir: See `fit_head`.
         on_epoch: See `fit_head`.
+        start: See `fit_head`. A stream starts from nothing.
 
     Raises:
         UserError: `feature_reading` is `stream`, and the training can't be streamed.
@@ -101,6 +104,7 @@ def fit_stored_features(
             checkpoint_dir=checkpoint_dir,
             on_epoch=on_epoch,
             in_place=True,
+            start=start,
         )
     return fit_streamed_head(
         train,

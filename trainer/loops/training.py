@@ -23,6 +23,7 @@ from graft.trainer.config import (
 from graft.trainer.heads.head import build_head, signed_power
 from graft.trainer.heads.objective import resolve_class_weights
 from graft.trainer.heads.prepared import Prepared
+from graft.trainer.heads.warm_start import Start
 from graft.trainer.loops.array_epochs import ArrayEpochs, Arrays
 from graft.trainer.loops.augmentation import build_augmentation
 from graft.trainer.loops.checkpoint import Checkpoint
@@ -73,6 +74,7 @@ def fit_head(
     on_epoch: OnEpoch | None = None,
     prepared: Prepared | None = None,
     in_place: bool = False,
+    start: Start | None = None,
 ) -> Fitted:
     """Train a head on stored features.
 
@@ -91,6 +93,7 @@ def fit_head(
         on_epoch: Callback after each epoch, for instance `EventFiles`.
         prepared: Result of `prepare_linear` for the same data, to share between fits.
         in_place: Whether to change the given features, which saves a copy.
+        start: An earlier head for `lbfgs` to start from.
 
     Returns:
         The head, its history and the duration.
@@ -126,6 +129,7 @@ def fit_head(
             class_weights=weights,
             prepared=prepared,
             in_place=in_place,
+            start=start,
         )
         if on_epoch:
             on_epoch("head", history)

@@ -142,6 +142,7 @@ PARAMETERS = (
         (
             Place("Pusher", "custom_config", ("push", "destination")),
             Place("ServedModel", "destination"),
+            Place("Trainer", "custom_config", ("model_store", "destination")),
             *_records_of_config("push", "destination"),
         ),
         is_path=True,
