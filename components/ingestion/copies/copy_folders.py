@@ -130,9 +130,10 @@ def _has_names_of(folder: Folder, above: set[str]) -> bool:
     They may have the same addition: `IMG_2001-Edit` by `IMG_2001`.
     """
     own = sorted(set(stems_in(folder)))
-    images = names_without_additions(own, above.__contains__, "").values()
+    images = [*names_without_additions(own, above.__contains__, "").values()]
     telling = telling_names(images) & telling_names(above)
-    if len(telling) >= max(_FEWEST_TELLING, _SHARE_OF_SAME_NAMES * len(own)):
+    number = sum(image in telling for image in images)
+    if len(telling) >= _FEWEST_TELLING and number >= _SHARE_OF_SAME_NAMES * len(own):
         return True
     if not len(own) == len(above) >= _FEWEST_SAME:
         return False

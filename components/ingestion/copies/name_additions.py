@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from graft.components.ingestion.names.copy_marks import CUT
+from graft.components.ingestion.names.copy_marks import COUNTER, CUT
 from graft.components.ingestion.names.folder_names import role_of_any_word
 
 _NUMBER = re.compile(r"\d+")
@@ -34,8 +34,8 @@ def names_without_additions(
     """Return the names of images by the names that have additions; none if few have.
 
     Almost all names must be those of images, in small letters, with no addition or one
-    of a few. An addition holds a letter, names no split, and is not that of the
-    folder: `left/7_left` is no copy of `none/7`.
+    of a few. An addition names no split, and is not that of the folder: `left/7_left`
+    is no copy of `none/7`. A number is one beside words and hashes only.
 
     Args:
         stems: Names without extension.
@@ -77,8 +77,15 @@ def _readings(
         ):
             if are_behind and is_first:
                 continue
-            if image and is_image(image) and _is_addition(text, own):
+            if not (image and is_image(image)):
+                continue
+            if _is_addition(text, own) or _is_number(text, image):
                 yield (is_first, _NUMBER.sub("0", text)), image
+
+
+def _is_number(text: str, image: str) -> bool:
+    """Tell whether a number follows a name that counts nothing, as in `7f3a9b_0`."""
+    return text.strip(_SEPARATORS).isdigit() and not COUNTER.fullmatch(image)
 
 
 def _is_addition(text: str, own: str) -> bool:

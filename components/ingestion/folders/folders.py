@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from graft.components.ingestion.folders.pattern_hints import (
     hint_about_pattern,
@@ -19,6 +19,7 @@ from graft.components.ingestion.names.folder_names import (
     roles_of,
 )
 from graft.components.ingestion.names.split_words import ROLE_OF_ABBREVIATION
+from graft.components.ingestion.names.stray_names import stray_name_of
 from graft.components.ingestion.sources.config import DataConfig
 from graft.components.ingestion.sources.image_ref import ImageRef
 from graft.components.ingestion.sources.layout_answers import FolderLayout, SplitFolders
@@ -88,7 +89,7 @@ def _list_pre_split(
     splits = splits_of_roles(
         {role_of_folder[folder] for _, folder, _ in found}, config.validation_becomes
     )
-    nested: set[str] = set()
+    nested: dict[str, set[str]] = defaultdict(set)  # class to the folders in it
     for entry, folder, below in found:
         class_name = listing.class_of(
             below[0], f"the folder {f'{folder}/{below[0]}'!r}"
@@ -96,7 +97,7 @@ def _list_pre_split(
         source = folder
         if len(below) > _FOLDERS_DEPTH:
             source = below[1]
-            nested.add(class_name)
+            nested[class_name].add(below[1])
         split = splits[role_of_folder[folder]]
         listing.refs.append(_ref(entry, class_name, source, split))
     if unlabelled:
@@ -143,7 +144,7 @@ def _list_class_folders(tree: Tree, root: str) -> Listing:
     listing = Listing("folders")
     data_set = os.path.basename(os.path.abspath(root)) or root
     unlabelled: list[str] = []
-    nested: set[str] = set()
+    nested: dict[str, set[str]] = defaultdict(set)  # class to the folders in it
     for entry in _possible_images(tree, listing):
         parts = entry.parts
         if len(parts) < _FOLDERS_DEPTH:
@@ -153,7 +154,7 @@ def _list_class_folders(tree: Tree, root: str) -> Listing:
         source = data_set
         if len(parts) > _FOLDERS_DEPTH:
             source = parts[1]
-            nested.add(class_name)
+            nested[class_name].add(parts[1])
         listing.refs.append(_ref(entry, class_name, source, SPLITS))
     if unlabelled:
         listing.warnings.append(
@@ -311,12 +312,19 @@ def _warn_of_outside(listing: Listing, outside: Counter[str]) -> None:
         )
 
 
-def _warn_of_nested(listing: Listing, classes: set[str]) -> None:
-    if classes:
+def _warn_of_nested(
+    listing: Listing, folders_in: Mapping[str, Collection[str]]
+) -> None:
+    if folders_in:
+        number = len(folders_in)
+        names = sorted(
+            set().union(*folders_in.values()),
+            key=lambda name: (stray_name_of(name) is None, name),
+        )
         listing.warnings.append(
-            f"{agree(len(classes), 'The class', 'The classes')} "
-            f"{some_of(sorted(classes))} {agree(len(classes), 'holds', 'hold')} "
-            "folders. The images in them count as images of the class."
+            f"{agree(number, 'The class', 'The classes')} "
+            f"{some_of(sorted(folders_in))} {agree(number, 'holds', 'hold')} folders: "
+            f"{some_of(names)}. The images in them count as images of the class."
         )
 
 

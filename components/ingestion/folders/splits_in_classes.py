@@ -25,6 +25,9 @@ def ask_about_splits_in_classes(
 
     One class that holds one such folder is only worth a warning.
     """
+    deeper = _ask_about_deeper_splits(root, tops)
+    if deeper is not None:
+        return deeper
     roles = _roles_in(tops)
     holders = [top.name for top in tops if _holds(top, roles)]
     if len(tops) < 2 or (len(holders) < 2 and len(set(roles.values())) < 2):
@@ -45,6 +48,32 @@ def ask_about_splits_in_classes(
     meaning = f"{some_of(sorted(roles))} as {kind}, and images without a split: train"
     return Question(
         finding,
+        (*option_of_pattern(root, {}, pattern, meaning), *read_as_classes(root)),
+    )
+
+
+def _ask_about_deeper_splits(root: Folder, tops: Sequence[Folder]) -> Question | None:
+    """Ask about splits below another folder of each class: `cat/images/train`."""
+    found = {
+        top.name: {
+            each.name
+            for child in top.filled
+            for folder in child.walk()
+            for each in folder.filled
+        }
+        for top in tops
+    }
+    roles = roles_of(set().union(*found.values()))
+    names = [roles.keys() & each for each in found.values()]
+    are_splits = all(len({roles[name] for name in each}) > 1 for each in names)
+    if len(tops) < 2 or not are_splits or TRAIN_ROLE not in roles.values():
+        return None
+    splits = "|".join(map(re.escape, sorted(roles, key=len, reverse=True)))
+    pattern = f"(?P<class>[^/]+)/(?:.+/)?(?P<split>{splits})/.+"
+    meaning = f"{some_of(sorted(roles))} as splits"
+    return Question(
+        f"The class folders hold folders with names of splits, {some_of(sorted(roles))}"
+        ", below other folders. As images of the class, graft would make other splits.",
         (*option_of_pattern(root, {}, pattern, meaning), *read_as_classes(root)),
     )
 

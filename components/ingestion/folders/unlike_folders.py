@@ -1,6 +1,6 @@
 """Warn of a class folder whose images are unlike those of all other classes.
 
-Programs and people put folders beside classes under any name. Few images, names of
+Programs and people put folders beside classes under any name. Their number, names of
 another kind, another format or depth say so where the folder's name does not.
 """
 
@@ -28,7 +28,8 @@ from graft.components.ingestion.sources.source import some_of
 from graft.contract.counts import agree, counted
 
 _FEWEST_OTHERS = 2
-_TIMES_FEWER = 3
+_ENOUGH_OTHERS = 4
+_TIMES = 3
 _FEWEST_REASONS = 2
 _SHARE_ALIKE = 0.8
 _NUMBER = re.compile(r"\d+")
@@ -110,7 +111,9 @@ def _format_of(name: str) -> str:
 
 def _kind_of(stem: str, class_name: str) -> str:
     """Return how a name is made: any number, hash, letter and class name is one."""
-    folded = stem.casefold().replace(class_name.casefold(), "=")
+    folded = stem.casefold()
+    if not class_name.isdigit():  # the class 1 is in most names
+        folded = folded.replace(class_name.casefold(), "=")
     return _TOKEN.sub(lambda match: _kind_of_token(match[0]), folded)
 
 
@@ -127,17 +130,19 @@ def _reasons(each: _Class, others: Sequence[_Class]) -> str:
         return ""
     reasons = []
     usual = int(statistics.median(other.total for other in others))
-    if each.total * _TIMES_FEWER <= usual:
+    if each.total * _TIMES <= usual or each.total >= _TIMES * usual:
         reasons.append(f"{counted(each.total, 'image')} beside {usual:,}")
     other = others[0]
-    if _is_unlike(each.kinds, [other.kinds for other in others]):
+    are_named_apart = _is_unlike(each.kinds, [other.kinds for other in others])
+    if are_named_apart:
         reasons.append(f"names such as {each.example!r} beside {other.example!r}")
     if _is_unlike(each.formats, [other.formats for other in others]):
         (usual_format, _), *_ = other.formats.most_common(1)
         reasons.append(f"{some_of(sorted(each.formats))} files beside {usual_format!r}")
     if not each.is_flat and all(other.is_flat for other in others):
         reasons.append("folders of its own")
-    if len(reasons) >= _FEWEST_REASONS or (reasons and each.is_of_program):
+    is_enough = len(reasons) >= _FEWEST_REASONS or each.is_of_program
+    if is_enough or (are_named_apart and len(others) >= _ENOUGH_OTHERS):
         return ", ".join(reasons)
     return ""
 

@@ -36,7 +36,7 @@ _ANNOTATIONS = frozenset(
 )
 _PART_WORDS = re.compile(
     r"(session|batch|part|chunk|fold|images?|imgs?|photos?|pics?|pictures?|data"
-    r"|dataset|files?|folder|archive|zip|subset|shard)",
+    r"|dataset|files?|folder|archive|zip|set|subset|shard)",
     re.IGNORECASE,
 )
 # A folder with such a name is not a class, if it holds no image.

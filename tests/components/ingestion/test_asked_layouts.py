@@ -111,6 +111,11 @@ LEVELS = {
         "cat 18 dog 12",
         "cat train 12 cat test 6 dog train 6 dog test 6",
     ),
+    "splits below a folder of each class": (
+        "{cat,dog}/images/{train,test}/#.jpg",
+        "cat 12 dog 12",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
     "splits in one class only": (
         "cat/{Train,Prueba}/#.jpg cat/2#.jpg dog/#.jpg",
         "cat 18 dog 6",

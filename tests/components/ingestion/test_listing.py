@@ -200,6 +200,16 @@ def test_unusual_extensions_are_tried(tmp_path: Path):
     assert {"cat/noextension", "cat/photo.JPG.1"} <= set(_splits(_list(root)))
 
 
+def test_folders_in_classes_are_named_those_of_programs_first(tmp_path: Path):
+    root = _classes(tmp_path / "data")
+    _touch(root, "cat/a/1.png", "cat/plots/roc.png", "dog/b/1.png", "dog/b/2.png")
+    listing = _list(root)
+    assert (
+        "The classes 'cat', 'dog' hold folders: 'plots', 'a', 'b'. The images in them "
+        "count as images of the class." in listing.warnings
+    )
+
+
 def test_nested_folders_count_for_their_class(tmp_path: Path):
     root = _touch(_classes(tmp_path / "data"), "cat/studio/a/1.png", "dog/street/2.png")
     listing = _list(root)

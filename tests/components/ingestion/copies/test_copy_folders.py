@@ -45,6 +45,7 @@ def _warnings(names: list[str]) -> str:
         ("IMG_041#", "bearbeitet/IMG_041#_bearbeitet"),
         ("9b1c#f", "sub/s_9b1c#f"),
         ("DSC041#", "small/dsc041#"),
+        ("9b1c#f", "faces/9b1c#f_0"),
         ("#", "Exports/#-Edit"),
     ],
 )

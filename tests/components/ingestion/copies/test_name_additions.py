@@ -30,7 +30,7 @@ def test_images_are_found_behind_an_addition(
 @pytest.mark.parametrize(
     "stems",
     [
-        ["7f3a_1", "9b1c_2", "d4e5_3"],  # numbers are series
+        ["IMG_2001_1", "IMG_2002_1", "IMG_2003_1"],  # numbers are series
         ["7f3a_sub", "9b1c_sub", "d4e5_sub"],  # the folder's own name
         ["7f3a_test", "9b1c_test", "d4e5_test"],  # a split
         ["7f3a_s", "aaaa_s", "bbbb_s"],  # few are images
@@ -40,6 +40,10 @@ def test_images_are_found_behind_an_addition(
 )
 def test_other_names_are_no_images_with_an_addition(stems: list[str]) -> None:
     assert _found(stems) == set()
+
+
+def test_a_number_behind_a_hash_is_an_addition() -> None:
+    assert _found(["7f3a_0", "9b1c_0", "d4e5_1"]) == {"7f3a", "9b1c", "d4e5"}
 
 
 def test_an_addition_of_few_names_is_none() -> None:

@@ -78,6 +78,17 @@ def test_honest_classes_are_not_named(files: str) -> None:
     assert _unlike(files) == []
 
 
+def test_a_folder_of_many_more_images_is_named() -> None:
+    (warning,) = _unlike("{cat,dog}/#.jpg crawl/pic_{1,2,3}#.jpg")
+    assert "'crawl' has 27 images beside 9, names such as" in warning
+
+
+def test_names_alone_are_enough_beside_four_classes_that_are_alike() -> None:
+    (warning,) = _unlike("{cat,dog,hen,owl}/#.jpg backlog/pic#.jpg")
+    assert "'backlog' has names such as 'pic1.jpg' beside '1.jpg'." in warning
+    assert _unlike("{cat,dog,hen}/#.jpg backlog/pic#.jpg") == []
+
+
 def test_the_command_of_the_warning_leaves_the_folder_aside(tmp_path: Path) -> None:
     for name in _expanded("{train,val}/{cat,dog}/#.jpg train/eda/{x,y,z}.png"):
         path = tmp_path / name

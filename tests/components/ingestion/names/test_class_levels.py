@@ -130,6 +130,6 @@ def test_nested_folders_in_splits_are_told(tmp_path: Path) -> None:
             (tmp_path / split / name / "1.jpg").write_text(split + name)
     listing = list_images(DataConfig(path=str(tmp_path)), "unused")
     assert (
-        "The class 'cat' holds folders. The images in them count as images of the "
-        "class." in listing.warnings
+        "The class 'cat' holds folders: 'studio'. The images in them count as images "
+        "of the class." in listing.warnings
     )
