@@ -21,6 +21,9 @@ from graft.components.ingestion.copies.mask_files import (
     with_option_without_masks,
     with_warning_of_masks,
 )
+from graft.components.ingestion.folders.copied_trees import (
+    with_options_without_copied_tree,
+)
 from graft.components.ingestion.folders.data_sets_below import with_data_sets_below
 from graft.components.ingestion.folders.file_name_splits import (
     ask_about_splits_of_files,
@@ -145,6 +148,9 @@ def detect_layout(
     else:
         answer = with_data_sets_below(
             root, answer, lambda folder: _answer_below(folder, tables)
+        )
+        answer = with_options_without_copied_tree(
+            root, answer, lambda folder: detect_layout(folder, tables)
         )
         answer = with_option_without_copies(root, answer)
         answer = with_option_without_masks(root, answer)

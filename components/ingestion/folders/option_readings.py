@@ -35,7 +35,7 @@ def with_options_that_read(root: Folder, question: Question, fewest: int) -> Que
         question: The question.
         fewest: The number of images that each class needs.
     """
-    readings = [(option, _reading_of(root, option)) for option in question.options]
+    readings = [(option, reading_of(root, option)) for option in question.options]
     needs_no_mend = [found for _, found in readings if not _why_it_stops(found, fewest)]
     right: list[Option] = []
     wrong: list[Option] = []
@@ -49,7 +49,7 @@ def with_options_that_read(root: Folder, question: Question, fewest: int) -> Que
                 seen.append(reading)
         else:
             for mended in _mended(root, option, reading, fewest):
-                found = _reading_of(root, mended)
+                found = reading_of(root, mended)
                 if found is None or found in (*needs_no_mend, *seen):
                     continue
                 seen.append(found)
@@ -133,7 +133,7 @@ def _folder_of(root: Folder, option: Option) -> Folder | None:
     return root.child_at(path) if path else root
 
 
-def _reading_of(root: Folder, option: Option) -> Reading | None:
+def reading_of(root: Folder, option: Option) -> Reading | None:
     """Return what an option reads, or None if that is not known here, as of tables."""
     settings = dict(option.settings)
     folder = _folder_of(root, option)
