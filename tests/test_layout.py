@@ -21,6 +21,7 @@ SCENARIOS = {
     "components/ingestion/test_asked_layouts.py": "questions about trees of all kinds",
     "components/ingestion/test_columns.py": "further columns of a manifest",
     "components/ingestion/test_disguised_layouts.py": "known data in other folders",
+    "components/ingestion/test_memory.py": "memory with ten times as many images",
     "components/ingestion/test_label_parsing.py": "labels of every kind of data set",
     "components/ingestion/test_plain_layouts.py": "class folders that are no question",
     "components/ingestion/test_sources.py": "every kind of data set",

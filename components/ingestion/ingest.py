@@ -145,7 +145,6 @@ class _Ingestion:
         lists = write_lists(usable, work_folder, self._min_shards)
         # The lists are on disk now. Memory is for the work.
         listing.refs.clear()
-        usable.clear()
         logger.info("Reading %d images of %d listed.", lists.num_images, num_listed)
         self._progress.expect("images", lists.num_images)
         dropped = self._read_and_write(lists)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
+import re
 from collections import Counter
+from collections.abc import Sequence
 
 from graft.components.ingestion.copies.doubtful_names import warn_of_doubtful_names
 from graft.components.ingestion.copies.names_in_several_splits import (
@@ -18,6 +22,7 @@ from graft.components.ingestion.names.labels_of_other_things import (
 from graft.components.ingestion.sources import built_in
 from graft.components.ingestion.sources.config import DataConfig
 from graft.components.ingestion.sources.doubtful_labels import warn_of_doubtful_labels
+from graft.components.ingestion.sources.image_ref import ImageRef
 from graft.components.ingestion.sources.label_codes import warn_of_two_codes
 from graft.components.ingestion.sources.labels import warn_of_missing
 from graft.components.ingestion.sources.layout import (
@@ -38,6 +43,11 @@ from graft.components.ingestion.tables.path_splits import warn_of_unread_splits
 from graft.contract.split_names import SPLITS
 from graft.storage.paths import expand_home
 
+logger = logging.getLogger(__name__)
+
+_POSITION = re.compile(r":\d+$")
+"""How the name of a record without a name ends."""
+_MOST_JUDGED = 300_000
 # How to leave an image out, for layouts whose labels are not in class folders. For
 # class folders, the detection of the layout asks.
 _MENDS = {
@@ -65,14 +75,15 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
         DataError: The data don't exist, contradict `config`, or hold a bad label.
     """
     found = _list(config, work_folder)
+    judged = _judged(found)
     if found.layout in _MENDS:
-        found.warnings += warn_of_doubtful_names(found.refs, _MENDS[found.layout])
+        found.warnings += warn_of_doubtful_names(judged, _MENDS[found.layout])
     if found.layout == "class_pattern" and all(r.splits == SPLITS for r in found.refs):
         found.warnings += warn_of_splits_in_classes(found.refs)
         names = [ref.name for ref in found.refs]
         labels = [ref.class_name for ref in found.refs]
         found.warnings += warn_of_unread_splits(names, labels)
-    found.warnings += warn_of_names_in_several_splits(found.refs)
+    found.warnings += warn_of_names_in_several_splits(judged)
     unite_similar_classes(found, config)
     if found.layout in ("csv", "jsonl", "tfrecord"):
         # A folder is named by a person, and a program names no folder "None".
@@ -83,6 +94,20 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
         found.warnings += warn_of_scores(counts, config)
         found.warnings += warn_of_doubtful_labels(counts)
     return found
+
+
+def _judged(found: Listing) -> Sequence[ImageRef]:
+    """Return the images whose names are judged, of TFRecords a bounded number."""
+    if found.layout != "tfrecord":
+        return found.refs
+    named = (ref for ref in found.refs if not _POSITION.search(ref.name))
+    judged = list(itertools.islice(named, _MOST_JUDGED))
+    if len(judged) == _MOST_JUDGED:
+        logger.info(
+            "Looked for copies and masks by name among the first %d images.",
+            _MOST_JUDGED,
+        )
+    return judged
 
 
 def _list(config: DataConfig, work_folder: str) -> Listing:

@@ -7,6 +7,7 @@ own coding of text, takes file names that are not UTF-8.
 from __future__ import annotations
 
 import json
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,6 +16,9 @@ Packed = tuple[int, bytes]
 """A key, such as the number of a shard, and its rows."""
 
 _KEY_DIGITS = 8
+_MOST_PLAIN = 4096
+_COMPRESSED = b"z"
+"""How compressed rows begin; JSON does not."""
 
 
 def range_of(digest: str, number: int) -> int:
@@ -37,10 +41,14 @@ def pack(rows: Iterable[tuple[int, Any]]) -> Iterator[Packed]:
     for key, row in rows:
         by_key[key].append(row)
     for key, found in by_key.items():
-        yield key, json.dumps(found).encode()
+        packed = json.dumps(found).encode()
+        # A runner may hold all rows in memory. Names compress to a third.
+        is_long = len(packed) > _MOST_PLAIN
+        yield key, _COMPRESSED + zlib.compress(packed, 1) if is_long else packed
 
 
 def unpack(several: Iterable[bytes]) -> Iterator[Any]:
     """Yield the rows of packed elements."""
     for packed in several:
-        yield from json.loads(packed)
+        is_compressed = packed.startswith(_COMPRESSED)
+        yield from json.loads(zlib.decompress(packed[1:]) if is_compressed else packed)

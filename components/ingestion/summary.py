@@ -61,8 +61,10 @@ class Summary:
         return asdict(self)
 
 
-def select_classes(listing: Listing, config: DataConfig) -> list[ImageRef]:
+def select_classes(listing: Listing, config: DataConfig) -> Iterator[ImageRef]:
     """Return the images of the chosen classes, and check their numbers.
+
+    The checks are made at once, and the images are yielded later.
 
     Args:
         listing: All images. It receives a warning, if images are left aside.
@@ -113,7 +115,7 @@ def select_classes(listing: Listing, config: DataConfig) -> list[ImageRef]:
     # Not all of these files can be decoded. That is checked later.
     notes = [*listing.empty_notes, *listing.look_alikes]
     _require_enough(counts, config, "image files", notes)
-    return [ref for ref in listing.refs if ref.class_name in counts]
+    return (ref for ref in listing.refs if ref.class_name in counts)
 
 
 def _require_in_train(listing: Listing, class_names: Collection[str]) -> None:

@@ -30,7 +30,7 @@ _TALK_SECONDS = 10.0
 _ELEMENTS_PER_WORKER = 4
 _CODE_OF_WORKERS = (
     "graft.components.features.extraction.ExtractShard",
-    "graft.components.ingestion.transforms.WriteShards",
+    "graft.components.ingestion.moving.FillEmptySplits",
     "graft.components.quality.measuring_job.MeasureShard",
     "graft.components.transform.preprocessing_fn",
 )

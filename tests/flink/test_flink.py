@@ -18,14 +18,18 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import apache_beam as beam
 import numpy as np
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 from cluster import FlinkCluster, flink_cluster
 from downloads import DownloadError, content_of, job_server_jar, require_content
 from feature_jobs import FeatureJob, Rate, beam_config, ingest_images, write_images
 from own_network import is_own_network
 
 from graft.components.evaluation.predictions import PREDICTIONS_FILE, Predictions
+from graft.components.ingestion.ingest import OutputFolders, ingest
+from graft.components.ingestion.sources.config import DataConfig
 from graft.pipeline.beam_runners.arguments import beam_arguments
 from graft.pipeline.beam_runners.config import BeamConfig
 from graft.pipeline.beam_runners.flink_checks import RunnerError
@@ -155,6 +159,58 @@ def test_pool_that_is_not_there(cluster: FlinkCluster, tmp_path: Path) -> None:
     with cancelled_on_error(cluster), pytest.raises(RunnerError, match="tries the run"):
         require_ready(config, beam_arguments(config), str(tmp_path), say)
     cluster.cancel_jobs()
+
+
+# --- ingestion ----------------------------------------------------------------------
+
+
+def test_ingestion_is_that_of_a_local_run(
+    cluster: FlinkCluster, tmp_path: Path
+) -> None:
+    """Copies, a conflict, a file that is no image, and a rare class that is filled."""
+    photos = write_images(tmp_path / "photos", 200)
+    first, second, *_, last = sorted(photos.rglob("*.png"))
+    (first.parent / "copy.png").write_bytes(first.read_bytes())
+    (last.parent / "conflict.png").write_bytes(second.read_bytes())
+    (first.parent / "text.png").write_text("no image")
+    for path in sorted(first.parent.iterdir())[6:9]:
+        (photos / "rare").mkdir(exist_ok=True)
+        path.rename(photos / "rare" / path.name)
+    config = DataConfig(
+        path=str(photos),
+        format="folders",
+        duplicate_label_policy="keep",
+        min_images_per_class=3,
+    )
+    before = cluster.count_jobs("FINISHED")
+    on_flink = beam_arguments(beam_config(cluster))
+    found = {}
+    for name, arguments in (("local", []), ("flink", on_flink)):
+        start = time.monotonic()
+        folders = OutputFolders(
+            *(str(tmp_path / name / each) for each in OutputFolders._fields)
+        )
+        with cancelled_on_error(cluster):
+            ingest(
+                config,
+                folders,
+                lambda arguments=arguments: beam.Pipeline(  # type: ignore[misc]
+                    options=PipelineOptions(arguments)
+                ),
+                min_shards=8,
+            )
+        say(f"{name}: ingestion of 200 images in {time.monotonic() - start:.0f} s")
+        found[name] = {
+            path.relative_to(tmp_path / name): path.read_bytes()
+            for path in (tmp_path / name).rglob("*")
+            if path.is_file()
+        }
+    assert cluster.count_jobs("FINISHED") - before == 1
+    assert found["flink"] == found["local"]
+    summary = found["local"][Path("quarantine/summary.json")].decode()
+    assert "Moved to fill it" in summary
+    assert '"label_conflict": 0' in summary
+    assert '"num_quarantined": 1' in summary
 
 
 # --- features, while workers are killed -------------------------------------------

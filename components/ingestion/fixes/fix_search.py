@@ -35,7 +35,7 @@ class ImageSearch:
     """
 
     def __init__(
-        self, refs: list[ImageRef], config: DataConfig, hash_images: HashImages
+        self, refs: Sequence[ImageRef], config: DataConfig, hash_images: HashImages
     ) -> None:
         self._refs = refs
         self._config = config

@@ -63,7 +63,7 @@ def apply_fixes(
     for fix, positions in zip(fixes, found, strict=True):
         _decide(fix, positions, listing.refs, classes, outcomes)
     applied = _describe(fix_files, fixes, found, outcomes, listing.refs, search, config)
-    listing.refs[:] = _with_outcomes(listing.refs, outcomes)
+    listing.refs.replace(_with_outcomes(listing.refs, outcomes))
     left = {ref.class_name for ref in listing.refs}
     if listing.empty_classes:
         listing.empty_classes[:] = [n for n in listing.empty_classes if n not in left]
@@ -200,16 +200,14 @@ def _seen(fix: Fix) -> str:
 
 
 def _with_outcomes(
-    refs: Sequence[ImageRef], outcomes: dict[int, _Outcome]
-) -> list[ImageRef]:
-    changed = []
+    refs: Iterable[ImageRef], outcomes: dict[int, _Outcome]
+) -> Iterator[ImageRef]:
     for position, ref in enumerate(refs):
         outcome = outcomes.get(position)
         if outcome is None:
-            changed.append(ref)
+            yield ref
         elif outcome.class_name is not None:
-            changed.append(ref._replace(class_name=outcome.class_name))
-    return changed
+            yield ref._replace(class_name=outcome.class_name)
 
 
 def _describe(  # noqa: PLR0917 - all that was done

@@ -257,12 +257,12 @@ def skeleton_of(name: str, without: Collection[str] = ()) -> str:
 
 def _merge(listing: Listing, groups: list[_Group]) -> None:
     name_of = {name: group.counts[0][0] for group in groups for name, _ in group.counts}
-    listing.refs = [
+    listing.refs.replace(
         ref._replace(class_name=name_of[ref.class_name])
         if ref.class_name in name_of
         else ref
         for ref in listing.refs
-    ]
+    )
     found = {ref.class_name for ref in listing.refs}
     listing.empty_classes = sorted(
         {name_of.get(name, name) for name in listing.empty_classes} - found

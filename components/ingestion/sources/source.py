@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from graft.components.ingestion.sources.image_ref import ImageRef, printable
+from graft.components.ingestion.sources.image_ref import printable
+from graft.components.ingestion.sources.ref_list import RefList
 from graft.contract import class_name
 from graft.contract.errors import DataError
 
@@ -30,7 +31,7 @@ class Listing:
     """
 
     layout: str
-    refs: list[ImageRef] = field(default_factory=list)
+    refs: RefList = field(default_factory=RefList)
     empty_classes: list[str] = field(default_factory=list)
     empty_notes: list[str] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)

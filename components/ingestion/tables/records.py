@@ -17,6 +17,7 @@ from graft.components.ingestion.names.split_words import with_evaluation_as_test
 from graft.components.ingestion.sources.blob import BlobWriter
 from graft.components.ingestion.sources.config import DataConfig
 from graft.components.ingestion.sources.image_ref import ImageRef
+from graft.components.ingestion.sources.ref_list import RefList
 from graft.components.ingestion.sources.source import Listing
 from graft.components.ingestion.sources.splitting import (
     ROLE_OF_NAME,
@@ -57,7 +58,7 @@ def list_images(
         DataError: A file is damaged, an example lacks a key, or its label is not a
             single name or index.
     """
-    listing = Listing("tfrecord")
+    listing = Listing("tfrecord", RefList(is_on_disk=True))
     roles = _roles_of([entry.name for entry in entries])
     given = {role for role in roles.values() if role}
     splits = splits_of_roles(given | {TRAIN_ROLE}, config.validation_becomes)
