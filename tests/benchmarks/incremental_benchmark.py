@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,7 +30,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from features_benchmark import read_cifar, say
-from refit_benchmark import read_accuracy, read_nodes
+from refit_benchmark import cpu_seconds, read_accuracy, read_nodes
 
 _SETTINGS = ("model.image_size=64", "gate.min_accuracy=0.3")
 
@@ -212,12 +211,6 @@ def run(command: list[str]) -> Cost:
         read_nodes(finished.stdout),
         accuracy,
     )
-
-
-def cpu_seconds() -> float:
-    """Return the processor time of ended child processes and their children."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def bytes_written() -> int:

@@ -35,6 +35,7 @@ from graft.components.report.grad_cam import Explainer
 from graft.contract import example_keys, signature_names
 from graft.trainer.backbones.backbone import build_backbone
 from graft.trainer.config import ModelConfig
+from graft.trainer.export.linear_head import LinearHead, read_weights
 from graft.trainer.export.saved_model import (
     CHUNK_IMAGES,
     WARMUP_BATCH_SIZES,
@@ -49,6 +50,7 @@ from graft.trainer.preprocessing.image_preprocessing import preprocess_images
 from graft.trainer.preprocessing.spec import PreprocessingSpec
 
 _TOLERANCE = 1e-5
+LINEAR_HEAD = LinearHead("fingerprint", 0.25)
 _NAMES = ["ape", "bee é x", "zebra"]
 _SIZE = 64
 _REFUSED = (
@@ -119,6 +121,7 @@ def saved_model(transform_output, network, tmp_path_factory) -> str:
             class_names=_NAMES,
         ),
         folder,
+        LINEAR_HEAD,
     )
     return folder
 
@@ -145,6 +148,14 @@ def test_the_label_map_is_sorted_and_exported_with_the_model(
     path = os.path.join(saved_model, "assets.extra", signature_names.CLASS_NAMES_ASSET)
     with open(path, encoding="utf-8") as file:
         assert file.read().splitlines() == sorted(_NAMES)
+
+
+def test_a_later_training_can_read_the_head(saved_model, network):
+    assert LinearHead.read(saved_model) == LINEAR_HEAD
+    for found, expected in zip(
+        read_weights(saved_model), network[1].get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_report_can_explain_the_export(saved_model, images):

@@ -21,6 +21,7 @@ from graft.trainer.config import (
 )
 from graft.trainer.heads.head import build_head
 from graft.trainer.heads.objective import build_objective, probabilities
+from graft.trainer.heads.warm_start import Start
 from graft.trainer.loops.array_epochs import Arrays
 from graft.trainer.loops.devices import dtype_policy
 from graft.trainer.loops.image_epochs import ImageStream
@@ -54,6 +55,38 @@ def test_linear_head_by_cross_validation(
     scores = np.asarray(probabilities(fitted.head(test[0])))
     assert np.mean(scores.argmax(1) == test[1]) > 0.95
     assert len(fitted.history["penalty"]) > 1
+
+
+@pytest.mark.parametrize("folds", [None, 3])
+def test_a_start_shortens_the_path_but_no_fold_sees_it(folds: int | None) -> None:
+    train, evaluation = _blobs(60, 3, 1), _blobs(30, 3, 2)
+    penalties = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+
+    def fit(start: Start | None) -> Fitted:
+        return fit_head(
+            train,
+            evaluation,
+            model=ModelConfig(),
+            training=TrainingConfig(
+                regularization=penalties, cross_validation_folds=folds
+            ),
+            num_classes=3,
+            start=start,
+        )
+
+    cold = fit(None)
+    weights = cold.head.get_layer("logits").get_weights()
+    warm = fit(Start(*weights, np.ones(3, bool), cold.facts.penalty or 0.0))
+    assert warm.facts.penalty == cold.facts.penalty
+    one, other = (
+        np.asarray(probabilities(each.head(evaluation[0]))) for each in (warm, cold)
+    )
+    np.testing.assert_allclose(one, other, rtol=0, atol=1e-4)
+    tried, all_of_them = (each.history["penalty"] for each in (warm, cold))
+    if folds:
+        assert warm.history == cold.history
+    else:
+        assert len(tried) < len(all_of_them)
 
 
 @pytest.mark.parametrize("optimizer", ["ridge", "lbfgs"])
