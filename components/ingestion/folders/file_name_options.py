@@ -17,6 +17,7 @@ from graft.components.ingestion.names.folder_names import (
     roles_of,
     split_and_class_of,
 )
+from graft.components.ingestion.names.name_fields import field_patterns
 from graft.components.ingestion.sources.layout_answers import Option, describe_classes
 from graft.components.ingestion.sources.splitting import ROLE_OF_NAME, TRAIN_ROLE
 
@@ -66,29 +67,42 @@ def _folders_of_no_class(folder: Folder) -> Iterator[Folder]:
 
 
 def _options_of_folder(folder: Folder) -> Iterator[Option]:
-    """Yield the option to read the class from the file names of a folder."""
+    """Yield the options to read the class from the file names of a folder."""
+    with_splits = _pattern_with_splits(folder.stems)
+    fields = field_patterns(folder.stems) if with_splits is None else []
+    for pattern, place in fields:
+        if _are_classes(_classes_of_stems(pattern, folder.stems), len(folder.images)):
+            says_split = "(?P<split>" in pattern
+            what = (
+                "split and class are parts" if says_split else f"the class is {place}"
+            )
+            yield _option_of(folder, pattern, what)
+    if any("(?P<split>" in field.pattern for field in fields):
+        return
     below = [name for each in folder.walk() for name in each.images]
-    with_splits = _pattern_with_splits(list(map(_stem_of, folder.images)))
     for pattern in filter(None, (with_splits, *_patterns_of(below))):
         found = _classes_by_name(pattern, folder.images)
         if _are_classes(found, len(folder.images)):
-            settings: dict[str, object] = {"class_pattern": pattern}
-            if folder.path:
-                settings = {"path": folder.path, **settings}
-            where = f" in {folder.path}" if folder.path else ""
+            is_with_splits = pattern == with_splits
             what = (
-                "split and class are parts"
-                if pattern == with_splits
-                else "the class is part"
+                "split and class are parts" if is_with_splits else "the class is part"
             )
-            # The pattern reads folders in this folder, too.
-            classes = _classes_by_name(pattern, below)
-            meaning = f"{what} of the file name{where}: {describe_classes(classes)}"
-            left = len(below) - classes.total()
-            yield Option(
-                settings, f"{meaning}; left aside: {left}" if left else meaning
-            )
+            yield _option_of(folder, pattern, what)
             return
+
+
+def _option_of(folder: Folder, pattern: str, what: str) -> Option:
+    """Return the option to read the file names of a folder by a pattern."""
+    below = [name for each in folder.walk() for name in each.images]
+    settings: dict[str, object] = {"class_pattern": pattern}
+    if folder.path:
+        settings = {"path": folder.path, **settings}
+    where = f" in {folder.path}" if folder.path else ""
+    # The pattern reads folders in this folder, too.
+    classes = _classes_by_name(pattern, below)
+    meaning = f"{what} of the file name{where}: {describe_classes(classes)}"
+    left = len(below) - classes.total()
+    return Option(settings, f"{meaning}; left aside: {left}" if left else meaning)
 
 
 def _pattern_with_splits(stems: Sequence[str]) -> str | None:
