@@ -31,6 +31,12 @@ _PNG_START = b"\x89PNG\r\n\x1a\n"
 _HARMLESS_MARKERS = frozenset({0xE0, 0xE2, 0xED, 0xDB, 0xC4, 0xDD, 0xFE})
 _FRAME_MARKERS = frozenset({0xC0, 0xC1, 0xC2})
 _SCAN_MARKER = 0xDA
+_APP1 = 0xE1
+_EXIF_START = b"Exif\0\0"
+_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_ORIENTATION_TAG = 274
+_UPRIGHT = (3, 1, 1)
+"""Type (a short), number of values, and value of the orientation of such an image."""
 
 
 @dataclass(frozen=True)
@@ -180,10 +186,36 @@ def _read_common_jpeg(encoded: bytes) -> _CommonHeader | None:
                 if height
                 else None
             )
-        elif marker not in _HARMLESS_MARKERS:
+        elif marker not in _HARMLESS_MARKERS and not (
+            marker == _APP1
+            and _is_upright(encoded[position + 4 : position + 2 + length])
+        ):
             return None
         position += 2 + length
     return None
+
+
+def _is_upright(segment: bytes) -> bool:
+    """Tell whether a segment has no EXIF data, or plain ones of an upright image.
+
+    Data of any other form are left to the graph.
+    """
+    if not segment.startswith(_EXIF_START):
+        return True
+    order = _BYTE_ORDERS.get(segment[6:10])
+    if order is None:
+        return False
+    (directory,) = struct.unpack_from(f"{order}I", segment, 10)
+    (num_entries,) = struct.unpack_from(f"{order}H", segment, 6 + directory)
+    start = 8 + directory
+    if start + 12 * num_entries > len(segment):
+        return False
+    entries = segment[start : start + 12 * num_entries]
+    return all(
+        (kind, count, value) == _UPRIGHT
+        for tag, kind, count, value in struct.iter_unpack(f"{order}HHIHxx", entries)
+        if tag == _ORIENTATION_TAG
+    )
 
 
 def _read_common_png(encoded: bytes) -> _CommonHeader | None:
