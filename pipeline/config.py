@@ -38,6 +38,8 @@ DEFAULT_NAME = "graft"
 PIPELINES_FOLDER = "pipelines"
 """Folder in the output folder that has a folder per pipeline."""
 _BUILT_IN = ("keras:", "sklearn:")
+_DATA_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".tfrecord", ".tfrecords")
+"""Of files that are data, and no config; `.gz` may follow."""
 METADATA_FILE = "metadata.sqlite"
 """File name of a pipeline's metadata store in the pipeline's folder."""
 
@@ -231,7 +233,8 @@ def load_config(
     """Read and check a config.
 
     Args:
-        path: YAML file; a folder of images stands for `data`, None for an empty file.
+        path: YAML file; a folder of images, a manifest, a URI or a built-in data set
+            stands for `data`, None for an empty file.
         data: Replaces `data.path` when given.
         output: Replaces `output` when given.
         overrides: `key=value` with a dotted key; the value is YAML.
@@ -243,10 +246,10 @@ def load_config(
     Raises:
         ConfigError: The config is invalid; the message lists every mistake.
     """
-    if path is not None and os.path.isdir(path):
+    if path is not None and _is_data(str(path)):
         if data is not None:
             raise ConfigError(
-                f"{str(path)!r} is a folder of images, and `--data` names images, too. "
+                f"{str(path)!r} names images, and `--data` names images, too. "
                 f"Name one of them. Received: --data {data!r}"
             )
         path, data = None, str(path)
@@ -275,6 +278,13 @@ def load_config(
         raise ConfigError(
             f"{source} is not a valid config:\n" + "\n".join(lines)
         ) from None
+
+
+def _is_data(path: str) -> bool:
+    """Return whether a command's argument names data, as `data.path` does."""
+    if path.startswith(_BUILT_IN) or "://" in path or os.path.isdir(path):
+        return True
+    return path.lower().removesuffix(".gz").endswith(_DATA_ENDINGS)
 
 
 def dump_config(config: PipelineConfig) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graft.contract.errors import UserError
 from graft.pipeline.commands.cluster_options import ParameterOption, parse_parameters
 
 if TYPE_CHECKING:
@@ -52,14 +53,22 @@ def emulate(  # noqa: PLR0917 - options of a command
     """
     from graft.pipeline.kubeflow.compilation.pipeline_file import (
         check_mounts,
+        missing_mounts,
         read_pipeline_file,
     )
     from graft.pipeline.kubeflow.emulation.backend import EmulatedBackend
     from graft.pipeline.kubeflow.emulation.pipeline_run import Hooks
 
     folders = _folders_of(mounts or (), profile)
-    _, configs = read_pipeline_file(pipeline)
+    spec, configs = read_pipeline_file(pipeline)
     check_mounts(folders, configs)
+    if missing := missing_mounts(folders, spec, configs):
+        options = " ".join(f"--mount {path}=FOLDER" for path in missing)
+        raise UserError(
+            f"The pipeline reads or writes in {', '.join(missing)}, which this machine "
+            f"does not have. Name a folder that exists for each: {options}; or under "
+            "`emulated_mounts` in the profile, with --profile."
+        )
     display = _StepDisplay()
     backend = EmulatedBackend(
         folder.absolute(),
@@ -172,7 +181,6 @@ def _folders_of(mounts: Sequence[str], profile: str | None) -> dict[str, Path]:
     Raises:
         UserError: An option has another form, or a folder does not exist.
     """
-    from graft.contract.errors import UserError
     from graft.pipeline.kubeflow.compilation.profile_file import load_profile
     from graft.storage.paths import expand_home
 

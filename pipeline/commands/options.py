@@ -31,7 +31,8 @@ _OUTPUT_HELP = "Folder for everything that a run makes."
 ConfigPath = Annotated[
     str | None,
     typer.Argument(
-        help="YAML file, or a folder with one folder of images per class.",
+        help="YAML file; or the data: a folder with one folder of images per class, a "
+        "manifest.",
         metavar="CONFIG",
     ),
 ]

@@ -194,3 +194,30 @@ def test_a_key_without_effect_is_named() -> None:
         None, data="x", overrides=["training.epochs=3", "model.pooling=none"]
     )
     assert spatial.unused_keys() == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "list.csv",
+        "list.CSV.gz",
+        "list.tsv",
+        "list.jsonl",
+        "images.tfrecord",
+        "gs://bucket/photos",
+        "s3://bucket/list.csv",
+        "keras:cifar10",
+        "sklearn:digits",
+    ],
+)
+def test_data_stand_in_place_of_a_config(path: str) -> None:
+    assert load_config(path).data.path == path
+    with pytest.raises(ConfigError, match="names images, and `--data` names images"):
+        load_config(path, data="photos")
+
+
+@pytest.mark.parametrize("path", ["my.yaml", "config", "my.json"])
+def test_other_files_are_configs(path: str, tmp_path: Path) -> None:
+    file = tmp_path / path
+    file.write_text('{"data": {"path": "photos"}}')
+    assert load_config(file).data.path == "photos"

@@ -18,6 +18,7 @@ from graft.pipeline.commands.emulate import (
 )
 from graft.pipeline.kubeflow.compilation.pipeline_file import (
     check_mounts,
+    missing_mounts,
     read_pipeline_file,
 )
 from graft.pipeline.kubeflow.emulation import store
@@ -138,3 +139,12 @@ def test_the_verdict_and_what_was_pushed_are_the_last_lines(
     ]
     _print_outcome({"Trainer": step("model")}, objects)
     assert not capsys.readouterr().out
+
+
+def test_a_mount_that_this_machine_lacks_is_named_before_a_step_runs(tmp_path):
+    mounts = ("/mnt/cache", "/mnt/data", str(tmp_path), "/mnt/unused")
+    configs = {"trainer": {"pvcMount": [{"mountPath": path} for path in mounts]}}
+    paths = ["/mnt/cache/features", "/mnt/data/photos", f"{tmp_path}/here"]
+    spec = {"root": {"defaults": [{"value": path} for path in paths]}}
+    assert missing_mounts([], spec, configs) == ["/mnt/cache", "/mnt/data"]
+    assert missing_mounts(["/mnt/data/photos", "/mnt/cache"], spec, configs) == []
