@@ -246,7 +246,7 @@ def load_config(
     Raises:
         ConfigError: The config is invalid; the message lists every mistake.
     """
-    if path is not None and _is_data(str(path)):
+    if path is not None and is_data(str(path)):
         if data is not None:
             raise ConfigError(
                 f"{str(path)!r} names images, and `--data` names images, too. "
@@ -280,7 +280,7 @@ def load_config(
         ) from None
 
 
-def _is_data(path: str) -> bool:
+def is_data(path: str) -> bool:
     """Return whether a command's argument names data, as `data.path` does."""
     if path.startswith(_BUILT_IN) or "://" in path or os.path.isdir(path):
         return True

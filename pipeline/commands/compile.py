@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -81,8 +82,9 @@ def compile_(  # noqa: PLR0917 - options of a command
     """Compile the pipeline for Kubeflow Pipelines v2, or for Vertex AI.
 
     The images must be where the steps' pods find them: `data.path` in a mount of the
-    profile, or on gs://. A config with a path of this machine needs --data with the
-    path in the pods, such as --data /mnt/data/photos. A run can name another one
+    profile, or on gs://. A config with a path of this machine, or a folder in place of
+    a config, needs --data with the path in the pods, such as --data /mnt/data/photos. A
+    run can name another one
     (graft submit --param data_path=...).
     """
     from graft.contract.errors import UserError
@@ -90,7 +92,7 @@ def compile_(  # noqa: PLR0917 - options of a command
     if target not in ("kubeflow", "vertex"):
         raise UserError(f"`--target` must be kubeflow or vertex. Received: {target!r}")
     path = to or Path("pipeline.json" if target == "vertex" else "pipeline.yaml")
-    from graft.pipeline.config import load_config
+    from graft.pipeline.config import is_data, load_config
     from graft.pipeline.kubeflow.compilation.profile_file import (
         files_of_profile,
         load_profile,
@@ -104,7 +106,16 @@ def compile_(  # noqa: PLR0917 - options of a command
                 f"`--to` must be another file than that of {name}. Received: "
                 f"{str(path)!r}"
             )
-    loaded = load_config(config, data=data, overrides=overrides, fill_in=_fill_in_name)
+    named_after = data
+    if config is not None and data is not None and is_data(config):
+        # The folder here, and where the pods find it.
+        named_after, config = config, None
+    loaded = load_config(
+        config,
+        data=data,
+        overrides=overrides,
+        fill_in=functools.partial(_fill_in_name, named_after),
+    )
     cluster = load_profile(profile, image=image)
     from graft.pipeline.kubeflow.compilation.refusals import check_image
     from graft.serving.tensorflow_runtime import native_output_hidden
@@ -130,13 +141,18 @@ def compile_(  # noqa: PLR0917 - options of a command
         typer.echo(shortage, err=True)
 
 
-def _fill_in_name(values: dict[str, Any]) -> None:
+def _fill_in_name(named_after: str | None, values: dict[str, Any]) -> None:
     """Name the pipeline of a config without a name after the data, as a run does.
 
     The model's name stays that of the config, which the manifests of the server know.
+
+    Args:
+        named_after: Path of the data; None for that of the config.
+        values: The config, not checked yet; it is changed.
     """
     data = values.get("data")
     path = data.get("path") if isinstance(data, dict) else None
+    path = named_after or path
     if "name" in values or not isinstance(path, str) or not path:
         return  # The check of the config tells what is wrong.
     values["name"] = name_of_data(path)

@@ -46,6 +46,12 @@ def test_gpus_beyond_the_quota_are_warned_of(tmp_path):
     assert "2 nvidia.com/gpu at once where the quota grants 1" in result.stderr
     assert "no `name`: the pipeline is named `photos`, after" in result.stderr
     assert ": photos, profile" in result.stdout
+    pods = ["/mnt/data/elsewhere" if "/mnt" in each else each for each in arguments]
+    (tmp_path / "my_cats").mkdir()
+    folder = CliRunner().invoke(app, [str(tmp_path / "my_cats"), *pods])
+    assert folder.exit_code == 0, folder.output
+    assert ": my-cats, profile" in folder.stdout
+    assert '"path":"/mnt/data/elsewhere"' in (tmp_path / "pipeline.yaml").read_text()
     named = CliRunner().invoke(app, [*arguments, "--set", "name=photos"])
     assert "no `name`" not in named.stderr
     rendered = tmp_path / "rendered.yaml"
