@@ -51,9 +51,9 @@ def emulate(  # noqa: PLR0917 - options of a command
     A step receives only the files that earlier steps uploaded to the folder's bucket.
     The exit status is 1 if a step failed.
     """
+    from graft.pipeline.kubeflow.compilation.missing_mounts import missing_mounts
     from graft.pipeline.kubeflow.compilation.pipeline_file import (
         check_mounts,
-        missing_mounts,
         read_pipeline_file,
     )
     from graft.pipeline.kubeflow.emulation.backend import EmulatedBackend

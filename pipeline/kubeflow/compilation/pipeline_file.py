@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import posixpath
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -336,37 +336,6 @@ def check_mounts(given: Collection[str], configs: Mapping[str, Any]) -> None:
                 f"{folders} of the compiled file, or a folder in one. Received: "
                 f"{path!r}"
             )
-
-
-def missing_mounts(
-    given: Collection[str], spec: Mapping[str, Any], configs: Mapping[str, Any]
-) -> list[str]:
-    """Return the mounts that a compiled file needs and this machine has not.
-
-    Args:
-        given: Mount paths, or folders in them, for which this machine has a folder.
-        spec: The pipeline. A mount that no path of it lies in is not needed.
-        configs: Kubernetes settings by executor.
-    """
-    paths = set(_texts_of(spec))
-    return [
-        mount
-        for mount in mount_paths(configs)
-        if any(lies_in(path, mount) for path in paths)
-        and not any(lies_in(path, mount) for path in given)
-        and not os.path.isdir(mount)
-    ]
-
-
-def _texts_of(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and value.startswith("/"):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _texts_of(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts_of(each)
 
 
 def check_run_paths(given: Mapping[str, Any], configs: Mapping[str, Any]) -> None:

@@ -16,9 +16,9 @@ from graft.pipeline.commands.emulate import (
     _print_results,
     emulate,
 )
+from graft.pipeline.kubeflow.compilation.missing_mounts import missing_mounts
 from graft.pipeline.kubeflow.compilation.pipeline_file import (
     check_mounts,
-    missing_mounts,
     read_pipeline_file,
 )
 from graft.pipeline.kubeflow.emulation import store
