@@ -82,7 +82,7 @@ def _copied_tree(root: Folder) -> tuple[Folder, Folder] | None:
             same = by_name[copy.name]
             above = [by_path[path] for path in _paths_above(copy) if path in by_path]
             for original in (*above, *(same if len(same) <= _MOST_CANDIDATES else ())):
-                if original is not copy and _is_copy(original, copy):
+                if _is_copy(original, copy):
                     return original, copy
     return None
 
@@ -95,8 +95,13 @@ def _paths_above(folder: Folder) -> Iterator[str]:
 
 
 def _is_copy(original: Folder, copy: Folder) -> bool:
-    """Tell whether a folder holds the files of another one, above it or beside it."""
-    if original.path.startswith(f"{copy.path}/"):
+    """Tell whether a folder holds the files of another one.
+
+    That one is above it, as of `pets/pets`, or has the end of its path, as `pets` has
+    of `extracted/pets`: sites may count the images of each date from 1.
+    """
+    is_above = f"{copy.path}/".startswith(f"{original.path}/" if original.path else "")
+    if original is copy or not (is_above or copy.path.endswith(f"/{original.path}")):
         return False
     above, below = original.path.split("/"), copy.path.split("/")
     if any(map(role_of, set(below) - set(above))):

@@ -256,4 +256,7 @@ def _with_options_without(
     if any(map(is_named_after_copies, names)):
         told = _told_of_copies(question, [*names, "the folders beside"])
         return Question(question.finding, (*without, *told.options))
-    return Question(question.finding, (*question.options, *without))
+    rename = "".join(
+        f" If {name!r} is a test set, rename it to 'test'." for name in names[:1]
+    )
+    return Question(f"{question.finding}{rename}", (*question.options, *without))

@@ -116,7 +116,7 @@ def _pattern_with_splits(stems: Sequence[str]) -> str | None:
         matches = [expression.fullmatch(stem) for stem in stems]
         in_class = [split_and_class_of(match["class"]) for match in matches if match]
         for found, is_whole in ((in_name, True), (in_class, False)):
-            known = [each for each in found if each is not None]
+            known = [each for each in found if each is not None and not each.end]
             places = {(each.is_split_first, each.separator) for each in known}
             splits = sorted({each.split for each in known})
             roles = set(roles_of(splits).values())

@@ -66,7 +66,7 @@ def _split_of(found: SplitAndClass | None) -> str:
 
 def _read_names(tops: Sequence[Folder], parts: Parts) -> Iterator[Option]:
     """Yield the option to read split and class from the names, if a pattern can."""
-    if len({found.is_split_first for found in parts.values()}) > 1:
+    if len({(found.is_split_first, found.end) for found in parts.values()}) > 1:
         return
     splits = "|".join(sorted({re.escape(found.split) for found in parts.values()}))
     separators = {re.escape(found.separator) for found in parts.values()}
@@ -78,7 +78,8 @@ def _read_names(tops: Sequence[Folder], parts: Parts) -> Iterator[Option]:
         split = f"(?:{split})?" if some_without else split
         pattern = f"{split}(?P<class>[^/]+)/.+"
     else:
-        split = f"{between}(?P<split>{splits})"
+        end = re.escape(next(iter(parts.values())).end)
+        split = f"{between}(?P<split>{splits}){end}"
         split = f"(?:{split})?" if some_without else split
         pattern = f"(?P<class>[^/]+?){split}/.+"
     classes: Counter[str] = Counter()

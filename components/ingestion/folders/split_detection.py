@@ -12,6 +12,10 @@ from graft.components.ingestion.folders.layout_options import (
     read_as_classes,
 )
 from graft.components.ingestion.folders.layout_questions import ask_about_levels
+from graft.components.ingestion.folders.mixed_splits import (
+    options_of_one_each,
+    options_with_flat_splits,
+)
 from graft.components.ingestion.folders.split_class_names import (
     ask_about_splits_in_names,
 )
@@ -185,6 +189,8 @@ def _ask_about_splits(
         *options_beside_classes(root, roles),
         *options_of_splits(root, roles),
         *options_of_splits(root, roles_of_words([*roles])),
+        *options_of_one_each(root, roles),
+        *options_with_flat_splits(root, roles),
         *flat_options(root, tables),
     ]
     if not (len(roles) == len(root.filled) and len(set(roles.values())) > 1):

@@ -94,6 +94,11 @@ def words_of(name: str) -> frozenset[str]:
     return frozenset(_all_words(name))
 
 
+def is_neutral(word: str) -> bool:
+    """Tell whether a word in small letters is a split's, or says nothing beside one."""
+    return word in ROLE_OF_WORD or word in _NEUTRAL_WORDS - {"unlabeled", "unlabelled"}
+
+
 def roles_of(names: Collection[str]) -> dict[str, str]:
     """Return the role by folder name. Folders without a role are left out.
 
@@ -126,12 +131,14 @@ class SplitAndClass(NamedTuple):
         separator: What stands between the two.
         class_name: The rest of the name.
         is_split_first: Whether the split stands before the class.
+        end: What stands behind them, such as the bracket of `cat (test)`.
     """
 
     split: str
     separator: str
     class_name: str
     is_split_first: bool
+    end: str = ""
 
 
 def split_and_class_of(name: str) -> SplitAndClass | None:
@@ -146,11 +153,12 @@ def split_and_class_of(name: str) -> SplitAndClass | None:
         class_name = rest.lstrip("-_. ")
         separator = rest[: len(rest) - len(class_name)]
         return SplitAndClass(first[0], separator, class_name, is_split_first=True)
-    if last.end() == len(name) and _is_role(last[0]):
+    end = name[last.end() :]
+    if end in ("", ")", "]") and _is_role(last[0]):
         rest = name[: last.start()]
-        class_name = rest.rstrip("-_. ")
+        class_name = rest.rstrip("-_. " + ("([" if end else ""))
         separator = rest[len(class_name) :]
-        return SplitAndClass(last[0], separator, class_name, is_split_first=False)
+        return SplitAndClass(last[0], separator, class_name, False, end)
     return None
 
 

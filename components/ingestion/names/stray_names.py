@@ -9,6 +9,7 @@ import enum
 import re
 from collections.abc import Collection
 
+from graft.components.ingestion.names.folder_names import is_neutral, words_of
 from graft.components.ingestion.names.split_words import without_accents
 
 
@@ -100,12 +101,25 @@ _NAMES = {
     **{_letters_of(word): StrayName.CERTAIN for word in _CERTAIN.split()},
     **{_letters_of(name): StrayName.CERTAIN for name in _NEW_FOLDERS},
 }
+# Beside one of these, another word may be a class: `fire_images`.
+_OF_IMAGES = frozenset(
+    "images imgs img pictures pics dataset datasets data image photos files".split()
+)
 _OF_PROGRAMS = (StrayName.CERTAIN, StrayName.LIKELY)
 
 
 def stray_name_of(name: str) -> StrayName | None:
-    """Return how sure a folder's name says that it is no class, or None."""
-    return _NAMES.get(_letters_of(name))
+    """Return how sure a folder's name says that it is no class, or None.
+
+    Of several words, as in `evaluation_results`, one must be certain, and all others
+    must say nothing.
+    """
+    found = _NAMES.get(_letters_of(name))
+    words = words_of(name) - _OF_IMAGES
+    grades = {_NAMES.get(word) for word in words if not is_neutral(word)}
+    if found is None and StrayName.CERTAIN in grades and None not in grades:
+        return StrayName.CERTAIN
+    return found
 
 
 def is_thing_among_things(name: str, others: Collection[str]) -> bool:

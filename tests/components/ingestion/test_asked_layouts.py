@@ -331,6 +331,7 @@ STRAYS = [
     "mlruns/0/abc/artifacts/{roc,pr}.png", "confusion_matrix/{a,b}.png",
     "screenshots/{1,2,3}.png", "assets/{logo,icon}.png", "New~Folder/#.jpg",
     "untitled~folder~2/#.jpg", "Neuer~Ordner~(2)/#.jpg", "新建文件夹/#.jpg",
+    "evaluation_results/{x,y}.png", "wandb_media/#.png", "unlabeled_data/#.jpg",
     "Ergebnisse/#.png", "resultados/#.jpg", "Bilder/#.jpg", "raw/{x,y}/#.jpg",
     "data/{DSC_1,DSC_2}.jpg", "tmp/#.jpg", "aug/#.jpg", "node_modules/a/{b,c}.png",
 ]  # fmt: skip

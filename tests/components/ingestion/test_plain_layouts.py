@@ -48,6 +48,7 @@ CLASSES = [
     "leaf,leaf_processed", "sea,noisy_sea", "rose,wild_rose,other",
     "background,person", "unknown,known", "misc,cat,dog",
     # Things that programs write, too
+    "fire_images,non_fire_images", "good_images,bad_images", "lab_results,invoices",
     "planks,branches,logs", "rooms,gardens,plots", "pens,notebooks,rulers",
     "crops,weeds,soil", "cache,safe,vault", "images,text,tables",
     # Other languages

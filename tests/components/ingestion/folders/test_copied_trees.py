@@ -84,6 +84,7 @@ def test_an_option_reads_the_tree_without_its_copy(
         "pets/{cat,dog}/#.jpg pets/web/{cat,dog}/x#.jpg",
         "pets/{cat,dog}/#.jpg old/pets/{cat,dog}/{7,8}#.jpg",
         "{train,test}/{cat,dog}/#.jpg",
+        "{site1,site2}/{2020-01-01,2020-02-01}/{deer,fox}/#.jpg",
     ],
 )
 def test_other_trees_have_no_such_option(files: str) -> None:

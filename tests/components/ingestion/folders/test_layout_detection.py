@@ -325,6 +325,7 @@ TABLE = Table("train.csv", ("id", "breed"), (("0", "beagle"),))
                         "validation": ["val", "validation"],
                     }
                 },
+                {"split_folders": {"train": "train", "validation": "val"}},
             ],
         ),
         (

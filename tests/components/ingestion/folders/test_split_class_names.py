@@ -57,6 +57,18 @@ def test_names_with_a_space_hold_both_too() -> None:
     assert "move the images into folders such as 'Train/Cat'" in question.finding
 
 
+@pytest.mark.parametrize("name", ["{} ({})", "{}[{}]", "{}_({})"])
+def test_brackets_around_the_split_belong_to_no_class(name: str) -> None:
+    tops = [name.format(c, s) for c in ("cat", "dog") for s in ("train", "test")]
+    question = _detect(tops)
+    assert isinstance(question, Question)
+    pattern = str(question.options[0].settings["class_pattern"])
+    matches = [re.fullmatch(pattern, f"{top}/1.jpg") for top in tops]
+    assert [(m["class"], m["split"]) for m in matches if m] == [
+        ("cat", "train"), ("cat", "test"), ("dog", "train"), ("dog", "test")
+    ]  # fmt: skip
+
+
 def test_without_one_order_only_moving_is_advised() -> None:
     question = _detect(["train_cat", "cat_test", "dog"])
     assert isinstance(question, Question)

@@ -1,0 +1,66 @@
+"""The configs that read splits of which some are of another kind than the others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from graft.components.ingestion.folders.layout_options import options_of_splits
+from graft.components.ingestion.names.class_levels import option_of_pattern
+from graft.components.ingestion.names.folder_counts import Folder
+from graft.components.ingestion.sources.layout_answers import Option
+from graft.components.ingestion.sources.source import some_of
+from graft.components.ingestion.sources.splitting import TRAIN_ROLE
+
+_FEWEST_CLASSES = 2
+_TAILS = (r"[-_. ]?\d+", r" ?\(\d+\)")  # behind the class in the name of a file
+
+
+def options_of_one_each(root: Folder, roles: Mapping[str, str]) -> Iterator[Option]:
+    """Yield the option without further folders of a split: `train_aug` by `train`.
+
+    Args:
+        root: The folder that holds the splits.
+        roles: Folder name to role (train, validation, test).
+    """
+    first: dict[str, str] = {}
+    for name in sorted(roles, key=lambda n: (len(n), -root.children[n].total)):
+        if not root.children[name].is_flat:
+            first.setdefault(roles[name], name)
+    if len(first) < len(roles) and TRAIN_ROLE in first:
+        yield from options_of_splits(root, {name: role for role, name in first.items()})
+
+
+def options_with_flat_splits(
+    root: Folder, roles: Mapping[str, str]
+) -> Iterator[Option]:
+    """Yield the option to read `train/cat/1.jpg` and `val/cat_1.jpg` together.
+
+    Args:
+        root: The folder that holds the splits.
+        roles: Folder name to role (train, validation, test).
+    """
+    flat = [name for name in roles if root.children[name].is_flat]
+    full = [name for name in roles if name not in flat]
+    trained = [root.children[name] for name in full if roles[name] == TRAIN_ROLE]
+    classes = {child.name for folder in trained for child in folder.filled}
+    if not flat or len(classes) < _FEWEST_CLASSES:
+        return
+    for tail in _TAILS:
+        expression = re.compile(rf"(?P<class>.+?){tail}\.[^.]+")
+        known = [
+            name for name in flat if _are_of(root.children[name], expression, classes)
+        ]
+        if known:
+            splits = "|".join(map(re.escape, sorted((*full, *known))))
+            pattern = rf"(?P<split>{splits})/(?P<class>[^/]+?)(?:/.+|{tail}\.[^./]+)"
+            meaning = (
+                f"in {some_of(sorted(known))} the names of the files say the class"
+            )
+            yield from option_of_pattern(root, {}, pattern, meaning)
+            return
+
+
+def _are_of(folder: Folder, expression: re.Pattern[str], classes: set[str]) -> bool:
+    matches = map(expression.fullmatch, folder.images)
+    return all(match and match["class"] in classes for match in matches)
