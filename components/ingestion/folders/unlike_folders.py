@@ -11,7 +11,7 @@ import os
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from graft.components.ingestion.copies.shared_names import stems_in
@@ -70,6 +70,7 @@ class _Class(NamedTuple):
     name: str
     total: int
     kinds: Counter[str]
+    whole_kinds: Counter[str]  # of names with the class's name as it is
     formats: Counter[str]
     is_flat: bool
     example: str
@@ -91,6 +92,7 @@ def _class_of(name: str, folders: Sequence[Folder]) -> _Class:
         name,
         len(stems),
         Counter(_kind_of(stem, name) for stem in stems),
+        Counter(_kind_of(stem, "") for stem in stems),
         formats,
         all(folder.is_flat for folder in folders),
         next(_names_in(folders)),
@@ -112,7 +114,7 @@ def _format_of(name: str) -> str:
 def _kind_of(stem: str, class_name: str) -> str:
     """Return how a name is made: any number, hash, letter and class name is one."""
     folded = stem.casefold()
-    if not class_name.isdigit():  # the class 1 is in most names
+    if class_name and not class_name.isdigit():  # the class 1 is in most names
         folded = folded.replace(class_name.casefold(), "=")
     return _TOKEN.sub(lambda match: _kind_of_token(match[0]), folded)
 
@@ -133,7 +135,9 @@ def _reasons(each: _Class, others: Sequence[_Class]) -> str:
     if each.total * _TIMES <= usual or each.total >= _TIMES * usual:
         reasons.append(f"{counted(each.total, 'image')} beside {usual:,}")
     other = others[0]
-    are_named_apart = _is_unlike(each.kinds, [other.kinds for other in others])
+    are_named_apart = _is_unlike(
+        each.kinds, [other.kinds for other in others]
+    ) and _common(other.whole_kinds for other in others).isdisjoint(each.whole_kinds)
     if are_named_apart:
         reasons.append(f"names such as {each.example!r} beside {other.example!r}")
     if _is_unlike(each.formats, [other.formats for other in others]):
@@ -149,8 +153,13 @@ def _reasons(each: _Class, others: Sequence[_Class]) -> str:
 
 def _is_unlike(own: Counter[str], others: Sequence[Counter[str]]) -> bool:
     """Tell whether a class has nothing that most of the others share."""
-    folders_with = Counter(key for each in others for key in each)
-    common = {key for key, number in folders_with.items() if number > 1}
+    common = _common(others)
     alike = sum(each[key] for each in others for key in common)
     total = sum(each.total() for each in others)
     return alike >= _SHARE_ALIKE * total and common.isdisjoint(own)
+
+
+def _common(counts: Iterable[Counter[str]]) -> set[str]:
+    """Return what several classes have."""
+    classes_with = Counter(key for each in counts for key in each)
+    return {key for key, number in classes_with.items() if number > 1}
