@@ -6,14 +6,17 @@ import json
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 
+from graft.components.ingestion import listing
 from graft.components.ingestion.listing import list_images
 from graft.components.ingestion.sources.config import DataConfig
+from graft.components.ingestion.sources.image_ref import ImageRef
 from graft.components.ingestion.sources.source import Listing
 from graft.components.ingestion.summary import select_classes
 from graft.contract.errors import DataError
@@ -488,3 +491,41 @@ def test_a_folder_of_another_name_may_be_empty_beside_splits(tmp_path: Path) -> 
     _classes(tmp_path, "test/", 5)
     (tmp_path / "notes").mkdir()
     assert _list(tmp_path).layout == "pre_split"
+
+
+def _write_records(path: Path, names: list[str]) -> None:
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for number, name in enumerate(names):
+            example = tf.train.Example()
+            feature = example.features.feature
+            feature["image/encoded"].bytes_list.value.append(bytes([number]))
+            label = f"class {number % 2}".encode()
+            feature["image/class/text"].bytes_list.value.append(label)
+            if name:
+                feature["image/filename"].bytes_list.value.append(name.encode())
+            writer.write(example.SerializeToString())
+
+
+def test_names_of_a_bounded_number_of_records_are_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """All names are in memory while they are judged."""
+    judged: list[str] = []
+
+    def judge(refs: Sequence[ImageRef], mend: str) -> list[str]:
+        judged.extend(ref.name for ref in refs)
+        return []
+
+    monkeypatch.setattr(listing, "warn_of_doubtful_names", judge)
+    names = [f"{number}.png" if number % 3 else "" for number in range(12)]
+    _write_records(tmp_path / "a.tfrecord", names)
+    config = DataConfig(path=str(tmp_path / "a.tfrecord"))
+    caplog.set_level("INFO")
+    assert len(list_images(config, str(tmp_path)).refs) == 12
+    assert judged == [name for name in names if name]
+    assert "Looked for copies" not in caplog.text
+    judged.clear()
+    monkeypatch.setattr(listing, "_MOST_JUDGED", 5)
+    list_images(config, str(tmp_path))
+    assert judged == [name for name in names if name][:5]
+    assert "among the first 5 images" in caplog.text
