@@ -82,7 +82,8 @@ def _parts(path: str, image: Image) -> tuple[str, str, str]:
 
 def _in_box(box: str, beside: tuple[str, ...]) -> Disguise:
     def disguise(tree: Tree) -> Tree:
-        moved = {f"{box}/{path}": image for path, image in tree.items()}
+        start = f"{box}/" if box else ""
+        moved = {f"{start}{path}": image for path, image in tree.items()}
         return moved | {name: Image(None) for name in beside}
 
     return disguise
@@ -162,6 +163,39 @@ def _with_test_beside(tree: Tree) -> Tree:
     return train | tests
 
 
+def _with_edited(folder: str, name: str) -> Disguise:
+    """Add an edited copy of each image, in a folder of its class."""
+
+    def disguise(tree: Tree) -> Tree:
+        copies = {}
+        for path, image in tree.items():
+            start, class_name, file = _parts(path, image)
+            copy = name.format(file.removesuffix(".jpg"))
+            copies[f"{start}{class_name}/{folder}/{copy}.jpg"] = Image(None)
+        return tree | copies
+
+    return disguise
+
+
+def _with_covers(tree: Tree) -> Tree:
+    """Add an image directly to each folder that holds classes, but to no split."""
+    above = {_parts(path, image)[0] for path, image in tree.items()}
+    return tree | {
+        f"{start}cover.jpg": Image(None)
+        for start in above
+        if start.count("/") > 0 and start.strip("/").rpartition("/")[2] not in _ROLES
+    }
+
+
+def _packed_twice(box: str) -> Disguise:
+    def disguise(tree: Tree) -> Tree:
+        return {f"{box}/{path}": image for path, image in tree.items()} | {
+            f"{box}/{box}/{path}": Image(None) for path in tree
+        }
+
+    return disguise
+
+
 def _both(first: Disguise, second: Disguise) -> Disguise:
     return lambda tree: second(first(tree))
 
@@ -189,6 +223,11 @@ DISGUISES: list[Disguise] = [
     _with_version("images", "resized"),
     _with_version("original", "augmented"),
     _with_test_beside,
+    _with_edited("Exports", "{}-Edit"),
+    _with_edited("web", "{} small"),
+    _packed_twice("pets"),
+    _both(_with_places("kitchen", "garden"), _with_covers),
+    _both(_packed_twice("simpsons"), _in_box("", ("testset/x.jpg", "testset/y.jpg"))),
     _both(_LOGS, _with_places("kitchen", "garden")),
     _both(_LOGS, _with_copies("thumbs")),
     _both(_LOGS, _in_box("dataset", ("docs/a.png", "docs/b.png"))),
