@@ -42,7 +42,7 @@ _COMMANDS = {
 _STOPPED_AT_ONCE = {
     "run": CONTINUES,
     "tune": CONTINUES,
-    "emulate": CONTINUES,
+    "emulate": "Stopped; the same command starts a new run.",
     "load-test": "Stopped; nothing is kept of this measurement.",
 }
 """Long commands that Ctrl-C ends at once, and what becomes of their work."""

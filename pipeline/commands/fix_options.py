@@ -44,19 +44,25 @@ def with_decisions(config: PipelineConfig) -> PipelineConfig:
     return config.with_fix_files(chosen.paths)
 
 
-def tell_of_lost_fixes(folder: Path, data: DataConfig) -> None:
+def tell_of_lost_fixes(folder: Path, data: DataConfig) -> str:
     """Tell of label fixes that the last run that ended applied, and this one lacks.
 
     Without them, the labels are the wrong ones again.
+
+    Returns:
+        What was told, for the last screen, too; "" for nothing.
     """
     before = last_run_of(folder)
     if before.data != data_key(data.path):
-        return
+        return ""
     now = {data_key(path) for path in data.label_fixes}
     lost = [path for path in before.label_fixes if data_key(path) not in now]
-    if lost:
-        options = " ".join(f"--labels {shlex.quote(path)}" for path in lost)
-        tell(
-            f"The last run applied label fixes that this one leaves out. To keep them: "
-            f"{options}"
-        )
+    if not lost:
+        return ""
+    options = " ".join(f"--labels {shlex.quote(path)}" for path in lost)
+    told = (
+        f"The last run applied label fixes that this one leaves out. To keep them: "
+        f"{options}"
+    )
+    tell(told)
+    return told

@@ -117,7 +117,9 @@ def predict(
         raise UserError(str(error)) from error
     except ServingError as error:
         where = f"{server}: " if server else ""
-        raise UserError(f"{where}{error}") from error
+        is_gone = server and getattr(error, "code", "") == "UNAVAILABLE"
+        hint = " Does a server run there (`graft serve`)?" if is_gone else ""
+        raise UserError(f"{where}{error}{hint}") from error
     num_files = len(found.paths)
     sys.stderr.write(
         f"{counted(num_files - answers.num_failed, 'image')} in {seconds:.1f} s "

@@ -8,6 +8,7 @@ import itertools
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -112,19 +113,17 @@ def run(  # noqa: PLR0917 - options of a command
     _make_folder(folder, Path(loaded.output))
     require_intact(loaded.metadata_path)
     log_path = _new_log(folder / "logs")
-    tell_of_lost_fixes(folder, named)
+    lost = tell_of_lost_fixes(folder, named)
     data = data_key(loaded.data.path)
     before = last_run_of(folder)
     tell_of_other_data(before.data, loaded.name, data)
     applied = before.label_fixes if before.data == data else ()
     model = loaded.push.model_name
-    remember = functools.partial(
-        remember_run, str(folder), model=model, data=data, words=words
-    )
-    remember(label_fixes=applied)
-    refusal = _run(loaded, data_fingerprint, log_path, verbose=verbose)
+    remember = functools.partial(remember_run, str(folder), model=model, data=data)
+    remember(label_fixes=applied, words=before.words, has_ended=before.has_ended)
+    refusal = _run(loaded, data_fingerprint, log_path, lost, verbose=verbose)
     # Not before: a run that fails has applied nothing.
-    remember(label_fixes=loaded.data.label_fixes, refusal=refusal)
+    remember(label_fixes=loaded.data.label_fixes, refusal=refusal, words=words)
     if refusal:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -188,7 +187,12 @@ def _make_folder(folder: Path, output: Path) -> None:
 
 
 def _run(
-    config: PipelineConfig, data_fingerprint: str, log_path: Path, *, verbose: bool
+    config: PipelineConfig,
+    data_fingerprint: str,
+    log_path: Path,
+    lost_fixes: str,
+    *,
+    verbose: bool,
 ) -> str:
     """Run the pipeline and print the result.
 
@@ -230,6 +234,9 @@ def _run(
             from graft.pipeline.local.run_result import read_result
 
             result = read_result(config, run_id)
+            if lost_fixes:
+                notes = (*result.data_notes, lost_fixes)
+                result = replace(result, data_notes=notes)
             if result.report_path:
                 fill_in_timings(result.report_path, timings)
             removed = _remove_old_runs(config)

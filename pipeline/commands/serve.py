@@ -18,6 +18,7 @@ from graft.pipeline.commands.options import (
     ModelOption,
     choose_model_folder,
 )
+from graft.pipeline.terminal_text import shell_command
 from graft.serving.model_store import DEFAULT_FOLDER
 
 BINARY = "tensorflow_model_server"
@@ -96,6 +97,10 @@ def serve(
     sys.stderr.write(f"graft: {' '.join(command)}\n")
     if addresses:
         sys.stderr.write(f"graft: serving {' and '.join(addresses)}\n")
+    if port and base_path is not None:
+        ask = ["graft", "predict", "IMAGE", "--server", f"{host}:{port}"]
+        ask += ["--model", base_path.resolve().name]
+        sys.stderr.write(f"graft: ask it with {shell_command(ask)}\n")
     sys.stderr.flush()
     # Replace this process, so that signals and the exit status are the server's.
     os.execv(command[0], command)  # noqa: S606 - no shell, and our own path

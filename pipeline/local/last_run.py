@@ -30,7 +30,9 @@ class LastRun:
         label_fixes: `data.label_fixes`, as written, of the last run that came to its
             end.
         refusal: Why its model was refused; "" if it was not, or it has not ended.
-        words: What followed `graft run` on its command line; empty if it is unknown.
+        words: What followed `graft run` on the command line of the last run that came
+            to its end; empty if it is unknown.
+        has_ended: Whether a run of the pipeline ever came to its end.
     """
 
     pipeline: str
@@ -40,6 +42,7 @@ class LastRun:
     label_fixes: tuple[str, ...] = ()
     refusal: str = ""
     words: tuple[str, ...] = ()
+    has_ended: bool = True
 
 
 def remember_run(
@@ -50,6 +53,7 @@ def remember_run(
     label_fixes: Sequence[str] = (),
     refusal: str = "",
     words: Sequence[str] = (),
+    has_ended: bool = True,
 ) -> None:
     """Write that a run of a pipeline begins, or ends, now.
 
@@ -60,10 +64,13 @@ def remember_run(
         label_fixes: Files of label fixes, see `LastRun.label_fixes`.
         refusal: See `LastRun.refusal`.
         words: See `LastRun.words`.
+        has_ended: See `LastRun.has_ended`.
     """
     name = os.path.basename(pipeline_folder.rstrip("/"))
     fixes = tuple(label_fixes)
-    run = LastRun(name, time.time(), model, data, fixes, refusal, tuple(words))
+    run = LastRun(
+        name, time.time(), model, data, fixes, refusal, tuple(words), has_ended
+    )
     text = json.dumps(asdict(run), indent=1)
     atomic.write_text(os.path.join(pipeline_folder, _FILE), text)
 
@@ -91,7 +98,10 @@ def last_run_of(pipeline_folder: Path) -> LastRun:
             tuple(map(str, values.get("label_fixes", ()))),
             str(values.get("refusal", "")),
             tuple(map(str, values.get("words", ()))),
+            bool(values.get("has_ended", True)),
         )
     except (OSError, ValueError, TypeError, KeyError):
         logs = (path.stat().st_mtime for path in pipeline_folder.glob("logs/*.log"))
-        return LastRun(pipeline_folder.name, max(logs, default=0.0))
+        is_old = (pipeline_folder / METADATA_FILE).is_file()
+        started = max(logs, default=0.0)
+        return LastRun(pipeline_folder.name, started, has_ended=is_old)

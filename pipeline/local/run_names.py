@@ -115,7 +115,7 @@ def _choose_name(path: str, output: str, tell: Callable[[str], None]) -> str:
             f"was trained on {former!r}. To train that model on {path!r}: "
             f"--set name={FORMER_NAME}. For a model of its own: --set name={name}"
         )
-    others = [run.pipeline for run in last_runs(output)]
+    others = [run.pipeline for run in last_runs(output) if run.has_ended]
     if others:
         tell(
             f"This run makes a new model, `{name}`. {output!r} also holds: "

@@ -49,9 +49,9 @@ def check_image(image: str | None) -> str:
         )
     match = _IMAGE.fullmatch(image)
     if match is None:
-        raise CompileError(
-            f"`image` is not the name of an image. {remedy} Received: {image!r}"
-        )
+        is_lower = _IMAGE.fullmatch(image.lower()) is not None
+        reason = "must have no capital letters" if is_lower else "must name an image"
+        raise CompileError(f"`image` {reason}. {remedy} Received: {image!r}")
     if match["digest"]:
         return image
     if match["tag"] is None or match["tag"].lower() in MOVING_TAGS:

@@ -18,7 +18,7 @@ from typing import Any
 
 from graft.storage import atomic
 
-logger = logging.getLogger("graft.emulated")
+logger = logging.getLogger(__name__)
 
 SCHEMES = {"minio": "minio", "s3": "s3", "gs": "gcs"}
 """Scheme to the folder where the launcher mounts such a store."""

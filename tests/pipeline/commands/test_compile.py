@@ -24,6 +24,7 @@ IMAGE = "registry.example.org/graft:1.0"
         (("--profile", "gpu-gek"), "Did you mean 'gpu-gke'"),
         ((), "No image"),
         (("--image", "graft:latest"), "'graft:latest'"),
+        (("--image", "REGISTRY/graft:1.0"), "must have no capital letters"),
         (("--image", IMAGE, "--data", "photos"), "`data.path` must lie in one of"),
         (("--image", IMAGE, "--data", "s3://b/k"), "Mount a volume"),
         (("--image", IMAGE, "--set", "name=My_Pipeline"), "name"),

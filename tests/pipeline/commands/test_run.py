@@ -80,9 +80,11 @@ def test_label_fixes_are_not_lost_in_silence(
         label_fixes=["a.csv", "b c.csv"],
     )
     config = load_config(None, data=data).with_label_fixes(fixes)
-    tell_of_lost_fixes(tmp_path, config.data)
+    returned = tell_of_lost_fixes(tmp_path, config.data)
     error = capsys.readouterr().err
     assert told in error
+    assert returned in error
+    assert bool(returned) == bool(told)
     assert bool(error) == bool(told)
 
 
