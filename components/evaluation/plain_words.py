@@ -42,7 +42,10 @@ def _of_comparison(comparison: dict[str, Any]) -> str:
         f"got worse than with the model in production, {gained or 'none'} got better"
     )
     if comparison["outcome"] == "worse":
-        return f"{changed}; that is more than chance explains"
+        return (
+            f"{changed}; that is more than chance explains. `graft diff` shows what "
+            "changed since the run before"
+        )
     if comparison["outcome"] == "not_worse":
         return f"not worse than the model in production: {changed}"
     doubt = (

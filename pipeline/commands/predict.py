@@ -118,7 +118,7 @@ def predict(
     except ServingError as error:
         where = f"{server}: " if server else ""
         is_gone = server and getattr(error, "code", "") == "UNAVAILABLE"
-        hint = " Does a server run there (`graft serve`)?" if is_gone else ""
+        hint = ". Does a server run there (`graft serve`)?" if is_gone else ""
         raise UserError(f"{where}{error}{hint}") from error
     num_files = len(found.paths)
     sys.stderr.write(
