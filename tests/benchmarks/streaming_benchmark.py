@@ -41,7 +41,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[50_000])
     parser.add_argument("--heads", nargs="+", default=list(_HEADS), choices=_HEADS)
     parser.add_argument("--cache", type=Path, help="Folder that keeps the features.")
-    parser.add_argument("--fit", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--fit", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.fit:
         _fit(*arguments.fit)
@@ -54,8 +55,9 @@ def main() -> None:
             case = Path(folder) / str(number)
             _write(case, features[:number], labels[:number])
             for head in arguments.heads:
-                for reading in ("memory", "stream"):
-                    _say(_row(case, head, reading))
+                for seed in arguments.seeds:
+                    for reading in ("memory", "stream"):
+                        _say(_row(case, head, reading, seed))
 
 
 def _features(cache: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -100,9 +102,9 @@ def _write(folder: Path, features: np.ndarray, labels: np.ndarray) -> None:
     np.savez(folder / "others.npz", x=features[second:], y=labels[second:])
 
 
-def _row(case: Path, head: str, reading: str) -> str:
+def _row(case: Path, head: str, reading: str, seed: int) -> str:
     done = subprocess.run(
-        [sys.executable, __file__, "--fit", str(case), head, reading],
+        [sys.executable, __file__, "--fit", str(case), head, reading, str(seed)],
         stdout=subprocess.PIPE,
         check=True,
     )
@@ -114,7 +116,7 @@ def _row(case: Path, head: str, reading: str) -> str:
     )
 
 
-def _fit(case: str, head: str, reading: str) -> None:
+def _fit(case: str, head: str, reading: str, seed: str) -> None:
     """Fit a head and print what it took."""
     from graft.trainer.config import ModelConfig, TrainingConfig
     from graft.trainer.loops.feature_source import FeatureSource
@@ -129,7 +131,7 @@ def _fit(case: str, head: str, reading: str) -> None:
         FeatureSource.of([f"{case}/eval/*"]),
         model=ModelConfig.model_validate(model),
         training=TrainingConfig.model_validate(
-            {**training, "feature_reading": reading}
+            {**training, "feature_reading": reading, "seed": int(seed)}
         ),
         num_classes=10,
         feature_shape=features.shape[1:],
