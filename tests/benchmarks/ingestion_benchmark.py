@@ -214,7 +214,9 @@ def _write_plain_images(folder: Path) -> None:
     for index in range(60):
         buffer = io.BytesIO()
         image = Image.new("RGB", (8 + index, 8), (index, 0, 0))
-        image.save(buffer, "PNG" if index % 2 else "JPEG")
+        exif = Image.Exif()
+        exif[274] = 6  # turned images take another way
+        image.save(buffer, ("JPEG", "PNG", "GIF")[index % 3], exif=exif)
         _write(folder / f"class{index % 2}" / f"{index}", buffer.getvalue())
 
 

@@ -44,6 +44,11 @@ def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     """
     layout = webp_layout(encoded)
     encoded = not_refused(encoded, layout[0])
+    encoded = tf.cond(
+        tf.equal(tf.strings.substr(encoded, _FIRST_CHUNK, 4), b"VP8X"),
+        lambda: _without_last_chunks(encoded),
+        lambda: encoded,
+    )
     pixels = tf.cond(
         tf.equal(layout[4], 1),
         lambda: on_white(tf.io.decode_webp(encoded, channels=4)[0]),
@@ -103,6 +108,49 @@ def webp_layout(encoded: tf.Tensor) -> tf.Tensor:
     refusal = tf.where(is_animated, formats.WEBP_ANIMATED, refusal)
     alpha = tf.cast(has_alpha, tf.int32)
     return tf.stack([refusal, size[0], size[1], exif[1], alpha])
+
+
+@not_inlined
+def _without_last_chunks(encoded: tf.Tensor) -> tf.Tensor:
+    """Return an extended file without the chunks behind its image, such as EXIF data.
+
+    libwebp would take their bytes for pixels of a damaged image, and give no error.
+    """
+    size = tf.strings.length(encoded)
+
+    def end_of(position: tf.Tensor) -> tf.Tensor:
+        head = bytes_of(tf.strings.substr(encoded, position, _CHUNK_HEAD))
+        (length,) = numbers_at(head, [(4, 4)], is_little=True)
+        return position + _CHUNK_HEAD + tf.minimum(length, size) + length % 2
+
+    def is_image(position: tf.Tensor) -> tf.Tensor:
+        at = tf.maximum(tf.minimum(position, size - _CHUNK_HEAD), 0)
+        kind = tf.strings.substr(encoded, at, 4)
+        return tf.reduce_any(tf.equal(kind, [b"VP8 ", b"VP8L"])) & tf.equal(
+            at, position
+        )
+
+    position, _ = tf.while_loop(
+        lambda position, count: (
+            (position + _CHUNK_HEAD <= size)
+            & (count < formats.MAX_PARTS)
+            & ~is_image(position)
+        ),
+        lambda position, count: (end_of(position), count + 1),
+        (_FIRST_CHUNK, 0),
+        parallel_iterations=1,
+    )
+    # The decoder refuses a file that was cut short, or has no image chunk.
+    (length_of_file,) = numbers_at(
+        bytes_of(first_bytes(encoded, _CHUNK_HEAD)), [(4, 4)], is_little=True
+    )
+    is_whole = (length_of_file <= size - _CHUNK_HEAD) & is_image(position)
+    end = tf.where(is_whole, tf.minimum(end_of(position), size), size)
+    length = tf.bitwise.right_shift(end - _CHUNK_HEAD, [0, 8, 16, 24]) % 256
+    every_byte = tf.constant([bytes([value]) for value in range(256)])
+    size_field = tf.strings.reduce_join(tf.gather(every_byte, length))
+    rest = tf.strings.substr(encoded, _CHUNK_HEAD, end - _CHUNK_HEAD)
+    return tf.where(is_whole, tf.strings.join([b"RIFF", size_field, rest]), encoded)
 
 
 @not_inlined
