@@ -29,6 +29,7 @@ from graft.contract.counts import agree, counted
 
 _FEWEST_OTHERS = 2
 _ENOUGH_OTHERS = 4
+_FEWEST_OF_KIND = 5
 _TIMES = 3
 _FEWEST_REASONS = 2
 _SHARE_ALIKE = 0.8
@@ -146,7 +147,10 @@ def _reasons(each: _Class, others: Sequence[_Class]) -> str:
     if not each.is_flat and all(other.is_flat for other in others):
         reasons.append("folders of its own")
     is_enough = len(reasons) >= _FEWEST_REASONS or each.is_of_program
-    if is_enough or (are_named_apart and len(others) >= _ENOUGH_OTHERS):
+    # Names of many kinds, such as short hashes, differ by chance.
+    are_of_one_kind = len(each.kinds) * _FEWEST_OF_KIND <= each.total
+    is_apart = are_named_apart and are_of_one_kind and len(others) >= _ENOUGH_OTHERS
+    if is_enough or is_apart:
         return ", ".join(reasons)
     return ""
 

@@ -116,7 +116,8 @@ def stray_name_of(name: str) -> StrayName | None:
     """
     found = _NAMES.get(_letters_of(name))
     words = words_of(name) - _OF_IMAGES
-    grades = {_NAMES.get(word) for word in words if not is_neutral(word)}
+    # A letter, as in `result_1x`, may be what the class is.
+    grades = {_NAMES.get(w) for w in words if len(w) == 1 or not is_neutral(w)}
     if found is None and StrayName.CERTAIN in grades and None not in grades:
         return StrayName.CERTAIN
     return found
