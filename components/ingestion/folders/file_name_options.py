@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from graft.components.ingestion.names.copy_marks import COPY_WORDS, ORIGINAL_WORDS
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.folder_names import (
+    are_names_of_splits,
     is_annotation,
     is_box,
     is_source,
@@ -55,6 +56,17 @@ def file_name_options(root: Folder) -> Iterator[Option]:
     for folder in _folders_of_no_class(root):
         if folder.images:
             yield from _options_of_folder(folder)
+
+
+def splits_without_class(root: Folder) -> list[str]:
+    """Return what names of files such as `train_1` say, if it is only the split."""
+    for folder in _folders_of_no_class(root):
+        for pattern in _FILE_NAME_PATTERNS:
+            found = _classes_of_stems(pattern, folder.stems)
+            is_of_most = found.total() >= _SHARE_OF_NAMES * len(folder.images)
+            if folder.images and is_of_most and are_names_of_splits(found):
+                return sorted(found)
+    return []
 
 
 def _folders_of_no_class(folder: Folder) -> Iterator[Folder]:
@@ -259,6 +271,7 @@ def _are_classes(found: Counter[str], number: int) -> bool:
         found.total() >= _SHARE_OF_NAMES * number
         and len(found) >= _FEWEST_CLASSES
         and found.total() >= 2 * len(found)
+        and not are_names_of_splits(found)
     )
 
 

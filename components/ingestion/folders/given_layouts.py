@@ -24,7 +24,7 @@ from graft.components.ingestion.folders.splits_in_classes import (
     warn_of_inner_splits,
 )
 from graft.components.ingestion.names.folder_counts import Folder
-from graft.components.ingestion.names.folder_names import roles_of
+from graft.components.ingestion.names.folder_names import are_names_of_splits, roles_of
 from graft.components.ingestion.sources.image_ref import ImageRef
 from graft.components.ingestion.sources.layout_answers import FolderLayout
 from graft.components.ingestion.sources.source import some_of
@@ -50,12 +50,15 @@ def warn_of_splits_in_classes(refs: Sequence[ImageRef]) -> list[str]:
         refs: The images. None of them has a given split.
     """
     root = as_class_folders(refs)
+    names = sorted(top.name for top in root.filled)
     question = ask_about_splits_in_names(root, root.filled)
-    if question is None:
+    if are_names_of_splits(names):
+        finding = f"The classes {some_of(names)} have the names of splits."
+    elif question is not None:
+        finding = question.finding
+    else:
         return []
-    return [
-        f"{question.finding} They are read as classes, since `class_pattern` is set."
-    ]
+    return [f"{finding} They are read as classes, since `class_pattern` is set."]
 
 
 def _splits_among_classes(root: Folder, layout: FolderLayout) -> Iterator[str]:

@@ -25,6 +25,7 @@ from graft.components.ingestion.folders.copied_trees import (
     with_options_without_copied_tree,
 )
 from graft.components.ingestion.folders.data_sets_below import with_data_sets_below
+from graft.components.ingestion.folders.file_name_options import splits_without_class
 from graft.components.ingestion.folders.file_name_splits import (
     ask_about_splits_of_files,
     splits_of_files,
@@ -246,8 +247,24 @@ def _ask_about_flat_images(root: Folder, tables: Sequence[Table]) -> Question:
     options = flat_options(root, tables)
     return Question(
         f"No class folders: {counted(number, 'file')} directly in the folder, such "
-        f"as {some_of(root.images[:1])}. {_MEND}{'' if options else _HINT}",
+        f"as {some_of(root.images[:1])}. {_MEND}{'' if options else _hint_at(root)}",
         options,
+    )
+
+
+def _hint_at(root: Folder) -> str:
+    """Say what the names of files may say; nothing of a class, if they say splits."""
+    return _note_on_splits(root) or _HINT
+
+
+def _note_on_splits(root: Folder) -> str:
+    """Say that the names of files hold splits and no class, if they do."""
+    splits = splits_without_class(root)
+    if not splits:
+        return ""
+    return (
+        f" The files' names hold splits and no class: {some_of(splits)}. In the CSV, a "
+        "column split keeps them."
     )
 
 
@@ -292,13 +309,13 @@ def _single_folder(
     options = flat_options(root, tables)
     is_one_class = not options and not _has_table(root)
     if top.is_flat:
-        is_alone = not documents_of(root)
+        is_alone = not documents_of(root) and not splits_without_class(root)
         is_class = role_of(top.name) is None and not is_box(top.name)
         if is_one_class and is_class and is_alone:
             return FolderLayout("folders")  # one class, which ingestion refuses
         return Question(
             f"Only one folder, {top.name!r}, holds images ({top.total}), and it has no "
-            f"class folders. {_MEND}",
+            f"class folders. {_MEND}{_note_on_splits(root)}",
             options,
         )
     if top.images:

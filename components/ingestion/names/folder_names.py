@@ -123,6 +123,12 @@ def roles_of_words(names: Collection[str]) -> dict[str, str]:
     }
 
 
+def are_names_of_splits(names: Collection[str]) -> bool:
+    """Tell whether all names are those of splits, and of more than one."""
+    roles = roles_of(names)
+    return len(roles) == len(names) and len(set(roles.values())) > 1
+
+
 class SplitAndClass(NamedTuple):
     """A folder's name that holds a split and a class, such as `train_cat`.
 

@@ -497,3 +497,29 @@ def test_names_of_splits_without_train_are_no_splits(
 ) -> None:
     configs = _options(make_tree("{test,val}_{cat,dog}_#.jpg"))
     assert not any("split" in line for line, _ in configs)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        "{train,test}_0{1,2,3,4,5,6}.png",
+        "images/{Train,Test}_#.jpg",
+        "{training,holdout}0{1,2,3,4,5,6}.png",
+        "img-{train,val,test}-#.jpg",
+        "Bilder/{entrenamiento,prueba}.#.jpg",
+    ],
+)
+def test_words_of_splits_in_names_of_files_are_no_classes(
+    make_tree: Callable[[str], Path], files: str
+) -> None:
+    root = make_tree(files)
+    with pytest.raises(DataError, match="hold splits and no class") as stopped:
+        list_images(load_config(None, data=str(root)).data, "unused")
+    assert "class_pattern" not in str(stopped.value)
+
+
+def test_classes_in_names_of_files_beside_a_word_of_a_split_are_offered(
+    make_tree: Callable[[str], Path],
+) -> None:
+    _require_options(make_tree("{train,plane}_#.jpg"), "train 6 plane 6")
+    _require_options(make_tree("{new_train,old_train}_#.jpg"))

@@ -47,6 +47,8 @@ def _files(*patterns: str, above: str = "") -> list[str]:
         (_files("=/=#.jpg", "all/=#.jpg"), FOLDERS, "The class 'all' has 18 images"),
         (_files("train/=/#.jpg", "test/=/#.jpg"), FOLDERS,
          "The classes 'test', 'train' have the names of a split"),
+        (["train_1.jpg", "train_2.jpg", "test_1.jpg", "test_2.jpg"], IN_NAME,
+         "The classes 'test', 'train' have the names of splits"),
         (_files("train/=/#.jpg", "x/=/#.jpg", "val/=/#.jpg"), FOLDERS,
          "The classes 'train', 'val' have the names of a split"),
         (_files("train_=/#.jpg", "test_=/#.jpg"), FOLDERS, "seem to hold one class"),
