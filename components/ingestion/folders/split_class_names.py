@@ -7,6 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from graft.components.ingestion.folders.layout_options import read_as_classes
+from graft.components.ingestion.folders.splits_inside_names import (
+    find_splits_inside,
+    pattern_of,
+)
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.folder_names import (
     SplitAndClass,
@@ -46,7 +50,7 @@ def ask_about_splits_in_names(root: Folder, tops: Sequence[Folder]) -> Question 
         None,
     )
     if same is None:
-        return None
+        return _ask_about_splits_inside(root, tops)
     example = parts[next(name for name in same if name in parts)]
     options = list(_read_names(tops, parts))
     folder = f"{example.split}/{example.class_name}"
@@ -55,6 +59,41 @@ def ask_about_splits_in_names(root: Folder, tops: Sequence[Folder]) -> Question 
         f"{example.class_name!r}, in several splits: the word {example.split!r} names "
         "a split. As classes of their own, one thing would have two labels. If they "
         f"are splits, move the images into folders such as {folder!r}"
+        + (", or read both from the name." if options else "."),
+        (*options, *read_as_classes(root)),
+    )
+
+
+def _ask_about_splits_inside(root: Folder, tops: Sequence[Folder]) -> Question | None:
+    """Ask about folders with the word of a split at any place in their names."""
+    names = [top.name for top in tops]
+    found = find_splits_inside(names)
+    if not found:
+        return None
+    example, part = next(iter(sorted(found.items())))
+    pattern = pattern_of(names, found)
+    options = []
+    if pattern is not None:
+        classes: Counter[str] = Counter()
+        for top in tops:
+            match = re.fullmatch(pattern, f"{top.name}/image")
+            if match is None or match["split"] != found[top.name].split:
+                break
+            classes[match["class"]] += top.total
+        else:
+            if len(classes) >= _FEWEST_CLASSES:
+                options.append(
+                    Option(
+                        {"class_pattern": pattern},
+                        "the names of the folders hold split and class; "
+                        f"{describe_classes(classes)}",
+                    )
+                )
+    return Question(
+        f"The folders {some_of(sorted(found))} seem to hold one class in several "
+        f"splits: {part.split!r} in {example!r} names a split. As classes of their "
+        "own, one thing would have two labels. If they are splits, move the images "
+        f"into folders such as '{part.split}/CLASS'"
         + (", or read both from the name." if options else "."),
         (*options, *read_as_classes(root)),
     )
@@ -73,12 +112,13 @@ def _read_names(tops: Sequence[Folder], parts: Parts) -> Iterator[Option]:
     between = "|".join(sorted(separators))
     between = between if len(separators) == 1 else f"(?:{between})"
     some_without = len(parts) < len(tops)
+    end = re.escape(next(iter(parts.values())).end)
     if next(iter(parts.values())).is_split_first:
         split = f"(?P<split>{splits}){between}"
         split = f"(?:{split})?" if some_without else split
-        pattern = f"{split}(?P<class>[^/]+)/.+"
+        behind = f"(?:{end})?" if end and some_without else end
+        pattern = f"{split}(?P<class>[^/]+{'?' if end else ''}){behind}/.+"
     else:
-        end = re.escape(next(iter(parts.values())).end)
         split = f"{between}(?P<split>{splits}){end}"
         split = f"(?:{split})?" if some_without else split
         pattern = f"(?P<class>[^/]+?){split}/.+"

@@ -157,8 +157,11 @@ def split_and_class_of(name: str) -> SplitAndClass | None:
     if first.start() == 0 and _is_role(first[0]):
         rest = name[first.end() :]
         class_name = rest.lstrip("-_. ")
-        separator = rest[: len(rest) - len(class_name)]
-        return SplitAndClass(first[0], separator, class_name, is_split_first=True)
+        in_brackets = re.fullmatch(r"\((.+)\)|\[(.+)\]", class_name)
+        end = class_name[-1] if in_brackets else ""
+        class_name = class_name[1:-1] if in_brackets else class_name
+        separator = rest[: len(rest) - len(class_name) - len(end)]
+        return SplitAndClass(first[0], separator, class_name, True, end)
     end = name[last.end() :]
     if end in ("", ")", "]") and _is_role(last[0]):
         rest = name[: last.start()]

@@ -139,3 +139,72 @@ def test_the_offered_pattern_reads_split_and_class(
         assert (match["split"], match["class"]) == expected
     meaning = question.options[0].meaning
     assert ("without a split: train" in meaning) is ("" in splits)
+
+
+def _product(template: str, classes: str, splits: str) -> list[str]:
+    pairs = ((c, s) for c in classes.split() for s in splits.split())
+    return [template.format(c, s) for c, s in pairs]
+
+
+@pytest.mark.parametrize(
+    ("template", "classes", "splits"),
+    [
+        ("[{1}] {0}", "cat dog", "train test"),
+        ("({1}){0}", "cat dog", "train test"),
+        ("{0}-[{1}]", "cat dog", "train val test"),
+        ("{1} ({0})", "cat dog", "train test"),
+        ("{0}_{1}_set", "cat dog", "training test"),
+        ("{0} {1} set", "cat dog", "training testing"),
+        ("{0}_{1}_images", "cat dog", "train test"),
+        ("{0}_{1}Images", "apple pear", "Train Test"),
+        ("{0}_{1}_2024", "cat dog", "train test"),
+        ("img_{1}_{0}", "cat dog", "train test"),
+        ("2024_{1}_{0}", "cat dog", "train test"),
+        ("dataset_{1}_{0}", "cat cow", "train val"),
+        ("{0}{1}", "猫 犬", "训练 测试"),
+        ("{1}{0}", "猫 犬", "训练 测试"),
+        ("{0}{1}", "cat dog", "训练集 测试集"),
+        ("{0}_{1}", "cat dog", "tr te"),
+        ("{1}_{0}", "cat dog", "tr te"),
+        ("{0}{1}", "cat dog", "Tr Te"),
+        ("{0}_{1}", "apple pear", "tr val te"),
+    ],
+)
+def test_the_word_of_a_split_may_stand_anywhere(
+    template: str, classes: str, splits: str
+) -> None:
+    question = _detect(_product(template, classes, splits))
+    assert isinstance(question, Question)
+    assert "in several splits" in question.finding
+    pattern = re.compile(str(question.options[0].settings["class_pattern"]))
+    for class_name in classes.split():
+        for split in splits.split():
+            path = f"{template.format(class_name, split)}/1.jpg"
+            match = pattern.fullmatch(path)
+            assert match is not None, path
+            assert (match["class"], match["split"]) == (class_name, split)
+
+
+@pytest.mark.parametrize("extra", ["test ({})", "{} (val) 2", "1_{}_holdout"])
+def test_some_classes_with_a_split_beside_all_of_them_are_asked_about(
+    extra: str,
+) -> None:
+    question = _detect(["cat", "dog", extra.format("cat"), extra.format("dog")])
+    assert isinstance(question, Question)
+    assert "in several splits" in question.finding
+
+
+@pytest.mark.parametrize(
+    "tops",
+    [
+        "word_tr word_te word_hi other_tr other_hi",  # codes of languages
+        "test_tube rack train_station port",
+        "unit_test code_review train_driver",
+        "exam_test_a exam_test_b homework",
+        "night_train day_train bus",
+    ],
+)
+def test_words_of_splits_in_names_of_other_things_are_not_asked_about(
+    tops: str,
+) -> None:
+    assert isinstance(_detect(tops.split()), FolderLayout)
