@@ -11,6 +11,7 @@ from graft.components.ingestion.folders.pattern_hints import text_of_name
 from graft.components.ingestion.names.class_levels import as_setting, option_of_pattern
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.folder_names import roles_of
+from graft.components.ingestion.names.split_words import ROLE_OF_ABBREVIATION
 from graft.components.ingestion.sources.layout_answers import (
     Option,
     Question,
@@ -200,7 +201,11 @@ def _read_pattern(
             split = groups.get("split") or (role_of[path] if path else "")
             found[name] = (match["class"], split)
     roles = {role: role for role in (*role_of.values(), "")} | {"": TRAIN_ROLE}
-    roles |= roles_of({split for _, split in found.values() if split})
+    splits = {split for _, split in found.values() if split}
+    roles |= {
+        split: ROLE_OF_ABBREVIATION.get(split.casefold(), split) for split in splits
+    }
+    roles |= roles_of(splits)
     return {
         name: (class_name, roles.get(split, split))
         for name, (class_name, split) in found.items()

@@ -82,6 +82,10 @@ TREES = {
         "pets/train/{cat,dog}/#.jpg pets/test/{cat,dog,hen}/#.jpg papers/{x,y,z}.png",
         "cat train 12 dog train 12 hen train 6",
     ),
+    "abbreviations of splits in names": (
+        "{cat,dog}/{tr,te}_#.jpg",
+        "cat test 6 cat train 6 dog test 6 dog train 6",
+    ),
     "copies of classes beside them": (
         "{cat,dog}/{7f3a,9b1c,d4e5}.jpg gris/{cat,dog}/{7f3a,9b1c,d4e5}.jpg",
         "cat train 3 dog train 3",
