@@ -56,6 +56,7 @@ from graft.components.ingestion.folders.split_detection import (
     doubt_about_classes,
     splits_by_name,
 )
+from graft.components.ingestion.folders.split_guesses import is_set_beside_its_split
 from graft.components.ingestion.folders.splits_in_classes import (
     ask_about_splits_in_classes,
     warn_of_inner_splits,
@@ -198,6 +199,11 @@ def _layout_of(root: Folder, tables: Sequence[Table]) -> FolderLayout | Question
         or _ask_about_annotations(root, tables)
         or (_single_folder(root, tops[0], tables) if len(tops) == 1 else None)
         or splits_by_name(root, tops, tables)
+        or (
+            ask_about_same_children(root, tops)
+            if is_set_beside_its_split(root)
+            else None
+        )
         or ask_about_splits_in_names(root, tops)
         or ask_about_role_among_classes(root, tops)
         or ask_about_folders_apart(root, tops)

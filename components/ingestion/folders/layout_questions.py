@@ -18,6 +18,7 @@ from graft.components.ingestion.folders.layout_options import (
 from graft.components.ingestion.folders.split_guesses import (
     hint_about_splits,
     options_of_guessed_splits,
+    options_of_rest_as_train,
     options_of_unnamed_splits,
 )
 from graft.components.ingestion.names.class_levels import (
@@ -226,6 +227,7 @@ def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None
     )
     options = (
         *options_of_guessed_splits(root),
+        *options_of_rest_as_train(root),
         *read_parts_with_splits(root),
         *read_as_classes(root),
         *read_by_parts(root),

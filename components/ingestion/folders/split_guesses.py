@@ -70,6 +70,27 @@ def options_of_guessed_splits(root: Folder) -> Iterator[Option]:
         yield from options_of_splits(root, roles)
 
 
+def options_of_rest_as_train(root: Folder) -> Iterator[Option]:
+    """Yield the option to train on all parts beside `test`, such as `day1` and `day2`.
+
+    Without it, all options would mix the test set with the rest.
+    """
+    roles = roles_of([top.name for top in root.filled])
+    rest = [top.name for top in root.filled if top.name not in roles]
+    if roles and rest and TRAIN_ROLE not in roles.values():
+        yield from options_of_splits(root, {**dict.fromkeys(rest, TRAIN_ROLE), **roles})
+
+
+def is_set_beside_its_split(root: Folder) -> bool:
+    """Tell whether two folders are a set and a split of it: `pets` and `pets_test`."""
+    return (
+        len(root.filled) == len(guessed_roles(root)) == 2
+        and len(roles_of([top.name for top in root.filled])) < 2
+        and any(role_of_any_word(top.name) for top in root.filled)
+        and _have_common_classes(root.filled)
+    )
+
+
 def options_of_unnamed_splits(root: Folder) -> Iterator[Option]:
     """Yield the option that the smaller of two folders is the test set of the other.
 

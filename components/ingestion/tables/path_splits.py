@@ -8,7 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from graft.components.ingestion.names.folder_names import role_of, roles_of
+from graft.components.ingestion.names.folder_names import (
+    role_of,
+    roles_of,
+    split_and_class_of,
+)
 from graft.components.ingestion.names.split_words import ROLE_OF_ABBREVIATION
 from graft.components.ingestion.sources.splitting import TRAIN_ROLE
 
@@ -122,13 +126,35 @@ def warn_of_unread_splits(paths: Sequence[str], labels: Sequence[str]) -> list[s
     roles = roles_of_paths(paths, labels)
     counts = Counter(role for role in roles if role is not None)
     if counts.total() < _SHARE_OF_PATHS * len(roles) or not counts:
+        counts = _roles_of_some_folders(paths, labels)
+    if not counts:
         return []
     text = ", ".join(f"{number:,} {role}" for role, number in counts.items())
     return [
         f"{counts.total():,} of {len(roles):,} paths name a split: {text}. They don't "
         "hold, since `class_pattern` has no group `split`: the images' content "
-        "decides. To keep them, add it, such as (?P<split>train|test)."
+        "decides. To keep them, add it, such as (?P<split>train|test), or set "
+        "`split_folders`."
     ]
+
+
+def _roles_of_some_folders(paths: Sequence[str], labels: Sequence[str]) -> Counter[str]:
+    """Count the roles of folders such as `holdout`, beside folders that have none."""
+    folders = [re.split(r"[/\\]", path)[:-1] for path in paths]
+    found: Counter[str] = Counter()
+    for depth in range(max(map(len, folders), default=0)):
+        names = [each[depth] if depth < len(each) else "" for each in folders]
+        role_of_name = roles_of(set(names))
+        for name in set(names):
+            part = split_and_class_of(name)
+            if part and part.class_name in names and (role := role_of(part.split)):
+                role_of_name.setdefault(name, role)  # `pets_test` beside `pets`
+        roles = [role_of_name.get(name) for name in names]
+        counts = Counter(role for role in roles if role is not None)
+        is_of_some = 0 < counts.total() < len(roles) or len(counts) > 1
+        if is_of_some and not _are_of_labels(names, roles, labels):
+            found = max(found, counts, key=Counter.total)
+    return found
 
 
 def _places(parts: Sequence[Sequence[str]]) -> Iterator[list[str]]:

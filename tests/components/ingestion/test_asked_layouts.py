@@ -523,3 +523,42 @@ def test_classes_in_names_of_files_beside_a_word_of_a_split_are_offered(
 ) -> None:
     _require_options(make_tree("{train,plane}_#.jpg"), "train 6 plane 6")
     _require_options(make_tree("{new_train,old_train}_#.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("parts", "split"),
+    [
+        ("batch1 batch2 batch3", "holdout"),
+        ("2022 2023", "test"),
+        ("day1 day2", "val"),
+        ("siteA siteB", "holdout"),
+        ("real synthetic", "test"),
+        ("data", "data_test"),
+        ("pets", "pets_test"),
+    ],
+)
+def test_parts_beside_one_split_are_for_training(
+    make_tree: Callable[[str], Path], parts: str, split: str
+) -> None:
+    names = parts.split()
+    root = make_tree(f"{{{','.join([*names, split])}}}/{{cat,dog}}/#.jpg")
+    number = 6 * len(names)
+    wanted = f"cat train {number} cat test 6 dog train {number} dog test 6"
+    (line, first), *others = _options(root)
+    assert _counts(first, True) == _wanted(wanted), line
+    (mixed,) = (
+        c
+        for _, c in others
+        if _counts(c).keys() == {"cat", "dog"} and not Path(c.path).name == "data"
+    )
+    warnings = "\n".join(list_images(mixed, "unused").warnings)
+    assert f"12 of {2 * number + 12} paths name a split" in warnings
+
+
+def test_a_class_called_as_a_split_is_no_split_of_a_pattern(
+    make_tree: Callable[[str], Path],
+) -> None:
+    root = make_tree("photos/{test,cat,dog}/#.jpg photos/cat/web/2#.jpg")
+    pattern = "photos/(?P<class>[^/]+)/.+"
+    config = DataConfig(path=str(root), class_pattern=pattern)
+    assert "name a split" not in "\n".join(list_images(config, "unused").warnings)
