@@ -1,4 +1,4 @@
-"""Refuse labels that name no classes: splits, or a class with a score behind it."""
+"""Refuse labels that name no classes: splits, or a class and a score."""
 
 from __future__ import annotations
 
@@ -7,16 +7,30 @@ from collections import Counter
 from collections.abc import Mapping
 
 from graft.components.ingestion.names.folder_names import role_of
+from graft.components.ingestion.names.split_words import ROLE_OF_ABBREVIATION
 from graft.components.ingestion.sources.config import DataConfig
 from graft.components.ingestion.sources.source import some_of
 from graft.components.ingestion.sources.splitting import TRAIN_ROLE
 from graft.contract.errors import DataError
 
-# As `cat 0.9`, `cat:0.90`, `cat (1.0)` and `cat 90%`. Model numbers such as `C 1.8`
-# are above 1.
+_SCORE = (
+    r"(?:0?\.\d+|0,\d+|1\.0+|1,0{1,2}|\d(?:\.\d+)?e-\d{1,2}"
+    r"|(?:100|\d{1,2})(?:[.,]\d+)?\s?%)"
+)
+_BETWEEN = r"(?:[^\w.]|_)+"  # not the point of versions such as `v1.0.1`
+# As `cat 0.9`, `cat:0.90`, `cat (1.0)`, `cat@0.9` and `cat 90%`. Model numbers such as
+# `C 1.8` are above 1.
 _SCORED = re.compile(
-    r"(?P<name>.*[^\W\d_].*?)(?:\s*[:;,=|(\t]\s*|\s+|_)"
-    r"(?:0?\.\d+|1\.0+|(?:100|\d{1,2})(?:[.,]\d+)?\s?%)\)?"
+    rf"(?P<name>.*[^\W\d_].*?){_BETWEEN}{_SCORE}[)\]}}>]?", re.IGNORECASE | re.DOTALL
+)
+# As `0.9 cat`, `(0.9) cat` and `90%: cat`.
+_SCORED_BEFORE = re.compile(
+    rf"[(\[{{<]?{_SCORE}{_BETWEEN}(?P<name>.*[^\W\d_].*)", re.IGNORECASE | re.DOTALL
+)
+_UNITS = frozenset(
+    "nm µm μm um mm cm dm m km in inch ft µl μl ul ml cl dl l µg μg ug mg g kg t lb oz "
+    "ns µs μs ms s sec min h hz khz mhz ghz v mv kv a ma w mw kw gw ev j kj pa hpa kpa "
+    "bar n c f k mol mmol m2 m3 x mpx mp px d".split()
 )
 
 
@@ -33,7 +47,8 @@ def require_classes(places: Mapping[str, str], config: DataConfig) -> None:
     if config.class_names or not places:
         return
     first = next(iter(places.values()))
-    roles = {role_of(label) for label in places}
+    # Alone, `tr` and `te` are codes of languages.
+    roles = {role_of(label) or _role_of_abbreviation(label) for label in places}
     if None not in roles and TRAIN_ROLE in roles and len(roles) > 1:
         raise DataError(
             f"{first}: all labels are names of splits. Received: {some_of(places)}. "
@@ -69,6 +84,21 @@ def warn_of_scores(counts: Mapping[str, int], config: DataConfig) -> list[str]:
 
 
 def _without_scores(labels: list[str]) -> dict[str, str]:
-    """Return the labels that end with a score, and their texts before it."""
+    """Return the labels with a score behind or before, and their texts without it."""
     matches = ((label, _SCORED.fullmatch(label.strip())) for label in labels)
-    return {label: match["name"] for label, match in matches if match}
+    found = {label: match["name"] for label, match in matches if match}
+    matches = ((label, _SCORED_BEFORE.fullmatch(label.strip())) for label in labels)
+    before = {
+        label: match["name"].strip()
+        for label, match in matches
+        if match and match["name"].strip().casefold() not in _UNITS
+    }
+    names = {*before.values()}
+    # One thing in several amounts is no class with a score: `1.5% milk`, `3% milk`.
+    if len(names) > 1 or not names.isdisjoint(labels):
+        found = {**before, **found}
+    return found
+
+
+def _role_of_abbreviation(label: str) -> str | None:
+    return ROLE_OF_ABBREVIATION.get(label.strip().casefold())

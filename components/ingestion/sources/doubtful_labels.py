@@ -21,6 +21,17 @@ _DATE = re.compile(
 )
 _SCIENTIFIC = re.compile(r"\d(?:[.,]\d+)?E\+\d{2,3}")
 _LEVELS = re.compile(r"\s*(?:[/\\>|\u2192\u203a]|::?|->)\s*")
+_ARROW = re.compile(r"\s*(?:[-=]+>|[\u2190-\u21ff\u27f5-\u27ff])\s*(?=\S)")
+# In English, German, French, Spanish, Italian, Portuguese, Dutch, Polish and Russian.
+_DOUBT = re.compile(
+    r"(?<!\w)(?:maybe|perhaps|possibly|probably|prob\.|presumably|likely|unsure"
+    r"|not sure"
+    r"|vielleicht|wahrscheinlich|vermutlich|peut-être|probablement|quizás?|tal vez"
+    r"|probablemente|probabilmente|talvez|provavelmente|misschien"
+    r"|waarschijnlijk|może|prawdopodobnie|возможно|наверное)(?!\w)"
+    r"|\w\s*[(\[]?\?+[)\]]?$|可能|多分|おそらく",
+    re.IGNORECASE,
+)
 _SHORT_NUMBER = re.compile(r"\d{1,6}")
 # What surveys and masks write for a missing or ignored value.
 _NUMBERS_FOR_MISSING = frozenset((9, 99, 254, 255, 888, 999, 8888, 9999, 65535))
@@ -39,6 +50,8 @@ def warn_of_doubtful_labels(counts: Mapping[str, int]) -> list[str]:
         *_about_spreadsheets(counts),
         *_about_numbers_for_missing(counts),
         *_about_levels(counts),
+        *_about_arrows(counts),
+        *_about_doubt(counts),
         *_about_plurals(counts),
         *_about_misspelt(counts),
     ]
@@ -85,6 +98,26 @@ def _about_levels(counts: Mapping[str, int]) -> Iterator[str]:
             f"Labels of two levels: {some_of(sorted(above), counts)} also "
             "begin other labels. An image has one label: if they name groups of "
             "classes, write the class."
+        )
+
+
+def _about_arrows(counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield a warning about `cat->dog`, which may be a change from one to another."""
+    found = [name for name in sorted(counts) if _ARROW.search(name.strip(), 1)]
+    if found:
+        yield (
+            f"Labels with an arrow: {some_of(found, counts)}. Each is a class of its "
+            "own: if they are a correction or levels, write the class that is meant."
+        )
+
+
+def _about_doubt(counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield a warning about `cat (maybe)`."""
+    found = [name for name in sorted(counts) if _DOUBT.search(name.strip())]
+    if found:
+        yield (
+            f"Labels that say that they are not sure: {some_of(found, counts)}. Each "
+            "is a class of its own: write the class, or leave the image out."
         )
 
 

@@ -23,14 +23,15 @@ _MOST_CHARACTERS_SHOWN = 80
 
 # Missing values and errors, as programs write them.
 _MISSING = frozenset(
-    "nan <na> <null> <none> #n/a #ref! #value! #name? #div/0! #null! #num!".split()
+    "nan <na> <null> <none> #n/a #ref! #value! #name? #div/0! #null! #num! "
+    "(null) [null] {null} (nan) [nan] <nan> (nil) <nil>".split()
 )
 # Texts that often stand for a missing value, and may be names of classes.
 _PERHAPS_MISSING = frozenset(
     "none null nil na n/a n.a n.a. - -- --- ? ?? . .. _ missing undefined void "
     "tbd tbc todo unsure uncertain unclear ambiguous unlabeled unlabelled unannotated "
     "unassigned uncategorized uncategorised skip skipped ignore ignored exclude "
-    "excluded invalid error pending \\n "
+    "unknown excluded invalid error pending \\n "
     # German, French, Spanish, Portuguese, Italian, Dutch, Polish, Russian
     "unbekannt unklar unsicher ungültig inconnu incertain desconocido incierto "
     "desconhecido incerto sconosciuto onbekend onduidelijk nieznany неизвестно "
@@ -53,6 +54,12 @@ _CALL = re.compile(
     r"|[A-Za-z_]\w*\((['\"]).*\1\)",
     re.DOTALL,
 )
+# What is left of an object without a text in JavaScript, .NET, Java and Python.
+_OBJECT = re.compile(
+    r"\[object \w+\]|System\.\w+[\w.`\[\],]*|\[L[\w.$]+;@[0-9a-f]+"
+    r"|(?:[A-Za-z_]\w*\.)+\w+@[0-9a-f]{6,8}|<.+ at 0x[0-9a-fA-F]+>|<class .+>"
+)
+_IN_BRACKETS = re.compile(r"<(\w+)>|\((\w+)\)|\[(\w+)\]|\{(\w+)\}")
 _FRACTION = re.compile(r"[+\u2212-]?(?=\d|\.\d)\d*\.\d*[1-9]\d*(?:[eE][+-]?\d+)?")
 # The decimal comma; 1,000 is a name.
 _COMMA_FRACTION = re.compile(r"[+\u2212-]?(?![1-9]\d{0,2}(?:,\d{3})+$)\d*,\d*[1-9]\d*")
@@ -191,6 +198,11 @@ def _require_one_name(text: str) -> None:
         )
     if _LIST.fullmatch(stripped) or _VECTOR.fullmatch(stripped):
         raise ValueError(f"is a list of several values. {ONE_LABEL}")
+    if _OBJECT.fullmatch(stripped):
+        raise ValueError(
+            "is what a program prints for an object, and the name is lost. Export the "
+            "labels again"
+        )
     if _PRINTED.fullmatch(stripped) or _CALL.fullmatch(stripped):
         raise ValueError(
             "is a value as a program prints it. Write the name itself, without "
@@ -229,6 +241,7 @@ def warn_of_missing(counts: Mapping[str, int]) -> list[str]:
         name: counts[name]
         for name in sorted(counts)
         if name.strip().casefold() in _PERHAPS_MISSING
+        or _in_brackets(name) in {*_PERHAPS_MISSING, "unk"}
     }
     if not found:
         return []
@@ -236,6 +249,12 @@ def warn_of_missing(counts: Mapping[str, int]) -> list[str]:
         f"Names that may stand for a missing label: {some_of(found, found)}. If they "
         "do, delete the lines, or leave the names out by `class_names`."
     ]
+
+
+def _in_brackets(name: str) -> str:
+    """Return what the brackets around a whole name hold, as of `<unk>`, or ""."""
+    match = _IN_BRACKETS.fullmatch(name.strip())
+    return match[match.lastindex or 0].casefold() if match else ""
 
 
 class LabelKinds:

@@ -32,6 +32,17 @@ def _list(
         (["cat 0.9", "dog 0.8", "cat 0.7"], "write the class alone, such as 'cat'"),
         (["cat:0.9", "dog:0.8", "cat:.75"], "a class and a score"),
         (["cat (0.9)", "dog (1.0)", "cat (0.7)"], "a class and a score"),
+        (["cat@0.9", "dog@0.8", "cat@0.7"], "such as 'cat'"),
+        (["cat/0.9", "dog/0.8", "cat/0.7"], "such as 'cat'"),
+        (["cat [0,9]", "dog [0,8]", "cat [1,0]"], "such as 'cat'"),
+        (["cat - 90%", "dog - 80%", "cat - 70%"], "such as 'cat'"),
+        (["cat 9.1e-01", "dog 3e-2", "cat 8.1e-01"], "such as 'cat'"),
+        (["0.9 cat", "0.8 dog", "0.7 cat"], "such as 'cat'"),
+        (["0.91: cat", "0.82: dog", "1.0: cat"], "such as 'cat'"),
+        (["90% cat", "80% dog", "70% cat"], "such as 'cat'"),
+        (["(0.9) cat", "(0.8) dog", "(0.7) cat"], "such as 'cat'"),
+        (["tr", "te"], "names of splits"),
+        (["tr", "va", "te"], "names of splits"),
     ],
 )
 def test_labels_of_other_things_stop(
@@ -53,6 +64,12 @@ def test_labels_of_other_things_stop(
         ["v1.0", "v2.0"],
         ["10.0", "20.0"],
         ["cat 1", "cat 2"],
+        ["v1.0.1", "v1.0.2", "v1.0.3"],
+        ["0.5 mm", "0.8 mm", "0.5 cm"],
+        ["1.5% milk", "3% milk"],
+        ["tr", "te", "de"],
+        ["tr", "de"],
+        ["3 cats", "4 dogs", "5 cats"],
     ],
 )
 def test_names_of_classes_are_read(tmp_path: Path, labels: list[str]) -> None:

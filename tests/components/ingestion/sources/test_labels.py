@@ -47,6 +47,15 @@ def test_one_label(value: object, text: str) -> None:
         ("<NA>", "missing value"),
         ("#REF!", "missing value"),
         (" #N/A ", "missing value"),
+        ("(null)", "missing value"),
+        ("[NaN]", "missing value"),
+        ("[object Object]", "prints for an object"),
+        ("System.String[]", "prints for an object"),
+        ("System.Collections.Generic.List`1[System.String]", "prints for an object"),
+        ("[Ljava.lang.String;@1b6d3586", "prints for an object"),
+        ("com.acme.Label@1b6d3586", "prints for an object"),
+        ("<Label object at 0x7f3a2c>", "prints for an object"),
+        ("<class 'str'>", "prints for an object"),
         ('="cat"', "as a program prints it"),
         ("[1,0]", "list of several values"),
         ("[0. 1. 0.]", "list of several values"),
@@ -165,7 +174,10 @@ def test_long_values_are_cut() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    "None NONE null NULL nil NA N/A n/a n.a. - -- ? . missing undefined".split(),
+    (
+        "None NONE null NULL nil NA N/A n/a n.a. - -- ? . missing undefined unknown "
+        "Unknown <unk> [UNK] (unknown) {none}"
+    ).split(),
 )
 def test_names_that_may_stand_for_a_missing_label_are_told(name: str) -> None:
     (warning,) = warn_of_missing({"cat": 5, name: 2})
@@ -174,7 +186,7 @@ def test_names_that_may_stand_for_a_missing_label_are_told(name: str) -> None:
     assert text_of_label(name) == name
 
 
-@pytest.mark.parametrize("name", ["unknown", "nonet", "NAD", "a-b", "nullarbor", "0"])
+@pytest.mark.parametrize("name", ["unknowns", "nonet", "NAD", "a-b", "nullarbor", "0"])
 def test_other_names_are_not(name: str) -> None:
     assert warn_of_missing({"cat": 5, name: 2}) == []
 
