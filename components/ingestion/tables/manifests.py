@@ -177,9 +177,15 @@ def list_images(path: str, layout: str, config: DataConfig) -> Listing:
         # Images without a given split fill the other splits.
         splits[TRAIN_ROLE] = (TRAIN_SPLIT,)
     image_files = ManifestFiles(folder, config.image_folder)
+    first_of: dict[str, ManifestEntry] = {}
     for entry in manifest.entries:
         where = f"{path!r}, line {entry.line}"
         image_path = image_files.path_of(entry.path, where)
+        # `a`, `a.jpg`, and the same path of Windows, are one file.
+        first = first_of.setdefault(os.path.normpath(image_path), entry)
+        _require_no_boxes(first, entry, path)
+        if config.duplicate_label_policy == "fail":
+            _require_same_class(first, entry, path)
         size = None
         if not is_remote(image_path):
             size = listing.entry_of(image_path, entry.path).size
@@ -298,11 +304,15 @@ def _require_same_class(
         return
     names = [class_name_of(each.label, manifest) for each in (first, entry)]
     if names[0] != names[1]:
+        paths = dict.fromkeys(
+            os.path.normpath(each.path.replace("\\", "/")) for each in (first, entry)
+        )
+        also = "" if len(paths) == 1 else f", which is the file of {first.path!r},"
         raise DataError(
-            f"{manifest!r}: lines {first.line} and {entry.line} give {entry.path!r} "
-            f"two labels. Received: {shown(names[0])} and {shown(names[1])}. Delete "
-            "one of the lines, or set `duplicate_label_policy` to 'drop' (use neither) "
-            "or 'keep' (use the image under each label)."
+            f"{manifest!r}: lines {first.line} and {entry.line} give {entry.path!r}"
+            f"{also} two labels. Received: {shown(names[0])} and {shown(names[1])}. "
+            "Delete one of the lines, or set `duplicate_label_policy` to 'drop' (use "
+            "neither) or 'keep' (use the image under each label)."
         )
 
 

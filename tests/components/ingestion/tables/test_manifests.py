@@ -60,6 +60,45 @@ def test_the_policy_allows_two_labels(tmp_path: Path, policy: str) -> None:
     assert labels == ["cat", "dog", "dog"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "named"),
+    [
+        ("img/01.jpg", r"img\01.jpg", r"give 'img\\01.jpg' two labels"),
+        ("img/01.jpg", r"img\.\01.jpg", "two labels"),
+        ("img/01", "img/01.jpg", "'img/01.jpg', which is the file of 'img/01', two"),
+        (r"img\01", "img/01.jpg", "two labels"),
+    ],
+)
+def test_two_labels_of_one_file_in_two_spellings_stop(
+    tmp_path: Path, first: str, second: str, named: str
+) -> None:
+    (tmp_path / "img").mkdir()
+    for name in ("01.jpg", "02.jpg"):
+        (tmp_path / "img" / name).write_text(name)
+    content = f"path,label\n{first},cat\nimg/02.jpg,dog\n{second},dog\n"
+    path = tmp_path / "list.csv"
+    path.write_text(content)
+    with pytest.raises(DataError) as caught:
+        list_images(DataConfig(path=str(path)), "unused")
+    assert "lines 2 and 4 give" in str(caught.value)
+    assert named in str(caught.value)
+    allowed = DataConfig(path=str(path), duplicate_label_policy="keep")
+    assert len(list_images(allowed, "unused").refs) == 3
+    path.write_text(content.replace(f"{second},dog", f"{second},cat"))
+    list_images(DataConfig(path=str(path)), "unused")
+
+
+def test_two_files_of_like_names_have_a_label_each(tmp_path: Path) -> None:
+    names = [r"img\01.jpg", "img/01.jpg", "img/01", "02.jpg", "02.png"]
+    (tmp_path / "img").mkdir()
+    for name in names:
+        (tmp_path / name).write_text(name)
+    lines = [f"{name},{label}" for name, label in zip(names, "abcde", strict=True)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *lines]))
+    found = list_images(DataConfig(path=str(tmp_path / "list.csv")), "unused")
+    assert len({ref.path for ref in found.refs}) == len(names)
+
+
 def test_a_line_may_stand_twice(tmp_path: Path) -> None:
     content = "path,label\na.png,cat\na.png,cat \nA.png,dog\n"
     assert _labels(tmp_path, "csv", content) == ["cat", "cat ", "dog"]
