@@ -12,13 +12,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from graft.components.ingestion.copies.numbered_copies import (
+    names_of_numbered_copies,
+)
 from graft.components.ingestion.names.copy_marks import (
     COPY_WORDS,
     ORIGINAL_WORDS,
     SEPARATED,
     SIZE,
     Mark,
-    do_count,
     images_of,
     inner_name_of,
     may_have_known_mark,
@@ -39,20 +41,9 @@ _WORD = re.compile(r"[^\W\d_]+")
 _NUMBERED = re.compile(r"(?P<image>.*\d|.*?[^\W_])[-_. ]\d+")
 _LETTER_OR_WORD_FIRST = re.compile(r"[\W_]*(?:[^\W\d_]|\d+(?:x\d+|px|w|x)(?![^\W_]))")
 _LETTER_OR_WORD_LAST = re.compile(r".*[^\W\d_]\d*[\W_]*", re.DOTALL)
-_ENDS_WITH_NUMBER = re.compile(
-    r"(?P<image>.*[^\W_].*?)(?P<mark>[-_. @]+[^\W\d_]*[-_. ]?)(?P<number>\d{1,6})"
-    r"(?:x|px|deg)?",
-    re.DOTALL,
-)
-# Of one image, `1_patch0` to `1_patch3` are parts, and `1@2x`, `1@3x` sizes.
-_OF_ONE_IMAGE = re.compile(r"@|[-_. ]*(?:patch|tile)", re.IGNORECASE)
-_MOST_NUMBERS = 8
-# Each tenth or 30th frame of a video.
-_LARGEST_STEP = 30
 _FEWEST_IMAGES = 2
 _SHARE_OF_FOLDER = 0.25
 _FEWEST_OF_UNKNOWN = 5
-_FEWEST_OF_NAMES = 3
 _FEWEST_VARIANTS = 2
 _ALMOST_ALL = 0.9
 
@@ -95,7 +86,7 @@ def find_siblings(classes: Iterable[Folder]) -> Siblings:
     for top in classes:
         for folder in top.walk():
             if not _may_have_groups(folder):
-                siblings.few.extend(_paths(folder, _names_of_numbers(folder)))
+                siblings.few.extend(_paths(folder, names_of_numbered_copies(folder)))
                 continue
             groups = _groups_in(folder, top.name)
             known = [each for each in groups if _is_of_copies(each)]
@@ -106,7 +97,7 @@ def find_siblings(classes: Iterable[Folder]) -> Siblings:
                 variants.append(_common_variants(known))
             else:
                 names = _names_of_unknown(groups, len(folder.images))
-                names = names or _names_of_numbers(folder)
+                names = names or names_of_numbered_copies(folder)
                 siblings.few.extend(_paths(folder, names))
     if variants:
         siblings.variants.extend(sorted(set.intersection(*variants), key=_rank))
@@ -259,57 +250,6 @@ def _names_of_unknown(groups: list[Group], total: int) -> set[str]:
         if variant in common and len({*group.values()} & common) > 1
     }
     return names if len(names) >= _ALMOST_ALL * total else set()
-
-
-def _names_of_numbers(folder: Folder) -> set[str]:
-    """Return the files of images that nearly all end with the same few numbers.
-
-    As `1_0`, `1_90` and `1_180`. Numbers that count, such as 1 to 4, are of series, but
-    if the names before them don't count: `3f2a_1`, `3f2a_2`, `9c0e_1`, `9c0e_2`.
-    """
-    fewest = _ALMOST_ALL * len(folder.images)
-    apart = [
-        (name, stem)
-        for name, stem in zip(folder.images, folder.stems, strict=True)
-        if SEPARATED.search(stem)
-    ]
-    if len(apart) < fewest:
-        return set()
-    by_mark: dict[str, dict[int, dict[str, str]]] = defaultdict(dict)
-    for name, stem in apart:
-        is_number = stem[-1].isdigit() or stem.endswith(("x", "deg"))
-        if is_number and (match := _ENDS_WITH_NUMBER.fullmatch(stem)):
-            by_number = by_mark[match["mark"].casefold()]
-            images = by_number.setdefault(int(match["number"]), {})
-            images.setdefault(match["image"], name)
-    for mark, by_number in by_mark.items():
-        if sum(map(len, by_number.values())) >= fewest:
-            names = _names_of_common(mark, by_number)
-            return names if len(names) >= fewest else set()
-    return set()
-
-
-def _names_of_common(mark: str, by_number: Mapping[int, Mapping[str, str]]) -> set[str]:
-    """Return the files with the numbers that nearly all images have, if few.
-
-    Args:
-        mark: What stands before the numbers.
-        by_number: Number to the files with it, by the name of their image.
-    """
-    most = max(map(len, by_number.values()))
-    enough = _ALMOST_ALL * most
-    common = sorted(n for n, each in by_number.items() if len(each) >= enough)
-    images = {image for number in common for image in by_number[number]}
-    are_named = not do_count(images)
-    steps = {after - before for before, after in itertools.pairwise(common)}
-    counts = len(steps) == 1 and max(steps) <= _LARGEST_STEP
-    if _OF_ONE_IMAGE.match(mark):
-        counts = False
-    is_series = counts and not (are_named and len(images) >= 2 * len(common))
-    fewest = _FEWEST_OF_NAMES if are_named and not counts else _FEWEST_OF_UNKNOWN
-    if not steps or is_series or len(common) > _MOST_NUMBERS or most < fewest:
-        return set()
-    return {name for number in common for name in by_number[number].values()}
 
 
 def _rank(variant: Variant) -> tuple[bool, int, str]:

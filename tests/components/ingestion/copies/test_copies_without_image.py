@@ -139,6 +139,57 @@ def test_numbered_copies_of_names_that_do_not_count_are_told(
 
 
 @pytest.mark.parametrize(
+    "stems",
+    [
+        [f"{name} ({n})" for name in HASHES for n in (1, 2)],
+        [f"IMG_{name} ({n})" for name in range(2001, 2010) for n in (1, 2)],
+        [f"{n}-{name}" for name in HASHES for n in (1, 2, 3)],
+        [f"{n}_IMG_{name}" for name in range(2001, 2007) for n in (0, 1, 2)],
+        [f"IMG_{name}.{n}" for name in range(2001, 2007) for n in (1, 2, 3)],
+        [f"{name}{letter}" for name in HASHES for letter in "ab"],
+    ],
+)
+def test_copies_by_a_number_or_letter_are_told(stems: list[str]) -> None:
+    names = [f"{c}/{stem}.jpg" for c, stem in product(CLASSES, stems)]
+    layout = _answer(names)
+    assert isinstance(layout, FolderLayout)
+    (warning,) = layout.warnings
+    assert "may show the same things by their names" in warning
+    assert f"{names[0]!r}" in warning
+
+
+@pytest.mark.parametrize("other", [".jpeg", ".JPG"])
+def test_an_image_in_two_spellings_of_jpeg_is_told(other: str) -> None:
+    names = [f"{c}/{x}{e}" for c, x, e in product(CLASSES, HASHES, (".jpg", other))]
+    layout = _answer(names)
+    assert isinstance(layout, FolderLayout)
+    assert "may show the same things by their names" in layout.warnings[0]
+    assert not _warnings(["cat/1.jpg", "cat/2.jpeg", "dog/1.jpeg", "dog/2.jpg"] * 9)
+
+
+def _warnings(names: list[str]) -> Sequence[str]:
+    layout = _answer(sorted(set(names)))
+    assert isinstance(layout, FolderLayout)
+    return layout.warnings
+
+
+@pytest.mark.parametrize(
+    "stems",
+    [
+        [f"photo ({n})" for n in range(1, 30)],
+        [f"{a}-{b}" for a, b in product(range(1, 4), range(1, 10))],
+        [f"{a:02}_{b:02}" for a, b in product(range(1, 13), range(1, 29))],
+        [f"{n} {name}" for n, name in enumerate(HASHES)],
+        [f"{n}{letter}" for n in NUMBERS for letter in "ab"],
+        [f"{name}{'abcdef'[n]}" for n, name in enumerate(HASHES)],
+        "cat car cap can cab mat map man".split(),
+    ],
+)
+def test_other_numbers_and_letters_are_not_told(stems: list[str]) -> None:
+    assert not _warnings([f"{c}/{stem}.jpg" for c, stem in product(CLASSES, stems)])
+
+
+@pytest.mark.parametrize(
     "names",
     [
         [*HASHES, "3f2a9c_1"],
