@@ -24,7 +24,11 @@ from graft.components.ingestion.folders.splits_in_classes import (
     warn_of_inner_splits,
 )
 from graft.components.ingestion.names.folder_counts import Folder
-from graft.components.ingestion.names.folder_names import are_names_of_splits, roles_of
+from graft.components.ingestion.names.folder_names import (
+    are_names_of_splits,
+    is_of_annotations,
+    roles_of,
+)
 from graft.components.ingestion.sources.image_ref import ImageRef
 from graft.components.ingestion.sources.layout_answers import FolderLayout
 from graft.components.ingestion.sources.source import some_of
@@ -93,6 +97,12 @@ def _made_of_others(root: Folder, layout: FolderLayout) -> Iterator[str]:
         for path in paths
         if (folder := root.child_at(path))
     ]
+    masks = [split.path for split in splits if is_of_annotations(split.path)]
+    if 0 < len(masks) < len(splits):
+        yield (
+            f"By {agree(len(masks), 'its name', 'their names')}, {some_of(masks)} "
+            f"{agree(len(masks), 'holds', 'hold')} masks or labels of the images."
+        )
     siblings = [folder.filled for folder in splits] or [root.filled]
     for tops in siblings:
         for found in repeated_folders(tops):

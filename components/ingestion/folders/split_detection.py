@@ -28,6 +28,7 @@ from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.folder_names import (
     is_annotation,
     is_box,
+    is_of_annotations,
     roles_of,
     roles_of_words,
 )
@@ -40,7 +41,7 @@ from graft.components.ingestion.sources.similar_classes import skeleton_of
 from graft.components.ingestion.sources.source import some_of
 from graft.components.ingestion.sources.splitting import TRAIN_ROLE, VALIDATION_ROLE
 from graft.components.ingestion.tables.label_tables import Table
-from graft.contract.counts import counted
+from graft.contract.counts import agree, counted
 
 _FEWEST_CLASSES = 2
 
@@ -67,6 +68,12 @@ def splits_by_name(
             f"The folders {some_of(names)} may be splits or classes, because other "
             f"folders lie beside them: {some_of(others)}."
         )
+        masks = [name for name in others if is_of_annotations(name)]
+        if masks:
+            finding += (
+                f" By {agree(len(masks), 'its name', 'their names')}, {some_of(masks)} "
+                f"{agree(len(masks), 'holds', 'hold')} masks or labels of the images."
+            )
         roles = _with_rest_as_train(root, roles)
         return _ask_about_splits(root, roles, tables, finding)
     twice = [role for role, n in Counter(roles.values()).items() if n > 1]

@@ -18,6 +18,7 @@ from graft.components.ingestion.folders.layout_options import (
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.folder_names import (
     is_fold,
+    is_of_annotations,
     is_origin,
     role_of,
     role_of_any_word,
@@ -43,16 +44,19 @@ def guessed_roles(root: Folder) -> dict[str, str]:
     """Return the roles of all top folders that share class folders, as far as known.
 
     The names tell them, misspelt ones too. Of a last folder beside `test`, nothing but
-    `train` is left, and `test` beside `train`.
+    `train` is left, and `test` beside `train`. Masks beside images have no role.
     """
     known = roles_of([top.name for top in root.filled])
-    roles = {}
+    roles: dict[str, str] = {}
+    masks = {top.name for top in root.filled if is_of_annotations(top.name)}
     for top in root.filled:
+        if top.name in masks and len(masks) < len(root.filled):
+            continue
         found = known.get(top.name) or _guessed_role(top.name)
         found = found or role_of_any_word(top.name)
         if found:
             roles[top.name] = found
-    unknown = [top for top in root.filled if top.name not in roles]
+    unknown = [top for top in root.filled if top.name not in {*roles, *masks}]
     if len(unknown) == 1 and roles:
         (rest,) = unknown
         left = [role for role in (TRAIN_ROLE, TEST_ROLE) if role not in roles.values()]

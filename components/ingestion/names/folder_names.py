@@ -30,10 +30,11 @@ _BOXES = frozenset(
     "files samples jpg jpeg png".split()
 )
 _ANNOTATIONS = frozenset(
-    "annotations annotation annots ann anns xmls trimaps masks mask labels label "
+    "annotations annotation annots annot ann anns xmls trimaps masks mask labels label "
     "bboxes bbox boxes boundingboxes segmentations segmentation segmentationclass "
     "segmentationobject groundtruth gt imagesets".split()
 )
+_SHORTEST_END = 4  # `gt` and `ann` end other words, too
 _PART_WORDS = re.compile(
     r"(session|batch|part|chunk|fold|images?|imgs?|photos?|pics?|pictures?|data"
     r"|dataset|files?|folder|archive|zip|set|subset|shard)",
@@ -179,6 +180,14 @@ def is_box(name: str) -> bool:
 def is_annotation(name: str) -> bool:
     """Tell whether a folder's name means annotations of images."""
     return _plain(name) in _ANNOTATIONS
+
+
+def is_of_annotations(name: str) -> bool:
+    """Tell whether a word in a name means annotations: `train_masks`, `trainannot`."""
+    plain = _plain(name)
+    return not words_of(name).isdisjoint(_ANNOTATIONS) or any(
+        plain.endswith(word) for word in _ANNOTATIONS if len(word) >= _SHORTEST_END
+    )
 
 
 def is_source(name: str) -> bool:

@@ -562,3 +562,37 @@ def test_a_class_called_as_a_split_is_no_split_of_a_pattern(
     pattern = "photos/(?P<class>[^/]+)/.+"
     config = DataConfig(path=str(root), class_pattern=pattern)
     assert "name a split" not in "\n".join(list_images(config, "unused").warnings)
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [
+        "{train,test}_masks",
+        "{train,test}_GT",
+        "{train,test}annot",
+        "Labels-{train,test}",
+    ],
+)
+def test_masks_of_splits_are_no_images_of_them(
+    make_tree: Callable[[str], Path], masks: str
+) -> None:
+    root = make_tree(f"{{train,test}}/{{cat,dog}}/#.png {masks}/{{cat,dog}}/#_mask.png")
+    (line, first), *others = _options(root)
+    wanted = _wanted("cat train 6 cat test 6 dog train 6 dog test 6")
+    assert _counts(first, True) == wanted, line
+    assert all(config.split_folders is None for _, config in others)
+    with pytest.raises(DataError, match="hold masks or labels of the images"):
+        list_images(load_config(None, data=str(root)).data, "unused")
+    beside = {"train": ["train", next(_expanded(masks))], "test": "test"}
+    config = DataConfig.model_validate({"path": str(root), "split_folders": beside})
+    warnings = "\n".join(list_images(config, "unused").warnings)
+    assert "masks or labels of the images" in warnings
+
+
+def test_splits_called_after_labels_are_splits(
+    make_tree: Callable[[str], Path],
+) -> None:
+    root = make_tree("labels_{train,test}/{cat,dog}/#.png")
+    config = load_config(None, data=str(root)).data
+    wanted = _wanted("cat train 6 cat test 6 dog train 6 dog test 6")
+    assert _counts(config, True) == wanted
