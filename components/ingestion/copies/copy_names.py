@@ -51,6 +51,11 @@ class _Pair(NamedTuple):
     image: str
     is_across: bool = False
 
+    @property
+    def may_count(self) -> bool:
+        """Whether each of the splits may count from 1, so that it is no copy."""
+        return self.is_across and os.path.basename(self.image).isdigit()
+
 
 class Copies(NamedTuple):
     """Files that seem to be copies of others.
@@ -104,7 +109,10 @@ def find_copies(classes: Iterable[Folder]) -> Copies:
                     totals[mark] += len(folder.images)
     files: dict[str, None] = {}
     few: dict[str, None] = {}
-    for mark, of_mark in pairs.items():
+    for mark, found in pairs.items():
+        counted = [pair for pair in found if pair.may_count]
+        few |= dict.fromkeys(pair.file for pair in counted)
+        of_mark = [pair for pair in found if not pair.may_count]
         if _is_systematic(mark, of_mark, totals[mark]):
             copies.marks.add(mark)
             files |= dict.fromkeys(pair.file for pair in of_mark)
@@ -177,14 +185,7 @@ def _images_of_split_classes(classes: list[Folder]) -> dict[str, set[str]]:
     for top in classes:
         splits[top.name].append(top)
     return {
-        name: {
-            stem
-            for top in tops
-            for folder in top.walk()
-            for stem in folder.stems
-            # Each split may count from 1.
-            if not stem.isdigit()
-        }
+        name: {stem for top in tops for folder in top.walk() for stem in folder.stems}
         for name, tops in splits.items()
         if len(tops) > 1
     }
@@ -205,7 +206,11 @@ def _pairs_in(
         path = f"{folder.path}/{name}"
         for mark, image in parts_of(stem, top.name, wanted):
             is_here = image in images or (mark.is_known and image in originals)
-            if is_here or ((mark.is_known or mark.is_of_series) and image in pool):
+            is_across = image in pool and (
+                (mark.is_known or mark.is_of_series)
+                and (mark.is_of_change or not image.isdigit())
+            )
+            if is_here or is_across:
                 pair = _Pair(path, f"{folder.path}/{image}", is_across=not is_here)
                 found[mark].append(pair)
         if inner := inner_name_of(stem):

@@ -212,6 +212,19 @@ def test_numbered_copies_in_another_split_are_told() -> None:
     assert "may be copies of other images" in layout.warnings[0]
 
 
+def test_changed_copies_in_another_split_are_asked_about_or_told() -> None:
+    changed = [f"test/{name}" for name in _tree("{}_flip.jpg")]
+    layout = _answer([*(f"train/{name}" for name in _tree("{}.jpg")), *changed])
+    assert isinstance(layout, FolderLayout)  # each split may count from 1
+    assert "'test/cat/1_flip.jpg'" in layout.warnings[0]
+    assert "may be copies of other images" in layout.warnings[0]
+    names = [*(f"train/{n}" for n in _tree("IMG_{}.jpg"))]
+    names += [f"test/{n}" for n in _tree("IMG_{}_flip.jpg")]
+    question = _answer(names)
+    assert isinstance(question, Question)
+    assert question.finding.startswith("18 files of 36 images have the name of")
+
+
 @pytest.mark.parametrize(
     "files",
     [
