@@ -11,12 +11,31 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from graft.components.ingestion.names.folder_names import role_of
+from graft.components.ingestion.names.split_words import ROLE_OF_ABBREVIATION
 from graft.components.ingestion.sources.config import DataConfig
 from graft.components.ingestion.sources.labels import shown
+from graft.components.ingestion.sources.splitting import (
+    ROLE_OF_NAME,
+    TEST_ROLE,
+    TRAIN_ROLE,
+)
 from graft.components.ingestion.tables.manifest_columns import FLAGS
 from graft.contract.counts import counted
 
-_role_of = functools.lru_cache(1024)(role_of)
+# Words of a column's values; folders of these names are classes.
+_ROLE_OF_VALUE = {
+    **ROLE_OF_ABBREVIATION,
+    "fit": TRAIN_ROLE,
+    "fitting": TRAIN_ROLE,
+    "assess": TEST_ROLE,
+    "assessment": TEST_ROLE,
+}
+_USE = re.compile(
+    r"(data[-_ ]?)?(mode|role|purpose|phase|stage|usage|use|dataset|data[-_ ]set|part"
+    r"|portion|sample)",
+    re.IGNORECASE,
+)
+_MOST_USES = 5
 _FOLD = re.compile(
     r"(k|cv)?[_ ]?folds?|fold[_ ]?(id|no|number)|partition|subset|kfold", re.IGNORECASE
 )
@@ -34,6 +53,11 @@ _GROUP = re.compile(
 )
 _MOST_VALUES = 10_000
 _FEWEST = 2
+
+
+@functools.lru_cache(1024)
+def _role_of(value: str) -> str | None:
+    return role_of(value) or _ROLE_OF_VALUE.get(value.casefold())
 
 
 class FurtherColumns:
@@ -95,18 +119,34 @@ class FurtherColumns:
     def _about_splits(self, config: DataConfig) -> Iterator[str]:
         for name, roles in self._roles.items():
             if len(roles) > 1:
+                is_readable = all(v.lower() in ROLE_OF_NAME for v in self._values[name])
+                mend = (
+                    f"set `data.split_column: {name}`"
+                    if is_readable
+                    else "write train, val or test into a column "
+                    f"{config.split_column!r}"
+                )
                 yield (
                     f"The column {name!r} holds names of splits, and is not read as "
                     f"the split: `split_column` is {config.split_column!r}. If it says "
-                    f"the split, set `data.split_column: {name}`."
+                    f"the split, {mend}."
                 )
         for name in sorted(self._others):
             is_flag = _FLAG.fullmatch(name) or (_role_of(name) and self._flags[name])
-            if is_flag or _FOLD.fullmatch(name):
+            if is_flag or _FOLD.fullmatch(name) or self._is_of_uses(name):
                 yield (
                     f"The column {name!r} may say the split, and is not read: write "
                     f"train, val or test into a column {config.split_column!r}."
                 )
+
+    def _is_of_uses(self, name: str) -> bool:
+        """Tell whether a column says what lines are for: `ours` and `test`."""
+        values = self._values[name]
+        return (
+            _USE.fullmatch(name) is not None
+            and _FEWEST <= len(values) <= _MOST_USES
+            and any(map(_role_of, values))
+        )
 
     def _about_labels(self, config: DataConfig) -> Iterator[str]:
         for name, (number, first) in self._differing.items():
