@@ -16,7 +16,10 @@ from graft.components.ingestion.sources.labels import (
 from graft.components.ingestion.sources.source import some_of
 from graft.components.ingestion.sources.splitting import ROLE_OF_NAME
 from graft.components.ingestion.sources.tag_sets import require_no_tag_sets
-from graft.components.ingestion.tables.column_names import never_holds_the_class
+from graft.components.ingestion.tables.column_names import (
+    is_label_column,
+    never_holds_the_class,
+)
 from graft.components.ingestion.tables.label_tables import LocatedTable
 from graft.components.ingestion.tables.manifest_columns import flag_columns
 from graft.contract.errors import DataError
@@ -27,6 +30,8 @@ _NUMBER = r"-?\d+(?:\.\d+)?"
 _BOXES = re.compile(
     rf"(?:(?!{_NUMBER}\s)\S+\s+)?(?:{_NUMBER}\s+){{3,}}{_NUMBER}(?:\s.*)?"
 )
+_PLAIN_NUMBER = re.compile(_NUMBER)
+_SURE_NAMES = frozenset("label labels class classes class_name classname".split())
 _FEWEST_ROWS = 10
 _SPLIT = "split"
 
@@ -54,7 +59,8 @@ def choose_labels(located: LocatedTable) -> LabelChoice:
     plain = located.label_column()
     if plain is not None:
         reason = _why_not(located, plain)
-        return LabelChoice(None if reason else plain, (), reason)
+        others = () if reason else _other_labels(located, plain)
+        return LabelChoice(None if reason else plain, others, reason)
     splits = located.split_columns
     candidates = [name for name in located.others if name not in splits]
     likely = [
@@ -68,6 +74,35 @@ def choose_labels(located: LocatedTable) -> LabelChoice:
         return LabelChoice(readable[0], readable if len(readable) > 1 else ())
     reason = next(iter(reasons.values()), "") if likely else ""
     return LabelChoice(None, (), _about_flags(located) or reason)
+
+
+def _other_labels(located: LocatedTable, plain: str) -> Sequence[str]:
+    """Return all columns that may be meant, if another one than the known may be.
+
+    Args:
+        located: The table.
+        plain: The column that is known by its name.
+    """
+    is_sure = plain.casefold() in _SURE_NAMES
+    splits = located.split_columns
+    found = [
+        name
+        for name in located.others
+        if name == plain
+        or (
+            name
+            and name not in splits
+            and (is_label_column(name) or not (is_sure or _is_number(located, name)))
+            and not never_holds_the_class(name)
+            and _repeats(located, name)
+            and not _why_not(located, name)
+        )
+    ]
+    return found if len(found) > 1 else ()
+
+
+def _is_number(located: LocatedTable, name: str) -> bool:
+    return all(map(_PLAIN_NUMBER.fullmatch, located.table.column(name)))
 
 
 def _repeats(located: LocatedTable, name: str) -> bool:

@@ -189,3 +189,47 @@ def test_every_column_that_is_offered_is_read(
         overrides = [after for word, after in pairwise(words) if word == "--set"]
         config = load_config(None, data=pairs["--data"], overrides=overrides).data
         list_images(config, "unused")
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "named"),
+    [
+        (
+            "image_name,sex,diagnosis,benign_malignant,target",
+            "{n},m,{label},{blank}x,{third}",
+            "'diagnosis' (or another one of 'diagnosis', 'benign_malignant', 'target')",
+        ),
+        (
+            "filename,species,breed",
+            "{n}.jpg,{label},b{third}",
+            "'species' (or another one of 'species', 'breed')",
+        ),
+        (
+            "filename,label,category",
+            "{n}.jpg,{label},{third}",
+            "'label' (or another one of 'label', 'category')",
+        ),
+    ],
+)
+def test_every_column_that_may_hold_the_labels_is_named(
+    tmp_path: Path, header: str, line: str, named: str
+) -> None:
+    text = _question(_write(tmp_path, {"train.csv": _table(header, line)}))
+    assert f"labels from the column {named}" in text
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("filename,label,camera", "{n}.jpg,{label},{third}"),
+        ("filename,label,note", "{n}.jpg,{label},{tags}"),
+        ("filename,species,split", "{n}.jpg,{label},{split}"),
+        ("filename,species,width", "{n}.jpg,{label},{third}"),
+        ("filename,species,number", "{n}.jpg,{label},{third}"),
+        ("filename,species,title", "{n}.jpg,{label},a{n}"),
+    ],
+)
+def test_other_columns_are_not_named(tmp_path: Path, header: str, line: str) -> None:
+    text = _question(_write(tmp_path, {"train.csv": _table(header, line)}))
+    assert "labels from the column" in text
+    assert "or another one of" not in text
