@@ -69,6 +69,7 @@ from graft.components.ingestion.folders.stray_folders import (
 from graft.components.ingestion.folders.unlike_folders import with_warning_of_unlike
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.folder_names import (
+    are_names_of_splits,
     is_annotation,
     is_box,
     role_of,
@@ -326,7 +327,9 @@ def _single_folder(
         )
     if top.images:
         return None
-    if role_of(top.name) == TRAIN_ROLE and are_classes(top):
+    below = [child.name for child in top.filled]
+    are_classes_below = are_classes(top) and not are_names_of_splits(below)
+    if role_of(top.name) == TRAIN_ROLE and are_classes_below:
         return as_splits(root, {TRAIN_ROLE: (top.path,)})
     if (
         len(top.filled) == 1
@@ -335,10 +338,11 @@ def _single_folder(
         and is_one_class
     ):
         return None
+    what = "splits" if are_names_of_splits(below) else "classes"
     return Question(
         f"Only one class, {top.name!r}, was found, and it holds the folders "
-        f"{some_of(sorted(child.name for child in top.filled))}. If these are the "
-        f"classes, set `data.path` to this folder ({top.path!r} in the given one).",
+        f"{some_of(sorted(below))}. If these are the "
+        f"{what}, set `data.path` to this folder ({top.path!r} in the given one).",
         (*read_below(top, _answer_below(top, tables)), *options),
     )
 

@@ -6,9 +6,15 @@ import re
 from collections.abc import Iterator, Mapping
 
 from graft.components.ingestion.folders.layout_options import options_of_splits
-from graft.components.ingestion.names.class_levels import option_of_pattern
+from graft.components.ingestion.names.class_levels import as_setting, option_of_pattern
 from graft.components.ingestion.names.folder_counts import Folder
-from graft.components.ingestion.sources.layout_answers import Option
+from graft.components.ingestion.names.folder_names import are_names_of_splits, roles_of
+from graft.components.ingestion.names.layout_meaning import meaning_of
+from graft.components.ingestion.sources.layout_answers import (
+    ROLES,
+    FolderLayout,
+    Option,
+)
 from graft.components.ingestion.sources.source import some_of
 from graft.components.ingestion.sources.splitting import TRAIN_ROLE
 
@@ -29,6 +35,32 @@ def options_of_one_each(root: Folder, roles: Mapping[str, str]) -> Iterator[Opti
             first.setdefault(roles[name], name)
     if len(first) < len(roles) and TRAIN_ROLE in first:
         yield from options_of_splits(root, {name: role for role, name in first.items()})
+
+
+def options_of_inner_splits(root: Folder, roles: Mapping[str, str]) -> Iterator[Option]:
+    """Yield the option to read `train/train/cat`, `train/val/cat` and `test/cat`.
+
+    Args:
+        root: The folder that holds the splits.
+        roles: Folder name to role (train, validation, test).
+    """
+    found: dict[str, list[str]] = {}
+    has_inner = False
+    for name, role in roles.items():
+        folder = root.children[name]
+        below = [child.name for child in folder.filled]
+        is_split = are_names_of_splits(below)
+        has_inner |= is_split
+        for path, inner in (
+            [(f"{folder.path}/{n}", r) for n, r in roles_of(below).items()]
+            if is_split
+            else [(folder.path, role)]
+        ):
+            found.setdefault(inner, []).append(path)
+    if has_inner and TRAIN_ROLE in found:
+        ordered = {role: tuple(found[role]) for role in ROLES if role in found}
+        layout = FolderLayout("pre_split", ordered)
+        yield Option({"split_folders": as_setting(ordered)}, meaning_of(root, layout))
 
 
 def options_with_flat_splits(

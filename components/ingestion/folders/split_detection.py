@@ -13,6 +13,7 @@ from graft.components.ingestion.folders.layout_options import (
 )
 from graft.components.ingestion.folders.layout_questions import ask_about_levels
 from graft.components.ingestion.folders.mixed_splits import (
+    options_of_inner_splits,
     options_of_one_each,
     options_with_flat_splits,
 )
@@ -192,6 +193,7 @@ def _ask_about_splits(
     root: Folder, roles: dict[str, str], tables: Sequence[Table], finding: str
 ) -> Question:
     options = [
+        *options_of_inner_splits(root, roles),
         *options_of_guessed_splits(root),
         *options_beside_classes(root, roles),
         *options_of_splits(root, roles),

@@ -596,3 +596,41 @@ def test_splits_called_after_labels_are_splits(
     config = load_config(None, data=str(root)).data
     wanted = _wanted("cat train 6 cat test 6 dog train 6 dog test 6")
     assert _counts(config, True) == wanted
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        (
+            "train/{train,val}/{cat,dog}/#.jpg",
+            "cat train 6 cat test 6 dog train 6 dog test 6",
+        ),
+        (
+            "training/{train,test}/{cat,dog}/#.jpg",
+            "cat train 6 cat test 6 dog train 6 dog test 6",
+        ),
+        (
+            "train/{train,val,test}/{cat,dog}/#.jpg",
+            "cat train 6 cat eval 6 cat test 6 dog train 6 dog eval 6 dog test 6",
+        ),
+        (
+            "train/{train,val}/{cat,dog}/#.jpg test/{cat,dog}/#.jpg",
+            "cat train 6 cat eval 6 cat test 6 dog train 6 dog eval 6 dog test 6",
+        ),
+    ],
+)
+def test_splits_in_a_folder_called_train_are_kept(
+    make_tree: Callable[[str], Path], files: str, wanted: str
+) -> None:
+    root = make_tree(files)
+    (line, first), *_ = _options(root)
+    assert _counts(first, True) == _wanted(wanted), line
+    _require_options(root)
+
+
+def test_classes_in_a_folder_called_train_alone_are_read(
+    make_tree: Callable[[str], Path],
+) -> None:
+    root = make_tree("train/{cat,dog,test}/#.jpg")
+    config = load_config(None, data=str(root)).data
+    assert _counts(config) == {"cat": 6, "dog": 6, "test": 6}
