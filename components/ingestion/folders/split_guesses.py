@@ -81,7 +81,8 @@ def options_of_rest_as_train(root: Folder) -> Iterator[Option]:
     """
     roles = roles_of([top.name for top in root.filled])
     rest = [top.name for top in root.filled if top.name not in roles]
-    if roles and rest and TRAIN_ROLE not in roles.values():
+    is_without_train = roles and rest and TRAIN_ROLE not in roles.values()
+    if is_without_train and _have_common_classes(root.filled):
         yield from options_of_splits(root, {**dict.fromkeys(rest, TRAIN_ROLE), **roles})
 
 

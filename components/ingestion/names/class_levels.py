@@ -137,7 +137,8 @@ def options_of_levels(root: Folder, split_folders: SplitFolders) -> Iterator[Opt
     without = without_loose_images([top for each in above for top in each.filled])
     lowest = _read(start + without + _LOWEST, names)
     readings = [("the lowest folder", without + _LOWEST)]
-    if not all(map(is_fold, {name.split("/")[depth] for name in names})):
+    parts = [name.split("/") for name in names]
+    if not all(is_fold(each[depth]) for each in parts if len(each) > depth):
         readings.append(("the whole path", without + _WHOLE_PATH))
     second = _read(start + _SECOND, names)
     if second != lowest and second.total() == lowest.total():

@@ -56,6 +56,22 @@ def _followed(root: Path, *given: str) -> list[str]:
 
 # Of a tree: what one of its options reads.
 TREES = {
+    "splits in a folder called train": (
+        "train/{train,val}/{cat,dog}/#.jpg",
+        "cat test 6 cat train 6 dog test 6 dog train 6",
+    ),
+    "three splits in a folder called training": (
+        "training/{train,val,test}/{cat,dog}/#.jpg",
+        "cat eval 6 cat test 6 cat train 6 dog eval 6 dog test 6 dog train 6",
+    ),
+    "splits in train, beside test": (
+        "train/{train,val}/{cat,dog}/#.jpg test/{cat,dog}/#.jpg",
+        "cat eval 6 cat test 6 cat train 6 dog eval 6 dog test 6 dog train 6",
+    ),
+    "a part of one class beside test with an image": (
+        "part_a/cat/thumbs/#.jpg part_b/dog/#.jpg test/{cat,dog}/#.jpg test/x.jpg",
+        "cat train 12 dog train 12",
+    ),
     "a folder with one image": (
         "fruits/{Train,Test}/{apple,pear}/#.jpg papers/x.png",
         "apple test 6 apple train 6 pear test 6 pear train 6",
@@ -144,3 +160,9 @@ def test_an_option_that_reads_the_same_is_left_out() -> None:
     table: dict[str, object] = {"path": "labels.csv"}
     options = with_options_that_read(root, _question(*same, table), 3).options
     assert [option.settings for option in options] == [{"format": "folders"}, table]
+
+
+def test_classes_in_a_folder_called_train_alone_are_read(make_tree: Make) -> None:
+    root = make_tree("train/{cat,dog,test}/#.jpg")
+    refs = list_images(load_config(None, data=str(root)).data, "unused").refs
+    assert Counter(ref.class_name for ref in refs) == {"cat": 6, "dog": 6, "test": 6}
