@@ -6,6 +6,7 @@ from collections import Counter
 
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.sources.layout_answers import (
+    ROLES,
     FolderLayout,
     describe_classes,
 )
@@ -20,9 +21,9 @@ def meaning_of(root: Folder, layout: FolderLayout) -> str:
         return f"the layout {layout.format}, {counted(root.total, 'image')}"
     classes: Counter[str] = Counter()
     parts = []
-    for role, paths in layout.split_folders.items():
+    for role in ROLES:
         number = 0
-        for path in paths:
+        for path in layout.split_folders.get(role, ()):
             folder = root.child_at(path)
             if folder is None or folder.is_flat:
                 continue

@@ -129,6 +129,18 @@ def test_every_printed_config_reads_what_it_says(
     assert len(set(chosen)) == len(chosen)
 
 
+def test_splits_are_told_in_one_order() -> None:
+    names = ["train/1.jpg", "train/cat/1.jpg", "train/dog/1.jpg"]
+    question = detect_layout(
+        count_folders([*names, "test/logs/1.jpg", "test/cat/cat/1.jpg"])
+    )
+    assert isinstance(question, Question)
+    assert any(
+        "splits: train 2 images, test 2 images;" in option.meaning
+        for option in question.options
+    )
+
+
 def test_counts_name_classes_as_ingestion_does() -> None:
     counts = {"Ba\u0308r": 2, "B\u00e4r ": 1, "dog": 3, "\n": 1}
     assert describe_classes(counts) == "3 classes: '\\n' (1), 'Bär' (3), 'dog' (3)"
