@@ -38,6 +38,7 @@ DEFAULT_NAME = "graft"
 PIPELINES_FOLDER = "pipelines"
 """Folder in the output folder that has a folder per pipeline."""
 _BUILT_IN = ("keras:", "sklearn:")
+_DATA_SCHEMES = ("gs://", "s3://")
 _DATA_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".tfrecord", ".tfrecords")
 """Of files that are data, and no config; `.gz` may follow."""
 METADATA_FILE = "metadata.sqlite"
@@ -282,7 +283,7 @@ def load_config(
 
 def is_data(path: str) -> bool:
     """Return whether a command's argument names data, as `data.path` does."""
-    if path.startswith(_BUILT_IN) or "://" in path or os.path.isdir(path):
+    if path.startswith((*_BUILT_IN, *_DATA_SCHEMES)) or os.path.isdir(path):
         return True
     return path.lower().removesuffix(".gz").endswith(_DATA_ENDINGS)
 

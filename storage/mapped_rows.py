@@ -22,6 +22,7 @@ class MappedRows:
         with MappedRows() as rows:
             for part in parts:
                 rows.append(part)
+
             array = rows.array()
     """
 

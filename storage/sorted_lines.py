@@ -32,6 +32,7 @@ class SortedLines:
         with SortedLines() as lines:
             for image in images:
                 lines.add(image.name, image.to_json())
+
             for row in lines:
                 write(row.line)
     """

@@ -84,8 +84,7 @@ def compile_(  # noqa: PLR0917 - options of a command
     The images must be where the steps' pods find them: `data.path` in a mount of the
     profile, or on gs://. A config with a path of this machine, or a folder in place of
     a config, needs --data with the path in the pods, such as --data /mnt/data/photos. A
-    run can name another one
-    (graft submit --param data_path=...).
+    run can name another one (graft submit --param data_path=...).
     """
     from graft.contract.errors import UserError
 

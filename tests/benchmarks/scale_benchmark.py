@@ -1,8 +1,7 @@
 """Time and memory of each step for ten thousand, a hundred thousand, a million items.
 
     python tests/benchmarks/scale_benchmark.py --items 10000 100000
-    python tests/benchmarks/scale_benchmark.py --items 1000000 \
-        --steps store-index training-stream
+    python tests/benchmarks/scale_benchmark.py --items 1000000 --steps store-index
     python tests/benchmarks/scale_benchmark.py --report
 
 The thumbnails are synthetic JPEG files of 32 x 32 pixels in ten folders. The features

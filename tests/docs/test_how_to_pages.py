@@ -36,12 +36,13 @@ ELSEWHERE = (
     "mvn ",
     "pip install tensorboard",
     "python -m graft.pipeline.beam_runners",
+    "python tests/benchmarks/",
     "tensorboard ",
     "terraform ",
     ".venv/bin/graft doctor",
 )
-"""Lines that need a cluster, a registry, TensorFlow Serving's binary or a network; or
-that set up the environment in which this runs."""
+"""Lines that need a cluster, a registry, TensorFlow Serving's binary or a network; that
+set up the environment in which this runs; or that measure for hours."""
 TRIED_ELSEWHERE = ("kubeflow.md", "tutorial.md")
 _SECONDS = 120
 

@@ -18,7 +18,9 @@ from graft.trainer.config import (
 from graft.trainer.loops.training import fit_head
 
 # Read outside of `loops`: where a run keeps its files, and the exported model.
-_ELSEWHERE = {"checkpoints", "feature_reading", "tensorboard", "unknown_share"}
+_ELSEWHERE = {
+    *("checkpoints", "feature_reading", "tensorboard", "unknown_share", "warm_start")
+}
 
 
 class Recorded(TrainingConfig):

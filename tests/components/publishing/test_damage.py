@@ -129,7 +129,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path) -> None:
     """Do what a run does beside pushing: look, and leave its notes."""
-    view_store(str(folder), "a")
+    view_store(str(folder), "a", "gate")
     verdict = Verdict(True, (), {}, baseline={"version": 1, "files_hash": "f"})
     write_drift(str(folder), verdict, is_production=False, data_fingerprint="f")
     note_run(
