@@ -102,22 +102,15 @@ def repeated_folders(classes: Sequence[Folder]) -> list[Repeated]:
     # Of two equal folders, the one with the longer name is the copy.
     order = sorted(classes, key=lambda top: (len(stems[top.name]), -len(top.name)))
     copies = []
-    for top in order:
-        if len(classes) - len(left_out) <= _FEWEST_OTHERS:
-            break
-        if top.name not in left_out:
-            found = _as_copy(top, stems, owners_of, left_out)
-            if found is not None:
-                copies.append(found)
-                left_out.add(top.name)
-    for top in classes:
-        if len(classes) - len(left_out) <= _FEWEST_OTHERS:
-            break
-        if top.name not in left_out:
-            found = _with_additions(top, stems, owners_of, left_out)
-            if found is not None:
-                copies.append(found)
-                left_out.add(top.name)
+    for tops, find in ((order, _as_copy), (classes, _with_additions)):
+        for top in tops:
+            if len(classes) - len(left_out) <= _FEWEST_OTHERS:
+                break
+            if top.name not in left_out:
+                found = find(top, stems, owners_of, left_out)
+                if found is not None:
+                    copies.append(found)
+                    left_out.add(top.name)
     return [*unions, *copies]
 
 
