@@ -9,6 +9,7 @@ conditional.py write an object only if nobody else has written it since
 leases.py      a lock on object storage, with an end
 copying.py     copy and rename files and folders
 hashing.py     SHA-256 of bytes, files and JSON values
+memory.py      how much memory a process may use
 mapped_rows.py collect rows and map them as one array
 tfrecords.py   read and write TFRecords, compressed if the name ends in `.gz`
 content_store/ the store of what was computed of images

@@ -1,18 +1,25 @@
 """Rows that are collected one part after the other, then used as one array.
 
-Few rows stay in memory. More are written to a temporary file, which is mapped: the
-system can write its pages back to the disk when memory is short. The file has no name,
-so nothing is left behind, not even by a killed process.
+Up to a share of the machine's memory they stay in memory, in a file that no disk has.
+More are written to a temporary file: the system can write its pages back to the disk
+when memory is short. Neither file has a name, so nothing is left behind, not even by a
+killed process.
 """
 
 from __future__ import annotations
 
+import functools
+import os
+import shutil
 import tempfile
 from typing import IO, Self
 
 import numpy as np
 
-_BYTES_IN_MEMORY = 64 * 2**20
+from graft.storage.memory import memory_limit
+
+_SHARE_OF_MEMORY = 8
+"""Rows above the memory limit divided by this are written to the disk."""
 
 
 class MappedRows:
@@ -27,9 +34,10 @@ class MappedRows:
     """
 
     def __init__(self) -> None:
-        self._parts: list[np.ndarray] = []
         self._file: IO[bytes] | None = None
+        self._is_on_disk = False
         self._num_rows = 0
+        self._none: np.ndarray | None = None
         self.num_bytes = 0
         """Size of all rows so far."""
 
@@ -46,17 +54,12 @@ class MappedRows:
         Raises:
             OSError: The disk is full.
         """
+        if self._none is None:
+            self._none = rows[:0].copy()
         self._num_rows += len(rows)
         self.num_bytes += rows.nbytes
-        self._parts.append(rows)
-        if self._file is None and self.num_bytes <= _BYTES_IN_MEMORY:
-            return
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="graft-rows-")
-        for part in self._parts:
-            self._file.write(np.ascontiguousarray(part).data)
-        # Only the type and the shape of a row are still needed.
-        self._parts = [rows[:0]]
+        file = self._file_for(self.num_bytes)
+        file.write(np.ascontiguousarray(rows).data)
 
     def array(self) -> np.ndarray:
         """Return all rows as one array, (N, ...), which may be changed.
@@ -65,11 +68,30 @@ class MappedRows:
             OSError: The disk is full.
             ValueError: There are no rows.
         """
-        if self._file is None:
-            return np.concatenate(self._parts)
+        if self._none is None or self._file is None:
+            raise ValueError("no rows were added")
+        shape = (self._num_rows, *self._none.shape[1:])
+        if not self.num_bytes:
+            return np.empty(shape, self._none.dtype)
         self._file.flush()
-        first = self._parts[0]
-        shape = (self._num_rows, *first.shape[1:])
-        mapped = np.memmap(self._file, first.dtype, "r+", shape=shape)
+        mapped = np.memmap(self._file, self._none.dtype, "r+", shape=shape)
         # Without the class of `mapped`, which would be that of each result, too.
         return np.asarray(mapped)
+
+    def _file_for(self, num_bytes: int) -> IO[bytes]:
+        """Return the file to write to, on a disk if it will have so many bytes."""
+        if self._file is None:
+            self._file = os.fdopen(os.memfd_create("graft-rows"), "w+b")
+        if num_bytes > _bytes_in_memory() and not self._is_on_disk:
+            on_disk = tempfile.TemporaryFile(prefix="graft-rows-")
+            with self._file as in_memory:
+                self._file = on_disk
+                in_memory.seek(0)
+                shutil.copyfileobj(in_memory, on_disk, 2**20)
+            self._is_on_disk = True
+        return self._file
+
+
+@functools.cache
+def _bytes_in_memory() -> int:
+    return memory_limit() // _SHARE_OF_MEMORY

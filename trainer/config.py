@@ -301,11 +301,11 @@ class TrainingConfig(StrictModel):
     )
     feature_reading: by.Stored[Literal["auto", "memory", "stream"]] = Field(
         "auto",
-        description="`memory` collects all stored features in one array, which is "
-        "mapped from a temporary file. `stream` reads them from their files in every "
-        "epoch; its memory doesn't depend on the number of images. `auto` is `stream` "
-        "for features of more than 2 GiB (150,000 images of 3,584 numbers), otherwise "
-        "`memory`.",
+        description="`memory` collects all stored features in one array. It is mapped "
+        "from a temporary file if it takes more than an eighth of the memory. `stream` "
+        "reads them from their files in every epoch; its memory doesn't depend on the "
+        "number of images. `auto` is `stream` for features of more than 2 GiB (150,000 "
+        "images of 3,584 numbers), otherwise `memory`.",
     )
     regularization: by.Solver[tuple[float, ...]] = Field(
         (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0),

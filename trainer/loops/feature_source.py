@@ -1,7 +1,7 @@
 """The stored features of a split: as an array where they fit, else as a stream.
 
-The array is mapped from a temporary file, unless it is small. It belongs to the caller,
-who may change it, so no solver needs a copy.
+The array lies in memory, or is mapped from a temporary file if it is large. It belongs
+to the caller, who may change it, so no solver needs a copy.
 
 BottleneckFeatures keeps the order of ImageExampleGen, which mixes the images. So a
 stream is well shuffled by the order of its shards and a buffer of some records.

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from pathlib import Path
 from types import TracebackType
 
 from graft.serving.embedded.contract.status import exhausted
+from graft.storage.memory import memory_limit
 
 _SHARE_OF_MACHINE = 2
 """The default limit is the machine's memory divided by this. Models need the rest."""
-_CGROUP_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 
 
 def default_limit() -> int:
     """Return half of the memory of this machine, or of this container, in bytes."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for path in _CGROUP_LIMITS:
-        try:
-            limits.append(int(path.read_text(encoding="ascii")))
-        except (OSError, ValueError):
-            continue  # No such file, or `max`: no limit.
-    return min(limits) // _SHARE_OF_MACHINE
+    return memory_limit() // _SHARE_OF_MACHINE
 
 
 class RequestMemory:

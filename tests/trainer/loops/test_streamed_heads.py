@@ -350,7 +350,8 @@ from graft.trainer.loops.feature_source import FeatureSource
 from graft.trainer.loops.streamed_heads import fit_stored_features
 folder, width, buffer = sys.argv[1], *map(int, sys.argv[2:4])
 model, training = map(json.loads, sys.argv[4:6])
-feature_source._BUFFER_BYTES = mapped_rows._BYTES_IN_MEMORY = buffer
+feature_source._BUFFER_BYTES = buffer
+mapped_rows._bytes_in_memory = lambda: buffer
 ridge._BYTES_AT_ONCE = buffer
 many_classes._LARGE_PROBLEM = training.pop("large_problem", 1e10)
 minibatch._STEPS = 1
