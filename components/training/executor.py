@@ -10,7 +10,7 @@ from tfx.components.trainer import executor
 from tfx.types import artifact
 from tfx.utils import json_utils
 
-from graft.components.publishing.served_head import copy_served_head
+from graft.components.publishing.served_head import find_served_head
 from graft.storage.paths import join
 from graft.trainer.custom_config import (
     MODEL_STORE_KEY,
@@ -51,9 +51,14 @@ class Executor(executor.GenericExecutor):
 
 
 def _find_production(store: dict[str, str], folder: str) -> dict[str, Any]:
-    """Copy the head in production to a folder; return the value of `PRODUCTION_KEY`."""
+    """Find the head in production; return the value of `PRODUCTION_KEY`.
+
+    Args:
+        store: The model store and the name of the model.
+        folder: An empty folder.
+    """
     model_folder = join(store["destination"], store["model_name"])
-    version, obstacle = copy_served_head(model_folder, folder)
-    if obstacle:
-        return {OBSTACLE_KEY: obstacle}
-    return {SERVED_VERSION_KEY: version, SERVED_FOLDER_KEY: folder}
+    head = find_served_head(model_folder, folder)
+    if head.obstacle:
+        return {OBSTACLE_KEY: head.obstacle}
+    return {SERVED_VERSION_KEY: head.version, SERVED_FOLDER_KEY: head.folder}

@@ -185,14 +185,11 @@ def _read_cached_graph(core: Any, folder: str | None) -> Any:
     if folder is None or not os.path.exists(_cache_path(folder)):
         return None
     try:
-        with (
-            zipfile.ZipFile(_cache_path(folder)) as archive,  # checks the CRC
-            tempfile.TemporaryDirectory(prefix="graft-openvino-") as unpacked,
-        ):
+        with zipfile.ZipFile(_cache_path(folder)) as archive:
             if archive.comment != _owner_of(folder):
                 raise OSError("it is of another folder, so maybe of another backbone")
-            archive.extractall(unpacked, _GRAPH_FILES)
-            return core.read_model(os.path.join(unpacked, _GRAPH_FILES[0]))
+            # `read` checks the CRC.
+            return core.read_model(*map(archive.read, _GRAPH_FILES))
     except (OSError, KeyError, zipfile.BadZipFile, RuntimeError, zlib.error) as error:
         logger.warning("Rebuilding %s: %s", _cache_path(folder), error)
         return None

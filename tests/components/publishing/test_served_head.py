@@ -1,4 +1,4 @@
-"""The head in production is copied and verified, or there is a reason why not."""
+"""The head in production is found and verified, or there is a reason why not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from graft.components.publishing import store
 from graft.components.publishing.production import read_production
-from graft.components.publishing.served_head import copy_served_head
+from graft.components.publishing.served_head import ServedHead, find_served_head
+from graft.storage import copying
 
 MakeModel = Callable[[str], str]
 
@@ -38,13 +39,25 @@ def push(make_model: MakeModel, folder: str) -> Callable[..., Path]:
     return publish
 
 
-def test_the_files_of_the_head_are_copied(
+def test_the_head_of_a_local_store_is_read_where_it_is(
     push: Callable[..., Path], folder: str, tmp_path: Path
 ) -> None:
     push("one")
     version = push("two")
+    scratch = tmp_path / "head"
+    found = find_served_head(folder, str(scratch))
+    assert found == ServedHead(1001, str(version))
+    assert not scratch.exists()
+
+
+def test_the_files_of_a_head_in_a_bucket_are_copied(
+    push: Callable[..., Path], folder: str, tmp_path: Path, memory_folder: str
+) -> None:
+    version = push("one")
+    copying.copy_folder(folder, f"{memory_folder}/digits")
     target = tmp_path / "head"
-    assert copy_served_head(folder, str(target)) == (1001, "")
+    found = find_served_head(f"{memory_folder}/digits", str(target))
+    assert found == ServedHead(1000, str(target))
     copied = sorted(p.relative_to(target) for p in target.rglob("*") if p.is_file())
     assert [str(each) for each in copied] == [
         "assets.extra/class_names.txt",
@@ -62,20 +75,20 @@ def test_the_head_is_that_of_production_not_of_the_newest(
     push("one")
     push("two")
     store.promote(folder, 1000, seen=read_production(folder), reason="two is slow")
-    assert copy_served_head(folder, str(tmp_path / "head")) == (1000, "")
+    assert find_served_head(folder, str(tmp_path / "head")).version == 1000
 
 
 def test_an_empty_store_has_no_head(folder: str, tmp_path: Path) -> None:
-    found = copy_served_head(folder, str(tmp_path / "head"))
-    assert found == (0, "no version is in production")
+    found = find_served_head(folder, str(tmp_path / "head"))
+    assert found == ServedHead(0, obstacle="no version is in production")
 
 
 def test_a_model_that_tells_nothing_of_its_head_is_no_start(
     push: Callable[..., Path], folder: str, tmp_path: Path
 ) -> None:
     push("one", with_head=False)
-    _, reason = copy_served_head(folder, str(tmp_path / "head"))
-    assert reason == "version 1000 holds no head that a solver can start from"
+    found = find_served_head(folder, str(tmp_path / "head"))
+    assert found.obstacle == "version 1000 holds no head that a solver can start from"
 
 
 @pytest.mark.parametrize(
@@ -94,20 +107,20 @@ def test_a_changed_file_is_no_start(
     text = path.read_text()
     path.write_text(text.replace("o", "0", 1))
     assert path.read_text() != text
-    assert copy_served_head(folder, str(tmp_path / "head"))[1] == reason
+    assert find_served_head(folder, str(tmp_path / "head")).obstacle == reason
 
 
 def test_a_lost_file_is_no_start(
     push: Callable[..., Path], folder: str, tmp_path: Path
 ) -> None:
     (push("one") / "variables" / "variables.data").unlink()
-    _, reason = copy_served_head(folder, str(tmp_path / "head"))
-    assert reason == "the model store can't be read here"
+    found = find_served_head(folder, str(tmp_path / "head"))
+    assert found.obstacle == "the model store can't be read here"
 
 
 def test_a_store_that_cannot_be_read_is_no_start(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    found = copy_served_head(str(file / "digits"), str(tmp_path / "head"))
-    assert found[0] == 0
-    assert found[1]
+    found = find_served_head(str(file / "digits"), str(tmp_path / "head"))
+    assert found.version == 0
+    assert found.obstacle

@@ -10,6 +10,7 @@ import pytest
 from tfx.components.trainer.executor import GenericExecutor
 from tfx.utils import json_utils
 
+from graft.components.publishing.served_head import ServedHead
 from graft.components.training import executor
 from graft.components.training.executor import Executor
 
@@ -40,11 +41,11 @@ def test_the_head_is_given_to_run_fn(
 ) -> None:
     asked = []
 
-    def copy(model_folder: str, target: str) -> tuple[int, str]:
+    def find(model_folder: str, scratch: str) -> ServedHead:
         asked.append(model_folder)
-        return 7, ""
+        return ServedHead(7, scratch)
 
-    monkeypatch.setattr(executor, "copy_served_head", copy)
+    monkeypatch.setattr(executor, "find_served_head", find)
     store = {"destination": "/models", "model_name": "digits"}
     _do({"model": "{}", "model_store": json.dumps(store)})
     (config,) = seen
