@@ -306,7 +306,13 @@ class Handler(BaseHTTPRequestHandler):
             stub.retried.append(match[1])
             return 200, {}
         if match := re.fullmatch("/runs/([^/:]+)", path):
-            (run,) = [run for run in stub.runs if run["run_id"] == match[1]]
+            runs = [run for run in stub.runs if run["run_id"] == match[1]]
+            if not runs:
+                return 404, _refusal(5, f"Run {match[1]} not found")
+            (run,) = runs
+            if method == "DELETE":
+                stub.runs.remove(run)
+                return 200, {}
             state = stub.run_states[0]
             if len(stub.run_states) > 1:
                 stub.run_states.pop(0)
