@@ -20,6 +20,7 @@ SCENARIOS = {
     "components/features/test_parity.py": "features of both engines",
     "components/ingestion/test_asked_layouts.py": "questions about trees of all kinds",
     "components/ingestion/test_columns.py": "further columns of a manifest",
+    "components/ingestion/test_asked_trees.py": "splits and masks in names",
     "components/ingestion/test_disguised_layouts.py": "known data in other folders",
     "components/ingestion/test_memory.py": "memory with ten times as many images",
     "components/ingestion/test_label_parsing.py": "labels of every kind of data set",

@@ -12,6 +12,7 @@ from graft.components.ingestion.copies.doubtful_names import warn_of_doubtful_na
 from graft.components.ingestion.copies.names_in_several_splits import (
     warn_of_names_in_several_splits,
 )
+from graft.components.ingestion.copies.series_of_images import warn_of_series
 from graft.components.ingestion.folders import folders
 from graft.components.ingestion.folders.folder_layout import list_folder
 from graft.components.ingestion.folders.given_layouts import warn_of_splits_in_classes
@@ -84,6 +85,7 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
         labels = [ref.class_name for ref in found.refs]
         found.warnings += warn_of_unread_splits(names, labels)
     found.warnings += warn_of_names_in_several_splits(judged)
+    found.warnings += warn_of_series(judged)
     unite_similar_classes(found, config)
     if found.layout in ("csv", "jsonl", "tfrecord"):
         # A folder is named by a person, and a program names no folder "None".

@@ -1,4 +1,4 @@
-"""Find classes that all have a twin, such as `cat_new` and `dog_new`.
+"""Find classes that have a twin, such as `cat_new` and `dog_new`.
 
 The twins may be other versions of the same images. They may be classes as well, as
 `bad_apple` is beside `apple`.
@@ -7,51 +7,68 @@ The twins may be other versions of the same images. They may be classes as well,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.sources.layout_answers import FolderLayout
 from graft.components.ingestion.sources.source import some_of
 
-_FEWEST_CLASSES = 2
+_FEWEST_TWINS = 2
 
 
 def twins_of(names: Collection[str]) -> dict[str, str]:
-    """Return the class by its twin, if each class has one with the same addition.
+    """Return the class by its twin, if most classes have one with the same addition.
 
     Args:
         names: The names of all class folders.
     """
     known = set(names)
-    half = len(known) // 2
-    are_numbers = any(name.isdigit() for name in known)  # `10` is no twin of `0`
-    if len(known) % 2 or half < _FEWEST_CLASSES or are_numbers:
+    if any(name.isdigit() for name in known):  # `10` is no twin of `0`
         return {}
-    first = min(known, key=lambda name: (len(name), name))
-    for other in known - {first}:
-        before, found, after = other.partition(first)
-        if not found or bool(before) == bool(after):
-            continue
-        twins = {f"{before}{name}{after}": name for name in known}
-        twins = {twin: name for twin, name in twins.items() if twin in known}
-        if len(twins) == half and not twins.keys() & set(twins.values()):
+    twins_by_addition: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for name in known:
+        for addition, other in _additions(name, known):
+            twins_by_addition[addition][name] = other
+    for twins in twins_by_addition.values():
+        others = known - twins.keys()
+        are_most = len(twins) >= _FEWEST_TWINS and 2 * len(twins) > len(others)
+        if are_most and twins.keys().isdisjoint(twins.values()):
             return twins
     return {}
 
 
+def _additions(
+    name: str, known: Collection[str]
+) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield what a name has before or behind that of another class, and that class."""
+    for cut in range(1, len(name)):
+        start, end = name[:cut], name[cut:]
+        # `class_11` is no twin of `class_1`.
+        if start in known and not (end.isdigit() and start[-1].isdigit()):
+            yield ("", end), start
+        if end in known:
+            yield (start, ""), end
+
+
 def with_warning_of_twins(root: Folder, layout: FolderLayout) -> FolderLayout:
-    """Add a warning to a layout whose classes all have a twin."""
+    """Add a warning to a layout of whose classes most have a twin."""
     above = [
         folder
         for paths in layout.split_folders.values()
         for path in paths
         if (folder := root.child_at(path)) and not folder.is_flat
     ] or [root]
-    twins = twins_of({top.name for folder in above for top in folder.filled})
+    names = {top.name for folder in above for top in folder.filled}
+    twins = twins_of(names)
     if not twins:
         return layout
+    are_all = 2 * len(twins) == len(names)
+    each = (
+        "Each class has a second one" if are_all else "Most classes have a second one"
+    )
     warning = (
-        f"Each class has a second one with the same addition to its name: "
+        f"{each} with the same addition to its name: "
         f"{some_of(sorted(twins))} beside {some_of(sorted(twins.values()))}. They are "
         "read as classes. If they hold other versions of the same images, or more "
         "images of the same classes, merge them, or leave one of each two out."

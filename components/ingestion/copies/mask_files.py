@@ -13,7 +13,11 @@ from graft.components.ingestion.copies.copy_names import find_copies
 from graft.components.ingestion.copies.derived_copies import parts_of_copies
 from graft.components.ingestion.names.class_levels import option_of_pattern
 from graft.components.ingestion.names.folder_counts import Folder
-from graft.components.ingestion.names.folder_names import is_annotation
+from graft.components.ingestion.names.folder_names import (
+    is_annotation,
+    is_box,
+    is_of_annotations,
+)
 from graft.components.ingestion.names.name_patterns import NameParts, pattern_without
 from graft.components.ingestion.names.object_exports import as_option, class_folders
 from graft.components.ingestion.sources.layout_answers import (
@@ -60,6 +64,7 @@ _PARTS_OF_MASK_WORDS = (
 )
 _FEWEST_MASKS = 2
 _FEWEST_OF_OTHER_WORD = 3
+_FEWEST_SAME = 3
 _SHARE_OF_OTHER_WORD = 0.9
 _SEPARATORS = re.compile(r"[-_. ]+")
 _CLASS_FOLDERS = FolderLayout("folders")
@@ -116,7 +121,24 @@ def with_option_without_masks(root: Folder, question: Question) -> Question:
     if len(masks.files) < _FEWEST_MASKS:
         return question
     without = tuple(_option_without(root, layout, masks))
-    return Question(question.finding, (*without, *question.options))
+    options: list[Option] = []
+    for option in question.options:
+        options += [*_option_of_splits_without(root, option, masks), option]
+    if len(options) > len(question.options):
+        return Question(question.finding, (*options, *without))
+    return Question(question.finding, (*without, *options))
+
+
+def _option_of_splits_without(
+    root: Folder, option: Option, masks: Masks
+) -> Iterator[Option]:
+    """Yield an option that reads splits from paths, without folders of masks."""
+    pattern = str(option.settings.get("class_pattern", ""))
+    if masks.folders and "(?P<split>" in pattern and "/" in pattern:
+        names = "|".join(map(re.escape, sorted(masks.folders)))
+        yield from option_of_pattern(
+            root, {}, f"(?!.*/(?:{names})/){pattern}", "the splits, without the masks"
+        )
 
 
 def with_warning_of_masks(root: Folder, layout: FolderLayout) -> FolderLayout:
@@ -204,11 +226,10 @@ def _are_of_others(top: Folder, others: Sequence[Folder]) -> bool:
 
 
 def _add_masks_in(top: Folder, masks: Masks) -> None:
+    of_masks = _folders_of_masks(top)
     for folder in top.walk():
-        parts = folder.path[len(top.path) :].split("/")[1:]
-        annotations = {part for part in parts if is_annotation(part)}
-        if annotations:
-            masks.folders.update(annotations)
+        if folder.path in of_masks:
+            masks.folders.add(of_masks[folder.path])
             masks.files.extend(f"{folder.path}/{name}" for name in folder.images)
             continue
         names = "\n".join(folder.images).casefold()
@@ -228,6 +249,26 @@ def _add_masks_in(top: Folder, masks: Masks) -> None:
             else:
                 continue
             masks.files.append(f"{folder.path}/{name}")
+
+
+def _folders_of_masks(top: Folder) -> dict[str, str]:
+    """Return the name of the folder of masks by the paths of all folders in it.
+
+    Beside `images`, any name with a word of masks is one, as `lung masks`, and any
+    folder with the same names of files.
+    """
+    found: dict[str, str] = {}
+    for folder in top.walk():
+        boxes = [child for child in folder.filled if is_box(child.name)]
+        stems = [set(box.stems) for box in boxes if len(box.images) >= _FEWEST_SAME]
+        for child in folder.children.values():
+            is_beside = bool(boxes) and not is_box(child.name)
+            if is_annotation(child.name) or (
+                is_beside
+                and (is_of_annotations(child.name) or set(child.stems) in stems)
+            ):
+                found |= dict.fromkeys((e.path for e in child.walk()), child.name)
+    return found
 
 
 def _images_by_other_word(stems: Collection[str]) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from graft.components.ingestion.names.copy_marks import COPY_WORDS, ORIGINAL_WORDS
 from graft.components.ingestion.names.folder_counts import Folder
@@ -19,6 +19,7 @@ from graft.components.ingestion.names.folder_names import (
     split_and_class_of,
 )
 from graft.components.ingestion.names.name_fields import field_patterns
+from graft.components.ingestion.names.split_words import ROLE_OF_ABBREVIATION
 from graft.components.ingestion.sources.layout_answers import Option, describe_classes
 from graft.components.ingestion.sources.splitting import ROLE_OF_NAME, TRAIN_ROLE
 
@@ -29,6 +30,8 @@ _FILE_NAME_PATTERNS = (
     r"(?P<class>.+?) ?\(\d+\)",
     r"(?P<class>\D*[^\W\d_])\d+",
 )
+# Without all numbers at the end: `cat` of `cat_2024-01-01_1` and `cat_12_1`.
+_WITHOUT_NUMBERS = r"(?P<class>(?:.*[^\W\d_])?)(?:[-_. ]*\d)+"
 _NUMBER_FIRST = r"\d+[-_](?P<class>\d+)"
 _WORD_LAST = r".*\d[-_. ](?P<class>[^\W\d_]+)"
 _GLUED = re.compile(
@@ -64,9 +67,16 @@ def splits_without_class(root: Folder) -> list[str]:
         for pattern in _FILE_NAME_PATTERNS:
             found = _classes_of_stems(pattern, folder.stems)
             is_of_most = found.total() >= _SHARE_OF_NAMES * len(folder.images)
-            if folder.images and is_of_most and are_names_of_splits(found):
+            if folder.images and is_of_most and _are_splits(found):
                 return sorted(found)
     return []
+
+
+def _are_splits(names: Collection[str]) -> bool:
+    """Tell whether all names are those of splits, or all are abbreviations of them."""
+    short = {ROLE_OF_ABBREVIATION.get(name.casefold()) for name in names}
+    are_short = len(short) > 1 and None not in short and TRAIN_ROLE in short
+    return are_names_of_splits(names) or are_short
 
 
 def _folders_of_no_class(folder: Folder) -> Iterator[Folder]:
@@ -99,8 +109,23 @@ def _options_of_folder(folder: Folder) -> Iterator[Option]:
             what = (
                 "split and class are parts" if is_with_splits else "the class is part"
             )
+            yield from _options_of_fewer(folder, len(found), is_with_splits)
             yield _option_of(folder, pattern, what)
             return
+
+
+def _options_of_fewer(
+    folder: Folder, number: int, is_with_splits: bool
+) -> Iterator[Option]:
+    """Yield the option without all numbers at the end, if it reads fewer classes.
+
+    A date or the number of a series is no part of the class.
+    """
+    found = _classes_by_name(_WITHOUT_NUMBERS, folder.images)
+    is_other = not is_with_splits and len(found) < number
+    if is_other and _are_classes(found, len(folder.images)):
+        what = "the class is the part before all numbers"
+        yield _option_of(folder, _WITHOUT_NUMBERS, what)
 
 
 def _option_of(folder: Folder, pattern: str, what: str) -> Option:

@@ -6,7 +6,8 @@ folders with names of splits still deserve a line: they may have come later.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 
 from graft.components.ingestion.copies.derived_copies import ask_about_copies
 from graft.components.ingestion.copies.doubtful_names import as_class_folders
@@ -27,6 +28,7 @@ from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.folder_names import (
     are_names_of_splits,
     is_of_annotations,
+    role_of,
     roles_of,
 )
 from graft.components.ingestion.sources.image_ref import ImageRef
@@ -56,13 +58,43 @@ def warn_of_splits_in_classes(refs: Sequence[ImageRef]) -> list[str]:
     root = as_class_folders(refs)
     names = sorted(top.name for top in root.filled)
     question = ask_about_splits_in_names(root, root.filled)
+    with_split = _with_folder_of_split({ref.class_name for ref in refs})
     if are_names_of_splits(names):
         finding = f"The classes {some_of(names)} have the names of splits."
+    elif with_split:
+        finding = (
+            f"The classes {some_of(with_split)} have the name of a split in their "
+            "paths, and other classes are called the same without it. As classes of "
+            "their own, one thing would have two labels."
+        )
     elif question is not None:
         finding = question.finding
     else:
         return []
     return [f"{finding} They are read as classes, since `class_pattern` is set."]
+
+
+def _with_folder_of_split(names: Collection[str]) -> list[str]:
+    """Return the classes such as `test/cat` beside `cat`, or beside `photos/cat`."""
+    paths = [name.split("/") for name in names]
+    rests = Counter(
+        rest
+        for path in paths
+        for rest in {"/".join(path), *(_without(path, n) for n in range(len(path)))}
+    )
+    return sorted(
+        "/".join(path)
+        for path in paths
+        if len(path) > 1
+        and any(
+            role_of(part) and rests[_without(path, number)] > 1
+            for number, part in enumerate(path)
+        )
+    )
+
+
+def _without(path: Sequence[str], number: int) -> str:
+    return "/".join([*path[:number], *path[number + 1 :]])
 
 
 def _splits_among_classes(root: Folder, layout: FolderLayout) -> Iterator[str]:

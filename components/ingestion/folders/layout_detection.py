@@ -47,6 +47,9 @@ from graft.components.ingestion.folders.layout_questions import (
     warn_of_doubtful_classes,
 )
 from graft.components.ingestion.folders.record_folders import ask_about_records
+from graft.components.ingestion.folders.sources_in_names import (
+    ask_about_sources_in_names,
+)
 from graft.components.ingestion.folders.split_class_names import (
     ask_about_splits_in_names,
 )
@@ -206,6 +209,7 @@ def _layout_of(root: Folder, tables: Sequence[Table]) -> FolderLayout | Question
             else None
         )
         or ask_about_splits_in_names(root, tops)
+        or ask_about_sources_in_names(root, tops, tables)
         or ask_about_role_among_classes(root, tops)
         or ask_about_folders_apart(root, tops)
         or ask_about_same_children(root, tops)
@@ -254,7 +258,8 @@ def _ask_about_flat_images(root: Folder, tables: Sequence[Table]) -> Question:
     options = flat_options(root, tables)
     return Question(
         f"No class folders: {counted(number, 'file')} directly in the folder, such "
-        f"as {some_of(root.images[:1])}. {_MEND}{'' if options else _hint_at(root)}",
+        f"as {some_of(root.images[:1])}. {_MEND}"
+        f"{_note_on_splits(root) if options else _hint_at(root)}",
         options,
     )
 

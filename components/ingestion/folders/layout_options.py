@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from graft.components.ingestion.folders.file_name_options import file_name_options
+from graft.components.ingestion.folders.splits_inside_names import split_inside
 from graft.components.ingestion.names.class_levels import (
     option_of_pattern,
     options_of_levels,
@@ -41,7 +42,6 @@ from graft.components.ingestion.tables.table_labels import (
 )
 from graft.contract.counts import counted
 
-_SPLIT_BELOW_CLASS = r"(?P<class>[^/]+)/(?P<split>[^/]+)/.+"
 _FEWEST_CLASSES = 2
 _NO_CLASSES = (StrayName.CERTAIN, StrayName.LIKELY)
 _MOST_FOLDERS = 4  # more options are no help
@@ -63,14 +63,33 @@ def read_by_parts(root: Folder) -> Iterator[Option]:
         yield from options_of_levels(root, {})
         return
     if not all(is_fold(top.name) for top in root.filled):
-        classes = classes_of(root)
-        meaning = f"the inner folders {some_of(sorted(below))} are splits; {classes}"
-        pattern = _SPLIT_BELOW_CLASS
-        if any(top.images for top in root.filled):
-            splits = "|".join(map(re.escape, sorted(below)))
-            pattern = f"(?P<class>[^/]+)/(?:(?P<split>{splits})/.+|[^/]+)"
-            meaning += "; images without a split: train"
-        yield Option({"class_pattern": pattern}, meaning)
+        yield from read_splits_below(root, sorted(below))
+
+
+def read_splits_below(root: Folder, names: Sequence[str]) -> Iterator[Option]:
+    """Yield the option to read `cat/train` and `cat/cat_test` as a class and a split.
+
+    Args:
+        root: The data set's folder. Images beside the splits are for training.
+        names: The names of the inner folders. Each holds the word of one split.
+    """
+    parts = {name: split_inside(name) for name in names}
+    found = [part for part in parts.values() if part is not None]
+    words = "|".join(sorted({re.escape(part.split) for part in found}, key=len)[::-1])
+    starts = "|".join(sorted({re.escape(part.before) for part in found}))
+    ends = "|".join(sorted({re.escape(part.after) for part in found}))
+    if len(found) < len(names) or not found:
+        return
+    start, end = (f"(?:{each})" if each else "" for each in (starts, ends))
+    split = f"{start}(?P<split>{words}){end}/.+"
+    pattern = f"(?P<class>[^/]+)/{split}"
+    meaning = (
+        f"the inner folders {some_of(sorted(names))} are splits; {classes_of(root)}"
+    )
+    if any(top.images for top in root.filled):
+        pattern = f"(?P<class>[^/]+)/(?:{split}|[^/]+)"
+        meaning += "; images without a split: train"
+    yield Option({"class_pattern": pattern}, meaning)
 
 
 def read_parts_with_splits(root: Folder) -> Iterator[Option]:

@@ -28,6 +28,7 @@ from graft.components.ingestion.names.class_levels import (
 )
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.folder_names import (
+    are_names_of_splits,
     are_shards,
     is_condition,
     is_fold,
@@ -225,12 +226,14 @@ def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None
         f"same names, {some_of(sorted(shared))}. Either level may be the classes."
         f"{hint_about_splits(root)}"
     )
+    are_splits = are_names_of_splits(shared)
     options = (
         *options_of_guessed_splits(root),
         *options_of_rest_as_train(root),
         *read_parts_with_splits(root),
-        *read_as_classes(root),
+        *(() if are_splits else read_as_classes(root)),
         *read_by_parts(root),
+        *read_as_classes(root),
         *options_of_unnamed_splits(root),
     )
     if not options:

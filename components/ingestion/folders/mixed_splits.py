@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from graft.components.ingestion.folders.layout_options import options_of_splits
 from graft.components.ingestion.names.class_levels import as_setting, option_of_pattern
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.folder_names import are_names_of_splits, roles_of
 from graft.components.ingestion.names.layout_meaning import meaning_of
+from graft.components.ingestion.names.object_exports import as_option
 from graft.components.ingestion.sources.layout_answers import (
     ROLES,
     FolderLayout,
     Option,
+    Question,
+    SplitFolders,
 )
 from graft.components.ingestion.sources.source import some_of
 from graft.components.ingestion.sources.splitting import TRAIN_ROLE
 
 _FEWEST_CLASSES = 2
+_FEWEST_ROLES = 2
 _TAILS = (r"[-_. ]?\d+", r" ?\(\d+\)")  # behind the class in the name of a file
 
 
@@ -96,3 +100,34 @@ def options_with_flat_splits(
 def _are_of(folder: Folder, expression: re.Pattern[str], classes: set[str]) -> bool:
     matches = map(expression.fullmatch, folder.images)
     return all(match and match["class"] in classes for match in matches)
+
+
+def ask_about_splits_in_splits(
+    root: Folder, classes: Sequence[Folder], split_folders: SplitFolders
+) -> Question | None:
+    """Ask about folders called as splits among the classes of a split.
+
+    Args:
+        root: The data set's folder.
+        classes: The folders in `train`.
+        split_folders: The folders that are splits.
+    """
+    roles = roles_of([each.name for each in classes])
+    others = sorted(each.name for each in classes if each.name not in roles)
+    if len(set(roles.values())) < _FEWEST_ROLES or len(others) < _FEWEST_CLASSES:
+        return None
+    inner = "|".join(map(re.escape, sorted(roles)))
+    name = rf"(?!(?:{inner})/)(?P<class>[^/]+)/.+"
+    options = [
+        option
+        for pattern, what in (
+            (f"(?:(?P<split>{inner})/)?{name}", "the inner folders are splits, too"),
+            (name, f"without {some_of(sorted(roles))}"),
+        )
+        for option in option_of_pattern(root, split_folders, pattern, what)
+    ]
+    return Question(
+        f"Beside the classes {some_of(others)} of a split lie folders with the names "
+        f"of splits: {some_of(sorted(roles))}.",
+        (*options, as_option(root, FolderLayout("pre_split", split_folders))),
+    )

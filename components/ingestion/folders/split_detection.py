@@ -13,6 +13,7 @@ from graft.components.ingestion.folders.layout_options import (
 )
 from graft.components.ingestion.folders.layout_questions import ask_about_levels
 from graft.components.ingestion.folders.mixed_splits import (
+    ask_about_splits_in_splits,
     options_of_inner_splits,
     options_of_one_each,
     options_with_flat_splits,
@@ -115,6 +116,9 @@ def doubt_about_classes(root: Folder, split_folders: SplitFolders) -> Question |
     }
     siblings = [folder.filled for folder in splits.values() if not folder.is_flat]
     classes = splits[split_folders[TRAIN_ROLE][0]].filled
+    doubt = ask_about_splits_in_splits(root, classes, split_folders)
+    if doubt is not None:
+        return doubt
     return ask_about_stray_folders(root, siblings, split_folders) or ask_about_levels(
         root, classes, split_folders
     )

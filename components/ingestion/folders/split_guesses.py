@@ -10,7 +10,10 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from graft.components.ingestion.copies.copy_names import is_named_after_copies
+from graft.components.ingestion.copies.copy_names import (
+    is_named_after_copies,
+    is_of_originals,
+)
 from graft.components.ingestion.folders.layout_options import (
     options_of_splits,
     unwrapped,
@@ -83,7 +86,14 @@ def options_of_rest_as_train(root: Folder) -> Iterator[Option]:
     rest = [top.name for top in root.filled if top.name not in roles]
     is_without_train = roles and rest and TRAIN_ROLE not in roles.values()
     if is_without_train and _have_common_classes(root.filled):
-        yield from options_of_splits(root, {**dict.fromkeys(rest, TRAIN_ROLE), **roles})
+        originals = [
+            name
+            for name in rest
+            if is_of_originals(name) or not is_named_after_copies(name)
+        ]
+        for parts in (originals, rest):
+            trained = dict.fromkeys(parts, TRAIN_ROLE)
+            yield from options_of_splits(root, {**trained, **roles})
 
 
 def is_set_beside_its_split(root: Folder) -> bool:

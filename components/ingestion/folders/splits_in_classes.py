@@ -8,7 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from graft.components.ingestion.folders.layout_options import read_as_classes
+from graft.components.ingestion.folders.layout_options import (
+    read_as_classes,
+    read_splits_below,
+)
+from graft.components.ingestion.folders.splits_inside_names import (
+    letters_of,
+    split_inside,
+)
 from graft.components.ingestion.names.class_levels import option_of_pattern
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.names.folder_names import roles_of
@@ -16,6 +23,8 @@ from graft.components.ingestion.sources.layout_answers import Question
 from graft.components.ingestion.sources.source import some_of
 from graft.components.ingestion.sources.splitting import TRAIN_ROLE
 from graft.contract.counts import agree
+
+_FEWEST_ROLES = 2
 
 
 def ask_about_splits_in_classes(
@@ -25,9 +34,11 @@ def ask_about_splits_in_classes(
 
     One class that holds one such folder is only worth a warning.
     """
-    deeper = _ask_about_deeper_splits(root, tops)
-    if deeper is not None:
-        return deeper
+    other = _ask_about_splits_named_after_classes(
+        root, tops
+    ) or _ask_about_deeper_splits(root, tops)
+    if other is not None:
+        return other
     roles = _roles_in(tops)
     holders = [top.name for top in tops if _holds(top, roles)]
     if len(tops) < 2 or (len(holders) < 2 and len(set(roles.values())) < 2):
@@ -49,6 +60,33 @@ def ask_about_splits_in_classes(
     return Question(
         finding,
         (*option_of_pattern(root, {}, pattern, meaning), *read_as_classes(root)),
+    )
+
+
+def _ask_about_splits_named_after_classes(
+    root: Folder, tops: Sequence[Folder]
+) -> Question | None:
+    """Ask about splits such as `cat/cat_train` and `cat/cat_test`."""
+    parts = {
+        child.name: (top.name, found)
+        for top in tops
+        for child in top.filled
+        if (found := split_inside(child.name))
+    }
+    names = {child.name for top in tops for child in top.filled}
+    are_so = all(
+        part.rest == letters_of(class_name) for class_name, part in parts.values()
+    )
+    roles = {part.role for _, part in parts.values()}
+    if not names or parts.keys() < names or not are_so or TRAIN_ROLE not in roles:
+        return None
+    if len(roles) < _FEWEST_ROLES:
+        return None
+    return Question(
+        f"The class folders hold folders with the name of the class and a split, "
+        f"{some_of(sorted(parts))}. As images of the class, graft would make other "
+        "splits.",
+        (*read_splits_below(root, sorted(parts)), *read_as_classes(root)),
     )
 
 

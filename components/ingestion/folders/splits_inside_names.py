@@ -47,7 +47,7 @@ class SplitInside(NamedTuple):
     @property
     def rest(self) -> str:
         """The letters of the name without the split, to compare names by."""
-        return _letters(f"{self.before} {self.after}")
+        return letters_of(f"{self.before} {self.after}")
 
 
 def find_splits_inside(names: Collection[str]) -> dict[str, SplitInside]:
@@ -64,7 +64,7 @@ def find_splits_inside(names: Collection[str]) -> dict[str, SplitInside]:
         for part in found.values():
             roles[part.rest].add(part.role)
         for name in set(names) - found.keys():
-            roles[_letters(name)].add("")
+            roles[letters_of(name)].add("")
         # One rest alone says nothing, as `data` of `data for training`.
         if len(roles) > 1 and any(
             rest and len(several) > 1 for rest, several in roles.items()
@@ -112,6 +112,16 @@ def _common_start(texts: Sequence[str]) -> str:
 def _part(name: str, known: Mapping[str, str]) -> SplitInside | None:
     """Return the parts of a name with the word of one split, or None."""
     name = unicodedata.normalize("NFC", name)
+    found = _span(name, known)
+    if found is None:
+        return None
+    start, end = found
+    part = SplitInside(name[:start], name[start:end], name[end:])
+    return part if part.rest else None
+
+
+def _span(name: str, known: Mapping[str, str]) -> tuple[int, int] | None:
+    """Return where the word of a split stands in a name, if it is one."""
     spans = [
         word.span()
         for word in _WORD.finditer(name)
@@ -122,12 +132,18 @@ def _part(name: str, known: Mapping[str, str]) -> SplitInside | None:
             ([match.span()] for word in _JOINED if (match := re.search(word, name))),
             [],
         )
-    if len(spans) != 1:
-        return None
-    start, end = spans[0]
-    part = SplitInside(name[:start], name[start:end], name[end:])
-    return part if part.rest else None
+    return spans[0] if len(spans) == 1 else None
 
 
-def _letters(text: str) -> str:
+def letters_of(text: str) -> str:
+    """Return the words of a text in small letters, without numbers and marks."""
     return _NOT_LETTERS.sub(" ", text).strip().casefold()
+
+
+def split_inside(name: str) -> SplitInside | None:
+    """Return the parts of a name with the word of one split; the rest may be empty."""
+    found = _span(name, ROLE_OF_WORD)
+    if found is None:
+        return None
+    start, end = found
+    return SplitInside(name[:start], name[start:end], name[end:])

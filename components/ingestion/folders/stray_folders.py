@@ -25,6 +25,7 @@ from graft.components.ingestion.names.object_exports import as_option
 from graft.components.ingestion.names.stray_names import (
     StrayName,
     is_called_by_program,
+    is_negated,
     is_thing_among_things,
     stray_name_of,
 )
@@ -107,6 +108,8 @@ def _strays(tops: Sequence[Folder]) -> list[Folder]:
     for top in tops:
         doubt = doubts[top.name]
         others = [other for other in tops if other is not top]
+        if is_negated(top.name, [other.name for other in others]):
+            continue
         if doubt is not None and _is_one_of_things(top, classes, others):
             continue
         if (

@@ -29,7 +29,8 @@ _CERTAIN = (
     "output outputs result results backup backups tmp nodemodules sitepackages venv "
     "virtualenv wandb mlruns mlartifacts lightninglogs dvclive tensorboard tblogs "
     "checkpoints checkpoint ckpts ckpt gradcam gradcams misclassified "
-    "misclassifications confusionmatrix confusionmatrices ipynbcheckpoints"
+    "misclassifications confusionmatrix confusionmatrices ipynbcheckpoints submission "
+    "submissions"
 )
 _LIKELY = (
     "photos data files samples temp jpg jpeg png logs log runs docs doc "
@@ -49,7 +50,8 @@ _POSSIBLE = (
     "raw image picture pic sample example file figure figures chart charts plot "
     "model models code script document documents run "
     "originals original processed archive old photo screenshot notebook weights static "
-    "media demo preview"
+    "media demo preview errors error failed failures failure misc miscellaneous rest "
+    "todo skipped rejected discarded excluded"
 )
 # Words of programs that are things, too: beside other things, one of them is a class.
 _THINGS = frozenset("log logs plot plots notebooks cache caches crops scripts".split())
@@ -61,6 +63,10 @@ _PARTS_OF_DOCUMENTS = frozenset(
 _PROGRAM_WORDS = frozenset(
     "loss losses acc accuracy f1 roc auc pr precision recall confusion matrix lr curve "
     "curves epoch history metrics histogram".split()
+)
+_NEGATIONS = frozenset(
+    "no non not without un kein keine ohne nicht sans pas sin sem senza zonder bez без "
+    "нет 无 非".split()
 )
 _NEW_FOLDERS = (
     "new folder",
@@ -142,6 +148,18 @@ def is_thing_among_things(name: str, others: Collection[str]) -> bool:
         return False
     alike = sum(_is_plural(other) == _is_plural(word) for other in beside)
     return alike * 2 >= len(beside)
+
+
+def is_negated(name: str, others: Collection[str]) -> bool:
+    """Tell whether another name denies this one: `checkpoint`, `no_checkpoint`.
+
+    Then it is what the classes are about.
+    """
+    words = words_of(name)
+    return any(
+        words < words_of(other) and words_of(other) - words <= _NEGATIONS
+        for other in others
+    )
 
 
 def is_called_by_program(stem: str) -> bool:

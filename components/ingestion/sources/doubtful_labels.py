@@ -6,10 +6,14 @@ hold others.
 
 from __future__ import annotations
 
+import html
+import quopri
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import unquote
 
+from graft.components.ingestion.sources.similar_classes import read_again
 from graft.components.ingestion.sources.source import some_of
 
 _DATE = re.compile(
@@ -32,6 +36,27 @@ _DOUBT = re.compile(
     r"|\w\s*[(\[]?\?+[)\]]?$|可能|多分|おそらく",
     re.IGNORECASE,
 )
+# Beside other labels, in the languages of `_DOUBT`.
+_SEVERAL = frozenset(
+    "both several multiple many all either neither mixed mixture combination beide "
+    "mehrere alle gemischt keins les~deux plusieurs tous ambos ambas varios varias "
+    "todos mixto entrambi entrambe più tutti misto vários meerdere allebei oba "
+    "obie kilka wszystkie оба обе несколько все 两者 都 両方 複数 둘다 여러".replace(
+        "~", " "
+    ).split()
+)
+_IN_WORDS = re.compile(r"(?:none|all|both|one|some|any) of (?:the )?.+", re.IGNORECASE)
+_FILE_NAME = re.compile(
+    r".*[^/\\.]\.(?:jpe?g|jpe|jfif|png|gif|bmp|webp|tiff?|heic|avif|svg|dcm)",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"</?[a-z][\w-]*(?:\s[^<>]*)?/?>", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?:#\d{2,7}|#x[0-9a-f]{2,6}|[a-z]{2,8}\d?);", re.IGNORECASE)
+_UTF_7 = re.compile(r"\+[A-Za-z0-9+/]{3,}-")
+_ESCAPE = re.compile(r"\\u[0-9a-f]{4}|\\x[0-9a-f]{2}", re.IGNORECASE)
+_PERCENT = re.compile(r"(?:%[0-9a-f]{2})+", re.IGNORECASE)
+_QUOTED = re.compile(r"(?:=[0-9A-F]{2}){2,}")
+_PUNYCODE = re.compile(r"xn--[a-z0-9-]+", re.IGNORECASE)
 _SHORT_NUMBER = re.compile(r"\d{1,6}")
 # What surveys and masks write for a missing or ignored value.
 _NUMBERS_FOR_MISSING = frozenset((9, 99, 254, 255, 888, 999, 8888, 9999, 65535))
@@ -52,6 +77,9 @@ def warn_of_doubtful_labels(counts: Mapping[str, int]) -> list[str]:
         *_about_levels(counts),
         *_about_arrows(counts),
         *_about_doubt(counts),
+        *_about_several(counts),
+        *_about_codes(counts),
+        *_about_file_names(counts),
         *_about_plurals(counts),
         *_about_misspelt(counts),
     ]
@@ -118,6 +146,74 @@ def _about_doubt(counts: Mapping[str, int]) -> Iterator[str]:
         yield (
             f"Labels that say that they are not sure: {some_of(found, counts)}. Each "
             "is a class of its own: write the class, or leave the image out."
+        )
+
+
+def _about_several(counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield a warning about `both`, which says that an image has several labels."""
+    found = [
+        name
+        for name in sorted(counts)
+        if name.strip().casefold() in _SEVERAL or _IN_WORDS.fullmatch(name.strip())
+    ]
+    if found and len(counts) > len(found) + 1:
+        yield (
+            f"Labels that may stand for several others: {some_of(found, counts)}. An "
+            "image has one label: if these images have several, choose one, or leave "
+            "them out."
+        )
+
+
+def _about_codes(counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield a warning about `M&ouml;we`, `M+APY-we` and `<b>cat</b>`."""
+    meant = {name: text for name in sorted(counts) if (text := _decoded(name)) != name}
+    if meant:
+        pairs = [f"{name!r} for {text!r}" for name, text in [*meant.items()][:3]]
+        yield (
+            f"Labels that a program has encoded: {some_of(meant, counts)}; by their "
+            f"codes {', '.join(pairs)}. The model answers with them as they stand: if "
+            "another text is meant, write that."
+        )
+
+
+def _decoded(name: str) -> str:
+    """Return what is meant by a name with codes, or the name."""
+    if _TAG.search(name):
+        return html.unescape(_TAG.sub("", name)).strip() or name
+    if _ENTITY.search(name):
+        return html.unescape(name)
+    for pattern, decode in _CODES:
+        if pattern.search(name):
+            try:
+                text = decode(name)
+            except (UnicodeError, ValueError):
+                continue
+            # A code stands for a letter that the program could not write.
+            if any(letter.isalpha() and not letter.isascii() for letter in text):
+                return text
+    return name
+
+
+def _unquoted(name: str) -> str:
+    return quopri.decodestring(name.encode("ascii")).decode("utf-8")
+
+
+_CODES: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
+    (_UTF_7, lambda name: name.encode("ascii").decode("utf-7")),
+    (_ESCAPE, lambda name: name.encode("ascii").decode("unicode_escape")),
+    (_PERCENT, lambda name: unquote(name, errors="strict")),
+    (_QUOTED, _unquoted),
+    (_PUNYCODE, lambda name: name.encode("ascii").decode("idna")),
+    (re.compile(r"[^\x00-\x7f]{2}"), read_again),
+)
+
+
+def _about_file_names(counts: Mapping[str, int]) -> Iterator[str]:
+    found = [name for name in sorted(counts) if _FILE_NAME.fullmatch(name.strip())]
+    if found:
+        yield (
+            f"Labels that are names of image files: {some_of(found, counts)}. If they "
+            "are no classes, name the column of the labels by `label_column`."
         )
 
 

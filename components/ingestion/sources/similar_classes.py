@@ -116,7 +116,7 @@ def _without_entities(name: str) -> str:
     return _HTML_ENTITY.sub(lambda match: html.unescape(match[0]), name)
 
 
-def _read_again(name: str) -> str:
+def read_again(name: str) -> str:
     """Return a name in UTF-8 that a program read as Windows-1252 or Latin-1."""
     try:
         return b"".join(map(_western_byte, name)).decode("utf-8")
@@ -151,7 +151,7 @@ _WIDE_STEPS = ("separators", "accents", "a mark at the end")
 # Of the two names of a pair, only one is damaged so.
 _REPAIRS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("HTML entities", _without_entities),
-    ("an encoding that was read wrongly", _read_again),
+    ("an encoding that was read wrongly", read_again),
 )
 
 

@@ -22,7 +22,7 @@ SEPARATORS = re.compile(r"\s*[|;,&+]\s*")
 _AND_WORDS = r"(?:and|und|y|et|e|en|och|og|i|и)"
 _OR_WORDS = r"(?:or|oder|o|ou|of|eller|lub|или)"
 _WEAK_SEPARATORS = re.compile(
-    rf"\s+(?:{_AND_WORDS}|{_OR_WORDS})\s+|[\s/_:~#-]+", re.IGNORECASE
+    rf",?\s+(?:{_AND_WORDS}|{_OR_WORDS})\s+|[\s/_:~#,-]+", re.IGNORECASE
 )
 _AND = re.compile(rf"\s{_AND_WORDS}\s", re.IGNORECASE)
 _NUMBERS = re.compile(r"\d+(?:\s+\d+)+")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
+import re
+import shlex
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +23,11 @@ import tensorflow as tf
 from PIL import Image
 
 from graft.components.ingestion.ingest import OutputFolders, ingest
+from graft.components.ingestion.listing import list_images
 from graft.components.ingestion.sources.config import DataConfig
 from graft.contract import example_keys, split_names
+from graft.contract.errors import DataError
+from graft.pipeline.config import load_config
 
 
 def _make_image(
@@ -111,6 +118,81 @@ def run_ingestion(tmp_path: Path) -> Callable[..., Ingested]:
         return Ingested(outputs)
 
     return run
+
+
+class Trees:
+    """Trees of files, and what the options of the question about one read."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @staticmethod
+    def expanded(files: str) -> Iterator[str]:
+        """Yield the names of a pattern: "{a,b}" is a choice, "#" is 1 to 6."""
+        for pattern in re.findall(r"(?:\{[^}]*\}|\S)+", files):
+            parts = re.split(r"(\{[^}]*\})", pattern.replace("#", "{1,2,3,4,5,6}"))
+            choices = [
+                part[1:-1].split(",") if part.startswith("{") else [part]
+                for part in parts
+            ]
+            yield from map("".join, itertools.product(*choices))
+
+    def make(self, files: str) -> Path:
+        """Write the files of a pattern. "~" stands for a blank in a name."""
+        for name in self.expanded(files):
+            path = self._root / name.replace("~", " ")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name)
+        return self._root
+
+    @staticmethod
+    def counts(config: DataConfig, with_splits: bool = False) -> dict[str, int]:
+        """Return what a config reads: images by class, or by class and split."""
+        counts: Counter[str] = Counter()
+        for ref in list_images(config, "unused").refs:
+            name = ref.class_name.replace(" ", "~")
+            # What is left to the hash belongs to train.
+            counts[f"{name} {ref.splits[0]}" if with_splits else name] += 1
+        return dict(counts)
+
+    @staticmethod
+    def wanted(text: str) -> dict[str, int]:
+        """Return the counts that a text says, such as "cat train 6 dog test 2"."""
+        found = re.findall(r"(\S+(?: (?:train|eval|test))?) (\d+)", text)
+        return {name: int(number) for name, number in found}
+
+    @staticmethod
+    def options(root: Path) -> list[tuple[str, DataConfig]]:
+        """Return the configs that the message for a tree prints."""
+        with pytest.raises(DataError) as stopped:
+            list_images(load_config(None, data=str(root)).data, "unused")
+        configs = []
+        for line in re.findall(r"^  \d\. (.*)$", str(stopped.value), re.MULTILINE):
+            words = list(itertools.pairwise(shlex.split(line)))
+            data = dict(words).get("--data", str(root))
+            overrides = [after for word, after in words if word == "--set"]
+            config = load_config(None, data=data, overrides=overrides).data
+            configs.append((line, config))
+        assert configs, str(stopped.value)
+        return configs
+
+    def require(self, root: Path, *wanted: str) -> None:
+        """Require that all options read the tree, and some of them what is wanted."""
+        configs = [config for _, config in self.options(root)]
+        read = [
+            {str(is_split): self.counts(config, is_split) for is_split in (False, True)}
+            for config in configs
+        ]
+        for text in wanted:
+            counts = self.wanted(text)
+            is_split = str(any(" " in name for name in counts))
+            assert counts in [each[is_split] for each in read], read
+
+
+@pytest.fixture
+def trees(tmp_path: Path) -> Trees:
+    """Make a tree and read the options of the question about it."""
+    return Trees(tmp_path)
 
 
 @pytest.fixture

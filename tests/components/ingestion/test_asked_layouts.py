@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-import re
-import shlex
-from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +11,6 @@ from graft.components.ingestion.listing import list_images
 from graft.components.ingestion.sources.config import DataConfig
 from graft.contract.errors import DataError
 from graft.pipeline.config import load_config
-
-Counts = dict[str, int]
 
 # Of a tree: its files ("#" are the numbers 1 to 6), and what options read: the number
 # of images by class, or by class and split.
@@ -121,6 +115,16 @@ LEVELS = {
         "cat 18 dog 6",
         "cat train 12 cat test 6 dog train 6",
     ),
+    "splits named after their class": (
+        "cat/{cat_train,cat_test}/#.jpg dog/{dog_train,dog_test}/#.jpg",
+        "cat 12 dog 12",
+        "cat train 6 cat test 6 dog train 6 dog test 6",
+    ),
+    "splits in the folders A and B": (
+        "{A,B}/{train,test}/#.jpg",
+        "A 12 B 12",
+        "A train 6 A test 6 B train 6 B test 6",
+    ),
     "splits in classes, images beside them in one": (
         "{cat,dog}/{train,test}/#.jpg cat/2#.jpg",
         "cat 18 dog 12",
@@ -129,75 +133,11 @@ LEVELS = {
 }  # fmt: skip
 
 
-def _expanded(files: str) -> Iterator[str]:
-    for pattern in re.findall(r"(?:\{[^}]*\}|\S)+", files):
-        parts = re.split(r"(\{[^}]*\})", pattern.replace("#", "{1,2,3,4,5,6}"))
-        choices = [
-            part[1:-1].split(",") if part.startswith("{") else [part] for part in parts
-        ]
-        yield from map("".join, itertools.product(*choices))
-
-
-@pytest.fixture
-def make_tree(tmp_path: Path) -> Callable[[str], Path]:
-    """Write the files of a pattern. "~" stands for a blank in a name."""
-
-    def make(files: str) -> Path:
-        for name in _expanded(files):
-            path = tmp_path / name.replace("~", " ")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(name)
-        return tmp_path
-
-    return make
-
-
-def _counts(config: DataConfig, with_splits: bool = False) -> Counts:
-    counts: Counter[str] = Counter()
-    for ref in list_images(config, "unused").refs:
-        name = ref.class_name.replace(" ", "~")
-        # What is left to the hash belongs to train.
-        counts[f"{name} {ref.splits[0]}" if with_splits else name] += 1
-    return dict(counts)
-
-
-def _wanted(text: str) -> Counts:
-    found = re.findall(r"(\S+(?: (?:train|eval|test))?) (\d+)", text)
-    return {name: int(number) for name, number in found}
-
-
-def _options(root: Path) -> list[tuple[str, DataConfig]]:
-    """Return the configs that the message for a tree prints."""
-    with pytest.raises(DataError) as stopped:
-        list_images(load_config(None, data=str(root)).data, "unused")
-    configs = []
-    for line in re.findall(r"^  \d\. (.*)$", str(stopped.value), re.MULTILINE):
-        words = list(itertools.pairwise(shlex.split(line)))
-        data = dict(words).get("--data", str(root))
-        overrides = [after for word, after in words if word == "--set"]
-        configs.append((line, load_config(None, data=data, overrides=overrides).data))
-    assert configs, str(stopped.value)
-    return configs
-
-
-def _require_options(root: Path, *wanted: str) -> None:
-    """Require that all options read the tree, and some of them what is wanted."""
-    configs = [config for _, config in _options(root)]
-    read = [
-        {str(is_split): _counts(config, is_split) for is_split in (False, True)}
-        for config in configs
-    ]
-    for text in wanted:
-        counts = _wanted(text)
-        is_split = str(any(" " in name for name in counts))
-        assert counts in [each[is_split] for each in read], read
-
-
 @pytest.mark.parametrize(("files", "tops", "lowest"), LEVELS.values(), ids=LEVELS)
 def test_two_levels_that_may_be_the_classes(
-    make_tree: Callable[[str], Path], files: str, tops: str, lowest: str
+    trees: Any, files: str, tops: str, lowest: str
 ) -> None:
-    _require_options(make_tree(files), tops, lowest)
+    trees.require(trees.make(files), tops, lowest)
 
 
 EVALUATIONS = [
@@ -214,11 +154,11 @@ EVALUATIONS = [
 
 @pytest.mark.parametrize("names", EVALUATIONS, ids=" ".join)
 def test_evaluation_beside_validation_is_the_test_set(
-    make_tree: Callable[[str], Path], names: tuple[str, ...]
+    trees: Any, names: tuple[str, ...]
 ) -> None:
-    root = make_tree(f"{{{','.join(names)}}}/{{cat,dog}}/#.jpg")
-    (line, first), *_ = _options(root)
-    assert _counts(first, with_splits=True) == {
+    root = trees.make(f"{{{','.join(names)}}}/{{cat,dog}}/#.jpg")
+    (line, first), *_ = trees.options(root)
+    assert trees.counts(first, with_splits=True) == {
         f"{name} {split}": 6
         for name in ("cat", "dog")
         for split in ("train", "eval", "test")
@@ -226,10 +166,10 @@ def test_evaluation_beside_validation_is_the_test_set(
 
 
 def test_evaluation_without_validation_is_the_validation_set(
-    make_tree: Callable[[str], Path],
+    trees: Any,
 ) -> None:
-    root = make_tree("{train,evaluation,test}/{cat,dog}/#.jpg")
-    counts = _counts(DataConfig(path=str(root)), with_splits=True)
+    root = trees.make("{train,evaluation,test}/{cat,dog}/#.jpg")
+    counts = trees.counts(DataConfig(path=str(root)), with_splits=True)
     assert counts["cat eval"] == counts["cat test"] == 6
 
 
@@ -312,13 +252,13 @@ FIRST = {
 
 @pytest.mark.parametrize(("files", "wanted"), FIRST.values(), ids=FIRST)
 def test_the_first_option_is_the_likely_one(
-    make_tree: Callable[[str], Path], files: str, wanted: str
+    trees: Any, files: str, wanted: str
 ) -> None:
-    root = make_tree(files)
-    (line, config), *_ = _options(root)
-    is_split = any(" " in name for name in _wanted(wanted))
-    assert _counts(config, is_split) == _wanted(wanted), line
-    _require_options(root)
+    root = trees.make(files)
+    (line, config), *_ = trees.options(root)
+    is_split = any(" " in name for name in trees.wanted(wanted))
+    assert trees.counts(config, is_split) == trees.wanted(wanted), line
+    trees.require(root)
 
 
 STRAYS = [
@@ -339,14 +279,12 @@ STRAYS = [
 
 @pytest.mark.parametrize("above", ["", "{train,test}/"])
 @pytest.mark.parametrize("stray", STRAYS)
-def test_folders_of_programs_beside_classes(
-    make_tree: Callable[[str], Path], stray: str, above: str
-) -> None:
-    root = make_tree(f"{above}{{cat,dog}}/#.jpg {above}{stray}")
+def test_folders_of_programs_beside_classes(trees: Any, stray: str, above: str) -> None:
+    root = trees.make(f"{above}{{cat,dog}}/#.jpg {above}{stray}")
     number = 12 if above else 6
-    (line, config), *_ = _options(root)
-    assert _counts(config) == {"cat": number, "dog": number}, line
-    _require_options(root)
+    (line, config), *_ = trees.options(root)
+    assert trees.counts(config) == {"cat": number, "dog": number}, line
+    trees.require(root)
 
 
 REPEATED = [
@@ -362,13 +300,13 @@ REPEATED = [
 @pytest.mark.parametrize("above", ["", "{train,test}/"])
 @pytest.mark.parametrize("files", REPEATED)
 def test_folders_with_the_images_of_other_classes(
-    make_tree: Callable[[str], Path], files: str, above: str
+    trees: Any, files: str, above: str
 ) -> None:
     files = files.replace("{above}", "")
-    root = make_tree(" ".join(f"{above}{pattern}" for pattern in files.split()))
-    (line, config), *_ = _options(root)
-    assert set(_counts(config)) == {"cat", "dog"}, line
-    _require_options(root)
+    root = trees.make(" ".join(f"{above}{pattern}" for pattern in files.split()))
+    (line, config), *_ = trees.options(root)
+    assert set(trees.counts(config)) == {"cat", "dog"}, line
+    trees.require(root)
 
 
 BELOW = {
@@ -393,14 +331,12 @@ BELOW = {
 
 
 @pytest.mark.parametrize("files", BELOW.values(), ids=BELOW)
-def test_a_data_set_beside_other_folders(
-    make_tree: Callable[[str], Path], files: str
-) -> None:
-    root = make_tree(files)
-    (line, config), *_ = _options(root)
+def test_a_data_set_beside_other_folders(trees: Any, files: str) -> None:
+    root = trees.make(files)
+    (line, config), *_ = trees.options(root)
     assert line.startswith("--data "), line
-    assert set(_counts(config)) == {"cat", "dog"}
-    _require_options(root)
+    assert set(trees.counts(config)) == {"cat", "dog"}
+    trees.require(root)
 
 
 BESIDE = {
@@ -412,20 +348,18 @@ BESIDE = {
 
 
 @pytest.mark.parametrize("files", BESIDE.values(), ids=BESIDE)
-def test_a_data_set_beside_folders_of_any_name(
-    make_tree: Callable[[str], Path], files: str
-) -> None:
-    root = make_tree(files)
-    (line, config) = _options(root)[-1]
+def test_a_data_set_beside_folders_of_any_name(trees: Any, files: str) -> None:
+    root = trees.make(files)
+    (line, config) = trees.options(root)[-1]
     assert line.startswith("--data "), line
-    assert _counts(config) == {"cat": 6, "dog": 6}
+    assert trees.counts(config) == {"cat": 6, "dog": 6}
 
 
 def test_names_of_files_are_no_classes_beside_class_folders(
-    make_tree: Callable[[str], Path],
+    trees: Any,
 ) -> None:
-    root = make_tree("{Training,Test}/{apple,banana}/#_100.jpg test-multiple/#.jpg")
-    lines = [line for line, _ in _options(root)]
+    root = trees.make("{Training,Test}/{apple,banana}/#_100.jpg test-multiple/#.jpg")
+    lines = [line for line, _ in trees.options(root)]
     assert not any(r"_\d+" in line for line in lines), lines
 
 
@@ -443,28 +377,24 @@ VERSIONS = {
 
 @pytest.mark.parametrize("image", ["#.jpg", "{x_#,y_#}.jpg"])
 @pytest.mark.parametrize("tops", VERSIONS.values(), ids=VERSIONS)
-def test_versions_of_a_data_set(
-    make_tree: Callable[[str], Path], tops: tuple[str, ...], image: str
-) -> None:
-    root = make_tree(f"{{{','.join(tops)}}}/{{cat,dog}}/{image}")
-    configs = _options(root)
+def test_versions_of_a_data_set(trees: Any, tops: tuple[str, ...], image: str) -> None:
+    root = trees.make(f"{{{','.join(tops)}}}/{{cat,dog}}/{image}")
+    configs = trees.options(root)
     lines = [line for line, _ in configs]
     assert lines[0] == f"--data {root}/{tops[0]}", lines
     assert set(lines[: len(tops)]) == {f"--data {root}/{top}" for top in tops}
-    _require_options(root)
+    trees.require(root)
     with pytest.raises(DataError) as stopped:
         list_images(DataConfig(path=str(root)), "unused")
     assert "with the copies of an image in different splits: the" in str(stopped.value)
 
 
 @pytest.mark.parametrize("top", ["resized", "aug", "thumbnails", "grayscale", "small"])
-def test_copies_of_all_classes_beside_them(
-    make_tree: Callable[[str], Path], top: str
-) -> None:
-    root = make_tree(f"{{cat,dog}}/#.jpg {top}/{{cat,dog}}/#.jpg")
-    (line, config), *_ = _options(root)
-    assert _counts(config) == {"cat": 6, "dog": 6}, line
-    _require_options(root)
+def test_copies_of_all_classes_beside_them(trees: Any, top: str) -> None:
+    root = trees.make(f"{{cat,dog}}/#.jpg {top}/{{cat,dog}}/#.jpg")
+    (line, config), *_ = trees.options(root)
+    assert trees.counts(config) == {"cat": 6, "dog": 6}, line
+    trees.require(root)
 
 
 @pytest.mark.parametrize(
@@ -478,24 +408,24 @@ def test_copies_of_all_classes_beside_them(
 )
 @pytest.mark.parametrize("other", ["", "x"])
 def test_versions_in_each_class(
-    make_tree: Callable[[str], Path], inner: tuple[str, ...], image: str, other: str
+    trees: Any, inner: tuple[str, ...], image: str, other: str
 ) -> None:
     folders = f"{{{','.join(inner)}}}"
-    root = make_tree(f"cat/{folders}/{image} dog/{folders}/{other}{image}")
-    configs = _options(root)
+    root = trees.make(f"cat/{folders}/{image} dog/{folders}/{other}{image}")
+    configs = trees.options(root)
     read = {ref.name for ref in list_images(configs[0][1], "unused").refs}
     assert len({name.split("/")[1] for name in read}) == 1
     assert {name.split("/")[0] for name in read} == {"cat", "dog"}
-    _require_options(root)
+    trees.require(root)
     with pytest.raises(DataError) as stopped:
         list_images(DataConfig(path=str(root)), "unused")
     assert "with the copies of an image in different splits: 2" in str(stopped.value)
 
 
 def test_names_of_splits_without_train_are_no_splits(
-    make_tree: Callable[[str], Path],
+    trees: Any,
 ) -> None:
-    configs = _options(make_tree("{test,val}_{cat,dog}_#.jpg"))
+    configs = trees.options(trees.make("{test,val}_{cat,dog}_#.jpg"))
     assert not any("split" in line for line, _ in configs)
 
 
@@ -510,19 +440,19 @@ def test_names_of_splits_without_train_are_no_splits(
     ],
 )
 def test_words_of_splits_in_names_of_files_are_no_classes(
-    make_tree: Callable[[str], Path], files: str
+    trees: Any, files: str
 ) -> None:
-    root = make_tree(files)
+    root = trees.make(files)
     with pytest.raises(DataError, match="hold splits and no class") as stopped:
         list_images(load_config(None, data=str(root)).data, "unused")
     assert "class_pattern" not in str(stopped.value)
 
 
 def test_classes_in_names_of_files_beside_a_word_of_a_split_are_offered(
-    make_tree: Callable[[str], Path],
+    trees: Any,
 ) -> None:
-    _require_options(make_tree("{train,plane}_#.jpg"), "train 6 plane 6")
-    _require_options(make_tree("{new_train,old_train}_#.jpg"))
+    trees.require(trees.make("{train,plane}_#.jpg"), "train 6 plane 6")
+    trees.require(trees.make("{new_train,old_train}_#.jpg"))
 
 
 @pytest.mark.parametrize(
@@ -538,27 +468,27 @@ def test_classes_in_names_of_files_beside_a_word_of_a_split_are_offered(
     ],
 )
 def test_parts_beside_one_split_are_for_training(
-    make_tree: Callable[[str], Path], parts: str, split: str
+    trees: Any, parts: str, split: str
 ) -> None:
     names = parts.split()
-    root = make_tree(f"{{{','.join([*names, split])}}}/{{cat,dog}}/#.jpg")
+    root = trees.make(f"{{{','.join([*names, split])}}}/{{cat,dog}}/#.jpg")
     number = 6 * len(names)
     wanted = f"cat train {number} cat test 6 dog train {number} dog test 6"
-    (line, first), *others = _options(root)
-    assert _counts(first, True) == _wanted(wanted), line
+    (line, first), *others = trees.options(root)
+    assert trees.counts(first, True) == trees.wanted(wanted), line
     (mixed,) = (
         c
         for _, c in others
-        if _counts(c).keys() == {"cat", "dog"} and not Path(c.path).name == "data"
+        if trees.counts(c).keys() == {"cat", "dog"} and not Path(c.path).name == "data"
     )
     warnings = "\n".join(list_images(mixed, "unused").warnings)
     assert f"12 of {2 * number + 12} paths name a split" in warnings
 
 
 def test_a_class_called_as_a_split_is_no_split_of_a_pattern(
-    make_tree: Callable[[str], Path],
+    trees: Any,
 ) -> None:
-    root = make_tree("photos/{test,cat,dog}/#.jpg photos/cat/web/2#.jpg")
+    root = trees.make("photos/{test,cat,dog}/#.jpg photos/cat/web/2#.jpg")
     pattern = "photos/(?P<class>[^/]+)/.+"
     config = DataConfig(path=str(root), class_pattern=pattern)
     assert "name a split" not in "\n".join(list_images(config, "unused").warnings)
@@ -573,26 +503,26 @@ def test_a_class_called_as_a_split_is_no_split_of_a_pattern(
         "Labels-{train,test}",
     ],
 )
-def test_masks_of_splits_are_no_images_of_them(
-    make_tree: Callable[[str], Path], masks: str
-) -> None:
-    root = make_tree(f"{{train,test}}/{{cat,dog}}/#.png {masks}/{{cat,dog}}/#_mask.png")
-    (line, first), *others = _options(root)
-    wanted = _wanted("cat train 6 cat test 6 dog train 6 dog test 6")
-    assert _counts(first, True) == wanted, line
+def test_masks_of_splits_are_no_images_of_them(trees: Any, masks: str) -> None:
+    root = trees.make(
+        f"{{train,test}}/{{cat,dog}}/#.png {masks}/{{cat,dog}}/#_mask.png"
+    )
+    (line, first), *others = trees.options(root)
+    wanted = trees.wanted("cat train 6 cat test 6 dog train 6 dog test 6")
+    assert trees.counts(first, True) == wanted, line
     assert all(config.split_folders is None for _, config in others)
     with pytest.raises(DataError, match="hold masks or labels of the images"):
         list_images(load_config(None, data=str(root)).data, "unused")
-    beside = {"train": ["train", next(_expanded(masks))], "test": "test"}
+    beside = {"train": ["train", next(trees.expanded(masks))], "test": "test"}
     config = DataConfig.model_validate({"path": str(root), "split_folders": beside})
     warnings = "\n".join(list_images(config, "unused").warnings)
     assert "masks or labels of the images" in warnings
 
 
 def test_splits_called_after_labels_are_splits(
-    make_tree: Callable[[str], Path],
+    trees: Any,
 ) -> None:
-    root = make_tree("labels_{train,test}/{cat,dog}/#.png")
+    root = trees.make("labels_{train,test}/{cat,dog}/#.png")
     config = load_config(None, data=str(root)).data
-    wanted = _wanted("cat train 6 cat test 6 dog train 6 dog test 6")
-    assert _counts(config, True) == wanted
+    wanted = trees.wanted("cat train 6 cat test 6 dog train 6 dog test 6")
+    assert trees.counts(config, True) == wanted

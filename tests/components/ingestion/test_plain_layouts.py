@@ -47,6 +47,7 @@ CLASSES = [
     "Apple___scab,Apple___healthy,Apple___rust", "cat,catfish,dog,dogfish",
     "leaf,leaf_processed", "sea,noisy_sea", "rose,wild_rose,other",
     "background,person", "unknown,known", "misc,cat,dog",
+    "checkpoint,no_checkpoint", "images,no images,other", "errors,correct",
     # Things that programs write, too
     "fire_images,non_fire_images", "good_images,bad_images", "lab_results,invoices",
     "planks,branches,logs", "rooms,gardens,plots", "pens,notebooks,rulers",

@@ -368,8 +368,8 @@ TABLE = Table("train.csv", ("id", "breed"), (("0", "beagle"),))
             CASES["splits in classes"][0],
             [],
             [
+                {"class_pattern": "(?P<class>[^/]+)/(?P<split>train|test)/.+"},
                 {"format": "folders"},
-                {"class_pattern": "(?P<class>[^/]+)/(?P<split>[^/]+)/.+"},
             ],
         ),
         (

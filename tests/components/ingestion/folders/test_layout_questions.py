@@ -353,7 +353,7 @@ def test_folders_are_read_only_if_the_table_groups_alike(
         (("fold_0", "fold_1"), ("train", "val"), ["path", "class_pattern"]),
         (("batch 1", "batch 2"), ("train", "val", "test"), ["path", "class_pattern"]),
         (("siteA", "siteB"), ("train", "test"),
-         ["path", "class_pattern", "format", "class_pattern"]),
+         ["path", "class_pattern", "class_pattern", "format"]),
     ],
 )  # fmt: skip
 def test_splits_within_parts_can_be_read(
