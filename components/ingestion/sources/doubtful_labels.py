@@ -39,7 +39,7 @@ _DOUBT = re.compile(
 # Beside other labels, in the languages of `_DOUBT`.
 _SEVERAL = frozenset(
     "both several multiple many all either neither mixed mixture combination beide "
-    "mehrere alle gemischt keins les~deux plusieurs tous ambos ambas varios varias "
+    "mehrere alle gemischt keins les~deux plusieurs tous ambos ambas varias "
     "todos mixto entrambi entrambe più tutti misto vários meerdere allebei oba "
     "obie kilka wszystkie оба обе несколько все 两者 都 両方 複数 둘다 여러".replace(
         "~", " "
