@@ -7,6 +7,7 @@ The twins may be other versions of the same images. They may be classes as well,
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
@@ -15,6 +16,7 @@ from graft.components.ingestion.sources.layout_answers import FolderLayout
 from graft.components.ingestion.sources.source import some_of
 
 _FEWEST_TWINS = 2
+_NUMBERED = re.compile(r"(?P<word>.*[^\W\d_])[-_. ]?(?P<number>\d{1,3})", re.DOTALL)
 
 
 def twins_of(names: Collection[str]) -> dict[str, str]:
@@ -38,6 +40,26 @@ def twins_of(names: Collection[str]) -> dict[str, str]:
     return {}
 
 
+def numbered_twins(names: Collection[str]) -> list[str]:
+    """Return the classes, if all are the same words with the numbers 1, 2 and so on.
+
+    As `cat1`, `cat2`, `dog1` and `dog2`, from 0 or 1 for each word.
+
+    Args:
+        names: The names of all class folders.
+    """
+    numbers: dict[str, set[int]] = defaultdict(set)
+    for name in names:
+        match = _NUMBERED.fullmatch(name)
+        if match is None:
+            return []
+        numbers[match["word"].casefold()].add(int(match["number"]))
+    first, *others = numbers.values()
+    are_same = len(first) >= _FEWEST_TWINS and all(each == first for each in others)
+    counts = min(first) <= 1 and max(first) - min(first) + 1 == len(first)
+    return sorted(names) if others and are_same and counts else []
+
+
 def _additions(
     name: str, known: Collection[str]
 ) -> Iterator[tuple[tuple[str, str], str]]:
@@ -52,7 +74,7 @@ def _additions(
 
 
 def with_warning_of_twins(root: Folder, layout: FolderLayout) -> FolderLayout:
-    """Add a warning to a layout of whose classes most have a twin."""
+    """Add a warning to a layout whose classes differ by one addition or a number."""
     above = [
         folder
         for paths in layout.split_folders.values()
@@ -61,6 +83,14 @@ def with_warning_of_twins(root: Folder, layout: FolderLayout) -> FolderLayout:
     ] or [root]
     names = {top.name for folder in above for top in folder.filled}
     twins = twins_of(names)
+    numbered = numbered_twins(names)
+    if numbered:
+        warning = (
+            f"The classes are the same words with the same numbers: "
+            f"{some_of(numbered)}. They are read as classes. If the numbers are those "
+            "of parts of the data, merge the folders of each word."
+        )
+        return dataclasses.replace(layout, warnings=(*layout.warnings, warning))
     if not twins:
         return layout
     are_all = 2 * len(twins) == len(names)

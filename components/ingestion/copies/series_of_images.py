@@ -36,7 +36,7 @@ _BETWEEN = re.compile(r"(?P<letters>[^\W\d_]*)[\W_]+(?:[^\W\d_]+[\W_]*)?")
 _AFTER = re.compile(r"\)?(?:[-_. ]+[^\W\d_]+)?")
 _DATE = re.compile(r"(?:19|20)\d\d(?:[-_.]?\d\d){0,2}$")
 _MOST_JUDGED = 1_000_000
-_MOST_DIGITS = 6
+_MOST_DIGITS = 9
 _TWO_NUMBERS = 5  # with the texts around them
 _FEWEST_SERIES = 2
 _FEWEST_WITHOUT_WORD = 3  # of each class
@@ -79,7 +79,8 @@ def warn_of_series(refs: Sequence[ImageRef]) -> list[str]:
     return []
 
 
-Series = Mapping[tuple[str, str], list[tuple[ImageRef, _Member]]]
+Images = Sequence[tuple[ImageRef, _Member]]
+Series = Mapping[tuple[str, str], Images]
 """The images by their class and the name of their series."""
 
 
@@ -93,21 +94,37 @@ def _by_series(members: Iterable[tuple[ImageRef, _Member]]) -> Series:
 def _are_series(series: Series, total: int, *, is_by_word: bool) -> bool:
     """Tell whether most images are in series, of which a class has several."""
     if not is_by_word:
-        series = {key: each for key, each in series.items() if _counts_anew(each)}
+        series = {key: each for key, each in series.items() if _counts(each)}
+        if not _counts_anew(series):
+            return False
     images = sum(map(len, series.values()))
     classes = {class_name for class_name, _ in series}
     each = _FEWEST_SERIES if is_by_word else _FEWEST_WITHOUT_WORD
     return images > _SHARE * total and len(series) >= each * len(classes)
 
 
-def _counts_anew(images: Sequence[tuple[ImageRef, _Member]]) -> bool:
-    """Tell whether the numbers of a series count from 0 or 1, each once."""
-    numbers = {
-        int(found[0]) for _, each in images if (found := _DIGITS.search(each.rest))
-    }
+def _counts(images: Images) -> bool:
+    """Tell whether the numbers of a series count, nearly each once."""
+    numbers = _numbers_of(images)
     if len(numbers) * 2 <= len(images):
         return False
-    return min(numbers) <= 1 and len(numbers) >= _DENSITY * (max(numbers) + 1)
+    return len(numbers) >= _DENSITY * (max(numbers) - min(numbers) + 1)
+
+
+def _counts_anew(series: Series) -> bool:
+    """Tell whether series of a class have the same numbers: each counts for itself."""
+    all_of: dict[str, set[int]] = defaultdict(set)
+    total = 0
+    for (class_name, _), images in series.items():
+        numbers = _numbers_of(images)
+        all_of[class_name] |= numbers
+        total += len(numbers)
+    return 2 * sum(map(len, all_of.values())) <= total
+
+
+def _numbers_of(images: Images) -> set[int]:
+    found = (_DIGITS.search(member.rest) for _, member in images)
+    return {int(match[0]) for match in found if match}
 
 
 def _warning(series: Series) -> Iterator[str]:
@@ -127,7 +144,7 @@ def _warning(series: Series) -> Iterator[str]:
     )
 
 
-def _is_across(images: Sequence[tuple[ImageRef, _Member]]) -> bool:
+def _is_across(images: Images) -> bool:
     """Tell whether a series may have images in several splits.
 
     Where the same numbers are in two given splits, the names begin again in each.

@@ -24,6 +24,7 @@ from graft.components.ingestion.sources.layout_answers import Option, describe_c
 from graft.components.ingestion.sources.splitting import ROLE_OF_NAME, TRAIN_ROLE
 
 _FILE_NAME_PATTERNS = (
+    r"(?P<class>.*[^-_. ])[-_. ]{2,}\d+",  # `obj1__10`
     r"(?P<class>.+)_\d+",
     r"(?P<class>.+)-\d+",
     r"(?P<class>.+)\.\d+",

@@ -13,6 +13,7 @@ from graft.components.ingestion.folders.given_layouts import warn_of_given_layou
 from graft.components.ingestion.folders.layout_detection import detect_layout
 from graft.components.ingestion.folders.option_readings import with_options_that_read
 from graft.components.ingestion.folders.packed_images import explain_packed_images
+from graft.components.ingestion.folders.table_readings import read_option
 from graft.components.ingestion.names.folder_counts import Folder, count_folders
 from graft.components.ingestion.names.folder_names import role_of, roles_of
 from graft.components.ingestion.sources.config import DataConfig
@@ -146,7 +147,9 @@ def _detect(
         answer = Question(finding, answer.options)
         if config.class_names is None:
             fewest = config.min_images_per_class
-            answer = with_options_that_read(folder, answer, fewest)
+            answer = with_options_that_read(
+                folder, answer, fewest, lambda option: read_option(option, config)
+            )
         raise DataError(f"{config.path!r}: {text_of(answer, config.path)}")
     return answer
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from graft.components.ingestion.folders.file_name_options import file_name_options
-from graft.components.ingestion.folders.splits_inside_names import split_inside
+from graft.components.ingestion.folders.splits_inside_names import (
+    pattern_of_splits,
+    split_inside,
+)
 from graft.components.ingestion.names.class_levels import (
     option_of_pattern,
     options_of_levels,
@@ -75,13 +78,9 @@ def read_splits_below(root: Folder, names: Sequence[str]) -> Iterator[Option]:
     """
     parts = {name: split_inside(name) for name in names}
     found = [part for part in parts.values() if part is not None]
-    words = "|".join(sorted({re.escape(part.split) for part in found}, key=len)[::-1])
-    starts = "|".join(sorted({re.escape(part.before) for part in found}))
-    ends = "|".join(sorted({re.escape(part.after) for part in found}))
     if len(found) < len(names) or not found:
         return
-    start, end = (f"(?:{each})" if each else "" for each in (starts, ends))
-    split = f"{start}(?P<split>{words}){end}/.+"
+    split = f"{pattern_of_splits(found)}/.+"
     pattern = f"(?P<class>[^/]+)/{split}"
     meaning = (
         f"the inner folders {some_of(sorted(names))} are splits; {classes_of(root)}"
@@ -158,26 +157,36 @@ def options_beside_classes(root: Folder, roles: Mapping[str, str]) -> Iterator[O
     """
     classes = {top.name for top in root.filled if top.name not in roles}
     inner = {n: {child.name for child in root.children[n].filled} for n in roles}
+    parts = {name: part for name in roles if (part := split_inside(name))}
+    known = roles_of([part.split for part in parts.values()])
     if (
         not roles
         or TRAIN_ROLE in roles.values()
-        or roles_of(list(roles)) != dict(roles)
+        or {name: known.get(part.split) for name, part in parts.items()} != dict(roles)
         or len(classes) < _FEWEST_CLASSES
         or any(len(names & classes) * 2 < len(names) for names in inner.values())
         or any(root.children[name].is_flat for name in roles)
+        or any(_holds(root.children[name], classes) for name in classes)
     ):
         return
     splits = "|".join(map(re.escape, sorted(roles)))
+    split = pattern_of_splits([*parts.values()])
     doubts = {n: stray_name_of(n) for n in classes.union(*inner.values())}
     strays = sorted(n for n, doubt in doubts.items() if doubt in _NO_CLASSES)
     without = f"(?!(?:{'|'.join(map(re.escape, strays))})/)" if strays else ""
     yield from option_of_pattern(
         root,
         {},
-        f"(?:(?P<split>{splits})/|(?!(?:{splits})/)){without}(?P<class>[^/]+)/.+",
+        f"(?:{split}/|(?!(?:{splits})/)){without}(?P<class>[^/]+)/.+",
         f"{some_of(sorted(roles))} as {' and '.join(sorted(set(roles.values())))}, and "
         "the folders beside it for training",
     )
+
+
+def _holds(folder: Folder, names: Collection[str]) -> bool:
+    """Tell whether most folders in a folder have names of classes."""
+    below = [child.name for child in folder.filled]
+    return bool(below) and sum(name in names for name in below) * 2 >= len(below)
 
 
 def options_of_splits(root: Folder, roles: dict[str, str]) -> Iterator[Option]:

@@ -36,6 +36,7 @@ from graft.components.ingestion.names.folder_names import (
     is_part,
     is_source,
     role_of,
+    role_of_any_word,
     roles_of,
     stem_of_part,
 )
@@ -190,6 +191,7 @@ def ask_about_role_among_classes(root: Folder, tops: list[Folder]) -> Question |
                 f"{some_of(sorted(beside))}.{hint_about_splits(root)}",
                 (
                     *options_of_guessed_splits(root),
+                    *options_beside_classes(root, _roles_beside_classes(tops)),
                     *options_beside_classes(root, {top.name: roles[top.name]}),
                     *options_of_splits(root, {top.name: roles[top.name]}),
                     *read_as_classes(root),
@@ -230,6 +232,7 @@ def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None
     options = (
         *options_of_guessed_splits(root),
         *options_of_rest_as_train(root),
+        *options_beside_classes(root, _roles_beside_classes(tops)),
         *read_parts_with_splits(root),
         *(() if are_splits else read_as_classes(root)),
         *read_by_parts(root),
@@ -239,6 +242,13 @@ def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None
     if not options:
         finding += " But neither of them seems to be."
     return Question(finding, options)
+
+
+def _roles_beside_classes(tops: Sequence[Folder]) -> dict[str, str]:
+    """Return the roles of all folders of folders, by any word; none if one has none."""
+    above = [top.name for top in tops if not top.is_flat]
+    roles = {name: role for name in above if (role := role_of_any_word(name))}
+    return roles if len(roles) == len(above) < len(tops) else {}
 
 
 def ask_about_levels(

@@ -80,7 +80,8 @@ def options_with_flat_splits(
     full = [name for name in roles if name not in flat]
     trained = [root.children[name] for name in full if roles[name] == TRAIN_ROLE]
     classes = {child.name for folder in trained for child in folder.filled}
-    if not flat or len(classes) < _FEWEST_CLASSES:
+    # Numbers in names count the images.
+    if not flat or len(classes) < _FEWEST_CLASSES or any(map(str.isdigit, classes)):
         return
     for tail in _TAILS:
         expression = re.compile(rf"(?P<class>.+?){tail}\.[^.]+")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from graft.components.ingestion.folders.pattern_hints import text_of_name
 from graft.components.ingestion.names.class_levels import as_setting, option_of_pattern
 from graft.components.ingestion.names.folder_counts import Folder
-from graft.components.ingestion.names.folder_names import roles_of
+from graft.components.ingestion.names.folder_names import role_of, roles_of
 from graft.components.ingestion.names.split_words import ROLE_OF_ABBREVIATION
 from graft.components.ingestion.sources.layout_answers import (
     Option,
@@ -26,41 +26,93 @@ _MOST_CLASSES = 20  # a longer list is no help on a command line
 
 Reading = dict[str, tuple[str, str]]
 """The class and the role of each image that an option reads, by its path."""
+Outcome = Reading | str | None
+"""What an option reads, or why it would stop; None if that is not known."""
+ReadTable = Callable[[Option], Outcome]
 
 
-def with_options_that_read(root: Folder, question: Question, fewest: int) -> Question:
+def with_options_that_read(
+    root: Folder,
+    question: Question,
+    fewest: int,
+    read_table: ReadTable = lambda _: None,
+) -> Question:
     """Mend or leave out the options that would stop, and those that read the same.
+
+    Options that read names of splits as classes come after all others.
 
     Args:
         root: The data set's folder.
         question: The question.
         fewest: The number of images that each class needs.
+        read_table: Reads what an option whose path is a table would read, or returns
+            why it would stop; None if it is not known.
     """
-    readings = [(option, reading_of(root, option)) for option in question.options]
+    reader = _Reader(root, read_table)
+    readings = [(option, reader.read(option)) for option in question.options]
     needs_no_mend = [found for _, found in readings if not _why_it_stops(found, fewest)]
-    right: list[Option] = []
+    right: list[tuple[Option, Outcome]] = []
     wrong: list[Option] = []
-    seen: list[Reading] = []
+    seen: list[Outcome] = []
+    notes: list[str] = []
     for option, reading in readings:
         if reading is None:
-            right.append(option)
+            right.append((option, None))
+        elif isinstance(reading, str):
+            wrong.append(_stopping(option, reading))
+            notes.append(f"{option.settings['path']!r} would stop: {reading}")
         elif reading in needs_no_mend:
             if reading not in seen:
-                right.append(option)
+                right.append((option, reading))
                 seen.append(reading)
         else:
             for mended in _mended(root, option, reading, fewest):
-                found = reading_of(root, mended)
+                found = reader.read(mended)
                 if found is None or found in (*needs_no_mend, *seen):
                     continue
                 seen.append(found)
                 reason = _why_it_stops(found, fewest)
-                meaning = f"{mended.meaning}; it would stop: {reason}"
                 if reason is None:
-                    right.append(mended)
+                    right.append((mended, found))
                 else:
-                    wrong.append(Option(mended.settings, meaning, mended.layout))
-    return Question(question.finding, (*right, *([] if right else wrong)))
+                    wrong.append(_stopping(mended, reason))
+    right.sort(key=lambda each: _reads_splits_as_classes(each[1]))
+    options = [option for option, _ in right]
+    if not right:
+        return Question(question.finding, tuple(wrong))
+    # A table that can be mended may be what the user wants.
+    return Question(" ".join([question.finding, *notes]), tuple(options))
+
+
+def _stopping(option: Option, reason: str) -> Option:
+    meaning = f"{option.meaning}; it would stop: {reason}"
+    return Option(option.settings, meaning, option.layout)
+
+
+def _reads_splits_as_classes(reading: Outcome) -> bool:
+    """Tell whether a class is called as a split, or has one in its path."""
+    if not isinstance(reading, dict):
+        return False
+    names = {name for name, _ in reading.values()}
+    return any(role_of(part) for name in names for part in name.split("/"))
+
+
+class _Reader:
+    """Reads what options read.
+
+    Args:
+        root: The data set's folder.
+        read_table: See `with_options_that_read`.
+    """
+
+    def __init__(self, root: Folder, read_table: ReadTable) -> None:
+        self._root = root
+        self._read_table = read_table
+
+    def read(self, option: Option) -> Outcome:
+        """Return what an option reads, why it stops, or None."""
+        found = reading_of(self._root, option)
+        return self._read_table(option) if found is None else found
 
 
 def _mended(
@@ -103,9 +155,9 @@ def _mended(
     yield option
 
 
-def _why_it_stops(reading: Reading | None, fewest: int) -> str | None:
-    if reading is None:
-        return None
+def _why_it_stops(reading: Outcome, fewest: int) -> str | None:
+    if reading is None or isinstance(reading, str):
+        return reading
     counts = Counter(class_name for class_name, _ in reading.values())
     if len(counts) < _FEWEST_CLASSES:
         return "two classes are needed"
@@ -194,7 +246,8 @@ def _read_pattern(
     found: dict[str, tuple[str, str]] = {}
     for name in names:
         path = _split_of(name, role_of)
-        text = unicodedata.normalize("NFC", text_of_name(pattern, name))
+        text = text_of_name(pattern, name)
+        text = text if text.isascii() else unicodedata.normalize("NFC", text)
         match = expression.fullmatch(text)
         if match and match["class"] and not (role_of and path is None):
             groups = match.groupdict()

@@ -147,3 +147,15 @@ def split_inside(name: str) -> SplitInside | None:
         return None
     start, end = found
     return SplitInside(name[:start], name[start:end], name[end:])
+
+
+def pattern_of_splits(parts: Sequence[SplitInside]) -> str:
+    """Return a regular expression of names that hold splits, with a group `split`."""
+    words = sorted(
+        {re.escape(part.split) for part in parts}, key=lambda w: (-len(w), w)
+    )
+    start, end = (
+        f"(?:{'|'.join(sorted(map(re.escape, texts)))})" if texts != {""} else ""
+        for texts in ({part.before for part in parts}, {part.after for part in parts})
+    )
+    return f"{start}(?P<split>{'|'.join(words)}){end}"

@@ -38,7 +38,7 @@ _WORDS = {
         "验证 验证集 驗證 驗證集 検証 検証用 검증 검증용"
     ),
     TEST_ROLE: (
-        "tst tests testset holdout unseen collaudo prova "
+        "tst tests testset holdout unseen blind collaudo prova "
         "prueba pruebas teste testes prufung pruefung testowy testowe тест тестовая "
         "тестовый тестирование uji pengujian בדיקה اختبار آزمون "
         "测试 测试集 測試 測試集 テスト テスト用 테스트 테스트용 시험"

@@ -199,7 +199,7 @@ class LocatedTable:
         flags = [
             name
             for name in self.others
-            if set(self.table.column(name)) <= {"0", "1", "0.0", "1.0"}
+            if name and set(self.table.column(name)) <= {"0", "1", "0.0", "1.0"}
         ]
         columns = [self.table.column(name) for name in flags]
         ones = [sum(cell.startswith("1") for cell in row) for row in zip(*columns)]  # noqa: B905

@@ -13,6 +13,18 @@ from graft.pipeline.config import load_config
 
 # Of a tree: its files ("#" are the numbers 1 to 6), and what the first option reads.
 FIRST = {
+    "two test sets beside the classes": (
+        "{cat,dog}/#.jpg {blind,field_test}/{cat,dog}/#.jpg",
+        "cat train 6 cat test 12 dog train 6 dog test 12",
+    ),
+    "splits in a folder that holds one of them again": (
+        "x/{train,test}/{cat,dog}/{IM,ALT2-IM}-3#.jpg x/x/train/{cat,dog}/IM-3#.jpg",
+        "cat train 12 cat test 12 dog train 12 dog test 12",
+    ),
+    "two lines between the class and a number": (
+        "views/{obj1,obj2}__#.jpg",
+        "obj1 train 6 obj2 train 6",
+    ),
     "splits in train, beside its classes": (
         "train/{cat,dog}/#.jpg train/{train,val,test}/{cat,dog}/#.jpg",
         "cat train 12 cat eval 6 cat test 6 dog train 12 dog eval 6 dog test 6",
@@ -85,4 +97,27 @@ def test_short_splits_in_names_of_files_are_told(
 ) -> None:
     root = trees.make("{tr,te}_0{1,2,3,4,5,6}.png")
     with pytest.raises(DataError, match="hold splits and no class: 'te', 'tr'"):
+        list_images(load_config(None, data=str(root)).data, "unused")
+
+
+_LABELS = "".join(f"imgs/{n}.jpg,{'cat' if n % 2 else 'dog'}\n" for n in range(1, 7))
+
+
+def test_a_table_is_tried_before_it_is_offered(trees: Any) -> None:
+    root = trees.make("imgs/{1,2,3,4,5,6,7,8}.jpg")
+    (root / "t.csv").write_text(f"path,label\n{_LABELS}imgs/7.jpg,owl\n")
+    ((line, _),) = trees.options(root)
+    assert line == f"""--data {root}/t.csv --set 'data.class_names=["cat", "dog"]'"""
+
+
+def test_the_reason_is_told_if_a_table_stops(trees: Any) -> None:
+    root = trees.make("imgs/{cat,dog}_#.jpg")
+    rows = "".join(
+        f"imgs/{c}_{n % 6 + 1}.jpg,{c}\n" for c in ("cat", "dog") for n in range(600)
+    )
+    (root / "t.csv").write_text(f"path,label\n{rows}imgs/cat_1.jpg,0.5\n")
+    (line, _), *others = trees.options(root)
+    assert not others
+    assert "class_pattern" in line
+    with pytest.raises(DataError, match=r"'t.csv' would stop: .*line 1202"):
         list_images(load_config(None, data=str(root)).data, "unused")

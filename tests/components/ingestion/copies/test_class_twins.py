@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from graft.components.ingestion.copies.class_twins import twins_of
+from graft.components.ingestion.copies.class_twins import (
+    numbered_twins,
+    twins_of,
+)
 from graft.components.ingestion.folders.layout_detection import detect_layout
 from graft.components.ingestion.names.folder_counts import count_folders
 from graft.components.ingestion.sources.layout_answers import FolderLayout
@@ -59,3 +62,22 @@ def test_twins_of_most_classes_have_a_warning() -> None:
     assert isinstance(answer, FolderLayout), answer
     (warning,) = answer.warnings
     assert "Most classes have a second one with the same addition" in warning
+
+
+@pytest.mark.parametrize(
+    "names", ["cat1 cat2 dog1 dog2", "cat_0 dog_0 cat_1 dog_1", "a-1 A-2 b-1 b-2"]
+)
+def test_the_same_words_with_the_same_numbers_have_a_warning(names: str) -> None:
+    assert numbered_twins(names.split()) == sorted(names.split())
+    files = [f"{top}/{number}.jpg" for top in names.split() for number in range(1, 8)]
+    answer = detect_layout(count_folders(files))
+    assert isinstance(answer, FolderLayout), answer
+    assert "the same words with the same numbers" in answer.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["type1 type2", "BMW3 BMW5 Audi3 Audi5", "cat1 cat2 dog1", "cat1 cat2 dog", "1 2"],
+)
+def test_other_numbers_are_those_of_classes(names: str) -> None:
+    assert numbered_twins(names.split()) == []

@@ -33,6 +33,9 @@ SERIES = {
     "tracks": [f"{t:05}_{f:05}.ppm" for t in range(9) for f in range(30)],
     "X-rays": [f"{p:08}_{i:03}.png" for p in range(1, 20) for i in range(p % 4)],
     "scans": [f"CNV-{p}-{i}.jpeg" for p in (53018, 81630, 1642) for i in range(1, 9)],
+    "last frames": [
+        f"S{s:03}_001_{f:08}.png" for s in range(10, 20) for f in range(s, s + 5)
+    ],
     "slides": [
         f"SOB_B_A-14-{slide}-40-{i:03}.png"
         for slide in ("22549AB", "22549CD", "29960AB")
@@ -61,6 +64,7 @@ PLAIN = {
     "birds": [f"Auk_{i:04}_{7 * i + 795}.jpg" for i in range(1, 60)],
     "UTKFace": [f"{i % 80}_0_{i % 5}_201701161743{i}.jpg" for i in range(100, 160)],
     "letters": [f"img001-{i:05}.png" for i in range(1, 60)],
+    "one count over all": [f"page_{i // 9}_{i:04}.jpg" for i in range(90)],
     "hashes": [f"{i * 7919 + 2**40:x}.jpg" for i in range(40)],
     "a size": [f"photo_640x480_{i}.jpg" for i in range(40)],
     "some frames": ["video1_1.jpg", "video1_2.jpg", *(f"{i}.jpg" for i in range(40))],
