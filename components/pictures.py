@@ -1,4 +1,4 @@
-"""Thumbnails of images as `data:` URIs, for the report."""
+"""Find images of examples, and make thumbnails of them as `data:` URIs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from graft.trainer.decoding.from_bytes import decode_pixels, read_header
 THUMBNAIL_PIXELS = 160
 _JPEG_QUALITY = 78
 _MOST_PIXELS = 100_000_000
+_RECORDS_AT_ONCE = 32
+_HASH = {example_keys.CONTENT_HASH_KEY: tf.io.FixedLenFeature([], tf.string)}
+_IMAGE = {example_keys.IMAGE_KEY: tf.io.FixedLenFeature([], tf.string)}
 
 
 def thumbnail(encoded: bytes) -> str | None:
@@ -66,7 +69,7 @@ def find_thumbnails(
     Unlike `find_images`, it keeps no encoded image in memory.
     """
     found = {}
-    for key, encoded in _images_of(example_files, content_hashes):
+    for key, encoded in wanted_images(example_files, content_hashes):
         picture = thumbnail(encoded)
         if picture is not None:
             found[key] = picture
@@ -77,21 +80,34 @@ def find_images(
     example_files: Sequence[str], content_hashes: Collection[str]
 ) -> dict[str, bytes]:
     """Return content hash to encoded image, for the given hashes."""
-    return dict(_images_of(example_files, content_hashes))
+    return dict(wanted_images(example_files, content_hashes))
 
 
-def _images_of(
+def wanted_images(
     example_files: Sequence[str], content_hashes: Collection[str]
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield content hash and encoded image, each once."""
+    """Yield content hash and encoded image of each wanted image, once.
+
+    The images are in the order of their records. Of the others only the hash is parsed.
+    """
     wanted = {each.encode() for each in content_hashes}
     if not wanted:
         return
-    for record in tfrecords.dataset(example_files).as_numpy_iterator():
-        example = tf.train.Example.FromString(record).features.feature
-        key = example[example_keys.CONTENT_HASH_KEY].bytes_list.value[0]
-        if key in wanted:
-            wanted.remove(key)
-            yield key.decode(), example[example_keys.IMAGE_KEY].bytes_list.value[0]
-            if not wanted:
-                return
+    for batch in tfrecords.dataset(example_files).batch(_RECORDS_AT_ONCE):
+        hashes = tf.io.parse_example(batch, _HASH)[example_keys.CONTENT_HASH_KEY]
+        chosen = []
+        for row, key in enumerate(hashes.numpy()):
+            if key in wanted:
+                wanted.remove(key)
+                chosen.append(row)
+        if not chosen:
+            continue
+        found = tf.io.parse_example(tf.gather(batch, chosen), {**_HASH, **_IMAGE})
+        for key, image in zip(
+            found[example_keys.CONTENT_HASH_KEY].numpy(),
+            found[example_keys.IMAGE_KEY].numpy(),
+            strict=True,
+        ):
+            yield key.decode(), image
+        if not wanted:
+            return

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from graft.components.pictures import wanted_images
 from graft.components.quality.image_statistics import ImageStatistics, measure_image
 from graft.components.quality.signature import SIGNATURE
 from graft.contract import example_keys
@@ -56,11 +57,6 @@ _NUMBERS = {
     key: tf.io.FixedLenFeature([], tf.int64)
     for key in (example_keys.WIDTH_KEY, example_keys.HEIGHT_KEY)
 }
-_IMAGE = {
-    key: tf.io.FixedLenFeature([], tf.string)
-    for key in (example_keys.CONTENT_HASH_KEY, example_keys.IMAGE_KEY)
-}
-
 logger = logging.getLogger(__name__)
 
 
@@ -160,7 +156,8 @@ class Measurements:
     def _measure(self, path: str, wanted: set[bytes]) -> dict[bytes, np.void]:
         """Measure some images of a shard."""
         measured: dict[bytes, np.void] = {}
-        for part in _parts(_wanted_images(path, wanted)):
+        hashes = [key.hex() for key in wanted]
+        for part in _parts(wanted_images([path], hashes)):
             size = sum(len(encoded) for _, encoded in part) / len(part)
             use = self._pool.map if size >= _BYTES_WORTH_A_THREAD else map
             rows = use(_row_of, [encoded for _, encoded in part])
@@ -231,31 +228,13 @@ def _read_records(path: str) -> _Records:
     return _Records(*columns.values())
 
 
-def _wanted_images(path: str, wanted: set[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield key and bytes of each wanted image of a shard, once."""
-    left = {key.hex().encode(): key for key in wanted}
-    for batch in tfrecords.dataset([path]).batch(_IMAGES_AT_ONCE):
-        parsed = tf.io.parse_example(batch, _IMAGE)
-        hashes = parsed[example_keys.CONTENT_HASH_KEY].numpy()
-        chosen = [row for row, each in enumerate(hashes) if each in left]
-        if not chosen:
-            continue
-        images = parsed[example_keys.IMAGE_KEY].numpy()
-        for row in chosen:
-            key = left.pop(hashes[row], None)
-            if key is not None:
-                yield key, images[row]
-        if not left:
-            return
-
-
 def _parts(
-    images: Iterable[tuple[bytes, bytes]],
+    images: Iterable[tuple[str, bytes]],
 ) -> Iterator[list[tuple[bytes, bytes]]]:
     """Yield the images in parts. A pool takes all of its input at once."""
     part: list[tuple[bytes, bytes]] = []
-    for image in images:
-        part.append(image)
+    for content_hash, encoded in images:
+        part.append((bytes.fromhex(content_hash), encoded))
         if len(part) == _IMAGES_AT_ONCE:
             yield part
             part = []
