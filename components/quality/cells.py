@@ -3,9 +3,10 @@
 Cells are made by cutting the values of the signatures one after the other. An image
 lies in one cell. It asks for others in all cells that a near-copy of it may lie in:
 each value may differ by `_SLACK`, in each position of a signature. Cells with few
-images are done; the others are cut again, so no cell is left out for its size. The
-first `_NUM_FIXED` cuts do not depend on other images, so their cell is a key to group
-by.
+images are done; the others are cut again, so no cell is left out for its size.
+
+Which cells an image lies and asks in after some cuts depends on the image alone. So
+cells can be shared out: see `cell_plan`.
 
 Indyk and Motwani, "Approximate Nearest Neighbors: Towards Removing the Curse of
 Dimensionality", STOC 1998.
@@ -21,19 +22,19 @@ import numpy as np
 from graft.components.quality.signature import NUM_POSITIONS, Signatures
 
 Pairs = tuple[np.ndarray, np.ndarray]
-"""Two int32 (P,): the images that ask, and those that may be their near-copies."""
+"""Two int (P,): the images that ask, and those that may be their near-copies."""
 
-_NUM_FIXED = 6
+PAIRS_WORTH_A_CUT = 4096
+"""A cell with more pairs of an image and one that asks for it is cut again."""
+
 _UNITS = 100
 _FAR = 127
 # Near-copies differ by less in nearly all values
 # (docs/decisions/0067-near-copies.md); so do the next three.
 _SLACK = 6
 _WIDTHS = (28, 20)
-_PAIRS_WORTH_A_CUT = 4096
-_PAIRS_AT_ONCE = 1 << 18
-_IMAGES_AT_ONCE = 1 << 13
-_QUESTIONS_AT_ONCE = 1 << 20
+_PAIRS_AT_ONCE = 1 << 16
+_IMAGES_AT_ONCE = 1 << 11
 # (row, column) of the values that are cut, those that differ most between images first.
 # The first one tells blank images apart.
 _WAVES = (
@@ -44,6 +45,8 @@ _WAVES = (
 _VALUES = tuple(row * 8 + column for row, column in _WAVES)
 _CUTS = tuple((place, width) for width in _WIDTHS for place in range(len(_WAVES)))
 _ALL_POSITIONS = (1 << NUM_POSITIONS) - 1
+
+NUM_VALUES_CUT = len(_WAVES)
 
 
 @dataclass(frozen=True)
@@ -82,28 +85,95 @@ class Homes:
         return Homes(self.cells[which], self.images[which])
 
 
-def positions_of(signatures: Signatures) -> np.ndarray:
-    """Return the values that are cut, in hundredths, int8 (9, N, values)."""
-    found = np.empty((NUM_POSITIONS, len(signatures), len(_VALUES)), np.int8)
+def positions_of(
+    signatures: Signatures, num_positions: int = NUM_POSITIONS
+) -> np.ndarray:
+    """Return the values that are cut, in hundredths, int8 (positions, N, values)."""
+    found = np.empty((num_positions, len(signatures), NUM_VALUES_CUT), np.int8)
     for start in range(0, len(signatures), _IMAGES_AT_ONCE):
         stop = min(start + _IMAGES_AT_ONCE, len(signatures))
-        index = np.arange(start, stop)
-        for position in range(NUM_POSITIONS):
-            values = signatures.values(index, position)[:, _VALUES]
-            found[position, start:stop] = np.round(values * _UNITS).clip(-_FAR, _FAR)
+        several = signatures.exact_values(np.arange(start, stop), num_positions)
+        for position, values in enumerate(several):
+            rounded = np.round(values[:, _VALUES] * _UNITS)
+            found[position, start:stop] = rounded.clip(-_FAR, _FAR)
     return found
 
 
-def fixed_cells(positions: np.ndarray) -> tuple[Homes, Questions]:
-    """Return the cells of the first cuts. They depend on each image alone."""
-    num = positions.shape[1]
-    images = np.arange(num, dtype=np.int32)
-    homes = Homes(np.zeros(num, np.int32), images)
-    alive = np.full(num, _ALL_POSITIONS, np.uint16)
-    asked = Questions(np.zeros(num, np.int32), images, alive)
-    for place, width in _CUTS[:_NUM_FIXED]:
-        homes, asked = _cut(positions, homes, asked, place, width)
-    return homes, asked
+def one_cell(num_images: int, cell: int) -> tuple[Homes, Questions]:
+    """Return all images in one cell, without any cut."""
+    images = np.arange(num_images, dtype=np.int32)
+    cells = np.full(num_images, cell, np.int32)
+    alive = np.full(num_images, _ALL_POSITIONS, np.uint16)
+    return Homes(cells, images), Questions(cells, images, alive)
+
+
+def num_parts(depth: int) -> int:
+    """Return the number of parts of a cell that was cut `depth` times before."""
+    return 2 * _shift(_CUTS[depth][1])
+
+
+def part_of(values: np.ndarray, depth: int) -> np.ndarray:
+    """Return the part in which images lie, int (N,).
+
+    Args:
+        values: int8 (N, values), see `positions_of`.
+        depth: How often their cell was cut before.
+    """
+    place, _ = _CUTS[depth]
+    return _parts(values[:, place].astype(np.int32), depth)
+
+
+def cut(
+    positions: np.ndarray, homes: Homes, asked: Questions, depth: int
+) -> tuple[Homes, Questions]:
+    """Cut all cells by one value; part p of cell c becomes c * num_parts + p.
+
+    Args:
+        positions: See `positions_of`.
+        homes: The cells of images.
+        asked: The cells of their questions.
+        depth: How often these cells were cut before.
+    """
+    place, _ = _CUTS[depth]
+    count = num_parts(depth)
+    values = positions[:, :, place].astype(np.int16)
+    low = _parts(values - _SLACK, depth).astype(np.int8)
+    high = _parts(values + _SLACK, depth).astype(np.int8)
+    bits = (1 << np.arange(NUM_POSITIONS)).astype(np.uint16)[:, None]
+    kept = [asked.take(slice(0, 0))]
+    for part in range(int(low.min(initial=0)), int(high.max(initial=-1)) + 1):
+        fits = (((low <= part) & (part <= high)) * bits).sum(axis=0, dtype=np.uint16)
+        alive = asked.alive & fits[asked.images]
+        keep = np.flatnonzero(alive)
+        cells = asked.cells[keep] * count + part
+        kept.append(Questions(cells, asked.images[keep], alive[keep]))
+    own = part_of(positions[0], depth)
+    return (
+        Homes(homes.cells * count + own[homes.images], homes.images),
+        joined_questions(kept),
+    )
+
+
+def joined_questions(several: list[Questions]) -> Questions:
+    """Return the rows of several, one after the other."""
+    return Questions(
+        np.concatenate([each.cells for each in several]),
+        np.concatenate([each.images for each in several]),
+        np.concatenate([each.alive for each in several]),
+    )
+
+
+def _parts(values: np.ndarray, depth: int) -> np.ndarray:
+    """Return the parts of values of the place that is cut, with their slack."""
+    place, width = _CUTS[depth]
+    # The first value is 0 for all that is not blank: no cut lies close to that.
+    origin = width // 2 if place == 0 else 0
+    found: np.ndarray = (values + origin) // width + _shift(width)
+    return found
+
+
+def _shift(width: int) -> int:
+    return (_FAR + _SLACK) // width + 1
 
 
 class CellSearch:
@@ -120,64 +190,25 @@ class CellSearch:
     def __init__(self, positions: np.ndarray) -> None:
         """Prepare the search."""
         self._positions = positions
-        self.large: list[np.ndarray] = []
-
-    def pairs(self, homes: Homes, asked: Questions) -> Iterator[Pairs]:
-        """Yield the pairs in fixed cells, some cells at a time.
-
-        Args:
-            homes: The cells of the images.
-            asked: The cells of their questions.
-        """
-        homes = homes.take(np.argsort(homes.cells, kind="stable"))
-        asked = asked.take(np.argsort(asked.cells, kind="stable"))
-        cells, starts = np.unique(asked.cells, return_index=True)
-        stops = np.append(starts[1:], len(asked.cells))
-        first = 0
-        while first < len(cells):
-            limit = starts[first] + _QUESTIONS_AT_ONCE
-            last = max(first, int(np.searchsorted(stops, limit, side="right")) - 1)
-            within = np.searchsorted(homes.cells, [cells[first], cells[last] + 1])
-            yield from self._pairs_in(
-                homes.take(slice(*within)),
-                asked.take(slice(starts[first], stops[last])),
-            )
-            first = last + 1
-
-    def _pairs_in(self, homes: Homes, asked: Questions) -> Iterator[Pairs]:
-        # From here on, images are numbered within this part.
-        homes, asked, _ = _answerable(homes, asked)
-        images, places = np.unique(
-            np.concatenate([homes.images, asked.images]), return_inverse=True
-        )
-        places = places.astype(np.int32)
-        part = _Part(self._positions[:, images])
-        found = part.pairs(
-            Homes(homes.cells, places[: len(homes.images)]),
-            Questions(asked.cells, places[len(homes.images) :], asked.alive),
-        )
-        for asker, other in found:
-            yield images[asker], images[other]
-        self.large += [images[each] for each in part.large]
-
-
-class _Part:
-    """The search in some fixed cells."""
-
-    def __init__(self, positions: np.ndarray) -> None:
-        self._positions = positions
         lowest = positions.min(axis=0).astype(np.int16) - _SLACK
         highest = positions.max(axis=0).astype(np.int16) + _SLACK
         self._low = lowest.clip(-_FAR - 1, _FAR).astype(np.int8)
         self._high = highest.clip(-_FAR - 1, _FAR).astype(np.int8)
         self.large: list[np.ndarray] = []
 
-    def pairs(self, homes: Homes, asked: Questions) -> Iterator[Pairs]:
-        for cut in (*_CUTS[_NUM_FIXED:], None):
-            homes, asked, num_cells = _answerable(homes, asked)
+    def pairs(self, homes: Homes, asked: Questions, depth: int) -> Iterator[Pairs]:
+        """Yield the pairs in some cells.
+
+        Args:
+            homes: The cells of images.
+            asked: All questions in these cells.
+            depth: How often these cells were cut before.
+        """
+        for next_depth in range(depth, len(_CUTS) + 1):
+            homes, asked, num_cells = answerable(homes, asked)
             in_cell = np.bincount(homes.cells, minlength=num_cells)
             questions = np.bincount(asked.cells, minlength=num_cells)
-            is_done = in_cell * questions <= _PAIRS_WORTH_A_CUT
+            is_done = in_cell * questions <= PAIRS_WORTH_A_CUT
             yield from self._compare(
                 homes.take(is_done[homes.cells]), asked.take(is_done[asked.cells])
             )
@@ -185,11 +216,11 @@ class _Part:
             asked = asked.take(~is_done[asked.cells])
             if not len(homes.cells):
                 return
-            if cut is not None:
-                homes, asked = _cut(self._positions, homes, asked, *cut)
+            if next_depth < len(_CUTS):
+                homes, asked = cut(self._positions, homes, asked, next_depth)
         order = np.argsort(asked.cells, kind="stable")
         ends = np.flatnonzero(np.diff(asked.cells[order])) + 1
-        self.large = [np.unique(each) for each in np.split(asked.images[order], ends)]
+        self.large += [np.unique(each) for each in np.split(asked.images[order], ends)]
 
     def _compare(self, homes: Homes, asked: Questions) -> Iterator[Pairs]:
         """Yield the pairs in these cells whose values are all within the slack."""
@@ -221,31 +252,7 @@ class _Part:
                 yield asker[keep], other[keep]
 
 
-def _cut(
-    positions: np.ndarray, homes: Homes, asked: Questions, place: int, width: int
-) -> tuple[Homes, Questions]:
-    """Cut all cells by one value."""
-    shift = (_FAR + _SLACK) // width + 1
-    num_parts = 2 * shift
-    values = positions[:, :, place].astype(np.int16)
-    own = (values[0] // width + shift).astype(np.int32)
-    low = (values - _SLACK) // width + shift
-    high = (values + _SLACK) // width + shift
-    bits = (1 << np.arange(NUM_POSITIONS)).astype(np.uint16)[:, None]
-    kept = []
-    for part in range(num_parts):
-        fits = (((low <= part) & (part <= high)) * bits).sum(axis=0, dtype=np.uint16)
-        alive = asked.alive & fits[asked.images]
-        keep = np.flatnonzero(alive)
-        cells = asked.cells[keep] * num_parts + part
-        kept.append((cells, asked.images[keep], alive[keep]))
-    return (
-        Homes(homes.cells * num_parts + own[homes.images], homes.images),
-        Questions(*(np.concatenate(each) for each in zip(*kept, strict=True))),
-    )
-
-
-def _answerable(homes: Homes, asked: Questions) -> tuple[Homes, Questions, int]:
+def answerable(homes: Homes, asked: Questions) -> tuple[Homes, Questions, int]:
     """Number the cells anew; drop questions to cells in which no other image lies."""
     cells, numbers, counts = np.unique(
         homes.cells, return_inverse=True, return_counts=True

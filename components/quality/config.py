@@ -69,6 +69,11 @@ class DataQualityConfig(StrictModel):
         """Whether any check may remove images from training."""
         return any(getattr(self, name) == "drop" for name in type(self).model_fields)
 
+    @property
+    def finds_copies(self) -> bool:
+        """Whether a check needs the search for near-copies."""
+        return not self.leaks == self.label_conflicts == "off"
+
     def policy_of(self, check: str) -> Policy:
         """Return the policy of a check by its name."""
         policy: Policy = getattr(self, check)

@@ -14,9 +14,7 @@ import tensorflow as tf
 from tfx.components.util import examples_utils
 from tfx.types import artifact, artifact_utils
 
-from graft.components import progress
 from graft.components.artifact_files import split_files
-from graft.components.beam_jobs import num_workers
 from graft.components.features.stored_features import read_features
 from graft.components.ingestion.fixes.applied_fixes import read_applied_fixes
 from graft.components.pictures import find_thumbnails
@@ -34,17 +32,11 @@ from graft.components.quality.feature_checks import (
 )
 from graft.components.quality.feature_table import FeatureTable
 from graft.components.quality.findings import Finding, Findings
-from graft.components.quality.image_table import (
-    Example,
-    ImageTable,
-    ImageTableBuilder,
-)
-from graft.components.quality.measurements import MeasuredImage, Measurements
-from graft.components.quality.measuring_job import measure_on_workers
-from graft.components.quality.profile import Profile, Traits, profile_of
+from graft.components.quality.image_table import ImageTable
+from graft.components.quality.reading import Shard, image_data
 from graft.contract import example_keys, split_names
 from graft.contract.errors import DataError
-from graft.storage import atomic, copying, files, tfrecords
+from graft.storage import atomic, copying, tfrecords
 from graft.storage.content_store.references import copy_reference
 
 MOST_SHOWN = 12
@@ -76,23 +68,17 @@ def check_data(
     Raises:
         DataError: A check whose policy is `fail` found something.
     """
-    store = cache_dir
-    if pipeline is not None and num_workers(pipeline.options):
-        # Without a store the measurements are kept in the output until they are read.
-        store = cache_dir or os.path.join(quality.uri, "measurements")
-        measure_on_workers(
-            pipeline,
-            [shard for _, shard in _shards(examples, metadata)],
-            folder=store,
-            code=measuring_code,
-            progress=progress.current(),
-            reports=os.path.join(quality.uri, "progress"),
-        )
-    with Measurements(store, measuring_code) as measurements:
-        images, profile = _read_examples(examples, metadata, measurements)
-    if store != cache_dir:
-        files.remove_folder(store)
-    found = find_pairs(images, config) | find_poor_images(images, config)
+    with image_data(
+        list(_shards(examples, metadata)),
+        config,
+        cache_dir=cache_dir,
+        code=measuring_code,
+        pipeline=pipeline,
+        work_folder=os.path.join(quality.uri, "work"),
+    ) as data:
+        images, profile = data.images, data.profile
+        found = find_pairs(images, data.copies, config)
+        found |= find_poor_images(images, config)
     found["label_errors"] = Findings(images)
     if config.label_errors != "off" or config.leaks != "off":
         features = FeatureTable.of(_read_features(training_examples))
@@ -144,58 +130,15 @@ def _write_doubtful(findings: Findings, quality: artifact.Artifact) -> None:
     )
 
 
-def _read_examples(
-    raw: artifact.Artifact,
-    metadata: artifact.Artifact | None,
-    measurements: Measurements,
-) -> tuple[ImageTable, Profile]:
-    """Return the statistics of every image, and the profile of all."""
-    counters = progress.current()
-    builder = ImageTableBuilder()
-
-    def traits() -> Iterator[Traits]:
-        for split, shard in _shards(raw, metadata):
-            for image in measurements.of_shard(*shard):
-                builder.add(_example_of(image, split))
-                counters.advance("images")
-                yield _traits_of(image)
-
-    profile = profile_of(traits())
-    logger.info(
-        "%d images were measured, and %d had been measured before",
-        measurements.num_measured,
-        measurements.num_remembered,
-    )
-    return builder.build(), profile
-
-
 def _shards(
     raw: artifact.Artifact, metadata: artifact.Artifact | None
-) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield the split of each shard, and its files for `Measurements.of_shard`."""
+) -> Iterator[Shard]:
+    """Yield the shards of all splits."""
     for split in artifact_utils.decode_split_names(raw.split_names):
         images = split_files([raw], split)
         records = images if metadata is None else split_files([metadata], split)
         for shard in zip(records, images, strict=True):
             yield split, shard
-
-
-def _example_of(image: MeasuredImage, split: str) -> Example:
-    return Example(
-        image.content_hash, image.filename, image.class_name, split, image.statistics
-    )
-
-
-def _traits_of(image: MeasuredImage) -> Traits:
-    return Traits(
-        image.class_name,
-        image.format,
-        image.width,
-        image.height,
-        image.statistics.brightness,
-        image.statistics.contrast,
-        image.statistics.sharpness,
-    )
 
 
 def _read_features(

@@ -21,9 +21,9 @@ _NUMBERS = np.dtype(
         ("brightness", np.float32),
         ("contrast", np.float32),
         ("sharpness", np.float32),
-        ("signature", SIGNATURE),
     ]
 )
+_WITH_SIGNATURE = np.dtype([*_NUMBERS.descr, ("signature", SIGNATURE)])
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class ImageTable:
     Attributes:
         content_hashes: One string an image.
         filenames: One string an image.
-        numbers: Structured array (N,) of the other columns.
+        numbers: Structured array (N,) of the other columns; `signature` is one of
+            them unless a cluster searches for near-copies.
         class_names: Name of each `class_id`.
         splits: Name of each `split_id`.
     """
@@ -104,8 +105,14 @@ class ImageTable:
 
 @dataclass
 class ImageTableBuilder:
-    """Builds an `ImageTable` image by image."""
+    """Builds an `ImageTable` image by image.
 
+    Attributes:
+        has_signatures: Whether the table has them. They are most of its bytes.
+    """
+
+    has_signatures: bool = True
+    _num_images: int = 0
     _waiting: list[Example] = field(default_factory=list)
     _hashes: list[pa.Array] = field(default_factory=list)
     _filenames: list[pa.Array] = field(default_factory=list)
@@ -115,14 +122,19 @@ class ImageTableBuilder:
 
     def add(self, example: Example) -> None:
         """Add an image."""
+        self._num_images += 1
         self._waiting.append(example)
         if len(self._waiting) >= _ROWS_AT_ONCE:
             self._store()
 
+    def __len__(self) -> int:
+        """Number of images so far."""
+        return self._num_images
+
     def build(self) -> ImageTable:
         """Return the table; the builder is empty then."""
         self._store()
-        numbers = np.concatenate([np.empty(0, _NUMBERS), *self._numbers])
+        numbers = np.concatenate([np.empty(0, self._dtype()), *self._numbers])
         self._numbers.clear()
         return ImageTable(
             pa.chunked_array(self._hashes, pa.string()),
@@ -132,8 +144,11 @@ class ImageTableBuilder:
             tuple(self._split_ids),
         )
 
+    def _dtype(self) -> np.dtype:
+        return _WITH_SIGNATURE if self.has_signatures else _NUMBERS
+
     def _store(self) -> None:
-        rows = np.empty(len(self._waiting), _NUMBERS)
+        rows = np.empty(len(self._waiting), self._dtype())
         for row, each in zip(rows, self._waiting, strict=True):
             statistics = each.statistics
             row["class_id"] = self._class_ids.setdefault(
@@ -146,7 +161,8 @@ class ImageTableBuilder:
             row["brightness"] = statistics.brightness
             row["contrast"] = statistics.contrast
             row["sharpness"] = statistics.sharpness
-            row["signature"] = statistics.signature
+            if self.has_signatures:
+                row["signature"] = statistics.signature
         self._numbers.append(rows)
         waiting, self._waiting = self._waiting, []
         self._hashes.append(pa.array([e.content_hash for e in waiting], pa.string()))

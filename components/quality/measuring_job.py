@@ -15,7 +15,7 @@ import apache_beam as beam
 
 from graft.components.beam_jobs import job
 from graft.components.progress import Progress
-from graft.components.quality.measurements import Measurements
+from graft.components.quality.measurements import MeasuredImage, Measurements
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +47,17 @@ class MeasureShard(beam.DoFn):
     def process(self, shard: tuple[str, str]) -> Iterator[int]:
         """Yield the number of images of a shard that were measured."""
         before = self._measurements.num_measured
-        for _ in self._measurements.of_shard(*shard):
+        for _ in self.measured(shard):
+            pass
+        yield self._measurements.num_measured - before
+
+    def measured(self, shard: tuple[str, str]) -> Iterator[MeasuredImage]:
+        """Yield the images of a shard, and store what was measured."""
+        for image in self._measurements.of_shard(*shard):
             self._progress.advance("images measured")
+            yield image
         # A worker that is lost later does not take these with it.
         self._measurements.store_new()
-        yield self._measurements.num_measured - before
 
 
 def measure_on_workers(

@@ -2,36 +2,38 @@
 
 Its result is groups: near-copies of near-copies are in one group, so a class of a
 thousand equal pictures is one finding and not half a million pairs. Time grows as
-n log n; memory is that of the signatures and of `cells`.
+n log n. Images are searched range by range of a `Plan`, so that little more than their
+signatures is in memory. `search_job` does the same on a cluster, by the same functions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
+from graft.components.quality.cell_plan import Plan, Sample, plan_of
 from graft.components.quality.cells import (
     CellSearch,
+    Homes,
     Pairs,
-    fixed_cells,
+    Questions,
+    joined_questions,
     positions_of,
 )
+from graft.components.quality.links import PAIRS_AT_ONCE, Links, groups_of, verified
 from graft.components.quality.signature import Signatures, distance_table
 
 MOST_ALIKE = 20_000
 """Images that no cell tells apart are compared each with each up to this number."""
 
-MOST_PARTNERS = 2_000
-"""In a group, each image is compared with so many others at most."""
+MOST_IN_RANGE = 1 << 13
+"""Images in a range of cells, about, in one process."""
 
-_PAIRS_AT_ONCE = 1 << 14
+_IMAGES_AT_ONCE = 1 << 15
 _ROWS_AT_ONCE = 128
-_SMALL_GROUP = 64
-_NUM_TRIED = 4
 _MOST_LINKS = 16
 _NUM_LEADERS = 64
 _DENSE = 0.02
@@ -60,223 +62,106 @@ class CopyGroups:
             yield order[starts[place] : stops[place]]
 
 
-def find_copies(signatures: Signatures) -> CopyGroups:
-    """Return the groups of near-copies among all images."""
-    links = _Links(signatures)
-    if not len(signatures):
-        return CopyGroups(links.groups())
-    positions = positions_of(signatures)
-    chosen = _link_equal(signatures, positions, links)
-    search = CellSearch(positions)
-    homes, asked = fixed_cells(positions)
-    homes, asked = homes.take(chosen[homes.images]), asked.take(chosen[asked.images])
-    for pairs in search.pairs(homes, asked):
-        links.add(*pairs)
-    num_not_compared = 0
-    for images in search.large:
-        num_not_compared += _compare_all(signatures, images, links)
-    return CopyGroups(links.groups(), num_not_compared)
-
-
-def verified(signatures: Signatures, pairs: Pairs) -> Pairs:
-    """Return those pairs that are near-copies."""
-    kept = []
-    for start in range(0, len(pairs[0]), _PAIRS_AT_ONCE):
-        first, second = (each[start : start + _PAIRS_AT_ONCE] for each in pairs)
-        keep = signatures.are_copies(first, second)
-        kept.append((first[keep], second[keep]))
-    if not kept:
-        return pairs
-    first, second = (np.concatenate(each) for each in zip(*kept, strict=True))
-    return first, second
-
-
-@dataclass(frozen=True)
-class Partners:
-    """Images and their nearest near-copies of another kind.
+class Found(NamedTuple):
+    """What a part of the search found.
 
     Attributes:
-        images: int (M,), in order.
-        others: int (M,), the near-copy of each.
-        distances: float32 (M,).
-        num_unsure: Number of images that may have a partner which was not found, since
-            their group is too large to compare each with each.
+        pairs: Enough pairs of near-copies to link all that are in one group.
+        not_compared: int, the images that were not compared with all others; one may
+            be there several times.
     """
 
-    images: np.ndarray
-    others: np.ndarray
-    distances: np.ndarray
-    num_unsure: int = 0
+    pairs: Pairs
+    not_compared: np.ndarray
 
 
-def find_partners(
-    signatures: Signatures, copies: CopyGroups, kinds: np.ndarray
-) -> Partners:
-    """Return each image's nearest near-copy of another kind, if it has one.
-
-    Args:
-        signatures: Of all images.
-        copies: Their groups.
-        kinds: int (N,), such as the split of each image.
-    """
-    found = [
-        Partners(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)),
-        *_partners_by_group(signatures, copies, kinds),
-    ]
-    images = np.concatenate([each.images for each in found])
-    order = np.argsort(images, kind="stable")
-    return Partners(
-        images[order],
-        np.concatenate([each.others for each in found])[order],
-        np.concatenate([each.distances for each in found])[order],
-        sum(each.num_unsure for each in found),
+def find_copies(signatures: Signatures) -> CopyGroups:
+    """Return the groups of near-copies among all images."""
+    if not len(signatures):
+        return CopyGroups(np.empty(0, np.int32))
+    positions = positions_of(signatures)
+    equal = link_equal(signatures, positions[0])
+    chosen = np.ones(len(signatures), np.bool_)
+    chosen[equal[1]] = False
+    plan = plan_of(Sample.of(positions[0, chosen]), MOST_IN_RANGE)
+    several, not_compared = [equal], [np.empty(0, np.int64)]
+    for homes, asked in _ranges(plan, positions, chosen):
+        images, found = _search_some(signatures, positions, plan, homes, asked)
+        several.append((images[found.pairs[0]], images[found.pairs[1]]))
+        not_compared.append(images[found.not_compared])
+    first, second = (np.concatenate(each) for each in zip(*several, strict=True))
+    return CopyGroups(
+        groups_of((first, second), len(signatures)),
+        len(np.unique(np.concatenate(not_compared))),
     )
 
 
-def _partners_by_group(
-    signatures: Signatures, copies: CopyGroups, kinds: np.ndarray
-) -> Iterator[Partners]:
-    """Yield the partners, some groups at a time."""
-    small: list[np.ndarray] = []
-    for members in copies.members():
-        if (kinds[members] == kinds[members[0]]).all():
-            continue
-        if len(members) > _SMALL_GROUP:
-            yield from _partners_in_large(signatures, members, kinds)
-            continue
-        small.append(members)
-        if len(small) >= _PAIRS_AT_ONCE // _SMALL_GROUP**2:
-            yield _partners_in_small(signatures, small, kinds)
-            small = []
-    if small:
-        yield _partners_in_small(signatures, small, kinds)
-
-
-def _partners_in_small(
-    signatures: Signatures, groups: list[np.ndarray], kinds: np.ndarray
-) -> Partners:
-    first = np.concatenate([np.repeat(each, len(each)) for each in groups])
-    second = np.concatenate([np.tile(each, len(each)) for each in groups])
-    keep = kinds[first] != kinds[second]
-    first, second = first[keep], second[keep]
-    apart = signatures.least_distances(first, second)
-    keep = apart < signatures.max_distance
-    first, second, apart = first[keep], second[keep], apart[keep]
-    order = np.lexsort((second, apart, first))
-    first, second, apart = first[order], second[order], apart[order]
-    nearest = np.append(True, first[1:] != first[:-1]) if len(first) else keep[keep]
-    return Partners(first[nearest], second[nearest], apart[nearest])
-
-
-def _partners_in_large(
-    signatures: Signatures, members: np.ndarray, kinds: np.ndarray
-) -> Iterator[Partners]:
-    """Yield partners among the `MOST_PARTNERS` first members of other kinds."""
-    for kind in np.unique(kinds[members]):
-        own = members[kinds[members] == kind]
-        all_others = members[kinds[members] != kind]
-        others = all_others[:MOST_PARTNERS]
-        values = signatures.values(others)
-        count = min(_NUM_TRIED, len(others))
-        for start in range(0, len(own), _ROWS_AT_ONCE):
-            rows = own[start : start + _ROWS_AT_ONCE]
-            nearest = np.argpartition(-signatures.values(rows) @ values.T, count - 1)
-            tried = others[nearest[:, :count]]
-            first = np.repeat(rows, count)
-            apart = signatures.least_distances(first, tried.ravel())
-            apart = apart.reshape(tried.shape)
-            each = np.arange(len(rows))
-            place = apart.argmin(axis=1)
-            keep = apart[each, place] < signatures.max_distance
-            yield Partners(
-                rows[keep],
-                tried[each, place][keep],
-                apart[each, place][keep],
-                int((~keep).sum()) if count < len(all_others) else 0,
-            )
-
-
-class _Links:
-    """Links between near-copies, merged into groups from time to time."""
-
-    def __init__(self, signatures: Signatures) -> None:
-        self._signatures = signatures
-        self._groups = np.arange(len(signatures), dtype=np.int32)
-        self._waiting: list[Pairs] = []
-        self._num_waiting = 0
-
-    def add(self, first: np.ndarray, second: np.ndarray) -> None:
-        """Link the near-copies among some pairs."""
-        self._waiting.append((first, second))
-        self._num_waiting += len(first)
-        if self._num_waiting >= _PAIRS_AT_ONCE:
-            self._merge()
-
-    def groups(self) -> np.ndarray:
-        """Return the group of each image, int32 (N,)."""
-        self._merge()
-        return self._groups
-
-    def are_several(self, images: np.ndarray) -> bool:
-        """Return whether images are of several groups."""
-        groups = self.groups()[images]
-        return bool((groups != groups[:1]).any())
-
-    def _merge(self) -> None:
-        if not self._num_waiting:
-            return
-        first, second = (np.concatenate(e) for e in zip(*self._waiting, strict=True))
-        self._waiting, self._num_waiting = [], 0
-        num = len(self._groups)
-        for start in range(0, len(first), _PAIRS_AT_ONCE):
-            one, two = (
-                each[start : start + _PAIRS_AT_ONCE] for each in (first, second)
-            )
-            # Images of one group need no further link: of a thousand equal pictures,
-            # only some thousand pairs are compared.
-            new = self._groups[one] != self._groups[two]
-            one, two = verified(self._signatures, (one[new], two[new]))
-            if len(one):
-                ends = self._groups[one], self._groups[two]
-                links = coo_matrix((np.ones(len(one), np.bool_), ends), (num, num))
-                _, merged = connected_components(links, directed=False)
-                self._groups = merged.astype(np.int32)[self._groups]
-
-
-def _link_equal(
-    signatures: Signatures, positions: np.ndarray, links: _Links
-) -> np.ndarray:
+def link_equal(signatures: Signatures, own: np.ndarray) -> Pairs:
     """Link images of equal values to the first of them, which alone is searched for.
 
+    Args:
+        signatures: Of some images, those of equal values all among them.
+        own: int8 (N, values), what is cut of each.
+
     Returns:
-        bool (N,), whether an image still has to be searched for.
+        The first images, and those that are linked to them.
     """
-    own = np.ascontiguousarray(positions[0])
-    keys = own.view(np.dtype((np.void, own.shape[1]))).ravel()
+    keys = np.ascontiguousarray(own).view(np.dtype((np.void, own.shape[1]))).ravel()
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     later = np.flatnonzero(first[group] != np.arange(len(group)))
-    chosen = np.ones(len(group), np.bool_)
     equal, others = verified(signatures, (later, first[group][later]))
-    links.add(equal, others)
-    chosen[equal] = False
-    return chosen
+    return others, equal
 
 
-def _compare_all(signatures: Signatures, images: np.ndarray, links: _Links) -> int:
-    """Link the near-copies among images that no cell tells apart.
+def search_cells(
+    signatures: Signatures,
+    positions: np.ndarray,
+    plan: Plan,
+    homes: Homes,
+    asked: Questions,
+) -> Found:
+    """Find the near-copies among images that share some leaves of a plan.
 
-    Returns:
-        The number of images that were not compared with all others.
+    Args:
+        signatures: Of these images.
+        positions: See `graft.components.quality.cells.positions_of`.
+        plan: The plan.
+        homes: All images that lie in these leaves.
+        asked: All questions in these leaves.
     """
-    num_not_compared = 0
+    links = Links(signatures)
+    search = CellSearch(positions)
+    for depth in np.unique(plan.depths[homes.cells]):
+        of_depth = homes.take(plan.depths[homes.cells] == depth)
+        to_depth = asked.take(plan.depths[asked.cells] == depth)
+        for pairs in search.pairs(of_depth, to_depth, int(depth)):
+            links.add(*pairs)
+    several, not_compared = [links.pairs()], [np.empty(0, np.int64)]
+    for images in search.large:
+        # Without the links of other cells, so that no order of cells matters.
+        alike = Signatures(
+            signatures.rows[images], signatures.max_distance, signatures.min_contrast
+        )
+        found = compare_all(alike)
+        several.append((images[found.pairs[0]], images[found.pairs[1]]))
+        not_compared.append(images[found.not_compared])
+    first, second = (np.concatenate(each) for each in zip(*several, strict=True))
+    return Found((first, second), np.concatenate(not_compared))
+
+
+def compare_all(signatures: Signatures) -> Found:
+    """Find the near-copies among images that no cell tells apart."""
+    links = Links(signatures)
+    images = np.arange(len(signatures))
+    not_compared = [images[:0]]
     for _ in range(_NUM_LEADERS):
         if not links.are_several(images):
-            return num_not_compared
+            return Found(links.pairs(), np.concatenate(not_compared))
         # Images close to one are linked to it, and need no comparison of their own.
         leader, others = images[:1], images[1:]
         apart = np.full(len(others), np.inf, np.float32)
-        for start in range(0, len(others), _PAIRS_AT_ONCE):
-            part = slice(start, start + _PAIRS_AT_ONCE)
+        for start in range(0, len(others), PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
             first = np.repeat(leader, len(others[part]))
             apart[part] = signatures.least_distances(first, others[part])
         limit = signatures.max_distance
@@ -291,14 +176,19 @@ def _compare_all(signatures: Signatures, images: np.ndarray, links: _Links) -> i
                 np.repeat(left_out, len(doubtful)), np.tile(doubtful, len(left_out))
             )
         else:
-            num_not_compared += len(doubtful)
+            not_compared.append(doubtful)
         is_dense = len(others) - len(images) > _DENSE * len(others)
         if len(images) <= MOST_ALIKE and not is_dense:
             break
-    num_not_compared += max(0, len(images) - MOST_ALIKE)
-    images = images[:MOST_ALIKE]
+    not_compared.append(images[MOST_ALIKE:])
+    _compare_each(signatures, images[:MOST_ALIKE], links)
+    return Found(links.pairs(), np.concatenate(not_compared))
+
+
+def _compare_each(signatures: Signatures, images: np.ndarray, links: Links) -> None:
+    """Link the near-copies among images, each compared with each."""
     if not links.are_several(images):
-        return num_not_compared
+        return
     values = signatures.all_values(images)
     waiting = np.arange(len(images))
     while len(waiting):
@@ -316,4 +206,83 @@ def _compare_all(signatures: Signatures, images: np.ndarray, links: _Links) -> i
             np.take_along_axis(table, nearest, axis=1) < signatures.max_distance
         )
         links.add(images[rows[row]], images[nearest[row, place]])
-    return num_not_compared
+
+
+def _ranges(
+    plan: Plan, positions: np.ndarray, chosen: np.ndarray
+) -> Iterator[tuple[Homes, Questions]]:
+    """Yield what lies and what asks in each range of a plan."""
+    parts = []
+    for start in range(0, len(chosen), _IMAGES_AT_ONCE):
+        images = start + np.flatnonzero(chosen[start : start + _IMAGES_AT_ONCE])
+        if not len(images):
+            continue
+        parts.append(_sorted_by_range(plan, positions[:, images], images))
+    for number in range(int(plan.ranges[-1]) + 1):
+        homes, asked = [], []
+        for part in parts:
+            homes.append(part.homes.take(slice(*part.home_ends[number : number + 2])))
+            asked.append(part.asked.take(slice(*part.asked_ends[number : number + 2])))
+        yield (
+            Homes(
+                np.concatenate([each.cells for each in homes]),
+                np.concatenate([each.images for each in homes]),
+            ),
+            joined_questions(asked),
+        )
+
+
+class _SortedPart(NamedTuple):
+    """The leaves of some images, by ranges."""
+
+    homes: Homes
+    home_ends: np.ndarray
+    asked: Questions
+    asked_ends: np.ndarray
+
+
+def _sorted_by_range(
+    plan: Plan, positions: np.ndarray, images: np.ndarray
+) -> _SortedPart:
+    homes, asked = plan.leaves_of(positions)
+    homes = homes.take(np.argsort(plan.ranges[homes.cells], kind="stable"))
+    asked = asked.take(np.argsort(plan.ranges[asked.cells], kind="stable"))
+    numbers = np.arange(plan.ranges[-1] + 2)
+    images = images.astype(np.int32)
+    return _SortedPart(
+        Homes(homes.cells, images[homes.images]),
+        np.searchsorted(plan.ranges[homes.cells], numbers),
+        Questions(asked.cells, images[asked.images], asked.alive),
+        np.searchsorted(plan.ranges[asked.cells], numbers),
+    )
+
+
+def _search_some(
+    signatures: Signatures,
+    positions: np.ndarray,
+    plan: Plan,
+    homes: Homes,
+    asked: Questions,
+) -> tuple[np.ndarray, Found]:
+    """Search a range, with a copy of the rows that are needed.
+
+    Returns:
+        The images, and what was found, by their places among these.
+    """
+    has_home = np.bincount(homes.cells, minlength=len(plan.depths)) > 0
+    asked = asked.take(has_home[asked.cells])
+    images, places = np.unique(
+        np.concatenate([homes.images, asked.images]), return_inverse=True
+    )
+    places = places.astype(np.int32)
+    some = Signatures(
+        signatures.rows[images], signatures.max_distance, signatures.min_contrast
+    )
+    found = search_cells(
+        some,
+        positions[:, images],
+        plan,
+        Homes(homes.cells, places[: len(homes.images)]),
+        Questions(asked.cells, places[len(homes.images) :], asked.alive),
+    )
+    return images, found

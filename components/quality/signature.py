@@ -8,6 +8,7 @@ at its sides. Why not another signature: docs/decisions/0067-near-copies.md.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,14 +117,21 @@ class Signatures:
             position: 0 for the whole image; up to `NUM_POSITIONS` without margins.
         """
         waves = self.rows["waves"][index].astype(np.float32)
-        values: np.ndarray = waves.reshape(-1, _STORED**2) @ _POSITIONS[position]
-        values[:, 0] = 0
-        length = np.linalg.norm(values, axis=1, keepdims=True)
-        values /= np.maximum(length, 1e-9)
         is_blank = self._contrast(waves) < self.min_contrast
-        values[is_blank] = 0
-        values[is_blank, 0] = waves[is_blank, 0, 0] / (EDGE * 255)
-        return values
+        return _compared(waves, is_blank, _POSITIONS[position])
+
+    def exact_values(
+        self, index: np.ndarray, num_positions: int = NUM_POSITIONS
+    ) -> Iterator[np.ndarray]:
+        """Yield `values` of each position in float64.
+
+        In float32 the last bit depends on what else is computed at the same time, and
+        on the processor. In float64 that can't be seen once the values are rounded.
+        """
+        waves = self.rows["waves"][index].astype(np.float64)
+        is_blank = self._contrast(waves) < self.min_contrast
+        for transform in _POSITIONS[:num_positions]:
+            yield _compared(waves, is_blank, transform.astype(np.float64))
 
     def distances(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the distance of each pair, infinite if colour or light differ.
@@ -150,7 +158,12 @@ class Signatures:
 
         The order within a pair does not matter.
         """
-        return self.least_distances(first, second) < self.max_distance
+        are_near = np.zeros(len(first), np.bool_)
+        is_open = self._are_lit_alike(first, second)
+        for one, two in ((first, second), (second, first)):
+            left = np.flatnonzero(is_open & ~are_near)
+            are_near[left] = self.distances(one[left], two[left]) < self.max_distance
+        return are_near
 
     def least_distances(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the smaller one of the distances of each pair in both orders."""
@@ -185,10 +198,23 @@ class Signatures:
         return result
 
     def _contrast(self, waves: np.ndarray) -> np.ndarray:
-        """Return the standard deviation of grey levels, float32 (N,)."""
+        """Return the standard deviation of grey levels, (N,)."""
         flat = waves.reshape(-1, _STORED**2)[:, 1:]
         contrast: np.ndarray = np.linalg.norm(flat, axis=1) / EDGE
         return contrast
+
+
+def _compared(
+    waves: np.ndarray, is_blank: np.ndarray, transform: np.ndarray
+) -> np.ndarray:
+    """Return the compared values of some waves in one position."""
+    values: np.ndarray = waves.reshape(-1, _STORED**2) @ transform
+    values[:, 0] = 0
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    values /= np.maximum(length, 1e-9)
+    values[is_blank] = 0
+    values[is_blank, 0] = waves[is_blank, 0, 0] / (EDGE * 255)
+    return values
 
 
 def distance_table(values: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -26,7 +26,8 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from graft.components.quality.image_statistics import measure_image
-from graft.components.quality.near_copies import find_copies, find_partners
+from graft.components.quality.near_copies import find_copies
+from graft.components.quality.partners import find_partners
 from graft.components.quality.signature import SIGNATURE, Signatures
 
 NUM_PLANTED = 1000

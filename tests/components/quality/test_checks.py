@@ -14,6 +14,7 @@ from graft.components.quality.feature_table import FeatureTable
 from graft.components.quality.findings import Findings
 from graft.components.quality.image_statistics import measure_image
 from graft.components.quality.image_table import Example, ImageTable
+from graft.components.quality.search_results import search_here
 
 DEFAULTS = DataQualityConfig()
 
@@ -56,7 +57,8 @@ def pairs_of(found: Findings) -> list[tuple[str, str | None]]:
 def find_pairs(
     examples: list[Example], config: DataQualityConfig = DEFAULTS
 ) -> dict[str, Findings]:
-    return copy_checks.find_pairs(ImageTable.of(examples), config)
+    images = ImageTable.of(examples)
+    return copy_checks.find_pairs(images, search_here(images, config), config)
 
 
 def find_poor_images(

@@ -19,7 +19,13 @@ from PIL import Image
 from tfx.types import standard_artifacts
 
 from graft.components.ingestion.fixes.applied_fixes import FIXES_FILE, AppliedFixes
-from graft.components.quality import executor, measurements, measuring_job
+from graft.components.quality import (
+    executor,
+    measurements,
+    measuring_job,
+    reading,
+    search_job,
+)
 from graft.components.quality.artifacts import DOUBTFUL_FILE, DataQualityReport
 from graft.components.quality.component import DataQuality
 from graft.components.quality.config import DataQualityConfig
@@ -166,13 +172,14 @@ def test_workers_find_what_one_machine_finds(
     has_store: bool, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cold = check()
-    measure = executor.measure_on_workers
+    search = reading.search_on_workers
 
     def measure_and_then_no_more(*arguments: Any, **named: Any) -> None:
-        measure(*arguments, **named)
+        search(*arguments, **named)
         monkeypatch.setattr(measurements, "measure_image", fail)
 
-    monkeypatch.setattr(executor, "measure_on_workers", measure_and_then_no_more)
+    monkeypatch.setattr(reading, "search_on_workers", measure_and_then_no_more)
+    monkeypatch.setattr(reading, "search_here", fail)
     assert check(tmp_path / "store" if has_store else None, cluster()) == cold
     # What the workers wrote is in the store, or gone.
     left = {path.name for path in (tmp_path / "quality").iterdir()}
@@ -182,15 +189,16 @@ def test_workers_find_what_one_machine_finds(
 def test_no_job_if_all_is_measured(
     check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cold = check(tmp_path / "store")
+    off = {"leaks": "off", "label_conflicts": "off"}
+    cold = check(tmp_path / "store", **off)
     monkeypatch.setattr(measuring_job, "job", fail)
-    assert check(tmp_path / "store", cluster()) == cold
+    assert check(tmp_path / "store", cluster(), **off) == cold
 
 
 def test_no_job_without_a_cluster(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring_job, "job", fail)
+    monkeypatch.setattr(search_job, "job", fail)
     assert findings(check(pipeline=beam.Pipeline())[0]) == FOUND
 
 
@@ -292,7 +300,7 @@ def test_fail_names_the_images_and_the_way_out(check: Check) -> None:
 def test_fail_never_passes_on_a_search_that_left_images_out(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def search(images: Any, config: Any) -> dict[str, Findings]:
+    def search(images: Any, copies: Any, config: Any) -> dict[str, Findings]:
         left_out = Findings(images, not_searched={"images that look too much alike": 7})
         return {"leaks": left_out, "label_conflicts": Findings(images)}
 

@@ -11,9 +11,11 @@ from PIL import Image, ImageEnhance
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from graft.components.quality import near_copies
+from graft.components.quality import near_copies, partners
 from graft.components.quality.image_statistics import measure_image
-from graft.components.quality.near_copies import find_copies, find_partners
+from graft.components.quality.links import groups_of
+from graft.components.quality.near_copies import find_copies
+from graft.components.quality.partners import find_partners
 from graft.components.quality.signature import SIGNATURE, Signatures
 
 NUM_IMAGES = 400
@@ -136,9 +138,9 @@ def test_a_large_class_of_copies_is_one_group(
     (group,) = found.members()
     assert group.tolist() == list(range(1000))
     kinds = np.arange(len(signatures)) % 10 == 0
-    partners = find_partners(signatures, found, kinds)
-    assert partners.images.tolist() == list(range(1000))
-    assert partners.num_unsure == 0
+    nearest = find_partners(signatures, found, kinds)
+    assert nearest.images.tolist() == list(range(1000))
+    assert nearest.num_unsure == 0
 
 
 def test_images_that_are_not_compared_are_counted(
@@ -147,9 +149,8 @@ def test_images_that_are_not_compared_are_counted(
     monkeypatch.setattr(near_copies, "MOST_ALIKE", 100)
     monkeypatch.setattr(near_copies, "_NUM_LEADERS", 3)
     signatures = sign(encoded[:150])
-    links = near_copies._Links(signatures)
-    left_out = near_copies._compare_all(signatures, np.arange(150), links)
-    assert left_out == 150 - 3 - 100
+    found = near_copies.compare_all(signatures)
+    assert len(found.not_compared) == 150 - 3 - 100
 
 
 def all_pairs(signatures: Signatures) -> list[list[int]]:
@@ -182,11 +183,10 @@ def test_what_no_cell_divides_is_compared_or_counted(
         np.float16
     )
     signatures = Signatures(np.concatenate([close, farther]), 0.15, 2)
-    links = near_copies._Links(signatures)
-    left_out = near_copies._compare_all(signatures, np.arange(len(signatures)), links)
-    found = near_copies.CopyGroups(links.groups()).members()
-    is_same = sorted(each.tolist() for each in found) == all_pairs(signatures)
-    assert is_same or left_out
+    found = near_copies.compare_all(signatures)
+    groups = near_copies.CopyGroups(groups_of(found.pairs, len(signatures))).members()
+    is_same = sorted(each.tolist() for each in groups) == all_pairs(signatures)
+    assert is_same or len(found.not_compared)
     assert is_same or is_limited
 
 
@@ -194,7 +194,7 @@ def test_what_no_cell_divides_is_compared_or_counted(
 def test_partners_that_were_not_tried_are_counted(
     encoded: list[bytes], monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(near_copies, "MOST_PARTNERS", most)
+    monkeypatch.setattr(partners, "MOST_PARTNERS", most)
     signatures = alike(encoded, 300, 17.0)
     # One group, whose members are not all near-copies of one another.
     groups = np.arange(len(signatures), dtype=np.int32)
