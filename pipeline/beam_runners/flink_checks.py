@@ -24,10 +24,15 @@ class RunnerError(UserError):
     """The runner that the config names can't run jobs; the message says why."""
 
 
+class BusyError(RunnerError):
+    """The runner has enough workers, and other jobs have them now."""
+
+
 def check_flink(config: FlinkConfig) -> None:
     """Check that a cluster can take jobs of `config.parallelism` slots.
 
     Raises:
+        BusyError: Other jobs have the slots.
         RunnerError: It can't; the message names the key to change.
     """
     overview = _ask(config, "/overview")
@@ -42,7 +47,8 @@ def check_flink(config: FlinkConfig) -> None:
         return
     total, free = overview["slots-total"], overview["slots-available"]
     if free < config.parallelism:
-        raise RunnerError(
+        kind = BusyError if total >= config.parallelism else RunnerError
+        raise kind(
             f"`beam.flink.parallelism` must be at most the number of free slots. Flink "
             f"at {config.master} has {overview['taskmanagers']} TaskManagers with "
             f"{total} slots, {free} of them free. Received: {config.parallelism}. Wait "

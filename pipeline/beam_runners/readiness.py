@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from graft.pipeline.beam_runners.config import BeamConfig
 from graft.pipeline.beam_runners.flink_checks import (
+    BusyError,
     check_flink,
     restart_note,
     running_tasks,
 )
+
+_BUSY_SECONDS = 20.0
 
 
 def require_ready(
@@ -17,6 +21,7 @@ def require_ready(
     arguments: Sequence[str],
     folder: str,
     say: Callable[[str], None],
+    folder_key: str = "`output`",
 ) -> None:
     """Check the runner; a local one needs no check.
 
@@ -25,8 +30,10 @@ def require_ready(
         arguments: All arguments for Beam.
         folder: The folder of the output, which workers must see.
         say: Called with what is being waited for, and with notes on the runner.
+        folder_key: The key that names the folder, for messages.
 
     Raises:
+        BusyError: Other jobs have the workers.
         RunnerError: It can't run the pipeline; the message says why.
     """
     if not config.is_remote:
@@ -47,4 +54,22 @@ def require_ready(
         timeout_seconds=config.start_timeout_seconds,
         say=say,
         why_late=lambda: running_tasks(config.flink) if is_flink else "",
+        folder_key=folder_key,
     )
+
+
+def wait_while_busy(check: Callable[[], None], say: Callable[[str], None]) -> None:
+    """Call a check again while other jobs have the workers.
+
+    Args:
+        check: Raises `BusyError` then.
+        say: Called with the reason, each time.
+    """
+    while True:
+        try:
+            check()
+        except BusyError as error:
+            say(f"Waiting for other jobs to end. {error}")
+            time.sleep(_BUSY_SECONDS)
+        else:
+            return

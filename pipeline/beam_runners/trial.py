@@ -45,16 +45,18 @@ def try_runner(
     timeout_seconds: float,
     say: Callable[[str], None],
     why_late: Callable[[], str],
+    folder_key: str = "`output`",
 ) -> None:
     """Run the job.
 
     Args:
         arguments: Beam's arguments.
-        folder: The output folder, which the workers must see.
+        folder: A folder that the workers must see, such as the output folder.
         parallelism: Number of workers to expect.
         timeout_seconds: How long it may take.
         say: Called every ten seconds with what is being waited for.
         why_late: Returns a sentence for the message of a timeout.
+        folder_key: The key that names the folder, for messages.
 
     Raises:
         RunnerError: The runner can't run the pipeline; the message says why.
@@ -66,7 +68,7 @@ def try_runner(
     trial = _Trial(arguments, work, token, parallelism)
     try:
         trial.run(timeout_seconds, say, why_late)
-        _check_reports(trial.reports, folder, work)
+        _check_reports(trial.reports, folder, work, folder_key)
     finally:
         files.remove_folder(work)
 
@@ -181,7 +183,9 @@ def code_of_workers() -> dict[str, str]:
     }
 
 
-def _check_reports(reports: list[dict[str, Any]], folder: str, work: str) -> None:
+def _check_reports(
+    reports: list[dict[str, Any]], folder: str, work: str, folder_key: str
+) -> None:
     if not reports:
         raise RunnerError("The job that tries the runner ended without any answer.")
     for report in reports:
@@ -193,9 +197,10 @@ def _check_reports(reports: list[dict[str, Any]], folder: str, work: str) -> Non
         if report["unseen"] or not files.exists(join(work, report["process"])):
             problem = report["unseen"] or "its file did not arrive here"
             raise RunnerError(
-                f"`output` must be a folder that the workers read and write. Worker "
-                f"{report['process']} does not: {problem}. Received: {folder!r}. Mount "
-                "the same volume, at the same path, here and into the workers."
+                f"{folder_key} must be a folder that the workers read and write. "
+                f"Worker {report['process']} does not: {problem}. Received: "
+                f"{folder!r}. Mount the same volume, at the same path, here and into "
+                "the workers."
             )
 
 

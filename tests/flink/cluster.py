@@ -85,11 +85,19 @@ class FlinkCluster:
         words = [word for item in options.items() for word in ("-D", "=".join(item))]
         self._start_java(f"task-manager-{number}", _TASK_MANAGER, words)
 
-    def start_pool(self) -> None:
-        """Start the pool of workers, as the sidecar of a TaskManager does."""
+    def start_pool(self, *, without: Path | None = None) -> None:
+        """Start the pool of workers, as the sidecar of a TaskManager does.
+
+        Args:
+            without: A folder of this machine that the pod of the pool does not have.
+        """
         port = self.pool.rpartition(":")[2]
         module = "graft.pipeline.beam_runners.worker_pool"
-        self._start("pool", [sys.executable, "-m", module, f"--port={port}"])
+        words = [sys.executable, "-m", module, f"--port={port}"]
+        if without is not None:
+            hide = Path(__file__).with_name("without_folder.py")
+            words = [sys.executable, str(hide), str(without), *words]
+        self._start("pool", words)
         _wait_for_port(int(port))
 
     def start_job_server(self) -> None:

@@ -31,18 +31,30 @@ def enter_own_network() -> None:
     Raises:
         OSError: The kernel, or the container that this runs in, does not allow it.
     """
-    user, group = os.getuid(), os.getgid()
-    libc = ctypes.CDLL(None, use_errno=True)
-    # Only root may do it just so. Others need a user namespace, too.
-    if libc.unshare(_CLONE_NEWNET) != 0:
-        if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "no network namespace can be made")
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    enter_namespace(_CLONE_NEWNET)
     with socket.socket() as any_socket:
         loopback_up = struct.pack("16sh14x", b"lo", _UP)
         fcntl.ioctl(any_socket, _SET_FLAGS, loopback_up)
+
+
+def enter_namespace(kind: int) -> None:
+    """Give this process a namespace of Linux of its own.
+
+    Args:
+        kind: The flag of `unshare`.
+
+    Raises:
+        OSError: The kernel, or the container that this runs in, does not allow it.
+    """
+    user, group = os.getuid(), os.getgid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    # Only root may do it just so. Others need a user namespace, too.
+    if libc.unshare(kind) != 0:
+        if libc.unshare(_CLONE_NEWUSER | kind) != 0:
+            raise OSError(ctypes.get_errno(), "no namespace can be made")
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
 
 
 if __name__ == "__main__":

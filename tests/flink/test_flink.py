@@ -356,31 +356,103 @@ def test_predictions_are_those_of_a_local_run(
     flink = [
         *("--runner", "flink", "--flink-master", cluster.master),
         *("--set", f"beam.flink.job_server_jar={job_server_jar()}"),
-        *("--set", f"beam.flink.worker_pool={cluster.pool}"),
-        *("--set", "beam.flink.parallelism=2"),
-        *("--set", "beam.start_timeout_seconds=600"),
+        *beam_settings(cluster),
     ]
     before = cluster.count_jobs("FINISHED")
-    found = {}
     for name, words in (("local", []), ("flink", flink)):
         start = time.monotonic()
-        command = [str(GRAFT), "run", "config.yaml", "--output", name, *words]
-        subprocess.run(child_process.command(command), cwd=tmp_path, check=True)
+        graft(tmp_path, "run", "config.yaml", "--output", name, *words)
         say(f"{name}: {NUM_IMAGES} images in {time.monotonic() - start:.0f} s")
-        (path,) = (tmp_path / name).rglob(PREDICTIONS_FILE)
-        found[name] = by_image(Predictions.load(str(path)))
     # To try the runner; of ingestion, Transform, features, DataQuality and the gate.
     assert cluster.count_jobs("FINISHED") - before >= 6
-    assert found["flink"].keys() == found["local"].keys()
-    differences = [
-        np.abs(found["flink"][key] - probabilities).max()
-        for key, probabilities in found["local"].items()
-    ]
-    say(f"{len(differences)} predictions differ by {max(differences):.1e} at most")
-    assert max(differences) <= 1e-5
+    require_same_predictions(tmp_path / "local", tmp_path / "flink")
 
 
 def by_image(predictions: Predictions) -> dict[str, np.ndarray]:
     """Return the probabilities of each image, by its hash."""
     hashes = predictions.images.content_hashes.tolist()
     return dict(zip(hashes, predictions.candidate.probabilities, strict=True))
+
+
+PROFILE = """\
+extends: cpu
+image: registry.example.org/graft:1.0
+data_folder: /mnt/data
+retry: {attempts: 0}
+"""
+
+
+def test_compiled_pipeline_is_that_of_a_local_run(
+    cluster: FlinkCluster, tmp_path: Path
+) -> None:
+    """The workers see the mounts of the steps, and neither their pods nor the buckets.
+
+    Steps of Kubeflow are emulated.
+    """
+    for name in ("data", "cache", "models", "pods"):
+        (tmp_path / name).mkdir()
+    write_images(tmp_path / "data" / "photos", NUM_IMAGES)
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    (tmp_path / "profile.yaml").write_text(PROFILE)
+    (tmp_path / "cache" / "job-server.jar").symlink_to(job_server_jar())
+    cluster.kill("pool")
+    cluster.start_pool(without=tmp_path / "pods")
+    graft(tmp_path, "run", "config.yaml", "--data", "data/photos", "--output", "local")
+    graft(
+        *(tmp_path, "compile", "config.yaml", "--profile", "profile.yaml"),
+        *("--to", "pipeline.yaml", *beam_settings(cluster)),
+        *("--set", "beam.flink.job_server_jar=/mnt/cache/job-server.jar"),
+    )
+    mounts = [
+        word
+        for name in ("data", "cache", "models")
+        for word in ("--mount", f"/mnt/{name}={tmp_path / name}")
+    ]
+    before = cluster.count_jobs("FINISHED")
+    start = time.monotonic()
+    emulate = ("emulate", "pipeline.yaml", "--folder", "pods/emulated", *mounts)
+    with cancelled_on_error(cluster):
+        graft(tmp_path, *emulate, TMPDIR=str(tmp_path / "pods"))
+    say(f"emulated: {NUM_IMAGES} images in {time.monotonic() - start:.0f} s")
+    # To try the workers once, and those of the steps.
+    assert cluster.count_jobs("FINISHED") - before >= 6
+    require_same_predictions(tmp_path / "local", tmp_path / "pods" / "emulated")
+    shared = tmp_path / "cache" / "flink"
+    assert not list((shared / "work").iterdir())
+    assert len(list((shared / "tried").iterdir())) == 1
+
+
+def graft(folder: Path, *words: str, **variables: str) -> None:
+    """Run the command line in a folder."""
+    subprocess.run(
+        child_process.command([str(GRAFT), *words]),
+        cwd=folder,
+        check=True,
+        env={**os.environ, **variables},
+    )
+
+
+def beam_settings(cluster: FlinkCluster) -> list[str]:
+    """Return the options for a cluster, without those of `graft run` alone."""
+    values = {
+        "beam.runner": "flink",
+        "beam.flink.master": cluster.master,
+        "beam.flink.worker_pool": cluster.pool,
+        "beam.flink.parallelism": 2,
+        "beam.start_timeout_seconds": 600,
+    }
+    settings = [f"{key}={value}" for key, value in values.items()]
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+def require_same_predictions(expected: Path, found: Path) -> None:
+    """Compare the predictions of the gates of two runs."""
+    one, other = (
+        by_image(Predictions.load(str(path)))
+        for folder in (expected, found)
+        for path in folder.rglob(PREDICTIONS_FILE)
+    )
+    assert one.keys() == other.keys()
+    differences = [np.abs(other[key] - one[key]).max() for key in one]
+    say(f"{len(differences)} predictions differ by {max(differences):.1e} at most")
+    assert max(differences) <= 1e-5

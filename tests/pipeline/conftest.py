@@ -1,10 +1,10 @@
-"""A small real data set, the command line as a user starts it, a stub of Kubeflow.
+"""A small real data set, the command line as a user starts it, stubs of two servers.
 
-The stub is strict: a path or a method that the generated client does not have is 404, a
-body with a key that the generated model does not have is 400, and so are unknown query
-parameters. Its own answers must fit the generated models, too. Values that no model
-tells, such as the time of a run that has not ended, are those of the real server's code
-(docs/decisions/0071-kubeflows-api-server.md).
+That of Kubeflow is strict: a path or a method that the generated client does not have
+is 404, a body with a key that the generated model does not have is 400, and so are
+unknown query parameters. Its own answers must fit the generated models, too. Values
+that no model tells, such as the time of a run that has not ended, are those of the real
+server's code (docs/decisions/0071-kubeflows-api-server.md).
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import kfp_server_api
 import pytest
@@ -421,3 +422,46 @@ def pipeline_file(tmp_path):
 @pytest.fixture
 def uploaded(api, pipeline_file):
     return submission.upload(api(), pipeline_file)
+
+
+class FlinkRest:
+    """A server that answers as Flink 1.19 does."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {
+            "/v1/overview": {
+                "taskmanagers": 1,
+                "slots-total": 2,
+                "slots-available": 2,
+            },
+            "/v1/jobmanager/config": [{"key": "rest.port", "value": "8081"}],
+            "/v1/taskmanagers": {"taskmanagers": [{"id": "one"}]},
+            "/v1/taskmanagers/one": {
+                "slotsNumber": 2,
+                "memoryConfiguration": {"networkMemory": 512 << 20},
+            },
+        }
+        answers = self.answers
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps(answers[self.path]).encode())
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("localhost", 0), Handler)
+        self.address = f"localhost:{self.server.server_address[1]}"
+
+
+@pytest.fixture
+def rest() -> Iterator[FlinkRest]:
+    found = FlinkRest()
+    thread = threading.Thread(target=found.server.serve_forever)
+    thread.start()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+    thread.join()

@@ -17,6 +17,10 @@ from graft.pipeline.kubeflow.compilation.post_processing import (
     post_process,
 )
 from graft.pipeline.kubeflow.compilation.profile import Profile
+from graft.pipeline.kubeflow.compilation.remote_runner import (
+    add_remote_runner,
+    check_remote_runner,
+)
 from graft.pipeline.kubeflow.container.executor_input import (
     UNMOUNTED_SCHEMES,
     describe_unmounted,
@@ -44,19 +48,20 @@ def compile_pipeline(
         CompileError: The pipeline or the profile would fail on the cluster.
     """
     refusals.check_image(profile.image)
-    if config.beam.is_remote:
-        raise refusals.CompileError(
-            "`beam.runner` must be local on Kubeflow Pipelines: a step's files lie in "
-            "its own pod, where other workers don't see them. Received: "
-            f"{config.beam.runner!r}. For Dataflow, compile for Vertex AI (--target "
-            "vertex); for Flink, use graft run (docs/flink.md)."
-        )
     config = with_cluster_folders(config, profile)
     check_paths(config, profile)
-    job, classes = tfx_compile(config)
-    return post_process(
-        job["pipelineSpec"], profile, classes, require_fingerprint=require_fingerprint
+    check_remote_runner(config, profile)
+    job, pipeline = tfx_compile(config)
+    compiled = post_process(
+        job["pipelineSpec"],
+        profile,
+        artifact_classes(pipeline),
+        require_fingerprint=require_fingerprint,
     )
+    if config.beam.is_remote:
+        steps = beam_steps(pipeline)
+        add_remote_runner(compiled.pipeline_spec, steps, config.beam, profile)
+    return compiled
 
 
 def with_cluster_folders(config: PipelineConfig, profile: Profile) -> PipelineConfig:
@@ -142,14 +147,14 @@ def _label_fixes(config: PipelineConfig) -> dict[str, str]:
     return {f"data.label_fixes[{index}]": path for index, path in files}
 
 
-def tfx_compile(config: PipelineConfig) -> tuple[dict[str, Any], ArtifactClasses]:
+def tfx_compile(config: PipelineConfig) -> tuple[dict[str, Any], Any]:
     """Run TFX's compiler over the pipeline.
 
     Args:
         config: The config with the cluster's paths.
 
     Returns:
-        The `PipelineJob` as a dict, and the classes behind its artifact types.
+        The `PipelineJob` as a dict, and TFX's pipeline.
     """
     from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as runner
 
@@ -165,7 +170,7 @@ def tfx_compile(config: PipelineConfig) -> tuple[dict[str, Any], ArtifactClasses
         use_pipeline_spec_2_1=True,
     )
     job = runner.KubeflowV2DagRunner(runner_config).run(pipeline, write_out=False)
-    return job, artifact_classes(pipeline)
+    return job, pipeline
 
 
 def artifact_classes(pipeline: Any) -> ArtifactClasses:
@@ -184,6 +189,17 @@ def artifact_classes(pipeline: Any) -> ArtifactClasses:
             if hasattr(cls, "DASHBOARD_TYPE"):
                 shown[cls.TYPE_NAME] = cls.DASHBOARD_TYPE
     return ArtifactClasses(class_paths=paths, dashboard_types=shown)
+
+
+def beam_steps(pipeline: Any) -> list[str]:
+    """Return the steps of a TFX pipeline that run Beam jobs."""
+    from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
+
+    return [
+        node.id
+        for node in pipeline.components
+        if isinstance(node.executor_spec, BeamExecutorSpec)
+    ]
 
 
 def compile_for_vertex(config: PipelineConfig, profile: Profile) -> str:
@@ -210,8 +226,8 @@ def compile_for_vertex(config: PipelineConfig, profile: Profile) -> str:
             raise refusals.CompileError(
                 f"`{key}` must be on gs:// for Vertex AI. Received: {path!r}"
             )
-    job, classes = tfx_compile(config)
-    compiled = post_process(job["pipelineSpec"], profile, classes)
+    job, pipeline = tfx_compile(config)
+    compiled = post_process(job["pipelineSpec"], profile, artifact_classes(pipeline))
     job["pipelineSpec"] = compiled.pipeline_spec
     job["runtimeConfig"] = {"gcsOutputDirectory": ""}
     for label, executor in compiled.pipeline_spec["deploymentSpec"][

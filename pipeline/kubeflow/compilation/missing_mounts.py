@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -20,13 +21,23 @@ def missing_mounts(
         configs: Kubernetes settings by executor.
     """
     paths = set(_texts_of(spec))
+    arguments = "\n".join(_arguments_of(spec))
     return [
         mount
         for mount in mount_paths(configs)
-        if any(lies_in(path, mount) for path in paths)
+        if (
+            any(lies_in(path, mount) for path in paths)
+            or re.search(rf"[\"=]{re.escape(mount)}[/\"]", arguments)
+        )
         and not any(lies_in(path, mount) for path in given)
         and not os.path.isdir(mount)
     ]
+
+
+def _arguments_of(spec: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the arguments of the containers: JSON, and --option=path."""
+    for executor in spec.get("deploymentSpec", {}).get("executors", {}).values():
+        yield from executor.get("container", {}).get("args", ())
 
 
 def _texts_of(value: Any) -> Iterator[str]:

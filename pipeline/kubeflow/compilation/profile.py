@@ -20,6 +20,7 @@ from graft.pipeline.kubeflow.compilation.kubernetes_values import (
     cores,
     num_bytes,
 )
+from graft.pipeline.kubeflow.compilation.retries import Retry
 from graft.pipeline.kubeflow.compilation.schedule_defaults import ScheduleDefaults
 
 NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
@@ -151,37 +152,6 @@ class SecretEnv(StrictModel):
     optional: bool = Field(False, description="Run without the Secret if it is absent.")
 
 
-class Retry(StrictModel):
-    """How failed attempts are repeated."""
-
-    attempts: int = Field(
-        2, ge=0, le=10, description="Retries after the first attempt."
-    )
-    backoff_seconds: int = Field(
-        60, ge=1, le=86_400, description="Wait before the first retry."
-    )
-    backoff_factor: float = Field(
-        2.0, ge=1, le=100, allow_inf_nan=False, description="Growth of the wait."
-    )
-
-    @model_validator(mode="after")
-    def _waits_end(self) -> Retry:
-        if self.seconds_of_waits() > MAX_SECONDS:
-            raise ValueError(
-                f"the waits must be at most {MAX_SECONDS} seconds together: lower "
-                "`attempts`, `backoff_seconds` or `backoff_factor`. Received: "
-                f"{self.seconds_of_waits():.0f}"
-            )
-        return self
-
-    def seconds_of_waits(self) -> float:
-        """Return the seconds of all waits together."""
-        return sum(
-            self.backoff_seconds * self.backoff_factor**attempt
-            for attempt in range(self.attempts)
-        )
-
-
 class StepSettings(StrictModel):
     """Settings of one step; an empty field takes the profile's value."""
 
@@ -285,6 +255,12 @@ class Profile(StrictModel):
     checkpoints: str = Field(
         "/mnt/cache/checkpoints",
         description="Default of `training.checkpoints` there.",
+    )
+    shared_folder: str = Field(
+        "/mnt/cache/flink",
+        pattern="^/[^:]*[^/:]$",
+        description="Folder in a mount that Flink's workers mount, too, for artifacts; "
+        "only with `beam.runner: flink`.",
     )
     env: Environment = Field({}, description="Environment of every step; no secrets.")
     secrets: tuple[SecretEnv, ...] = Field((), description="Secrets as environment.")

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from graft.contract.errors import UserError
-from graft.pipeline.kubeflow.container import executor_input
+from graft.pipeline.kubeflow.container import executor_input, remote_runner
 from graft.pipeline.kubeflow.container.executor_input import UriMap
 from graft.storage import atomic
 
@@ -115,20 +115,8 @@ def _run(args: argparse.Namespace, beam_args: list[str], start: float) -> None:
     message = executor_input.rename_outputs(given, output_names)
     dashboard: dict[str, Any] = step.get("dashboard", {})
     uris = UriMap(os.environ.get(PREFIX_VARIABLE, ""), is_remote=args.remote_files)
-    inputs = executor_input.rewrite_inputs(
-        message, inputs_spec, step.get("overrides", {}), uris
-    )
-    outputs = executor_input.rewrite_outputs(
-        message,
-        step.get("output_types", {}),
-        uris,
-        hidden=dashboard.get("outputs", ()),
-    )
-    if not uris.is_remote:
-        executor_input.make_folders(outputs)
-        # The object store drops the folder of an input that has metadata alone.
-        executor_input.make_folders(inputs)
-    _log_artifacts("input", inputs)
+    parts = _parts_for_executor(message, inputs_spec, step, uris)
+    _log_artifacts("input", parts["inputs"])
 
     from graft.pipeline.kubeflow.container import step_execution
 
@@ -139,24 +127,62 @@ def _run(args: argparse.Namespace, beam_args: list[str], start: float) -> None:
         gc.enable()
         clock.executor_starts()
 
-    result = step_execution.execute(
-        args.executor_class_path,
-        {"inputs": inputs, "outputs": outputs},
-        inputs_spec,
-        step,
-        beam_args,
-        on_start=on_start,
-    )
+    def execute(message: dict[str, Any], scratch: str | None = None) -> dict[str, Any]:
+        return step_execution.execute(
+            args.executor_class_path,
+            message,
+            inputs_spec,
+            step,
+            beam_args,
+            on_start=on_start,
+            scratch_in=scratch,
+        )
+
+    if remote := step.get(remote_runner.STEP_KEY):
+        result = remote_runner.run_with_workers(
+            remote,
+            args.component_id,
+            parts,
+            uris,
+            beam_args=beam_args,
+            run=execute,
+        )
+    else:
+        result = execute(parts)
     clock.executor_ends()
     rewritten = executor_input.rewrite_result(result, message, uris)
     if dashboard:
-        (evaluation,) = outputs["artifacts"][dashboard["evaluation"]]["artifacts"]
+        outputs = parts["outputs"]["artifacts"]
+        (evaluation,) = outputs[dashboard["evaluation"]]["artifacts"]
         _add_dashboard(rewritten, message, evaluation["uri"])
     output_file = message["outputs"]["outputFile"]
     executor_output = executor_input.restore_names(rewritten, output_names)
     atomic.write_text(output_file, json.dumps(executor_output))
     _log_artifacts("output", {"artifacts": result.get("artifacts", {})})
     clock.step_ends()
+
+
+def _parts_for_executor(
+    message: dict[str, Any],
+    inputs_spec: dict[str, Any],
+    step: dict[str, Any],
+    uris: UriMap,
+) -> dict[str, Any]:
+    """Return the ExecutorInput that TFX takes, and make its folders."""
+    inputs = executor_input.rewrite_inputs(
+        message, inputs_spec, step.get("overrides", {}), uris
+    )
+    outputs = executor_input.rewrite_outputs(
+        message,
+        step.get("output_types", {}),
+        uris,
+        hidden=step.get("dashboard", {}).get("outputs", ()),
+    )
+    if not uris.is_remote:
+        executor_input.make_folders(outputs)
+        # The object store drops the folder of an input that has metadata alone.
+        executor_input.make_folders(inputs)
+    return {"inputs": inputs, "outputs": outputs}
 
 
 def _add_dashboard(
@@ -195,7 +221,10 @@ def _size(path: str) -> int:
 
 
 if __name__ == "__main__":
-    _status = main(sys.argv[1:])
+    try:
+        _status = main(sys.argv[1:])
+    except SystemExit as _exit:
+        _status = int(_exit.code or 0)
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -7,7 +7,7 @@ artifacts in local files. This module works on JSON and does not import TFX.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -230,7 +230,7 @@ def rewrite_result(
                     f"nothing else. Received: {uri!r}"
                 )
             metadata = {
-                name: _map_texts(value, uris.to_remote)
+                name: map_texts(value, uris.to_remote)
                 for name, value in artifact.get("metadata", {}).items()
                 if value is not None
             }
@@ -277,6 +277,17 @@ def describe_unmounted(key: str, uri: str) -> str:
     )
 
 
+def map_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a JSON value with each text in it changed, keys left out."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [map_texts(item, change) for item in value]
+    if isinstance(value, dict):
+        return {key: map_texts(item, change) for key, item in value.items()}
+    return value
+
+
 def _is_absent(artifact: Mapping[str, Any], uris: UriMap) -> bool:
     """Return whether an artifact stands for "none": by its mark, or without content.
 
@@ -297,7 +308,7 @@ def _input_artifact(
     artifact: Mapping[str, Any], declared: Any, uris: UriMap
 ) -> dict[str, Any]:
     metadata = {
-        name: _map_texts(_unwrap(value), uris.to_local)
+        name: map_texts(_unwrap(value), uris.to_local)
         for name, value in artifact.get("metadata", {}).items()
         if name not in ADDED_METADATA and value is not None
     }
@@ -336,16 +347,6 @@ def _override(
             # Protos have one type of number in JSON.
             new = int(value)
         values[property_name] = nested_json.replace(text, path, new)
-
-
-def _map_texts(value: Any, change: Any) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list):
-        return [_map_texts(item, change) for item in value]
-    if isinstance(value, dict):
-        return {key: _map_texts(item, change) for key, item in value.items()}
-    return value
 
 
 def _lies_in(uri: str, place: str) -> bool:

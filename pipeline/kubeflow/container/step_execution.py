@@ -18,6 +18,7 @@ def execute(
     beam_args: list[str],
     *,
     on_start: Callable[[], None],
+    scratch_in: str | None = None,
 ) -> dict[str, Any]:
     """Run an executor and return its outputs.
 
@@ -28,6 +29,7 @@ def execute(
         step: `--graft_step`: `artifact_classes`, `runs_file_driver`.
         beam_args: Arguments for Beam.
         on_start: Called when all imports are done, before the executor runs.
+        scratch_in: Folder for temporary files; None: the system's.
 
     Returns:
         ExecutorOutput as a dict, with local URIs.
@@ -59,7 +61,7 @@ def execute(
         parsed.inputs.parameter_values, parsed.inputs.parameters, spec
     )
     executor_class = import_utils.import_class_by_path(executor_class_path)
-    with tempfile.TemporaryDirectory(prefix="graft-step-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="graft-step-", dir=scratch_in) as scratch:
         executor = executor_class(_context_for(executor_class, beam_args, scratch))
         on_start()
         executor.Do(inputs, outputs, properties)

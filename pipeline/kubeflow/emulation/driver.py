@@ -222,10 +222,15 @@ def substitute_mounts(
     parameters: Mapping[str, Any], mounts: Mapping[str, Path]
 ) -> dict[str, Any]:
     """Replace mount paths in parameters by the local folders in their place."""
-    substituted = dict(parameters)
+    return {
+        key: substitute_in_text(value, mounts) if isinstance(value, str) else value
+        for key, value in parameters.items()
+    }
+
+
+def substitute_in_text(text: str, mounts: Mapping[str, Path]) -> str:
+    """Replace mount paths in a text, which may be JSON or an argument."""
     for path, folder in mounts.items():
         pattern = re.compile(rf'(?<![\w/.-]){re.escape(path)}(?=$|[/"\\])')
-        for key, value in substituted.items():
-            if isinstance(value, str):
-                substituted[key] = pattern.sub(lambda _, f=folder: str(f), value)  # type: ignore[misc]
-    return substituted
+        text = pattern.sub(lambda _, f=folder: str(f), text)  # type: ignore[misc]
+    return text

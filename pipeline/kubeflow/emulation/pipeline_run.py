@@ -202,6 +202,12 @@ class PipelineRun:
         message["outputs"] = driver.provision_outputs(
             component, f"{self._root}/{name}/{uuid.uuid4()}"
         )
+        # In the pod a mount is there under its path.
+        arguments = [
+            driver.substitute_in_text(word, self._settings.mounts)
+            for word in container.get("args", ())
+        ]
+        container = {**container, "args": arguments}
         result = self._run_attempts(name, task, container, message, config)
         if result.state == "SUCCEEDED":
             self._metadata.add_execution(key, result.artifacts, result.parameters)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,49 +16,6 @@ from graft.pipeline.beam_runners.flink_checks import (
     restart_note,
     running_tasks,
 )
-
-
-class Rest:
-    """A server that answers as Flink 1.19 does."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Any] = {
-            "/v1/overview": {
-                "taskmanagers": 1,
-                "slots-total": 2,
-                "slots-available": 2,
-            },
-            "/v1/jobmanager/config": [{"key": "rest.port", "value": "8081"}],
-            "/v1/taskmanagers": {"taskmanagers": [{"id": "one"}]},
-            "/v1/taskmanagers/one": {
-                "slotsNumber": 2,
-                "memoryConfiguration": {"networkMemory": 512 << 20},
-            },
-        }
-        answers = self.answers
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(json.dumps(answers[self.path]).encode())
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
-        self.address = f"localhost:{self.server.server_address[1]}"
-
-
-@pytest.fixture
-def rest() -> Iterator[Rest]:
-    found = Rest()
-    thread = threading.Thread(target=found.server.serve_forever)
-    thread.start()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
-    thread.join()
 
 
 @pytest.fixture
@@ -77,7 +31,7 @@ def unused_address() -> str:
         return f"localhost:{found.getsockname()[1]}"
 
 
-def test_good_cluster_passes(rest: Rest, jar: str) -> None:
+def test_good_cluster_passes(rest: Any, jar: str) -> None:
     check_flink(FlinkConfig(master=rest.address, job_server_jar=jar, parallelism=2))
 
 
@@ -104,19 +58,19 @@ def _answer_nonsense(server: socket.socket) -> None:
         connection.sendall(b"@@@@\r\n\r\n")
 
 
-def test_no_job_server(rest: Rest) -> None:
+def test_no_job_server(rest: Any) -> None:
     config = FlinkConfig(master=rest.address, job_server=unused_address())
     with pytest.raises(RunnerError, match=r"`beam\.flink\.job_server` must be"):
         check_flink(config)
 
 
-def test_no_jar(rest: Rest) -> None:
+def test_no_jar(rest: Any) -> None:
     config = FlinkConfig(master=rest.address, job_server_jar="/absent.jar")
     with pytest.raises(RunnerError, match=r"job_server_jar.*'/absent.jar'"):
         check_flink(config)
 
 
-def test_too_few_slots(rest: Rest, jar: str) -> None:
+def test_too_few_slots(rest: Any, jar: str) -> None:
     config = FlinkConfig(master=rest.address, job_server_jar=jar, parallelism=3)
     with pytest.raises(RunnerError, match=r"2 slots, 2 of them free. Received: 3"):
         check_flink(config)
@@ -138,7 +92,7 @@ def test_too_few_slots(rest: Rest, jar: str) -> None:
     ],
 )
 def test_cluster_that_starts_no_job_again_is_noted(
-    rest: Rest, settings: dict[str, str], noted: str | None
+    rest: Any, settings: dict[str, str], noted: str | None
 ) -> None:
     rest.answers["/v1/jobmanager/config"] += [
         {"key": key, "value": value} for key, value in settings.items()
@@ -150,7 +104,7 @@ def test_cluster_that_starts_no_job_again_is_noted(
         assert f"`restart-strategy.type` {noted}." in note
 
 
-def test_too_little_network_memory(rest: Rest, jar: str) -> None:
+def test_too_little_network_memory(rest: Any, jar: str) -> None:
     details = rest.answers["/v1/taskmanagers/one"]
     details["memoryConfiguration"]["networkMemory"] = 128 << 20
     config = FlinkConfig(master=rest.address, job_server_jar=jar)
@@ -163,7 +117,7 @@ def test_too_little_network_memory(rest: Rest, jar: str) -> None:
     [({"running": 2}, "waits for a worker"), ({"scheduled": 2}, "runs no task")],
 )
 def test_timeout_says_what_the_cluster_does(
-    rest: Rest, jar: str, tasks: dict[str, int], words: str
+    rest: Any, jar: str, tasks: dict[str, int], words: str
 ) -> None:
     job = {"end-time": -1, "start-time": 5, "tasks": tasks}
     rest.answers["/v1/jobs/overview"] = {"jobs": [job]}

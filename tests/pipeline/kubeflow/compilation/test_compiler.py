@@ -228,14 +228,6 @@ REMOTE = {
 }
 
 
-@pytest.mark.parametrize("runner", REMOTE)
-def test_workers_that_see_no_file_of_a_step_are_refused(runner):
-    with pytest.raises(CompileError, match=rf"`beam\.runner`.*Received: '{runner}'"):
-        compiler.compile_pipeline(
-            config(f"beam.runner={runner}", *REMOTE[runner]), profile("cpu")
-        )
-
-
 def test_dataflow_reaches_the_beam_steps_on_vertex():
     overrides = ("push.destination=gs://b/m", "beam.runner=dataflow")
     found = compiler.compile_for_vertex(

@@ -325,3 +325,53 @@ def test_newest_span_is_found_without_a_driver(tmp_path):
     assert re.search("split:all,num_files:1", metadata["input_fingerprint"])
     examples = local(tmp_path, f"{RUN}/Step/1/examples")
     assert list((examples / "Split-train").iterdir())
+
+
+SHARING_STEP = """
+import os
+from tfx.dsl.components.base import base_executor
+
+class Executor(base_executor.BaseExecutor):
+    def Do(self, inputs, outputs, properties):
+        (model,) = inputs["model"]
+        (blessing,) = outputs["blessing"]
+        shared = properties["config"]
+        for uri in (model.uri, blessing.uri, self._get_tmp_dir()):
+            assert uri.startswith(shared + "/"), uri
+        assert open(os.path.join(model.uri, "weights")).read() == "w"
+        blessing.set_string_custom_property("current_model", model.uri)
+        with open(os.path.join(blessing.uri, "BLESSED"), "w") as file:
+            file.write("")
+"""
+
+
+def test_step_with_workers_has_its_files_in_the_shared_folder(tmp_path, rest):
+    (tmp_path / "our_step.py").write_text(SHARING_STEP)
+    (tmp_path / "server.jar").touch()
+    model = local(tmp_path, f"{RUN}/Trainer/1/model")
+    model.mkdir(parents=True)
+    (model / "weights").write_text("w")
+    asked = message(tmp_path, blessing="tfx.ModelBlessing")
+    shared = tmp_path / "mnt" / "shared"
+    asked["inputs"]["parameterValues"] = {"config": str(shared)}
+    flink = {"master": rest.address, "job_server_jar": str(tmp_path / "server.jar")}
+    remote = {
+        "shared_folder": str(shared),
+        "beam": {"runner": "flink", "flink": flink},
+    }
+    done = run_entrypoint(
+        tmp_path,
+        "our_step.Executor",
+        asked,
+        "--direct_running_mode=in_memory",
+        spec=SPEC,
+        step={"remote_runner": remote},
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "out" / "output_metadata.json").read_text())
+    (found,) = result["artifacts"]["blessing"]["artifacts"]
+    assert found["uri"] == f"{RUN}/Step/1/blessing"
+    assert found["metadata"]["current_model"] == f"{RUN}/Trainer/1/model"
+    assert local(tmp_path, f"{RUN}/Step/1/blessing/BLESSED").is_file()
+    assert "blessing: 0 bytes" in done.stderr
+    assert not list((shared / "work").iterdir())
