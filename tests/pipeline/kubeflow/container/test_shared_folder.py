@@ -112,6 +112,7 @@ def test_paths_in_metadata_follow_and_come_back(pods: Callable[[str], Pod]) -> N
         (artifact,) = inputs["artifacts"]["model_run"]["artifacts"]
         model = uri_of(inputs, "model")
         assert artifact["metadata"]["current_model"] == str(model / "inner")
+        assert read(uri_of(inputs, "model_run")) == {"history": b"h"}
         outputs = shared.share_outputs(pod.part("Step/2/page", current_model="none"))
         page = uri_of(outputs, "page") / "page.html"
         page.write_text("<p>")
@@ -156,7 +157,7 @@ def test_what_differs_from_the_download_is_replaced(pods: Callable[[str], Pod]) 
 
 
 def test_second_attempt_replaces_the_first(pods: Callable[[str], Pod]) -> None:
-    run_producer(pods("first"), {"a": b"12", "b": b"3"})
+    run_producer(pods("first"), {"a": b"12"})
     run_producer(pods("second"), {"a": b"45"})
     assert read(pods("second").path("Gen/1/examples")) == {"a": b"45"}
     third = pods("third")
@@ -166,18 +167,26 @@ def test_second_attempt_replaces_the_first(pods: Callable[[str], Pod]) -> None:
         assert read(uri_of(inputs, "examples")) == {"a": b"45"}
 
 
-def test_two_steps_that_copy_the_same_share_it(pods: Callable[[str], Pod]) -> None:
-    """The second must not take from the first what that reads."""
-    one, other = pods("one"), pods("other")
-    for pod in (one, other):
+def test_two_steps_that_copy_the_same_share_it(
+    pods: Callable[[str], Pod], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slower one must not take from the faster what that reads by now."""
+    fast, slow = pods("fast"), pods("slow")
+    for pod in (fast, slow):
         write(pod.path("Gen/1/examples"), {"a": b"12"})
-    with one.open() as first:
-        inode = (
-            uri_of(first.share_inputs(one.part("Gen/1/examples")), "examples")
-        ).stat()
-        with other.open() as second:
-            found = second.share_inputs(other.part("Gen/1/examples"))
-            assert uri_of(found, "examples").stat().st_ino == inode.st_ino
+    copy = shared_folder._copy
+    with fast.open() as first, slow.open() as second:
+        used: list[int] = []
+
+        def copy_slowly(source: str, target: str) -> None:
+            monkeypatch.setattr(shared_folder, "_copy", copy)
+            inputs = first.share_inputs(fast.part("Gen/1/examples"))
+            used.append(uri_of(inputs, "examples").stat().st_ino)
+            copy(source, target)
+
+        monkeypatch.setattr(shared_folder, "_copy", copy_slowly)
+        found = second.share_inputs(slow.part("Gen/1/examples"))
+        assert uri_of(found, "examples").stat().st_ino == used[0]
 
 
 def test_nothing_of_a_failed_step_is_left_or_used(pods: Callable[[str], Pod]) -> None:
