@@ -244,7 +244,12 @@ def test_killed_pod_is_replaced(write_pipeline, backend):
             process.kill()
 
     cluster = backend(hooks=Hooks(on_process=kill_first))
-    code = "time.sleep(0.2); put('out', '1')"
+    # The first attempt never ends by itself. Each attempt has a log of its own.
+    code = (
+        "(log,) = message['outputs']['artifacts']['executor-logs']['artifacts']\n"
+        "if log['uri'].endswith('-0'): time.sleep(600)\n"
+        "put('out', '1')"
+    )
     results = cluster.run(write_pipeline({"A": step(code, retryPolicy=RETRY)}))
     assert (results["A"].state, results["A"].attempts) == ("SUCCEEDED", 2)
 
