@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from graft.pipeline.beam_runners.config import BeamConfig
 from graft.pipeline.beam_runners.flink_checks import (
@@ -19,18 +19,16 @@ _BUSY_SECONDS = 20.0
 def require_ready(
     config: BeamConfig,
     arguments: Sequence[str],
-    folder: str,
+    folders: Mapping[str, str],
     say: Callable[[str], None],
-    folder_key: str = "`output`",
 ) -> None:
     """Check the runner; a local one needs no check.
 
     Args:
         config: The runner.
         arguments: All arguments for Beam.
-        folder: The folder of the output, which workers must see.
+        folders: What the workers must see; see `try_runner`.
         say: Called with what is being waited for, and with notes on the runner.
-        folder_key: The key that names the folder, for messages.
 
     Raises:
         BusyError: Other jobs have the workers.
@@ -49,12 +47,11 @@ def require_ready(
 
     try_runner(
         arguments,
-        folder,
+        folders,
         parallelism=config.flink.parallelism if is_flink else 1,
         timeout_seconds=config.start_timeout_seconds,
         say=say,
         why_late=lambda: running_tasks(config.flink) if is_flink else "",
-        folder_key=folder_key,
     )
 
 

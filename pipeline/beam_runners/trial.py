@@ -1,7 +1,7 @@
 """A small Beam job that tries a runner before the first step.
 
 It shows at once that the runner takes jobs, that its workers start and have the same
-code, and that they see the folder of the output.
+code, and that they see the folders that they will read and write.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -39,36 +39,43 @@ _LAST_CHARACTERS = 1500
 
 def try_runner(
     arguments: Sequence[str],
-    folder: str,
+    folders: Mapping[str, str],
     *,
     parallelism: int,
     timeout_seconds: float,
     say: Callable[[str], None],
     why_late: Callable[[], str],
-    folder_key: str = "`output`",
 ) -> None:
     """Run the job.
 
     Args:
         arguments: Beam's arguments.
-        folder: A folder that the workers must see, such as the output folder.
+        folders: What the workers must see: its key in the config, and its path. In the
+            first one both write. Only paths of a local file system are tried.
         parallelism: Number of workers to expect.
         timeout_seconds: How long it may take.
         say: Called every ten seconds with what is being waited for.
         why_late: Returns a sentence for the message of a timeout.
-        folder_key: The key that names the folder, for messages.
 
     Raises:
         RunnerError: The runner can't run the pipeline; the message says why.
     """
+    key, folder = next(iter(folders.items()))
     work = join(folder, f".trial-{uuid.uuid4().hex}")
     token = uuid.uuid4().hex
     files.make_folder(work)
     atomic.write_text(join(work, _TOKEN_FILE), token)
-    trial = _Trial(arguments, work, token, parallelism)
+    read = {
+        each: _existing(path)
+        for each, path in list(folders.items())[1:]
+        if os.path.isabs(path)
+    }
+    worker = TryWorker(work, token, read)
+    trial = _Trial(arguments, worker, parallelism)
     try:
         trial.run(timeout_seconds, say, why_late)
-        _check_reports(trial.reports, folder, work, folder_key)
+        _check_reports(trial.reports, folders)
+        _check_files(trial.reports, key, folder, work)
     finally:
         files.remove_folder(work)
 
@@ -77,14 +84,14 @@ class _Trial:
     """The job, in a thread: neither its submission nor its end have a time limit."""
 
     def __init__(
-        self, arguments: Sequence[str], work: str, token: str, parallelism: int
+        self, arguments: Sequence[str], worker: TryWorker, parallelism: int
     ) -> None:
         self._pipeline = beam.Pipeline(options=PipelineOptions(list(arguments)))
         _ = (
             self._pipeline
             | beam.Create(range(parallelism * _ELEMENTS_PER_WORKER))
             | "Spread" >> beam.Reshuffle()
-            | "Try" >> beam.ParDo(TryWorker(work, token))
+            | "Try" >> beam.ParDo(worker)
         )
         self._result: Any = None
         self._error: BaseException | None = None
@@ -132,15 +139,21 @@ class _Trial:
 
 
 class TryWorker(beam.DoFn):
-    """Report a worker's code, and what it sees of a folder.
+    """Report a worker's code, and which folders it sees.
 
     The report is the name of a counter. Counters come back from every runner, and files
     only from workers that see the folder.
+
+    Args:
+        work: A folder with a file that holds the token. The worker writes another one.
+        token: The text in it.
+        read: Paths that the worker must see, by their keys.
     """
 
-    def __init__(self, work: str, token: str) -> None:
+    def __init__(self, work: str, token: str, read: Mapping[str, str]) -> None:
         self._work = work
         self._token = token
+        self._read = dict(read)
         self._code = code_of_workers()
 
     def process(self, number: int) -> Iterator[None]:
@@ -149,6 +162,9 @@ class TryWorker(beam.DoFn):
             "process": f"{socket.gethostname()}-{os.getpid()}",
             "other_code": self._code_problem(),
             "unseen": self._folder_problem(),
+            "missing": [
+                key for key, path in self._read.items() if not os.path.exists(path)
+            ],
         }
         name = json.dumps(report, sort_keys=True)
         beam.metrics.Metrics.counter(METRICS_NAMESPACE, name).inc()
@@ -183,9 +199,14 @@ def code_of_workers() -> dict[str, str]:
     }
 
 
-def _check_reports(
-    reports: list[dict[str, Any]], folder: str, work: str, folder_key: str
-) -> None:
+def _existing(path: str) -> str:
+    """Return a path, or the next folder above it that exists."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def _check_reports(reports: list[dict[str, Any]], folders: Mapping[str, str]) -> None:
     if not reports:
         raise RunnerError("The job that tries the runner ended without any answer.")
     for report in reports:
@@ -194,10 +215,22 @@ def _check_reports(
                 f"Worker {report['process']} has other code: {report['other_code']}. "
                 "Start the workers from the same image, or environment, as graft."
             )
+        for key in report["missing"]:
+            raise RunnerError(
+                f"{key} must be a path that the workers see. Worker "
+                f"{report['process']} does not. Received: {folders[key]!r}. Mount the "
+                "same volume, at the same path, here and into the workers."
+            )
+
+
+def _check_files(
+    reports: list[dict[str, Any]], key: str, folder: str, work: str
+) -> None:
+    for report in reports:
         if report["unseen"] or not files.exists(join(work, report["process"])):
             problem = report["unseen"] or "its file did not arrive here"
             raise RunnerError(
-                f"{folder_key} must be a folder that the workers read and write. "
+                f"{key} must be a folder that the workers read and write. "
                 f"Worker {report['process']} does not: {problem}. Received: "
                 f"{folder!r}. Mount the same volume, at the same path, here and into "
                 "the workers."

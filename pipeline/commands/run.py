@@ -220,7 +220,11 @@ def _run(
                 require_ready(
                     config.beam,
                     config.all_beam_args,
-                    config.pipeline_folder,
+                    {
+                        "`output`": config.pipeline_folder,
+                        "`data.path`": config.data.path,
+                        "`features.cache`": config.feature_cache,
+                    },
                     display.say,
                 )
                 run_id, timings = run_locally(

@@ -141,7 +141,8 @@ def test_nothing_runs_on(number: signal.Signals, tmp_path: Path) -> None:
 def test_ready_cluster(cluster: FlinkCluster, tmp_path: Path) -> None:
     config = beam_config(cluster)
     said: list[str] = []
-    require_ready(config, beam_arguments(config), str(tmp_path), said.append)
+    folders = {"`output`": str(tmp_path)}
+    require_ready(config, beam_arguments(config), folders, said.append)
     assert list(tmp_path.iterdir()) == []
     # The cluster starts jobs again.
     assert not any("Note" in text for text in said), said
@@ -150,15 +151,37 @@ def test_ready_cluster(cluster: FlinkCluster, tmp_path: Path) -> None:
 def test_job_server_in_place_of_a_file(cluster: FlinkCluster, tmp_path: Path) -> None:
     cluster.start_job_server()
     config = beam_config(cluster, job_server_jar=None, job_server=cluster.job_server)
-    require_ready(config, beam_arguments(config), str(tmp_path), say)
+    folders = {"`output`": str(tmp_path)}
+    require_ready(config, beam_arguments(config), folders, say)
     cluster.kill("job-server")
 
 
 def test_pool_that_is_not_there(cluster: FlinkCluster, tmp_path: Path) -> None:
     config = beam_config(cluster, worker_pool="localhost:1")
     with cancelled_on_error(cluster), pytest.raises(RunnerError, match="tries the run"):
-        require_ready(config, beam_arguments(config), str(tmp_path), say)
+        folders = {"`output`": str(tmp_path)}
+        require_ready(config, beam_arguments(config), folders, say)
     cluster.cancel_jobs()
+
+
+@pytest.mark.parametrize("key", ["output", "data.path"])
+def test_ready_but_for_a_folder(
+    cluster: FlinkCluster, tmp_path: Path, key: str
+) -> None:
+    """The workers' pod lacks a mount."""
+    for name in ("seen", "unseen/photos"):
+        (tmp_path / name).mkdir(parents=True)
+    cluster.kill("pool")
+    cluster.start_pool(without=tmp_path / "unseen")
+    config = beam_config(cluster)
+    folders = {"output": "seen", "data.path": "seen", key: "unseen/photos"}
+    with cancelled_on_error(cluster), pytest.raises(RunnerError, match=f"`{key}` must"):
+        require_ready(
+            config,
+            beam_arguments(config),
+            {f"`{each}`": str(tmp_path / name) for each, name in folders.items()},
+            say,
+        )
 
 
 # --- ingestion ----------------------------------------------------------------------

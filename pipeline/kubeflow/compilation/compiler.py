@@ -60,7 +60,7 @@ def compile_pipeline(
     )
     if config.beam.is_remote:
         steps = beam_steps(pipeline)
-        add_remote_runner(compiled.pipeline_spec, steps, config.beam, profile)
+        add_remote_runner(compiled.pipeline_spec, steps, config, profile)
     return compiled
 
 

@@ -7,7 +7,6 @@ import posixpath
 from collections.abc import Iterable
 from typing import Any
 
-from graft.pipeline.beam_runners.config import BeamConfig
 from graft.pipeline.config import PipelineConfig
 from graft.pipeline.kubeflow.compilation.pipeline_file import STEP_ARGUMENT, lies_in
 from graft.pipeline.kubeflow.compilation.profile import Profile
@@ -15,6 +14,7 @@ from graft.pipeline.kubeflow.compilation.refusals import CompileError
 from graft.pipeline.kubeflow.container.remote_runner import (
     BEAM_KEY,
     FOLDER_KEY,
+    PATHS_KEY,
     STEP_KEY,
 )
 
@@ -62,19 +62,26 @@ def check_remote_runner(config: PipelineConfig, profile: Profile) -> None:
 
 
 def add_remote_runner(
-    spec: dict[str, Any], steps: Iterable[str], beam: BeamConfig, profile: Profile
+    spec: dict[str, Any],
+    steps: Iterable[str],
+    config: PipelineConfig,
+    profile: Profile,
 ) -> None:
     """Tell the steps that run Beam jobs where they run.
 
     Args:
         spec: A compiled `PipelineSpec`; it is changed.
         steps: The names of these steps.
-        beam: The runner.
+        config: The config with the cluster's paths.
         profile: The cluster.
     """
     settings = {
         FOLDER_KEY: profile.shared_folder,
-        BEAM_KEY: beam.model_dump(mode="json", include=_BEAM_FIELDS),
+        BEAM_KEY: config.beam.model_dump(mode="json", include=_BEAM_FIELDS),
+        PATHS_KEY: {
+            "`data.path`": config.data.path,
+            "`features.cache`": config.feature_cache,
+        },
     }
     for name in steps:
         label = spec["components"][name]["executorLabel"]

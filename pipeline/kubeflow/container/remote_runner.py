@@ -18,15 +18,14 @@ from graft.pipeline.kubeflow.container import executor_input
 from graft.pipeline.kubeflow.container.executor_input import UriMap
 from graft.pipeline.kubeflow.container.shared_folder import (
     TRIED,
-    SharedArtifacts,
     shared_artifacts,
 )
 from graft.storage import atomic, hashing
 
 STEP_KEY = "remote_runner"
 """Key in `--graft_step`: a step has it if its Beam jobs run on a cluster."""
-FOLDER_KEY, BEAM_KEY = "shared_folder", "beam"
-"""What is below it: the shared folder, and `beam` of the config."""
+FOLDER_KEY, BEAM_KEY, PATHS_KEY = "shared_folder", "beam", "paths"
+"""What is below it: the shared folder, `beam` of the config, what the workers read."""
 _EXIT_AFTER_SIGTERM = 143
 
 logger = logging.getLogger("graft.step")
@@ -64,7 +63,14 @@ def run_with_workers(
         shared_artifacts(settings[FOLDER_KEY], component_id, uris) as shared,
     ):
         beam = BeamConfig.model_validate(settings[BEAM_KEY])
-        _require_ready(beam, beam_args, shared, _run_of(message["outputs"], uris))
+        folders = {
+            "`shared_folder` of the profile": shared.work,
+            **settings.get(PATHS_KEY, {}),
+        }
+        run_uri = _run_of(message["outputs"], uris)
+        tried = hashing.hash_json([run_uri, *beam_args])
+        marker = os.path.join(shared.folder, TRIED, tried)
+        _require_ready(beam, beam_args, folders, marker)
         moved = {
             "inputs": shared.share_inputs(message["inputs"]),
             "outputs": shared.share_outputs(message["outputs"]),
@@ -87,26 +93,21 @@ def _tidied_after_sigterm() -> Iterator[None]:
 
 
 def _require_ready(
-    beam: BeamConfig, beam_args: Sequence[str], shared: SharedArtifacts, run: str
+    beam: BeamConfig,
+    beam_args: Sequence[str],
+    folders: Mapping[str, str],
+    marker: str,
 ) -> None:
-    """Check the runner; the first step of a run also tries its workers."""
-    tried = hashing.hash_json([run, *beam_args])
-    marker = os.path.join(shared.folder, TRIED, tried)
+    """Check the runner; the first step of a run, without a marker, tries workers."""
 
     def check() -> None:
         if os.path.exists(marker):
             check_flink(beam.flink)
-            return
-        require_ready(
-            beam,
-            beam_args,
-            shared.work,
-            logger.info,
-            folder_key="`shared_folder` of the profile",
-        )
+        else:
+            require_ready(beam, beam_args, folders, logger.info)
 
     wait_while_busy(check, logger.info)
-    atomic.write_text(marker, run)
+    atomic.write_text(marker, "")
 
 
 def _run_of(outputs: Mapping[str, Any], uris: UriMap) -> str:

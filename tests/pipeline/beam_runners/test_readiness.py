@@ -14,7 +14,7 @@ from graft.pipeline.beam_runners.readiness import require_ready
 
 def test_local_runner_is_ready(tmp_path: Path) -> None:
     said: list[str] = []
-    require_ready(BeamConfig(), [], str(tmp_path), said.append)
+    require_ready(BeamConfig(), [], {"`output`": str(tmp_path)}, said.append)
     assert said == []
 
 
@@ -27,7 +27,7 @@ def test_note_on_a_cluster_comes_before_the_job(
     monkeypatch.setattr(readiness, "check_flink", lambda _: None)
     monkeypatch.setattr(readiness, "restart_note", lambda _: "Note: no strategy")
     monkeypatch.setattr(trial, "try_runner", lambda *_, **__: said.append("job"))
-    require_ready(config, [], str(tmp_path), said.append)
+    require_ready(config, [], {"`output`": str(tmp_path)}, said.append)
     assert said[0] == "Note: no strategy"
     assert said[-1] == "job"
 
@@ -37,5 +37,5 @@ def test_cluster_is_asked_before_any_job(tmp_path: Path) -> None:
     config = BeamConfig(runner="flink", flink=flink)
     said: list[str] = []
     with pytest.raises(RunnerError, match=r"`beam\.flink\.master`"):
-        require_ready(config, [], str(tmp_path), said.append)
+        require_ready(config, [], {"`output`": str(tmp_path)}, said.append)
     assert said == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,15 @@ from graft.pipeline.beam_runners.trial import TryWorker, try_runner
 ARGUMENTS = ["--direct_running_mode=in_memory"]
 
 
-def run(folder: Path, seconds: float = 120, said: list[str] | None = None) -> None:
+def run(
+    folder: Path,
+    seconds: float = 120,
+    said: list[str] | None = None,
+    others: dict[str, str] | None = None,
+) -> None:
     try_runner(
         ARGUMENTS,
-        str(folder),
+        {"`output`": str(folder), **(others or {})},
         parallelism=2,
         timeout_seconds=seconds,
         say=(said if said is not None else []).append,
@@ -35,20 +41,43 @@ def test_worker_without_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Elsewhere(TryWorker):
-        def __init__(self, work: str, token: str) -> None:
-            super().__init__(f"{work}-elsewhere", token)
+        def __init__(self, work: str, *others: Any) -> None:
+            super().__init__(f"{work}-elsewhere", *others)
 
     monkeypatch.setattr(trial, "TryWorker", Elsewhere)
     with pytest.raises(RunnerError, match=r"`output` must be a folder .*No such file"):
         run(tmp_path)
 
 
+def test_worker_without_the_images_or_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that does not exist yet is judged by the folder above it."""
+
+    class Elsewhere(TryWorker):
+        def __init__(self, work: str, token: str, read: dict[str, str]) -> None:
+            assert read == {"`data.path`": str(tmp_path), "`cache`": str(tmp_path)}
+            super().__init__(work, token, {**read, "`cache`": f"{tmp_path}/absent"})
+
+    monkeypatch.setattr(trial, "TryWorker", Elsewhere)
+    others = {
+        "`data.path`": str(tmp_path),
+        "`cache`": f"{tmp_path}/new/store",
+        # Nothing of a file system.
+        "`bucket`": "gs://bucket/store",
+        "`built-in`": "sklearn:digits",
+    }
+    with pytest.raises(RunnerError, match=r"`cache` must be a path .*new/store'"):
+        run(tmp_path, others=others)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_worker_with_another_folder_at_the_same_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Other(TryWorker):
-        def __init__(self, work: str, token: str) -> None:
-            super().__init__(work, "another")
+        def __init__(self, work: str, token: str, read: Any) -> None:
+            super().__init__(work, "another", read)
 
     monkeypatch.setattr(trial, "TryWorker", Other)
     with pytest.raises(RunnerError, match="another folder has the same path"):
@@ -72,8 +101,8 @@ def test_worker_with_other_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Newer(TryWorker):
-        def __init__(self, work: str, token: str) -> None:
-            super().__init__(work, token)
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
             self._code = {**self._code, "Beam": "1.0"}
 
     monkeypatch.setattr(trial, "TryWorker", Newer)

@@ -74,6 +74,10 @@ def test_steps_that_use_beam_know_the_cluster(compiled: PipelineFile) -> None:
             settings = step["remote_runner"]
             assert settings["shared_folder"] == "/mnt/cache/flink"
             assert settings["beam"]["runner"] == "flink"
+            assert settings["paths"] == {
+                "`data.path`": "/mnt/data/flowers",
+                "`features.cache`": "/mnt/cache/features",
+            }
             assert settings["beam"]["flink"]["job_server_jar"] == JAR
 
 

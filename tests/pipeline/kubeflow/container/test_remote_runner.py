@@ -28,6 +28,7 @@ class Step:
         jar.touch()
         self.settings = {
             "shared_folder": str(self.shared),
+            "paths": {"`data.path`": str(folder)},
             "beam": {
                 "runner": "flink",
                 "flink": {"master": master, "job_server_jar": str(jar)},
@@ -73,15 +74,16 @@ def test_workers_are_tried_once_a_run(
     tried = []
     original = trial.try_runner
 
-    def try_runner(arguments: Any, folder: str, **others: Any) -> None:
-        tried.append(folder)
-        original(arguments, folder, **others)
+    def try_runner(arguments: Any, folders: Any, **others: Any) -> None:
+        tried.append(folders)
+        original(arguments, folders, **others)
 
     monkeypatch.setattr(trial, "try_runner", try_runner)
     step.run("run-1")
     step.run("run-1")
     assert len(tried) == 1
-    assert Path(tried[0]).is_relative_to(step.shared)
+    assert tried[0].keys() == {"`shared_folder` of the profile", "`data.path`"}
+    assert Path(next(iter(tried[0].values()))).is_relative_to(step.shared)
     step.run("run-2")
     assert len(tried) == 2
 
@@ -90,8 +92,8 @@ def test_workers_elsewhere_are_told_before_the_step(
     step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Elsewhere(trial.TryWorker):
-        def __init__(self, work: str, token: str) -> None:
-            super().__init__(f"{work}-elsewhere", token)
+        def __init__(self, work: str, *others: Any) -> None:
+            super().__init__(f"{work}-elsewhere", *others)
 
     monkeypatch.setattr(trial, "TryWorker", Elsewhere)
     words = r"`shared_folder` of the profile must be a folder that the workers read"
