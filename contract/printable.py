@@ -32,9 +32,10 @@ def escaped(text: str, keep: str = "") -> str:
         text: The text.
         keep: Unprintable characters to leave, such as line breaks of a page.
     """
-    return "".join(
-        letter.encode("unicode_escape").decode("ascii")
+    # A page has millions of characters, but few different ones.
+    escapes = {
+        ord(letter): letter.encode("unicode_escape").decode("ascii")
+        for letter in set(text)
         if is_unprintable(letter) and letter not in keep
-        else letter
-        for letter in text
-    )
+    }
+    return text.translate(escapes)

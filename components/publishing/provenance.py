@@ -58,11 +58,24 @@ def _version() -> str | None:
 
 
 def _environment_hash() -> str:
-    installed = sorted(
-        f"{(each.metadata['Name'] or '').lower()}=={each.version}"
-        for each in metadata.distributions()
-    )
+    installed = sorted(map(_name_and_version, metadata.distributions()))
     return hashing.hash_bytes("\n".join(installed).encode())
+
+
+def _name_and_version(distribution: metadata.Distribution) -> str:
+    """Return such as "numpy==1.26.4".
+
+    `Distribution.metadata` parses whole descriptions, a tenth as fast.
+    """
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")
+    fields: dict[str, str | None] = {"Name": "", "Version": None}
+    for line in (text or "").splitlines():
+        name, colon, value = line.partition(": ")
+        if not colon and not line:
+            break  # The description follows.
+        if name in fields:
+            fields[name] = value.strip()
+    return f"{str(fields['Name']).lower()}=={fields['Version']}"
 
 
 def _git_commit() -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graft.contract.printable import escaped
+from graft.contract.printable import escaped, is_unprintable
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,16 @@ from graft.contract.printable import escaped
 def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert escaped(text) == shown
     assert escaped(shown) == shown
+
+
+def test_every_character_is_shown_or_escaped() -> None:
+    letters = [chr(code) for code in range(0x3000)] + ["\U0001f469", "\udcff"]
+    for letter in letters:
+        shown = escaped(f"a{letter}b")
+        assert (shown == f"a{letter}b") != is_unprintable(letter)
+        assert not any(map(is_unprintable, shown))
+        assert escaped(letter, keep=letter) == letter
+    assert escaped("".join(letters)) == "".join(map(escaped, letters))
 
 
 def test_line_breaks_of_a_page_stay() -> None:
