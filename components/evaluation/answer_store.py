@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
 from typing import Literal
 
 import numpy as np
@@ -81,12 +82,10 @@ class AnswerStore:
             known = self._stores.get(way)
             if known is None:
                 continue
-            there = [key for key in keys if key not in found and key in known]
-            if not there:
-                continue
-            # Somebody may prune the store meanwhile.
+            left = [key for key in keys if key not in found]
             with _tolerated(self._folder):
-                found |= zip(there, known.read(there), strict=True)
+                is_there, answers = known.find(left)
+                found |= zip(compress(left, is_there), answers, strict=True)
         return found
 
     def add(self, way: Way, keys: Sequence[bytes], answers: np.ndarray) -> None:
@@ -99,7 +98,8 @@ class AnswerStore:
                 parts = self._parts(way)
                 kept = ContentStore(self._folder, parts, width=self._num_classes).open()
                 self._stores[way] = kept
-            new = {key: row for row, key in enumerate(keys) if key not in kept}
+            lacking = kept.lacking(keys)
+            new = {key: row for row, key in enumerate(keys) if key in lacking}
             kept.put(list(new), answers[list(new.values())])
 
     def _parts(self, way: Way) -> dict[str, str]:

@@ -47,6 +47,9 @@ from graft.trainer.preprocessing.spec import PreprocessingSpec
 FILE_BYTES = 16 << 20
 """Size of a file of the store. A kill loses the features of at most one file."""
 
+_ATTEMPTS = 3
+"""Most attempts to write a shard while files of the store prove to be damaged."""
+
 METRICS_NAMESPACE = "graft.BottleneckFeatures"
 
 
@@ -207,25 +210,42 @@ class ExtractShard(beam.DoFn):
         )
         # One shard at a time, because the engine already uses every core.
         with worker.lock:
-            if any(key not in worker.store for key in records.keys):
-                # Another run may have computed some in the meantime.
-                worker.store.refresh()
-            missing = {key for key in records.keys if key not in worker.store}
+            missing = self._lacking(records.keys)
+            computed = set(missing)
             num_known = sum(key not in missing for key in records.keys)
-            self._num_from_store.inc(num_known)
-            self._num_computed.inc(len(records.keys) - num_known)
-            self._num_damaged.inc(worker.count_damaged())
             self._progress.advance("images", num_known)
-            if missing:
-                self._compute(shard.images, missing)
-            write_features(
-                shard.target,
-                records,
-                labels,
-                worker.store,
-                as_references=bool(self._extraction.artifact),
-            )
+            for attempt in range(_ATTEMPTS):
+                if missing:
+                    self._compute(shard.images, missing)
+                try:
+                    write_features(
+                        shard.target,
+                        records,
+                        labels,
+                        worker.store,
+                        as_references=bool(self._extraction.artifact),
+                    )
+                    break
+                except KeyError:
+                    # A file of a bucket is verified when its rows are read.
+                    missing = worker.store.lacking(records.keys)
+                    computed |= missing
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+            num_computed = sum(key in computed for key in records.keys)
+            self._num_from_store.inc(len(records.keys) - num_computed)
+            self._num_computed.inc(num_computed)
+            self._num_damaged.inc(worker.count_damaged())
         yield len(records.keys)
+
+    def _lacking(self, keys: list[bytes]) -> set[bytes]:
+        store = self._worker.store
+        missing = store.lacking(keys)
+        if missing:
+            # Another run may have computed some in the meantime.
+            store.refresh()
+            missing = store.lacking(list(missing))
+        return missing
 
     def _compute(self, images: str, missing: set[bytes]) -> None:
         worker = self._worker

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -118,8 +119,11 @@ class Measurements:
 
     def lacks_some_of(self, metadata: str) -> bool:
         """Return whether an image of a shard was never measured."""
-        keys = map(bytes.fromhex, _read_records(metadata).content_hashes)
-        return self._store is None or any(key not in self._store for key in keys)
+        keys = [bytes.fromhex(each) for each in _read_records(metadata).content_hashes]
+        if self._store is not None:
+            with self._tolerated():
+                return not self._store.which(keys).all()
+        return True
 
     def of_shard(self, metadata: str, images: str) -> Iterator[MeasuredImage]:
         """Yield all images of a shard, in its order.
@@ -143,10 +147,10 @@ class Measurements:
         """Return the known rows, and the keys of the images to measure."""
         rows = {key: self._waiting[key] for key in keys if key in self._waiting}
         if self._store is not None:
-            stored = [key for key in dict.fromkeys(keys) if key in self._store]
-            # Somebody may prune the store meanwhile.
+            wanted = [key for key in dict.fromkeys(keys) if key not in rows]
             with self._tolerated():
-                rows |= zip(stored, self._store.read(stored), strict=True)
+                is_there, stored = self._store.find(wanted)
+                rows |= zip(compress(wanted, is_there), stored, strict=True)
         missing = {key for key in keys if key not in rows}
         num_missing = sum(key in missing for key in keys)
         self.num_measured += num_missing

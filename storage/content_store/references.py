@@ -13,22 +13,30 @@ from __future__ import annotations
 import functools
 import json
 import os
-import shutil
-import tempfile
-import weakref
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
 from graft.storage import atomic, files
+from graft.storage.content_store.index_file import FileIndex, read_index, write_index
+from graft.storage.content_store.key_index import KEY, key_array
 from graft.storage.content_store.pins import pin
-from graft.storage.content_store.rows_file import view_keys_and_rows
-from graft.storage.content_store.store_files import read_file_of_rows
+from graft.storage.content_store.row_ranges import at_once, fetch_rows
+from graft.storage.content_store.rows_file import Rows, view_keys_and_rows
+from graft.storage.content_store.store_files import (
+    VerifiedFiles,
+    read_file_of_rows,
+    rename_damaged,
+    state_of,
+)
+from graft.storage.drivers import StorageError
 from graft.storage.paths import is_remote, join, name_of, parent_of
 
 STORE_FILE = "store.json"
+_INDEXES_KEPT = 256
 _FOLDER, _RELATIVE, _FILES = "folder", "relative", "files"
 
 
@@ -118,14 +126,16 @@ def copy_reference(source: str, target: str) -> None:
 class StoredRows:
     """The rows of the store that an artifact refers to.
 
-    Each file is verified at its first use, and again if it has changed since. A remote
-    file is fetched once. So keep the object while rows are read.
+    A local file is verified at its first use, and again if it has changed since. Of a
+    file on a bucket only the wanted rows are read, and each is verified. The index that
+    this needs is fetched once, so keep the object while rows are read.
     """
 
     def __init__(self, reference: StoreReference) -> None:
         self._reference = reference
-        self._verified: dict[str, tuple[str, tuple[int, ...]]] = {}
-        self._mirror: str | None = None
+        self._verified = VerifiedFiles()
+        self._paths: dict[str, str] = {}
+        self._indexed = functools.lru_cache(_INDEXES_KEPT)(_index_by_row)
 
     def read(
         self, names: Sequence[str], rows: np.ndarray, keys: Sequence[bytes]
@@ -139,70 +149,117 @@ class StoredRows:
 
         Raises:
             MissingFileError: A file is missing or damaged, or lacks the row.
+            StorageError: The object store can't be reached.
         """
         positions_of: dict[str, list[int]] = {}
         for position, name in enumerate(names):
             positions_of.setdefault(name, []).append(position)
-        wanted = np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1)
-        values: np.ndarray | None = None
-        for name, positions in positions_of.items():
-            places = rows[positions]
-            path = self._open(name)
-            # Unmapped after each read: mapped pages count as memory of the process.
-            with pa.memory_map(path) as mapped:
-                stored_keys, stored = view_keys_and_rows(mapped)
-                is_there = (places >= 0) & (places < len(stored))
-                if (
-                    not is_there.all()
-                    or (stored_keys[places] != wanted[positions]).any()
-                ):
-                    raise MissingFileError(path)
-                if values is None:
-                    values = np.empty((len(names), stored.shape[1]), stored.dtype)
-                if values.shape[1] != stored.shape[1]:
-                    raise MissingFileError(path)
-                values[positions] = stored[places]
-                del stored, stored_keys
-        return np.empty((0, 0), np.float32) if values is None else values
+        wanted = key_array(keys)
+        paths = [self._find(name) for name in positions_of]
+        parts = [
+            (path, rows[positions], wanted[positions])
+            for path, positions in zip(paths, positions_of.values(), strict=True)
+        ]
+        if paths and is_remote(paths[0]):
+            found = at_once(self._fetch, parts)
+        else:
+            found = [self._map(part) for part in parts]
+        if not found:
+            return np.empty((0, 0), np.float32)
+        values = np.empty((len(names), found[0].shape[1]), np.float32)
+        for path, positions, part in zip(
+            paths, positions_of.values(), found, strict=True
+        ):
+            if values.shape[1] != part.shape[1]:
+                raise MissingFileError(path)
+            values[positions] = part
+        return values
 
-    def _open(self, name: str) -> str:
-        """Return the local path of a file, verified."""
-        known = self._verified.get(name)
-        if known is not None and _state_of(known[0]) == known[1]:
-            return known[0]
-        path = self._reference.find(name)
-        if path is None:
-            raise MissingFileError(join(self._reference.folders[0], name))
-        try:
-            content, found = read_file_of_rows(path, parent_of(name))
-        except FileNotFoundError:
-            raise MissingFileError(path) from None
-        if found is None:
-            raise MissingFileError(path)
+    def _find(self, name: str) -> str:
+        """Return the path of a file."""
+        path = self._paths.get(name)
+        if path is None or (not is_remote(path) and not files.exists(path)):
+            path = self._reference.find(name)
+            if path is None:
+                raise MissingFileError(join(self._reference.folders[0], name))
+            self._paths[name] = path
+        return path
+
+    def _map(self, part: _Part) -> np.ndarray:
+        """Read rows of a local file."""
+        path, places, keys = part
+        if not self._verified.has(path):
+            state = state_of(path)
+            _read_whole(path)
+            self._verified.add(path, state)
+        # Unmapped after each read: mapped pages count as memory of the process.
+        with pa.memory_map(path) as mapped:
+            stored_keys, stored = view_keys_and_rows(mapped)
+            _check_keys(path, stored_keys.view(KEY)[:, 0], places, keys)
+            rows: np.ndarray = stored[places]
+            del stored, stored_keys
+        return rows
+
+    def _fetch(self, part: _Part) -> np.ndarray:
+        """Read rows of a file on a bucket."""
+        path, places, keys = part
+        index = self._indexed(path)
+        _check_keys(path, index.entries["key"], places, keys)
+        checks = index.entries["check"][places]
+        rows = None
+        if index.position >= 0:
+            with suppress(FileNotFoundError, StorageError):
+                rows = fetch_rows(path, index.position, index.row_bytes, places, checks)
+        if rows is not None:
+            return rows.view(np.float32)
+        whole = _read_whole(path)
+        _check_keys(path, key_array(whole.keys), places, keys)
+        return whole.numbers[places]
+
+
+_Part = tuple[str, np.ndarray, np.ndarray]
+"""Path of a file, places of rows in it, and the keys that they must have."""
+
+
+def _index_by_row(path: str) -> FileIndex:
+    """Return the index of a file on a bucket, in the order of the rows."""
+    index = read_index(path)
+    if index is None or index.kind != "f":
+        index = FileIndex.of(name_of(path), _namespace_of(path), _read_whole(path))
+        write_index(parent_of(path), index)
+    return replace(index, entries=index.by_row())
+
+
+def _read_whole(path: str) -> Rows:
+    """Read a file and verify it. One on a bucket that is damaged is set aside.
+
+    Nothing else would find the damage there: a run that looks for rows to compute does
+    not read those that it has.
+    """
+    try:
+        _, found = read_file_of_rows(path, _namespace_of(path))
+    except FileNotFoundError:
+        raise MissingFileError(path) from None
+    if found is None:
         if is_remote(path):
-            path = self._keep(name_of(name), content)
-        self._verified[name] = path, _state_of(path)
-        return path
+            rename_damaged(path)
+        raise MissingFileError(path)
+    return found
 
-    def _keep(self, name: str, content: bytes) -> str:
-        if self._mirror is None:
-            self._mirror = tempfile.mkdtemp(prefix="graft-store-")
-            weakref.finalize(self, shutil.rmtree, self._mirror, ignore_errors=True)
-        path = os.path.join(self._mirror, name)
-        atomic.write_bytes(path, content)
-        return path
+
+def _check_keys(
+    path: str, stored: np.ndarray, places: np.ndarray, keys: np.ndarray
+) -> None:
+    is_there = (places >= 0) & (places < len(stored))
+    if not is_there.all() or (stored[places] != keys).any():
+        raise MissingFileError(path)
+
+
+def _namespace_of(path: str) -> str:
+    return name_of(parent_of(path))
 
 
 @functools.lru_cache(maxsize=2)
 def rows_of(reference: StoreReference) -> StoredRows:
     """Return the rows that an artifact refers to, the same object for each reader."""
     return StoredRows(reference)
-
-
-def _state_of(path: str) -> tuple[int, ...]:
-    """Return what changes when a local file does; () if it is gone."""
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns

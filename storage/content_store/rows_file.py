@@ -28,10 +28,13 @@ class Rows:
     Attributes:
         keys: SHA-256 of each image, 32 bytes.
         numbers: float32 or uint8 (rows, numbers of a row), a view of the content.
+        position: Where the first row begins in the content, if the rows lie there one
+            after the other; -1 if they don't.
     """
 
     keys: list[bytes]
     numbers: np.ndarray
+    position: int
 
     def usable(self, row_type: np.dtype | None) -> np.ndarray:
         """Return which rows hold finite numbers only, bool (rows,).
@@ -81,7 +84,8 @@ def read_rows(
     Raises:
         RowsFileError: It is no file of rows, or one of another namespace or type.
     """
-    table = _read_table(content)
+    buffer = pa.py_buffer(content)
+    table = _read_table(buffer)
     found = _namespace_in(table.schema)
     if found != namespace:
         named = "no namespace" if found is None else f"namespace {found!r}"
@@ -93,7 +97,11 @@ def read_rows(
         fits = row == pa.list_(pa.uint8(), row_type.itemsize)
     if not fits:
         raise RowsFileError(f"its rows are {row}")
-    return Rows(table.column(_KEY).to_pylist(), _numbers_of(table))
+    numbers = _numbers_of(table)
+    position = numbers.ctypes.data - buffer.address
+    is_inside = 0 <= position <= buffer.size - numbers.nbytes
+    keys = table.column(_KEY).to_pylist()
+    return Rows(keys, numbers, position if is_inside else -1)
 
 
 def view_rows(source: pa.NativeFile) -> np.ndarray:
@@ -116,14 +124,14 @@ def keys_of(content: bytes | memoryview) -> tuple[str | None, list[bytes]]:
     Raises:
         RowsFileError: It is no file of rows.
     """
-    table = _read_table(content)
+    table = _read_table(pa.py_buffer(content))
     return _namespace_in(table.schema), table.column(_KEY).to_pylist()
 
 
-def _read_table(content: bytes | memoryview) -> pa.Table:
+def _read_table(content: pa.Buffer) -> pa.Table:
     """Read a table that has keys, and rows of the same number of bytes."""
     try:
-        table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
+        table = pa.ipc.open_file(content).read_all()
         table.validate(full=True)
     except (pa.ArrowException, ValueError, OSError) as error:
         raise RowsFileError(f"it is no Arrow file: {error}") from error

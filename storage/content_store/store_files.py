@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import numpy as np
 
@@ -75,3 +76,33 @@ def rename_damaged(path: str) -> None:
     except OSError as error:
         # Another run has renamed it, or this one lacks the permission.
         logger.warning("%s can't be renamed: %s", path, error)
+
+
+class VerifiedFiles:
+    """Remembers which local files were verified, as long as they stay unchanged."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, tuple[int, ...]] = {}
+
+    def has(self, path: str) -> bool:
+        """Return whether a file is what it was when it was verified."""
+        known = self._states.get(path)
+        return known is not None and known == state_of(path)
+
+    def add(self, path: str, state: tuple[int, ...]) -> None:
+        """Remember a file.
+
+        Args:
+            path: The file.
+            state: What `state_of` returned before it was read.
+        """
+        self._states[path] = state
+
+
+def state_of(path: str) -> tuple[int, ...]:
+    """Return what changes when a local file does; () if it is gone."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns

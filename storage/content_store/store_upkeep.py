@@ -18,6 +18,7 @@ import pyarrow as pa
 from graft.storage import files
 from graft.storage.atomic import PARTIAL_SUFFIX
 from graft.storage.content_store import store
+from graft.storage.content_store.index_file import INDEX_SUFFIX
 from graft.storage.content_store.pins import release_pins
 from graft.storage.content_store.rows_file import RowsFileError, keys_of
 from graft.storage.content_store.store import namespace_of
@@ -205,7 +206,7 @@ def _read_parts(namespace_folder: str) -> tuple[dict[str, Any], str]:
 
 
 def prune(folder: str, unused_seconds: float) -> list[str]:
-    """Remove damaged files, unfinished writes and unused namespaces.
+    """Remove damaged files, unfinished writes, lone indexes and unused namespaces.
 
     A namespace that an artifact refers to stays.
 
@@ -239,7 +240,10 @@ def prune(folder: str, unused_seconds: float) -> list[str]:
             is_torn = file.name.endswith(PARTIAL_SUFFIX) and (
                 now - file.stat(follow_symlinks=False).st_mtime > _TORN_AFTER_SECONDS
             )
-            if is_torn or file.name.endswith(DAMAGED_SUFFIX):
+            is_alone = file.name.endswith(INDEX_SUFFIX) and not os.path.lexists(
+                file.path.removesuffix(INDEX_SUFFIX) + FILE_SUFFIX
+            )
+            if is_torn or is_alone or file.name.endswith(DAMAGED_SUFFIX):
                 _remove(file.path)
                 removed.append(file.path)
     return removed

@@ -134,7 +134,7 @@ def make_extraction(
         extraction = describe(**{"store": str(tmp_path / "store"), **changes})
         store = Path(extraction.store_folder)
         if has_graph and not is_remote(extraction.store_folder) and not store.exists():
-            without_features = shutil.ignore_patterns("*.arrow")
+            without_features = shutil.ignore_patterns("*.arrow", "*.index")
             shutil.copytree(stored_once, store, ignore=without_features)
         return extraction
 

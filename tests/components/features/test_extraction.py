@@ -34,6 +34,7 @@ from graft.components.features.extraction import (
 from graft.components.features.image_batches import ImageReader
 from graft.components.progress import Count, Progress
 from graft.contract.errors import DataError
+from graft.storage import atomic, files
 from graft.storage.content_store.store import ContentStore
 from graft.storage.content_store.store_upkeep import summarise
 from graft.trainer.backbones.backbone import build_backbone
@@ -126,19 +127,27 @@ def test_a_store_on_s3_gives_a_second_run_what_the_first_computed(
 
 
 # --- Damage, reported -----------------------------------------------------------------
-@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+@pytest.mark.parametrize(
+    ("damage", "place"),
+    [("truncated", "disk"), ("flipped", "disk"), ("flipped", "bucket")],
+)
 def test_a_damaged_file_is_computed_anew_and_reported(
-    pictures, write_shard, make_extraction, extract, one_file_a_batch, damage, caplog
-):
-    extraction, shard = make_extraction(), write_shard(pictures)
+    pictures, write_shard, make_extraction, extract, one_file_a_batch, damage, place,
+    request, caplog,
+):  # fmt: skip
+    changes = {}
+    if place == "bucket":
+        changes["store"] = f"{request.getfixturevalue('s3_folder')}/features"
+    extraction, shard = make_extraction(**changes), write_shard(pictures)
     expected = extract(extraction, shard)
-    victim = _store_files(extraction.store_folder)[1]
-    content = bytearray(victim.read_bytes())
+    paths = files.files_below(extraction.store_folder)
+    victim = [path for path in paths if path.endswith(".arrow")][1]
+    content = bytearray(files.read_bytes(victim))
     if damage == "truncated":
         del content[len(content) // 2 :]
     else:
         content[len(content) // 2] ^= 4
-    victim.write_bytes(content)
+    atomic.write_bytes(victim, bytes(content))
 
     release_workers()
     pipeline = test_pipeline.TestPipeline()
@@ -154,7 +163,7 @@ def test_a_damaged_file_is_computed_anew_and_reported(
     lost = OpenVinoEngine.batch_size
     assert counts == {FROM_STORE: len(pictures) - lost, COMPUTED: lost, DAMAGED: 1}
     assert f"{victim} is damaged; its content is computed again" in caplog.text
-    assert Path(f"{victim}.damaged").exists()
+    assert files.exists(f"{victim}.damaged")
     _same(extract(extraction, shard), expected)
 
 

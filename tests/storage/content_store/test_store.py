@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import signal
@@ -114,10 +113,73 @@ def test_a_damaged_file_is_reported_and_never_read(store, damage):
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
     again = ContentStore(store.folder, PARTS).open()
-    assert len(again) == 0
+    assert not again.which(_keys(3)).any()
     assert again.damaged == [str(path)]
+    assert len(again) == 0
+    assert os.listdir(store.namespace_folder).count(f"{path.name}.damaged") == 1
     again.put(_keys(3), _values(3))
-    assert len(ContentStore(store.folder, PARTS).open()) == 3
+    found = ContentStore(store.folder, PARTS).open()
+    np.testing.assert_array_equal(found.read(_keys(3)), _values(3))
+
+
+@pytest.mark.parametrize("way", ["find", "places", "lacking"])
+def test_damage_costs_the_rows_of_the_damaged_file_only(store, way):
+    store.put(_keys(3), _values(3))
+    (path,) = Path(store.namespace_folder).glob("*.arrow")
+    store.put(_keys(5, start=2), _values(5, start=2))
+    content = bytearray(path.read_bytes())
+    content[content.find(_values(3)[1].tobytes())] ^= 1
+    path.write_bytes(content)
+    again = ContentStore(store.folder, PARTS).open()
+    keys = _keys(7)
+    if way == "find":
+        is_there, values = again.find(keys)
+        assert is_there.tolist() == [False] * 2 + [True] * 5
+        np.testing.assert_array_equal(values, _values(5, start=2))
+    elif way == "places":
+        with pytest.raises(KeyError):
+            again.places(keys)
+        assert path.name not in str(again.places(keys[2:]))
+    else:
+        assert again.lacking(keys) == set(keys[:2])
+    assert again.damaged == [str(path)]
+
+
+def test_a_file_is_verified_when_it_is_first_wanted_and_when_it_changes(
+    store, monkeypatch
+):
+    for start in (0, 3):
+        store.put(_keys(3, start), _values(3, start))
+    read: list[str] = []
+    read_bytes = files.read_bytes
+
+    def recorded(path, *rest):
+        read.append(Path(path).suffix)
+        return read_bytes(path, *rest)
+
+    monkeypatch.setattr(files, "read_bytes", recorded)
+    again = ContentStore(store.folder, PARTS).open()
+    assert read == [".index"] * 2
+    for _ in range(2):
+        np.testing.assert_array_equal(again.read(_keys(3)), _values(3))
+    assert read == [".index"] * 2 + [".arrow"]
+    path = Path(store.folder, again.places(_keys(1))[0][0])
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"x")
+    assert not again.which(_keys(3)).any()
+    assert again.damaged == [str(path)]
+    assert again.which(_keys(6)).tolist() == [False] * 3 + [True] * 3
+
+
+def test_a_file_that_somebody_removes_is_missed_and_no_damage(store):
+    store.put(_keys(3), _values(3))
+    again = ContentStore(store.folder, PARTS).open()
+    (path,) = Path(store.namespace_folder).glob("*.arrow")
+    path.unlink()
+    assert again.lacking(_keys(3)) == set(_keys(3))
+    assert again.damaged == []
+    again.put(_keys(3), _values(3))
+    np.testing.assert_array_equal(again.read(_keys(3)), _values(3))
 
 
 def test_a_torn_write_is_never_seen(store):
@@ -319,19 +381,23 @@ def test_a_store_behind_a_uri_keeps_what_was_put(remote):
     assert [summary.num_images for summary in summarise(remote)].count(17) == 1
 
 
-def test_a_damaged_object_is_never_read(remote):
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_object_is_never_read(remote, damage):
     store = ContentStore(remote, PARTS).open()
     store.put(_keys(3), _values(3))
     paths = files.files_below(store.namespace_folder)
     (path,) = (path for path in paths if path.endswith(".arrow"))
     content = bytearray(files.read_bytes(path))
-    content[len(content) // 2] ^= 1
-    atomic.write_bytes(path, bytes(content))
+    row = content.find(_values(3)[1].tobytes())
+    content[row] ^= 1
+    atomic.write_bytes(path, bytes(content[:row] if damage == "cut" else content))
     again = ContentStore(remote, PARTS).open()
-    assert (len(again), again.damaged) == (0, [path])
+    is_there, values = again.find(_keys(3))
+    assert (is_there.any(), len(values), again.damaged) == (False, 0, [path])
     assert files.exists(f"{path}.damaged")
     again.put(_keys(3), _values(3))
-    assert len(ContentStore(remote, PARTS).open()) == 3
+    found = ContentStore(remote, PARTS).open()
+    np.testing.assert_array_equal(found.read(_keys(3)), _values(3))
 
 
 def test_an_object_that_another_run_set_aside_is_no_damage(remote, monkeypatch):
@@ -343,14 +409,27 @@ def test_an_object_that_another_run_set_aside_is_no_damage(remote, monkeypatch):
     assert store.damaged == []
 
 
-def test_the_local_copies_of_a_remote_store_go_with_it(remote):
+def test_of_a_remote_file_the_wanted_rows_are_read_alone(remote, monkeypatch):
     store = ContentStore(remote, PARTS).open()
-    store.put(_keys(3), _values(3))
-    (path,) = store._paths
-    assert Path(path).exists()
-    del store
-    gc.collect()
-    assert not Path(path).exists()
+    values = np.random.default_rng(0).normal(size=(300, 1000)).astype(np.float32)
+    store.put(_keys(300), values)
+    lengths: list[int] = []
+    read_bytes = files.read_bytes
+
+    def recorded(path, *rest):
+        content = read_bytes(path, *rest)
+        if path.endswith(".arrow"):
+            lengths.append(len(content))
+        return content
+
+    monkeypatch.setattr(files, "read_bytes", recorded)
+    again = ContentStore(remote, PARTS).open()
+    assert again.which(_keys(300)).all()
+    assert lengths == []
+    for rows in ([7], [299, 0, 7], [4, 5, 4, 9], range(300)):
+        wanted = [_keys(300)[row] for row in rows]
+        np.testing.assert_array_equal(again.read(wanted), values[list(rows)])
+    assert lengths == [4000, 4000 * 8, 4000, 4000 * 6, 4000 * 300]
 
 
 def test_features_of_fifty_thousand_images_are_read_in_seconds(store):
