@@ -39,7 +39,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @hypothesis.settings(
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+    suppress_health_check=[
+        hypothesis.HealthCheck.function_scoped_fixture,
+        hypothesis.HealthCheck.too_slow,
+    ]
 )
 @hypothesis.given(
     parts=st.lists(st.binary(max_size=20), max_size=8),
