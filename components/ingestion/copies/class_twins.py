@@ -11,11 +11,13 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
+from graft.components.ingestion.copies.copy_names import is_named_after_copies
 from graft.components.ingestion.names.folder_counts import Folder
 from graft.components.ingestion.sources.layout_answers import FolderLayout
 from graft.components.ingestion.sources.source import some_of
 
 _FEWEST_TWINS = 2
+_LAST_WORD = re.compile(r"(?P<word>.*[^\W_])[-_. ](?P<end>[^\W_]+)", re.DOTALL)
 _NUMBERED = re.compile(r"(?P<word>.*[^\W\d_])[-_. ]?(?P<number>\d{1,3})", re.DOTALL)
 
 
@@ -60,6 +62,25 @@ def numbered_twins(names: Collection[str]) -> list[str]:
     return sorted(names) if others and are_same and counts else []
 
 
+def versions_of_all(names: Collection[str]) -> list[str]:
+    """Return the classes, if all are the same words with the same words of copies.
+
+    As `cat_rgb`, `cat_depth`, `dog_rgb` and `dog_depth`.
+
+    Args:
+        names: The names of all class folders.
+    """
+    ends: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        match = _LAST_WORD.fullmatch(name)
+        if match is None or not is_named_after_copies(match["end"]):
+            return []
+        ends[match["word"].casefold()].add(match["end"].casefold())
+    first, *others = ends.values()
+    are_same = len(first) >= _FEWEST_TWINS and all(each == first for each in others)
+    return sorted(names) if others and are_same else []
+
+
 def _additions(
     name: str, known: Collection[str]
 ) -> Iterator[tuple[tuple[str, str], str]]:
@@ -84,11 +105,14 @@ def with_warning_of_twins(root: Folder, layout: FolderLayout) -> FolderLayout:
     names = {top.name for folder in above for top in folder.filled}
     twins = twins_of(names)
     numbered = numbered_twins(names)
-    if numbered:
+    found = numbered or versions_of_all(names)
+    if found:
+        what = "parts of the data" if numbered else "versions of the same images"
         warning = (
-            f"The classes are the same words with the same numbers: "
-            f"{some_of(numbered)}. They are read as classes. If the numbers are those "
-            "of parts of the data, merge the folders of each word."
+            f"The classes are the same words with the same "
+            f"{'numbers' if numbered else 'ends'}: {some_of(found)}. They are read as "
+            f"classes. If these are {what}, merge the folders of each word, or leave "
+            "some out."
         )
         return dataclasses.replace(layout, warnings=(*layout.warnings, warning))
     if not twins:

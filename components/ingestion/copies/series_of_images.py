@@ -41,6 +41,8 @@ _TWO_NUMBERS = 5  # with the texts around them
 _FEWEST_SERIES = 2
 _FEWEST_WITHOUT_WORD = 3  # of each class
 _SHARE = 0.5
+_STEP = 10
+_FEWEST_OF_SOME = 0.25
 _DENSITY = 0.5
 
 
@@ -68,6 +70,9 @@ def warn_of_series(refs: Sequence[ImageRef]) -> list[str]:
         refs: All images. Those without a name of their own, as records have, are not
             judged.
     """
+    some = [*itertools.islice(refs, 0, _MOST_JUDGED, _STEP)]
+    if sum(_member_of(ref) is not None for ref in some) < _FEWEST_OF_SOME * len(some):
+        return []
     judged = itertools.islice(refs, _MOST_JUDGED)
     named = [ref for ref in judged if ref.offset is None or "." in ref.name]
     members = [(ref, found) for ref in named if (found := _member_of(ref))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -60,6 +61,8 @@ from graft.components.ingestion.tables.table_labels import choose_labels
 from graft.contract.counts import agree
 
 _FEWEST_CLASSES = 2
+_NEGATIVE = re.compile(r"[-\u2212]\d+")
+_WHOLE = re.compile(r"[-\u2212]?\d+")
 
 
 def ask_about_parts(
@@ -298,8 +301,19 @@ def ask_about_origins(
 
 
 def warn_of_doubtful_classes(tops: list[Folder]) -> tuple[str, ...]:
-    """Return the warnings about classes with names of splits, dates or cameras."""
-    return (*_warn_of_roles(tops), *_warn_of_origins(tops))
+    """Return the warnings about classes whose names may not be those of classes."""
+    return (*_warn_of_roles(tops), *_warn_of_origins(tops), *_warn_of_missing(tops))
+
+
+def _warn_of_missing(tops: list[Folder]) -> tuple[str, ...]:
+    """Warn of `-1`, which data sets write where a label is unknown."""
+    names = [top.name for top in tops if _NEGATIVE.fullmatch(top.name)]
+    if not names or not all(_WHOLE.fullmatch(top.name) for top in tops):
+        return ()
+    return (
+        f"The folder {some_of(names)} is read as a class. If it stands for an unknown "
+        "label, move it out of the data.",
+    )
 
 
 def _warn_of_origins(tops: list[Folder]) -> tuple[str, ...]:

@@ -219,6 +219,8 @@ def reading_of(root: Folder, option: Option) -> Reading | None:
         if pattern is not None
         else _read_folders(names, role_of)
     )
+    if not folder.path and not isinstance(chosen, list):
+        return found
     return {
         f"{folder.path}/{name}" if folder.path else name: each
         for name, each in found.items()
@@ -228,41 +230,49 @@ def reading_of(root: Folder, option: Option) -> Reading | None:
 
 def _read_folders(names: Sequence[str], role_of: Mapping[str, str]) -> Reading:
     reading: Reading = {}
+    known: dict[str, tuple[str, str]] = {}  # what the images of a folder are read as
     for name in names:
-        path = _split_of(name, role_of)
-        if role_of and path is None:
-            continue
-        below = name[len(path) + 1 if path else 0 :].split("/")
-        if len(below) > 1:
-            role = role_of[path] if path else TRAIN_ROLE
-            reading[name] = (below[0], role)
+        above, _, _ = name.rpartition("/")
+        if above not in known:
+            known[above] = _class_of_folder(above, role_of)
+        if known[above][0]:
+            reading[name] = known[above]
     return reading
+
+
+def _class_of_folder(path: str, role_of: Mapping[str, str]) -> tuple[str, str]:
+    """Return the class and the role of the images in a folder; "" without a class."""
+    split = _split_of(f"{path}/", role_of)
+    if role_of and split is None:
+        return "", ""
+    class_name, _, _ = path[len(split) + 1 if split else 0 :].partition("/")
+    return class_name, role_of[split] if split else TRAIN_ROLE
 
 
 def _read_pattern(
     pattern: str, names: Sequence[str], role_of: Mapping[str, str]
 ) -> Reading:
     expression = re.compile(unicodedata.normalize("NFC", pattern))
+    has_split = "split" in expression.groupindex
     found: dict[str, tuple[str, str]] = {}
+    known: dict[tuple[str, str], tuple[str, str]] = {}  # each of them is kept once
     for name in names:
-        path = _split_of(name, role_of)
+        path = _split_of(name, role_of) if role_of else None
         text = text_of_name(pattern, name)
         text = text if text.isascii() else unicodedata.normalize("NFC", text)
         match = expression.fullmatch(text)
         if match and match["class"] and not (role_of and path is None):
-            groups = match.groupdict()
-            split = groups.get("split") or (role_of[path] if path else "")
-            found[name] = (match["class"], split)
+            split = match["split"] if has_split else None
+            pair = match["class"], split or (role_of[path] if path else "")
+            found[name] = known.setdefault(pair, pair)
     roles = {role: role for role in (*role_of.values(), "")} | {"": TRAIN_ROLE}
-    splits = {split for _, split in found.values() if split}
+    splits = {split for _, split in known if split}
     roles |= {
         split: ROLE_OF_ABBREVIATION.get(split.casefold(), split) for split in splits
     }
     roles |= roles_of(splits)
-    return {
-        name: (class_name, roles.get(split, split))
-        for name, (class_name, split) in found.items()
-    }
+    read = {pair: (pair[0], roles.get(pair[1], pair[1])) for pair in known}
+    return {name: read[pair] for name, pair in found.items()}
 
 
 def _split_of(name: str, role_of: Mapping[str, str]) -> str | None:

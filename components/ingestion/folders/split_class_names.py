@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from graft.components.ingestion.folders.layout_options import read_as_classes
+from graft.components.ingestion.folders.split_guesses import options_of_guessed_splits
 from graft.components.ingestion.folders.splits_inside_names import (
     find_splits_inside,
     pattern_of,
@@ -60,7 +61,7 @@ def ask_about_splits_in_names(root: Folder, tops: Sequence[Folder]) -> Question 
         "a split. As classes of their own, one thing would have two labels. If they "
         f"are splits, move the images into folders such as {folder!r}"
         + (", or read both from the name." if options else "."),
-        (*options, *read_as_classes(root)),
+        (*options_of_guessed_splits(root), *options, *read_as_classes(root)),
     )
 
 

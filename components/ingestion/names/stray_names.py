@@ -51,7 +51,7 @@ _POSSIBLE = (
     "model models code script document documents run "
     "originals original processed archive old photo screenshot notebook weights static "
     "media demo preview errors error failed failures failure misc miscellaneous rest "
-    "todo skipped rejected discarded excluded"
+    "todo skip skipped ignore ignored rejected discarded excluded"
 )
 # Words of programs that are things, too: beside other things, one of them is a class.
 _THINGS = frozenset("log logs plot plots notebooks cache caches crops scripts".split())
@@ -111,6 +111,8 @@ _NAMES = {
 _OF_IMAGES = frozenset(
     "images imgs img pictures pics dataset datasets data image photos files".split()
 )
+# Beside any other word: `unlabelled_pool`.
+_WITHOUT_LABEL = frozenset("unlabeled unlabelled unannotated unsorted".split())
 _OF_PROGRAMS = (StrayName.CERTAIN, StrayName.LIKELY)
 
 
@@ -121,6 +123,8 @@ def stray_name_of(name: str) -> StrayName | None:
     must say nothing.
     """
     found = _NAMES.get(_letters_of(name))
+    if not words_of(name).isdisjoint(_WITHOUT_LABEL):
+        return StrayName.CERTAIN
     words = words_of(name) - _OF_IMAGES
     # A letter, as in `result_1x`, may be what the class is.
     grades = {_NAMES.get(w) for w in words if len(w) == 1 or not is_neutral(w)}

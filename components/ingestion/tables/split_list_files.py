@@ -97,7 +97,8 @@ def read_split_list(entry: FileEntry) -> SplitList | None:
     if extension in (*_OTHERS, *_SPREADSHEETS):
         is_list = is_numbers or (is_named and extension in _SPREADSHEETS)
         return SplitList(entry.name, None, role) if is_list else None
-    if not (extension in _TEXTS or (is_named and extension in _LINES)):
+    is_lines = extension in _LINES or not extension
+    if not (extension in _TEXTS or (is_named and is_lines)):
         return None
     try:
         content = files.read_bytes(
@@ -141,7 +142,7 @@ def _lines_of(
     lines = text.splitlines()
     if not is_whole:
         del lines[-1]  # it is cut off
-    if extension in _LINES:
+    if extension in _LINES or not extension:
         for line in map(str.strip, filter(str.strip, lines)):
             # A number beside others is a label, or a coordinate.
             parts = {each for each in re.split(r"[\s,;]+", line) if not each.isdigit()}

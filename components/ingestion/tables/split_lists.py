@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from graft.components.ingestion.names.folder_counts import Folder
+from graft.components.ingestion.names.folder_names import role_of
 from graft.components.ingestion.sources.layout_answers import SplitFolders
 from graft.components.ingestion.sources.source import some_of
 from graft.components.ingestion.tables.split_list_files import (
@@ -109,7 +110,11 @@ def _is_beside_images(entry: FileEntry, root: Folder) -> bool:
     return (
         folder is not None
         and len(folder.others) <= _MOST_FILES
-        and entry.parts[-1] in folder.others
+        and (
+            entry.parts[-1] in folder.others
+            # A list may have no extension, as an image may.
+            or ("." not in entry.parts[-1] and role_of(entry.parts[-1]) is not None)
+        )
     )
 
 

@@ -13,6 +13,10 @@ from graft.pipeline.config import load_config
 
 # Of a tree: its files ("#" are the numbers 1 to 6), and what the first option reads.
 FIRST = {
+    "unlabelled images beside the classes": (
+        "{cat,dog,unlabelled_pool}/#.jpg",
+        "cat train 6 dog train 6",
+    ),
     "two test sets beside the classes": (
         "{cat,dog}/#.jpg {blind,field_test}/{cat,dog}/#.jpg",
         "cat train 6 cat test 12 dog train 6 dog test 12",
@@ -121,3 +125,23 @@ def test_the_reason_is_told_if_a_table_stops(trees: Any) -> None:
     assert "class_pattern" in line
     with pytest.raises(DataError, match=r"'t.csv' would stop: .*line 1202"):
         list_images(load_config(None, data=str(root)).data, "unused")
+
+
+def test_a_folder_for_unknown_labels_has_a_warning(trees: Any) -> None:
+    root = trees.make("{0,1,2,-1}/#.jpg")
+    warnings = list_images(DataConfig(path=str(root)), "unused").warnings
+    assert "The folder '-1' is read as a class." in "\n".join(warnings)
+
+
+def test_a_list_of_a_split_without_extension_is_told(trees: Any) -> None:
+    root = trees.make("{cat,dog}/#.jpg")
+    (root / "train").write_text("cat/1.jpg\ncat/2.jpg\ndog/1.jpg\n")
+    (root / "test").write_text("cat/3.jpg\ndog/3.jpg\n")
+    warnings = list_images(DataConfig(path=str(root)), "unused").warnings
+    told = "'test', 'train' seem to say the splits of the images (2 test, 3 train)"
+    assert told in "\n".join(warnings)
+
+
+def test_splits_and_sensors_in_the_names_of_folders_have_an_option(trees: Any) -> None:
+    root = trees.make("{train,test}_{rgb,ir}/{cat,dog}/#.jpg")
+    trees.require(root, "cat train 12 cat test 12 dog train 12 dog test 12")

@@ -7,6 +7,7 @@ import pytest
 from graft.components.ingestion.copies.class_twins import (
     numbered_twins,
     twins_of,
+    versions_of_all,
 )
 from graft.components.ingestion.folders.layout_detection import detect_layout
 from graft.components.ingestion.names.folder_counts import count_folders
@@ -81,3 +82,27 @@ def test_the_same_words_with_the_same_numbers_have_a_warning(names: str) -> None
 )
 def test_other_numbers_are_those_of_classes(names: str) -> None:
     assert numbered_twins(names.split()) == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "cat_rgb cat_depth dog_rgb dog_depth",
+        "cat-original cat-aug dog-original dog-aug",
+    ],
+)
+def test_versions_of_all_classes_have_a_warning(names: str) -> None:
+    assert versions_of_all(names.split()) == sorted(names.split())
+    files = [
+        f"{top}/{chr(n)}{top}.jpg" for top in names.split() for n in range(97, 107)
+    ]
+    answer = detect_layout(count_folders(files))
+    assert isinstance(answer, FolderLayout), answer
+    assert "the same words with the same ends" in answer.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "names", ["cat_left cat_right dog_left dog_right", "cat_rgb cat_depth", "a_crop b"]
+)
+def test_other_words_are_those_of_classes(names: str) -> None:
+    assert versions_of_all(names.split()) == []
