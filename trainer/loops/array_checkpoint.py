@@ -1,23 +1,21 @@
 """Save and restore the arrays of a solver, so that a killed fit goes on exactly.
 
-The checkpoint is one folder, as `checkpoint.py` has one:
+The checkpoint is one folder, as `checkpoint.py` has one, with a file for the arrays:
 
     <phase>-<epoch>.npz   the arrays
-    <phase>-state.json    the name of that file, and what was trained
-
-The state file is written last and atomically.
+    <phase>-state.json    see `state_file.py`
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 
 import numpy as np
 
 from graft.storage import atomic, files
-from graft.storage.paths import join, name_of
+from graft.storage.paths import join
+from graft.trainer.loops.state_file import StateFile
 
 logger = logging.getLogger(__name__)
 
@@ -40,12 +38,8 @@ class ArrayCheckpoint:
         """Return the arrays that were saved last; None if there are none."""
         if self._folder is None:
             return None
-        path = join(self._folder, self._state_name)
-        if not files.exists(path):
-            return None
-        saved = json.loads(files.read_text(path))
-        if saved["fingerprint"] != self._fingerprint:
-            logger.warning("Ignored the checkpoint of another run in %s", self._folder)
+        saved = self._state_in(self._folder).read_own()
+        if saved is None:
             return None
         with files.local_copy(join(self._folder, saved["file"])) as local:
             with np.load(local) as arrays:
@@ -71,18 +65,8 @@ class ArrayCheckpoint:
             open(unfinished, "wb") as file,
         ):
             np.savez(file, allow_pickle=False, **arrays)
-        content = {
-            "fingerprint": self._fingerprint,
-            "file": name,
-            "state": {"epoch": epoch},
-        }
-        atomic.write_text(join(self._folder, self._state_name), json.dumps(content))
-        for path in files.files_below(self._folder):
-            other = name_of(path)
-            if other.startswith(f"{self._phase}-") and other.endswith(".npz"):
-                if other != name:
-                    files.remove_file(path)
+        state = self._state_in(self._folder)
+        state.replace({"file": name, "state": {"epoch": epoch}}, name)
 
-    @property
-    def _state_name(self) -> str:
-        return f"{self._phase}-state.json"
+    def _state_in(self, folder: str) -> StateFile:
+        return StateFile(folder, self._phase, self._fingerprint)

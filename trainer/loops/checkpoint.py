@@ -4,10 +4,10 @@ The checkpoint of a training is one folder:
 
     <phase>-<epoch>.weights.h5       weights and optimizer
     <phase>-best-<epoch>.weights.h5  weights of the best epoch so far
-    <phase>-state.json               history, and the names of the other files
+    <phase>-state.json               history; see `state_file.py`
 
-The state file is written last and atomically. The folder may be on an object store:
-files are written to a local folder first and copied.
+The folder may be on an object store: files are written to a local folder first and
+copied.
 
 `keras.callbacks.BackupAndRestore` works only with `fit`. It keeps neither the history
 nor the best weights.
@@ -15,7 +15,6 @@ nor the best weights.
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 import time
@@ -25,12 +24,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from graft.storage import atomic, copying, files, hashing
-from graft.storage.paths import join, name_of, parent_of
+from graft.storage import copying, files, hashing
+from graft.storage.paths import join, parent_of
+from graft.trainer.loops.state_file import STATE_SUFFIX, StateFile
 
 logger = logging.getLogger(__name__)
 
-_STATE_FILE = "state.json"
 _RETENTION_SECONDS = 30 * 24 * 3600
 """Time for which the checkpoint of an abandoned training is kept."""
 
@@ -58,7 +57,7 @@ def remove_checkpoints(folder: str) -> None:
     for name in files.list_folder(root) if files.is_folder(root) else ():
         other = join(root, name)
         states = [
-            path for path in files.files_below(other) if path.endswith(_STATE_FILE)
+            path for path in files.files_below(other) if path.endswith(STATE_SUFFIX)
         ]
         if states and all(files.modified_at(path) < oldest for path in states):
             files.remove_folder(other)
@@ -91,19 +90,19 @@ class Checkpoint:
     def __init__(self, folder: str | None, phase: str, fingerprint: str) -> None:
         self._folder = folder
         self._phase = phase
-        self._fingerprint = fingerprint
+        self._state = None if folder is None else StateFile(folder, phase, fingerprint)
         self.best: list[np.ndarray] | None = None
         """Weights of the best epoch, in memory."""
 
     @property
     def location(self) -> str:
         """Path of the last saved weights, for a message."""
-        if self._folder is None:
+        if self._state is None:
             return "nowhere (no folder was given)"
-        path = str(self._path(self._state_name))
-        if not files.exists(path):
+        saved = self._state.read()
+        if saved is None:
             return f"nowhere (no epoch of {self._phase} was finished)"
-        return str(self._path(json.loads(files.read_text(path))["file"]))
+        return self._path(saved["file"])
 
     def restore(self, model: keras.Model) -> LoopState | None:
         """Restore a model and its optimizer from the last saved epoch.
@@ -114,12 +113,8 @@ class Checkpoint:
         Returns:
             The state after that epoch, or None if there is no matching checkpoint.
         """
-        path = self._path(self._state_name)
-        if path is None or not files.exists(path):
-            return None
-        saved = json.loads(files.read_text(path))
-        if saved["fingerprint"] != self._fingerprint:
-            logger.warning("Ignored the checkpoint of another run in %s", self._folder)
+        saved = None if self._state is None else self._state.read_own()
+        if saved is None:
             return None
         if saved["best_file"]:
             self._load(model, saved["best_file"])
@@ -137,7 +132,7 @@ class Checkpoint:
             state: The state to save.
             is_best: Whether `best` holds new weights to save.
         """
-        if self._folder is None:
+        if self._state is None:
             return
         name = f"{self._phase}-{state.epoch}.weights.h5"
         self._store(model, name)
@@ -147,35 +142,23 @@ class Checkpoint:
             model.set_weights(self.best)
             self._store(model, best_file)
             model.set_weights(current)
+        best_files = [best_file] if self.best is not None else []
         content = {
-            "fingerprint": self._fingerprint,
             "file": name,
-            "best_file": best_file if self.best is not None else None,
+            "best_file": best_file if best_files else None,
             "state": asdict(state),
         }
-        atomic.write_text(join(self._folder, self._state_name), json.dumps(content))
-        self._remove_all_but({name, content["best_file"]})
+        self._state.replace(content, name, *best_files)
 
-    @property
-    def _state_name(self) -> str:
-        return f"{self._phase}-{_STATE_FILE}"
-
-    def _path(self, name: str) -> str | None:
-        return None if self._folder is None else join(self._folder, name)
+    def _path(self, name: str) -> str:
+        return join(str(self._folder), name)
 
     def _store(self, model: keras.Model, name: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             local = str(Path(folder) / name)
             model.save_weights(local)
-            copying.copy_file(local, str(self._path(name)))
+            copying.copy_file(local, self._path(name))
 
     def _load(self, model: keras.Model, name: str) -> None:
-        with files.local_copy(str(self._path(name))) as local:
+        with files.local_copy(self._path(name)) as local:
             model.load_weights(local)
-
-    def _remove_all_but(self, kept: set[object]) -> None:
-        for path in files.files_below(str(self._folder)):
-            name = name_of(path)
-            if name.startswith(f"{self._phase}-") and "weights.h5" in name:
-                if name not in kept:
-                    files.remove_file(path)
