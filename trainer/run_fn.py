@@ -137,7 +137,10 @@ def _fit(
         backbone = shared_backbone(model)
         is_pooled = len(backbone.output_shape) == 2
         start, told, features = None, "", ""
-        if warm_start.can_start(model, training, is_pooled=is_pooled):
+        obstacle = warm_start.obstacle_of(model, training, is_pooled=is_pooled)
+        if obstacle:
+            logger.info("The training starts from nothing: %s.", obstacle)
+        else:
             config = fn_args.custom_config
             features = warm_start.features_fingerprint(model, training, config)
             start, told = warm_start.find_start(

@@ -35,14 +35,23 @@ logger = logging.getLogger(__name__)
 _FEWEST_CLASSES = 2
 """Known classes from which a head tells something."""
 _MOST_NAMES = 3
-OF_A_STREAM = "a stream of features has no warm start"
+OF_A_STREAM = "a fit in mini-batches ends at another head for another start"
 """Why a stream starts from nothing."""
 
 
-def can_start(model: ModelConfig, training: TrainingConfig, *, is_pooled: bool) -> bool:
-    """Return whether the head is solved by `lbfgs`, which can start anywhere."""
-    is_solved = has_solver(model, training, is_pooled=is_pooled)
-    return is_solved and training.optimizer != "ridge"
+def obstacle_of(
+    model: ModelConfig, training: TrainingConfig, *, is_pooled: bool
+) -> str:
+    """Return why a training can start from no earlier head; "" if it can.
+
+    Only `lbfgs` ends at the same head from any start. docs/decisions/0079-warm-start.md
+    has the reasons.
+    """
+    if not has_solver(model, training, is_pooled=is_pooled):
+        return "gradient steps end at another head for another start"
+    if training.optimizer == "ridge":
+        return "`ridge` is solved at once, without steps"
+    return ""
 
 
 def features_fingerprint(
