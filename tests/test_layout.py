@@ -72,6 +72,7 @@ SCENARIOS = {
     "test_wheels.py": "the wheels of graft and of its client",
     "storage/content_store/test_memory.py": "memory with ten times as many rows",
     "trainer/decoding/test_corpus.py": "every decoder over formats and modes",
+    "trainer/loops/test_training_memory.py": "memory of a training",
     "trainer/test_classic_setups.py": "the configs of the classic set-ups",
     "trainer/test_feature_power.py": "`feature_power` from config to export",
     "trainer/test_resume.py": "a training under SIGKILL",

@@ -112,36 +112,48 @@ def _load_problem(
     from graft.serving.tensorflow_runtime import native_output_hidden
 
     with native_output_hidden():
-        from graft.trainer.loops.input_fn import load_features
+        from graft.trainer.loops.feature_source import FeatureSource
         from graft.trainer.loops.training_loop import fingerprint_of
         from graft.trainer.loops.tuning import SEARCH_VERSION, Problem
+        from graft.trainer.loops.tuning_features import (
+            StreamedFeatures,
+            stored_features,
+        )
         from graft.trainer.preprocessing.transform_graph import read_label_map
 
+        is_pooled = config.model.pooling != "none"
+        sources = (
+            FeatureSource.of([stored.train]),
+            FeatureSource.of([stored.evaluation]),
+        )
         # The first operation makes TensorFlow warn that it finds no GPU.
-        train = load_features([stored.train])
-        evaluation = load_features([stored.evaluation])
+        features = stored_features(
+            *sources, model=config.model, training=config.training, is_pooled=is_pooled
+        )
         # As in the Trainer. A class may have lost its last features, for instance to
         # DataQuality, so the labels don't tell the number of classes.
         num_classes = len(read_label_map(stored.transform_graph))
+    if isinstance(features, StreamedFeatures):
+        typer.echo(
+            "The features are read anew in each epoch of each trial, as by the Trainer "
+            "(`training.feature_reading`). Linear heads are fitted in mini-batches."
+        )
     # TensorFlow warns of many graphs; each trial needs its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    shape: tuple[int, ...] = train[0].shape[1:]
-    if config.model.pooling == "none":
+    shape: tuple[int, ...] = (features.width(),)
+    if not is_pooled:
         from graft.trainer.backbones.backbone import build_backbone
 
         shape = build_backbone(config.model).output_shape[1:]
     problem = Problem(
-        train=train,
-        evaluation=evaluation,
+        features=features,
         model=config.model,
         training=config.training,
         num_classes=num_classes,
         feature_shape=shape,
         metric=metric,
     )
-    digest = hashlib.sha256()
-    for array in (*train, *evaluation):
-        digest.update(array.tobytes())
+    digest = hashlib.sha256(features.digest())
     settings = fingerprint_of(config.model, config.training, SEARCH_VERSION, metric)
     digest.update(settings.encode())
     return problem, digest.hexdigest()

@@ -1,36 +1,18 @@
-"""Read the input of training: stored features as arrays, images as a stream."""
+"""Read the images of training as a stream, and identify its files."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
 
-import numpy as np
 import tensorflow as tf
 
 from graft.contract import example_keys
 from graft.contract.label_map import NO_LABEL, LabelMap
 from graft.storage import hashing, tfrecords
-from graft.trainer.loops.feature_source import Arrays, FeatureSource, list_shards
+from graft.trainer.loops.feature_source import list_shards
 from graft.trainer.loops.image_epochs import ImageStream
 
 Transform = Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
-
-
-def load_features(patterns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Read stored bottleneck features into memory.
-
-    Args:
-        patterns: File patterns of TFRecord shards, written by BottleneckFeatures.
-
-    Returns:
-        Features, float32 (N, F), and labels, int64 (N,), in the order of the shards.
-
-    Raises:
-        DataError: There are no records.
-    """
-    return cast("Arrays", FeatureSource.of(patterns).load_within(math.inf))
 
 
 def image_stream(

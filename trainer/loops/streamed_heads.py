@@ -80,19 +80,8 @@ def fit_stored_features(
         train, evaluation = (
             replace(each, width=math.prod(shape)) for each in (train, evaluation)
         )
-    reading = training.feature_reading
-    loaded = None
-    if reading != "stream":
-        is_limited = reading == "auto" and not stream_obstacle(
-            model, training, is_pooled=is_pooled
-        )
-        loaded = _load(
-            train, evaluation, MOST_BYTES_IN_MEMORY if is_limited else np.inf
-        )
-    logger.info(
-        "`training.feature_reading` %r: the features are read as `%s`",
-        reading,
-        "stream" if loaded is None else "memory",
+    loaded = load_unless_large(
+        train, evaluation, model=model, training=training, is_pooled=is_pooled
     )
     if loaded is not None:
         return fit_head(
@@ -116,6 +105,44 @@ def fit_stored_features(
         checkpoint_dir=checkpoint_dir,
         on_epoch=on_epoch,
     )
+
+
+def load_unless_large(
+    train: FeatureSource,
+    evaluation: FeatureSource,
+    *,
+    model: ModelConfig,
+    training: TrainingConfig,
+    is_pooled: bool,
+) -> tuple[Arrays, Arrays] | None:
+    """Load the features of both splits, unless they are to be streamed.
+
+    Args:
+        train: Features of `train`.
+        evaluation: Features of `eval`.
+        model: `head` is read.
+        training: `feature_reading` decides.
+        is_pooled: Whether features are vectors, not maps.
+
+    Returns:
+        The features and labels of both splits, which may be changed; None for a stream.
+    """
+    reading = training.feature_reading
+    loaded = None
+    if reading != "stream":
+        is_limited = reading == "auto" and not stream_obstacle(
+            model, training, is_pooled=is_pooled
+        )
+        limit = MOST_BYTES_IN_MEMORY if is_limited else np.inf
+        one = train.load_within(limit)
+        other = None if one is None else evaluation.load_within(limit - one[0].nbytes)
+        loaded = None if one is None or other is None else (one, other)
+    logger.info(
+        "`training.feature_reading` %r: the features are read as `%s`",
+        reading,
+        "stream" if loaded is None else "memory",
+    )
+    return loaded
 
 
 def fit_streamed_head(
@@ -248,15 +275,6 @@ def _fit_by_epochs(
         checkpoint_dir=checkpoint_dir,
         on_epoch=on_epoch,
     )
-
-
-def _load(
-    train: FeatureSource, evaluation: FeatureSource, limit: float
-) -> tuple[Arrays, Arrays] | None:
-    """Load both splits; None if their features take more bytes than the limit."""
-    one = train.load_within(limit)
-    other = None if one is None else evaluation.load_within(limit - one[0].nbytes)
-    return None if one is None or other is None else (one, other)
 
 
 def _notes(

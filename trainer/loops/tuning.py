@@ -2,13 +2,12 @@
 
 Optuna's TPE sampler proposes heads (Bergstra et al., "Algorithms for Hyper-Parameter
 Optimization", NeurIPS 2011). They are compared on `eval`. A trial that is worse than
-the median of earlier trials at the same epoch is pruned. A trial trains by `fit_head`
-with the config's seed, so a run with the same values gives the same head.
+the median of earlier trials at the same epoch is pruned. A trial trains as the Trainer
+does, with the config's seed, so a run with the same values gives the same head.
 """
 
 from __future__ import annotations
 
-import functools
 import gc
 import json
 import logging
@@ -24,10 +23,7 @@ import optuna
 from graft.contract.errors import TrainingError
 from graft.trainer.config import ModelConfig, TrainingConfig
 from graft.trainer.heads.objective import probabilities
-from graft.trainer.heads.prepared import Prepared
-from graft.trainer.loops.array_epochs import Arrays
-from graft.trainer.loops.linear_heads import prepare_linear
-from graft.trainer.loops.training import fit_head
+from graft.trainer.loops.tuning_features import Features
 
 Metric = Literal["loss", "accuracy"]
 
@@ -70,18 +66,12 @@ class Score:
 class Problem:
     """Data, config and metric of a search for a head."""
 
-    train: Arrays
-    evaluation: Arrays
+    features: Features
     model: ModelConfig
     training: TrainingConfig
     num_classes: int
     feature_shape: tuple[int, ...]
     metric: Metric
-
-    @functools.cached_property
-    def _prepared(self) -> Prepared:
-        """Prepared features that all fits by L-BFGS share, since preparing is slow."""
-        return prepare_linear(self.train, self.evaluation, self.training)
 
     def fit(
         self, proposal: Proposal | None, on_epoch: Callable[..., None] | None = None
@@ -101,25 +91,24 @@ class Problem:
                 {**training.model_dump(), **proposal.training}
             )
         keras.backend.clear_session()
-        fitted = fit_head(
-            self.train,
-            self.evaluation,
-            model=model,
-            training=training,
+        fitted = self.features.fit(
+            model,
+            training,
             num_classes=self.num_classes,
             feature_shape=self.feature_shape,
             on_epoch=on_epoch,
-            prepared=self._prepared if training.optimizer == "lbfgs" else None,
         )
-        features, labels = self.evaluation
-        logits = fitted.head.predict(
-            features.reshape(-1, *self.feature_shape), batch_size=1024, verbose=0
-        )
-        scores = np.asarray(probabilities(logits))
-        chosen = np.maximum(scores[np.arange(len(labels)), labels], 1e-30)
-        return Score(
-            float(-np.log(chosen).mean()), float((scores.argmax(1) == labels).mean())
-        )
+        number, loss, hits = 0, 0.0, 0
+        for features, labels in self.features.evaluation_batches():
+            logits = fitted.head.predict_on_batch(
+                features.reshape(-1, *self.feature_shape)
+            )
+            scores = np.asarray(probabilities(logits))
+            chosen = np.maximum(scores[np.arange(len(labels)), labels], 1e-30)
+            loss -= float(np.log(chosen).sum(dtype=np.float64))
+            hits += int((scores.argmax(1) == labels).sum())
+            number += len(labels)
+        return Score(loss / number, hits / number)
 
 
 def propose(trial: optuna.Trial, strategy: str, *, is_vector: bool) -> Proposal:

@@ -19,7 +19,6 @@ from graft.storage.content_store.references import refer
 from graft.storage.content_store.store import ContentStore
 from graft.trainer.loops.feature_reader import read_batches, stored_files
 from graft.trainer.loops.feature_source import FeatureSource
-from graft.trainer.loops.input_fn import load_features
 
 
 def write(path: Path, rows: Sequence[Sequence[float]]) -> str:
@@ -62,7 +61,7 @@ def test_a_record_with_another_number_of_features_is_named(
     with pytest.raises(DataError, match=message):
         list(read_features(paths))
     with pytest.raises(DataError, match=message):
-        load_features(paths)
+        FeatureSource.of(paths).load_within(np.inf)
 
 
 def test_records_without_features_are_no_features_to_train_on(tmp_path: Path) -> None:
@@ -70,7 +69,7 @@ def test_records_without_features_are_no_features_to_train_on(tmp_path: Path) ->
     (batch,) = read_batches([path], 5)
     assert batch.values.shape == (2, 0)
     with pytest.raises(DataError, match="Received: 0 numbers a record"):
-        load_features([path])
+        FeatureSource.of([path]).load_within(np.inf)
 
 
 KEYS = [hashlib.sha256(bytes([number])).digest() for number in range(7)]
@@ -127,15 +126,15 @@ def test_missing_features_are_counted_and_nothing_is_left_out(tmp_path: Path) ->
         if VALUES[5].tobytes() in path.read_bytes():
             path.unlink()
     with pytest.raises(DataError, match=r"lacks the features of 3 images of 7, which"):
-        load_features(shards)
+        FeatureSource.of(shards).load_within(np.inf)
     with pytest.raises(DataError, match=r"features\.copy_into_artifact: true"):
         list(read_features(shards))
     shutil.rmtree(store)
     with pytest.raises(DataError, match=r"lacks the features of 7 images of 7, which"):
-        load_features(shards)
+        FeatureSource.of(shards).load_within(np.inf)
     Path(shards[0]).parents[1].joinpath("store.json").unlink()
     with pytest.raises(DataError, match=r"refer to a store, and store\.json is miss"):
-        load_features(shards)
+        FeatureSource.of(shards).load_within(np.inf)
 
 
 def test_a_damaged_reference_is_named(tmp_path: Path) -> None:
@@ -143,4 +142,4 @@ def test_a_damaged_reference_is_named(tmp_path: Path) -> None:
     for text in ("[]", "{", '{"folder": 3}'):
         Path(shards[0]).parents[1].joinpath("store.json").write_text(text)
         with pytest.raises(DamagedFileError, match=r"store\.json' is damaged"):
-            load_features(shards)
+            FeatureSource.of(shards).load_within(np.inf)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from graft.contract import example_keys
 from graft.contract.errors import DataError, TrainingError, UserError
 from graft.trainer.config import ModelConfig, TrainingConfig
 from graft.trainer.heads import minibatch
@@ -21,30 +17,11 @@ from graft.trainer.loops import streamed_heads
 from graft.trainer.loops.array_checkpoint import ArrayCheckpoint
 from graft.trainer.loops.checkpoint import Checkpoint
 from graft.trainer.loops.feature_source import FeatureSource
-from graft.trainer.loops.input_fn import load_features
 from graft.trainer.loops.streamed_heads import fit_stored_features
 from graft.trainer.loops.training import Fitted, fit_head
 
 _WIDTH = 12
 _ROWS = {"train": 6000, "eval": 300}
-
-
-def write_shards(
-    folder: Path, features: np.ndarray, labels: np.ndarray, num_shards: int = 3
-) -> FeatureSource:
-    """Write shards as BottleneckFeatures does."""
-    folder.mkdir(parents=True)
-    for index in range(num_shards):
-        with tf.io.TFRecordWriter(str(folder / f"data-{index}")) as writer:
-            for values, label in zip(
-                features[index::num_shards], labels[index::num_shards], strict=True
-            ):
-                example = tf.train.Example()
-                feature = example.features.feature
-                feature[example_keys.FEATURES_KEY].float_list.value.extend(values)
-                feature[example_keys.LABEL_KEY].int64_list.value.append(int(label))
-                writer.write(example.SerializeToString())
-    return FeatureSource.of([str(folder / "*")])
 
 
 def _blobs(num_classes: int, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -56,10 +33,13 @@ def _blobs(num_classes: int, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 Sources = dict[str, FeatureSource]
+WriteShards = Callable[..., FeatureSource]
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
+def sources(
+    tmp_path_factory: pytest.TempPathFactory, write_shards: WriteShards
+) -> Sources:
     """Features of three classes."""
     folder = tmp_path_factory.mktemp("features")
     return {split: write_shards(folder / split, *_blobs(3, split)) for split in _ROWS}
@@ -95,7 +75,7 @@ def test_features_that_fit_give_the_head_of_the_exact_solver(
     sources: Sources, reading: str
 ) -> None:
     fitted = _fit(sources, feature_reading=reading)
-    arrays = [load_features(sources[split].patterns) for split in ("train", "eval")]
+    arrays = [sources[split].load_within(np.inf) for split in ("train", "eval")]
     expected = fit_head(
         *arrays, model=ModelConfig(), training=TrainingConfig(), num_classes=3
     )
@@ -136,7 +116,11 @@ def test_large_features_are_streamed_and_that_is_told(
     [("softmax", 3, 1.0), ("softmax", 3, 0.5), ("sigmoid", 2, 1.0)],
 )
 def test_stream_and_memory_agree(
-    tmp_path: Path, output: str, num_classes: int, power: float
+    tmp_path: Path,
+    write_shards: WriteShards,
+    output: str,
+    num_classes: int,
+    power: float,
 ) -> None:
     data = {split: _blobs(num_classes, split) for split in _ROWS}
     sources = {split: write_shards(tmp_path / split, *data[split]) for split in _ROWS}
@@ -283,12 +267,6 @@ def test_a_stream_goes_on_where_it_was_broken_off(
     assert resumed.history["eval_loss"] == unbroken.history["eval_loss"]
 
 
-@pytest.mark.parametrize("size", [7, 50, 700])
-def test_batches_have_the_size_asked_for(sources: Sources, size: int) -> None:
-    sizes = [len(y) for _, y in sources["train"].batches(size, (0, 0))]
-    assert sizes == [size] * (6000 // size) + [6000 % size] * (6000 % size > 0)
-
-
 @pytest.mark.parametrize(
     ("split", "change", "error", "message"),
     [
@@ -302,6 +280,7 @@ def test_batches_have_the_size_asked_for(sources: Sources, size: int) -> None:
 )
 def test_data_that_do_not_fit_are_refused(
     tmp_path: Path,
+    write_shards: WriteShards,
     split: str,
     change: str,
     error: type[Exception],
@@ -324,155 +303,6 @@ def test_data_that_do_not_fit_are_refused(
         _fit(sources, feature_reading="stream")
 
 
-def test_each_epoch_sees_every_example_once_in_an_order_of_its_own(
-    sources: Sources,
-) -> None:
-    def order(*shuffle: int) -> np.ndarray:
-        return np.concatenate(
-            [x[:, 0] for x, _ in sources["train"].batches(50, shuffle)]
-        )
-
-    one, again, other = order(1, 0), order(1, 0), order(1, 1)
-    np.testing.assert_array_equal(one, again)
-    assert not np.array_equal(one, other)
-    stored = np.concatenate([x[:, 0] for x, _ in sources["train"].batches(50)])
-    assert not np.array_equal(one, stored)
-    np.testing.assert_array_equal(np.sort(one), np.sort(stored))
-
-
-_PEAK = """
-import json, sys
-from graft.trainer.config import ModelConfig, TrainingConfig
-from graft.storage import mapped_rows
-from graft.trainer.heads import many_classes, minibatch, ridge
-from graft.trainer.loops import feature_source
-from graft.trainer.loops.feature_source import FeatureSource
-from graft.trainer.loops.streamed_heads import fit_stored_features
-folder, width, buffer = sys.argv[1], *map(int, sys.argv[2:4])
-model, training = map(json.loads, sys.argv[4:6])
-feature_source._BUFFER_BYTES = buffer
-mapped_rows._bytes_in_memory = lambda: buffer
-ridge._BYTES_AT_ONCE = buffer
-many_classes._LARGE_PROBLEM = training.pop("large_problem", 1e10)
-minibatch._STEPS = 1
-minibatch._FEWEST_EPOCHS = 2
-# `ru_maxrss` would begin with the memory of the process that started this one.
-def kib(name):
-    lines = open("/proc/self/status").read().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
-before = kib("VmRSS")
-fit_stored_features(
-    FeatureSource.of([folder + "/train/*"]),
-    FeatureSource.of([folder + "/eval/*"]),
-    model=ModelConfig(**model),
-    training=TrainingConfig(**training),
-    num_classes=3,
-    feature_shape=(width,),
-)
-print(kib("VmHWM") - before, kib("VmHWM"))
-"""
-
-
-def _growth_mib(*arguments: Any, **training: Any) -> float:
-    """Return by how much a training raises a process's memory; see `_memory_mib`."""
-    return _memory_mib(*arguments, **training)[0]
-
-
-def _memory_mib(
-    folder: Path,
-    num_rows: int,
-    width: int,
-    buffer: int,
-    *,
-    head: Sequence[object] = (),
-    reading: str = "stream",
-    **training: object,
-) -> tuple[float, float]:
-    """Return what a training adds to its process's memory, and all at the peak."""
-    if not folder.exists():
-        rng = np.random.default_rng(0)
-        for split, number in (("train", num_rows), ("eval", num_rows // 10)):
-            features = rng.random((number, width), np.float32)
-            write_shards(folder / split, features, rng.integers(0, 3, number))
-    settings = ({"head": head}, {"feature_reading": reading, **training})
-    texts = [str(folder), str(width), str(buffer), *map(json.dumps, settings)]
-    done = subprocess.run(
-        [sys.executable, "-c", _PEAK, *texts],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    growth, peak = (int(each) / 1024 for each in done.stdout.split()[-2:])
-    return growth, peak
-
-
-def test_memory_of_a_stream_is_bounded(tmp_path: Path) -> None:
-    """Five times the rows, 103 MiB of features more."""
-    small, large = (
-        _growth_mib(tmp_path / str(rows), rows, 1024, 4 * 2**20)
-        for rows in (6000, 30000)
-    )
-    assert large - small < 40, (small, large)
-
-
-@pytest.fixture(scope="module")
-def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where wide features will lie, so that they are written once."""
-    return tmp_path_factory.mktemp("wide")
-
-
-_LAYERS = [{"type": "dense", "units": 4}]
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        pytest.param({}, id="lbfgs"),
-        pytest.param({"large_problem": 0}, id="many classes", marks=pytest.mark.large),
-        pytest.param({"feature_power": 0.5}, id="roots", marks=pytest.mark.large),
-        pytest.param({"optimizer": "ridge"}, id="ridge", marks=pytest.mark.large),
-        pytest.param(
-            {"head": _LAYERS, "epochs": 1}, id="layers", marks=pytest.mark.large
-        ),
-    ],
-)
-def test_features_in_memory_are_there_once(
-    wide: Path, settings: dict[str, Any]
-) -> None:
-    """Five times the rows, 103 MiB of features more."""
-    small, large = (
-        _growth_mib(
-            wide / str(rows), rows, 2048, 4 * 2**20, reading="memory", **settings
-        )
-        for rows in (3000, 15000)
-    )
-    assert 90 < large - small < 180, (small, large)
-
-
-@pytest.mark.large
-@pytest.mark.parametrize(
-    "settings",
-    [
-        pytest.param({}, id="mini-batches"),
-        pytest.param({"optimizer": "ridge"}, id="ridge"),
-        pytest.param(
-            {"optimizer": "adamw", "epochs": 1, "batch_size": 512}, id="steps"
-        ),
-    ],
-)
-@pytest.mark.timeout(1000)
-def test_memory_of_ten_times_the_images_is_the_same(
-    wide: Path, settings: dict[str, Any]
-) -> None:
-    """All memory of the process. 512 MB of features against 51 MB."""
-    small, large = (
-        _memory_mib(wide / f"{rows}-narrow", rows, 512, 16 * 2**20, **settings)[1]
-        for rows in (25_000, 250_000)
-    )
-    assert large < 1.1 * small, (small, large)
-
-
 @pytest.mark.parametrize("reading", ["memory", "stream"])
 @pytest.mark.parametrize(
     ("labels", "num_classes", "message"),
@@ -485,7 +315,12 @@ def test_memory_of_ten_times_the_images_is_the_same(
     ids=["next", "far", "negative", "one class"],
 )
 def test_labels_that_cannot_be_trained_on_are_refused(
-    tmp_path: Path, reading: str, labels: list[int], num_classes: int, message: str
+    tmp_path: Path,
+    write_shards: WriteShards,
+    reading: str,
+    labels: list[int],
+    num_classes: int,
+    message: str,
 ) -> None:
     rows = np.random.default_rng(0).normal(size=(60, _WIDTH))
     all_labels = np.resize(labels, 60)
@@ -497,7 +332,7 @@ def test_labels_that_cannot_be_trained_on_are_refused(
 @pytest.mark.parametrize("reading", ["memory", "stream"])
 @pytest.mark.parametrize("width", [0, 5])
 def test_features_of_another_backbone_are_refused(
-    tmp_path: Path, reading: str, width: int
+    tmp_path: Path, write_shards: WriteShards, reading: str, width: int
 ) -> None:
     rows, labels = np.ones((60, width)), np.resize([0, 1], 60)
     sources = {each: write_shards(tmp_path / each, rows, labels) for each in _ROWS}

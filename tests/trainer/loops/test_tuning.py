@@ -19,6 +19,7 @@ from graft.trainer.loops.tuning import (
     search,
     table,
 )
+from graft.trainer.loops.tuning_features import LoadedFeatures
 
 
 def _rings(num_examples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -32,11 +33,11 @@ def _rings(num_examples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _problem(metric: str = "loss") -> Problem:
+    training = TrainingConfig(epochs=20)
     return Problem(
-        train=_rings(640, 1),
-        evaluation=_rings(80, 2),
+        features=LoadedFeatures(_rings(640, 1), _rings(80, 2), training),
         model=ModelConfig(),
-        training=TrainingConfig(epochs=20),
+        training=training,
         num_classes=2,
         feature_shape=(2,),
         metric=metric,
