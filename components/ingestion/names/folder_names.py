@@ -178,8 +178,8 @@ def is_box(name: str) -> bool:
 
 
 def is_annotation(name: str) -> bool:
-    """Tell whether a folder's name means annotations of images."""
-    return _plain(name) in _ANNOTATIONS
+    """Tell whether a folder's name means annotations of images; Ann is a person."""
+    return _plain(name) in _ANNOTATIONS and name != "Ann"
 
 
 def is_of_annotations(name: str) -> bool:

@@ -145,3 +145,9 @@ def test_a_list_of_a_split_without_extension_is_told(trees: Any) -> None:
 def test_splits_and_sensors_in_the_names_of_folders_have_an_option(trees: Any) -> None:
     root = trees.make("{train,test}_{rgb,ir}/{cat,dog}/#.jpg")
     trees.require(root, "cat train 12 cat test 12 dog train 12 dog test 12")
+
+
+def test_a_person_called_ann_is_no_folder_of_annotations(trees: Any) -> None:
+    root = trees.make("cat/{Mary,John}/#.jpg dog/{Ann,Tom}/#.jpg")
+    (_, first), *_ = trees.options(root)
+    assert trees.counts(first) == trees.wanted("cat 12 dog 12")
