@@ -35,7 +35,7 @@ def read_option(option: Option, config: DataConfig) -> Outcome:
         return _shortened(str(error))
     chosen = given.class_names
     return {
-        ref.name: (
+        ref.path: (
             ref.class_name,
             (role_of(ref.splits[0]) if len(ref.splits) == 1 else None) or TRAIN_ROLE,
         )
