@@ -39,6 +39,7 @@ SCENARIOS = {
     "docs/test_readme.py": "the commands of the README",
     "docs/test_tutorial.py": "the commands of the tutorial",
     "flink/test_flink.py": "the pipeline on a cluster of Flink",
+    "flink/test_near_copies_on_flink.py": "the search for near-copies on Flink",
     "kubernetes/test_dockerfile.py": "the Dockerfile",
     "kubernetes/test_flink_manifests.py": "the manifests of Flink",
     "kubernetes/test_manifests.py": "the manifests of the pipeline",

@@ -92,10 +92,9 @@ def positions_of(
     found = np.empty((num_positions, len(signatures), NUM_VALUES_CUT), np.int8)
     for start in range(0, len(signatures), _IMAGES_AT_ONCE):
         stop = min(start + _IMAGES_AT_ONCE, len(signatures))
-        several = signatures.exact_values(np.arange(start, stop), num_positions)
-        for position, values in enumerate(several):
-            rounded = np.round(values[:, _VALUES] * _UNITS)
-            found[position, start:stop] = rounded.clip(-_FAR, _FAR)
+        values = signatures.exact_values(np.arange(start, stop), num_positions)
+        rounded = np.round(values[:, :, _VALUES] * _UNITS)
+        found[:, start:stop] = rounded.clip(-_FAR, _FAR)
     return found
 
 

@@ -40,6 +40,7 @@ _LARGE_PROBLEM = 1e8
 # The median of fewer distances is not reliable.
 _FEWEST_NEIGHBOURS = 20
 _NEIGHBOUR_CHUNK = 512
+_OTHERS_AT_ONCE = 1 << 15
 
 
 def find_feature_copies(
@@ -204,8 +205,8 @@ def _sample(features: FeatureTable, places: np.ndarray, count: int) -> np.ndarra
     """Return at most `count` of the places, chosen by content, in their order."""
     if len(places) <= count:
         return places
-    hashes = np.array(features.content_hashes.take(places).to_pylist())
-    chosen: np.ndarray = np.sort(places[np.argsort(hashes)[:count]])
+    order = pc.array_sort_indices(features.content_hashes.take(pa.array(places)))
+    chosen: np.ndarray = np.sort(places[order.to_numpy()[:count]])
     return chosen
 
 
@@ -217,14 +218,21 @@ def _nearest(
     values: np.ndarray, rows: np.ndarray, others: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each row's nearest neighbour among others, and its cosine distance."""
-    places, distances = [], []
-    of_others = _unit(values[others])
-    for start in range(0, len(rows), _NEIGHBOUR_CHUNK):
-        similar = _unit(values[rows[start : start + _NEIGHBOUR_CHUNK]]) @ of_others.T
-        place = similar.argmax(axis=1)
-        places.append(others[place])
-        distances.append(1 - similar[np.arange(len(place)), place])
-    return np.concatenate(places), np.concatenate(distances)
+    places = np.zeros(len(rows), np.int64)
+    best = np.full(len(rows), -np.inf, np.float32)
+    # A copy of all others would take as much memory as the features.
+    for begin in range(0, len(others), _OTHERS_AT_ONCE):
+        some = others[begin : begin + _OTHERS_AT_ONCE]
+        of_others = _unit(values[some])
+        for start in range(0, len(rows), _NEIGHBOUR_CHUNK):
+            part = slice(start, start + _NEIGHBOUR_CHUNK)
+            similar = _unit(values[rows[part]]) @ of_others.T
+            place = similar.argmax(axis=1)
+            found = similar[np.arange(len(place)), place]
+            is_nearer = found > best[part]
+            places[part] = np.where(is_nearer, some[place], places[part])
+            best[part] = np.where(is_nearer, found, best[part])
+    return places, 1 - best
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

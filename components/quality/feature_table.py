@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from graft.storage.mapped_rows import MappedRows
+
 MOST_WHOLE = 20_000
 """Up to so many images, features are kept as they are."""
 
@@ -23,7 +25,7 @@ class FeatureTable:
 
     Attributes:
         content_hashes: One string an image.
-        values: float32 (N, F), as stored or projected.
+        values: float32 (N, F), as stored or projected. Many are in a mapped file.
     """
 
     content_hashes: pa.Array
@@ -41,16 +43,23 @@ class FeatureTable:
         Space", Contemporary Mathematics 26 (1984).
         """
         hashes: list[pa.Array] = []
-        parts: list[np.ndarray] = []
+        waiting: list[np.ndarray] = []
         num, axes = 0, None
-        for keys, values in batches:
-            hashes.append(pa.array(keys, pa.string()))
-            parts.append(values if axes is None else values @ axes)
-            num += len(keys)
-            if axes is None and num > MOST_WHOLE and values.shape[1] > PROJECTED:
-                axes = _random_axes(values.shape[1])
-                parts = [part @ axes for part in parts]
-        whole = np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
+        with MappedRows() as rows:
+            for keys, values in batches:
+                hashes.append(pa.array(keys, pa.string()))
+                waiting.append(values)
+                num += len(keys)
+                if num <= MOST_WHOLE:
+                    continue
+                if axes is None and values.shape[1] > PROJECTED:
+                    axes = _random_axes(values.shape[1])
+                for part in waiting:
+                    rows.append(part if axes is None else part @ axes)
+                waiting = []
+            for part in waiting:
+                rows.append(part)
+            whole = rows.array() if num else np.empty((0, 0), np.float32)
         return cls(pa.concat_arrays([pa.array([], pa.string()), *hashes]), whole)
 
     def __len__(self) -> int:

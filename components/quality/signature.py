@@ -8,7 +8,6 @@ at its sides. Why not another signature: docs/decisions/0067-near-copies.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,8 +67,8 @@ _AXES = (
     _cropped(0, EDGE - _MARGIN * EDGE),
 )
 _TRANSFORM = _cosines(_STORED)
-# Stored waves to compared ones, (9, _STORED**2, NUM_VALUES).
-_POSITIONS = np.stack([np.kron(down, across).T for down in _AXES for across in _AXES])
+# Stored waves to compared ones along one axis, (3 * _COMPARED, _STORED).
+_ALL_AXES = np.concatenate(_AXES)
 
 
 def signature_of(grey: Image.Image, picture: Image.Image, edge: int) -> np.ndarray:
@@ -109,29 +108,33 @@ class Signatures:
         """Number of images."""
         return len(self.rows)
 
-    def values(self, index: np.ndarray, position: int = 0) -> np.ndarray:
-        """Return what is compared: float32 (len(index), NUM_VALUES), of length 1.
+    def values(self, index: np.ndarray) -> np.ndarray:
+        """Return what is compared of whole images: float32 (len(index), NUM_VALUES).
+
+        Each row has the length 1.
 
         Args:
             index: The images.
-            position: 0 for the whole image; up to `NUM_POSITIONS` without margins.
         """
-        waves = self.rows["waves"][index].astype(np.float32)
-        is_blank = self._contrast(waves) < self.min_contrast
-        return _compared(waves, is_blank, _POSITIONS[position])
+        found: np.ndarray = self._compared(index, np.float32, 1)[:, 0]
+        return found
 
-    def exact_values(
-        self, index: np.ndarray, num_positions: int = NUM_POSITIONS
-    ) -> Iterator[np.ndarray]:
-        """Yield `values` of each position in float64.
+    def all_values(self, index: np.ndarray) -> np.ndarray:
+        """Return the same in all positions, float32 (9, len(index), NUM_VALUES).
+
+        The first position is the whole image, the others lack margins.
+        """
+        found = self._compared(index, np.float32, NUM_POSITIONS)
+        return found.transpose(1, 0, 2)
+
+    def exact_values(self, index: np.ndarray, num_positions: int) -> np.ndarray:
+        """Return the first positions in float64, (positions, len(index), NUM_VALUES).
 
         In float32 the last bit depends on what else is computed at the same time, and
         on the processor. In float64 that can't be seen once the values are rounded.
         """
-        waves = self.rows["waves"][index].astype(np.float64)
-        is_blank = self._contrast(waves) < self.min_contrast
-        for transform in _POSITIONS[:num_positions]:
-            yield _compared(waves, is_blank, transform.astype(np.float64))
+        found = self._compared(index, np.float64, num_positions)
+        return found.transpose(1, 0, 2)
 
     def distances(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the distance of each pair, infinite if colour or light differ.
@@ -145,8 +148,8 @@ class Signatures:
         """
         others = self.values(second)
         best = np.full(len(first), np.inf, np.float32)
-        for position in range(NUM_POSITIONS):
-            apart = np.linalg.norm(self.values(first, position) - others, axis=1)
+        for values in self.all_values(first):
+            apart = np.linalg.norm(values - others, axis=1)
             np.minimum(best, apart, out=best)
         edges = [self.rows["edge"][each] for each in (first, second)]
         best *= EDGE / np.maximum(np.maximum(*edges), 1)
@@ -172,10 +175,6 @@ class Signatures:
         )
         return least
 
-    def all_values(self, index: np.ndarray) -> np.ndarray:
-        """Return the values in all positions, float32 (9, len(index), NUM_VALUES)."""
-        return np.stack([self.values(index, each) for each in range(NUM_POSITIONS)])
-
     def _are_lit_alike(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return whether brightness, contrast and colours fit, bool (P,)."""
         one, two = (
@@ -197,24 +196,30 @@ class Signatures:
         )
         return result
 
+    def _compared(
+        self, index: np.ndarray, dtype: type[np.floating], num_positions: int
+    ) -> np.ndarray:
+        """Return what is compared, (len(index), num_positions, NUM_VALUES)."""
+        waves = self.rows["waves"][index].astype(dtype)
+        is_blank = self._contrast(waves) < self.min_contrast
+        num = 1 if num_positions == 1 else len(_AXES)
+        axes = _ALL_AXES[: num * _COMPARED].astype(dtype)
+        # One product of matrices along each axis.
+        rows = waves.reshape(-1, _STORED) @ axes.T
+        table = axes @ rows.reshape(-1, _STORED, len(axes))
+        parts = table.reshape(-1, num, _COMPARED, num, _COMPARED).swapaxes(2, 3)
+        values: np.ndarray = parts.reshape(-1, num * num, NUM_VALUES)
+        values[:, :, 0] = 0
+        values /= np.maximum(np.linalg.norm(values, axis=2, keepdims=True), 1e-9)
+        values[is_blank] = 0
+        values[is_blank, :, 0] = waves[is_blank, 0, :1] / (EDGE * 255)
+        return values
+
     def _contrast(self, waves: np.ndarray) -> np.ndarray:
         """Return the standard deviation of grey levels, (N,)."""
         flat = waves.reshape(-1, _STORED**2)[:, 1:]
         contrast: np.ndarray = np.linalg.norm(flat, axis=1) / EDGE
         return contrast
-
-
-def _compared(
-    waves: np.ndarray, is_blank: np.ndarray, transform: np.ndarray
-) -> np.ndarray:
-    """Return the compared values of some waves in one position."""
-    values: np.ndarray = waves.reshape(-1, _STORED**2) @ transform
-    values[:, 0] = 0
-    length = np.linalg.norm(values, axis=1, keepdims=True)
-    values /= np.maximum(length, 1e-9)
-    values[is_blank] = 0
-    values[is_blank, 0] = waves[is_blank, 0, 0] / (EDGE * 255)
-    return values
 
 
 def distance_table(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
