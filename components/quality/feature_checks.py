@@ -25,6 +25,9 @@ MOST_COMPARED = 2_000_000_000
 MOST_PROBABILITIES = 20_000_000
 """Images times classes whose labels are checked."""
 
+MOST_NUMBERS = 250_000_000
+"""Images times numbers of a feature whose labels are checked."""
+
 _NUM_FOLDS = 5
 _NUM_COMPONENTS = 64
 _SEED = 0
@@ -107,7 +110,8 @@ def find_label_errors(
     num_classes = len(np.unique(images.numbers["class_id"][rows[train]]))
     if num_classes < 2:
         return Findings(images)
-    known = _sample(features, train, MOST_PROBABILITIES // num_classes)
+    most = MOST_PROBABILITIES // num_classes, MOST_NUMBERS // features.values.shape[1]
+    known = _sample(features, train, min(most))
     left_out = _counted("images, for doubtful labels", len(train) - len(known))
     given = images.numbers["class_id"][rows[known]]
     # Classes in the order of their names.

@@ -187,6 +187,11 @@ def test_swapped_labels_are_found_and_right_ones_are_not(
     assert left == found - {"0", "60"}
     assert sure.facts(list(sure.images).index(30))["suggestion"] == "cat"
     assert "cat has 0." in sure.tell(list(sure.images).index(30))
+    # More than a stated number of features are not held, and counted.
+    with monkeypatch.context() as patch:
+        patch.setattr(feature_checks, "MOST_NUMBERS", 8 * 200)
+        some = feature_checks.find_label_errors(images, table_of(stored))
+    assert some.not_searched == {"images, for doubtful labels": 100}
     # Held-out splits are not checked here.
     held_out = [
         Example(e.content_hash, e.filename, e.class_name, "test", e.statistics)
@@ -196,7 +201,11 @@ def test_swapped_labels_are_found_and_right_ones_are_not(
     assert not len(feature_checks.find_label_errors(table, table_of(stored)))
 
 
-def test_copies_are_found_by_their_features_too() -> None:
+@pytest.mark.parametrize("at_once", [7, 1 << 15])
+def test_copies_are_found_by_their_features_too(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_checks, "_OTHERS_AT_ONCE", at_once)
     rng = np.random.default_rng(0)
     statistics = measure_image(encode(scene(0)))
     examples, stored = [], {}
