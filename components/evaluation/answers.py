@@ -8,9 +8,8 @@ sample only. If one answer of the sample differs, the exported model is asked ab
 from __future__ import annotations
 
 import hashlib
-import heapq
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,9 +22,6 @@ from graft.components.evaluation.exported_model import LoadedModel
 from graft.components.evaluation.inference import Answered, Respondent, predict
 from graft.components.evaluation.predictions import EvaluatedImages, Predictions
 from graft.components.features.stored_features import read_features
-from graft.storage.content_store.key_index import key_array
-from graft.storage.content_store.rows_file import KEY_BYTES
-from graft.storage.mapped_rows import MappedRows
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
@@ -37,7 +33,6 @@ AskWorkers = Callable[[Mapping[str, Question]], Mapping[str, WorkersAnswers]]
 """Asks models by name on a cluster; returns what they answered."""
 TOLERANCE = 1e-5
 """Greatest difference of a probability between a feature's way and the image's."""
-_KEYS_AT_ONCE = 1024
 
 logger = logging.getLogger(__name__)
 
@@ -47,37 +42,25 @@ class ScoredAnswers:
     """What a model's head says about stored features.
 
     Attributes:
-        keys: SHA-256 of the images, sorted, bytes (N,).
-        rows: Row of each of them in `values`, int64 (N,).
+        rows: Row of each image in `values`, by its SHA-256.
         values: Probabilities, float32 (N, K).
         sample: The images that the exported model is asked about nevertheless.
         reason: Why there are none; None if there are some.
         has_few_images: Whether that is since the test images are few.
     """
 
-    keys: np.ndarray = field(default_factory=lambda: key_array([]))
-    rows: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    rows: Mapping[bytes, int] = field(default_factory=dict)
     values: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
     sample: frozenset[bytes] = frozenset()
     reason: str | None = None
     has_few_images: bool = False
 
-    @classmethod
-    def of(
-        cls, keys: np.ndarray, values: np.ndarray, sample: frozenset[bytes]
-    ) -> ScoredAnswers:
-        """Return the answers about images, `KEY` (N,), in any order."""
-        order = np.argsort(keys, kind="stable")
-        return cls(keys[order], order, values, sample)
-
     def find(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
         """Return the answers about some images that are not in the sample."""
-        is_there, rows = self._rows_of(keys)
-        places = zip(keys, is_there.tolist(), rows.tolist(), strict=True)
         return {
-            key: self.values[row]
-            for key, is_known, row in places
-            if is_known and key not in self.sample
+            key: self.values[self.rows[key]]
+            for key in keys
+            if key in self.rows and key not in self.sample
         }
 
     def greatest_difference(
@@ -93,28 +76,13 @@ class ScoredAnswers:
         Returns:
             None if no image that it was asked about has a stored feature.
         """
-        asked = np.flatnonzero(is_asked)
-        is_there, rows = self._rows_of([keys[row] for row in asked.tolist()])
-        if not is_there.any():
+        known = [
+            row for row, key in enumerate(keys) if is_asked[row] and key in self.rows
+        ]
+        if not known:
             return None
-        own = self.values[rows[is_there]]
-        return float(np.abs(own - answers[asked[is_there]]).max())
-
-    def batches(self) -> Iterator[list[bytes]]:
-        """Yield the images, some at a time."""
-        for start in range(0, len(self.keys), _KEYS_AT_ONCE):
-            whole = self.keys[start : start + _KEYS_AT_ONCE].tobytes()
-            places = range(0, len(whole), KEY_BYTES)
-            yield [whole[place : place + KEY_BYTES] for place in places]
-
-    def _rows_of(self, keys: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-        """Return which images are there, bool (N,), and their rows, int64 (N,)."""
-        if not len(self.keys):
-            return np.zeros(len(keys), np.bool_), np.zeros(len(keys), np.int64)
-        wanted = key_array(keys)
-        places = np.searchsorted(self.keys, wanted)
-        places[places == len(self.keys)] = 0
-        return self.keys[places] == wanted, self.rows[places]
+        own = self.values[[self.rows[keys[row]] for row in known]]
+        return float(np.abs(own - answers[known]).max())
 
 
 def score_features(
@@ -133,30 +101,27 @@ def score_features(
     """
     if not config.sample:
         return ScoredAnswers(reason="`gate.answers.sample` is 0")
-    keys: list[np.ndarray] = []
-    sample: list[tuple[bytes, bytes]] = []
+    keys: list[bytes] = []
+    parts: list[np.ndarray] = []
     score: Callable[[np.ndarray], np.ndarray] | None = None
-    with MappedRows() as answers:
-        for hashes, features in read_features(feature_files):
-            score = score or model.feature_scorer(features.shape[1])
-            if score is None:
-                return ScoredAnswers(reason="its head takes no stored features")
-            answers.append(score(features))
-            new = [bytes.fromhex(each) for each in hashes]
-            keys.append(key_array(new))
-            drawn = ((hashlib.sha256(seed.encode() + key).digest(), key) for key in new)
-            sample = heapq.nsmallest(config.sample, [*sample, *drawn])
-        num_images = sum(map(len, keys))
-        if not num_images:
-            return ScoredAnswers(reason="there are no stored features")
-        if num_images < config.ask_all_below:
-            return ScoredAnswers(
-                reason=f"there are fewer than {config.ask_all_below:,} test images",
-                has_few_images=True,
-            )
-        values = answers.array()
-    return ScoredAnswers.of(
-        np.concatenate(keys), values, frozenset(key for _, key in sample)
+    for hashes, features in read_features(feature_files):
+        score = score or model.feature_scorer(features.shape[1])
+        if score is None:
+            return ScoredAnswers(reason="its head takes no stored features")
+        parts.append(score(features))
+        keys += map(bytes.fromhex, hashes)
+    if not keys:
+        return ScoredAnswers(reason="there are no stored features")
+    if len(keys) < config.ask_all_below:
+        return ScoredAnswers(
+            reason=f"there are fewer than {config.ask_all_below:,} test images",
+            has_few_images=True,
+        )
+    order = sorted(keys, key=lambda key: hashlib.sha256(seed.encode() + key).digest())
+    return ScoredAnswers(
+        {key: row for row, key in enumerate(keys)},
+        np.concatenate(parts),
+        frozenset(order[: config.sample]),
     )
 
 
@@ -306,10 +271,8 @@ def _ask_workers(
     if scored.reason is not None and question is not None:
         questions[CANDIDATE] = question
     if production is not None and production.question is not None:
-        store = production.store
-        if not len(scored.keys) or any(
-            len(store.find(some)) < len(set(some)) for some in scored.batches()
-        ):
+        wanted = list(scored.rows)
+        if not wanted or len(production.store.find(wanted)) < len(wanted):
             questions[BASELINE] = production.question
     return dict(ask_workers(questions))
 
@@ -324,10 +287,7 @@ def _foreign(
     told: Mapping[str, WorkersAnswers], name: str, keys: Sequence[bytes]
 ) -> set[bytes]:
     """Return the images whose answer is not to be kept as one of this device."""
-    if name not in told:
-        return set()
-    parts = (keys[n : n + _KEYS_AT_ONCE] for n in range(0, len(keys), _KEYS_AT_ONCE))
-    return {key for part in parts for key in told[name].of_other_devices(part)}
+    return told[name].of_other_devices(keys) if name in told else set()
 
 
 def _respondent_of(production: Production, loaded: list[LoadedModel]) -> Respondent:

@@ -87,7 +87,7 @@ def predict(
     """
     counters = progress.current()
     conversations = {name: _Conversation(model) for name, model in models.items()}
-    columns = _Columns()
+    columns: dict[str, list[str]] = {}
     keys: list[bytes] = []
     for batch in _batches(example_files):
         parsed = [tf.train.Example.FromString(each).features.feature for each in batch]
@@ -95,14 +95,16 @@ def predict(
         for conversation in conversations.values():
             conversation.add(of_batch, batch)
         keys += of_batch
-        columns.add([_describe(features, slice_keys) for features in parsed])
+        for features in parsed:
+            for key, value in _describe(features, slice_keys).items():
+                columns.setdefault(key, []).append(value)
         counters.advance("images", len(batch))
-    if not keys:
+    if not columns:
         raise DataError(
             "The `test` split has no images, so nothing can be said about the model. "
             "Give it a share in `data.split`, or a folder of its own."
         )
-    arrays = columns.arrays()
+    arrays = {key: np.asarray(values) for key, values in columns.items()}
     images = EvaluatedImages(
         class_names=arrays.pop(example_keys.CLASS_NAME_KEY),
         content_hashes=arrays.pop(example_keys.CONTENT_HASH_KEY),
@@ -122,27 +124,6 @@ def predict(
     )
 
 
-class _Columns:
-    """The texts of images, in arrays: objects of Python take more memory."""
-
-    def __init__(self) -> None:
-        self._parts: dict[str, list[np.ndarray]] = {}
-
-    def add(self, described: Sequence[Mapping[str, str]]) -> None:
-        """Add some images, at least one."""
-        for key in described[0]:
-            part = np.asarray([each[key].encode() for each in described])
-            self._parts.setdefault(key, []).append(part)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return the texts of all images, str (N,), and forget them."""
-        parts, self._parts = self._parts, {}
-        return {
-            key: np.strings.decode(np.concatenate(parts.pop(key)), "utf-8")
-            for key in list(parts)
-        }
-
-
 class _Conversation:
     """The questions to one model, in batches, and its answers."""
 
@@ -151,7 +132,8 @@ class _Conversation:
         self._loaded: LoadedModel | None = None
         self._num_images = 0
         self._waiting: list[tuple[int, bytes]] = []
-        self._found: list[tuple[list[int], np.ndarray, bool]] = []
+        self._known: list[tuple[int, np.ndarray]] = []
+        self._asked: list[tuple[list[int], np.ndarray]] = []
         self.failure: Exception | None = None
 
     def add(self, keys: Sequence[bytes], examples: Sequence[bytes]) -> None:
@@ -159,19 +141,14 @@ class _Conversation:
         if self.failure is not None:
             return
         known, told = self._model.known(keys), self._model.told(keys)
-        rows_of: dict[bool, list[int]] = {False: [], True: []}
-        answers_of: dict[bool, list[np.ndarray]] = {False: [], True: []}
         for key, example in zip(keys, examples, strict=True):
-            if key in told or key in known:
-                rows_of[key in told].append(self._num_images)
-                answers_of[key in told].append(told[key] if key in told else known[key])
+            if key in told:
+                self._asked.append(([self._num_images], told[key][np.newaxis]))
+            elif key in known:
+                self._known.append((self._num_images, known[key]))
             else:
                 self._waiting.append((self._num_images, example))
             self._num_images += 1
-        for is_asked, rows in rows_of.items():
-            if rows:
-                # Copied: an answer may be a part of a larger array.
-                self._found.append((rows, np.stack(answers_of[is_asked]), is_asked))
         while len(self._waiting) >= _BATCH_SIZE:
             self._ask()
 
@@ -184,10 +161,11 @@ class _Conversation:
         names = self._model.class_names
         probabilities = np.empty((self._num_images, len(names)), np.float32)
         is_asked = np.zeros(self._num_images, np.bool_)
-        while self._found:
-            rows, answers, were_asked = self._found.pop()
+        for row, answer in self._known:
+            probabilities[row] = answer
+        for rows, answers in self._asked:
             probabilities[rows] = answers
-            is_asked[rows] = were_asked
+            is_asked[rows] = True
         return Answered(Answers(names, probabilities), is_asked)
 
     def _ask(self) -> None:
@@ -199,7 +177,7 @@ class _Conversation:
         try:
             if self._loaded is None:
                 self._loaded = self._model.load()
-            self._found.append((rows, self._loaded.answer(examples), True))
+            self._asked.append((rows, self._loaded.answer(examples)))
         except Exception as error:
             self.failure = error
             self._waiting = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,37 @@ from graft.components.quality.problems import describe_problems
 from graft.components.validation.anomalies import describe_anomalies
 from graft.contract.counts import counted
 from graft.storage import files
+
+_MOST_CLASSES_SHOWN = 12
+_NUM_SMALLEST = 3
+
+
+def read_classes(quarantine_uri: str | None) -> str:
+    """Return which classes were read, and how many images of each; "" if unknown.
+
+    A folder that is no class is seen here, whatever it is called. Of many classes, the
+    largest and the smallest are named.
+
+    Args:
+        quarantine_uri: The `ImageQuarantine` of the run; None if there is none.
+    """
+    counts: Counter[str] = Counter()
+    for by_class in _read_json(quarantine_uri, SUMMARY_FILE).get("counts", {}).values():
+        counts.update(by_class)
+    if not counts:
+        return ""
+    if len(counts) <= _MOST_CLASSES_SHOWN:
+        return f"{len(counts)}: {_with_numbers(sorted(counts.items()))}"
+    by_size = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    largest = by_size[: _MOST_CLASSES_SHOWN - _NUM_SMALLEST]
+    return (
+        f"{len(counts):,}: {_with_numbers(largest)}, …, "
+        f"{_with_numbers(by_size[-_NUM_SMALLEST:])}"
+    )
+
+
+def _with_numbers(counts: list[tuple[str, int]]) -> str:
+    return ", ".join(f"{name!r} {number:,}" for name, number in counts)
 
 
 def read_data_notes(

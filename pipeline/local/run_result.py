@@ -19,7 +19,11 @@ from graft.components.publishing.production import (
 )
 from graft.components.publishing.versions import list_versions
 from graft.pipeline.config import PipelineConfig
-from graft.pipeline.local.data_notes import read_data_notes, read_data_problems
+from graft.pipeline.local.data_notes import (
+    read_classes,
+    read_data_notes,
+    read_data_problems,
+)
 from graft.pipeline.local.metadata_store import LocalMetadata
 from graft.pipeline.local.sample_image import sample_image
 from graft.storage.paths import join, name_of, parent_of
@@ -40,6 +44,7 @@ class RunResult:
         reasons: Why the gate refused the model, in words; empty if it did not.
         notes: What the gate reports without refusing the model for it.
         passed: A sentence per rule that the model passed.
+        classes: The classes of the data, with their numbers of images; "" if unknown.
         data_notes: What is to be known of the data, a sentence each.
         data_problems: Counts of what is wrong with the data; "" for good data.
         is_unchanged: Whether gate and push come from the cache, so that the run changed
@@ -64,6 +69,7 @@ class RunResult:
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
     passed: tuple[str, ...]
+    classes: str
     data_notes: tuple[str, ...]
     data_problems: str
     is_unchanged: bool
@@ -121,6 +127,7 @@ def read_result(config: PipelineConfig, run_id: str) -> RunResult:
         reasons=in_words(verdict, "refuse"),
         notes=in_words(verdict, "note"),
         passed=in_words(verdict, "pass"),
+        classes=read_classes(quarantine_uri),
         data_notes=tuple(read_data_notes(quarantine_uri, quality_uri, anomalies_uri)),
         data_problems=read_data_problems(quarantine_uri, quality_uri),
         is_unchanged=all(states.get(node) == "CACHED" for node in _DECIDING_NODES),

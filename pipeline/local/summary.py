@@ -49,6 +49,8 @@ def print_summary(
             console.print(f"{'' if number else name:<14} {line}", markup=False)
 
     add_sentence("Test accuracy", _describe_accuracy(result))
+    if result.classes:
+        add_sentence("Classes", result.classes)
     is_served_on = result.is_unchanged and result.pushed_path is not None
     if is_served_on and result.served_instead is None:
         served = f"{result.pushed_path} is still served"

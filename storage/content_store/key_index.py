@@ -207,12 +207,8 @@ def _merge(runs: Sequence[_Run | _MappedRun]) -> _Run | _MappedRun:
 
 def _merged_blocks(runs: Sequence[_Run | _MappedRun]) -> Iterator[np.ndarray]:
     """Yield the merged records of runs, some at a time."""
-    step = max(1, _BLOCK // len(runs))
-    limits = max(runs, key=len).records["key"][step::step].copy()
-    bounds = []
-    for run in runs:
-        bounds.append([0, *run.places(limits).tolist(), len(run)])
-        run.release()
+    limits = max(runs, key=len).records["key"][_BLOCK::_BLOCK].copy()
+    bounds = [[0, *run.places(limits).tolist(), len(run)] for run in runs]
     for number in range(len(limits) + 1):
         parts = [
             run.records[bound[number] : bound[number + 1]]

@@ -29,7 +29,7 @@ from graft.storage.content_store.store_files import (
 )
 from graft.storage.paths import is_remote, join, name_of
 
-_INDEXES_AT_ONCE = 16
+_INDEXES_AT_ONCE = 64
 _RECORDS_AT_ONCE = 1 << 14
 
 logger = logging.getLogger(__name__)
@@ -118,9 +118,9 @@ class StoreIndex:
                 known = index or self._read_anew(name)
                 if known is not None:
                     waiting.append(self._add(known))
-                if sum(map(len, waiting)) >= _RECORDS_AT_ONCE:
-                    self._keys.add(np.concatenate(waiting))
-                    waiting.clear()
+            if sum(map(len, waiting)) >= _RECORDS_AT_ONCE:
+                self._keys.add(np.concatenate(waiting))
+                waiting.clear()
         if waiting:
             self._keys.add(np.concatenate(waiting))
 

@@ -20,6 +20,7 @@ from graft.components.ingestion.names.folder_names import (
 )
 from graft.components.ingestion.names.name_patterns import NameParts, pattern_without
 from graft.components.ingestion.names.object_exports import as_option, class_folders
+from graft.components.ingestion.names.stray_names import stray_name_of
 from graft.components.ingestion.sources.layout_answers import (
     FolderLayout,
     Option,
@@ -200,8 +201,14 @@ def _named_masks(tops: Sequence[Folder]) -> list[Folder]:
     Of faces, `mask` and `no_mask` are classes.
     """
     found = []
+    with_word = [
+        top
+        for top in tops
+        if is_of_annotations(top.name) and stray_name_of(top.name) is None
+    ]
     for top in tops:
-        if not _ONLY_MASK.fullmatch(top.name):
+        # A word beside others says it, if it is in one name: `defect_masks`.
+        if not _ONLY_MASK.fullmatch(top.name) and with_word != [top]:
             continue
         others = [other for other in tops if other is not top]
         is_in_names = any(

@@ -19,7 +19,7 @@ from graft.components.ingestion.names.folder_names import (
     roles_of,
 )
 from graft.components.ingestion.names.split_words import ROLE_OF_ABBREVIATION
-from graft.components.ingestion.names.stray_names import stray_name_of
+from graft.components.ingestion.names.stray_names import StrayName, stray_name_of
 from graft.components.ingestion.sources.config import DataConfig
 from graft.components.ingestion.sources.image_ref import ImageRef
 from graft.components.ingestion.sources.layout_answers import FolderLayout, SplitFolders
@@ -352,7 +352,8 @@ def _note_empty_classes(listing: Listing, tree: Tree, classes: dict[str, str]) -
         class_name = class_name_of(text, f"the folder {folder!r}")
         if class_name in found:
             continue
-        if is_side_folder(class_name) and files[folder]:
+        is_stray = stray_name_of(class_name) is StrayName.CERTAIN
+        if is_stray or (is_side_folder(class_name) and files[folder]):
             aside.append(folder)
             continue
         listing.empty_classes.append(class_name)

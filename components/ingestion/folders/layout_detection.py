@@ -25,6 +25,9 @@ from graft.components.ingestion.folders.copied_trees import (
     with_options_without_copied_tree,
 )
 from graft.components.ingestion.folders.data_sets_below import with_data_sets_below
+from graft.components.ingestion.folders.doubtful_classes import (
+    warn_of_doubtful_classes,
+)
 from graft.components.ingestion.folders.file_name_options import splits_without_class
 from graft.components.ingestion.folders.file_name_splits import (
     ask_about_splits_of_files,
@@ -44,7 +47,6 @@ from graft.components.ingestion.folders.layout_questions import (
     ask_about_role_among_classes,
     ask_about_same_children,
     ask_about_tables,
-    warn_of_doubtful_classes,
 )
 from graft.components.ingestion.folders.record_folders import ask_about_records
 from graft.components.ingestion.folders.sources_in_names import (

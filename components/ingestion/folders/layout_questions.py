@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -50,7 +49,9 @@ from graft.components.ingestion.sources.layout_answers import (
     settings_as_arguments,
 )
 from graft.components.ingestion.sources.source import some_of
-from graft.components.ingestion.sources.splitting import TRAIN_ROLE
+from graft.components.ingestion.sources.splitting import (
+    TRAIN_ROLE,
+)
 from graft.components.ingestion.tables.label_tables import (
     TABLE_EXTENSIONS,
     LocatedTable,
@@ -61,8 +62,6 @@ from graft.components.ingestion.tables.table_labels import choose_labels
 from graft.contract.counts import agree
 
 _FEWEST_CLASSES = 2
-_NEGATIVE = re.compile(r"[-\u2212]\d+")
-_WHOLE = re.compile(r"[-\u2212]?\d+")
 
 
 def ask_about_parts(
@@ -297,45 +296,4 @@ def ask_about_origins(
         "seldom a class. Move each image into a folder named after its class, or give "
         "a manifest with the columns path and label.",
         (*flat_options(root, tables), *read_as_classes(root)),
-    )
-
-
-def warn_of_doubtful_classes(tops: list[Folder]) -> tuple[str, ...]:
-    """Return the warnings about classes whose names may not be those of classes."""
-    return (*_warn_of_roles(tops), *_warn_of_origins(tops), *_warn_of_missing(tops))
-
-
-def _warn_of_missing(tops: list[Folder]) -> tuple[str, ...]:
-    """Warn of `-1`, which data sets write where a label is unknown."""
-    names = [top.name for top in tops if _NEGATIVE.fullmatch(top.name)]
-    if not names or not all(_WHOLE.fullmatch(top.name) for top in tops):
-        return ()
-    return (
-        f"The folder {some_of(names)} is read as a class. If it stands for an unknown "
-        "label, move it out of the data.",
-    )
-
-
-def _warn_of_origins(tops: list[Folder]) -> tuple[str, ...]:
-    names = [top.name for top in tops if is_origin(top.name)]
-    if not names:
-        return ()
-    number = len(names)
-    return (
-        f"{agree(number, 'The folder', 'The folders')} {some_of(names)} "
-        f"{agree(number, 'is', 'are')} called after a date, a camera or a part, but "
-        f"{agree(number, 'is read as a class', 'are read as classes')}. If "
-        f"{agree(number, 'it is no class', 'they are no classes')}, move "
-        f"{agree(number, 'it', 'them')} out of the data.",
-    )
-
-
-def _warn_of_roles(tops: list[Folder]) -> tuple[str, ...]:
-    names = [top.name for top in tops if role_of(top.name)]
-    if not names:
-        return ()
-    return (
-        f"The folder {some_of(names)} has the name of a split, but is read as a class, "
-        "because the folders beside it are not splits. If it is not a class, move it "
-        "out of the data.",
     )

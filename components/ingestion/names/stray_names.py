@@ -51,7 +51,15 @@ _POSSIBLE = (
     "model models code script document documents run "
     "originals original processed archive old photo screenshot notebook weights static "
     "media demo preview errors error failed failures failure misc miscellaneous rest "
-    "todo skip skipped ignore ignored rejected discarded excluded"
+    "todo skipped rejected discarded excluded "
+    # What people still have to look at, or have put aside
+    "sort tosort check tocheck review toreview needsreview label tolabel annotate "
+    "toannotate inbox incoming staging newimages queue later skip ignore ignored "
+    "remove removed delete deleted discard exclude quarantine rejects corrupt broken "
+    "brokenfiles mislabeled mislabelled falsepositives falsenegatives hardexamples "
+    "unclear ambiguous maybe dups spare leftover leftovers input predict inference "
+    "upload uploads downloads dcim everything unsortiert sonstiges atrier papelera "
+    "未分类 待标注 削除"
 )
 # Words of programs that are things, too: beside other things, one of them is a class.
 _THINGS = frozenset("log logs plot plots notebooks cache caches crops scripts".split())

@@ -28,16 +28,25 @@ _MISSING = frozenset(
 )
 # Texts that often stand for a missing value, and may be names of classes.
 _PERHAPS_MISSING = frozenset(
-    "none null nil na n/a n.a n.a. - -- --- ? ?? . .. _ missing undefined void "
-    "tbd tbc todo unsure uncertain unclear ambiguous unlabeled unlabelled unannotated "
-    "unassigned uncategorized uncategorised skip skipped ignore ignored exclude "
-    "unknown excluded invalid error pending \\n "
-    # German, French, Spanish, Portuguese, Italian, Dutch, Polish, Russian
-    "unbekannt unklar unsicher ungültig inconnu incertain desconocido incierto "
-    "desconhecido incerto sconosciuto onbekend onduidelijk nieznany неизвестно "
-    # Chinese, Japanese, Korean
-    "未知 未标注 不明 未分類 알수없음 미분류".split()
+    word.replace("~", " ")
+    for word in (
+        "none null nil na n/a n.a n.a. - -- --- ? ?? . .. _ missing undefined "
+        "void tbd tbc todo unsure uncertain unclear ambiguous unlabeled unlabelled "
+        "unannotated unassigned uncategorized uncategorised skip skipped ignore "
+        "ignored exclude excluded unknown invalid error pending \\n "
+        # German, French, Spanish, Portuguese, Italian, Dutch, Polish, Russian
+        "unbekannt unklar unsicher ungültig inconnu incertain desconocido incierto "
+        "desconhecido incerto sconosciuto onbekend onduidelijk nieznany неизвестно "
+        # Chinese, Japanese, Korean
+        "未知 未标注 不明 未分類 알수없음 미분류 "
+        # Of people who label
+        "dunno unclassified undetermined err delete deleted remove removed duplicate "
+        "not~sure can't~tell cannot~tell don't~know to~review "
+        "needs~review to~check no~label no~labels not~labeled not~labelled "
+        "not~annotated in~progress to~do to~label to~annotate"
+    ).split()
 )
+_BETWEEN_WORDS = re.compile(r"[-_ ]+")
 _ONE_ITEM = r"""(?:[01]\.?0*|'[^']*'|"[^"]*")"""
 # A printed list: a vector of zeros and ones, or several quoted names.
 _LIST = re.compile(rf"[\[(]\s*{_ONE_ITEM}(?:\s*,\s*|\s+){_ONE_ITEM}.*[\])]", re.DOTALL)
@@ -241,6 +250,7 @@ def warn_of_missing(counts: Mapping[str, int]) -> list[str]:
         name: counts[name]
         for name in sorted(counts)
         if name.strip().casefold() in _PERHAPS_MISSING
+        or _BETWEEN_WORDS.sub(" ", name.strip().casefold()) in _PERHAPS_MISSING
         or _in_brackets(name) in {*_PERHAPS_MISSING, "unk"}
     }
     if not found:

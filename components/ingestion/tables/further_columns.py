@@ -46,9 +46,18 @@ _FLAG = re.compile(
     re.IGNORECASE,
 )
 _GROUP = re.compile(
-    r"(patient|subject|person|participant|proband|case|animal|specimen|individual|lesion"
-    r"|identity|owner|household|study|exam|slide|video|clip|scene|sequence|burst)s?"
-    r"[-_ ]?(id|ids|no|nr|num|number|name|code|uid|key)?",
+    # Whose or what, also in German and Japanese.
+    r"(patient(en)?|subject|sub|person|participant|proband|case|animal|specimen"
+    r"|individual|identity|owner|household|user|driver|writer|author|speaker|患者|被験者"
+    # Of what: an organ, a plant, a part.
+    r"|lesion|eye|tree|plant|plot|wafer|board|part|workpiece|lot|batch|serial"
+    r"|vehicle|track|sn|fallnummer"
+    # When and where several images are taken.
+    r"|study|study[-_ ]?instance|series|series[-_ ]?instance|exam|accession|scan|wsi"
+    r"|mrn|slide|video|clip|scene|seq|sequence|burst|session|site|visit"
+    # Of which images are made.
+    r"|group|source[-_ ]?image|parent[-_ ]?image|original[-_ ]?image)s?"
+    r"[-_ ]?(id|ids|no|nr|num|nummer|number|name|code|uid|key)?",
     re.IGNORECASE,
 )
 _MOST_VALUES = 10_000

@@ -30,6 +30,7 @@ from graft.components.ingestion.sources.splitting import (
 )
 from graft.components.ingestion.sources.tag_sets import require_no_tag_sets
 from graft.components.ingestion.tables.further_columns import FurtherColumns
+from graft.components.ingestion.tables.labels_in_paths import LabelsInPaths
 from graft.components.ingestion.tables.manifest_columns import (
     is_box_column,
     require_split_column,
@@ -96,6 +97,7 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
     nameless: Counter[int] = Counter()
     columns: dict[str, None] = {}
     further = FurtherColumns()
+    in_paths = LabelsInPaths()
     split_words: dict[str, int] = {}
     for row in read_rows(path, layout, config):
         where = f"{path!r}, line {row.line}"
@@ -107,6 +109,7 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
         nameless.update(row.nameless)
         columns |= dict.fromkeys(row.values)
         further.add(entry.columns, entry.label, entry.role)
+        in_paths.add(entry.path, entry.label)
         kinds.check(
             is_number=not isinstance(row.values[config.label_column], str),
             text=entry.label,
@@ -129,7 +132,7 @@ def read_manifest(path: str, layout: str, config: DataConfig) -> Manifest:
         f"{counted(number, 'value')}."
         for position, number in sorted(nameless.items())
     ]
-    warnings += further.warnings(config)
+    warnings += [*further.warnings(config), *in_paths.warnings()]
     if config.split_column not in columns:
         entries = _with_splits_of_paths(entries, config, warnings)
     return Manifest(entries, warnings)

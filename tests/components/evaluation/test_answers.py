@@ -25,7 +25,6 @@ from graft.components.evaluation.config import AnswersConfig
 from graft.components.evaluation.exported_model import LoadedModel
 from graft.contract import example_keys
 from graft.storage import hashing
-from graft.storage.content_store.key_index import key_array
 
 NUM_IMAGES = 60
 SAMPLE = AnswersConfig(sample=10, ask_all_below=0)
@@ -309,7 +308,7 @@ def test_a_sample_without_stored_features_proves_nothing() -> None:
     """The features may be those of another model or of other images."""
     keys = [bytes([number]) * 32 for number in range(4)]
     values = np.full((4, 2), 0.5, np.float32)
-    scored = ScoredAnswers.of(key_array(keys[:1]), values[:1], frozenset(keys[1:]))
+    scored = ScoredAnswers({keys[0]: 0}, values[:1], frozenset(keys[1:]))
     is_asked = np.array([False, True, True, True])
     assert scored.greatest_difference(keys, values, is_asked) is None
     assert scored.greatest_difference(keys, values, ~is_asked) == 0

@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
+from graft.components.ingestion.artifacts import SUMMARY_FILE
 from graft.pipeline.config import PipelineConfig, load_config
-from graft.pipeline.local.data_notes import read_data_notes, read_data_problems
+from graft.pipeline.local.data_notes import (
+    read_classes,
+    read_data_notes,
+    read_data_problems,
+)
 from graft.pipeline.local.run_result import RunResult, _served_instead
 from graft.pipeline.local.summary import print_summary
 
@@ -41,6 +46,7 @@ def screen(config: PipelineConfig, tmp_path: Path, capsys: pytest.CaptureFixture
             "reasons": ("why",),
             "notes": (),
             "passed": (),
+            "classes": "",
             "data_notes": (),
             "data_problems": "",
             "is_unchanged": False,
@@ -67,6 +73,27 @@ def test_accuracy_stands_beside_what_guessing_scores(screen) -> None:
     )
     old = screen(balanced_accuracy=None, largest_class=None)
     assert old[0] == "Test accuracy  0.9200 on 25 images"
+
+
+def test_a_folder_that_is_no_class_is_seen_as_one(screen, tmp_path: Path) -> None:
+    counts = {"train": {"cat": 40, "to sort": 9}, "test": {"cat": 2, "to sort": 3}}
+    (tmp_path / SUMMARY_FILE).write_text(json.dumps({"counts": counts}))
+    classes = read_classes(str(tmp_path))
+    assert classes == "2: 'cat' 42, 'to sort' 12"
+    assert screen(classes=classes)[1] == f"Classes        {classes}"
+
+
+def test_of_many_classes_the_largest_and_the_smallest_are_named(tmp_path: Path) -> None:
+    counts = {"train": {f"c{number:02}": 100 + number for number in range(50)}}
+    (tmp_path / SUMMARY_FILE).write_text(json.dumps({"counts": counts}))
+    classes = read_classes(str(tmp_path))
+    assert classes.startswith("50: 'c49' 149, 'c48' 148, ")
+    assert classes.endswith(", …, 'c02' 102, 'c01' 101, 'c00' 100")
+
+
+def test_classes_that_are_unknown_have_no_line(screen, tmp_path: Path) -> None:
+    assert read_classes(None) == read_classes(str(tmp_path / "removed")) == ""
+    assert not [line for line in screen() if line.startswith("Classes")]
 
 
 def test_on_a_terminal_sentences_are_wrapped_and_commands_are_not(

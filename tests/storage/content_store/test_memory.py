@@ -17,7 +17,7 @@ from graft.storage.content_store.store import ContentStore
 
 FEW, MANY = 25_000, 250_000
 PARTS = {"engine": "a"}
-ROWS_OF_A_FILE, ROWS_OF_A_SHARD, ROWS_OF_A_BATCH = 5_000, 5_000, 250
+ROWS_OF_A_FILE, ROWS_OF_A_SHARD, ROWS_OF_A_BATCH = 2_500, 5_000, 250
 PROGRAM = """
     import hashlib, resource, sys
     from graft.storage.content_store.store import ContentStore

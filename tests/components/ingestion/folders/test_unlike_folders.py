@@ -39,9 +39,9 @@ CLASSES = [
 ]  # fmt: skip
 STRAYS = [
     "confusion/{x,y,z}.png", "reports/{1,2,3}.png", "eda/{overview,scatter}.png",
-    "yolo_exp/detect/{u,v,w}.png", "to_label/{DSC_1,DSC_2,DSC_3}.png",
+    "yolo_exp/detect/{u,v,w}.png", "yesterday/{DSC_1,DSC_2,DSC_3}.png",
     "history/{loss_curve,acc_curve,lr_curve}.jpg", "presentation/slide#.png",
-    "deleted/foo_{1,2,3}.jpg", "inference/{out_a,out_b,out_c}.webp",
+    "gone/foo_{1,2,3}.jpg", "answers/{out_a,out_b,out_c}.webp",
 ]  # fmt: skip
 
 

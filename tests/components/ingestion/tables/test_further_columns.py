@@ -38,6 +38,15 @@ def _warnings(folder: Path, column: str, values: Iterable[str]) -> list[str]:
         ("PatientID", "aabbccdd", "4 groups in 8 lines"),
         ("lesion_id", "aaabbbcc", "3 groups in 8 lines"),
         ("video", "aaaabbbb", "2 groups in 8 lines"),
+        ("MRN", "aabbccdd", "4 groups in 8 lines"),
+        ("StudyInstanceUID", "aabbccdd", "4 groups in 8 lines"),
+        ("SeriesInstanceUID", "aabbccdd", "4 groups in 8 lines"),
+        ("Patientennummer", "aabbccdd", "4 groups in 8 lines"),
+        ("患者ID", "aabbccdd", "4 groups in 8 lines"),
+        ("serial_number", "aabbccdd", "4 groups in 8 lines"),
+        ("wafer_id", "aabbccdd", "4 groups in 8 lines"),
+        ("source_image", "aabbccdd", "4 groups in 8 lines"),
+        ("group", "aabbccdd", "4 groups in 8 lines"),
     ],
 )
 def test_columns_that_matter_are_told(
