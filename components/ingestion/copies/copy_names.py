@@ -104,16 +104,48 @@ def find_copies(classes: Iterable[Folder]) -> Copies:
             if folder.images and not any(
                 f"{folder.path}/".startswith(f"{each.path}/") for each in of_copies
             ):
-                for mark, of_mark in _pairs_in(folder, top, pools).items():
-                    pairs[mark] += of_mark
-                    totals[mark] += len(folder.images)
+                in_folder = _pairs_in(folder, top, pools)
+                marked = {
+                    pair.file
+                    for mark, found in in_folder.items()
+                    for pair in found
+                    if not mark.is_of_series
+                }
+                for mark, found in in_folder.items():
+                    pairs[mark] += found
+                    # Of an image with five copies, each addition is a sixth of all.
+                    others = marked.difference(pair.file for pair in found)
+                    totals[mark] += len(folder.images) - len(others)
+    _add_systematic(copies, pairs, totals)
+    return copies
+
+
+def _add_systematic(
+    copies: Copies, pairs: Mapping[Mark, list[_Pair]], totals: Mapping[Mark, int]
+) -> None:
+    """Add the files with marks of copies, and those that may be some.
+
+    Args:
+        copies: What to extend.
+        pairs: Files and their images by the mark between their names.
+        totals: Number of images in the folders with the mark, without those that have
+            another one.
+    """
+    copied = {
+        pair.image
+        for mark, found in pairs.items()
+        if mark.is_known and _is_systematic(mark, found, totals[mark])
+        for pair in found
+    }
     files: dict[str, None] = {}
     few: dict[str, None] = {}
     for mark, found in pairs.items():
         counted = [pair for pair in found if pair.may_count]
         few |= dict.fromkeys(pair.file for pair in counted)
         of_mark = [pair for pair in found if not pair.may_count]
-        if _is_systematic(mark, of_mark, totals[mark]):
+        if _is_systematic(mark, of_mark, totals[mark]) or _is_of_copied(
+            mark, of_mark, copied
+        ):
             copies.marks.add(mark)
             files |= dict.fromkeys(pair.file for pair in of_mark)
             copies.across.extend(pair.file for pair in of_mark if pair.is_across)
@@ -121,7 +153,6 @@ def find_copies(classes: Iterable[Folder]) -> Copies:
             few |= dict.fromkeys(pair.file for pair in of_mark)
     copies.files.extend(files)
     copies.few.extend(few)
-    return copies
 
 
 def are_of_originals(mark: Mark) -> bool:
@@ -154,6 +185,19 @@ def _is_systematic(mark: Mark, pairs: list[_Pair], total: int) -> bool:
     else:
         share, fewest = _SHARE_OF_OTHER_WORD, _FEWEST_OF_OTHER_WORD
     return images >= fewest and len(pairs) >= share * total
+
+
+def _is_of_copied(mark: Mark, pairs: list[_Pair], copied: Set[str]) -> bool:
+    """Tell whether a word before numbers stands before all images that have copies.
+
+    Alone, `warp_1` beside `1` may be of another series of numbers.
+    """
+    if not mark.is_of_series or not mark.words:
+        return False
+    images = {pair.image for pair in pairs}
+    return len(images & copied) >= max(
+        _FEWEST_OF_SERIES, _SHARE_OF_SERIES * len(copied)
+    )
 
 
 def _may_be_series(mark: Mark, pairs: list[_Pair], total: int) -> bool:

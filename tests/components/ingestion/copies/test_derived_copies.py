@@ -37,6 +37,25 @@ def _read(question: Question, option: int, names: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
+    ("image", "copies"),
+    [
+        ("i{}.jpg", "{0}_saltandpepper {0}_translation {0}_flip {0}_rot15 {0}_q"),
+        ("Shot at {} PM.png", "turned_{0} salt_{0} shift_{0} mirror_{0} wave_{0}"),
+        ("cat{}.jpg", "blur_{0} noise_{0} flip_{0} warp_{0} jitter_{0}"),
+        ("{}_new.jpg", "{0}_30degFlipLR {0}_270deg {0}_FlipTB {0}_Softened {0}_x"),
+    ],
+)
+def test_all_copies_of_an_image_are_left_aside(image: str, copies: str) -> None:
+    stem, end = image.rsplit(".", 1)
+    images = _tree(image, number=9)
+    names = [each.format(stem) for each in copies.split(" ") if "{0}" in each]
+    copied = _tree(*(f"{each}.{end}" for each in names), number=9)
+    assert len(copied) == 5 * len(images)
+    question = _question([*images, *copied])
+    assert _read(question, 0, [*images, *copied]) == set(images)
+
+
+@pytest.mark.parametrize(
     ("image", "copy"),
     [
         ("{}.jpg", "{}_thumb.jpg"),
