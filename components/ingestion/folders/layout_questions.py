@@ -225,6 +225,8 @@ def ask_about_same_children(root: Folder, tops: list[Folder]) -> Question | None
         return None
     if all(map(role_of, shared)) and any(top.images for top in alike):
         return None  # splits in classes, which have a question of their own
+    if all(is_origin(name) and not name.isdigit() for name in shared):
+        return None  # `ok/2024-05-01` beside `ng/2024-05-01`; years may be classes
     finding = (
         f"The folders {some_of(sorted(top.name for top in alike))} hold folders of the "
         f"same names, {some_of(sorted(shared))}. Either level may be the classes."

@@ -476,3 +476,25 @@ def test_a_few_common_folders_are_not_the_same_folders() -> None:
 def test_folders_beside_images_of_a_deeper_folder_are_no_classes() -> None:
     answer = _found(["cat/a", "cat/a/u", "cat/a/v", "dog/a"])
     assert isinstance(answer, FolderLayout)
+
+
+@pytest.mark.parametrize(
+    ("splits", "inner", "is_asked"),
+    [
+        ([""], "2024-05-01 2024-05-02", False),
+        (["train/", "test/"], "2024-05-01 2024-05-02", False),
+        ([""], "session1 session2", False),
+        ([""], "early late", True),
+        ([""], "2023 2024", True),
+    ],
+)
+def test_dates_in_each_class_are_folders_of_the_class(
+    splits: list[str], inner: str, is_asked: bool
+) -> None:
+    folders = [
+        f"{split}{top}/{each}"
+        for split in splits
+        for top in ("OK", "NG")
+        for each in inner.split()
+    ]
+    assert isinstance(_found(folders), Question) == is_asked
