@@ -20,6 +20,7 @@ from graft.components.ingestion.names.class_levels import (
     without_loose_images,
 )
 from graft.components.ingestion.names.folder_counts import Folder
+from graft.components.ingestion.names.folder_names import is_origin
 from graft.components.ingestion.names.name_patterns import NameParts, pattern_without
 from graft.components.ingestion.names.object_exports import as_option
 from graft.components.ingestion.names.stray_names import (
@@ -183,7 +184,11 @@ def _options_without(
 
 def warn_of_stray_names(tops: Sequence[Folder]) -> tuple[str, ...]:
     """Return a warning about classes whose names may say that they are none."""
-    names = sorted(top.name for top in tops if stray_name_of(top.name))
+    names = sorted(
+        top.name
+        for top in tops
+        if stray_name_of(top.name) and not is_origin(top.name)  # told as a part
+    )
     if not names:
         return ()
     number = len(names)

@@ -49,8 +49,17 @@ _SIDE_FOLDERS = _ANNOTATIONS | frozenset(
 )
 
 # Names that say when an image was taken, or by what: never what it shows.
+_MONTH = (
+    "jan(uary|uar)?|feb(ruary|ruar)?|mar(ch)?|märz|apr(il)?|may|mai|june?|juni|july?"
+    "|juli|aug(ust)?|sept?(ember)?|o[ck]t(ober)?|nov(ember)?|de[cz](ember)?"
+)
 _SOURCE = re.compile(
     r"(19|20)\d\d([-_. ]?\d\d){0,2}([-_. t]?\d\d([-_.:]?\d\d){1,2})?"
+    r"|(19|20)\d\d-\d\d(-\d\d)?[-_ ]\D.*"  # a day and a place
+    rf"|\d{{1,2}}\.? ({_MONTH})\.? (19|20)\d\d"
+    rf"|({_MONTH})\.? (\d{{1,2}},? )?(19|20)\d\d"
+    r"|.*\bpart \d+ of \d+"
+    r"|(export|import|upload|download)[-_. ]?\d+([-_.]\d+)*"
     r"|\d\d[-_. ]\d\d[-_. ](19|20)\d\d"
     r"|\d{3}[a-z_]{5}"  # of cameras, such as 100CANON
     r"|(session|batch|part|chunk|fold|cam|camera|video|vid|clip|seq|sequence|shoot"

@@ -10,7 +10,7 @@ from graft.components.ingestion.folders.layout_detection import detect_layout
 from graft.components.ingestion.listing import list_images
 from graft.components.ingestion.names.folder_counts import count_folders
 from graft.components.ingestion.sources.config import DataConfig
-from graft.components.ingestion.sources.layout_answers import FolderLayout
+from graft.components.ingestion.sources.layout_answers import FolderLayout, Question
 
 
 def _warnings(*classes: str, end: str = "") -> list[str]:
@@ -47,9 +47,36 @@ def test_a_folder_with_a_word_of_masks_is_told(name: str) -> None:
     assert warning.startswith(f"{name!r} may be masks of other images")
 
 
+ORIGINS = [
+    ("iCloud Photos Part 1 of 2", "iCloud Photos Part 2 of 2"),
+    ("October 1, 2024", "October 3, 2024"),
+    ("1. Oktober 2024", "3. März 2024"),
+    ("2024-05 Berlin", "2024-07-01 Roma"),
+    ("Export 2024-01", "Export 2024-02"),
+    ("upload_1", "upload_2"),
+    ("May 2024", "June 2024"),
+]
+
+
+@pytest.mark.parametrize("names", ORIGINS)
+def test_folders_called_after_dates_or_parts_are_asked_about(
+    names: tuple[str, str],
+) -> None:
+    files = (f"{name}/IMG_{n}.jpg" for name in names for n in range(9))
+    assert isinstance(detect_layout(count_folders(files)), Question)
+
+
+@pytest.mark.parametrize("name", [first for first, _ in ORIGINS])
+def test_one_of_them_beside_classes_is_told(name: str) -> None:
+    (warning,) = _warnings("cat", "dog", name)
+    assert "is called after a date, a camera or a part" in warning
+
+
 @pytest.mark.parametrize(
     "classes",
     [
+        ["may", "june"],
+        ["2012 sedan", "2013 coupe"],
         ["with_mask", "without_mask"],
         ["mask", "no mask"],
         ["mask_weared_incorrect", "with_mask", "without_mask"],
