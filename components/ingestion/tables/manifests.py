@@ -37,7 +37,11 @@ from graft.components.ingestion.tables.manifest_columns import (
 )
 from graft.components.ingestion.tables.manifest_files import ManifestFiles
 from graft.components.ingestion.tables.manifest_rows import Row, read_rows
-from graft.components.ingestion.tables.path_splits import describe, roles_of_paths
+from graft.components.ingestion.tables.path_splits import (
+    describe,
+    roles_of_paths,
+    warn_of_some_splits,
+)
 from graft.components.ingestion.tables.sibling_manifests import warn_of_siblings
 from graft.components.ingestion.tables.unnamed_images import warn_of_unnamed
 from graft.contract.counts import counted
@@ -143,7 +147,10 @@ def _with_splits_of_paths(
 ) -> list[ManifestEntry]:
     """Return the entries with the splits that all paths name; add what to know."""
     paths = [entry.path for entry in entries]
-    roles = roles_of_paths(paths, [entry.label for entry in entries])
+    labels = [entry.label for entry in entries]
+    roles = roles_of_paths(paths, labels)
+    if not any(roles):
+        warnings += warn_of_some_splits(paths, labels, config.split_column)
     if any(roles):
         warnings.append(describe(roles, paths, config.split_column))
     if None in roles:

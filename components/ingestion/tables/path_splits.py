@@ -116,6 +116,27 @@ def describe(roles: Sequence[str | None], paths: Sequence[str], column: str) -> 
     )
 
 
+def warn_of_some_splits(
+    paths: Sequence[str], labels: Sequence[str], column: str
+) -> list[str]:
+    """Return a warning about folders such as `test`, beside folders of no split.
+
+    Args:
+        paths: Paths as a manifest has them, of which not all name a split.
+        labels: Label of each image.
+        column: Name of the column for splits.
+    """
+    counts = _roles_of_some_folders(paths, labels)
+    if not counts:
+        return []
+    text = ", ".join(f"{number:,} {role}" for role, number in counts.items())
+    return [
+        f"{counts.total():,} of {len(paths):,} paths name a split: {text}. They don't "
+        "hold, since others name none. If they are splits, write them into a column "
+        f"{column!r}."
+    ]
+
+
 def warn_of_unread_splits(paths: Sequence[str], labels: Sequence[str]) -> list[str]:
     """Return a warning about splits in paths of which `class_pattern` reads none.
 

@@ -122,6 +122,27 @@ def test_splits_of_some_paths_are_told_and_do_not_hold(tmp_path, lines):
 
 
 @pytest.mark.parametrize(
+    ("usual", "other", "told"),
+    [
+        ("images/{}.jpg", "test/{}.jpg", "2 of 10 paths name a split: 2 test"),
+        ("a/pets/{}.jpg", "a/pets_test/{}.jpg", "2 of 10 paths name a split: 2 test"),
+        ("cat/{}.jpg", "blood/{}.jpg", ""),
+        ("test/{}.jpg", "test/{}.png", ""),
+    ],
+)
+def test_a_split_beside_folders_of_none_is_told(
+    tmp_path: Path, usual: str, other: str, told: str
+) -> None:
+    names = [(usual if n % 5 else other).format(n) for n in range(10)]
+    lines = [f"{name},{('cat', 'dog')[n % 2]}" for n, name in enumerate(names)]
+    path = write(tmp_path, "path,label", lines)
+    found = list_images(path, "csv", DataConfig(path=path)).warnings
+    warnings = [each for each in found if "name a split" in each]
+    assert len(warnings) == bool(told)
+    assert all(each.startswith(told) for each in warnings)
+
+
+@pytest.mark.parametrize(
     ("name", "pattern"),
     [
         ("{split}/{label}/{n}.jpg", "[^/]+/(?P<class>[^/]+)/.+"),
