@@ -22,7 +22,10 @@ from graft.components.ingestion.names.labels_of_other_things import (
 )
 from graft.components.ingestion.sources import built_in
 from graft.components.ingestion.sources.config import DataConfig
-from graft.components.ingestion.sources.doubtful_labels import warn_of_doubtful_labels
+from graft.components.ingestion.sources.doubtful_labels import (
+    warn_of_doubtful_labels,
+    warn_of_misspelt,
+)
 from graft.components.ingestion.sources.image_ref import ImageRef
 from graft.components.ingestion.sources.label_codes import warn_of_two_codes
 from graft.components.ingestion.sources.labels import warn_of_missing
@@ -87,9 +90,11 @@ def list_images(config: DataConfig, work_folder: str) -> Listing:
     found.warnings += warn_of_names_in_several_splits(judged)
     found.warnings += warn_of_series(judged)
     unite_similar_classes(found, config)
-    if found.layout in ("csv", "jsonl", "tfrecord"):
+    counts = Counter(ref.class_name for ref in found.refs)
+    if found.layout not in ("csv", "jsonl", "tfrecord"):
         # A folder is named by a person, and a program names no folder "None".
-        counts = Counter(ref.class_name for ref in found.refs)
+        found.warnings += warn_of_misspelt(counts)
+    else:
         found.warnings += warn_of_missing(counts)
         found.warnings += warn_of_joined_labels(counts, config)
         found.warnings += warn_of_two_codes(counts)

@@ -81,7 +81,7 @@ def warn_of_doubtful_labels(counts: Mapping[str, int]) -> list[str]:
         *_about_codes(counts),
         *_about_file_names(counts),
         *_about_plurals(counts),
-        *_about_misspelt(counts),
+        *warn_of_misspelt(counts),
     ]
 
 
@@ -233,8 +233,12 @@ def _about_plurals(counts: Mapping[str, int]) -> Iterator[str]:
         )
 
 
-def _about_misspelt(counts: Mapping[str, int]) -> Iterator[str]:
-    """Yield a warning about rare classes whose names differ by a letter from others."""
+def warn_of_misspelt(counts: Mapping[str, int]) -> list[str]:
+    """Return a warning about rare classes whose names differ by a letter from others.
+
+    Args:
+        counts: Class name to its number of images.
+    """
     by_part: dict[str, set[str]] = defaultdict(set)
     for name in counts:
         folded = name.casefold()
@@ -252,11 +256,12 @@ def _about_misspelt(counts: Mapping[str, int]) -> Iterator[str]:
             is_plural = {name.casefold(), name.casefold() + "s"} & {most.casefold()}
             if counts[name] <= _RARE * counts[most] and not is_plural:
                 found.setdefault(name, most)
-    if found:
-        shown = [
-            f"{name} ({counts[name]}) by {m} ({counts[m]})" for name, m in found.items()
-        ]
-        yield (
-            f"Rare classes that may be misspelt: {some_of(sorted(shown))}. If they "
-            "are, correct the labels."
-        )
+    if not found:
+        return []
+    shown = [
+        f"{name} ({counts[name]}) by {m} ({counts[m]})" for name, m in found.items()
+    ]
+    return [
+        f"Rare classes that may be misspelt: {some_of(sorted(shown))}. If they are, "
+        "correct the labels."
+    ]

@@ -529,3 +529,14 @@ def test_names_of_a_bounded_number_of_records_are_judged(
     list_images(config, str(tmp_path))
     assert judged == [name for name in names if name][:5]
     assert "among the first 5 images" in caplog.text
+
+
+def test_a_misspelt_folder_is_told(tmp_path: Path) -> None:
+    names = [f"gorilla/{n}.jpg" for n in range(60)] + [f"cat/{n}.jpg" for n in range(9)]
+    names += [f"gorila/{n}.jpg" for n in range(3)]
+    (warning,) = list_images(
+        DataConfig(path=str(_touch(tmp_path, *names))), ""
+    ).warnings
+    assert warning.startswith(
+        "Rare classes that may be misspelt: 'gorila (3) by gorilla (60)'"
+    )
