@@ -27,8 +27,10 @@ ELSEWHERE = (
     "docker ",
     "eksctl ",
     "gcloud ",
+    "helm ",
     "graft run --data photos --runner flink ",
     "graft serve --engine binary ",
+    "graft submit ",
     "graft predict photo.jpg --server unix:",
     "kind ",
     "kubectl ",
@@ -66,6 +68,7 @@ def test_every_line_is_run_here_or_known() -> None:
         "commands.md",
         "config.md",
         "data.md",
+        "flink.md",
         "labels.md",
         "pipeline.md",
         "serving.md",
@@ -101,6 +104,21 @@ def run(command: str, folder: Path) -> str:
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def test_flink(tmp_path: Path) -> None:
+    text = (DOCS / "flink.md").read_text(encoding="utf-8")
+    for name, content in re.findall(
+        r"```yaml\n# (\w+\.yaml)\n(.*?)```", text, re.DOTALL
+    ):
+        (tmp_path / name).write_text(content)
+    with (tmp_path / "my.yaml").open("a") as config:
+        config.write("name: my-photos\ndata: {path: /mnt/data/photos}\n")
+    with (tmp_path / "cluster.yaml").open("a") as profile:
+        profile.write(f"image: registry.example.org/graft@sha256:{'0' * 64}\n")
+    (compile_,) = lines_of("flink.md")
+    run(compile_, tmp_path)
+    assert "graft-flink-rest:8081" in (tmp_path / "pipeline.yaml").read_text()
 
 
 @pytest.mark.large
