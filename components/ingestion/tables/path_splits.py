@@ -102,17 +102,15 @@ def _roles_of_abbreviations(
 def describe(roles: Sequence[str | None], paths: Sequence[str], column: str) -> str:
     """Say which splits the paths name, whether they hold, and what to do otherwise."""
     counts = Counter(role for role in roles if role is not None)
-    text = ", ".join(f"{number} {role}" for role, number in counts.items())
     if None in roles:
         other = paths[roles.index(None)]
         return (
-            f"{counts.total():,} of {len(roles):,} paths name a split: {text}. They "
-            f"don't hold, since others name none: {other!r}. If they are splits, write "
-            f"them into a column {column!r}."
+            f"{_named_by(counts, len(roles))} They don't hold, since others name none: "
+            f"{other!r}. If they are splits, write them into a column {column!r}."
         )
     return (
-        f"The paths name the splits: {text}. They hold, since there is no column "
-        f"{column!r}. To split by content instead, add it with blank cells."
+        f"The paths name the splits: {_in_words(counts)}. They hold, since there is "
+        f"no column {column!r}. To split by content instead, add it with blank cells."
     )
 
 
@@ -129,11 +127,9 @@ def warn_of_some_splits(
     counts = _roles_of_some_folders(paths, labels)
     if not counts:
         return []
-    text = ", ".join(f"{number:,} {role}" for role, number in counts.items())
     return [
-        f"{counts.total():,} of {len(paths):,} paths name a split: {text}. They don't "
-        "hold, since others name none. If they are splits, write them into a column "
-        f"{column!r}."
+        f"{_named_by(counts, len(paths))} They don't hold, since others name none. If "
+        f"they are splits, write them into a column {column!r}."
     ]
 
 
@@ -150,13 +146,20 @@ def warn_of_unread_splits(paths: Sequence[str], labels: Sequence[str]) -> list[s
         counts = _roles_of_some_folders(paths, labels)
     if not counts:
         return []
-    text = ", ".join(f"{number:,} {role}" for role, number in counts.items())
     return [
-        f"{counts.total():,} of {len(roles):,} paths name a split: {text}. They don't "
-        "hold, since `class_pattern` has no group `split`: the images' content "
-        "decides. To keep them, add it, such as (?P<split>train|test), or set "
-        "`split_folders`."
+        f"{_named_by(counts, len(roles))} They don't hold, since `class_pattern` has "
+        "no group `split`: the images' content decides. To keep them, add it, such as "
+        "(?P<split>train|test), or set `split_folders`."
     ]
+
+
+def _named_by(counts: Counter[str], total: int) -> str:
+    number = f"{counts.total():,} of {total:,}"
+    return f"{number} paths name a split: {_in_words(counts)}."
+
+
+def _in_words(counts: Counter[str]) -> str:
+    return ", ".join(f"{number:,} {role}" for role, number in counts.items())
 
 
 def _roles_of_some_folders(paths: Sequence[str], labels: Sequence[str]) -> Counter[str]:
