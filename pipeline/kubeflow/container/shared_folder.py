@@ -1,11 +1,11 @@
 """Artifacts where the workers of a cluster see them, too.
 
 The launcher keeps the files of a step in its pod. Workers of Flink run in other pods.
-So the executor gets paths in a folder that both mount:
+So the executor gets paths below a folder that both mount:
 
-    <folder>/work/<step>/<hash>/<name>    what a step writes; removed at its end
-    <folder>/artifacts/<hash>/<name>      whole artifacts, for later steps
-    <folder>/tried/<hash>                 the runs whose workers were tried
+    work/<step>/<hash>/<name>    what a step writes; removed at its end
+    artifacts/<hash>/<name>      whole artifacts, for later steps
+    tried/<hash>                 the runs whose workers were tried
 
 The hash is that of the artifact's URI. An output is copied from there to where the
 launcher uploads it from, and stays for the steps that read it. An input is copied only

@@ -36,7 +36,7 @@ class Step:
         }
 
     def run(self, run: str = "run-1", execute: Any = None) -> dict[str, Any]:
-        uri = str(self.folder / "minio/root/sample" / run / "Gen/1/examples")
+        uri = str(self.folder / "minio/bucket/sample" / run / "Gen/1/examples")
         part = {"artifacts": {"examples": {"artifacts": [{"uri": uri}]}}}
         return run_with_workers(
             self.settings,
@@ -63,7 +63,7 @@ def test_executor_works_in_the_shared_folder(step: Step) -> None:
 
     found = step.run(execute=execute)
     (artifact,) = found["artifacts"]["examples"]["artifacts"]
-    local = step.folder / "minio/root/sample/run-1/Gen/1/examples"
+    local = step.folder / "minio/bucket/sample/run-1/Gen/1/examples"
     assert artifact["uri"] == str(local)
     assert (local / "shard").read_text() == "1"
 
